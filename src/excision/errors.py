@@ -1,0 +1,23 @@
+"""Errors a user can act on. The command line prints their message alone, without a traceback."""
+
+from __future__ import annotations
+
+
+class ExcisionError(Exception):
+    """Base of every error that is the input's fault and says what to do about it."""
+
+
+class ImageError(ExcisionError):
+    """An image or mask cannot be read, or has no defined meaning."""
+
+
+class DatasetError(ExcisionError):
+    """A data set is empty, ambiguous, or lacks what the task needs."""
+
+
+class SettingsError(ExcisionError):
+    """A setting is out of range, or contradicts another or the saved model."""
+
+
+class ModelError(ExcisionError):
+    """A run folder or model file is missing, incomplete or damaged."""
