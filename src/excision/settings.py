@@ -1,0 +1,293 @@
+"""Every setting of a detector: one frozen dataclass a concern, checked on construction, kept as TOML.
+
+The command line mirrors these names (`--mask.fill mosaic`), and a run folder holds them as `settings.toml`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from excision.errors import SettingsError
+from excision.files import write_text
+
+AttentionVariant = Literal["surface", "plain"]
+Fill = Literal["zero", "mean", "mosaic"]
+Normalisation = Literal["batch", "instance", "none"]
+AnomalyMapKind = Literal["nll", "likelihood", "squared", "ssim", "msgms"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSettings:
+    """The working image that everything else sees.
+
+    Attributes:
+        size: (H, W) in pixels; None derives it from the training images.
+        channels: 1 (grey) or 3 (colour); None takes grey where every training image is grey.
+    """
+
+    size: tuple[int, int] | None = None
+    channels: Literal[1, 3] | None = None
+
+    def __post_init__(self) -> None:
+        if self.size is not None and min(self.size) < 32:
+            raise SettingsError(f"image.size is {self.size}: height and width must be at least 32 pixels")
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionSettings:
+    """Where something defect-like may be.
+
+    Attributes:
+        variant: "surface" (MNIST digits drawn on procedural surfaces) or "plain" (the paper's MNIST
+            classifier).
+    """
+
+    variant: AttentionVariant = "surface"
+
+
+@dataclass(frozen=True, slots=True)
+class MaskSettings:
+    """From attention map to the one deterministic mask.
+
+    Attributes:
+        enabled: False leaves the image whole, which turns the method into a plain U-Net.
+        patch: side of a grid cell in pixels; a cell is excised whole or not at all.
+        budget: share of cells excised on an average normal training image; sets the threshold.
+        cap: largest share of cells excised on any image; the strongest cells win.
+        fill: what stands in the hole: "zero" (the paper), "mean" of the image outside it, or "mosaic",
+            the mean of each cell.
+    """
+
+    enabled: bool = True
+    patch: int = 8
+    budget: float = 0.10
+    cap: float = 0.30
+    fill: Fill = "zero"
+
+    def __post_init__(self) -> None:
+        _require(self.patch >= 1, f"mask.patch is {self.patch}: it must be at least 1 pixel")
+        _require(0 < self.budget < 1, f"mask.budget is {self.budget}: it must lie between 0 and 1")
+        _require(self.budget <= self.cap < 1, f"mask.cap is {self.cap}: it must lie between the budget and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverySettings:
+    """The U-Net and its skip connections.
+
+    Skips are counted from 1, the shallowest. They are written as "all", "none", "deep" (all but the two
+    shallowest), or as the levels that are on, for example "2,3".
+
+    Attributes:
+        width: channels at the shallowest level; they double with each level.
+        depth: number of levels; one less than this are skip connections.
+        normalisation: "batch", "instance" or "none".
+        training_skips: skips on in training.
+        inference_skips: skips on at inference.
+    """
+
+    width: int = 16
+    depth: int = 4
+    normalisation: Normalisation = "batch"
+    training_skips: str = "all"
+    inference_skips: str = "deep"
+
+    def __post_init__(self) -> None:
+        _require(self.width >= 1, f"recovery.width is {self.width}: it must be at least 1 channel")
+        _require(2 <= self.depth <= 7, f"recovery.depth is {self.depth}: it must lie between 2 and 7")
+        self.skips("training")
+        self.skips("inference")
+
+    def skips(self, phase: Literal["training", "inference"]) -> tuple[bool, ...]:
+        """Give the switch of each skip connection, shallowest first.
+
+        Raises:
+            SettingsError: the text names no known choice, or a level that the network lacks.
+        """
+        text = self.training_skips if phase == "training" else self.inference_skips
+        count = self.depth - 1
+        named = {
+            "all": range(1, count + 1),
+            "none": range(0),
+            "deep": range(min(3, count), count + 1),
+        }
+        try:
+            levels = set(named[text] if text in named else map(int, text.split(",")))
+        except ValueError:
+            levels = {0}
+        if not levels <= set(range(1, count + 1)):
+            raise SettingsError(
+                f'recovery.{phase}_skips is "{text}": write "all", "none", "deep", '
+                f'or levels from 1 to {count} such as "{count}"'
+            )
+        return tuple(level in levels for level in range(1, count + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class LossSettings:
+    """Weights of the training losses; a weight of 0 leaves that loss out.
+
+    Attributes:
+        nll: Gaussian negative log-likelihood with predicted variance.
+        l2: squared error.
+        ssim: one minus the structural similarity.
+        msgms: multi-scale gradient magnitude similarity.
+        hole_weight: how much more an excised pixel counts than one outside the hole.
+    """
+
+    nll: float = 1.0
+    l2: float = 0.0
+    ssim: float = 0.0
+    msgms: float = 0.0
+    hole_weight: float = 10.0
+
+    def __post_init__(self) -> None:
+        weights = (self.nll, self.l2, self.ssim, self.msgms)
+        _require(min(weights) >= 0 and max(weights) > 0, "loss: one weight must be above 0, and none below")
+        _require(self.hole_weight >= 1, f"loss.hole_weight is {self.hole_weight}: it must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSettings:
+    """From image and recovery to anomaly map and anomaly score.
+
+    Attributes:
+        map: how image and recovery are compared.
+        smoothing: standard deviation in pixels of the Gaussian that smooths the comparison; 0 for none.
+        inside_mask: count only what was excised.
+        top: share of the map's pixels, the largest, whose mean is the score; 0 takes the maximum.
+    """
+
+    map: AnomalyMapKind = "likelihood"
+    smoothing: float = 2.0
+    inside_mask: bool = True
+    top: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(self.smoothing >= 0, f"score.smoothing is {self.smoothing}: it must not be negative")
+        _require(0 <= self.top <= 1, f"score.top is {self.top}: it must lie between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSettings:
+    """The training loop.
+
+    Attributes:
+        steps: optimiser steps.
+        batch: crops a step.
+        crop: side in pixels of the square training crops; smaller images are used whole.
+        learning_rate: peak rate; it warms up, then falls along a cosine to zero.
+        seed: of the weights, the crops and the masks.
+        precision: "auto" takes bfloat16 where the processor multiplies it natively.
+        cache_mb: memory for decoded training images; what does not fit is decoded again.
+        checkpoint_every: steps between checkpoints.
+    """
+
+    steps: int = 2000
+    batch: int = 8
+    crop: int = 128
+    learning_rate: float = 2e-3
+    seed: int = 0
+    precision: Precision = "auto"
+    cache_mb: int = 512
+    checkpoint_every: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "checkpoint_every"):
+            _require(
+                getattr(self, name) >= 1, f"training.{name} is {getattr(self, name)}: it must be at least 1"
+            )
+        _require(self.crop >= 32, f"training.crop is {self.crop}: it must be at least 32 pixels")
+        _require(self.learning_rate > 0, "training.learning_rate must be above 0")
+        _require(self.cache_mb >= 0, "training.cache_mb must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationSettings:
+    """The decision threshold, from normal images alone.
+
+    Attributes:
+        false_alarm_rate: promised share of good parts that are called defective.
+        holdout: share of the normal training images (whole groups) kept out of training for this.
+    """
+
+    false_alarm_rate: float = 0.01
+    holdout: float = 0.2
+
+    def __post_init__(self) -> None:
+        rate = self.false_alarm_rate
+        _require(0 < rate < 1, f"calibration.false_alarm_rate is {rate}: it must lie between 0 and 1")
+        _require(0 < self.holdout < 1, f"calibration.holdout is {self.holdout}: it must lie between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a detector."""
+
+    image: ImageSettings = field(default_factory=ImageSettings)
+    attention: AttentionSettings = field(default_factory=AttentionSettings)
+    mask: MaskSettings = field(default_factory=MaskSettings)
+    recovery: RecoverySettings = field(default_factory=RecoverySettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    score: ScoreSettings = field(default_factory=ScoreSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
+
+    def save(self, path: Path) -> None:
+        """Write the settings as TOML; what is None is left out, since TOML has no null."""
+        import tomli_w
+
+        sections = {
+            name: {key: value for key, value in section.items() if value is not None}
+            for name, section in dataclasses.asdict(self).items()
+        }
+        write_text(path, tomli_w.dumps(sections))
+
+    @classmethod
+    def load(cls, path: Path) -> Settings:
+        """Read settings from TOML; what the file leaves out takes its default.
+
+        Raises:
+            SettingsError: the file is missing, is no TOML, or holds an unknown name or a wrong value.
+        """
+        try:
+            sections = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{path}: cannot be read as TOML settings: {error}") from error
+        kinds = {f.name: f.default_factory for f in dataclasses.fields(cls)}
+        unknown = sections.keys() - kinds.keys()
+        _require(not unknown, f"{path}: unknown section {sorted(unknown)}; known are {sorted(kinds)}")
+        parts = {name: _section(kinds[name], values, f"{path}: {name}") for name, values in sections.items()}
+        return cls(**parts)
+
+
+def _section(kind: Any, values: Any, where: str) -> Any:
+    hints = get_type_hints(kind)
+    _require(isinstance(values, dict), f"{where} must be a section")
+    for key, value in values.items():
+        _require(key in hints, f"{where}.{key} is unknown; known are {sorted(hints)}")
+        _require(_fits(value, hints[key]), f"{where}.{key} is {value!r}: it must be of type {hints[key]}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Tell whether a TOML value fits a field's type: a plain type, a Literal, a tuple or one with None."""
+    if isinstance(hint, type):
+        return type(value) is hint or (hint is float and type(value) is int)
+    if isinstance(value, list):
+        value = tuple(value)
+    choices = get_args(hint)
+    if isinstance(value, tuple):
+        shapes = [get_args(choice) for choice in choices]
+        return tuple(map(type, value)) in shapes
+    literals = {option for choice in (hint, *choices) for option in get_args(choice)}
+    return any(type(value) is type(option) and value == option for option in literals)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise SettingsError(message)
