@@ -1,1 +1,8 @@
+"""Images in: decoding, data set layouts, splits, working images, procedural surfaces."""
 
+from __future__ import annotations
+
+from excision.data.layouts import load_dataset
+from excision.data.records import Dataset, Sample
+
+__all__ = ["Dataset", "Sample", "load_dataset"]

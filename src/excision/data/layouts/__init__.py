@@ -1,1 +1,85 @@
+"""Data set layouts: each file of this folder reads one, and `load_dataset` chooses among them."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from excision.data.layouts.registry import LAYOUTS, Contents, Layout
+from excision.data.records import Dataset
+from excision.errors import DatasetError
+
+__all__ = ["LAYOUTS", "load_dataset"]
+
+for _name in ("csv_table", "mvtec", "kolektorsdd", "kolektorsdd2", "magnetictile", "elpv", "folder"):
+    import_module(f"{__name__}.{_name}")
+
+
+def load_dataset(path: str | Path, layout: str | None = None) -> Dataset:
+    """Read a data set's names, splits, labels and masks; images are not decoded.
+
+    Args:
+        path: folder or CSV file, or "elpv-dataset" for the installed package of that name.
+        layout: name of the layout; None recognises it.
+
+    Returns:
+        The data set, its samples in the order of their names, at least one of them normal.
+
+    Raises:
+        DatasetError: the path does not exist, no layout or several fit, or there are no normal images.
+    """
+    path = Path(path)
+    if layout is not None and layout not in LAYOUTS:
+        raise DatasetError(f'The layout "{layout}" is unknown; known are {", ".join(sorted(LAYOUTS))}.')
+    chosen, notes = (LAYOUTS[layout], []) if layout is not None else _recognise(path)
+    if not path.exists() and chosen is not LAYOUTS["elpv"]:
+        raise DatasetError(f"{path}: no such file or folder")
+    return _checked(chosen, path, chosen.read(path), notes)
+
+
+def _recognise(path: Path) -> tuple[Layout, list[str]]:
+    fitting = [layout for layout in LAYOUTS.values() if layout.recognise(path)]
+    if not fitting:
+        _refuse(path)
+    first = min(layout.precedence for layout in fitting)
+    leading = [layout for layout in fitting if layout.precedence == first]
+    if len(leading) > 1:
+        names = " and ".join(layout.name for layout in leading)
+        raise DatasetError(f"{path}: looks like {names} at once; choose one with --layout")
+    others = [layout.name for layout in fitting if layout not in leading and layout.name != "folder"]
+    if others:
+        return leading[0], [f"Read by its CSV file; without that it would be read as {', '.join(others)}."]
+    return leading[0], []
+
+
+def _refuse(path: Path) -> None:
+    if not path.exists():
+        raise DatasetError(f"{path}: no such file or folder")
+    if path.is_file():
+        raise DatasetError(
+            f"{path}: is a single file; give a folder of images, or a CSV file that lists them"
+        )
+    tried = "\n".join(f"  {layout.name}: {layout.looks_for}" for layout in LAYOUTS.values())
+    raise DatasetError(
+        f"{path}: no known data set layout was recognised. Looked for:\n{tried}\n"
+        "Arrange the images in one of these ways; normal images in a folder good/ are the simplest."
+    )
+
+
+def _checked(layout: Layout, path: Path, contents: Contents, notes: list[str]) -> Dataset:
+    samples = sorted(contents.samples, key=lambda s: s.name)
+    if not samples:
+        reasons = "".join(f"\n  {note}" for note in contents.notes[:5])
+        raise DatasetError(
+            f"{path}: holds no usable images in the layout {layout.name} ({layout.looks_for}){reasons}"
+        )
+    if all(s.defective for s in samples):
+        raise DatasetError(
+            f"{path}: holds {len(samples)} defective images and no normal one; "
+            "training and evaluation need normal images"
+        )
+    kept = tuple(s for s in samples if s.split == "test" or not s.defective)
+    left_out = len(samples) - len(kept)
+    if left_out:
+        notes = [*notes, f"Left out {left_out} defective training images: only normal images train."]
+    return Dataset(contents.root, layout.name, kept, (*contents.notes, *notes))

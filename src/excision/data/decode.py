@@ -1,0 +1,118 @@
+"""Reading images and masks: the one place where a file becomes pixels, each mode with one defined meaning.
+
+`docs/data.md` states the meaning of every mode for users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.data import raster
+from excision.data.pixels import ImageInfo, RefusedError, to_channels
+from excision.errors import ImageError
+
+__all__ = ["ImageInfo", "marks_defect", "probe_image", "read_image", "read_mask"]
+
+
+def read_image(path: str | Path, channels: int) -> NDArray[np.float32]:
+    """Decode an image.
+
+    Args:
+        path: image file.
+        channels: 1 for grey (BT.601 luma of a colour image), 3 for colour (a grey image repeated).
+
+    Returns:
+        (H, W, channels) float32 in [0, 1], upright.
+
+    Raises:
+        ImageError: the file is missing, damaged or no image, or its values have no defined meaning.
+    """
+    return to_channels(_pixels(Path(path)), channels)
+
+
+def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Decode a defect mask.
+
+    A pixel is defective where its largest colour value lies above half of the file's range (127 of 255). In a
+    mask that reaches this nowhere, such as one that holds 0 and 1, it is defective where it is not zero.
+
+    Args:
+        path: mask file.
+        size: (H, W) of the image that the mask belongs to.
+
+    Returns:
+        (H, W) bool, True on the defect.
+
+    Raises:
+        ImageError: the mask cannot be read, or its size is not the image's.
+    """
+    values = _pixels(Path(path)).max(axis=2)
+    if values.shape != size:
+        raise ImageError(f"{path}: the mask is {_by(values.shape)} pixels, its image {_by(size)}")
+    bright: NDArray[np.bool_] = values > 0.5
+    return bright if bright.any() else np.greater(values, 0)
+
+
+def marks_defect(path: str | Path) -> bool:
+    """Tell whether a mask has any pixel that is not zero, which is where `read_mask` has any True.
+
+    Raises:
+        ImageError: the mask cannot be read.
+    """
+    return bool(_pixels(Path(path)).any())
+
+
+def probe_image(path: str | Path) -> ImageInfo:
+    """Read an image's size, mode and depth from its header; damage further on goes unnoticed.
+
+    Raises:
+        ImageError: the file is missing or no image, or of a kind that `read_image` would refuse.
+    """
+    path = Path(path)
+    with _naming(path):
+        info: ImageInfo = _reader(path).probe(path)
+        return info
+
+
+def _by(size: tuple[int, ...]) -> str:
+    return f"{size[1]} x {size[0]}"
+
+
+def _pixels(path: Path) -> NDArray[np.float32]:
+    """Give (H, W, 1 or 3) float32 in [0, 1]: grey where the file is grey."""
+    with _naming(path):
+        pixels: NDArray[np.float32] = _reader(path).pixels(path)
+        return pixels
+
+
+def _reader(path: Path) -> ModuleType:
+    """Choose by content, not by ending."""
+    from excision.data import tiff
+
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    if not start:
+        raise RefusedError("the file is empty (0 bytes)")
+    return tiff if start in tiff.MAGIC else raster
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises into an ImageError that names the file."""
+    try:
+        yield
+    except RefusedError as error:
+        raise ImageError(f"{path}: {error}") from error
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: no such file") from error
+    except (IsADirectoryError, PermissionError) as error:
+        raise ImageError(f"{path}: cannot be opened ({error.strerror})") from error
+    except Exception as error:
+        # On damaged bytes decoders raise nearly everything, from struct.error to KeyError.
+        raise ImageError(f"{path}: cannot be decoded; the file is damaged or no image ({error})") from error

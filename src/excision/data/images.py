@@ -1,0 +1,147 @@
+"""Working images: every picture at the one size and depth that training and inference see."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from excision.data.decode import read_image
+
+MAX_WORKING_PIXELS = 163_840
+"""Pixels of a default working image at most; 640 x 256 and 400 x 400 just fit."""
+
+SIZE_MULTIPLE = 16
+"""A default size is a multiple of this, so that four halvings come out even."""
+
+MIN_WORKING_SIDE = 32
+
+
+def resize_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Resize by a triangle filter as wide as the reduction, so that fine detail is averaged, not skipped.
+
+    Args:
+        image: (H, W, C) float32 in [0, 1].
+        size: wanted (H, W).
+
+    Returns:
+        (*size, C) float32 in [0, 1]; the image itself where it has this size.
+    """
+    if image.shape[:2] == tuple(size):
+        return image
+    height, width = size
+    resized = [
+        np.asarray(
+            Image.fromarray(np.ascontiguousarray(image[..., channel])).resize(
+                (width, height), Image.Resampling.BILINEAR
+            )
+        )
+        for channel in range(image.shape[2])
+    ]
+    return np.clip(np.stack(resized, axis=2), 0, 1, dtype=np.float32)
+
+
+def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Resize a mask (H, W) to `size` by taking the nearest pixel."""
+    if mask.shape == tuple(size):
+        return mask
+    height, width = size
+    picture = Image.fromarray(mask.astype(np.uint8))
+    resized: NDArray[np.bool_] = np.asarray(picture.resize((width, height), Image.Resampling.NEAREST)) > 0
+    return resized
+
+
+def working_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint16]:
+    """Bring a decoded image (H, W, C) in [0, 1] to the working size, as (*size, C) uint16 with 65535 for 1."""
+    return np.rint(resize_image(image, size) * np.float32(65535)).astype(np.uint16)
+
+
+def load_working_image(path: str | Path, size: tuple[int, int], channels: int) -> NDArray[np.uint16]:
+    """Read an image file as the working image that training, calibration and inference share.
+
+    Args:
+        path: image file.
+        size: working size (H, W).
+        channels: 1 or 3.
+
+    Returns:
+        (*size, channels) uint16; 65535 stands for 1.
+
+    Raises:
+        ImageError: the file cannot be read as an image.
+    """
+    return working_image(read_image(path, channels), size)
+
+
+class ImageCache:
+    """Working images, kept in memory up to a budget and decoded again beyond it.
+
+    Nothing is ever dropped: images are asked for in a new random order each epoch, so what is kept is as good
+    as anything else. Safe to use from several threads.
+    """
+
+    def __init__(self, size: tuple[int, int], channels: int, budget_bytes: int) -> None:
+        self.size = size
+        self.channels = channels
+        self._free = budget_bytes
+        self._kept: dict[Path, NDArray[np.uint16]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, path: str | Path) -> NDArray[np.uint16]:
+        """Give the working image of a file, (*size, channels) uint16, read-only; the same bits every time.
+
+        Raises:
+            ImageError: the file cannot be read as an image.
+        """
+        path = Path(path)
+        kept = self._kept.get(path)
+        if kept is not None:
+            return kept
+        image = load_working_image(path, self.size, self.channels)
+        image.flags.writeable = False
+        with self._lock:
+            if path not in self._kept and image.nbytes <= self._free:
+                self._kept[path] = image
+                self._free -= image.nbytes
+        return image
+
+
+def default_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Choose a working size for images of these sizes.
+
+    It has the median aspect ratio and the median area, reduced to `MAX_WORKING_PIXELS` where that is larger;
+    both sides are multiples of 16, at least 32, and beyond that never longer than in the median image.
+
+    Args:
+        sizes: (H, W) of at least one image.
+
+    Returns:
+        (H, W).
+    """
+    aspect = median(height / width for height, width in sizes)
+    area = median(height * width for height, width in sizes)
+    target = min(area, MAX_WORKING_PIXELS)
+    height, width = (target * aspect) ** 0.5, (target / aspect) ** 0.5
+    longest = ((area * aspect) ** 0.5, (area / aspect) ** 0.5)
+    candidates = [
+        (h, w)
+        for h in _around(height)
+        for w in _around(width)
+        if h * w <= MAX_WORKING_PIXELS and _fits(h, longest[0]) and _fits(w, longest[1])
+    ]
+    return min(candidates, key=lambda size: (abs(size[0] / height - 1) + abs(size[1] / width - 1), size))
+
+
+def _around(length: float) -> tuple[int, int]:
+    """Give the multiples just below and above a length, neither under the smallest side."""
+    below = int(length + 1e-6) // SIZE_MULTIPLE * SIZE_MULTIPLE
+    return max(below, MIN_WORKING_SIDE), max(below + SIZE_MULTIPLE, MIN_WORKING_SIDE)
+
+
+def _fits(side: int, longest: float) -> bool:
+    return side <= max(longest + 1e-6, MIN_WORKING_SIDE)

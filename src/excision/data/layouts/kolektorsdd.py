@@ -1,0 +1,77 @@
+"""KolektorSDD: `kosNN/PartM.jpg` with the mask `kosNN/PartM_label.bmp`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from excision.data.decode import marks_defect
+from excision.data.layouts.groups import KOLEKTOR_IMAGE, with_groups
+from excision.data.layouts.registry import Contents, layout
+from excision.data.listing import image_files, list_images, subfolders
+from excision.data.records import GOOD, Sample
+from excision.data.splits import choose_groups
+from excision.errors import ImageError
+
+_MASK_ENDING = "_label"
+_TRAIN_SHARE = 0.5
+
+
+def _recognise(path: Path) -> bool:
+    return path.is_dir() and any(
+        KOLEKTOR_IMAGE.search(f"{folder.name}/{image.name}")
+        for folder in subfolders(path)
+        if folder.name.lower().startswith("kos")
+        for image in image_files(folder)
+    )
+
+
+@layout("kolektorsdd", "kosNN/PartM.jpg with kosNN/PartM_label.bmp", _recognise)
+def read(root: Path) -> Contents:
+    """Read the folder; normal images of half of the items train, all other images are for testing.
+
+    Nearly every item of the set has a part with a defect, so defective parts of the training items stand in
+    the test split too.
+    """
+    listing = list_images(root)
+    masks = {
+        image.with_name(image.stem.removesuffix(_MASK_ENDING)): image
+        for image in listing.images
+        if image.stem.endswith(_MASK_ENDING)
+    }
+    samples: list[Sample] = []
+    notes: list[str] = []
+    for image in listing.images:
+        name = image.relative_to(root).as_posix()
+        if not KOLEKTOR_IMAGE.search(name):
+            continue
+        try:
+            samples.append(_sample(name, image, masks.get(image.with_suffix(""))))
+        except ImageError as error:
+            notes.append(f"Left out {name}, whose label is unknown: {error}")
+    divided, note = _divide(with_groups(samples))
+    return Contents(root, divided, [*notes, note, *listing.notes(root)])
+
+
+def _sample(name: str, image: Path, mask: Path | None) -> Sample:
+    if mask is None:
+        raise ImageError(f"{image.stem}{_MASK_ENDING}.bmp is missing")
+    defective = marks_defect(mask)
+    return Sample(
+        name, image, "test", "defect" if defective else GOOD, mask if defective else None, group=name
+    )
+
+
+def _divide(samples: list[Sample]) -> tuple[list[Sample], str]:
+    items = {s.group for s in samples}
+    training = choose_groups(items, _TRAIN_SHARE, seed=0) if len(items) > 1 else items
+    divided = [
+        Sample(s.name, s.image, "train", s.label, s.mask, s.group)
+        if s.group in training and not s.defective
+        else s
+        for s in samples
+    ]
+    note = (
+        f"No split file: the normal images of {len(training)} of {len(items)} items, chosen by name, train; "
+        "all others, and every defective image, are for testing."
+    )
+    return divided, note

@@ -1,0 +1,51 @@
+"""KolektorSDD2: `train/10000.png` with `train/10000_GT.png`, and the same in `test/`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from excision.data.decode import marks_defect
+from excision.data.layouts.registry import Contents, layout
+from excision.data.listing import image_files
+from excision.data.records import GOOD, Sample
+from excision.errors import ImageError
+
+_IMAGE = re.compile(r"^\d+\.png$", re.IGNORECASE)
+_MASK = re.compile(r"^\d+_GT\.png$", re.IGNORECASE)
+_SPLITS: tuple[Literal["train", "test"], ...] = ("train", "test")
+
+
+def _recognise(path: Path) -> bool:
+    return any(_MASK.match(image.name) for split in _SPLITS for image in image_files(path / split))
+
+
+@layout("kolektorsdd2", "train/10000.png with train/10000_GT.png, and the same in test/", _recognise)
+def read(root: Path) -> Contents:
+    """Read both splits; an image is defective where its mask has a pixel that is not zero.
+
+    The unsupervised protocol: defective training images are returned as such, and take no part in training.
+    """
+    samples: list[Sample] = []
+    notes: list[str] = []
+    for split in _SPLITS:
+        images = image_files(root / split)
+        # The masks of stray copies, "10301 (copy)_GT.png", are strays as well.
+        strays = [path.name for path in images if not _IMAGE.match(path.name) and not _MASK.match(path.name)]
+        if strays:
+            notes.append(f"Left out {len(strays)} stray files in {split}/: {', '.join(strays[:4])}.")
+        for image in images:
+            if _IMAGE.match(image.name):
+                try:
+                    samples.append(_sample(root, image, split))
+                except ImageError as error:
+                    notes.append(f"Left out {split}/{image.name}, whose label is unknown: {error}")
+    return Contents(root, samples, notes)
+
+
+def _sample(root: Path, image: Path, split: Literal["train", "test"]) -> Sample:
+    mask = image.with_name(f"{image.stem}_GT{image.suffix}")
+    defective = marks_defect(mask)
+    name = image.relative_to(root).as_posix()
+    return Sample(name, image, split, "defect" if defective else GOOD, mask if defective else None, name)

@@ -1,0 +1,68 @@
+"""MagneticTile: `MT_<Class>/Imgs/*.jpg` with masks `*.png` of the same names; `MT_Free` holds no defects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from excision.data.layouts.groups import with_groups
+from excision.data.layouts.registry import Contents, layout
+from excision.data.listing import image_files, subfolders
+from excision.data.records import GOOD, Sample
+
+_PREFIX = "MT_"
+_TRAIN_SHARE = 0.8
+
+
+def _classes(root: Path) -> list[Path]:
+    folders = [folder for folder in subfolders(root) if folder.name.upper().startswith(_PREFIX)]
+    return [folder for folder in folders if (folder / "Imgs").is_dir()]
+
+
+def _recognise(path: Path) -> bool:
+    return path.is_dir() and bool(_classes(path))
+
+
+@layout("magnetictile", "MT_Free/Imgs/*.jpg and other MT_<Class>/Imgs/ with *.png masks", _recognise)
+def read(root: Path) -> Contents:
+    """Read all classes; the first four fifths of the normal tiles, by acquisition number, train.
+
+    Exposures of one tile are one group and stay on one side.
+    """
+    samples = [
+        _sample(root, folder, image)
+        for folder in _classes(root)
+        for image in image_files(folder / "Imgs")
+        if image.suffix.lower() != ".png"
+    ]
+    return Contents(root, *_divide(with_groups(samples)))
+
+
+def _sample(root: Path, folder: Path, image: Path) -> Sample:
+    kind = folder.name[len(_PREFIX) :].lower()
+    label = GOOD if kind == "free" else kind
+    mask = image.with_suffix(".png")
+    name = image.relative_to(root).as_posix()
+    return Sample(name, image, "test", label, mask if label != GOOD and mask.exists() else None, name)
+
+
+def _divide(samples: list[Sample]) -> tuple[list[Sample], list[str]]:
+    # Groups are named by acquisition number, so their order is the order in which the tiles came.
+    normal = sorted((s for s in samples if not s.defective), key=lambda s: s.group)
+    training: set[str] = set()
+    count = 0
+    for sample in normal:
+        if sample.group not in training and count >= _TRAIN_SHARE * len(normal):
+            break
+        training.add(sample.group)
+        count += 1
+    divided = [
+        Sample(s.name, s.image, "train", s.label, s.mask, s.group)
+        if s.group in training and not s.defective
+        else s
+        for s in samples
+    ]
+    note = (
+        f"No split file: the first {count} of {len(normal)} normal images by acquisition number train; "
+        "the others, and every defective image, are for testing."
+    )
+    return divided, [note]

@@ -1,0 +1,64 @@
+"""The list of known layouts. A new layout is one file with one decorated function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from excision.data.records import Sample
+
+
+class Precedence(IntEnum):
+    """Which layout is taken where several fit; of two that stand equal, the user has to choose."""
+
+    EXPLICIT = 0
+    SPECIFIC = 1
+    GENERAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a layout found: samples in any order, and notes on how it understood the folder."""
+
+    root: Path
+    samples: list[Sample]
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One way in which data sets lie on disk.
+
+    Attributes:
+        name: as given to `--layout`.
+        looks_for: what it recognises a data set by, for messages.
+        recognise: tells whether a path looks like this layout, from names alone.
+        read: reads the path; raises DatasetError where it does not follow the layout after all.
+        precedence: which layout is taken where several fit.
+    """
+
+    name: str
+    looks_for: str
+    recognise: Callable[[Path], bool]
+    read: Callable[[Path], Contents]
+    precedence: Precedence
+
+
+LAYOUTS: dict[str, Layout] = {}
+
+
+def layout(
+    name: str,
+    looks_for: str,
+    recognise: Callable[[Path], bool],
+    precedence: Precedence = Precedence.SPECIFIC,
+) -> Callable[[Callable[[Path], Contents]], Callable[[Path], Contents]]:
+    """Register the decorated function as the reader of a layout."""
+
+    def register(read: Callable[[Path], Contents]) -> Callable[[Path], Contents]:
+        LAYOUTS[name] = Layout(name, looks_for, recognise, read, precedence)
+        return read
+
+    return register

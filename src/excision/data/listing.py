@@ -1,0 +1,104 @@
+"""Finding image files below a folder, safely: links that loop, folders that cannot be read, hidden files."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+IMAGE_SUFFIXES = frozenset(
+    {
+        ".bmp",
+        ".gif",
+        ".jfif",
+        ".jp2",
+        ".jpeg",
+        ".jpg",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    }
+)
+"""File name endings, in lower case, that are taken for images; what they hold is found by decoding."""
+
+
+def is_image_name(name: str) -> bool:
+    """Tell whether a file of this name is taken for an image: a known ending, and not hidden."""
+    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def image_files(folder: Path) -> list[Path]:
+    """List the image files that lie directly in `folder`, by name; nothing where it cannot be read."""
+    return sorted(path for path in _entries(folder) if is_image_name(path.name) and not path.is_dir())
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """List the visible folders directly in `folder`, by name; nothing where it cannot be read."""
+    return sorted(path for path in _entries(folder) if not path.name.startswith(".") and path.is_dir())
+
+
+@dataclass
+class Listing:
+    """What lies below a folder.
+
+    Attributes:
+        images: image files, by name. A link to nothing is listed too, so that it is reported, not lost.
+        ignored: number of other visible files for each file name ending.
+        unreadable: folders that could not be opened.
+    """
+
+    images: list[Path] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+    unreadable: list[Path] = field(default_factory=list)
+
+    def notes(self, root: Path) -> list[str]:
+        """Say in sentences what was passed over."""
+        lines = [f"{_relative(path, root)}: the folder cannot be read" for path in self.unreadable]
+        if self.ignored:
+            kinds = ", ".join(
+                f"{n} {suffix or 'without ending'}" for suffix, n in sorted(self.ignored.items())
+            )
+            lines.append(f"Ignored files that are not images: {kinds}.")
+        return lines
+
+
+def list_images(folder: Path) -> Listing:
+    """List the image files anywhere below `folder`; linked folders are followed, each folder once."""
+    listing = Listing()
+    seen: set[str] = set()
+
+    def keep(error: OSError) -> None:
+        listing.unreadable.append(Path(error.filename))
+
+    for current, folders, names in os.walk(folder, onerror=keep, followlinks=True):
+        # Links may lead back up: a folder already walked under its real name is not entered again.
+        real = os.path.realpath(current)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            if is_image_name(name):
+                listing.images.append(Path(current, name))
+            elif not name.startswith("."):
+                listing.ignored[Path(name).suffix.lower()] += 1
+    listing.images.sort()
+    return listing
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    try:
+        yield from folder.iterdir()
+    except OSError:
+        return
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -1,0 +1,114 @@
+"""PNG, JPEG, BMP and their like, decoded by Pillow."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from excision.data.pixels import (
+    ImageInfo,
+    RefusedError,
+    check_size,
+    over_black,
+    unit_range,
+    upright,
+    upright_size,
+)
+
+_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "PPM", "GIF", "WEBP", "JPEG2000", "TIFF")
+_ORIENTATION = 0x0112
+
+_MODES = {
+    "1": ("1-bit", 1),
+    "L": ("grey", 8),
+    "LA": ("grey+alpha", 8),
+    "P": ("palette", 8),
+    "PA": ("palette", 8),
+    "RGB": ("RGB", 8),
+    "RGBA": ("RGB+alpha", 8),
+    "CMYK": ("CMYK", 8),
+    "YCbCr": ("YCbCr", 8),
+    "I;16": ("grey", 16),
+    "I;16B": ("grey", 16),
+    "I;16L": ("grey", 16),
+    "I": ("grey", 16),
+    "F": ("grey", 32),
+}
+_GREY_MODES = frozenset({"1-bit", "grey", "grey+alpha"})
+
+# Warning filters belong to the whole process: two threads must not change and restore them in turn.
+_filters = threading.Lock()
+
+
+def probe(path: Path) -> ImageInfo:
+    """Read the header of an image file; its pixels are not decoded."""
+    with _opened(path) as (image, orientation):
+        name, bits = _MODES[image.mode]
+        if image.has_transparency_data and name in ("grey", "RGB"):
+            name += "+alpha"
+        colour = name not in _GREY_MODES and not (name == "palette" and _grey_palette(image))
+        return ImageInfo(upright_size(image.height, image.width, orientation), name, bits, colour)
+
+
+def pixels(path: Path) -> NDArray[np.float32]:
+    """Decode an image file to (H, W, 1 or 3) float32 in [0, 1], upright."""
+    with _opened(path) as (image, orientation):
+        image.load()
+        # Pillow turns a TIFF upright by itself, and only a TIFF.
+        return upright(_values(image), 1 if image.format == "TIFF" else orientation)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
+    """Open a file and give its image, not yet decoded, with its EXIF orientation."""
+    with path.open("rb") as stream:
+        with _filters, warnings.catch_warnings():
+            # What Pillow warns of is either refused below (size) or has a defined meaning here (metadata).
+            warnings.simplefilter("ignore")
+            image = Image.open(stream, formats=_FORMATS)
+            check_size(image.height, image.width)
+            # The base class's method reads the header alone; that of PNG would decode the whole picture.
+            orientation = int(Image.Image.getexif(image).get(_ORIENTATION, 1))
+        if image.mode not in _MODES:
+            raise RefusedError(f"the colour mode {image.mode} is not supported; save it as grey or RGB")
+        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+            raise RefusedError(
+                f"holds {getattr(image, 'n_frames', 1)} pictures; save each as a file of its own"
+            )
+        yield image, orientation
+
+
+def _values(image: Image.Image) -> NDArray[np.float32]:
+    """Give (H, W, 1 or 3) float32 in [0, 1] of a decoded image, as it is stored."""
+    name, bits = _MODES[image.mode]
+    if image.has_transparency_data and bits <= 8:
+        rgba = unit_range(np.asarray(image.convert("RGBA")), 8)
+        layers = rgba[..., :1] if name in _GREY_MODES else rgba[..., :3]
+        return over_black(layers, rgba[..., 3:])
+    if name == "1-bit":
+        return unit_range(np.asarray(image), 1)[..., np.newaxis]
+    if name == "grey":
+        values = np.asarray(image)
+        if image.mode == "I":
+            values = _sixteen_bit(values)
+        return unit_range(values, bits)[..., np.newaxis]
+    return unit_range(np.asarray(image.convert("RGB")), 8)
+
+
+def _sixteen_bit(values: NDArray[np.int32]) -> NDArray[np.uint16]:
+    """Narrow Pillow's 32-bit integers, its form for some 16-bit files."""
+    if values.min() < 0 or values.max() > 65535:
+        raise RefusedError(f"integer values must lie within 0 and 65535, these reach {values.max()}")
+    return values.astype(np.uint16)
+
+
+def _grey_palette(image: Image.Image) -> bool:
+    palette = np.array(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+    return bool((palette == palette[:, :1]).all())

@@ -1,0 +1,65 @@
+"""What a data set is, whatever its layout on disk: named samples with a split and a label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Split = Literal["train", "test"]
+
+GOOD = "good"
+"""The one label of normal images; every other label is a kind of defect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image of a data set.
+
+    Attributes:
+        name: path of the image relative to the data set's root, with forward slashes; unique in the data set.
+        image: path of the image file.
+        split: "train" or "test".
+        label: "good" for a normal image, else the kind of defect.
+        mask: path of the defect mask; None where there is none, as for every normal image.
+        group: samples of one group show the same part and must stay on the same side of any split.
+    """
+
+    name: str
+    image: Path
+    split: Split
+    label: str
+    mask: Path | None
+    group: str
+
+    @property
+    def defective(self) -> bool:
+        """Tell whether the label is a kind of defect."""
+        return self.label != GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A data set as one layout understood it.
+
+    Attributes:
+        root: folder that the names of the samples are relative to.
+        layout: name of the layout that read it.
+        samples: all samples, in the order of their names.
+        notes: what a user should know about how the folder was understood, one sentence each.
+    """
+
+    root: Path
+    layout: str
+    samples: tuple[Sample, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def train(self) -> tuple[Sample, ...]:
+        """Give the normal training samples; a defective one never takes part in training."""
+        return tuple(s for s in self.samples if s.split == "train" and not s.defective)
+
+    @property
+    def test(self) -> tuple[Sample, ...]:
+        """Give all test samples, normal and defective."""
+        return tuple(s for s in self.samples if s.split == "test")

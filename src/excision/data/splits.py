@@ -1,0 +1,75 @@
+"""Dividing samples in two, whole groups at a time, by their names alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from excision.data.records import Sample
+from excision.errors import DatasetError
+
+
+def hold_out(
+    samples: Sequence[Sample], share: float = 0.2, seed: int = 0
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Hold a share of the normal training samples out of training, for calibration.
+
+    Whole groups stay on one side. The choice depends on the seed and on the groups' names, not on the order
+    of the samples or on where they lie.
+
+    Args:
+        samples: normal training samples.
+        share: share of the samples to hold out, between 0 and 1; met as closely as whole groups allow.
+        seed: another seed gives another choice.
+
+    Returns:
+        The samples for training and those for calibration, each in the order of their names; neither is
+        empty.
+
+    Raises:
+        DatasetError: there are fewer than two groups, so nothing can be held out.
+    """
+    held = choose_groups((s.group for s in samples), share, seed)
+    ordered = sorted(samples, key=lambda s: s.name)
+    training = tuple(s for s in ordered if s.group not in held)
+    calibration = tuple(s for s in ordered if s.group in held)
+    return training, calibration
+
+
+def choose_groups(groups: Iterable[str], share: float, seed: int) -> set[str]:
+    """Choose groups that hold about `share` of the samples: at least one group, and never all.
+
+    Args:
+        groups: the group of each sample.
+        share: wanted share of the samples, between 0 and 1.
+        seed: another seed gives another choice.
+
+    Raises:
+        DatasetError: there are fewer than two groups.
+    """
+    sizes = Counter(groups)
+    if len(sizes) < 2:
+        raise DatasetError(
+            f"{_counted(sizes)} cannot be divided: calibration needs normal training images "
+            "of at least two different parts; add images"
+        )
+    ordered = sorted(sizes, key=lambda group: _rank(group, seed))
+    wanted = share * sizes.total()
+    chosen: set[str] = set()
+    count = 0
+    for group in ordered[:-1]:
+        # A group is taken while that brings the count closer to what is wanted.
+        if abs(count + sizes[group] - wanted) < abs(count - wanted):
+            chosen.add(group)
+            count += sizes[group]
+    return chosen or {min(ordered, key=lambda group: sizes[group])}
+
+
+def _rank(group: str, seed: int) -> bytes:
+    """Give a shuffled place to a group, the same on every machine and for any set of other groups."""
+    return hashlib.sha256(f"{seed}:{group}".encode("utf-8", "surrogateescape")).digest()
+
+
+def _counted(sizes: Counter[str]) -> str:
+    return f"{sizes.total()} images of one part" if sizes else "No images"

@@ -1,0 +1,115 @@
+"""TIFF, the format in which 16-bit and floating-point images come, decoded by tifffile."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from excision.data import raster
+from excision.data.pixels import (
+    ImageInfo,
+    RefusedError,
+    check_size,
+    cmyk_to_rgb,
+    over_black,
+    unit_range,
+    upright,
+    upright_size,
+)
+
+# tifffile logs what it finds odd; without a handler Python would print that beside our own message.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""First bytes of a TIFF or BigTIFF file."""
+
+_ORIENTATION = 274
+_GREY_INVERTED, _GREY, _RGB, _PALETTE, _INKS = 0, 1, 2, 3, 5
+_COLOURS = {_GREY_INVERTED: 1, _GREY: 1, _RGB: 3, _PALETTE: 1, _INKS: 4}
+_NAMES = {_GREY_INVERTED: "grey", _GREY: "grey", _RGB: "RGB", _PALETTE: "palette", _INKS: "CMYK"}
+_PREMULTIPLIED, _ALPHA = 1, 2
+
+_OWN_CODECS = frozenset({1, 8, 32773, 32946})
+"""None, deflate (two numbers) and PackBits; other compressions (LZW, JPEG, fax) go to Pillow's libtiff."""
+
+
+def probe(path: Path) -> ImageInfo:
+    """Read the header of a TIFF file; its pixels are not decoded."""
+    with _page(path) as page:
+        if page.photometric not in _COLOURS:
+            return raster.probe(path)
+        name = _NAMES[page.photometric]
+        if page.bitspersample == 1:
+            name = "1-bit"
+        if set(page.extrasamples) & {_PREMULTIPLIED, _ALPHA}:
+            name += "+alpha"
+        size = upright_size(page.imagelength, page.imagewidth, _orientation(page))
+        return ImageInfo(size, name, page.bitspersample, page.photometric not in (_GREY, _GREY_INVERTED))
+
+
+def pixels(path: Path) -> NDArray[np.float32]:
+    """Decode a TIFF file of one page to (H, W, 1 or 3) float32 in [0, 1], upright."""
+    with _page(path) as page:
+        if page.photometric in _COLOURS and page.compression in _OWN_CODECS:
+            return upright(_colours(page), _orientation(page))
+        if page.bitspersample > 8 and page.samplesperpixel > 1:
+            # Pillow would reduce these to 8 bits without a word.
+            raise RefusedError(
+                f"compression {page.compression} is not supported for {page.bitspersample}-bit colour; "
+                "save it uncompressed or with deflate"
+            )
+    return raster.pixels(path)
+
+
+@contextmanager
+def _page(path: Path) -> Iterator[tifffile.TiffPage]:
+    """Open a TIFF file and give its only page; reduced copies of it (thumbnails) do not count."""
+    with tifffile.TiffFile(path) as file:
+        pages = [page.aspage() for page in file.pages]
+        full = [page for page in pages if not page.is_reduced]
+        count = len(full)
+        if file.imagej_metadata:
+            # ImageJ describes a whole stack with one page.
+            count = max(count, int(file.imagej_metadata.get("images", 1)))
+        if count != 1 or full[0].imagedepth != 1:
+            raise RefusedError(f"holds {count} pages; save each as a file of its own")
+        check_size(full[0].imagelength, full[0].imagewidth)
+        yield full[0]
+
+
+def _orientation(page: tifffile.TiffPage) -> int:
+    tag = page.tags.get(_ORIENTATION)
+    return int(tag.value) if tag is not None else 1
+
+
+def _colours(page: tifffile.TiffPage) -> NDArray[np.float32]:
+    """Give (H, W, 1 or 3) in [0, 1] of a page, as it is stored."""
+    stored = page.asarray().reshape(page.shape)
+    if page.axes.startswith("S"):
+        stored = np.moveaxis(stored, 0, -1)
+    stored = stored.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
+    count = _COLOURS[page.photometric]
+    if page.photometric == _PALETTE:
+        return _through_palette(page, stored)
+    values = unit_range(stored, page.bitspersample)
+    colours = values[..., :count]
+    if page.photometric == _GREY_INVERTED:
+        colours = 1 - colours
+    if page.photometric == _INKS:
+        colours = cmyk_to_rgb(colours)
+    # Colours that were multiplied by alpha already are what lies over black.
+    if page.extrasamples and page.extrasamples[0] == _ALPHA:
+        colours = over_black(colours, values[..., count : count + 1])
+    return colours
+
+
+def _through_palette(page: tifffile.TiffPage, stored: NDArray[np.uint8]) -> NDArray[np.float32]:
+    if page.colormap is None:
+        raise RefusedError("its palette is missing")
+    return unit_range(page.colormap.T[stored[..., 0]], 16)
