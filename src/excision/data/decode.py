@@ -17,7 +17,7 @@ from excision.data import raster
 from excision.data.pixels import ImageInfo, RefusedError, to_channels
 from excision.errors import ImageError
 
-__all__ = ["ImageInfo", "marks_defect", "probe_image", "read_image", "read_mask"]
+__all__ = ["ImageInfo", "marks_defect", "probe_image", "read_image", "read_mask", "read_pixels"]
 
 
 def read_image(path: str | Path, channels: int) -> NDArray[np.float32]:
@@ -33,7 +33,19 @@ def read_image(path: str | Path, channels: int) -> NDArray[np.float32]:
     Raises:
         ImageError: the file is missing, damaged or no image, or its values have no defined meaning.
     """
-    return to_channels(_pixels(Path(path)), channels)
+    return to_channels(read_pixels(path), channels)
+
+
+def read_pixels(path: str | Path) -> NDArray[np.float32]:
+    """Decode an image to (H, W, 1 or 3) float32 in [0, 1], upright: one channel where the file is grey.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    path = Path(path)
+    with _naming(path):
+        pixels: NDArray[np.float32] = _reader(path).pixels(path)
+        return pixels
 
 
 def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -52,7 +64,7 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
     Raises:
         ImageError: the mask cannot be read, or its size is not the image's.
     """
-    values = _pixels(Path(path)).max(axis=2)
+    values = read_pixels(path).max(axis=2)
     if values.shape != size:
         raise ImageError(f"{path}: the mask is {_by(values.shape)} pixels, its image {_by(size)}")
     bright: NDArray[np.bool_] = values > 0.5
@@ -65,7 +77,7 @@ def marks_defect(path: str | Path) -> bool:
     Raises:
         ImageError: the mask cannot be read.
     """
-    return bool(_pixels(Path(path)).any())
+    return bool(read_pixels(path).any())
 
 
 def probe_image(path: str | Path) -> ImageInfo:
@@ -82,13 +94,6 @@ def probe_image(path: str | Path) -> ImageInfo:
 
 def _by(size: tuple[int, ...]) -> str:
     return f"{size[1]} x {size[0]}"
-
-
-def _pixels(path: Path) -> NDArray[np.float32]:
-    """Give (H, W, 1 or 3) float32 in [0, 1]: grey where the file is grey."""
-    with _naming(path):
-        pixels: NDArray[np.float32] = _reader(path).pixels(path)
-        return pixels
 
 
 def _reader(path: Path) -> ModuleType:

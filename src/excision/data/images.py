@@ -43,7 +43,8 @@ def resize_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[n
         )
         for channel in range(image.shape[2])
     ]
-    return np.clip(np.stack(resized, axis=2), 0, 1, dtype=np.float32)
+    clipped: NDArray[np.float32] = np.clip(np.stack(resized, axis=2), 0, 1, dtype=np.float32)
+    return clipped
 
 
 def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -57,8 +58,9 @@ def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bo
 
 
 def working_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint16]:
-    """Bring a decoded image (H, W, C) in [0, 1] to the working size, as (*size, C) uint16 with 65535 for 1."""
-    return np.rint(resize_image(image, size) * np.float32(65535)).astype(np.uint16)
+    """Bring a decoded image (H, W, C) in [0, 1] to the working size, as uint16 with 65535 for 1."""
+    scaled: NDArray[np.float32] = np.rint(resize_image(image, size) * np.float32(65535))
+    return scaled.astype(np.uint16)
 
 
 def load_working_image(path: str | Path, size: tuple[int, int], channels: int) -> NDArray[np.uint16]:
@@ -126,7 +128,10 @@ def default_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
     aspect = median(height / width for height, width in sizes)
     area = median(height * width for height, width in sizes)
     target = min(area, MAX_WORKING_PIXELS)
-    height, width = (target * aspect) ** 0.5, (target / aspect) ** 0.5
+    # A strip may be so narrow that its shorter side has to grow to 32; the longer one then gives way.
+    longest_side = MAX_WORKING_PIXELS / MIN_WORKING_SIDE
+    height = min((target * aspect) ** 0.5, longest_side)
+    width = min((target / aspect) ** 0.5, longest_side)
     longest = ((area * aspect) ** 0.5, (area / aspect) ** 0.5)
     candidates = [
         (h, w)

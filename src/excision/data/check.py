@@ -1,0 +1,246 @@
+"""What a data set holds and what training would make of it, found by decoding every file once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.data.decode import probe_image, read_mask, read_pixels
+from excision.data.images import default_size
+from excision.data.preparation import Finding, Progress, choose_channels, choose_size, finding, readable
+from excision.data.records import Dataset, Sample
+from excision.data.splits import hold_out
+from excision.errors import DatasetError, ImageError
+
+__all__ = [
+    "DatasetReport",
+    "Finding",
+    "Progress",
+    "SizeSummary",
+    "TrainingPlan",
+    "choose_channels",
+    "choose_size",
+    "inspect_dataset",
+    "readable",
+]
+
+Size = tuple[int, int]
+
+_ODD_SHAPE = 1.5
+"""An aspect ratio that differs from the median by more than this factor is reported."""
+
+_FEW = 0.05
+"""Beyond this share of all images, odd shapes are a trait of the data set and get one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class SizeSummary:
+    """Sizes (H, W) of all readable images; median and extremes are of height and width by themselves."""
+
+    smallest: Size
+    median: Size
+    largest: Size
+    most_common: Size
+    most_common_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """What training with default settings would use.
+
+    Attributes:
+        train: images that the network learns from.
+        calibration: images held out to set the threshold.
+        size: working size (H, W).
+        channels: 1 where every training image is grey, else 3.
+    """
+
+    train: int
+    calibration: int
+    size: Size
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetReport:
+    """What `inspect_dataset` found.
+
+    Attributes:
+        layout: name of the layout that read the data set.
+        notes: how the layout understood the folder, and advice on what was found.
+        counts: number of samples for each (split, label).
+        groups: number of groups, the parts that are never divided.
+        sizes: of the readable images; None where there is none.
+        modes: number of images for each mode in words, such as "grey 8-bit".
+        unreadable: images that cannot be used; training leaves them out.
+        odd: images that can be used but differ from the rest.
+        masks: masks that are missing, empty, unreadable or of another size than their image.
+        duplicates: names of images with the same pixels that stand in both splits.
+        training: what training would use; None where it cannot be done.
+        obstacle: why training cannot be done; empty where it can.
+    """
+
+    layout: str
+    notes: tuple[str, ...]
+    counts: dict[tuple[str, str], int]
+    groups: int
+    sizes: SizeSummary | None
+    modes: dict[str, int]
+    unreadable: tuple[Finding, ...]
+    odd: tuple[Finding, ...]
+    masks: tuple[Finding, ...]
+    duplicates: tuple[tuple[str, ...], ...]
+    training: TrainingPlan | None
+    obstacle: str
+
+
+def inspect_dataset(dataset: Dataset, progress: Progress | None = None) -> DatasetReport:
+    """Decode every image and mask once and report on them; memory does not grow with their number.
+
+    Args:
+        dataset: as `load_dataset` gave it.
+        progress: called after each image.
+
+    Returns:
+        The report; damaged files are findings in it, not errors.
+    """
+    findings = _Findings()
+    for done, sample in enumerate(dataset.samples, start=1):
+        findings.add(sample)
+        if progress is not None:
+            progress(done, len(dataset.samples))
+    training, obstacle = _plan(dataset, findings)
+    return DatasetReport(
+        layout=dataset.layout,
+        notes=(*dataset.notes, *findings.advice()),
+        counts=dict(sorted(Counter((s.split, s.label) for s in dataset.samples).items())),
+        groups=len({s.group for s in dataset.samples}),
+        sizes=_summary(list(findings.sizes.values())),
+        modes=dict(findings.modes.most_common()),
+        unreadable=tuple(findings.unreadable),
+        odd=(*findings.odd, *(_odd_shapes(findings.sizes) if not findings.shapes_vary() else ())),
+        masks=findings.mask_findings(),
+        duplicates=findings.duplicates_across_splits(),
+        training=training,
+        obstacle=obstacle,
+    )
+
+
+class _Findings:
+    """What has been seen so far: a few numbers an image, never its pixels."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[str, Size] = {}
+        self.colour: set[str] = set()
+        self.modes: Counter[str] = Counter()
+        self.unreadable: list[Finding] = []
+        self.odd: list[Finding] = []
+        self.masks: list[Finding] = []
+        self._hashes: dict[bytes, list[Sample]] = defaultdict(list)
+        self._coloured_grey = 0
+        self._defects = Counter[bool]()
+
+    def add(self, sample: Sample) -> None:
+        """Decode one sample's image and mask and keep what is worth reporting."""
+        try:
+            info = probe_image(sample.image)
+            pixels = read_pixels(sample.image)
+        except ImageError as error:
+            self.unreadable.append(finding(sample, error))
+            return
+        self.sizes[sample.name] = info.size
+        self.modes[info.description] += 1
+        if info.colour:
+            self.colour.add(sample.name)
+            self._coloured_grey += bool(pixels.shape[2] == 1 or (pixels == pixels[..., :1]).all())
+        if pixels.min() == pixels.max():
+            self.odd.append(Finding(sample.name, f"every pixel has the same value, {pixels.max():.3g}"))
+        self._hashes[_content_hash(pixels)].append(sample)
+        if sample.defective:
+            self._add_mask(sample, info.size)
+
+    def _add_mask(self, sample: Sample, size: Size) -> None:
+        self._defects[sample.mask is not None] += 1
+        if sample.mask is None:
+            self.masks.append(Finding(sample.name, "this defect has no mask"))
+            return
+        try:
+            if not read_mask(sample.mask, size).any():
+                self.masks.append(Finding(sample.name, "the mask of this defect is empty"))
+        except ImageError as error:
+            self.masks.append(finding(sample, error))
+
+    def mask_findings(self) -> tuple[Finding, ...]:
+        """Give the findings on masks; a data set without any mask is advice, not a finding an image."""
+        return tuple(self.masks) if self._defects[True] else ()
+
+    def duplicates_across_splits(self) -> tuple[tuple[str, ...], ...]:
+        """Give the names that share their pixels where they stand in both splits."""
+        repeated = (same for same in self._hashes.values() if len({s.split for s in same}) > 1)
+        return tuple(sorted(tuple(s.name for s in same) for same in repeated))
+
+    def shapes_vary(self) -> bool:
+        """Tell whether so many images differ in shape that listing each would hide the rest."""
+        return len(_odd_shapes(self.sizes)) > _FEW * len(self.sizes)
+
+    def advice(self) -> list[str]:
+        """Say what a user might want to change."""
+        lines = []
+        if self._defects[False] and not self._defects[True]:
+            lines.append("No defect has a mask: figures for whole images only, none for pixels.")
+        if self.shapes_vary():
+            lines.append(
+                "Images come in many shapes; resizing distorts those that differ from the usual one."
+            )
+        if self.colour and self._coloured_grey == len(self.colour):
+            lines.append("Every colour file holds a grey picture: one channel would do, and is faster.")
+        return lines
+
+
+def _content_hash(pixels: NDArray[np.float32]) -> bytes:
+    """Hash the decoded picture, so that a copy in another format or under another name is found."""
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.digest()
+
+
+def _summary(sizes: list[Size]) -> SizeSummary | None:
+    if not sizes:
+        return None
+    heights, widths = [h for h, _ in sizes], [w for _, w in sizes]
+    most_common, count = Counter(sizes).most_common(1)[0]
+    return SizeSummary(
+        smallest=(min(heights), min(widths)),
+        median=(round(median(heights)), round(median(widths))),
+        largest=(max(heights), max(widths)),
+        most_common=most_common,
+        most_common_count=count,
+    )
+
+
+def _odd_shapes(sizes: dict[str, Size]) -> list[Finding]:
+    """Find images that resizing to the common shape would distort badly."""
+    if not sizes:
+        return []
+    usual = median(h / w for h, w in sizes.values())
+    return [
+        Finding(name, f"{w} x {h} pixels is another shape than most: resizing distorts it")
+        for name, (h, w) in sizes.items()
+        if not 1 / _ODD_SHAPE <= h / w / usual <= _ODD_SHAPE
+    ]
+
+
+def _plan(dataset: Dataset, findings: _Findings) -> tuple[TrainingPlan | None, str]:
+    usable = [s for s in dataset.train if s.name in findings.sizes]
+    try:
+        train, calibration = hold_out(usable)
+    except DatasetError as error:
+        return None, str(error)
+    size = default_size([findings.sizes[s.name] for s in usable])
+    channels = 3 if any(s.name in findings.colour for s in usable) else 1
+    return TrainingPlan(len(train), len(calibration), size, channels), ""

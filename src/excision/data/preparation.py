@@ -1,0 +1,85 @@
+"""What training needs to know of its images before it starts: which can be read, their size and channels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from excision.data.decode import ImageInfo, probe_image, read_pixels
+from excision.data.images import default_size
+from excision.data.records import Dataset, Sample
+from excision.errors import DatasetError, ImageError
+
+Progress = Callable[[int, int], None]
+"""Called with the number of images done and the number of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a user should look at.
+
+    Attributes:
+        name: name of the sample.
+        reason: what is wrong with it, in words.
+    """
+
+    name: str
+    reason: str
+
+
+def finding(sample: Sample, error: ImageError) -> Finding:
+    """Give the finding for a sample whose image or mask raised an error."""
+    return Finding(sample.name, str(error))
+
+
+def readable(
+    samples: Iterable[Sample], progress: Progress | None = None
+) -> tuple[tuple[Sample, ...], tuple[Finding, ...]]:
+    """Part the samples whose image decodes from the others, so that training can go on without these.
+
+    Args:
+        samples: any samples; each image is decoded once and not kept.
+        progress: called after each image.
+
+    Returns:
+        The samples with a usable image, in their order, and a finding for each of the others.
+    """
+    samples = tuple(samples)
+    good: list[Sample] = []
+    broken: list[Finding] = []
+    for done, sample in enumerate(samples, start=1):
+        try:
+            read_pixels(sample.image)
+            good.append(sample)
+        except ImageError as error:
+            broken.append(finding(sample, error))
+        if progress is not None:
+            progress(done, len(samples))
+    return tuple(good), tuple(broken)
+
+
+def choose_channels(dataset: Dataset) -> Literal[1, 3]:
+    """Give 1 where the header of every readable training image says that it is grey, else 3."""
+    return 3 if any(info.colour for info in _headers(dataset.train)) else 1
+
+
+def choose_size(dataset: Dataset) -> tuple[int, int]:
+    """Give the default working size (H, W) for the training images, from their headers alone.
+
+    Raises:
+        DatasetError: none of the training images can be read.
+    """
+    sizes = [info.size for info in _headers(dataset.train)]
+    if not sizes:
+        raise DatasetError(f"{dataset.root}: none of the {len(dataset.train)} training images can be read")
+    return default_size(sizes)
+
+
+def _headers(samples: Iterable[Sample]) -> Iterator[ImageInfo]:
+    """Probe each image; those that cannot be read have no say."""
+    for sample in samples:
+        try:
+            yield probe_image(sample.image)
+        except ImageError:
+            continue
