@@ -131,13 +131,14 @@ def _with(
 
 def _contrast(rng: np.random.Generator, image: FloatImage, low: float, high: float) -> float:
     """Draw a contrast between `low` and `high` deviations of the surface, evenly on a logarithmic scale."""
-    deviations = low * (high / low) ** rng.random()
+    deviations: float = low * (high / low) ** rng.random()
     return float(min(max(deviations * float(image.std()), 0.05), 0.5))
 
 
 def _unit(image: FloatImage) -> float:
     """Give the length that is one pixel in a picture of 256 pixels."""
-    return min(image.shape) / 256
+    shorter: int = min(image.shape)
+    return shorter / 256
 
 
 def _inside(rng: np.random.Generator, image: FloatImage, margin: float) -> Point:

@@ -20,8 +20,8 @@ _GOOD_LABELS = frozenset({GOOD, "normal", "ok"})
 def _header(path: Path) -> tuple[list[str], Literal[",", ";", "\t"]]:
     """Give the column names in lower case, and the separator; no columns where it is no text."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            line = stream.readline(10_000)
+        with path.open("rb") as stream:
+            line = stream.readline(10_000).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return [], ","
     separator: Literal[",", ";", "\t"] = ";" if ";" in line else "\t" if "\t" in line else ","
