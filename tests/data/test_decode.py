@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from excision.data.decode import marks_defect, probe_image, read_image, read_mask, read_pixels
+from excision.data.decode import array_image, marks_defect, probe_image, read_image, read_mask, read_pixels
 from excision.data.pixels import LUMA, MAX_PIXELS, RefusedError, unit_range, upright, upright_size
 from excision.errors import ImageError
 
@@ -165,8 +167,6 @@ def test_damaged_bytes_give_an_image_or_an_image_error(data: st.DataObject) -> N
     content = bytearray(stream.getvalue())
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    import tempfile
-
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
         Path(file.name).write_bytes(bytes(content))
         try:
@@ -276,6 +276,37 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
 def test_floats_within_range_stay_as_they_are(kind: type, values: list[float]) -> None:
     array = np.array(values, kind)
     assert np.array_equal(unit_range(array, 32), array.astype(np.float32))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_arrays_mean_what_the_same_file_means(tmp_path: Path, channels: int) -> None:
+    path = save(Image.fromarray(COLOUR), tmp_path / "a.png")
+    expected = read_image(path, channels)
+    for array in (COLOUR, COLOUR.astype(np.uint16) * 257, COLOUR / 255):
+        assert np.allclose(array_image(array, channels), expected, atol=1e-6)
+    assert np.array_equal(array_image(GREY, channels), array_image(GREY[..., np.newaxis], channels))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((9, 9, 4), np.uint8),
+        np.zeros(9, np.uint8),
+        np.zeros((1, 3, 9, 9), np.uint8),
+        np.zeros((3, 3), np.uint8),
+        np.zeros((9, 9), np.int64),
+        np.full((9, 9), 255.0),
+    ],
+)
+def test_arrays_without_meaning_are_refused(array: np.ndarray) -> None:
+    with pytest.raises(ImageError, match=r"An array of shape"):
+        array_image(array, 1)
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ImageError, match=r"pipe\.png: .*not a file"):
+        read_image(tmp_path / "pipe.png", 1)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -0.01, 1.01, 255])

@@ -9,15 +9,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from excision.data import raster
-from excision.data.pixels import ImageInfo, RefusedError, to_channels
+from excision.data.pixels import ImageInfo, RefusedError, check_size, to_channels, unit_range
 from excision.errors import ImageError
 
-__all__ = ["ImageInfo", "marks_defect", "probe_image", "read_image", "read_mask", "read_pixels"]
+__all__ = [
+    "ImageInfo",
+    "array_image",
+    "marks_defect",
+    "probe_image",
+    "read_image",
+    "read_mask",
+    "read_pixels",
+]
 
 
 def read_image(path: str | Path, channels: int) -> NDArray[np.float32]:
@@ -46,6 +55,29 @@ def read_pixels(path: str | Path) -> NDArray[np.float32]:
     with _naming(path):
         pixels: NDArray[np.float32] = _reader(path).pixels(path)
         return pixels
+
+
+def array_image(array: NDArray[Any], channels: int) -> NDArray[np.float32]:
+    """Bring an image that is in memory already to the form that `read_image` gives.
+
+    Args:
+        array: (H, W), (H, W, 1) or (H, W, 3) of uint8, uint16 or bool, or of floats in [0, 1].
+        channels: 1 or 3, as for `read_image`.
+
+    Returns:
+        (H, W, channels) float32 in [0, 1].
+
+    Raises:
+        ImageError: the shape, the type or the values have no defined meaning.
+    """
+    pixels = array[..., np.newaxis] if array.ndim == 2 else array
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
+        raise ImageError(f"An array of shape {array.shape} is no image; (H, W), (H, W, 1) or (H, W, 3) is")
+    try:
+        check_size(*pixels.shape[:2])
+        return to_channels(unit_range(pixels, 8 * pixels.dtype.itemsize), channels)
+    except RefusedError as error:
+        raise ImageError(f"An array of shape {array.shape} cannot be used: {error}") from error
 
 
 def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -100,6 +132,9 @@ def _reader(path: Path) -> ModuleType:
     """Choose by content, not by ending."""
     from excision.data import tiff
 
+    if path.exists() and not path.is_file():
+        # A pipe would wait forever for someone to write into it.
+        raise RefusedError("cannot be opened, it is not a file")
     with path.open("rb") as stream:
         start = stream.read(4)
     if not start:
@@ -116,7 +151,7 @@ def _naming(path: Path) -> Iterator[None]:
         raise ImageError(f"{path}: {error}") from error
     except FileNotFoundError as error:
         raise ImageError(f"{path}: no such file") from error
-    except (IsADirectoryError, PermissionError) as error:
+    except PermissionError as error:
         raise ImageError(f"{path}: cannot be opened ({error.strerror})") from error
     except Exception as error:
         # On damaged bytes decoders raise nearly everything, from struct.error to KeyError.

@@ -32,7 +32,7 @@ def load_dataset(path: str | Path, layout: str | None = None) -> Dataset:
     if layout is not None and layout not in LAYOUTS:
         raise DatasetError(f'The layout "{layout}" is unknown; known are {", ".join(sorted(LAYOUTS))}.')
     chosen, notes = (LAYOUTS[layout], []) if layout is not None else _recognise(path)
-    if not path.exists() and chosen is not LAYOUTS["elpv"]:
+    if not path.exists() and not chosen.recognise(path):
         raise DatasetError(f"{path}: no such file or folder")
     return _checked(chosen, path, chosen.read(path), notes)
 

@@ -19,11 +19,15 @@ def _recognise(path: Path) -> bool:
 
 
 @layout("elpv", f'the name "{NAME}" instead of a path, with that package installed', _recognise)
-def read(path: Path) -> Contents:  # noqa: ARG001 - the package is found by Python, not by path
+def read(path: Path) -> Contents:
     """Read the package's label file: probability 0 is normal, 1 is a defect, anything between is left out.
 
     A fifth of the normal cells, chosen by name, is for testing, with all defective ones.
     """
+    if not _recognise(path):
+        raise DatasetError(
+            f'{path}: the layout elpv reads an installed package; write "{NAME}" instead of a path'
+        )
     root = _installed()
     rows = [line.split() for line in (root / "labels.csv").read_text("utf-8").splitlines() if line.strip()]
     certain = {name: float(probability) == 1 for name, probability, _ in rows if float(probability) in (0, 1)}
