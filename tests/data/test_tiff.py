@@ -139,6 +139,20 @@ def test_values_without_meaning_are_refused(tmp_path: Path, values: np.ndarray, 
         read_pixels(path)
 
 
+def test_spectral_images_are_refused(tmp_path: Path) -> None:
+    values = np.zeros((12, 17, 7), np.uint8)
+    path = write(tmp_path / "a.tif", values, photometric="minisblack", planarconfig="contig")
+    with pytest.raises(ImageError, match="7 channels"):
+        read_pixels(path)
+
+
+def test_an_extra_channel_without_meaning_is_left_out(tmp_path: Path) -> None:
+    values = RNG.integers(0, 256, (12, 17, 4), dtype=np.uint8)
+    path = write(tmp_path / "a.tif", values, photometric="rgb", extrasamples=["unspecified"])
+    assert np.array_equal(np.rint(read_image(path, 3) * 255), values[..., :3])
+    assert probe_image(path).mode == "RGB"
+
+
 @pytest.mark.parametrize("keep", [6, 60, 300])
 def test_truncated_files_are_refused_by_name(tmp_path: Path, keep: int, capfd: Any) -> None:
     path = write(tmp_path / "cut.tif", RNG.integers(0, 9, (40, 40), dtype=np.uint8), photometric="minisblack")

@@ -80,6 +80,8 @@ def _page(path: Path) -> Iterator[tifffile.TiffPage]:
         if count != 1 or full[0].imagedepth != 1:
             raise RefusedError(f"holds {count} pages; save each as a file of its own")
         check_size(full[0].imagelength, full[0].imagewidth)
+        if full[0].samplesperpixel > _COLOURS.get(full[0].photometric, 3) + 1:
+            raise RefusedError(f"holds {full[0].samplesperpixel} channels; save it as grey or RGB")
         yield full[0]
 
 
