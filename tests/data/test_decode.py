@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import tempfile
 import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -213,6 +215,28 @@ def test_animations_are_refused(tmp_path: Path) -> None:
     path = save(frames[0], tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     with pytest.raises(ImageError, match="2 pictures"):
         read_image(path, 1)
+
+
+def test_the_first_picture_of_a_phone_counts(tmp_path: Path) -> None:
+    path = tmp_path / "phone.jpg"
+    first, second = Image.fromarray(GREY), Image.fromarray(255 - GREY)
+    first.save(path, "MPO", save_all=True, append_images=[second], quality=100)
+    assert np.abs(read_image(path, 1)[..., 0] * 255 - GREY).max() < 8
+
+
+def test_sixteen_bit_colour_png_is_read_with_eight_bits(tmp_path: Path) -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    values = RNG.integers(0, 65536, (12, 17, 3)).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", 17, 12, 16, 2, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    assert np.array_equal(np.rint(read_image(tmp_path / "a.png", 3) * 255), values >> 8)
+    assert probe_image(tmp_path / "a.png").description == "RGB 8-bit"
 
 
 def test_warnings_of_the_decoder_do_not_reach_the_user(tmp_path: Path) -> None:

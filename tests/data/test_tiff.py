@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,28 @@ def test_truncated_files_are_refused_by_name(tmp_path: Path, keep: int, capfd: A
     with pytest.raises(ImageError, match=r"cut.tif"):
         read_pixels(path)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("bits", [4, 12])
+def test_other_depths_are_refused(tmp_path: Path, bits: int) -> None:
+    values = np.linspace(0, 2**bits - 1, 16 * 12).astype(np.uint16).reshape(12, 16)
+    packed = np.packbits((values.reshape(-1, 1) >> np.arange(bits)[::-1] & 1).astype(np.uint8))
+    tags = {256: 16, 257: 12, 258: bits, 259: 1, 262: 1, 273: 8, 277: 1, 278: 12, 279: packed.size}
+    directory = struct.pack("<H", len(tags))
+    directory += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    header = struct.pack("<4sI", b"II*\0", 8 + packed.size)
+    (tmp_path / "a.tif").write_bytes(header + packed.tobytes() + directory + bytes(4))
+    for read in (probe_image, read_pixels):
+        with pytest.raises(ImageError, match=f"stores {bits} bits"):
+            read(tmp_path / "a.tif")
+
+
+def test_colour_of_16_bits_in_a_foreign_codec_is_refused(tmp_path: Path) -> None:
+    values = RNG.integers(0, 65536, (12, 17, 3), dtype=np.uint16)
+    path = write(tmp_path / "a.tif", values, photometric="rgb")
+    content = path.read_bytes()
+    with tifffile.TiffFile(path) as file:
+        at = file.pages[0].aspage().tags["Compression"].valueoffset
+    path.write_bytes(content[:at] + struct.pack("<H", 5) + content[at + 2 :])
+    with pytest.raises(ImageError, match="not supported for 16-bit colour"):
+        read_pixels(path)

@@ -34,6 +34,7 @@ _GREY_INVERTED, _GREY, _RGB, _PALETTE, _INKS = 0, 1, 2, 3, 5
 _COLOURS = {_GREY_INVERTED: 1, _GREY: 1, _RGB: 3, _PALETTE: 1, _INKS: 4}
 _NAMES = {_GREY_INVERTED: "grey", _GREY: "grey", _RGB: "RGB", _PALETTE: "palette", _INKS: "CMYK"}
 _PREMULTIPLIED, _ALPHA = 1, 2
+_FLOAT_PREDICTOR = 3
 
 _OWN_CODECS = frozenset({1, 8, 32773, 32946})
 """None, deflate (two numbers) and PackBits; other compressions (LZW, JPEG, fax) go to Pillow's libtiff."""
@@ -56,14 +57,8 @@ def probe(path: Path) -> ImageInfo:
 def pixels(path: Path) -> NDArray[np.float32]:
     """Decode a TIFF file of one page to (H, W, 1 or 3) float32 in [0, 1], upright."""
     with _page(path) as page:
-        if page.photometric in _COLOURS and page.compression in _OWN_CODECS:
+        if _own(page):
             return upright(_colours(page), _orientation(page))
-        if page.bitspersample > 8 and page.samplesperpixel > 1:
-            # Pillow would reduce these to 8 bits without a word.
-            raise RefusedError(
-                f"compression {page.compression} is not supported for {page.bitspersample}-bit colour; "
-                "save it uncompressed or with deflate"
-            )
     return raster.pixels(path)
 
 
@@ -79,10 +74,30 @@ def _page(path: Path) -> Iterator[tifffile.TiffPage]:
             count = max(count, int(file.imagej_metadata.get("images", 1)))
         if count != 1 or full[0].imagedepth != 1:
             raise RefusedError(f"holds {count} pages; save each as a file of its own")
-        check_size(full[0].imagelength, full[0].imagewidth)
-        if full[0].samplesperpixel > _COLOURS.get(full[0].photometric, 3) + 1:
-            raise RefusedError(f"holds {full[0].samplesperpixel} channels; save it as grey or RGB")
+        _check_supported(full[0])
         yield full[0]
+
+
+def _check_supported(page: tifffile.TiffPage) -> None:
+    """Refuse what neither decoder reads rightly."""
+    check_size(page.imagelength, page.imagewidth)
+    if page.samplesperpixel > _COLOURS.get(page.photometric, 3) + 1:
+        raise RefusedError(f"holds {page.samplesperpixel} channels; save it as grey or RGB")
+    if page.bitspersample not in (1, 8, 16, 32, 64):
+        raise RefusedError(f"stores {page.bitspersample} bits a value; save it with 8 or 16")
+    if page.predictor == _FLOAT_PREDICTOR:
+        raise RefusedError("its floating-point predictor is not supported; save it without a predictor")
+    if not _own(page) and page.bitspersample > 8 and page.samplesperpixel > 1:
+        # Pillow would reduce these to 8 bits without a word.
+        raise RefusedError(
+            f"compression {page.compression} is not supported for {page.bitspersample}-bit colour; "
+            "save it uncompressed or with deflate"
+        )
+
+
+def _own(page: tifffile.TiffPage) -> bool:
+    """Tell whether tifffile by itself can decode a page; other pages are Pillow's."""
+    return page.photometric in _COLOURS and page.compression in _OWN_CODECS
 
 
 def _orientation(page: tifffile.TiffPage) -> int:
