@@ -12,6 +12,7 @@ import pytest
 
 from excision.data import Dataset, Sample, load_dataset
 from excision.data.layouts import LAYOUTS
+from excision.data.layouts.groups import part_groups
 from excision.errors import DatasetError
 
 from .conftest import Draw
@@ -124,18 +125,27 @@ def test_kolektorsdd2_trains_on_normal_images_alone(tmp_path: Path, draw: Draw, 
 
 
 def test_magnetictile_keeps_tiles_together(tmp_path: Path, draw: Draw, draw_mask: Draw) -> None:
-    for tile in range(10):
+    for tile in range(11):
         for shot in range(1, 7):
             draw(f"MT_Free/Imgs/exp{shot}_num_{1000 * tile + 20 * shot}.jpg")
     draw("MT_Crack/Imgs/exp6_num_5130.jpg")
     draw_mask("MT_Crack/Imgs/exp6_num_5130.png")
     dataset = load_dataset(tmp_path)
     assert dataset.layout == "magnetictile"
-    assert counts(dataset) == {("train", "good"): 48, ("test", "good"): 12, ("test", "crack"): 1}
-    assert len({s.group for s in dataset.samples}) == 10
+    assert counts(dataset) == {("train", "good"): 54, ("test", "good"): 12, ("test", "crack"): 1}
+    assert len({s.group for s in dataset.samples}) == 11
     crack = by_name(dataset)["MT_Crack/Imgs/exp6_num_5130.jpg"]
     assert crack.group == by_name(dataset)["MT_Free/Imgs/exp1_num_5020.jpg"].group
     assert max(s.group for s in dataset.train) < min(s.group for s in dataset.test if not s.defective)
+
+
+def test_a_tile_is_a_rise_of_exposures_or_close_numbers() -> None:
+    shots = [(1, 1000), (2, 1020), (3, 1400), (1, 2000), (1, 2040), (2, 2050), (2, 2070), (1, 2171)]
+    names = [f"MT_Free/Imgs/exp{exposure}_num_{number}.jpg" for exposure, number in shots]
+    groups = part_groups([*reversed(names), "kos01/Part0.jpg", "other.png"])
+    assert [groups[name] for name in names] == ["tile 001000"] * 3 + ["tile 002000"] * 4 + ["tile 002171"]
+    assert groups["kos01/Part0.jpg"] == "kos01"
+    assert groups["other.png"] == "other.png"
 
 
 CSV = "image,split,label,mask\nb/1.png,train,good,\na/0.png,test,bent,m/0.png\na/1.png,test,ok,\n"

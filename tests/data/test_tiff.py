@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -155,12 +157,23 @@ def test_an_extra_channel_without_meaning_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [6, 60, 300])
-def test_truncated_files_are_refused_by_name(tmp_path: Path, keep: int, capfd: Any) -> None:
+def test_truncated_files_are_refused_by_name(tmp_path: Path, keep: int) -> None:
     path = write(tmp_path / "cut.tif", RNG.integers(0, 9, (40, 40), dtype=np.uint8), photometric="minisblack")
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(ImageError, match=r"cut.tif"):
         read_pixels(path)
-    assert capfd.readouterr() == ("", "")
+
+
+def test_the_decoder_logs_nothing_to_the_terminal(tmp_path: Path) -> None:
+    path = write(tmp_path / "cut.tif", np.zeros((4, 20, 30, 3), np.uint8), photometric="rgb")
+    path.write_bytes(path.read_bytes()[:300])
+    # In a process of its own, because pytest takes every log message itself.
+    code = (
+        "import sys; from excision.data.decode import read_pixels; from excision.errors import ImageError\n"
+        "try: read_pixels(sys.argv[1])\nexcept ImageError: print('refused')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("refused\n", "")
 
 
 @pytest.mark.parametrize("bits", [4, 12])

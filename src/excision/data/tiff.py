@@ -68,12 +68,8 @@ def _page(path: Path) -> Iterator[tifffile.TiffPage]:
     with tifffile.TiffFile(path) as file:
         pages = [page.aspage() for page in file.pages]
         full = [page for page in pages if not page.is_reduced]
-        count = len(full)
-        if file.imagej_metadata:
-            # ImageJ describes a whole stack with one page.
-            count = max(count, int(file.imagej_metadata.get("images", 1)))
-        if count != 1 or full[0].imagedepth != 1:
-            raise RefusedError(f"holds {count} pages; save each as a file of its own")
+        if len(full) != 1 or full[0].imagedepth != 1:
+            raise RefusedError(f"holds {len(full)} pages; save each as a file of its own")
         _check_supported(full[0])
         yield full[0]
 
