@@ -17,7 +17,7 @@ from excision.files import write_text
 AttentionVariant = Literal["surface", "plain"]
 Fill = Literal["zero", "mean", "mosaic"]
 Normalisation = Literal["batch", "instance", "none"]
-AnomalyMapKind = Literal["nll", "likelihood", "squared", "ssim", "msgms"]
+AnomalyMapKind = Literal["squared", "likelihood", "ssim", "msgms"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -88,6 +88,7 @@ class RecoverySettings:
         normalisation: "batch", "instance" or "none".
         training_skips: skips on in training.
         inference_skips: skips on at inference.
+        rehearsal: share of the training steps that run with the skips of inference; 0 is the paper's rule.
     """
 
     width: int = 16
@@ -95,10 +96,12 @@ class RecoverySettings:
     normalisation: Normalisation = "batch"
     training_skips: str = "all"
     inference_skips: str = "deep"
+    rehearsal: float = 0.5
 
     def __post_init__(self) -> None:
         _require(self.width >= 1, f"recovery.width is {self.width}: it must be at least 1 channel")
         _require(2 <= self.depth <= 7, f"recovery.depth is {self.depth}: it must lie between 2 and 7")
+        _require(0 <= self.rehearsal <= 1, f"recovery.rehearsal is {self.rehearsal}: it must lie in 0 to 1")
         self.skips("training")
         self.skips("inference")
 

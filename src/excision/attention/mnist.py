@@ -1,0 +1,49 @@
+"""Reading MNIST from its four IDX files, gzipped or not (Y. LeCun, C. Cortes, C. Burges)."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.errors import DatasetError
+
+_NAMES = {"train": "train", "test": "t10k"}
+
+
+def load_mnist(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Read the "train" or "test" part.
+
+    Returns:
+        digits (N, 28, 28) in 0..255, bright on black, and labels (N,) in 0..9.
+
+    Raises:
+        DatasetError: a file is missing, truncated, or not in the IDX format.
+    """
+    prefix = _NAMES[part]
+    digits = _read_idx(folder, f"{prefix}-images-idx3-ubyte", dimensions=3)
+    labels = _read_idx(folder, f"{prefix}-labels-idx1-ubyte", dimensions=1)
+    if len(digits) != len(labels) or digits.shape[1:] != (28, 28):
+        raise DatasetError(f"{folder}: {prefix} holds {digits.shape} images for {len(labels)} labels")
+    return digits, labels
+
+
+def _read_idx(folder: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
+    path = next((p for p in (folder / f"{name}.gz", folder / name) if p.is_file()), None)
+    if path is None:
+        raise DatasetError(f"{folder}: neither {name}.gz nor {name} is there; MNIST comes as four such files")
+    try:
+        raw = path.read_bytes()
+        content = gzip.decompress(raw) if path.suffix == ".gz" else raw
+    except (OSError, EOFError, zlib.error) as error:
+        raise DatasetError(f"{path}: cannot be read: {error}") from error
+    # Header: two zero bytes, 8 for unsigned bytes, the number of dimensions, then each as a big-endian int.
+    start = 4 + 4 * dimensions
+    shape = tuple(int(n) for n in np.frombuffer(content[4:start], dtype=">i4"))
+    header_fits = content[:4] == bytes((0, 0, 8, dimensions)) and len(shape) == dimensions
+    if not header_fits or len(content) - start != int(np.prod(shape)):
+        raise DatasetError(f"{path}: not a whole IDX file of unsigned bytes")
+    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)

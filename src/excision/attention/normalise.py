@@ -1,0 +1,63 @@
+"""Local normalisation: what a pixel is, relative to its own surroundings."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Deviation, in units of the [0, 1] brightness range, below which a surface counts as flat. Without it the
+# last bit of a clean image would be blown up to full contrast.
+FLAT = 0.008
+
+# Local statistics vary slowly, so they are taken on an image shrunk until the window's radius is this.
+_WINDOW = 4
+
+
+def local_normalise(images: Tensor, radius: int) -> Tensor:
+    """Subtract the local mean and divide by the local deviation.
+
+    Args:
+        images: (B, 1, H, W), brightness in [0, 1].
+        radius: half side of the square window in pixels, rounded to a multiple of 4. At the border the
+            window is what lies inside the image.
+
+    Returns:
+        (B, 1, H, W), in local deviations, cut off at +-6.
+    """
+    shrink = max(1, radius // _WINDOW)
+    # Deviations are squared around the mean brightness, where float32 loses the fewest digits.
+    centred = images - images.mean(dim=(2, 3), keepdim=True)
+    small = _shrink(torch.cat((centred, centred * centred), dim=1), shrink)
+    window = min(_WINDOW, *(side - 1 for side in small.shape[2:]))
+    local = functional.avg_pool2d(small, 2 * window + 1, stride=1, padding=window, count_include_pad=False)
+    full = functional.interpolate(local, scale_factor=shrink, mode="bilinear", align_corners=False)
+    mean, square = full[:, :, : images.shape[2], : images.shape[3]].chunk(2, dim=1)
+    deviation = ((square - mean * mean).clamp_min(0) + FLAT**2).sqrt()
+    return ((centred - mean) / deviation).clamp(-6, 6)
+
+
+def _shrink(images: Tensor, factor: int) -> Tensor:
+    """Average over blocks of factor x factor pixels; at the border, over what there is of a block."""
+    if factor == 1:
+        return images
+    return functional.avg_pool2d(images, factor, ceil_mode=True, count_include_pad=False)
+
+
+def reflect_pad(images: Tensor, margin: int) -> Tensor:
+    """Pad all four sides by reflection; an image smaller than the margin is reflected several times."""
+    while margin > 0:
+        step = min(margin, images.shape[2] - 1, images.shape[3] - 1)
+        if step == 0:
+            return functional.pad(images, (margin,) * 4, mode="replicate")
+        images = functional.pad(images, (step,) * 4, mode="reflect")
+        margin -= step
+    return images
+
+
+def to_grey(images: Tensor) -> Tensor:
+    """Give the brightness (B, 1, H, W) of grey or RGB images (B, C, H, W), by the BT.601 weights."""
+    if images.shape[1] == 1:
+        return images
+    weights = torch.tensor([0.299, 0.587, 0.114], dtype=images.dtype, device=images.device)
+    return (images * weights.view(1, 3, 1, 1)).sum(dim=1, keepdim=True)

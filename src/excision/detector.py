@@ -1,0 +1,258 @@
+"""The method as one object: fit on good images, predict, save, load."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from excision import run_folder
+from excision.attention.model import Attention
+from excision.calibration import Calibration, calibrate
+from excision.data import Dataset
+from excision.data.decode import array_image
+from excision.data.images import load_working_image, working_image
+from excision.data.training_set import TrainingSet, prepare
+from excision.errors import ModelError
+from excision.files import write_json
+from excision.memory_format import channels_last
+from excision.pipeline import Pipeline
+from excision.recovery.batches import BatchSource
+from excision.recovery.training import CHECKPOINT, Progress, train
+from excision.results import Prediction
+from excision.settings import Settings
+from excision.usage import usage
+
+Image = NDArray[Any] | str | Path
+
+# Images whose attention sets the mask threshold: enough for any quantile of cells, and few enough that a
+# large data set does not make the user wait.
+_THRESHOLD_IMAGES = 256
+
+
+class Detector:
+    """Excision And Recovery: trained on good images, it tells good from defective ones.
+
+    Args:
+        settings: everything that can be chosen.
+        device: "cpu", "cuda", or "auto" for a GPU where there is one.
+    """
+
+    def __init__(self, settings: Settings | None = None, device: str = "auto") -> None:
+        self.settings = settings or Settings()
+        self.device = _device(device)
+        self.calibration: Calibration | None = None
+        self._pipeline: Pipeline | None = None
+
+    @property
+    def threshold(self) -> float:
+        """Decision threshold in the unit of the anomaly score.
+
+        Raises:
+            ModelError: the detector has not been fitted.
+        """
+        return self._calibrated().threshold
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The networks and what joins them.
+
+        Raises:
+            ModelError: the detector has not been fitted.
+        """
+        if self._pipeline is None:
+            raise ModelError("this detector has no weights yet: fit it, or load a run folder")
+        return self._pipeline
+
+    def fit(
+        self,
+        dataset: Dataset | Sequence[Image],
+        run: Path | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
+    ) -> Detector:
+        """Train and calibrate on the normal training images.
+
+        Args:
+            dataset: a data set, or images (arrays or paths) that are all normal.
+            run: folder for checkpoints, log and the finished model; None keeps all in memory.
+            resume: continue the run in `run` where it stopped.
+            progress: called as (finished steps, total steps, figures).
+
+        Returns:
+            The detector itself.
+
+        Raises:
+            DatasetError: there are no normal images, or too few to hold some out.
+            SettingsError: `run` holds another run, or one begun with other settings or data.
+        """
+        start = time.perf_counter()
+        data = prepare(dataset, self.settings)
+        self.settings = replace(self.settings, image=data.image)
+        if run is not None:
+            run_folder.prepare_run(run, self.settings, data.fingerprint(), resume=resume)
+            if (run / run_folder.MODEL).is_file():
+                return self._adopt(run)
+        self._train(data, run, progress)
+        scores = [self._predict_one(image).score for image in data.calibration_images()]
+        self.calibration = calibrate(scores, self.settings.calibration.false_alarm_rate)
+        if run is not None:
+            facts = usage(time.perf_counter() - start)
+            write_json(run / run_folder.TRAINING, {**facts, **data.facts(), "resumed": resume})
+            self.save(run)
+            (run / CHECKPOINT).unlink(missing_ok=True)
+        return self
+
+    def predict(self, images: Iterable[Image] | Image) -> Iterator[Prediction]:
+        """Inspect images one after another, lazily.
+
+        Each image goes through the networks alone, so that its score is the same bit for bit whatever
+        stands beside it.
+
+        Args:
+            images: paths, or arrays (H, W), (H, W, 1) or (H, W, 3) of uint8, uint16, or float in [0, 1].
+
+        Raises:
+            ImageError: an image cannot be read or has no defined meaning.
+            ModelError: the detector has not been fitted.
+        """
+        if isinstance(images, str | Path | np.ndarray):
+            images = [images]
+        for image in images:
+            yield self._predict_one(image)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model to a folder that `load` and the command line understand.
+
+        Raises:
+            ModelError: the detector has not been fitted.
+        """
+        pipeline = self.pipeline
+        run_folder.save_model(
+            Path(folder), pipeline.state_dict(), self.settings, pipeline.mask_threshold, self._calibrated()
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "auto") -> Detector:
+        """Read a detector from a run folder.
+
+        Raises:
+            ModelError: the folder holds no finished run, or a file in it is damaged.
+        """
+        return cls(device=device)._adopt(Path(folder))
+
+    def with_inference(self, *, mask: bool = True, skips: str | None = None) -> Detector:
+        """Give the same weights with another inference, for ablation.
+
+        Args:
+            mask: False leaves the image whole and counts every pixel.
+            skips: skip connections that are on, as in `RecoverySettings`; None leaves them as they are.
+        """
+        settings = self.settings
+        if not mask:
+            settings = replace(settings, mask=replace(settings.mask, enabled=False))
+        if skips is not None:
+            settings = replace(settings, recovery=replace(settings.recovery, inference_skips=skips))
+        twin = Detector(settings, device=str(self.device))
+        twin._pipeline = self._build(settings)
+        twin._pipeline.load_state_dict(self.pipeline.state_dict())
+        twin._pipeline.mask_threshold = self.pipeline.mask_threshold
+        twin.calibration = self.calibration
+        return twin
+
+    def _adopt(self, folder: Path) -> Detector:
+        tensors, settings, mask_threshold, calibration = run_folder.load_model(folder)
+        self.settings, self.calibration = settings, calibration
+        self._pipeline = self._build(settings)
+        self._pipeline.mask_threshold = mask_threshold
+        try:
+            self._pipeline.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise ModelError(f"{folder}: weights and settings do not belong together: {error}") from error
+        return self
+
+    def _build(self, settings: Settings) -> Pipeline:
+        pipeline = Pipeline(settings, Attention(settings.attention.variant))
+        return channels_last(pipeline.to(self.device)).eval()
+
+    def _train(self, data: TrainingSet, run: Path | None, progress: Progress | None) -> None:
+        torch.manual_seed(self.settings.training.seed)
+        pipeline = Pipeline(self.settings, Attention.pretrained(self.settings.attention.variant))
+        self._pipeline = channels_last(pipeline.to(self.device)).eval()
+        if self.settings.mask.enabled:
+            self._set_mask_threshold(data)
+        source = BatchSource(
+            len(data.training), data.read, self._chosen_cells, self.settings.mask, self.settings.training
+        )
+        train(pipeline.recovery, source, self.settings, self.device, run, progress)
+
+    def _set_mask_threshold(self, data: TrainingSet) -> None:
+        """Take the quantile of attention at which an average training image loses the budget."""
+        count = len(data.training)
+        chosen = np.unique(np.linspace(0, count - 1, min(count, _THRESHOLD_IMAGES)).round().astype(int))
+        with torch.no_grad():
+            cells = [
+                self.pipeline.cells(self._tensor(data.read(int(index)))).flatten().cpu() for index in chosen
+            ]
+        quantile = np.quantile(torch.cat(cells).numpy(), 1 - self.settings.mask.budget)
+        self.pipeline.mask_threshold = float(quantile)
+
+    def _chosen_cells(self, image: NDArray[np.uint16]) -> NDArray[np.bool_]:
+        with torch.no_grad():
+            cells: NDArray[np.bool_] = (
+                self.pipeline.choose(self.pipeline.cells(self._tensor(image)))[0, 0].cpu().numpy()
+            )
+        return cells
+
+    def _predict_one(self, image: Image) -> Prediction:
+        working = self._working(image)
+        start = time.perf_counter()
+        stages = self.pipeline(self._tensor(working))
+        score = float(stages.score[0])
+        seconds = time.perf_counter() - start
+        planes = {
+            name: getattr(stages, name)[0].permute(1, 2, 0).cpu().numpy()
+            for name in ("holed", "recovery", "attention", "mask", "anomaly_map")
+        }
+        return Prediction(
+            score=score,
+            threshold=self.calibration.threshold if self.calibration else float("inf"),
+            anomaly_map=planes["anomaly_map"][..., 0],
+            attention=planes["attention"][..., 0],
+            mask=planes["mask"][..., 0],
+            image=(working / np.float32(65535)).astype(np.float32),
+            holed=planes["holed"],
+            recovery=planes["recovery"],
+            seconds=seconds,
+        )
+
+    def _working(self, image: Image) -> NDArray[np.uint16]:
+        size, channels = self.pipeline.settings.image.size, self.pipeline.settings.image.channels
+        if size is None or channels is None:
+            raise ModelError("this model's settings lack image.size or image.channels")
+        if isinstance(image, np.ndarray):
+            return working_image(array_image(image, channels), size)
+        return load_working_image(Path(image), size, channels)
+
+    def _tensor(self, working: NDArray[np.uint16]) -> torch.Tensor:
+        """Give a working image (H, W, C) as (1, C, H, W) in [0, 1] on the device."""
+        pixels = torch.from_numpy(working.astype(np.float32) / np.float32(65535))
+        planes = pixels.permute(2, 0, 1)[None].to(self.device)
+        return planes.contiguous(memory_format=torch.channels_last)
+
+    def _calibrated(self) -> Calibration:
+        if self.calibration is None:
+            raise ModelError("this detector has no threshold yet: fit it, or load a run folder")
+        return self.calibration
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)

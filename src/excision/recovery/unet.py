@@ -1,0 +1,148 @@
+"""The U-Net that fills the hole, with a switch on every skip connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from excision.settings import Normalisation
+
+
+class Recovery(NamedTuple):
+    """What the U-Net says about every pixel.
+
+    Attributes:
+        mean: (B, C, H, W), the recovered brightness, about [0, 1].
+        log_variance: (B, C, H, W), the logarithm of the variance that the network expects of it, in
+            squared brightness.
+    """
+
+    mean: Tensor
+    log_variance: Tensor
+
+
+class UNet(nn.Module):
+    """Encoder, decoder, and skip connections that can be switched off one by one.
+
+    Level 1 is the shallowest, at the image's own size; each next level halves the size and doubles the
+    channels. A skip connection that is off contributes zeros. Since the convolution over the concatenation
+    of two inputs is the sum of a convolution over each, the decoder keeps the two apart, and what is off is
+    never computed.
+
+    Args:
+        channels: of the image, 1 or 3.
+        width: channels at level 1.
+        depth: number of levels; `depth - 1` of them have a skip connection.
+        normalisation: "batch", "instance" or "none".
+    """
+
+    def __init__(self, channels: int, width: int, depth: int, normalisation: Normalisation) -> None:
+        super().__init__()
+        widths = [width * 2**level for level in range(depth)]
+        self.encoders = nn.ModuleList(
+            _Block(before, after, normalisation)
+            for before, after in zip([channels + 1, *widths[:-1]], widths, strict=True)
+        )
+        self.decoders = nn.ModuleList(
+            _UpBlock(below, here, normalisation) for here, below in pairwise(widths)
+        )
+        self.head = nn.Conv2d(width, 2 * channels, 1)
+        self.channels = channels
+        self.stride = 2 ** (depth - 1)
+        # Starts near the brightness and the spread of an ordinary image.
+        nn.init.zeros_(self.head.weight)
+        start = torch.tensor([0.5] * channels + [-4.0] * channels)
+        self.head.bias = nn.Parameter(start)
+
+    def forward(self, holed: Tensor, mask: Tensor, skips: Sequence[bool]) -> Recovery:
+        """Recover the image.
+
+        Args:
+            holed: (B, C, H, W) in [0, 1], the excised image; any H and W.
+            mask: (B, 1, H, W), one inside the hole and zero outside, of the type of `holed`.
+            skips: one switch for each skip connection, shallowest first.
+
+        Raises:
+            ValueError: channels or number of switches differ from the network's.
+        """
+        self._check(holed, mask, skips)
+        height, width = holed.shape[2:]
+        padding = (0, -width % self.stride, 0, -height % self.stride)
+        features = functional.pad(torch.cat((holed, mask), dim=1), padding, mode="replicate")
+        kept: list[Tensor | None] = []
+        for level, encoder in enumerate(self.encoders):
+            if level:
+                features = functional.max_pool2d(features, 2)
+            features = encoder(features)
+            kept.append(features if level < len(skips) and skips[level] else None)
+        for level in reversed(range(len(self.decoders))):
+            features = self.decoders[level](features, kept[level])
+        mean, log_variance = self.head(features)[:, :, :height, :width].chunk(2, dim=1)
+        # Spread between a tenth of a grey level and the full range: outside it the likelihood degenerates.
+        return Recovery(mean, log_variance.clamp(-15, 0))
+
+    def _check(self, holed: Tensor, mask: Tensor, skips: Sequence[bool]) -> None:
+        expected = (holed.shape[0], 1, *holed.shape[2:])
+        if holed.ndim != 4 or holed.shape[1] != self.channels:
+            raise ValueError(f"holed is {tuple(holed.shape)}: expected (B, {self.channels}, H, W)")
+        if tuple(mask.shape) != expected:
+            raise ValueError(f"mask is {tuple(mask.shape)}: expected {expected}")
+        if len(skips) != len(self.decoders):
+            raise ValueError(f"{len(skips)} skip switches for {len(self.decoders)} skip connections")
+
+
+class _Block(nn.Module):
+    """Twice: 3x3 convolution, normalisation, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.first = _convolution(inputs, outputs, normalisation)
+        self.first_norm = _norm(outputs, normalisation)
+        self.second = _convolution(outputs, outputs, normalisation)
+        self.second_norm = _norm(outputs, normalisation)
+
+    def forward(self, features: Tensor) -> Tensor:
+        features = functional.relu(self.first_norm(self.first(features)))
+        return functional.relu(self.second_norm(self.second(features)))
+
+
+class _UpBlock(nn.Module):
+    """Enlarge what comes from below, add what comes over the skip connection, refine."""
+
+    def __init__(self, below: int, here: int, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(below, here, 1, bias=False)
+        self.from_below = _convolution(here, here, normalisation)
+        self.from_skip = nn.Conv2d(here, here, 3, padding=1, bias=False)
+        self.first_norm = _norm(here, normalisation)
+        self.second = _convolution(here, here, normalisation)
+        self.second_norm = _norm(here, normalisation)
+
+    def forward(self, below: Tensor, skip: Tensor | None) -> Tensor:
+        # Channels are reduced before enlarging: the same result at a quarter of the cost.
+        enlarged = functional.interpolate(
+            self.reduce(below), scale_factor=2, mode="bilinear", align_corners=False
+        )
+        features = self.from_below(enlarged)
+        if skip is not None:
+            features = features + self.from_skip(skip)
+        features = functional.relu(self.first_norm(features))
+        return functional.relu(self.second_norm(self.second(features)))
+
+
+def _convolution(inputs: int, outputs: int, normalisation: Normalisation) -> nn.Conv2d:
+    # A normalisation brings its own bias.
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=normalisation == "none")
+
+
+def _norm(channels: int, normalisation: Normalisation) -> nn.Module:
+    if normalisation == "batch":
+        return nn.BatchNorm2d(channels)
+    if normalisation == "instance":
+        return nn.InstanceNorm2d(channels, affine=True)
+    return nn.Identity()

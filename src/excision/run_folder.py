@@ -1,0 +1,129 @@
+"""The run folder: what a training leaves behind, and how a detector is read back from it.
+
+settings.toml         every setting, with size and channels settled
+fingerprint.json      which files were trained on and calibrated with, with their hashes
+log.jsonl             metrics of the training, a line every ten steps
+checkpoint.safetensors   where to resume; gone once the model is written
+model.safetensors     weights of attention and U-Net
+calibration.json      mask threshold, decision threshold, and the scores behind it
+training.json         time, memory, machine and versions
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from excision.calibration import Calibration
+from excision.errors import ModelError, SettingsError
+from excision.files import atomic_path, write_json
+from excision.settings import Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+MODEL, SETTINGS = "model.safetensors", "settings.toml"
+CALIBRATION, FINGERPRINT, TRAINING = "calibration.json", "fingerprint.json", "training.json"
+FORMAT = "1"
+
+
+def prepare_run(folder: Path, settings: Settings, data: dict[str, Any], *, resume: bool) -> None:
+    """Write settings and fingerprint, or on resume check that they are the ones the run began with.
+
+    Raises:
+        SettingsError: the folder holds another run, or the settings or data differ from the run's.
+    """
+    settings_file, data_file = folder / SETTINGS, folder / FINGERPRINT
+    begun = settings_file.is_file() and data_file.is_file()
+    if begun and not resume:
+        raise SettingsError(f"{folder} holds a run already: resume it (--resume), or choose another folder")
+    if begun:
+        _same_settings(Settings.load(settings_file), settings, folder)
+        if read_json(data_file) != data:
+            raise SettingsError(
+                f"{folder} was begun on other images than these ({FINGERPRINT} differs): "
+                "give the data it was begun on, or choose another folder"
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(data_file, data)
+    settings.save(settings_file)
+
+
+def save_model(
+    folder: Path,
+    tensors: dict[str, Tensor],
+    settings: Settings,
+    mask_threshold: float,
+    calibration: Calibration,
+) -> None:
+    """Write settings, calibration and weights; the weights last, since their presence says all is there."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    settings.save(folder / SETTINGS)
+    write_json(
+        folder / CALIBRATION,
+        {"mask_threshold": mask_threshold, **dataclasses.asdict(calibration)},
+    )
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_path(folder / MODEL) as temporary:
+        save_file(plain, temporary, metadata={"format": FORMAT})
+
+
+def load_model(folder: Path) -> tuple[dict[str, Tensor], Settings, float, Calibration]:
+    """Read weights, settings, mask threshold and calibration.
+
+    Raises:
+        ModelError: the folder is no finished run, or a file in it is damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not (folder / MODEL).is_file():
+        raise ModelError(_no_model(folder))
+    try:
+        tensors = load_file(folder / MODEL)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{folder / MODEL}: cannot be read as weights: {error}") from error
+    content = read_json(folder / CALIBRATION)
+    try:
+        mask_threshold = float(content.pop("mask_threshold"))
+        calibration = Calibration(**{**content, "scores": tuple(content["scores"])})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{folder / CALIBRATION}: this is no calibration: {error}") from error
+    return tensors, Settings.load(folder / SETTINGS), mask_threshold, calibration
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a run.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read as JSON: {error}") from error
+
+
+def _no_model(folder: Path) -> str:
+    if not folder.is_dir():
+        return f"{folder}: there is no such folder; `excision train DATA --out {folder}` makes it"
+    if (folder / SETTINGS).is_file():
+        again = f"excision train DATA --out {folder} --resume"
+        return f"{folder}: the training is not finished; continue it with `{again}`"
+    return f"{folder}: this is no run folder ({MODEL} is missing)"
+
+
+def _same_settings(begun: Settings, wanted: Settings, folder: Path) -> None:
+    before, after = dataclasses.asdict(begun), dataclasses.asdict(wanted)
+    differences = [
+        f"{section}.{name} was {value!r} and is now {after[section][name]!r}"
+        for section, values in before.items()
+        for name, value in values.items()
+        if after[section][name] != value
+    ]
+    if differences:
+        raise SettingsError(f"{folder} was begun with other settings: {'; '.join(differences)}")

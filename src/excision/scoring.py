@@ -1,0 +1,61 @@
+"""Image and recovery to anomaly map, and anomaly map to anomaly score."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from excision.recovery.unet import Recovery
+from excision.settings import ScoreSettings
+from excision.similarity import gaussian_blur, msgms_map, ssim_map
+
+
+def anomaly_map(image: Tensor, recovery: Recovery, mask: Tensor | None, settings: ScoreSettings) -> Tensor:
+    """Compare the image with its recovery.
+
+    "squared" is the squared residual, "likelihood" the same in units of the variance that the network
+    predicts, "ssim" and "msgms" one minus the similarity. For the first two the *signed* residual is
+    smoothed before it is squared, so that noise cancels and a consistent deviation stays; for the last two
+    the map itself is smoothed. Colour channels are averaged.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        recovery: mean and log-variance, each (B, C, H, W).
+        mask: (B, 1, H, W) bool, True where the image was excised; None counts every pixel.
+        settings: kind of comparison and smoothing.
+
+    Returns:
+        (B, 1, H, W) >= 0; zero outside the mask.
+    """
+    if mask is None:
+        mask = torch.ones_like(image[:, :1], dtype=torch.bool)
+    if settings.map in ("squared", "likelihood"):
+        residual = image - recovery.mean
+        if settings.map == "likelihood":
+            residual = residual * torch.exp(-0.5 * recovery.log_variance)
+        comparison = _smooth_inside(residual, mask, settings.smoothing).square()
+    else:
+        similarity = ssim_map if settings.map == "ssim" else msgms_map
+        # Outside the hole the image is compared with itself, so that the hole's rim is not penalised.
+        composed = torch.where(mask, recovery.mean, image)
+        comparison = _smooth_inside(1 - similarity(image, composed), mask, settings.smoothing)
+    return (comparison.mean(dim=1, keepdim=True) * mask).clamp_min(0)
+
+
+def anomaly_score(maps: Tensor, top: float) -> Tensor:
+    """Read the anomaly score (B,) off anomaly maps (B, 1, H, W).
+
+    It is the mean of the largest share `top` of the pixels, and of at least one; with `top` 0 the maximum.
+    """
+    flat = maps.flatten(1)
+    count = max(1, round(top * flat.shape[1]))
+    return flat.topk(count, dim=1).values.mean(dim=1)
+
+
+def _smooth_inside(values: Tensor, mask: Tensor, sigma: float) -> Tensor:
+    """Gaussian mean over the pixels inside the mask alone; (B, C, H, W), zero outside."""
+    inside = mask.to(values.dtype)
+    if sigma == 0:
+        return values * inside
+    weight = gaussian_blur(inside, sigma).clamp_min(1e-3)
+    return gaussian_blur(values * inside, sigma) / weight * inside

@@ -1,0 +1,47 @@
+"""What a run cost: time, memory, and on which machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import Any
+
+from excision import __version__
+
+
+def peak_memory_mb() -> float:
+    """Peak resident memory of this process in MiB; 0 where the platform does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in KiB, macOS in bytes.
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def usage(seconds: float) -> dict[str, Any]:
+    """Give time, peak memory, machine and versions, for the record of a training."""
+    import torch
+
+    return {
+        "seconds": round(seconds, 1),
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "excision": __version__,
+    }
+
+
+def _processor() -> str:
+    """Name the processor; Linux knows it better than Python does."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:  # noqa: PTH123  no path, a kernel table
+            names = [line.split(":", 1)[1].strip() for line in stream if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
