@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from excision.data.decode import array_image, marks_defect, probe_image, read_image, read_mask, read_pixels
+from excision.data.decode import array_image, probe_image, read_image, read_pixels
 from excision.data.pixels import LUMA, MAX_PIXELS, RefusedError, unit_range, upright, upright_size
 from excision.errors import ImageError
 
@@ -260,40 +260,6 @@ def test_the_content_decides_not_the_ending(tmp_path: Path) -> None:
     path = tmp_path / "really_png.jpg"
     Image.fromarray(GREY).save(path, "PNG")
     assert np.array_equal(np.rint(read_image(path, 1)[..., 0] * 255), GREY)
-
-
-@pytest.mark.parametrize(
-    ("stored", "expected"),
-    [
-        ([0, 255, 0], [0, 1, 0]),  # two values
-        ([0, 1, 0], [0, 1, 0]),  # small second value
-        ([0, 1, 2], [0, 1, 1]),  # numbered kinds of defect
-        ([0, 127, 255], [0, 0, 1]),  # soft edges
-        ([0, 128, 255], [0, 1, 1]),
-        ([0, 0, 0], [0, 0, 0]),
-    ],
-)
-def test_mask_rule(tmp_path: Path, stored: list[int], expected: list[int]) -> None:
-    row = np.repeat(np.array(stored, np.uint8), 4)
-    path = save(Image.fromarray(np.tile(row, (9, 1))), tmp_path / "m.png")
-    mask = read_mask(path, (9, 12))
-    assert mask.dtype == np.bool_
-    assert np.array_equal(mask, np.tile(np.repeat(np.array(expected, bool), 4), (9, 1)))
-    assert marks_defect(path) == mask.any()
-
-
-def test_a_coloured_mask_counts_by_its_strongest_channel(tmp_path: Path) -> None:
-    blue = np.zeros((9, 9, 3), np.uint8)
-    blue[:4, :, 2] = 255
-    blue[4, :, 2] = 100
-    mask = read_mask(save(Image.fromarray(blue), tmp_path / "m.png"), (9, 9))
-    assert mask.sum() == 4 * 9
-
-
-def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
-    path = save(Image.fromarray(GREY), tmp_path / "m.png")
-    with pytest.raises(ImageError, match=r"m.png: the mask is 17 x 12 pixels, its image 12 x 17"):
-        read_mask(path, (17, 12))
 
 
 @given(st.sampled_from([np.float32, np.float64]), st.lists(st.floats(0, 1, width=32), min_size=1))

@@ -48,13 +48,8 @@ def _sample(root: Path, folder: Path, image: Path) -> Sample:
 def _divide(samples: list[Sample]) -> tuple[list[Sample], list[str]]:
     # Groups are named by acquisition number, so their order is the order in which the tiles came.
     normal = sorted((s for s in samples if not s.defective), key=lambda s: s.group)
-    training: set[str] = set()
-    count = 0
-    for sample in normal:
-        if sample.group not in training and count >= _TRAIN_SHARE * len(normal):
-            break
-        training.add(sample.group)
-        count += 1
+    training = {s.group for s in normal[: round(_TRAIN_SHARE * len(normal))]}
+    count = sum(s.group in training for s in normal)
     divided = [
         Sample(s.name, s.image, "train", s.label, s.mask, s.group)
         if s.group in training and not s.defective
