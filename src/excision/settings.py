@@ -165,8 +165,8 @@ class ScoreSettings:
         top: share of the map's pixels, the largest, whose mean is the score; 0 takes the maximum.
     """
 
-    map: AnomalyMapKind = "likelihood"
-    smoothing: float = 2.0
+    map: AnomalyMapKind = "squared"
+    smoothing: float = 0.0
     inside_mask: bool = True
     top: float = 0.0
 
@@ -190,7 +190,7 @@ class TrainingSettings:
         checkpoint_every: steps between checkpoints.
     """
 
-    steps: int = 2000
+    steps: int = 1500
     batch: int = 8
     crop: int = 128
     learning_rate: float = 2e-3

@@ -24,7 +24,7 @@ from excision.settings import AttentionVariant
 Progress = Callable[[int, int, dict[str, float]], None]
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
-_DEFAULT_STEPS: dict[AttentionVariant, int] = {"plain": 4000, "surface": 6000}
+_DEFAULT_STEPS: dict[AttentionVariant, int] = {"plain": 4000, "surface": 1500}
 _HELD_OUT_LESSONS = 40
 _LESSON_SIZE = 128  # pixels
 
