@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from excision.settings import Settings
 from excision.usage import usage
 
 Image = NDArray[Any] | str | Path
+Stage = Callable[[str, int, int], None]
+Part = Callable[[int, int], None]
 
 # Images whose attention sets the mask threshold: enough for any quantile of cells, and few enough that a
 # large data set does not make the user wait.
@@ -76,6 +79,7 @@ class Detector:
         run: Path | None = None,
         resume: bool = False,
         progress: Progress | None = None,
+        stage: Stage | None = None,
     ) -> Detector:
         """Train and calibrate on the normal training images.
 
@@ -83,7 +87,8 @@ class Detector:
             dataset: a data set, or images (arrays or paths) that are all normal.
             run: folder for checkpoints, log and the finished model; None keeps all in memory.
             resume: continue the run in `run` where it stopped.
-            progress: called as (finished steps, total steps, figures).
+            progress: called as (finished steps, total steps, figures) in training.
+            stage: called as (what, done, all) while reading, looking and calibrating.
 
         Returns:
             The detector itself.
@@ -93,14 +98,14 @@ class Detector:
             SettingsError: `run` holds another run, or one begun with other settings or data.
         """
         start = time.perf_counter()
-        data = prepare(dataset, self.settings)
+        data = prepare(dataset, self.settings, _part(stage, "reading"))
         self.settings = replace(self.settings, image=data.image)
         if run is not None:
             run_folder.prepare_run(run, self.settings, data.fingerprint(), resume=resume)
             if (run / run_folder.MODEL).is_file():
                 return self._adopt(run)
-        self._train(data, run, progress)
-        scores = [self._predict_one(image).score for image in data.calibration_images()]
+        self._train(data, run, progress, _part(stage, "attention"))
+        scores = self._calibration_scores(data, _part(stage, "calibrating"))
         self.calibration = calibrate(scores, self.settings.calibration.false_alarm_rate)
         if run is not None:
             facts = usage(time.perf_counter() - start)
@@ -181,26 +186,35 @@ class Detector:
         pipeline = Pipeline(settings, Attention(settings.attention.variant))
         return channels_last(pipeline.to(self.device)).eval()
 
-    def _train(self, data: TrainingSet, run: Path | None, progress: Progress | None) -> None:
+    def _train(self, data: TrainingSet, run: Path | None, progress: Progress | None, attending: Part) -> None:
         torch.manual_seed(self.settings.training.seed)
         pipeline = Pipeline(self.settings, Attention.pretrained(self.settings.attention.variant))
         self._pipeline = channels_last(pipeline.to(self.device)).eval()
         if self.settings.mask.enabled:
-            self._set_mask_threshold(data)
+            self._set_mask_threshold(data, attending)
         source = BatchSource(
             len(data.training), data.read, self._chosen_cells, self.settings.mask, self.settings.training
         )
         train(pipeline.recovery, source, self.settings, self.device, run, progress)
 
-    def _set_mask_threshold(self, data: TrainingSet) -> None:
+    def _calibration_scores(self, data: TrainingSet, calibrating: Part) -> list[float]:
+        scores = []
+        for image in data.calibration_images():
+            scores.append(self._predict_one(image).score)
+            calibrating(len(scores), len(data.calibration))
+        return scores
+
+    def _set_mask_threshold(self, data: TrainingSet, attending: Part) -> None:
         """Take the quantile of attention at which an average training image loses the budget."""
         count = len(data.training)
         chosen = np.unique(np.linspace(0, count - 1, min(count, _THRESHOLD_IMAGES)).round().astype(int))
-        with torch.no_grad():
-            cells = [
-                self.pipeline.cells(self._tensor(data.read(int(index)))).flatten().cpu() for index in chosen
-            ]
-        quantile = np.quantile(torch.cat(cells).numpy(), 1 - self.settings.mask.budget)
+        cells = []
+        for index in chosen:
+            with torch.no_grad():
+                seen = self.pipeline.cells(self._tensor(data.read(int(index))))
+            cells.append(seen.flatten().cpu().numpy())
+            attending(len(cells), len(chosen))
+        quantile = np.quantile(np.concatenate(cells), 1 - self.settings.mask.budget)
         self.pipeline.mask_threshold = float(quantile)
 
     def _chosen_cells(self, image: NDArray[np.uint16]) -> NDArray[np.bool_]:
@@ -256,3 +270,8 @@ def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(name)
+
+
+def _part(stage: Stage | None, what: str) -> Part:
+    """Give a callback for one stage that takes (done, all)."""
+    return partial(stage, what) if stage is not None else lambda *_: None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from excision.data import Dataset, Sample
 from excision.data.decode import array_image
 from excision.data.images import ImageCache, default_size, working_image
-from excision.data.preparation import Finding, choose_channels, choose_size, readable
+from excision.data.preparation import Finding, Progress, choose_channels, choose_size, readable
 from excision.data.splits import hold_out
 from excision.errors import DatasetError
 from excision.files import sha256
@@ -69,34 +69,39 @@ class TrainingSet:
         }
 
 
-def prepare(dataset: Dataset | Sequence[NDArray[Any] | str | Path], settings: Settings) -> TrainingSet:
+def prepare(
+    dataset: Dataset | Sequence[NDArray[Any] | str | Path],
+    settings: Settings,
+    reading: Progress | None = None,
+) -> TrainingSet:
     """Find the readable normal training images, settle size and channels, hold some out for calibration.
 
     Args:
         dataset: a data set, or a sequence of normal images as arrays or paths.
         settings: of image, calibration and training.
+        reading: called as (done, all) while the images are checked.
 
     Raises:
         DatasetError: there are no normal images, none can be read, or too few to hold some out.
     """
     if isinstance(dataset, Dataset):
-        return _from_dataset(dataset, settings)
+        return _from_dataset(dataset, settings, reading)
     pictures = {str(i) if isinstance(p, np.ndarray) else str(p): _picture(p) for i, p in enumerate(dataset)}
     paths = [picture for picture in pictures.values() if isinstance(picture, Path)]
     if len(paths) == len(pictures):
         samples = tuple(Sample(str(p), p, "train", "good", None, str(p)) for p in paths)
-        return _from_dataset(Dataset(Path(), "images", samples), settings)
+        return _from_dataset(Dataset(Path(), "images", samples), settings, reading)
     if paths:
         raise DatasetError("the images are partly arrays and partly paths: give one kind")
     return _from_arrays(pictures, settings)
 
 
-def _from_dataset(dataset: Dataset, settings: Settings) -> TrainingSet:
+def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None) -> TrainingSet:
     if not dataset.train:
         raise DatasetError(
             f"{dataset.root}: there are no normal training images; `excision check` shows what was understood"
         )
-    good, skipped = readable(dataset.train)
+    good, skipped = readable(dataset.train, reading)
     if not good:
         raise DatasetError(f"{dataset.root}: none of the {len(dataset.train)} training images can be read")
     usable = replace(dataset, samples=good)
