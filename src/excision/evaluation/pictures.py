@@ -1,0 +1,158 @@
+"""Each stage of a prediction as a picture, (H, W, 3) uint8, drawn with numpy alone.
+
+Colours mean the same in every picture: the anomaly map is scaled by the decision threshold, never by its own
+maximum, so that a good part looks dark and two pictures can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+Box = tuple[int, int, int, int]
+
+# Nine even samples of "inferno" (S. van der Walt and N. Smith, CC0): lightness rises steadily with the value,
+# which holds for colour-blind eyes and on a grey print.
+_HEAT = (
+    (0, 0, 4), (33, 12, 74), (87, 16, 110), (138, 34, 106), (188, 55, 84),
+    (228, 90, 49), (249, 142, 9), (249, 203, 53), (252, 255, 164),
+)  # fmt: skip
+
+# "Where the network looked" must not be taken for "what is wrong": another hue, also rising in lightness.
+_LOOK = (
+    (4, 10, 24), (8, 29, 62), (12, 50, 96), (18, 76, 122), (29, 105, 140),
+    (52, 136, 154), (96, 168, 170), (158, 202, 194), (226, 238, 226),
+)  # fmt: skip
+
+MASK_COLOUR = (86, 180, 233)
+TRUTH_COLOUR = (0, 158, 115)
+DEFECT_COLOUR = (255, 176, 0)
+_DARK = (16, 16, 20)
+
+
+def show_image(image: NDArray[np.float32]) -> Picture:
+    """Give an image (H, W, C) in [0, 1], C 1 or 3, as a picture."""
+    values = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values.copy()
+
+
+def heat_map(anomaly_map: NDArray[np.float32], threshold: float) -> Picture:
+    """Colour an anomaly map (H, W): black at 0, orange-red at the threshold, pale yellow from twice it on.
+
+    Without a threshold above 0 that is finite, the map's maximum takes the place of twice the threshold.
+    """
+    return _coloured(_relative(anomaly_map, threshold) / 2, "heat")
+
+
+def attention_map(attention: NDArray[np.float32]) -> Picture:
+    """Colour an attention map (H, W) from its own lowest to its highest value, as its unit is arbitrary."""
+    low = attention.min()
+    extent = attention.max() - low
+    return _coloured((attention - low) / extent if extent > 0 else np.zeros_like(attention), "look")
+
+
+def overlay(
+    image: NDArray[np.float32], anomaly_map: NDArray[np.float32], threshold: float, boxes: Iterable[Box] = ()
+) -> Picture:
+    """Lay the anomaly map over its image; the stronger the anomaly, the less of the image shows.
+
+    Args:
+        image: (H, W, C) in [0, 1].
+        anomaly_map: (H, W), in the unit of the threshold; pixels above it are outlined.
+        threshold: decision threshold.
+        boxes: boxes (x, y, width, height) in pixels to draw around regions.
+    """
+    strength = np.clip(_relative(anomaly_map, threshold), 0, 1)[..., np.newaxis] ** 2 * 0.65
+    picture = _blend(show_image(image), heat_map(anomaly_map, threshold), strength)
+    _draw_outline(picture, anomaly_map > threshold, DEFECT_COLOUR)
+    for box in boxes:
+        _draw_box(picture, box)
+    return picture
+
+
+def show_mask(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> Picture:
+    """Tint the masked pixels (mask (H, W), True = excised) of an image and outline them."""
+    tint = np.broadcast_to(np.array(MASK_COLOUR, np.uint8), (*mask.shape, 3))
+    picture = _blend(show_image(image), tint, mask[..., np.newaxis] * 0.4)
+    _draw_outline(picture, mask, MASK_COLOUR)
+    return picture
+
+
+def show_ground_truth(image: NDArray[np.float32], ground_truth: NDArray[np.bool_]) -> Picture:
+    """Outline the true defect (H, W) on its image; the defect itself stays visible."""
+    picture = show_image(image)
+    _draw_outline(picture, ground_truth, TRUTH_COLOUR, outside=True)
+    return picture
+
+
+def _relative(anomaly_map: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
+    """Give the map in units of the threshold, or so that its maximum is 2 where there is no usable one."""
+    unit = threshold if 0 < threshold < np.inf else float(anomaly_map.max()) / 2
+    relative: NDArray[np.float32] = anomaly_map / np.float32(unit) if unit > 0 else np.zeros_like(anomaly_map)
+    return relative
+
+
+def _coloured(values: NDArray[np.floating], table: str) -> Picture:
+    """Look up values in [0, 1] in a colour table; those beyond take the colour at its end."""
+    indices = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    picture: Picture = _table(table)[indices]
+    return picture
+
+
+@cache
+def _table(name: str) -> Picture:
+    anchors = np.array(_HEAT if name == "heat" else _LOOK, np.float64)
+    positions = np.linspace(0, len(anchors) - 1, 256)
+    channels = [np.interp(positions, np.arange(len(anchors)), anchors[:, c]) for c in range(3)]
+    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+
+
+def _blend(below: Picture, above: Picture, opacity: NDArray[np.floating]) -> Picture:
+    mixed = below * (1 - opacity) + above * opacity
+    blended: Picture = np.rint(mixed).astype(np.uint8)
+    return blended
+
+
+def _draw_outline(
+    picture: Picture, region: NDArray[np.bool_], colour: tuple[int, int, int], outside: bool = False
+) -> None:
+    """Draw a region's edge, by a dark line where it meets the rest, so that it shows on any background."""
+    width = _line_width(picture)
+    if outside:
+        line = _grown(region, width) & ~region
+        halo = _grown(region, 2 * width) & ~_grown(region, width)
+    else:
+        line = region & _grown(~region, width)
+        halo = _grown(region, width) & ~region
+    picture[halo] = picture[halo] // 2 + np.array(_DARK, np.uint8) // 2
+    picture[line] = colour
+
+
+def _draw_box(picture: Picture, box: Box) -> None:
+    x, y, width, height = box
+    inside = np.zeros(picture.shape[:2], dtype=bool)
+    # A little air, or the line would cover what it points at.
+    air = 2 * _line_width(picture)
+    inside[max(y - air, 0) : y + height + air, max(x - air, 0) : x + width + air] = True
+    _draw_outline(picture, inside, DEFECT_COLOUR)
+
+
+def _line_width(picture: Picture) -> int:
+    height, width, _ = picture.shape
+    return max(1, round(min(height, width) / 250))
+
+
+def _grown(region: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
+    """Grow a region by a number of pixels in the four directions."""
+    for _ in range(steps):
+        grown = region.copy()
+        grown[1:] |= region[:-1]
+        grown[:-1] |= region[1:]
+        grown[:, 1:] |= region[:, :-1]
+        grown[:, :-1] |= region[:, 1:]
+        region = grown
+    return region
