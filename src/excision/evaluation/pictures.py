@@ -142,8 +142,8 @@ def _draw_box(picture: Picture, box: Box) -> None:
 
 
 def _line_width(picture: Picture) -> int:
-    height, width, _ = picture.shape
-    return max(1, round(min(height, width) / 250))
+    shorter: int = min(picture.shape[:2])
+    return max(1, round(shorter / 250))
 
 
 def _grown(region: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
