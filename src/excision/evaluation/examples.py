@@ -1,0 +1,122 @@
+"""Which images a report shows, and what came of each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.data.records import GOOD
+from excision.results import Prediction, Verdict
+
+Outcome = Literal["missed defect", "false alarm", "detected defect", "passed good", "defect", "good"]
+
+DEFAULT_LIMIT = 24
+
+# What went wrong is what a reader has to see; the rest shows what right looks like.
+_SHARES: dict[Outcome, float] = {
+    "missed defect": 1 / 3,
+    "false alarm": 1 / 4,
+    "detected defect": 1 / 4,
+    "passed good": 1 / 6,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredImage:
+    """What is kept of a test image: everything but its pixels.
+
+    Attributes:
+        name: name of the sample.
+        label: "good" or the kind of defect.
+        score: anomaly score.
+        verdict: "good" or "defect".
+    """
+
+    name: str
+    label: str
+    score: float
+    verdict: Verdict
+
+    @property
+    def defective(self) -> bool:
+        """Tell whether the label is a kind of defect."""
+        return self.label != GOOD
+
+    @property
+    def outcome(self) -> Outcome:
+        """What label and verdict together mean."""
+        return outcome(self.label, self.verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An image to show with every stage.
+
+    Attributes:
+        name: name of the image.
+        label: "good", the kind of defect, or None where nobody has said.
+        prediction: every stage of it.
+        ground_truth: (H, W) bool of the size of the anomaly map, or None where it is unknown or empty.
+    """
+
+    name: str
+    label: str | None
+    prediction: Prediction
+    ground_truth: NDArray[np.bool_] | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What label and verdict together mean; the verdict alone where there is no label."""
+        return outcome(self.label, self.prediction.verdict)
+
+
+def outcome(label: str | None, verdict: Verdict) -> Outcome:
+    """Name what came of an image with this label (None where unknown) and this verdict."""
+    if label is None:
+        return verdict
+    if label == GOOD:
+        return "passed good" if verdict == "good" else "false alarm"
+    return "missed defect" if verdict == "good" else "detected defect"
+
+
+def choose_examples(images: Sequence[ScoredImage], limit: int = DEFAULT_LIMIT) -> list[ScoredImage]:
+    """Choose the images worth showing.
+
+    Worst misses (lowest scores first), worst false alarms (highest first), strongest detections (each kind of
+    defect in turn), clearest goods (lowest first). Places that one of these leaves empty go to the others.
+
+    Args:
+        images: scored and labelled images.
+        limit: number of images at most.
+
+    Returns:
+        The chosen images, one outcome after another in the order above.
+    """
+    ranked = {name: worst_first(images, name) for name in _SHARES}
+    ranked["detected defect"] = _kinds_in_turn(ranked["detected defect"])
+    places = {name: min(int(limit * share), len(ranked[name])) for name, share in _SHARES.items()}
+    for name in ("detected defect", "missed defect", "false alarm", "passed good"):
+        spare = limit - sum(places.values())
+        places[name] = min(places[name] + spare, len(ranked[name]))
+    return [image for name in _SHARES for image in ranked[name][: places[name]]]
+
+
+def worst_first(images: Sequence[ScoredImage], wanted: Outcome) -> list[ScoredImage]:
+    """Give the images of one outcome: low scores first where the verdict is good, else high scores first."""
+    sign = -1 if wanted in ("false alarm", "detected defect") else 1
+    return sorted((i for i in images if i.outcome == wanted), key=lambda i: (sign * i.score, i.name))
+
+
+def _kinds_in_turn(images: Sequence[ScoredImage]) -> list[ScoredImage]:
+    """Reorder so that the strongest of each kind come before the second of any."""
+    kinds = defaultdict(list)
+    for image in images:
+        kinds[image.label].append(image)
+    turns = chain.from_iterable(zip_longest(*kinds.values()))
+    return [image for image in turns if image is not None]
