@@ -48,6 +48,11 @@ def heat_map(anomaly_map: NDArray[np.float32], threshold: float) -> Picture:
     return _coloured(_relative(anomaly_map, threshold) / 2, "heat")
 
 
+def heat_colours() -> list[str]:
+    """Give the colours of `heat_map` from 0 to twice the threshold as even steps, for a legend: "#rrggbb"."""
+    return ["#{:02x}{:02x}{:02x}".format(*anchor) for anchor in _HEAT]
+
+
 def attention_map(attention: NDArray[np.float32]) -> Picture:
     """Colour an attention map (H, W) from its own lowest to its highest value, as its unit is arbitrary."""
     low = attention.min()
