@@ -1,1 +1,76 @@
+"""The command line: one file a verb, imported only when it is called.
 
+Exit statuses: 0 done, 2 an error that is explained in one line, 130 stopped by Ctrl-C. `inspect` also ends
+with 1 where it found a defect.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from excision import __version__
+from excision.errors import ExcisionError
+
+ERROR, STOPPED = 2, 130
+
+VERBS = {
+    "demo": "Train, calibrate, evaluate and report on an embedded data set, in a few minutes.",
+    "check": "Say what a data set holds and what training would make of it.",
+    "train": "Learn what good parts look like, and set the alarm threshold.",
+    "evaluate": "Measure a trained model on test images whose truth is known.",
+    "inspect": "Give images a verdict, boxes and a picture of what is wrong.",
+    "info": "Say what a run folder holds: its data, settings, threshold and cost.",
+    "synth": "Write the embedded data set: procedural surfaces with drawn defects.",
+    "attention": "Pre-train, show and measure the attention that says where to cut.",
+}
+"""Each verb with the sentence that the list of verbs shows; the verb itself is `excision.cli.<verb>:app`."""
+
+
+def build() -> App:
+    """Give the command line with every verb named and none imported."""
+    app = App(
+        name="excision",
+        version=__version__,
+        help="Surface inspection that learns from good parts only (Excision And Recovery).",
+        help_epilogue="`excision VERB --help` explains a verb with an example. Start with `excision demo`, "
+        "or with your own images: `excision check parts/`, `excision train parts/ --out runs/parts`, "
+        "`excision inspect runs/parts new/ --out results/`.",
+        help_format="markdown",
+    )
+    for place, (verb, sentence) in enumerate(VERBS.items()):
+        app.command(f"excision.cli.{verb}:app", name=verb, help=sentence, sort_key=place)
+    app["--help"].sort_key = app["--version"].sort_key = len(VERBS)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status; what goes wrong is said in one line on stderr."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and give its exit status."""
+    try:
+        status = build()(
+            list(arguments),
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+    except CycloptsError as error:
+        return _fail(f"{error} (excision --help explains)")
+    except ExcisionError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt as stop:
+        # A verb that can be continued says in the interrupt how.
+        print(f"\n{stop}" if stop.args else "\nstopped", file=sys.stderr)
+        return STOPPED
+    return status if isinstance(status, int) else 0
+
+
+def _fail(message: str) -> int:
+    print(f"excision: error: {message}", file=sys.stderr)
+    return ERROR
