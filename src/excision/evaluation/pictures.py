@@ -61,7 +61,11 @@ def attention_map(attention: NDArray[np.float32]) -> Picture:
 
 
 def overlay(
-    image: NDArray[np.float32], anomaly_map: NDArray[np.float32], threshold: float, boxes: Iterable[Box] = ()
+    image: NDArray[np.float32],
+    anomaly_map: NDArray[np.float32],
+    threshold: float,
+    boxes: Iterable[Box] = (),
+    ground_truth: NDArray[np.bool_] | None = None,
 ) -> Picture:
     """Lay the anomaly map over its image; the stronger the anomaly, the less of the image shows.
 
@@ -70,12 +74,15 @@ def overlay(
         anomaly_map: (H, W), in the unit of the threshold; pixels above it are outlined.
         threshold: decision threshold.
         boxes: boxes (x, y, width, height) in pixels to draw around regions.
+        ground_truth: (H, W), the true defect, outlined where it is known.
     """
     strength = np.clip(_relative(anomaly_map, threshold), 0, 1)[..., np.newaxis] ** 2 * 0.65
     picture = _blend(show_image(image), heat_map(anomaly_map, threshold), strength)
     _draw_outline(picture, anomaly_map > threshold, DEFECT_COLOUR)
     for box in boxes:
         _draw_box(picture, box)
+    if ground_truth is not None:
+        _draw_outline(picture, ground_truth, TRUTH_COLOUR, outside=True)
     return picture
 
 

@@ -28,6 +28,8 @@ _PANEL_PIXELS = 163_840
 # 24 examples of 7 panels at this many bytes, as base64, stay under 8 MB with the figures.
 _PANEL_BYTES = 32_000
 _QUALITIES = (84, 70, 50, 30, 10)
+# Charts are far below this as PNG; a sheet of photographs is not.
+_FIGURE_BYTES = 200_000
 
 _HEADINGS: dict[Outcome, str] = {
     "missed defect": "Missed defects, lowest scores first",
@@ -191,7 +193,13 @@ def _compressed(image: Image.Image) -> bytes:
 
 def _figure(caption: str, content: bytes) -> _Panel:
     with Image.open(io.BytesIO(content)) as image:
-        return _Panel(caption, _inline(content, "png"), image.width, image.height)
+        size = image.size
+        kind = "png"
+        if len(content) > _FIGURE_BYTES:
+            stream = io.BytesIO()
+            image.convert("RGB").save(stream, format="WEBP", quality=70, method=2)
+            content, kind = stream.getvalue(), "webp"
+    return _Panel(caption, _inline(content, kind), *size)
 
 
 def _inline(content: bytes, kind: str) -> str:
