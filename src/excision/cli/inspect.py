@@ -29,9 +29,7 @@ def inspect(run: Path, images: list[Path], /, *, out: Path, resume: bool = False
     found = find_images(images)
     try:
         with bars() as shown:
-            summary = inspect_images(
-                detector, found, out, resume=resume, progress=shown.part("inspecting")
-            )
+            summary = inspect_images(detector, found, out, resume=resume, progress=shown.part("inspecting"))
     except KeyboardInterrupt:
         notes.print("stopped; every finished result is kept, and --resume continues")
         raise

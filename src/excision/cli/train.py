@@ -1,113 +1,117 @@
-"""`excision train`: from a folder of good images to a run folder."""
+"""`excision train`: from good images to a run folder with model and threshold."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
-from excision.cli.console import bars, notes, rate, screen
-from excision.data import load_dataset
-from excision.errors import SettingsError
+from excision.cli.options import DataArgument, LayoutOption
+from excision.cli.output import Bars, say, say_facts
+from excision.cli.settings_options import SettingsOptions, override
+from excision.run_folder import SETTINGS, TRAINING, read_json
 from excision.settings import Settings
 
 if TYPE_CHECKING:
-    from excision import Dataset, Detector
+    from excision.detector import Detector
+
+_SHOWN = 10
+"""Skipped images that are printed; training.json names all."""
+
+app = App(
+    help_epilogue="Only good images are used. A part of them is held out to set the threshold at which a "
+    "part is called defective, so that good parts raise a false alarm no more often than "
+    "`--false-alarm-rate` says. Training can be stopped at any moment; with `--resume` it goes on to the "
+    "same weights.\n\n"
+    "```\n"
+    "excision train parts/ --out runs/parts\n"
+    "excision train parts/ --out runs/parts --resume\n"
+    "excision train parts/ --out runs/fine --size 512 512 --steps 3000 --false-alarm-rate 0.5%\n"
+    "excision train parts/ --out runs/mosaic --settings runs/fine/settings.toml --mask.fill mosaic\n"
+    "```"
+)
 
 
+@app.default
 def train(
-    data: Path,
+    data: DataArgument,
+    /,
     *,
-    out: Path,
-    layout: str | None = None,
-    size: tuple[int, int] | None = None,
-    false_alarm_rate: str | None = None,
-    steps: int | None = None,
-    seed: int | None = None,
-    resume: bool = False,
-    settings_file: Annotated[Path | None, Parameter(name="--settings")] = None,
-    settings: Annotated[Settings | None, Parameter(name="*")] = None,
-) -> int:
-    """Learn from good images and set the decision threshold.
+    out: Annotated[Path, Parameter(help="Run folder to write.")],
+    layout: LayoutOption = None,
+    resume: Annotated[bool, Parameter(help="Go on with the run in this folder.", negative="")] = False,
+    settings: Annotated[
+        Path | None, Parameter(help="TOML file of settings; options given beside it go before it.")
+    ] = None,
+    options: Annotated[SettingsOptions | None, Parameter(name="*")] = None,
+) -> None:
+    """Train a detector and calibrate its threshold."""
+    from excision.data import load_dataset
+    from excision.detector import Detector
 
-    Example: excision train parts/ --out runs/parts --false-alarm-rate 1%
-
-    Only good images are learnt from. A fifth of them is held out, and their anomaly scores set the decision
-    threshold for the wanted false-alarm rate. Stop at any moment, and go on with --resume.
-
-    Args:
-        data: the data set; `excision check` says how it is understood.
-        out: run folder to write.
-        layout: how the data set is laid out; recognised by default.
-        size: working size, height and width in pixels; derived from the data by default.
-        false_alarm_rate: wanted share of good parts called defective, as 1% or 0.01.
-        steps: training steps.
-        seed: of everything random in training.
-        resume: continue the run in --out where it stopped.
-        settings_file: take the settings from a TOML file, such as settings.toml of another run.
-        settings: every single setting.
-    """
-    if settings_file is not None and settings is not None:
-        raise SettingsError("give either --settings or single settings, not both")
-    chosen = Settings.load(settings_file) if settings_file else settings or Settings()
-    chosen = _with_short_options(chosen, size, false_alarm_rate, steps, seed)
-    detector = _fit(load_dataset(data, layout), chosen, out, data, resume=resume)
-    _report(detector, out, data)
-    return 0
-
-
-def _with_short_options(
-    settings: Settings,
-    size: tuple[int, int] | None,
-    false_alarm_rate: str | None,
-    steps: int | None,
-    seed: int | None,
-) -> Settings:
-    """Let the options of the verb itself win over the settings they abbreviate."""
-    image, training, calibration = settings.image, settings.training, settings.calibration
-    if size is not None:
-        image = replace(image, size=size)
-    if false_alarm_rate is not None:
-        calibration = replace(calibration, false_alarm_rate=rate(false_alarm_rate))
-    if steps is not None:
-        training = replace(training, steps=steps)
-    if seed is not None:
-        training = replace(training, seed=seed)
-    return replace(settings, image=image, training=training, calibration=calibration)
-
-
-def _fit(dataset: Dataset, settings: Settings, run: Path, data: Path, *, resume: bool) -> Detector:
-    from excision import Detector
-
-    for note in dataset.notes:
-        notes.print(f"note: {note}")
-    notes.print(f"{dataset.layout} layout, {len(dataset.train)} normal training images")
+    chosen = override(_base(settings, out, resume), options)
+    derived = chosen.image.size is None
+    detector = Detector(chosen)
+    dataset = load_dataset(data, layout)
     try:
-        with bars() as shown:
-            return Detector(settings).fit(
-                dataset, run, resume=resume, progress=shown.training, stage=shown.stage
-            )
+        with Bars() as bars:
+            detector.fit(dataset, out, resume, progress=bars.training, stage=bars.stage)
     except KeyboardInterrupt:
-        notes.print(f"stopped and saved; continue with: excision train {data} --out {run} --resume")
-        raise
+        raise KeyboardInterrupt(f"stopped; continue with: {_resuming()}") from None
+    if not (out / "figures").is_dir():
+        _draw(out, detector)
+    report(detector, out, origin="derived from the images; --size changes it" if derived else "as told")
+    say(f"\nNext: excision inspect {shlex.quote(str(out))} NEW_IMAGES --out results")
+    if any(sample.defective for sample in dataset.test):
+        say(f"  or: excision evaluate {shlex.quote(str(out))} {shlex.quote(data)}")
 
 
-def _report(detector: Detector, run: Path, data: Path) -> None:
+def report(detector: Detector, out: Path, origin: str) -> None:
+    """Print what a training used, what came of it and what it cost."""
+    facts = read_json(out / TRAINING)
+    size, channels = detector.settings.image.size, detector.settings.image.channels
+    assert size is not None  # fitting settles it
+    calibration = detector.calibration
+    assert calibration is not None  # fitting sets it
+    say_facts(
+        [
+            ("Trained on", f"{facts['n_training']} good images, {facts['n_calibration']} more to calibrate"),
+            ("Skipped", f"{len(facts['skipped'])} images" if facts["skipped"] else "none"),
+            ("Image size", f"{size[0]} x {size[1]} pixels (height x width), {origin}"),
+            ("Channels", "1 (grey)" if channels == 1 else "3 (colour)"),
+            ("Threshold", f"{calibration.threshold:.6g}"),
+            ("Promise", calibration.explain()),
+            ("Peak memory", f"{facts['peak_memory_mb']:.0f} MB"),
+            ("Time", f"{facts['seconds']:.0f} s on {facts['threads']} threads, {facts['processor']}"),
+            ("Run folder", out),
+        ]
+    )
+    for name, reason in list(facts["skipped"].items())[:_SHOWN]:
+        say(f"  skipped {name}: {reason}")
+    if len(facts["skipped"]) > _SHOWN:
+        say(f"  ... and {len(facts['skipped']) - _SHOWN} more, named in {out / TRAINING}")
+
+
+def _base(file: Path | None, out: Path, resume: bool) -> Settings:
+    """Give what the options change: a settings file, the run that is resumed, or the defaults."""
+    if file is not None:
+        return Settings.load(file)
+    if resume and (out / SETTINGS).is_file():
+        return Settings.load(out / SETTINGS)
+    return Settings()
+
+
+def _draw(out: Path, detector: Detector) -> None:
     from excision.evaluation.training_figure import write_training_figure
-    from excision.run_folder import TRAINING, read_json
 
-    calibration, facts = detector.calibration, read_json(run / TRAINING)
-    if calibration is None:
-        return
-    write_training_figure(run, calibration)
-    height, width = detector.settings.image.size or (0, 0)
-    screen.print(f"learnt from {facts['n_training']} good images at {height} x {width} (height x width)")
-    for name, reason in facts["skipped"].items():
-        screen.print(f"skipped {name}: {reason}")
-    screen.print(f"threshold {calibration.threshold:.4g}: {calibration.explain()}")
-    screen.print(f"{facts['seconds'] / 60:.1f} minutes, peak memory {facts['peak_memory_mb']:.0f} MiB")
-    screen.print(f"the run is in {run}; next: excision inspect {run} IMAGES --out RESULTS")
-    if any(sample.defective for sample in load_dataset(data, None).test):
-        screen.print(f"                 or: excision evaluate {run} {data}")
+    assert detector.calibration is not None  # fitting sets it
+    write_training_figure(out, detector.calibration)
+
+
+def _resuming() -> str:
+    """Give the command line of this process with `--resume`."""
+    words = sys.argv[1:]
+    return shlex.join(["excision", *words] if "--resume" in words else ["excision", *words, "--resume"])

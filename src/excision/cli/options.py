@@ -1,0 +1,34 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter, Token
+
+
+def number(_: Any, tokens: Sequence[Token]) -> float:
+    """Read a number, or a share in per cent: "0.01" and "1%" are the same.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    text = tokens[0].value.strip()
+    return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+
+
+DataArgument = Annotated[
+    str, Parameter(help='Folder or CSV file of images, or "elpv-dataset" for that installed package.')
+]
+RunArgument = Annotated[Path, Parameter(help="Run folder that `excision train` wrote.")]
+LayoutOption = Annotated[
+    str | None,
+    Parameter(
+        help="How the data lie on disk: folder, mvtec, kolektorsdd, kolektorsdd2, magnetictile, csv or elpv. "
+        "Recognised where not given."
+    ),
+]
+SizeOption = Annotated[tuple[int, int], Parameter(help="Height and width in pixels.")]
+JsonOption = Annotated[Path | None, Parameter(name="--json", help="Also write the figures as JSON here.")]
