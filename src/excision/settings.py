@@ -6,13 +6,15 @@ The command line mirrors these names (`--mask.fill mosaic`), and a run folder ho
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal
 
 from excision.errors import SettingsError
 from excision.files import write_text
+from excision.setting_checks import as_fields, check_keys, check_types, require
 
 AttentionVariant = Literal["surface", "plain"]
 Fill = Literal["zero", "mean", "mosaic"]
@@ -70,9 +72,9 @@ class MaskSettings:
     fill: Fill = "zero"
 
     def __post_init__(self) -> None:
-        _require(self.patch >= 1, f"mask.patch is {self.patch}: it must be at least 1 pixel")
-        _require(0 < self.budget < 1, f"mask.budget is {self.budget}: it must lie between 0 and 1")
-        _require(self.budget <= self.cap < 1, f"mask.cap is {self.cap}: it must lie between the budget and 1")
+        require(self.patch >= 1, f"mask.patch is {self.patch}: it must be at least 1 pixel")
+        require(0 < self.budget < 1, f"mask.budget is {self.budget}: it must lie between 0 and 1")
+        require(self.budget <= self.cap < 1, f"mask.cap is {self.cap}: it must lie between the budget and 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,9 @@ class RecoverySettings:
     rehearsal: float = 0.5
 
     def __post_init__(self) -> None:
-        _require(self.width >= 1, f"recovery.width is {self.width}: it must be at least 1 channel")
-        _require(2 <= self.depth <= 7, f"recovery.depth is {self.depth}: it must lie between 2 and 7")
-        _require(0 <= self.rehearsal <= 1, f"recovery.rehearsal is {self.rehearsal}: it must lie in 0 to 1")
+        require(self.width >= 1, f"recovery.width is {self.width}: it must be at least 1 channel")
+        require(2 <= self.depth <= 7, f"recovery.depth is {self.depth}: it must lie between 2 and 7")
+        require(0 <= self.rehearsal <= 1, f"recovery.rehearsal is {self.rehearsal}: it must lie in 0 to 1")
         self.skips("training")
         self.skips("inference")
 
@@ -150,8 +152,8 @@ class LossSettings:
 
     def __post_init__(self) -> None:
         weights = (self.nll, self.l2, self.ssim, self.msgms)
-        _require(min(weights) >= 0 and max(weights) > 0, "loss: one weight must be above 0, and none below")
-        _require(self.hole_weight >= 1, f"loss.hole_weight is {self.hole_weight}: it must be at least 1")
+        require(min(weights) >= 0 and max(weights) > 0, "loss: one weight must be above 0, and none below")
+        require(self.hole_weight >= 1, f"loss.hole_weight is {self.hole_weight}: it must be at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +173,8 @@ class ScoreSettings:
     top: float = 0.0
 
     def __post_init__(self) -> None:
-        _require(self.smoothing >= 0, f"score.smoothing is {self.smoothing}: it must not be negative")
-        _require(0 <= self.top <= 1, f"score.top is {self.top}: it must lie between 0 and 1")
+        require(self.smoothing >= 0, f"score.smoothing is {self.smoothing}: it must not be negative")
+        require(0 <= self.top <= 1, f"score.top is {self.top}: it must lie between 0 and 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,7 @@ class TrainingSettings:
         checkpoint_every: steps between checkpoints.
     """
 
-    steps: int = 1500
+    steps: int = 1000
     batch: int = 8
     crop: int = 128
     learning_rate: float = 2e-3
@@ -201,12 +203,13 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "checkpoint_every"):
-            _require(
+            require(
                 getattr(self, name) >= 1, f"training.{name} is {getattr(self, name)}: it must be at least 1"
             )
-        _require(self.crop >= 32, f"training.crop is {self.crop}: it must be at least 32 pixels")
-        _require(self.learning_rate > 0, "training.learning_rate must be above 0")
-        _require(self.cache_mb >= 0, "training.cache_mb must not be negative")
+        require(self.crop >= 32, f"training.crop is {self.crop}: it must be at least 32 pixels")
+        require(0 <= self.seed < 2**63, f"training.seed is {self.seed}: it must not be negative")
+        require(self.learning_rate > 0, "training.learning_rate must be above 0")
+        require(self.cache_mb >= 0, "training.cache_mb must not be negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +226,8 @@ class CalibrationSettings:
 
     def __post_init__(self) -> None:
         rate = self.false_alarm_rate
-        _require(0 < rate < 1, f"calibration.false_alarm_rate is {rate}: it must lie between 0 and 1")
-        _require(0 < self.holdout < 1, f"calibration.holdout is {self.holdout}: it must lie between 0 and 1")
+        require(0 < rate < 1, f"calibration.false_alarm_rate is {rate}: it must lie between 0 and 1")
+        require(0 < self.holdout < 1, f"calibration.holdout is {self.holdout}: it must lie between 0 and 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +242,28 @@ class Settings:
     score: ScoreSettings = field(default_factory=ScoreSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
+
+    def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            check_types(f.name, getattr(self, f.name))
+        if self.image.size is not None:
+            self._check_size(self.image.size)
+
+    def _check_size(self, size: tuple[int, int]) -> None:
+        """Refuse what an image of this size is too small for."""
+        cells = math.prod(math.ceil(side / self.mask.patch) for side in size)
+        require(
+            int(self.mask.cap * cells) >= 1 or not self.mask.enabled,
+            f"mask.patch is {self.mask.patch}: an image of {size} pixels has {cells} such cells, "
+            f"and mask.cap {self.mask.cap} allows to excise none",
+        )
+        # A normalisation cannot work on one pixel.
+        deepest = math.prod(min(side, self.training.crop) / 2 ** (self.recovery.depth - 1) for side in size)
+        require(
+            deepest > 1,
+            f"recovery.depth is {self.recovery.depth}: too deep for crops of {self.training.crop} pixels "
+            f"from images of {size}",
+        )
 
     def save(self, path: Path) -> None:
         """Write the settings as TOML; what is None is left out, since TOML has no null."""
@@ -261,36 +286,11 @@ class Settings:
             sections = tomllib.loads(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(f"{path}: cannot be read as TOML settings: {error}") from error
-        kinds = {f.name: f.default_factory for f in dataclasses.fields(cls)}
-        unknown = sections.keys() - kinds.keys()
-        _require(not unknown, f"{path}: unknown section {sorted(unknown)}; known are {sorted(kinds)}")
-        parts = {name: _section(kinds[name], values, f"{path}: {name}") for name, values in sections.items()}
-        return cls(**parts)
-
-
-def _section(kind: Any, values: Any, where: str) -> Any:
-    hints = get_type_hints(kind)
-    _require(isinstance(values, dict), f"{where} must be a section")
-    for key, value in values.items():
-        _require(key in hints, f"{where}.{key} is unknown; known are {sorted(hints)}")
-        _require(_fits(value, hints[key]), f"{where}.{key} is {value!r}: it must be of type {hints[key]}")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Tell whether a TOML value fits a field's type: a plain type, a Literal, a tuple or one with None."""
-    if isinstance(hint, type):
-        return type(value) is hint or (hint is float and type(value) is int)
-    if isinstance(value, list):
-        value = tuple(value)
-    choices = get_args(hint)
-    if isinstance(value, tuple):
-        shapes = [get_args(choice) for choice in choices]
-        return tuple(map(type, value)) in shapes
-    literals = {option for choice in (hint, *choices) for option in get_args(choice)}
-    return any(type(value) is type(option) and value == option for option in literals)
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise SettingsError(message)
+        kinds: dict[str, Any] = {f.name: f.default_factory for f in dataclasses.fields(cls)}
+        try:
+            for name, values in sections.items():
+                require(name in kinds, f"{name} is unknown; known are {', '.join(kinds)}")
+                check_keys(kinds[name], name, values)
+            return cls(**{name: kinds[name](**as_fields(values)) for name, values in sections.items()})
+        except SettingsError as error:
+            raise SettingsError(f"{path}: {error}") from error
