@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -16,16 +17,17 @@ from numpy.typing import NDArray
 from excision import run_folder
 from excision.attention.model import Attention
 from excision.calibration import Calibration, calibrate
-from excision.data import Dataset
+from excision.data import Dataset, load_dataset
 from excision.data.decode import array_image
 from excision.data.images import load_working_image, working_image
 from excision.data.training_set import TrainingSet, prepare
-from excision.errors import ModelError
+from excision.devices import choose_device
+from excision.errors import ImageError, ModelError
 from excision.files import write_json
 from excision.memory_format import channels_last
 from excision.pipeline import Pipeline
 from excision.recovery.batches import BatchSource
-from excision.recovery.training import CHECKPOINT, Progress, train
+from excision.recovery.training import Progress, train
 from excision.results import Prediction
 from excision.settings import Settings
 from excision.usage import usage
@@ -45,11 +47,14 @@ class Detector:
     Args:
         settings: everything that can be chosen.
         device: "cpu", "cuda", or "auto" for a GPU where there is one.
+
+    Raises:
+        SettingsError: there is no such device.
     """
 
     def __init__(self, settings: Settings | None = None, device: str = "auto") -> None:
         self.settings = settings or Settings()
-        self.device = _device(device)
+        self.device = choose_device(device)
         self.calibration: Calibration | None = None
         self._pipeline: Pipeline | None = None
 
@@ -75,8 +80,8 @@ class Detector:
 
     def fit(
         self,
-        dataset: Dataset | Sequence[Image],
-        run: Path | None = None,
+        dataset: Dataset | Sequence[Image] | str | Path,
+        run: str | Path | None = None,
         resume: bool = False,
         progress: Progress | None = None,
         stage: Stage | None = None,
@@ -84,7 +89,7 @@ class Detector:
         """Train and calibrate on the normal training images.
 
         Args:
-            dataset: a data set, or images (arrays or paths) that are all normal.
+            dataset: a data set, the path of one, or images (arrays or paths) that are all normal.
             run: folder for checkpoints, log and the finished model; None keeps all in memory.
             resume: continue the run in `run` where it stopped.
             progress: called as (finished steps, total steps, figures) in training.
@@ -95,15 +100,25 @@ class Detector:
 
         Raises:
             DatasetError: there are no normal images, or too few to hold some out.
+            ImageError: an array is no image.
+            ModelError: the training went astray, or the checkpoint is damaged.
             SettingsError: `run` holds another run, or one begun with other settings or data.
         """
         start = time.perf_counter()
+        run = Path(run) if run is not None else None
+        if run is not None:
+            run_folder.check_free(run, resume=resume)
+        if isinstance(dataset, str | Path):
+            dataset = load_dataset(dataset)
         data = prepare(dataset, self.settings, _part(stage, "reading"))
         self.settings = replace(self.settings, image=data.image)
         if run is not None:
             run_folder.prepare_run(run, self.settings, data.fingerprint(), resume=resume)
             if (run / run_folder.MODEL).is_file():
+                # A kill may have come between the model and the end of the tidying up.
+                (run / run_folder.CHECKPOINT).unlink(missing_ok=True)
                 return self._adopt(run)
+        self.calibration = None
         self._train(data, run, progress, _part(stage, "attention"))
         scores = self._calibration_scores(data, _part(stage, "calibrating"))
         self.calibration = calibrate(scores, self.settings.calibration.false_alarm_rate)
@@ -111,7 +126,7 @@ class Detector:
             facts = usage(time.perf_counter() - start)
             write_json(run / run_folder.TRAINING, {**facts, **data.facts(), "resumed": resume})
             self.save(run)
-            (run / CHECKPOINT).unlink(missing_ok=True)
+            (run / run_folder.CHECKPOINT).unlink(missing_ok=True)
         return self
 
     def predict(self, images: Iterable[Image] | Image) -> Iterator[Prediction]:
@@ -127,6 +142,7 @@ class Detector:
             ImageError: an image cannot be read or has no defined meaning.
             ModelError: the detector has not been fitted.
         """
+        self._calibrated()
         if isinstance(images, str | Path | np.ndarray):
             images = [images]
         for image in images:
@@ -154,6 +170,8 @@ class Detector:
 
     def with_inference(self, *, mask: bool = True, skips: str | None = None) -> Detector:
         """Give the same weights with another inference, for ablation.
+
+        The decision threshold stays what it was; it promises no false-alarm rate for the new scores.
 
         Args:
             mask: False leaves the image whole and counts every pixel.
@@ -230,6 +248,8 @@ class Detector:
         stages = self.pipeline(self._tensor(working))
         score = float(stages.score[0])
         seconds = time.perf_counter() - start
+        if not math.isfinite(score):
+            raise ModelError("the anomaly score is no finite number: the weights are damaged or went astray")
         planes = {
             name: getattr(stages, name)[0].permute(1, 2, 0).cpu().numpy()
             for name in ("holed", "recovery", "attention", "mask", "anomaly_map")
@@ -250,6 +270,8 @@ class Detector:
         size, channels = self.pipeline.settings.image.size, self.pipeline.settings.image.channels
         if size is None or channels is None:
             raise ModelError("this model's settings lack image.size or image.channels")
+        if not isinstance(image, np.ndarray | str | Path):
+            raise ImageError(f"a {type(image).__name__} is no image: give a path or a numpy array")
         if isinstance(image, np.ndarray):
             return working_image(array_image(image, channels), size)
         return load_working_image(Path(image), size, channels)
@@ -264,12 +286,6 @@ class Detector:
         if self.calibration is None:
             raise ModelError("this detector has no threshold yet: fit it, or load a run folder")
         return self.calibration
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
 
 
 def _part(stage: Stage | None, what: str) -> Part:

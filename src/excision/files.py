@@ -20,7 +20,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     because image writers choose their format by it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=_prefix(target), suffix=target.suffix, dir=target.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -31,6 +31,15 @@ def atomic_path(target: Path) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove the temporary files that killed processes left beside `target`; none may be writing it now."""
+    prefix = _prefix(target)
+    if target.parent.is_dir():
+        for path in target.parent.iterdir():
+            if path.name.startswith(prefix) and path.suffix == target.suffix:
+                path.unlink(missing_ok=True)
 
 
 def write_bytes(target: Path, content: bytes) -> None:
@@ -53,6 +62,11 @@ def sha256(path: Path) -> str:
     """Give the SHA-256 of a file's bytes as 64 hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _prefix(target: Path) -> str:
+    # A name may be as long as the file system allows, and the temporary one must not be longer.
+    return f".{target.stem[:32]}-"
 
 
 def _sync(path: Path) -> None:

@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from excision.calibration import Calibration
 from excision.errors import ModelError, SettingsError
-from excision.files import atomic_path, write_json
+from excision.files import atomic_path, remove_leftovers, write_json
 from excision.settings import Settings
 
 if TYPE_CHECKING:
     from torch import Tensor
+
 MODEL, SETTINGS = "model.safetensors", "settings.toml"
+CHECKPOINT, LOG = "checkpoint.safetensors", "log.jsonl"
 CALIBRATION, FINGERPRINT, TRAINING = "calibration.json", "fingerprint.json", "training.json"
 FORMAT = "1"
 
@@ -32,23 +35,43 @@ def prepare_run(folder: Path, settings: Settings, data: dict[str, Any], *, resum
     """Write settings and fingerprint, or on resume check that they are the ones the run began with.
 
     Raises:
-        SettingsError: the folder holds another run, or the settings or data differ from the run's.
+        SettingsError: the folder holds another run or cannot be written to, or the settings or data differ
+            from the run's.
     """
+    check_free(folder, resume=resume)
     settings_file, data_file = folder / SETTINGS, folder / FINGERPRINT
-    begun = settings_file.is_file() and data_file.is_file()
-    if begun and not resume:
-        raise SettingsError(f"{folder} holds a run already: resume it (--resume), or choose another folder")
-    if begun:
+    if settings_file.is_file() and data_file.is_file():
         _same_settings(Settings.load(settings_file), settings, folder)
         if read_json(data_file) != data:
             raise SettingsError(
                 f"{folder} was begun on other images than these ({FINGERPRINT} differs): "
                 "give the data it was begun on, or choose another folder"
             )
+        for name in (MODEL, CHECKPOINT, CALIBRATION, TRAINING, LOG):
+            remove_leftovers(folder / name)
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(data_file, data)
-    settings.save(settings_file)
+    try:
+        # A run counts as begun once both are there, so a kill in between does no harm.
+        write_json(data_file, data)
+        settings.save(settings_file)
+    except OSError as error:
+        raise SettingsError(f"{folder}: cannot be written to ({error.strerror})") from error
+
+
+def check_free(folder: Path, *, resume: bool) -> None:
+    """Make sure, before any long work, that a run can begin or go on in a folder.
+
+    Raises:
+        SettingsError: the folder is a file, holds a run that is not to be resumed, or a model that no
+            training here has made.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"{folder} is a file: choose a folder for the run")
+    begun = (folder / SETTINGS).is_file() and (folder / FINGERPRINT).is_file()
+    if begun and not resume:
+        raise SettingsError(f"{folder} holds a run already: resume it (--resume), or choose another folder")
+    if not begun and any((folder / name).is_file() for name in (MODEL, CHECKPOINT)):
+        raise SettingsError(f"{folder} holds a model that was not trained in it: choose another folder")
 
 
 def save_model(
@@ -65,7 +88,11 @@ def save_model(
     settings.save(folder / SETTINGS)
     write_json(
         folder / CALIBRATION,
-        {"mask_threshold": mask_threshold, **dataclasses.asdict(calibration)},
+        {
+            # JSON has no infinity; it stands for a mask that never was.
+            "mask_threshold": mask_threshold if math.isfinite(mask_threshold) else None,
+            **dataclasses.asdict(calibration),
+        },
     )
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(folder / MODEL) as temporary:
@@ -87,13 +114,27 @@ def load_model(folder: Path) -> tuple[dict[str, Tensor], Settings, float, Calibr
         tensors = load_file(folder / MODEL)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{folder / MODEL}: cannot be read as weights: {error}") from error
-    content = read_json(folder / CALIBRATION)
     try:
-        mask_threshold = float(content.pop("mask_threshold"))
-        calibration = Calibration(**{**content, "scores": tuple(content["scores"])})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{folder / CALIBRATION}: this is no calibration: {error}") from error
-    return tensors, Settings.load(folder / SETTINGS), mask_threshold, calibration
+        settings = Settings.load(folder / SETTINGS)
+    except SettingsError as error:
+        raise ModelError(str(error)) from error
+    return tensors, settings, *_load_calibration(folder / CALIBRATION)
+
+
+def _load_calibration(path: Path) -> tuple[float, Calibration]:
+    """Read the mask threshold and the calibration."""
+    content = read_json(path)
+    try:
+        stored = content["mask_threshold"]
+        calibration = Calibration(
+            threshold=float(content["threshold"]),
+            wanted_rate=float(content["wanted_rate"]),
+            promised_rate=float(content["promised_rate"]),
+            scores=tuple(map(float, content["scores"])),
+        )
+        return math.inf if stored is None else float(stored), calibration
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: this is no calibration: {error!r}") from error
 
 
 def read_json(path: Path) -> Any:

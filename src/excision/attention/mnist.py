@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import math
+import struct
 import zlib
 from pathlib import Path
 
@@ -26,8 +28,10 @@ def load_mnist(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.u
     prefix = _NAMES[part]
     digits = _read_idx(folder, f"{prefix}-images-idx3-ubyte", dimensions=3)
     labels = _read_idx(folder, f"{prefix}-labels-idx1-ubyte", dimensions=1)
-    if len(digits) != len(labels) or digits.shape[1:] != (28, 28):
+    if len(digits) != len(labels) or not len(labels) or digits.shape[1:] != (28, 28):
         raise DatasetError(f"{folder}: {prefix} holds {digits.shape} images for {len(labels)} labels")
+    if labels.max() > 9:
+        raise DatasetError(f"{folder}: {prefix} holds the label {labels.max()}; digits are 0 to 9")
     return digits, labels
 
 
@@ -42,8 +46,8 @@ def _read_idx(folder: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
     # Header: two zero bytes, 8 for unsigned bytes, the number of dimensions, then each as a big-endian int.
     start = 4 + 4 * dimensions
-    shape = tuple(int(n) for n in np.frombuffer(content[4:start], dtype=">i4"))
-    header_fits = content[:4] == bytes((0, 0, 8, dimensions)) and len(shape) == dimensions
-    if not header_fits or len(content) - start != int(np.prod(shape)):
+    header_fits = len(content) >= start and content[:4] == bytes((0, 0, 8, dimensions))
+    shape = struct.unpack(f">{dimensions}I", content[4:start]) if header_fits else ()
+    if not header_fits or len(content) - start != math.prod(shape):
         raise DatasetError(f"{path}: not a whole IDX file of unsigned bytes")
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)

@@ -16,7 +16,7 @@ from excision.data.decode import array_image
 from excision.data.images import ImageCache, default_size, working_image
 from excision.data.preparation import Finding, Progress, choose_channels, choose_size, readable
 from excision.data.splits import hold_out
-from excision.errors import DatasetError
+from excision.errors import DatasetError, ImageError
 from excision.files import sha256
 from excision.settings import ImageSettings, Settings
 
@@ -83,6 +83,7 @@ def prepare(
 
     Raises:
         DatasetError: there are no normal images, none can be read, or too few to hold some out.
+        ImageError: an array is no image.
     """
     if isinstance(dataset, Dataset):
         return _from_dataset(dataset, settings, reading)
@@ -125,6 +126,11 @@ def _from_arrays(pictures: dict[str, Picture], settings: Settings) -> TrainingSe
         raise DatasetError(
             f"{len(arrays)} images are too few: calibration holds at least one out of training"
         )
+    for name, array in arrays.items():
+        try:
+            array_image(array, 1)
+        except ImageError as error:
+            raise ImageError(f"image {name} of the given ones: {error}") from error
     size = settings.image.size or default_size([(a.shape[0], a.shape[1]) for a in arrays.values()])
     colour = any(array.ndim == 3 and array.shape[2] == 3 for array in arrays.values())
     derived: Literal[1, 3] = 3 if colour else 1

@@ -39,8 +39,10 @@ def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optim
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  no mapping
         network.load_state_dict(_under(tensors, _WEIGHTS))
         _restore_optimiser(optimiser, _under(tensors, _OPTIMISER))
-    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: this is no checkpoint of this training: {error}") from error
+    except (OSError, SafetensorError, RuntimeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path}: this is no checkpoint of this training; remove it to train from the start ({error})"
+        ) from error
     return step
 
 

@@ -5,24 +5,26 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 
+from excision.errors import ModelError
 from excision.files import write_text
+from excision.interrupts import deferred_interrupt
 from excision.masking import excise
 from excision.memory_format import channels_last
 from excision.recovery.batches import Batch, BatchSource
 from excision.recovery.checkpoint import load_checkpoint, save_checkpoint
 from excision.recovery.losses import training_loss
 from excision.recovery.unet import UNet
+from excision.run_folder import CHECKPOINT, LOG
 from excision.settings import Precision, Settings
 
 Progress = Callable[[int, int, dict[str, float]], None]
 
-CHECKPOINT, LOG = "checkpoint.safetensors", "log.jsonl"
 _WARM_UP = 0.1  # share of the steps over which the learning rate rises
 _LOG_EVERY = 10
 
@@ -38,8 +40,8 @@ def train(
     """Train the network in place.
 
     A checkpoint in `folder` is continued from; the weights at the end are the same, bit for bit on one
-    machine, as those of a training that was never interrupted. An interrupt (Ctrl-C) saves a checkpoint
-    and is raised again.
+    machine, as those of a training that was never interrupted. An interrupt (Ctrl-C) lets the
+    step under way finish, saves a checkpoint and is raised again; a second one does not wait.
 
     Args:
         network: to be trained; its initial weights count only where there is no checkpoint.
@@ -50,53 +52,83 @@ def train(
         progress: called as (finished steps, total steps, figures) after each step.
 
     Raises:
-        ModelError: the checkpoint is damaged or belongs to other settings.
+        ModelError: the checkpoint is damaged or belongs to other settings, or the loss went to infinity.
     """
     channels_last(network.to(device))
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.training.learning_rate, weight_decay=1e-4)
-    step = 0
+    begin, total = 0, settings.training.steps
     if folder is not None and (folder / CHECKPOINT).is_file():
-        step = load_checkpoint(folder / CHECKPOINT, network, optimiser)
-    log = _Log(folder, step)
-    loop = _Loop(network, optimiser, settings, device)
-    try:
-        with ThreadPoolExecutor(max_workers=1) as drawer:
-            upcoming = drawer.submit(source.batch, step)
-            while step < settings.training.steps:
-                batch, upcoming = upcoming.result(), drawer.submit(source.batch, step + 1)
+        begin = load_checkpoint(folder / CHECKPOINT, network, optimiser)
+    log = _Log(folder, begin)
+    loop = _Loop(network, optimiser, settings, device, begin)
+
+    def keep() -> None:
+        # An interrupt that struck inside an update leaves no whole step to keep.
+        if folder is not None and loop.finished is not None:
+            save_checkpoint(folder / CHECKPOINT, network, optimiser, loop.finished)
+
+    with deferred_interrupt() as interrupt:
+        try:
+            for step, batch in _drawn_ahead(source, begin, total):
                 figures = loop.run(step, batch)
-                step += 1
-                log.add(step, figures)
+                log.add(step + 1, figures)
                 if progress is not None:
-                    progress(step, settings.training.steps, figures)
-                if folder is not None and step % settings.training.checkpoint_every == 0:
-                    save_checkpoint(folder / CHECKPOINT, network, optimiser, step)
-    except KeyboardInterrupt:
-        # The interrupt may have struck inside an update; only the last whole step may be kept.
-        if folder is not None and loop.whole:
-            save_checkpoint(folder / CHECKPOINT, network, optimiser, step)
-        raise
-    if folder is not None:
-        save_checkpoint(folder / CHECKPOINT, network, optimiser, step)
+                    progress(step + 1, total, figures)
+                if interrupt.asked:
+                    raise KeyboardInterrupt
+                if (step + 1) % settings.training.checkpoint_every == 0:
+                    keep()
+        except KeyboardInterrupt:
+            keep()
+            raise
+        keep()
     network.eval()
 
 
+def _drawn_ahead(source: BatchSource, first: int, end: int) -> Iterator[tuple[int, Batch]]:
+    """Give the steps from `first` to `end` with their batches; one is drawn while another is worked on."""
+    if first >= end:
+        return
+    with ThreadPoolExecutor(max_workers=1) as drawer:
+        upcoming = drawer.submit(source.batch, first)
+        for step in range(first, end):
+            batch = upcoming.result()
+            if step + 1 < end:
+                upcoming = drawer.submit(source.batch, step + 1)
+            yield step, batch
+
+
 class _Loop:
-    """One optimiser step at a time."""
+    """One optimiser step at a time.
+
+    Attributes:
+        finished: number of steps that the weights have been through; None while one is under way.
+    """
 
     def __init__(
-        self, network: UNet, optimiser: torch.optim.Optimizer, settings: Settings, device: torch.device
+        self,
+        network: UNet,
+        optimiser: torch.optim.Optimizer,
+        settings: Settings,
+        device: torch.device,
+        finished: int,
     ) -> None:
+        self.finished: int | None = finished
         self._network = network
         self._optimiser = optimiser
         self._settings = settings
         self._device = device
         self._dtype = compute_dtype(settings.training.precision, device)
-        self.whole = True
 
     def run(self, step: int, batch: Batch) -> dict[str, float]:
-        """Do one step and give its figures: loss, learning rate, and images a second."""
+        """Do one step and give its figures: loss, learning rate, and images a second.
+
+        Raises:
+            ModelError: the loss is no longer a finite number.
+        """
         start = time.perf_counter()
+        # From here on: looking at a batch changes the running statistics of its normalisation.
+        self.finished = None
         self._network.train()
         rate = learning_rate(step, self._settings)
         for group in self._optimiser.param_groups:
@@ -110,14 +142,19 @@ class _Loop:
             recovery = self._network(holed, mask.to(holed.dtype), skips)
         recovery = type(recovery)(*(part.float() for part in recovery))
         loss = training_loss(recovery, images, mask, self._settings.loss)
-        self.whole = False
+        value = loss.item()
+        if not math.isfinite(value):
+            raise ModelError(
+                f"the training went astray, its loss is {value} at step {step + 1}: "
+                "begin anew with a lower training.learning_rate"
+            )
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
         self._optimiser.step()
-        self.whole = True
+        self.finished = step + 1
         seconds = time.perf_counter() - start
-        return {"loss": loss.item(), "learning_rate": rate, "images_per_second": len(images) / seconds}
+        return {"loss": value, "learning_rate": rate, "images_per_second": len(images) / seconds}
 
 
 def learning_rate(step: int, settings: Settings) -> float:
@@ -165,10 +202,10 @@ class _Log:
             return
         kept = []
         if self._path.is_file() and step:
-            for line in self._path.read_text("utf-8").splitlines():
+            for line in self._path.read_text("utf-8", errors="replace").splitlines():
                 try:
                     finished = json.loads(line)["step"] <= step
-                except (json.JSONDecodeError, KeyError):
+                except (json.JSONDecodeError, KeyError, TypeError):
                     finished = False  # the line that the kill cut short
                 if finished:
                     kept.append(line)

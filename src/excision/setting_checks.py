@@ -1,0 +1,73 @@
+"""Checking settings against the types that their dataclasses declare."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, get_args, get_type_hints
+
+from excision.errors import SettingsError
+
+_PLAIN = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise a SettingsError with this message unless the condition holds."""
+    if not condition:
+        raise SettingsError(message)
+
+
+def check_keys(kind: Any, section: str, values: Any) -> None:
+    """Refuse what a TOML file holds for a section unless it is a table of fields of its dataclass `kind`.
+
+    Raises:
+        SettingsError: it is no table, or holds an unknown name or a value of a wrong type.
+    """
+    require(isinstance(values, dict), f"{section} must be a section: write [{section}]")
+    hints = get_type_hints(kind)
+    for key, value in as_fields(values).items():
+        require(key in hints, f"{section}.{key} is unknown; known are {', '.join(hints)}")
+        _check(f"{section}.{key}", value, hints[key])
+
+
+def check_types(section: str, settings: Any) -> None:
+    """Refuse a dataclass of settings with a value that its field does not allow.
+
+    Raises:
+        SettingsError: a value has a wrong type, is not finite, or is none of the choices.
+    """
+    for key, hint in get_type_hints(type(settings)).items():
+        _check(f"{section}.{key}", getattr(settings, key), hint)
+
+
+def as_fields(values: dict[str, Any]) -> dict[str, Any]:
+    """Turn the arrays of a TOML table into the tuples that dataclasses hold."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def _check(name: str, value: Any, hint: Any) -> None:
+    require(_fits(value, hint), f"{name} is {value!r}: it must be {_describe(hint)}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Tell whether a value fits a plain type, a Literal, a tuple of plain types, or one of these or None."""
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(hint, type):
+        return type(value) is hint
+    choices = get_args(hint)
+    if type(None) in choices:
+        return value is None or any(_fits(value, choice) for choice in choices if choice is not type(None))
+    if isinstance(value, tuple):
+        return tuple(map(type, value)) == choices
+    return any(type(value) is type(choice) and value == choice for choice in choices)
+
+
+def _describe(hint: Any) -> str:
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    choices = [choice for choice in get_args(hint) if choice is not type(None)]
+    if len(choices) == 1:
+        return _describe(choices[0])
+    if all(choice is int for choice in choices):
+        return f"{len(choices)} whole numbers"
+    return " or ".join(f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in choices)
