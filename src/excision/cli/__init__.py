@@ -6,6 +6,7 @@ with 1 where it found a defect.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,6 +16,9 @@ from excision import __version__
 from excision.errors import ExcisionError
 
 ERROR, STOPPED = 2, 130
+
+TRAIN_EXTRA = {"torch", "matplotlib", "jinja2"}
+"""Packages that come with the extra `train`, and without which some verbs cannot work."""
 
 VERBS = {
     "demo": "Train, calibrate, evaluate and report on an embedded data set, in a few minutes.",
@@ -60,10 +64,16 @@ def run(arguments: Sequence[str]) -> int:
             print_error=False,
             result_action="return_value",
         )
-    except CycloptsError as error:
-        return _fail(f"{error} (excision --help explains)")
-    except ExcisionError as error:
-        return _fail(str(error))
+    except BrokenPipeError:
+        # Whoever read the output has left; Python must not fail again when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ERROR
+    except (CycloptsError, ExcisionError, OSError, ModuleNotFoundError) as error:
+        message = _explain(error)
+        if message is None:
+            raise
+        print(f"excision: error: {message}", file=sys.stderr)
+        return ERROR
     except KeyboardInterrupt as stop:
         # A verb that can be continued says in the interrupt how.
         print(f"\n{stop}" if stop.args else "\nstopped", file=sys.stderr)
@@ -71,6 +81,13 @@ def run(arguments: Sequence[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _fail(message: str) -> int:
-    print(f"excision: error: {message}", file=sys.stderr)
-    return ERROR
+def _explain(error: Exception) -> str | None:
+    """Say what a user can do about an error; None where it is a fault of the program."""
+    if isinstance(error, CycloptsError):
+        return f"{error} (excision --help explains)"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if isinstance(error, ModuleNotFoundError):
+        known = error.name in TRAIN_EXTRA
+        return f'this needs {error.name}; install it with: pip install "excision[train]"' if known else None
+    return str(error)

@@ -1,87 +1,104 @@
-"""`excision check`: what was understood of a data set."""
+"""`excision check`: what was understood of a data set, before anything runs."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from excision.cli.console import bars, screen, table
-from excision.data import load_dataset
+from cyclopts import App
+
+from excision.cli.options import DataArgument, JsonOption, LayoutOption
+from excision.cli.output import Bars, say, say_facts, say_table
 from excision.files import write_json
 
 if TYPE_CHECKING:
     from excision.data.check import DatasetReport
     from excision.data.preparation import Finding
 
-_MOST_LINES = 20
+_SHOWN = 20
+"""Findings of one kind that are printed; the rest are counted, and the JSON names all."""
+
+app = App(
+    name="check",
+    help_epilogue="Every file is decoded once; nothing is written and nothing trained. Damaged files are "
+    "named, and do not stop the check. The exit status is 0 where training is possible, else 2.\n\n"
+    "```\n"
+    "excision check parts/\n"
+    "excision check parts/list.csv --json report.json\n"
+    "```",
+)
 
 
-def check(data: Path, *, layout: str | None = None, json: Path | None = None) -> int:
-    """Say what was understood of a data set, before anything runs.
-
-    Example: excision check parts/
-
-    Decodes every file once, and prints layout, counts, sizes, modes, what cannot be read or looks odd, images
-    that stand in both splits, and what training would use.
-
-    Args:
-        data: data set.
-        layout: how it is laid out: csv, mvtec, kolektorsdd, kolektorsdd2, magnetictile, elpv or folder;
-            recognised by default.
-        json: write all of it to this file as well.
-    """
+@app.default
+def check(data: DataArgument, /, *, layout: LayoutOption = None, json: JsonOption = None) -> int:
+    """Print what was understood of a data set."""
+    from excision.data import load_dataset
     from excision.data.check import inspect_dataset
 
     dataset = load_dataset(data, layout)
-    with bars() as shown:
-        report = inspect_dataset(dataset, shown.part("checking"))
+    with Bars() as bars:
+        report = inspect_dataset(dataset, bars.part("reading"))
     if json is not None:
         write_json(json, _as_json(report))
-    table(str(data), _rows(report))
-    _list("cannot be read", report.unreadable)
-    _list("odd", report.odd)
-    _list("masks", report.masks)
-    for names in report.duplicates:
-        screen.print(f"same pixels in both splits: {', '.join(names)}")
+    say_facts([("Data", data), ("Layout", report.layout), ("Groups", report.groups), *_sizes(report)])
+    say_table(
+        "What it holds",
+        ["split", "label", "images"],
+        [[split, label, str(count)] for (split, label), count in report.counts.items()],
+    )
     for note in report.notes:
-        screen.print(f"note: {note}")
-    screen.print(f"training cannot be done: {report.obstacle}" if report.obstacle else _plan(report))
-    return 2 if report.obstacle else 0
+        say(f"Note: {note}")
+    _say_findings("Cannot be used, and left out of training", report.unreadable)
+    _say_findings("Usable, but odd", report.odd)
+    _say_findings("Masks to look at", report.masks)
+    _say_lines(
+        "The same picture stands in training and test, which flatters the figures",
+        [" = ".join(names) for names in report.duplicates],
+    )
+    say(f"\n{_plan(report)}")
+    return 2 if report.training is None else 0
 
 
-def _rows(report: DatasetReport) -> list[tuple[str, str]]:
-    rows = [("layout", report.layout)]
-    rows += [(f"{split} / {label}", f"{count} images") for (split, label), count in report.counts.items()]
-    rows.append(("parts", f"{report.groups} (never divided between training and calibration)"))
-    if report.sizes is not None:
-        smallest, median, largest = (
-            f"{h} x {w}" for h, w in (report.sizes.smallest, report.sizes.median, report.sizes.largest)
-        )
-        rows.append(("height x width", f"{smallest} to {largest}, median {median}"))
-    rows.append(("modes", ", ".join(f"{mode}: {count}" for mode, count in report.modes.items())))
-    return rows
+def _sizes(report: DatasetReport) -> list[tuple[str, str]]:
+    if report.sizes is None:
+        return [("Images", "none can be read")]
+    s = report.sizes
+    size = f"{s.most_common[0]} x {s.most_common[1]} ({s.most_common_count} images)"
+    if s.smallest != s.largest:
+        low, high = s.smallest, s.largest
+        size += f", from {low[0]} x {low[1]} to {high[0]} x {high[1]}, median {s.median[0]} x {s.median[1]}"
+    modes = ", ".join(f"{count} {mode}" for mode, count in report.modes.items())
+    return [("Height x width", size), ("Modes", modes)]
+
+
+def _say_findings(title: str, findings: Sequence[Finding]) -> None:
+    _say_lines(title, [f"{finding.name}: {finding.reason}" for finding in findings])
+
+
+def _say_lines(title: str, lines: Sequence[str]) -> None:
+    if not lines:
+        return
+    say(f"\n{title} ({len(lines)}):")
+    for line in lines[:_SHOWN]:
+        say(f"  {line}")
+    if len(lines) > _SHOWN:
+        say(f"  ... and {len(lines) - _SHOWN} more; --json FILE lists all")
 
 
 def _plan(report: DatasetReport) -> str:
     plan = report.training
     if plan is None:
-        return "there is nothing to train on"
-    colour = "grey" if plan.channels == 1 else "colour"
+        return f"Training is not possible: {report.obstacle}"
+    channels = "grey" if plan.channels == 1 else "colour"
     return (
-        f"training would learn from {plan.train} good images and calibrate with {plan.calibration}, "
-        f"in {colour}, at {plan.size[0]} x {plan.size[1]} (height x width)"
+        f"Training would learn from {plan.train} good images and calibrate with {plan.calibration}, in "
+        f"{channels}, at {plan.size[0]} x {plan.size[1]} pixels (height x width; --size changes it)."
     )
 
 
-def _list(title: str, findings: Sequence[Finding]) -> None:
-    for found in findings[:_MOST_LINES]:
-        screen.print(f"{title}: {found.name}: {found.reason}")
-    if len(findings) > _MOST_LINES:
-        screen.print(f"{title}: and {len(findings) - _MOST_LINES} more; --json FILE lists all")
-
-
-def _as_json(report: DatasetReport) -> dict[str, object]:
-    counts = {f"{split}/{label}": count for (split, label), count in report.counts.items()}
-    return {**asdict(report), "counts": counts}
+def _as_json(report: DatasetReport) -> dict[str, Any]:
+    counts = [
+        {"split": split, "label": label, "images": count} for (split, label), count in report.counts.items()
+    ]
+    return {**dataclasses.asdict(report), "counts": counts}

@@ -1,14 +1,20 @@
-"""`excision evaluate`: figures on a test set with known defects."""
+"""`excision evaluate`: figures on a test set whose defects are known."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from excision.cli.console import bars, notes, screen, table
-from excision.data import load_dataset
+from cyclopts import App, Parameter
+
+from excision.cli.options import DataArgument, JsonOption, LayoutOption, RunArgument
+from excision.cli.output import Bars, figure, say, say_table
 from excision.files import write_json
 
-_SHOWN = (
+if TYPE_CHECKING:
+    from excision.evaluation.evaluate import Evaluation
+
+SHOWN = (
     "image_auroc",
     "image_ap",
     "image_f1_max",
@@ -22,49 +28,61 @@ _SHOWN = (
     "n_defect",
     "ms_per_image",
 )
+"""Figures of the table, in its order."""
+
+app = App(
+    name="evaluate",
+    help_epilogue="Writes `evaluation.json`, `scores.csv`, `figures/` and `report.html`, which shows every "
+    "stage of the worst misses and false alarms. `--no-mask` and `--inference-skips` switch off a part of "
+    "the method, to see what it is worth.\n\n"
+    "```\n"
+    "excision evaluate runs/parts parts/ --json figures.json\n"
+    "excision evaluate runs/parts parts/ --no-mask --out no_mask/\n"
+    "excision evaluate runs/parts parts/ --inference-skips all --out all_skips/\n"
+    "```",
+)
 
 
+@app.default
 def evaluate(
-    run: Path,
-    data: Path,
+    run: RunArgument,
+    data: DataArgument,
+    /,
     *,
-    json: Path | None = None,
-    out: Path | None = None,
-    layout: str | None = None,
-    mask: bool = True,
-    inference_skips: str | None = None,
-) -> int:
-    """Measure a trained detector on a test set with known defects.
-
-    Example: excision evaluate runs/parts parts/ --json figures.json
-
-    Writes evaluation.json, scores.csv, figures/ and report.html to --out. Two options switch off a part of
-    the method, to see what it is worth.
-
-    Args:
-        run: folder of a finished training.
-        data: data set; its test images are measured.
-        json: write the figures to this file as well.
-        out: folder for the results; RUN/evaluation by default.
-        layout: how the data set is laid out; recognised by default.
-        mask: --no-mask leaves the images whole and counts every pixel.
-        inference_skips: skip connections on at inference: all, none, deep, or levels such as 2,3.
-    """
-    from excision import Detector
+    layout: LayoutOption = None,
+    json: JsonOption = None,
+    out: Annotated[
+        Path | None, Parameter(help="Folder for report and figures; RUN/evaluation where not given.")
+    ] = None,
+    mask: Annotated[
+        bool, Parameter(help="Cut the masked region out; without, every pixel of the whole image counts.")
+    ] = True,
+    inference_skips: Annotated[
+        str | None,
+        Parameter(help="Skip connections that are on: all, none, deep, or levels from 1, such as 2,3."),
+    ] = None,
+) -> None:
+    """Measure a trained detector on the test images of a data set."""
+    from excision.data import load_dataset
+    from excision.detector import Detector
     from excision.evaluation.evaluate import evaluate as measure
 
     detector = Detector.load(run)
     if not mask or inference_skips is not None:
         detector = detector.with_inference(mask=mask, skips=inference_skips)
     dataset = load_dataset(data, layout)
-    for note in dataset.notes:
-        notes.print(f"note: {note}")
     folder = out or run / "evaluation"
-    with bars() as shown:
-        evaluation = measure(detector, dataset, folder, progress=shown.part("evaluating"))
-    content = evaluation.to_json()
+    with Bars() as bars:
+        evaluation = measure(detector, dataset, folder, progress=bars.part("evaluating"))
     if json is not None:
-        write_json(json, content)
-    table(f"{run} on {data}", [(name, content[name]) for name in _SHOWN])
-    screen.print(f"report: {folder / 'report.html'}")
-    return 0
+        write_json(json, evaluation.to_json())
+    say_evaluation(f"{run} on {data}", evaluation)
+    for note in evaluation.notes:
+        say(f"Note: {note}")
+    say(f"Report: {folder / 'report.html'}")
+
+
+def say_evaluation(title: str, evaluation: Evaluation) -> None:
+    """Print the figures as a table."""
+    content = evaluation.to_json()
+    say_table(title, ["figure", "value"], [[name, figure(content[name])] for name in SHOWN])

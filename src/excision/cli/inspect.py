@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from excision.cli.console import bars, notes, screen
+from cyclopts import App, Parameter
+
+from excision.cli.options import RunArgument
+from excision.cli.output import Bars, say
+
+app = App(
+    name="inspect",
+    help_epilogue="Writes `results.csv` and `results.jsonl` (a line an image: score, verdict, boxes in "
+    "pixels of the image file), a picture of each image in `overlays/`, and `report.html`. What cannot be "
+    "read is recorded, and the rest go on. The exit status is 0 if all are good, 1 if a defect was found, 2 "
+    "if something could not be inspected.\n\n"
+    "```\n"
+    "excision inspect runs/parts new_images/ --out results/\n"
+    "excision inspect runs/parts part_017.png part_018.png --out results/ --resume\n"
+    "```",
+)
 
 
-def inspect(run: Path, images: list[Path], /, *, out: Path, resume: bool = False) -> int:
-    """Give a verdict on each image: good or defect, where, and how sure.
-
-    Example: excision inspect runs/parts new_images/ extra.png --out results/
-
-    Writes results.csv and results.jsonl (a line an image: score, verdict, boxes in pixels of the image file),
-    a picture of each image in overlays/, and report.html. What cannot be read is recorded, and the rest go
-    on. Ends with status 0 if all are good, 1 if a defect was found, 2 if something could not be inspected.
-
-    Args:
-        run: folder of a finished training.
-        images: image files, or folders that are searched for them.
-        out: folder for the results.
-        resume: continue an interrupted inspection in --out.
-    """
-    from excision import Detector
+@app.default
+def inspect(
+    run: RunArgument,
+    images: Annotated[list[Path], Parameter(help="Image files, or folders that are searched for them.")],
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Folder for the results.")],
+    resume: Annotated[
+        bool, Parameter(help="Keep the results that are in --out and inspect the rest.", negative="")
+    ] = False,
+) -> int:
+    """Give each image a verdict and keep it at once."""
+    from excision.detector import Detector
     from excision.inspection import find_images, inspect_images
 
     detector = Detector.load(run)
     found = find_images(images)
     try:
-        with bars() as shown:
-            summary = inspect_images(detector, found, out, resume=resume, progress=shown.part("inspecting"))
+        with Bars() as bars:
+            summary = inspect_images(detector, found, out, resume=resume, progress=bars.part("inspecting"))
     except KeyboardInterrupt:
-        notes.print("stopped; every finished result is kept, and --resume continues")
-        raise
-    screen.print(f"{summary.n_good} good, {summary.n_defect} defective, {summary.n_failed} not inspected")
-    screen.print(f"results are in {out}; open {out / 'report.html'}")
+        raise KeyboardInterrupt("stopped; every finished result is kept, and --resume continues") from None
+    say(f"{summary.n_good} good, {summary.n_defect} defective, {summary.n_failed} not inspected")
+    say(f"Results: {out / 'results.csv'}")
+    say(f"Report:  {out / 'report.html'}")
     return summary.exit_status

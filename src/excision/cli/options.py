@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
 
+from excision.settings import AttentionVariant
+
 
 def number(_: Any, tokens: Sequence[Token]) -> float:
     """Read a number, or a share in per cent: "0.01" and "1%" are the same.
@@ -30,5 +32,11 @@ LayoutOption = Annotated[
         "Recognised where not given."
     ),
 ]
-SizeOption = Annotated[tuple[int, int], Parameter(help="Height and width in pixels.")]
+SizeOption = Annotated[tuple[int, int], Parameter(help="Height and width in pixels.", negative="")]
 JsonOption = Annotated[Path | None, Parameter(name="--json", help="Also write the figures as JSON here.")]
+VariantOption = Annotated[
+    AttentionVariant,
+    Parameter(
+        help='"surface" (digits drawn on procedural surfaces) or "plain" (the classifier of the paper).'
+    ),
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -27,7 +27,8 @@ def say_facts(facts: Iterable[tuple[str, object]]) -> None:
 
 def say_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table; columns of figures stand at the right."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    say(title)
+    table = Table()
     for place, name in enumerate(head):
         figures = all(row[place][:1].isdigit() for row in rows)
         table.add_column(name, justify="right" if figures else "left")
@@ -36,9 +37,11 @@ def say_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) ->
     Console().print(table)
 
 
-def share(value: float) -> str:
-    """Write a share in per cent, with digits enough to tell small ones apart."""
-    return f"{value:.1%}" if value >= 0.1 or value == 0 else f"{value:.2%}"
+def figure(value: object) -> str:
+    """Write a value for reading: four digits, and a dash for what could not be measured."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 class Bars:
@@ -63,6 +66,10 @@ class Bars:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+
+    def part(self, what: str) -> Callable[[int, int], None]:
+        """Give a callback (done, all) for the bar named `what`."""
+        return lambda done, total: self.stage(what, done, total)
 
     def stage(self, what: str, done: int, total: int, figures: str = "") -> None:
         """Move the bar named `what`, which appears when first named."""

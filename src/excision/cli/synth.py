@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from excision.cli.console import bars, screen
+from cyclopts import App, Parameter
+
+from excision.cli.options import SizeOption
+from excision.cli.output import Bars, say
 
 Surface = Literal["brushed_metal", "cast_grain", "woven_fabric"]
 
+app = App(
+    name="synth",
+    help_epilogue="Brushed metal, cast grain and woven fabric, with scratches, pits, stains and cracks and "
+    "their masks, laid out as MVTec AD. The same options give the same bytes.\n\n"
+    "```\n"
+    "excision synth --out surfaces/\n"
+    "excision synth --out fabric/ --surface woven_fabric --train 200 --seed 1\n"
+    "```",
+)
 
+
+@app.default
 def synth(
     *,
-    out: Path,
-    surface: list[Surface] | None = None,
-    train: int = 80,
-    test_good: int = 30,
-    per_defect: int = 10,
-    size: tuple[int, int] = (256, 256),
-    seed: int = 0,
-) -> int:
-    """Write the embedded procedural data set as a folder in the layout of MVTec AD.
-
-    Example: excision synth --out surfaces/ --surface woven_fabric
-
-    Brushed metal, cast grain and woven fabric, with scratches, pits, stains and cracks and their masks. The
-    same options give the same bytes.
-
-    Args:
-        out: folder to write.
-        surface: a surface to draw, to be given several times for several; all three by default, each in a
-            folder of its own.
-        train: good training images of each surface.
-        test_good: good test images of each surface.
-        per_defect: defective test images of each surface and kind of defect.
-        size: height and width in pixels.
-        seed: another seed gives other pictures.
-    """
+    out: Annotated[Path, Parameter(help="Folder to write.")],
+    surface: Annotated[
+        list[Surface] | None,
+        Parameter(
+            help="Surface to draw; give it several times for several. All three where not given. Of several, "
+            "each has a folder of its own.",
+            negative="",
+        ),
+    ] = None,
+    train: Annotated[int, Parameter(help="Good training images of each surface.")] = 80,
+    test_good: Annotated[int, Parameter(help="Good test images of each surface.")] = 30,
+    per_defect: Annotated[int, Parameter(help="Test images of each surface and kind of defect.")] = 10,
+    size: SizeOption = (256, 256),
+    seed: Annotated[int, Parameter(help="Another seed gives other pictures.")] = 0,
+) -> None:
+    """Write the embedded data set."""
     from excision.data.surfaces import SURFACES
     from excision.data.synth import write_synthetic
 
-    with bars() as shown:
+    surfaces = tuple(surface or SURFACES)
+    with Bars() as bars:
         write_synthetic(
             out,
             seed=seed,
@@ -48,8 +55,8 @@ def synth(
             train=train,
             test_good=test_good,
             per_defect=per_defect,
-            surfaces=tuple(surface or SURFACES),
-            progress=shown.part("drawing"),
+            surfaces=surfaces,
+            progress=bars.part("drawing"),
         )
-    screen.print(f"the data set is in {out}; next: excision check {out}")
-    return 0
+    folder = out if len(surfaces) == 1 else out / surfaces[0]
+    say(f"The data set is in {out}; next: excision check {shlex.quote(str(folder))}")

@@ -22,6 +22,7 @@ _SHOWN = 10
 """Skipped images that are printed; training.json names all."""
 
 app = App(
+    name="train",
     help_epilogue="Only good images are used. A part of them is held out to set the threshold at which a "
     "part is called defective, so that good parts raise a false alarm no more often than "
     "`--false-alarm-rate` says. Training can be stopped at any moment; with `--resume` it goes on to the "
@@ -31,7 +32,7 @@ app = App(
     "excision train parts/ --out runs/parts --resume\n"
     "excision train parts/ --out runs/fine --size 512 512 --steps 3000 --false-alarm-rate 0.5%\n"
     "excision train parts/ --out runs/mosaic --settings runs/fine/settings.toml --mask.fill mosaic\n"
-    "```"
+    "```",
 )
 
 

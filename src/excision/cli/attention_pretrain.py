@@ -1,0 +1,44 @@
+"""`excision attention pretrain`: the attention weights, made again from MNIST."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from excision.cli.options import VariantOption
+from excision.cli.output import Bars, figure, say, say_facts
+
+app = App(
+    name="pretrain",
+    help_epilogue="Reads the four IDX files of MNIST, gzipped or not, and downloads nothing. Writes the "
+    "weights and a record of how they were made. `plain` is the classifier of the paper; `surface` learns "
+    "to find digits drawn on procedural surfaces.\n\n"
+    "```\n"
+    "excision attention pretrain --mnist mnist/ --variant plain --out weights/\n"
+    "excision attention pretrain --mnist mnist/ --variant surface --out weights/\n"
+    "```",
+)
+
+
+@app.default
+def pretrain(
+    *,
+    mnist: Annotated[Path, Parameter(help="Folder of the four IDX files.")],
+    variant: VariantOption = "surface",
+    out: Annotated[Path, Parameter(help="Folder for the weights.")] = Path("attention"),
+    steps: Annotated[
+        int | None, Parameter(help="Training steps; where not given, as many as the shipped weights took.")
+    ] = None,
+    seed: Annotated[int, Parameter(help="Of everything random.")] = 0,
+) -> None:
+    """Pre-train one attention network."""
+    from excision.attention.pretrain import pretrain as make
+
+    with Bars() as bars:
+        report = make(mnist, variant, out, steps, seed, bars.training)
+    figures = {name: value for name, value in dataclasses.asdict(report).items() if value is not None}
+    say_facts((name, figure(value)) for name, value in figures.items())
+    say(f"Weights: {out / f'{variant}.safetensors'}")
