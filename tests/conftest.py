@@ -1,0 +1,71 @@
+"""Small images, settings for networks that train in a second, and one fitted detector."""
+
+from __future__ import annotations
+
+import os
+
+# Before torch is imported: these networks are far too small to gain from more threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from excision.settings import RecoverySettings, Settings, TrainingSettings
+
+if TYPE_CHECKING:
+    from excision import Detector
+
+SIZE = (48, 40)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Settings:
+    """Settings of a training that takes about a second."""
+    return Settings(
+        recovery=RecoverySettings(width=4, depth=3),
+        training=TrainingSettings(steps=4, batch=2, crop=32, precision="float32", checkpoint_every=100),
+    )
+
+
+def draw_surface(number: int, size: tuple[int, int] = SIZE, channels: int = 1) -> NDArray[np.uint8]:
+    """Draw a brushed grey or colour surface; each number gives another."""
+    rng = np.random.default_rng(number)
+    rows = rng.normal(120, 10, (size[0], 1, channels)) + rng.normal(0, 4, (*size, channels))
+    pixels = rows.clip(0, 255).astype(np.uint8)
+    return pixels[..., 0] if channels == 1 else pixels
+
+
+@pytest.fixture(scope="session")
+def surfaces() -> list[NDArray[Any]]:
+    """Eight good grey images."""
+    return [draw_surface(number) for number in range(8)]
+
+
+@pytest.fixture(scope="session")
+def scratched() -> NDArray[Any]:
+    """An image with a defect: a bright scratch across the grain."""
+    pixels = draw_surface(100)
+    pixels[8:40, 18:21] = 230
+    return pixels
+
+
+@pytest.fixture(scope="session")
+def fitted(tiny: Settings, surfaces: list[NDArray[Any]]) -> Detector:
+    """A detector trained for a few steps: its figures mean little, its rules all hold."""
+    from excision import Detector
+
+    longer = replace(tiny, training=replace(tiny.training, steps=12))
+    return Detector(longer, device="cpu").fit(surfaces)
+
+
+@pytest.fixture(scope="session")
+def run(fitted: Detector, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished model; tests must not change it."""
+    folder = tmp_path_factory.mktemp("model") / "run"
+    fitted.save(folder)
+    return folder
