@@ -23,13 +23,14 @@ DEFECT_COLOUR = "#D55E00"
 _INK = "#1a1d21"
 _QUIET = "#5a636e"
 _FAINT = "#c9ced6"
+_CHANCE = "#8a939d"
 _DPI = 130
 _NAME_LENGTH = 26
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points of a curve, the area under it, and where the decision threshold puts one on it."""
+    """Points of a curve with x rising, the area under it, and where the decision threshold puts one on it."""
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
@@ -48,25 +49,23 @@ class Tile:
 
 def roc_figure(curve: Curve) -> bytes:
     """Draw detection rate over false-alarm rate, with the diagonal that chance gives."""
-    figure, axes = _square("False-alarm rate", "Detection rate")
-    axes.plot([0, 1], [0, 1], color=_FAINT, linewidth=1, linestyle=(0, (4, 3)), label="chance")
+    figure, axes = _unit_axes("False-alarm rate", "Detection rate")
+    axes.plot([0, 1], [0, 1], color=_CHANCE, linewidth=1, linestyle=(0, (4, 3)), label="chance")
     _draw(axes, curve, f"image AUROC {curve.area:.3f}")
-    axes.legend(loc="lower right", frameon=False)
-    return _png(figure)
+    return _finished(figure)
 
 
 def precision_recall_figure(curve: Curve, prevalence: float) -> bytes:
     """Draw precision over detection rate; chance gives the share of defects among the images."""
-    figure, axes = _square("Detection rate (recall)", "Precision")
-    axes.axhline(prevalence, color=_FAINT, linewidth=1, linestyle=(0, (4, 3)), label="chance")
+    figure, axes = _unit_axes("Detection rate (recall)", "Precision")
+    axes.axhline(prevalence, color=_CHANCE, linewidth=1, linestyle=(0, (4, 3)), label="chance")
     _draw(axes, curve, f"image AP {curve.area:.3f}", stepped=True)
-    axes.legend(loc="lower left", frameon=False)
-    return _png(figure)
+    return _finished(figure)
 
 
 def histogram_figure(good: NDArray[np.float64], defect: NDArray[np.float64], threshold: float) -> bytes:
     """Draw how the scores of good and of defective images are spread, and the threshold between them."""
-    figure, axes = _axes((6.4, 4.4), "Anomaly score", "Share of the images of its kind")
+    figure, axes = _axes("Anomaly score", "Share of the images of its kind")
     everything = np.concatenate([good, defect, [threshold] if np.isfinite(threshold) else []])
     edges = np.histogram_bin_edges(everything, bins=40).tolist()
     for scores, name, colour, hatch in (
@@ -82,8 +81,7 @@ def histogram_figure(good: NDArray[np.float64], defect: NDArray[np.float64], thr
         label = f"threshold {threshold:.4g}"
         axes.axvline(threshold, color=_INK, linewidth=1.2, linestyle=(0, (5, 2)), label=label)
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-    axes.legend(frameon=False)
-    return _png(figure)
+    return _finished(figure)
 
 
 def sheet_figure(groups: Sequence[tuple[str, Sequence[Tile]]]) -> bytes:
@@ -114,7 +112,7 @@ def sheet_figure(groups: Sequence[tuple[str, Sequence[Tile]]]) -> bytes:
 
 
 def _draw(axes: Axes, curve: Curve, label: str, stepped: bool = False) -> None:
-    style = "steps-post" if stepped else "default"
+    style = "steps-pre" if stepped else "default"
     axes.plot(curve.x, curve.y, color=GOOD_COLOUR, linewidth=1.8, drawstyle=style, label=label)
     x, y = curve.working_point
     if np.isfinite([x, y]).all():
@@ -122,14 +120,14 @@ def _draw(axes: Axes, curve: Curve, label: str, stepped: bool = False) -> None:
         axes.plot(x, y, "D", color=DEFECT_COLOUR, label="at the threshold", linestyle="none", **marker)
 
 
-def _square(x: str, y: str) -> tuple[Figure, Axes]:
-    figure, axes = _axes((5.2, 4.6), x, y)
+def _unit_axes(x: str, y: str) -> tuple[Figure, Axes]:
+    figure, axes = _axes(x, y)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     return figure, axes
 
 
-def _axes(size: tuple[float, float], x: str, y: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+def _axes(x: str, y: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.6, 4.6), layout="constrained", facecolor="white")
     axes = figure.subplots()
     axes.set_xlabel(x, color=_INK)
     axes.set_ylabel(y, color=_INK)
@@ -149,6 +147,12 @@ def _rgb(colour: str) -> tuple[float, float, float]:
 def _shortened(name: str) -> str:
     """Keep the end of a long name, which tells files apart."""
     return name if len(name) <= _NAME_LENGTH else "…" + name[1 - _NAME_LENGTH :]
+
+
+def _finished(figure: Figure) -> bytes:
+    """Put the legend above the axes, where no curve can run into it."""
+    figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=9, columnspacing=1.2)
+    return _png(figure)
 
 
 def _png(figure: Figure) -> bytes:

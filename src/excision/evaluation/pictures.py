@@ -29,7 +29,7 @@ _LOOK = (
 )  # fmt: skip
 
 MASK_COLOUR = (86, 180, 233)
-TRUTH_COLOUR = (0, 158, 115)
+TRUTH_COLOUR = (64, 224, 128)
 DEFECT_COLOUR = (255, 176, 0)
 _DARK = (16, 16, 20)
 

@@ -31,7 +31,7 @@ _QUALITIES = (84, 70, 50, 30, 10)
 # Charts are far below this as PNG; a sheet of photographs is not.
 _FIGURE_BYTES = 200_000
 
-_HEADINGS: dict[Outcome, str] = {
+HEADINGS: dict[Outcome, str] = {
     "missed defect": "Missed defects, lowest scores first",
     "false alarm": "False alarms, highest scores first",
     "detected defect": "Detected defects",
@@ -58,11 +58,12 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A small table: the first column is text, the others are figures."""
+    """A small table: the first column is text, the others are figures, or text too where `text` says so."""
 
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def write_report(
         notes=notes,
         tables=tables,
         figures=[_figure(caption, content) for caption, content in figures],
-        sections=[(_HEADINGS[kind], list(group)) for kind, group in groupby(shown, key=lambda s: s.outcome)],
+        sections=[(HEADINGS[kind], list(group)) for kind, group in groupby(shown, key=lambda s: s.outcome)],
         legend=pictures.heat_colours(),
         version=__version__,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -1,0 +1,292 @@
+"""How well a detector does on a data set with known labels: every figure, from one pass over the images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision import __version__
+from excision.data.decode import probe_image, read_mask
+from excision.data.images import resize_mask
+from excision.data.records import Dataset, Sample
+from excision.errors import DatasetError, ImageError
+from excision.evaluation import metrics
+from excision.evaluation.examples import ScoredImage
+from excision.evaluation.pixel import PixelFigures, PixelMetrics
+from excision.results import Prediction
+
+Progress = Callable[[int, int], None]
+"""Called with the number of images done and the number of all."""
+
+
+class Predictor(Protocol):
+    """Whatever gives predictions for image files, as `Detector` does."""
+
+    @property
+    def threshold(self) -> float:
+        """Decision threshold in the unit of the anomaly score."""
+
+    def predict(self, images: Iterable[Path], /) -> Iterator[Prediction]:
+        """Give a prediction for each image; ImageError where one cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A test image that could not be inspected, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KindDetection:
+    """How many images of one kind of defect were found."""
+
+    kind: str
+    images: int
+    detected: int
+
+    @property
+    def rate(self) -> float:
+        """Share of the images that were found."""
+        return self.detected / self.images
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The figures of a detector on a data set; `docs/evaluation.md` defines each.
+
+    A figure is None where the data cannot give it, and a note says why.
+
+    Attributes:
+        dataset: name of the data set.
+        threshold: decision threshold.
+        image_auroc: area under the ROC curve of the anomaly scores.
+        image_ap: average precision of the anomaly scores.
+        image_f1_max: largest F1 that any threshold would give.
+        false_alarm_rate: share of the good images with a score above the threshold.
+        detection_rate: share of the defective images with a score above the threshold.
+        pixel: the figures that compare anomaly maps with masks.
+        ms_per_image: median time from decoded image to verdict, in milliseconds.
+        kinds: detection by kind of defect, in the order of their names.
+        images: every scored image.
+        skipped: images that could not be inspected.
+        notes: what a reader must know.
+    """
+
+    dataset: str
+    threshold: float
+    image_auroc: float | None
+    image_ap: float | None
+    image_f1_max: float | None
+    false_alarm_rate: float | None
+    detection_rate: float | None
+    pixel: PixelFigures
+    ms_per_image: float
+    kinds: tuple[KindDetection, ...]
+    images: tuple[ScoredImage, ...]
+    skipped: tuple[Skipped, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def n_normal(self) -> int:
+        """Number of good images that were scored."""
+        return sum(not image.defective for image in self.images)
+
+    @property
+    def n_defect(self) -> int:
+        """Number of defective images that were scored."""
+        return sum(image.defective for image in self.images)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the figures for a JSON file; scores of single images stand in the CSV beside it."""
+        return {
+            "dataset": self.dataset,
+            "excision": __version__,
+            "image_auroc": self.image_auroc,
+            "image_ap": self.image_ap,
+            "image_f1_max": self.image_f1_max,
+            "pixel_auroc": self.pixel.pixel_auroc,
+            "pixel_ap": self.pixel.pixel_ap,
+            "aupro": self.pixel.aupro,
+            "bounds": {
+                "pixel_auroc": self.pixel.pixel_auroc_bound,
+                "pixel_ap": self.pixel.pixel_ap_bound,
+                "aupro": self.pixel.aupro_bound,
+            },
+            "n_regions": self.pixel.n_regions,
+            "threshold": self.threshold if math.isfinite(self.threshold) else None,
+            "false_alarm_rate": self.false_alarm_rate,
+            "detection_rate": self.detection_rate,
+            "n_normal": self.n_normal,
+            "n_defect": self.n_defect,
+            "ms_per_image": self.ms_per_image,
+            "kinds": {
+                k.kind: {"images": k.images, "detected": k.detected, "detection_rate": k.rate}
+                for k in self.kinds
+            },
+            "skipped": [{"image": s.name, "reason": s.reason} for s in self.skipped],
+            "notes": list(self.notes),
+        }
+
+
+def evaluate(
+    predictor: Predictor, dataset: Dataset, out: Path | None = None, progress: Progress | None = None
+) -> Evaluation:
+    """Inspect the test images of a data set one by one and compare the verdicts with the labels.
+
+    Memory stays flat: of each image only the score is kept, and the pixel metrics are updated in place.
+
+    Args:
+        predictor: a detector.
+        dataset: data set with test images.
+        out: folder for `evaluation.json`, `scores.csv`, `figures/` and `report.html`; None writes nothing.
+        progress: called after each image.
+
+    Raises:
+        DatasetError: there is no test image, or none that can be read.
+    """
+    samples = dataset.test
+    if not samples:
+        raise DatasetError(
+            f"{dataset.root}: no test images in this data set (layout {dataset.layout}); put good ones into "
+            "test/good and defective ones into test/<kind of defect>, or list them in a CSV with split test"
+        )
+    tally = _Tally()
+    for done, sample in enumerate(samples, start=1):
+        tally.add(sample, predictor)
+        if progress is not None:
+            progress(done, len(samples))
+    evaluation = _conclude(tally, dataset, predictor.threshold)
+    if out is not None:
+        # Figures and report need matplotlib and jinja2, which figures alone do without.
+        from excision.evaluation.output import write_evaluation
+
+        write_evaluation(out, evaluation, dataset, predictor)
+    return evaluation
+
+
+def read_ground_truth(sample: Sample, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Read where a sample is truly defective, at the size (H, W) of an anomaly map.
+
+    Returns:
+        (H, W) bool: all False for a good sample, None for a defect that has no mask.
+
+    Raises:
+        ImageError: the mask cannot be read, or its size is not the image's.
+    """
+    if not sample.defective:
+        return np.zeros(size, dtype=bool)
+    if sample.mask is None:
+        return None
+    return resize_mask(read_mask(sample.mask, probe_image(sample.image).size), size)
+
+
+@dataclass
+class _Tally:
+    """What the pass over the images has gathered so far."""
+
+    images: list[ScoredImage] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    pixels: PixelMetrics = field(default_factory=PixelMetrics)
+    without_mask: int = 0
+    broken_masks: list[str] = field(default_factory=list)
+
+    def add(self, sample: Sample, predictor: Predictor) -> None:
+        """Inspect one sample; one that cannot be read is recorded instead."""
+        try:
+            prediction = next(iter(predictor.predict([sample.image])))
+        except ImageError as error:
+            self.skipped.append(Skipped(sample.name, str(error)))
+            return
+        if not (math.isfinite(prediction.score) and np.isfinite(prediction.anomaly_map).all()):
+            self.skipped.append(
+                Skipped(sample.name, "the model gives no finite anomaly score for this image")
+            )
+            return
+        self.images.append(ScoredImage(sample.name, sample.label, prediction.score, prediction.verdict))
+        self.seconds.append(prediction.seconds)
+        self._add_pixels(sample, prediction)
+
+    def _add_pixels(self, sample: Sample, prediction: Prediction) -> None:
+        height, width = prediction.anomaly_map.shape
+        try:
+            ground_truth = read_ground_truth(sample, (height, width))
+        except ImageError as error:
+            self.broken_masks.append(str(error))
+            return
+        if ground_truth is None:
+            self.without_mask += 1
+        else:
+            self.pixels.update(prediction.anomaly_map, ground_truth)
+
+
+def _conclude(tally: _Tally, dataset: Dataset, threshold: float) -> Evaluation:
+    images = tally.images
+    if not images:
+        first = tally.skipped[0]
+        raise DatasetError(
+            f"{dataset.root}: none of the {len(tally.skipped)} test images can be inspected; "
+            f"the first, {first.name}: {first.reason}"
+        )
+    defective = np.array([image.defective for image in images])
+    scores = np.array([image.score for image in images])
+    both = bool(defective.any() and not defective.all())
+    alarms = np.array([image.verdict == "defect" for image in images])
+    return Evaluation(
+        dataset=dataset.root.resolve().name,
+        threshold=threshold,
+        image_auroc=metrics.image_auroc(defective, scores) if both else None,
+        image_ap=metrics.average_precision(defective, scores) if both else None,
+        image_f1_max=metrics.f1_max(defective, scores) if both else None,
+        false_alarm_rate=_share(alarms[~defective]),
+        detection_rate=_share(alarms[defective]),
+        pixel=tally.pixels.compute(),
+        ms_per_image=1000 * median(tally.seconds),
+        kinds=_kinds(images),
+        images=tuple(images),
+        skipped=tuple(tally.skipped),
+        notes=(*dataset.notes, *_notes(tally, defective)),
+    )
+
+
+def _kinds(images: Sequence[ScoredImage]) -> tuple[KindDetection, ...]:
+    found: dict[str, list[bool]] = {}
+    for image in images:
+        if image.defective:
+            found.setdefault(image.label, []).append(image.verdict == "defect")
+    return tuple(KindDetection(kind, len(hits), sum(hits)) for kind, hits in sorted(found.items()))
+
+
+def _notes(tally: _Tally, defective: NDArray[np.bool_]) -> Iterator[str]:
+    for kind, missing in (("good", defective.all()), ("defective", not defective.any())):
+        if missing:
+            yield f"There are no {kind} test images: AUROC, AP and F1 need both kinds and are left out."
+    if tally.without_mask:
+        yield (
+            f"{tally.without_mask} of {int(defective.sum())} defective images have no mask; "
+            "they are left out of the pixel metrics."
+        )
+    if tally.broken_masks:
+        yield (
+            f"{len(tally.broken_masks)} of {int(defective.sum())} defective images have a mask that cannot "
+            f"be used; they are left out of the pixel metrics; the first: {tally.broken_masks[0]}"
+        )
+    if tally.skipped:
+        first = tally.skipped[0]
+        yield (
+            f"{len(tally.skipped)} of {len(tally.skipped) + len(tally.images)} test images could not be "
+            f"inspected and are in no figure; the first: {first.reason}"
+        )
+
+
+def _share(flags: NDArray[np.bool_]) -> float | None:
+    return float(flags.mean()) if flags.size else None
