@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+# Keeps a product of decimal fractions from being rounded past the whole number it equals.
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -27,7 +30,7 @@ class Calibration:
     @property
     def keeps_wish(self) -> bool:
         """Tell whether the wanted rate is promised."""
-        return self.promised_rate <= self.wanted_rate
+        return self.promised_rate <= self.wanted_rate + _ROUNDING
 
     def explain(self) -> str:
         """Say in one sentence what the threshold promises, and what more images would buy."""
@@ -36,7 +39,7 @@ class Calibration:
             return (
                 f"{count} held-out normal images promise a false-alarm rate of at most {self.wanted_rate:.2%}"
             )
-        needed = math.ceil(1 / self.wanted_rate) - 1
+        needed = math.ceil(1 / self.wanted_rate - _ROUNDING) - 1
         return (
             f"{count} held-out normal images cannot promise a false-alarm rate of {self.wanted_rate:.2%}; "
             f"the best they can promise is {self.promised_rate:.2%}. It takes {needed} held-out normal images"
@@ -64,7 +67,6 @@ def calibrate(scores: Sequence[float], false_alarm_rate: float) -> Calibration:
         raise ValueError(f"the false-alarm rate is {false_alarm_rate}: it must lie between 0 and 1")
     ascending = tuple(sorted(float(score) for score in scores))
     count = len(ascending)
-    # The small slack keeps (n + 1) (1 - a) from being rounded up past a whole number it equals.
-    rank = min(count, math.ceil((count + 1) * (1 - false_alarm_rate) - 1e-9))
-    rank = max(rank, 1)
-    return Calibration(ascending[rank - 1], false_alarm_rate, 1 - rank / (count + 1), ascending)
+    rank = math.ceil((count + 1) * (1 - false_alarm_rate) - _ROUNDING)
+    rank = min(max(rank, 1), count)
+    return Calibration(ascending[rank - 1], false_alarm_rate, (count + 1 - rank) / (count + 1), ascending)
