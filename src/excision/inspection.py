@@ -2,69 +2,34 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import hashlib
+import heapq
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from excision.data.decode import probe_image
 from excision.data.listing import list_images
 from excision.errors import DatasetError, ImageError, SettingsError
-from excision.files import atomic_path, write_text
+from excision.files import atomic_path
+from excision.inspection_log import JSONL, Box, Inspection, InspectionLog, read_log
 from excision.regions import find_regions
-from excision.results import Prediction, Verdict
+from excision.results import Prediction
 
 if TYPE_CHECKING:
+    from excision.evaluation.evaluate import Predictor
     from excision.evaluation.examples import Example
 
-JSONL, CSV, REPORT, OVERLAYS = "results.jsonl", "results.csv", "report.html", "overlays"
-_MOST_EXAMPLES = 24
+REPORT, OVERLAYS = "report.html", "overlays"
+
+_DEFECT_EXAMPLES, _GOOD_EXAMPLES = 16, 8
+_MOST_NOTES = 24
 
 Progress = Callable[[int, int], None]
-Box = tuple[int, int, int, int]
-
-
-class Predictor(Protocol):
-    """Anything that inspects images one by one: the detector, or a method it is compared with."""
-
-    @property
-    def threshold(self) -> float:
-        """Decision threshold in the unit of the anomaly score."""
-
-    def predict(self, images: Sequence[Path]) -> Iterator[Prediction]:
-        """Inspect images one after another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inspection:
-    """The line that is kept of an image.
-
-    Attributes:
-        image: its path as it was found.
-        score: anomaly score; None where the image could not be inspected.
-        threshold: decision threshold.
-        verdict: "good" or "defect"; None where the image could not be inspected.
-        defect_area_share: share of the pixels above the threshold, 0 to 1.
-        boxes: around each region above the threshold, strongest first: (x, y, width, height) in pixels of
-            the image file, upright.
-        seconds: from opening the file to the verdict.
-        overlay: picture of image and anomaly map, relative to the folder of results.
-        error: why the image could not be inspected.
-    """
-
-    image: str
-    score: float | None
-    threshold: float
-    verdict: Verdict | None
-    defect_area_share: float | None
-    boxes: tuple[Box, ...]
-    seconds: float
-    overlay: str | None
-    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +46,12 @@ class InspectionSummary:
         return 2 if self.n_failed else 1 if self.n_defect else 0
 
 
-def find_images(paths: Sequence[Path]) -> list[Path]:
+def find_images(paths: Sequence[Path], leave_out: Path | None = None) -> list[Path]:
     """List the images to inspect: named files as they are, and the image files anywhere below named folders.
+
+    Args:
+        paths: files and folders.
+        leave_out: folder whose images are passed over when they are found in a search.
 
     Raises:
         DatasetError: there is none.
@@ -90,10 +59,18 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in paths:
         # What does not exist stays in the list: it is reported like any image that cannot be read.
-        found |= dict.fromkeys(list_images(path).images if path.is_dir() else [path])
+        found |= dict.fromkeys(_search(path, leave_out) if path.is_dir() else [path])
     if not found:
         raise DatasetError(f"no image in {', '.join(map(str, paths))}")
     return list(found)
+
+
+def _search(folder: Path, leave_out: Path | None) -> list[Path]:
+    images = list_images(folder).images
+    if leave_out is None:
+        return images
+    inside = leave_out.resolve()
+    return [image for image in images if inside not in image.resolve().parents]
 
 
 def inspect_images(
@@ -107,49 +84,101 @@ def inspect_images(
     """Inspect images and write `results.jsonl`, `results.csv`, `overlays/` and `report.html`.
 
     Each line is on disk before the next image is opened. An image that cannot be inspected is recorded with
-    its error, and the rest go on. Memory does not grow with the number of images.
+    its error, and the rest go on. Of an image nothing stays in memory but its path.
 
     Args:
         predictor: what inspects.
         images: files.
         out: folder for the results.
-        resume: keep the lines that an interrupted inspection wrote, and inspect only what they lack.
+        resume: keep the verdicts of an earlier inspection, and inspect only what they lack.
         progress: called as (done, all).
 
     Raises:
-        SettingsError: `out` holds results already, and they are not to be resumed.
+        SettingsError: `out` holds results that are not to be resumed, or were made with another threshold.
     """
-    kept = _kept_lines(out, resume=resume)
+    kept = _kept(predictor, out, resume=resume)
     done = {line.image for line in kept}
-    results = list(kept)
-    with _Results(out, kept) as sink:
+    tally = _Tally()
+    for line in kept:
+        tally.add(line)
+    with InspectionLog(out, kept) as log:
+        del kept
         for count, path in enumerate(images, start=1):
             if str(path) not in done:
-                line = _inspect(predictor, path, out, number=len(results) + 1)
-                sink.add(line)
-                # Only what the summary needs is kept of each image.
-                results.append(replace(line, boxes=()))
+                line = _inspect(predictor, path, out)
+                log.add(line)
+                tally.add(line)
             if progress is not None:
                 progress(count, len(images))
-    _write_report(predictor, out, results)
-    verdicts = [line.verdict for line in results]
-    return InspectionSummary(verdicts.count("good"), verdicts.count("defect"), verdicts.count(None))
+    _write_report(predictor, out, tally)
+    return InspectionSummary(tally.n_good, tally.n_defect, tally.n_failed)
 
 
-def _inspect(predictor: Predictor, path: Path, out: Path, number: int) -> Inspection:
+def _kept(predictor: Predictor, out: Path, *, resume: bool) -> list[Inspection]:
+    """Give the verdicts of an earlier inspection; what failed then is tried again."""
+    if not resume:
+        if (out / JSONL).exists():
+            raise SettingsError(
+                f"{out} holds results already: continue them (--resume), or choose another folder"
+            )
+        return []
+    lines = read_log(out)
+    if any(line.threshold != predictor.threshold for line in lines):
+        raise SettingsError(f"{out} holds results of another model: choose another folder")
+    return [line for line in lines if line.verdict is not None]
+
+
+@dataclass
+class _Tally:
+    """Counts, and the few lines that the report shows."""
+
+    n_good: int = 0
+    n_defect: int = 0
+    n_failed: int = 0
+    failures: list[Inspection] = field(default_factory=list)
+    _defects: list[tuple[float, str]] = field(default_factory=list)
+    _goods: list[tuple[float, str]] = field(default_factory=list)
+
+    def add(self, line: Inspection) -> None:
+        """Count a line, and keep it if it is among the strongest of its verdict."""
+        if line.score is None:
+            self.n_failed += 1
+            self.failures += [line] if len(self.failures) < _MOST_NOTES else []
+        elif line.verdict == "defect":
+            self.n_defect += 1
+            _keep_largest(self._defects, (line.score, line.image), _DEFECT_EXAMPLES)
+        else:
+            self.n_good += 1
+            _keep_largest(self._goods, (line.score, line.image), _GOOD_EXAMPLES)
+
+    def shown(self) -> list[str]:
+        """Give the images of the strongest defects, then of the good parts that came closest to one."""
+        strongest = [*sorted(self._defects, reverse=True), *sorted(self._goods, reverse=True)]
+        return [image for _, image in strongest]
+
+
+def _keep_largest(heap: list[tuple[float, str]], item: tuple[float, str], most: int) -> None:
+    heapq.heappush(heap, item)
+    if len(heap) > most:
+        heapq.heappop(heap)
+
+
+def _inspect(predictor: Predictor, path: Path, out: Path) -> Inspection:
     start = time.perf_counter()
     try:
-        prediction = next(predictor.predict([path]))
+        prediction = next(iter(predictor.predict([path])))
         size = probe_image(path).size
+        if not math.isfinite(prediction.score):
+            raise ImageError(f"{path}: the anomaly score is {prediction.score}, no number")
     except ImageError as error:
-        seconds = time.perf_counter() - start
+        seconds = round(time.perf_counter() - start, 4)
         return Inspection(
-            str(path), None, predictor.threshold, None, None, (), round(seconds, 4), None, str(error)
+            str(path), None, predictor.threshold, None, None, (), seconds, overlay=None, error=str(error)
         )
-    seconds = time.perf_counter() - start
+    seconds = round(time.perf_counter() - start, 4)
     above = prediction.anomaly_map > prediction.threshold
     boxes = [region.box for region in find_regions(above, prediction.anomaly_map)]
-    overlay = f"{OVERLAYS}/{number:05d}_{path.stem}.png"
+    overlay = _overlay_name(path)
     _write_overlay(out / overlay, prediction, boxes)
     return Inspection(
         image=str(path),
@@ -158,7 +187,7 @@ def _inspect(predictor: Predictor, path: Path, out: Path, number: int) -> Inspec
         verdict=prediction.verdict,
         defect_area_share=float(above.mean()),
         boxes=tuple(_enlarge(box, above.shape, size) for box in boxes),
-        seconds=round(seconds, 4),
+        seconds=seconds,
         overlay=overlay,
         error=None,
     )
@@ -172,6 +201,12 @@ def _enlarge(box: Box, working: tuple[int, ...], original: tuple[int, int]) -> B
     return left, top, min(right, original[1]) - left, min(bottom, original[0]) - top
 
 
+def _overlay_name(path: Path) -> str:
+    """Name the overlay by the whole path, since images of different folders may share a name."""
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:10]
+    return f"{OVERLAYS}/{_readable(path.stem)[:64]}-{digest}.png"
+
+
 def _write_overlay(path: Path, prediction: Prediction, boxes: Sequence[Box]) -> None:
     from PIL import Image
 
@@ -182,93 +217,37 @@ def _write_overlay(path: Path, prediction: Prediction, boxes: Sequence[Box]) -> 
         Image.fromarray(picture).save(temporary)
 
 
-def _kept_lines(out: Path, *, resume: bool) -> list[Inspection]:
-    """Read the whole lines of an earlier inspection; the one that a kill cut short is left out."""
-    if not (out / JSONL).exists():
-        return []
-    if not resume:
-        raise SettingsError(f"{out} holds results already: continue them (--resume), or choose another folder")
-    lines = []
-    for text in (out / JSONL).read_text("utf-8").splitlines():
-        try:
-            content = json.loads(text)
-            content["boxes"] = tuple(tuple(box) for box in content["boxes"])
-            lines.append(Inspection(**content))
-        except (ValueError, KeyError, TypeError):
-            continue
-    return lines
-
-
-class _Results:
-    """The two files of results, a line an image, flushed at once."""
-
-    def __init__(self, out: Path, kept: Sequence[Inspection]) -> None:
-        self._out = out
-        header = ",".join(Inspection.__dataclass_fields__) + "\n"
-        write_text(out / JSONL, "".join(_as_json(line) for line in kept))
-        write_text(out / CSV, header)
-        self._csv_kept = kept
-
-    def __enter__(self) -> _Results:
-        self._jsonl = (self._out / JSONL).open("a", encoding="utf-8")
-        self._csv = (self._out / CSV).open("a", encoding="utf-8", newline="")
-        for line in self._csv_kept:
-            self._add_row(line)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._jsonl.close()
-        self._csv.close()
-
-    def add(self, line: Inspection) -> None:
-        """Write one line to both files."""
-        self._jsonl.write(_as_json(line))
-        self._jsonl.flush()
-        self._add_row(line)
-
-    def _add_row(self, line: Inspection) -> None:
-        values = {**asdict(line), "boxes": json.dumps(line.boxes)}
-        csv.writer(self._csv, lineterminator="\n").writerow(values.values())
-        self._csv.flush()
-
-
-def _as_json(line: Inspection) -> str:
-    return json.dumps(asdict(line), ensure_ascii=False) + "\n"
-
-
-def _write_report(predictor: Predictor, out: Path, results: Sequence[Inspection]) -> None:
-    """Show the strongest defects, then the good parts that came closest to one."""
+def _write_report(predictor: Predictor, out: Path, tally: _Tally) -> None:
     from excision.evaluation.report import Card, write_report
 
-    inspected = [line for line in results if line.score is not None]
-    failed = [line for line in results if line.score is None]
-    ranked = sorted(inspected, key=lambda line: line.score or 0.0, reverse=True)
-    defects = [line for line in ranked if line.verdict == "defect"]
-    goods = [line for line in ranked if line.verdict == "good"]
-    shown = defects[: _MOST_EXAMPLES * 2 // 3]
-    shown += goods[: _MOST_EXAMPLES - len(shown)]
-    cards = [
-        Card("defects", str(len(defects)), "images above the threshold"),
-        Card("good", str(len(goods)), "images at or below it"),
-        Card("not inspected", str(len(failed)), "see the notes" if failed else "every image could be read"),
-    ]
+    total = tally.n_good + tally.n_defect + tally.n_failed
     write_report(
         out / REPORT,
         "Inspection",
-        [("images", str(len(results))), ("threshold", f"{predictor.threshold:.4g}")],
-        cards,
+        [("Images", str(total)), ("Threshold", f"{predictor.threshold:.4g}")],
+        [
+            Card("Defective", str(tally.n_defect), "score above the threshold"),
+            Card("Good", str(tally.n_good), "score at or below it"),
+            Card("Not inspected", str(tally.n_failed), "see the notes" if tally.n_failed else "none"),
+        ],
         (),
-        _examples(predictor, shown),
-        notes=[f"{line.image}: {line.error}" for line in failed[:_MOST_EXAMPLES]],
+        _examples(predictor, tally.shown()),
+        notes=[_readable(line.error or "") for line in tally.failures],
     )
 
 
-def _examples(predictor: Predictor, shown: Sequence[Inspection]) -> Iterator[Example]:
+def _examples(predictor: Predictor, images: Sequence[str]) -> Iterator[Example]:
+    """Inspect the images to show again: keeping every stage of all would not stay flat."""
     from excision.evaluation.examples import Example
 
-    for line in shown:
+    for image in images:
         try:
-            yield Example(line.image, None, next(predictor.predict([Path(line.image)])))
+            yield Example(_readable(image), None, next(iter(predictor.predict([Path(image)]))))
         except ImageError:
             # The file has been moved since; its line of results stands all the same.
             continue
+
+
+def _readable(name: str) -> str:
+    """Give a name that can be shown: a file name need not be text."""
+    return name.encode("utf-8", errors="backslashreplace").decode("utf-8")

@@ -45,11 +45,11 @@ def show(
     if not 0 < budget < 1:
         raise SettingsError(f"--budget is {budget:g}: it must lie between 0 and 1")
     attention = Attention.pretrained(variant)
-    found, failed = find_images(images), 0
+    found, failed = find_images(images, leave_out=out), 0
     with Bars() as bars:
         for place, path in enumerate(found, start=1):
             try:
-                _draw(attention, path, size, budget, out / f"{place:05d}_{path.stem}.png")
+                _draw(attention, path, size, budget, out / f"{place:05d}-{path.stem[:64]}.png")
             except ImageError as error:
                 failed += 1
                 say(f"Left out: {error}")

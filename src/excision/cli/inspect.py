@@ -39,7 +39,7 @@ def inspect(
     from excision.inspection import find_images, inspect_images
 
     detector = Detector.load(run)
-    found = find_images(images)
+    found = find_images(images, leave_out=out)
     try:
         with Bars() as bars:
             summary = inspect_images(detector, found, out, resume=resume, progress=bars.part("inspecting"))
