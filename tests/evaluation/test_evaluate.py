@@ -15,7 +15,7 @@ from PIL import Image
 from sklearn import metrics as oracle
 
 from excision.data import load_dataset
-from excision.errors import DatasetError
+from excision.errors import DatasetError, SettingsError
 from excision.evaluation.evaluate import Evaluation, evaluate
 
 from .fakes import FakePredictor, save
@@ -154,6 +154,7 @@ def test_a_score_that_is_no_number_is_recorded(dataset):
 )
 def test_one_class_gives_notes_instead_of_rank_figures(tmp_path, good, kinds, rate, missing):
     dataset = load_dataset(write_dataset(tmp_path / "parts", good=good, kinds=kinds))
+    save(tmp_path / "out/figures/roc.png", np.zeros((8, 8), np.uint8))  # of an earlier evaluation
     found = evaluate(FakePredictor(), dataset, tmp_path / "out").to_json()
     assert found["image_auroc"] is found["image_ap"] is found["image_f1_max"] is found[rate] is None
     assert any(f"no {missing} test images" in note for note in found["notes"])
@@ -174,6 +175,14 @@ def test_all_images_unreadable_is_an_error_that_names_one(dataset):
         sample.image.write_bytes(b"nothing")
     with pytest.raises(DatasetError, match="none of the 24 test images"):
         evaluate(FakePredictor(), dataset)
+
+
+def test_a_file_in_place_of_the_folder_is_refused_before_any_work(dataset, tmp_path):
+    (tmp_path / "out").write_text("taken")
+    predictor = FakePredictor()
+    with pytest.raises(SettingsError, match="is a file"):
+        evaluate(predictor, dataset, tmp_path / "out")
+    assert not predictor.seen
 
 
 def test_progress_and_one_prediction_an_image(dataset):

@@ -16,7 +16,7 @@ from excision import __version__
 from excision.data.decode import probe_image, read_mask
 from excision.data.images import resize_mask
 from excision.data.records import Dataset, Sample
-from excision.errors import DatasetError, ImageError
+from excision.errors import DatasetError, ImageError, SettingsError
 from excision.evaluation import metrics
 from excision.evaluation.examples import ScoredImage
 from excision.evaluation.pixel import PixelFigures, PixelMetrics
@@ -152,7 +152,10 @@ def evaluate(
 
     Raises:
         DatasetError: there is no test image, or none that can be read.
+        SettingsError: `out` is a file.
     """
+    if out is not None and out.exists() and not out.is_dir():
+        raise SettingsError(f"{out}: is a file; name a folder for the results")
     samples = dataset.test
     if not samples:
         raise DatasetError(

@@ -26,13 +26,15 @@ SCORES = "scores.csv"
 FIGURES = "figures"
 REPORT = "report.html"
 
+_ROC, _PRECISION_RECALL, _SCORES, _MISTAKES = "roc.png", "precision_recall.png", "scores.png", "mistakes.png"
+
 # Of each kind of mistake; on one sheet more would be too small to see.
 _TILES = 8
 _LISTED = 20
 
 
 def write_evaluation(out: Path, evaluation: Evaluation, dataset: Dataset, predictor: Predictor) -> None:
-    """Write everything into a folder; files of an earlier evaluation there are replaced one by one.
+    """Write everything into a folder, in place of what an earlier evaluation left there.
 
     The images to show are predicted again, one by one: keeping every stage of all would not stay flat.
     """
@@ -40,8 +42,11 @@ def write_evaluation(out: Path, evaluation: Evaluation, dataset: Dataset, predic
     write_text(out / SCORES, _scores(evaluation.images))
     shown = _Shown(dataset, predictor)
     drawn = dict(_figures(evaluation, shown))
-    for name, (_, content) in drawn.items():
-        write_bytes(out / FIGURES / name, content)
+    for name in (_ROC, _PRECISION_RECALL, _SCORES, _MISTAKES):
+        if name in drawn:
+            write_bytes(out / FIGURES / name, drawn[name][1])
+        else:
+            (out / FIGURES / name).unlink(missing_ok=True)
     write_report(
         out / REPORT,
         f"Evaluation of {evaluation.dataset}",
@@ -90,17 +95,17 @@ def _figures(evaluation: Evaluation, shown: _Shown) -> Iterator[tuple[str, tuple
     defective = np.array([image.defective for image in evaluation.images])
     scores = np.array([image.score for image in evaluation.images])
     if evaluation.image_auroc is not None and evaluation.image_ap is not None:
-        yield "roc.png", ("ROC curve of the anomaly scores", _roc(evaluation, defective, scores))
+        yield _ROC, ("ROC curve of the anomaly scores", _roc(evaluation, defective, scores))
         caption = "Precision-recall curve of the anomaly scores"
-        yield "precision_recall.png", (caption, _precision_recall(evaluation, defective, scores))
+        yield _PRECISION_RECALL, (caption, _precision_recall(evaluation, defective, scores))
     histogram = figures.histogram_figure(scores[~defective], scores[defective], evaluation.threshold)
-    yield "scores.png", ("Anomaly scores of good and defective images", histogram)
+    yield _SCORES, ("Anomaly scores of good and defective images", histogram)
     mistakes: tuple[Outcome, ...] = ("missed defect", "false alarm")
     groups = [(HEADINGS[kind], worst_first(evaluation.images, kind)[:_TILES]) for kind in mistakes]
     filled = [(heading, _tiles(shown, images)) for heading, images in groups if images]
     if filled:
         caption = "Worst mistakes: anomaly map over the image, the true defect outlined in green"
-        yield "mistakes.png", (caption, figures.sheet_figure(filled))
+        yield _MISTAKES, (caption, figures.sheet_figure(filled))
 
 
 def _roc(evaluation: Evaluation, defective: NDArray[np.bool_], scores: NDArray[np.float64]) -> bytes:
