@@ -8,7 +8,7 @@ from pathlib import Path
 
 from excision.calibration import Calibration
 from excision.files import write_bytes
-from excision.recovery.training import LOG
+from excision.run_folder import LOG
 
 
 def write_training_figure(run: Path, calibration: Calibration) -> Path:
