@@ -44,6 +44,7 @@ def build() -> App:
         "or with your own images: `excision check parts/`, `excision train parts/ --out runs/parts`, "
         "`excision inspect runs/parts new/ --out results/`.",
         help_format="markdown",
+        suppress_keyboard_interrupt=False,
     )
     for place, (verb, sentence) in enumerate(VERBS.items()):
         app.command(f"excision.cli.{verb}:app", name=verb, help=sentence, sort_key=place)

@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from excision.cli.options import DataArgument, LayoutOption
 from excision.cli.output import Bars, say, say_facts
 from excision.cli.settings_options import SettingsOptions, override
-from excision.run_folder import SETTINGS, TRAINING, read_json
+from excision.run_folder import SETTINGS, TRAINING, check_free, read_json
 from excision.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,12 +51,15 @@ def train(
 ) -> None:
     """Train a detector and calibrate its threshold."""
     from excision.data import load_dataset
-    from excision.detector import Detector
 
+    check_free(out, resume=resume)
     chosen = override(_base(settings, out, resume), options)
     derived = chosen.image.size is None
-    detector = Detector(chosen)
     dataset = load_dataset(data, layout)
+    # What can be wrong with settings and data is found before the wait for torch.
+    from excision.detector import Detector
+
+    detector = Detector(chosen)
     try:
         with Bars() as bars:
             detector.fit(dataset, out, resume, progress=bars.training, stage=bars.stage)

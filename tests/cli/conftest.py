@@ -1,0 +1,56 @@
+"""The command line in processes of its own, and a small data set and model for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from excision.data.synth import write_synthetic
+
+# Small enough that a training takes seconds, with a checkpoint at every moment that a test may want one.
+TINY = (
+    "--size 48 48 --recovery.width 4 --recovery.depth 3 --training.crop 32 --training.batch 2 "
+    "--training.checkpoint-every 10 --training.precision float32"
+).split()
+
+
+def command(*words: object) -> list[str]:
+    """Give the command line of a process of its own."""
+    return [sys.executable, "-m", "excision", *map(str, words)]
+
+
+def environment() -> dict[str, str]:
+    # One thread: these networks are too small to gain from more. Wide, so that no word is broken.
+    return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+
+
+def excision(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a verb to its end; no verb may ever end in a traceback."""
+    done = subprocess.run(
+        command(*words), capture_output=True, text=True, check=False, env=environment(), cwd=cwd, timeout=300
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set in the layout of MVTec AD."""
+    folder = tmp_path_factory.mktemp("parts") / "fabric"
+    write_synthetic(
+        folder, size=(64, 64), train=10, test_good=3, per_defect=1, surfaces=["woven_fabric"], seed=1
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run folder and what `train` printed; tests must not change the folder."""
+    run = tmp_path_factory.mktemp("runs") / "run"
+    done = excision("train", parts, "--out", run, *TINY, "--steps", 10, "--false-alarm-rate", "40%")
+    assert done.returncode == 0, done.stderr
+    return run, done.stdout

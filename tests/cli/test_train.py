@@ -1,0 +1,133 @@
+"""`excision train` in a process: what it says, which settings it takes, how it is stopped and goes on."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from excision.cli import run as main
+from excision.cli.settings_options import SettingsOptions, override
+from excision.errors import SettingsError
+from excision.files import sha256
+from excision.run_folder import CHECKPOINT, MODEL, read_json
+from excision.settings import Settings
+from tests.cli.conftest import TINY, command, environment, excision
+
+STEPS = 200
+"""Long enough that a moment of a training is easily hit."""
+
+
+def test_says_what_a_user_must_know(trained: tuple[Path, str]) -> None:
+    run, told = trained
+    facts = read_json(run / "training.json")
+    assert "8 good images, 2 more to calibrate" in told
+    assert "48 x 48 pixels (height x width), as told" in told
+    assert "2 held-out normal images promise a false-alarm rate of at most 40.00%" in told
+    assert f"{facts['peak_memory_mb']:.0f} MB" in told
+    assert f"excision inspect {run} NEW_IMAGES" in told
+    assert f"excision evaluate {run}" in told
+    assert (run / "figures" / "training.png").stat().st_size > 0
+
+
+def test_takes_settings_by_both_names(trained: tuple[Path, str]) -> None:
+    settings = Settings.load(trained[0] / "settings.toml")
+    assert settings.image.size == (48, 48)
+    assert settings.training.steps == 10
+    assert settings.recovery.width == 4
+    assert settings.calibration.false_alarm_rate == pytest.approx(0.4)
+    assert settings.mask == Settings().mask
+
+
+def test_options_go_before_a_settings_file(parts: Path, tmp_path: Path) -> None:
+    (tmp_path / "some.toml").write_text('[mask]\nfill = "mosaic"\nbudget = 0.2\n[image]\nchannels = 3\n')
+    options = ("--settings", tmp_path / "some.toml", "--mask.budget", "5%", "--mask.no-enabled")
+    done = excision("train", parts, "--out", tmp_path / "run", *TINY, "--steps", 2, *options)
+    assert done.returncode == 0, done.stderr
+    settings = Settings.load(tmp_path / "run" / "settings.toml")
+    assert (settings.mask.fill, settings.mask.budget) == ("mosaic", pytest.approx(0.05))
+    assert settings.mask.enabled is False
+    assert settings.image.channels == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--steps", "10"], "--resume"), (["--resume", "--steps", "11"], "training.steps was 10 and is now 11")],
+)
+def test_run_is_not_overwritten(
+    options: list[str],
+    said: str,
+    trained: tuple[Path, str],
+    parts: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run, _ = trained
+    before = sha256(run / MODEL)
+    assert main(["train", str(parts), "--out", str(run), *options]) == 2
+    assert said in capsys.readouterr().err
+    assert sha256(run / MODEL) == before
+
+
+def test_override_names_the_value_out_of_range() -> None:
+    assert override(Settings(), None) == Settings()
+    assert override(Settings(), SettingsOptions()) == Settings()
+    section = SettingsOptions.__dataclass_fields__["mask"].type.__args__[0].__args__[0]
+    with pytest.raises(SettingsError, match=r"mask\.patch is 0"):
+        override(Settings(), SettingsOptions(mask=section(patch=0)))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The hash of a model whose training nobody stopped."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    done = excision("train", parts, "--out", run, *TINY, "--steps", STEPS)
+    assert done.returncode == 0, done.stderr
+    return sha256(run / MODEL)
+
+
+def stop_in_training(parts: Path, run: Path, number: signal.Signals, *options: str) -> tuple[int, str]:
+    """Train until some moment after another checkpoint, send a signal, give exit status and stderr."""
+    checkpoint = run / CHECKPOINT
+    before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    words = command("train", parts, "--out", run, *TINY, "--steps", STEPS, *options)
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not (checkpoint.exists() and checkpoint.stat().st_mtime_ns > before):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        time.sleep(random.uniform(0, 0.2))
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
+    return process.returncode, told.decode()
+
+
+def test_interrupt_saves_and_resumes(parts: Path, tmp_path: Path, uninterrupted: str) -> None:
+    status, told = stop_in_training(parts, tmp_path / "run", signal.SIGINT)
+    assert status == 130
+    assert "Traceback" not in told
+    assert not (tmp_path / "run" / MODEL).exists()
+    advice = told.strip().splitlines()[-1]
+    assert advice.startswith("stopped; continue with: excision train ")
+    resumed = excision(*advice.partition("excision ")[2].split())
+    assert resumed.returncode == 0, resumed.stderr
+    assert sha256(tmp_path / "run" / MODEL) == uninterrupted
+
+
+def test_kills_at_random_moments_change_nothing(parts: Path, tmp_path: Path, uninterrupted: str) -> None:
+    run = tmp_path / "run"
+    for _ in range(3):
+        status, _told = stop_in_training(parts, run, signal.SIGKILL, "--resume")
+        assert status == -signal.SIGKILL
+    assert not (run / MODEL).exists()
+    # The run knows its settings: to go on it takes no more than this.
+    done = excision("train", parts, "--out", run, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert sha256(run / MODEL) == uninterrupted
+    assert [path.name for path in run.iterdir() if path.name.startswith(".")] == []
