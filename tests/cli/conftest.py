@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,10 @@ import pytest
 from excision.data.synth import write_synthetic
 
 # Small enough that a training takes seconds, with a checkpoint at every moment that a test may want one.
-TINY = (
+TINY = shlex.split(
     "--size 48 48 --recovery.width 4 --recovery.depth 3 --training.crop 32 --training.batch 2 "
     "--training.checkpoint-every 10 --training.precision float32"
-).split()
+)
 
 
 def command(*words: object) -> list[str]:

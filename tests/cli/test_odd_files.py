@@ -11,8 +11,8 @@ from PIL import Image
 
 from tests.cli.conftest import TINY, excision
 
-BROKEN = ("truncated.png", "empty.png", "text.png", "nothing.png")
-USABLE = ("sixteen.png", "cmyk.jpg", "alpha.png", "palette.gif", "one_row.png", "wide.png", "Größe 7.png")
+BROKEN = ("truncated.png", "empty.png", "text.png", "nothing.png", "one_row.png")
+USABLE = ("sixteen.png", "cmyk.jpg", "alpha.png", "palette.gif", "wide.png", "Größe 7.png")
 
 
 def draw(seed: int, size: tuple[int, int] = (64, 64)) -> Image.Image:
