@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from excision.settings import RecoverySettings, Settings, TrainingSettings
@@ -69,3 +70,8 @@ def run(fitted: Detector, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "run"
     fitted.save(folder)
     return folder
+
+
+# How long an example takes says nothing on a busy machine.
+settings.register_profile("excision", deadline=None)
+settings.load_profile("excision")

@@ -14,7 +14,14 @@ HEAVY = {"torch", "scipy", "matplotlib", "onnxruntime", "jinja2", "sklearn", "PI
 
 
 def test_public_names() -> None:
-    assert excision.__all__ == ["Dataset", "Detector", "Prediction", "Settings", "__version__", "load_dataset"]
+    assert excision.__all__ == [
+        "Dataset",
+        "Detector",
+        "Prediction",
+        "Settings",
+        "__version__",
+        "load_dataset",
+    ]
     for name in excision.__all__:
         assert getattr(excision, name) is not None
     with pytest.raises(AttributeError, match="Detektor"):

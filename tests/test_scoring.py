@@ -77,7 +77,9 @@ def test_dissimilarity_of_image_and_composed_recovery(kind: AnomalyMapKind, simi
 
 @pytest.mark.parametrize("sigma", [0.0, 2.0])
 @pytest.mark.parametrize("kind", KINDS)
-def test_map_is_zero_outside_the_mask_and_blind_to_what_lies_there(kind: AnomalyMapKind, sigma: float) -> None:
+def test_map_is_zero_outside_the_mask_and_blind_to_what_lies_there(
+    kind: AnomalyMapKind, sigma: float
+) -> None:
     image, recovery, mask = scene(3)
     settings = ScoreSettings(map=kind, smoothing=sigma)
     maps = anomaly_map(image, recovery, mask, settings)

@@ -160,9 +160,7 @@ def test_what_a_file_leaves_out_takes_its_default(tmp_path: Path) -> None:
         ("[mask\n", "TOML"),
     ],
 )
-def test_a_wrong_file_is_refused_with_its_name_and_the_setting(
-    tmp_path: Path, text: str, named: str
-) -> None:
+def test_a_wrong_file_is_refused_with_its_name_and_the_setting(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(tmp_path, text)
     assert str(tmp_path / "settings.toml") in str(caught.value)

@@ -72,7 +72,9 @@ def test_blur_of_an_image_smaller_than_its_window() -> None:
     blurred = gaussian_blur(plane, 4.0)
     assert blurred.shape == plane.shape
     assert plane.min() <= blurred.min() and blurred.max() <= plane.max()
-    torch.testing.assert_close(gaussian_blur(torch.full((1, 1, 1, 1), 0.3), 9.0), torch.full((1, 1, 1, 1), 0.3))
+    torch.testing.assert_close(
+        gaussian_blur(torch.full((1, 1, 1, 1), 0.3), 9.0), torch.full((1, 1, 1, 1), 0.3)
+    )
 
 
 def test_blur_keeps_images_and_channels_apart() -> None:
