@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Any, get_args
@@ -228,3 +230,14 @@ def test_skips(text: str, depth: int, switches: tuple[bool, ...]) -> None:
 def test_unknown_skips_say_what_may_be_written(text: str, phase: str) -> None:
     with pytest.raises(SettingsError, match=rf'recovery\.{phase}_skips is "{text}".*from 1 to 3'):
         RecoverySettings(depth=4, **{f"{phase}_skips": text})
+
+
+def test_the_documentation_lists_every_setting_with_its_default() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "method.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+\.\w+)` \| (.+?) \|", page.split("## Settings")[1], re.MULTILINE))
+    expected = {
+        f"{section}.{name}": "derived" if value is None else json.dumps(value)
+        for section, values in dataclasses.asdict(Settings()).items()
+        for name, value in values.items()
+    }
+    assert rows == expected
