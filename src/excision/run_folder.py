@@ -118,11 +118,15 @@ def load_model(folder: Path) -> tuple[dict[str, Tensor], Settings, float, Calibr
         settings = Settings.load(folder / SETTINGS)
     except SettingsError as error:
         raise ModelError(str(error)) from error
-    return tensors, settings, *_load_calibration(folder / CALIBRATION)
+    return tensors, settings, *load_calibration(folder / CALIBRATION)
 
 
-def _load_calibration(path: Path) -> tuple[float, Calibration]:
-    """Read the mask threshold and the calibration."""
+def load_calibration(path: Path) -> tuple[float, Calibration]:
+    """Read the mask threshold and the calibration.
+
+    Raises:
+        ModelError: the file is missing or damaged.
+    """
     content = read_json(path)
     try:
         stored = content["mask_threshold"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -118,3 +119,30 @@ def test_attention_show(pictures: Path, tmp_path: Path) -> None:
     with Image.open(drawn[0]) as image:
         assert image.size == (3 * 96, 64)
     assert main([*words[:2], str(tmp_path / "gone.png"), *words[3:]]) == 2
+
+
+def test_info_of_a_model_saved_from_python(trained: tuple[Path, str], tmp_path: Path) -> None:
+    """Such a folder has no notes of a training."""
+    for name in ("settings.toml", "calibration.json", "model.safetensors"):
+        shutil.copy(trained[0] / name, tmp_path / name)
+    assert main(["info", str(tmp_path), "--json", str(tmp_path / "run.json")]) == 0
+    assert json.loads((tmp_path / "run.json").read_text("utf-8"))["training"] is None
+
+
+@pytest.mark.parametrize("damaged", ["calibration.json", "training.json", "fingerprint.json"])
+@pytest.mark.parametrize("content", ["{}", "[1]", "{", '"text"'])
+def test_info_names_the_damaged_file(
+    damaged: str, content: str, trained: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained[0], tmp_path / "run")
+    (tmp_path / "run" / damaged).write_text(content)
+    assert main(["info", str(tmp_path / "run")]) == 2
+    assert f"run/{damaged}: " in capsys.readouterr().err
+
+
+def test_info_of_an_unfinished_run(
+    trained: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(trained[0] / "settings.toml", tmp_path)
+    assert main(["info", str(tmp_path)]) == 2
+    assert "--resume" in capsys.readouterr().err

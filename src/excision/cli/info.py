@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
+from pathlib import Path
+from typing import Any
 
 from cyclopts import App
 
@@ -10,8 +13,26 @@ from excision.cli.options import JsonOption, RunArgument
 from excision.cli.output import say, say_facts
 from excision.errors import ModelError
 from excision.files import write_json
-from excision.run_folder import CALIBRATION, FINGERPRINT, MODEL, SETTINGS, TRAINING, read_json
+from excision.run_folder import (
+    CALIBRATION,
+    FINGERPRINT,
+    MODEL,
+    SETTINGS,
+    TRAINING,
+    load_calibration,
+    read_json,
+)
 from excision.settings import Settings
+
+_DATA = {"Data": "{root} (layout {layout})"}
+_COST = {
+    "Trained on": "{n_training} good images",
+    "Calibrated with": "{n_calibration} good images",
+    "Skipped": "{n_skipped} images",
+    "Training took": "{seconds:.0f} s, peak memory {peak_memory_mb:.0f} MB",
+    "Machine": "{processor}, {cores} cores",
+    "Made with": "excision {excision}, torch {torch}",
+}
 
 app = App(
     name="info",
@@ -23,42 +44,42 @@ app = App(
 @app.default
 def info(run: RunArgument, /, *, json: JsonOption = None) -> None:
     """Print data, settings, threshold and cost of a run."""
-    from excision.calibration import Calibration
-
     if not (run / SETTINGS).is_file():
         raise ModelError(f"{run}: this is no run folder ({SETTINGS} is missing)")
     settings = Settings.load(run / SETTINGS)
-    data = read_json(run / FINGERPRINT)
     if not (run / MODEL).is_file():
-        say(f"{run}: the training is not finished; `excision train DATA --out {run} --resume` continues it.")
-        return
-    calibration, training = read_json(run / CALIBRATION), read_json(run / TRAINING)
-    explained = Calibration(
-        calibration["threshold"],
-        calibration["wanted_rate"],
-        calibration["promised_rate"],
-        tuple(calibration["scores"]),
-    )
+        again = f"excision train DATA --out {shlex.quote(str(run))} --resume"
+        raise ModelError(f"{run}: the training is not finished; continue it with `{again}`")
+    _, calibration = load_calibration(run / CALIBRATION)
+    data, training = _record(run / FINGERPRINT), _record(run / TRAINING)
     say_facts(
         [
-            ("Data", f"{data['root']} (layout {data['layout']})"),
-            ("Trained on", f"{training['n_training']} good images"),
-            ("Calibrated with", f"{training['n_calibration']} good images"),
-            ("Skipped", f"{len(training['skipped'])} images"),
-            ("Threshold", f"{explained.threshold:.6g}"),
-            ("Promise", explained.explain()),
-            (
-                "Training took",
-                f"{training['seconds']:.0f} s, peak memory {training['peak_memory_mb']:.0f} MB",
-            ),
-            ("Machine", f"{training['processor']}, {training['cores']} cores"),
-            ("Made with", f"excision {training['excision']}, torch {training['torch']}"),
+            *_facts(run / FINGERPRINT, data, _DATA),
+            *_facts(run / TRAINING, training, _COST),
+            ("Threshold", f"{calibration.threshold:.6g}"),
+            ("Promise", calibration.explain()),
         ]
     )
     _say_settings(settings)
     if json is not None:
-        content = {"settings": dataclasses.asdict(settings), "calibration": calibration, "training": training}
-        write_json(json, {**content, "data": data})
+        known = {"settings": dataclasses.asdict(settings), "calibration": read_json(run / CALIBRATION)}
+        write_json(json, {**known, "training": training, "data": data})
+
+
+def _record(path: Path) -> Any:
+    """Read what a training noted; a detector that was saved from Python has no such notes."""
+    return read_json(path) if path.is_file() else None
+
+
+def _facts(path: Path, record: Any, lines: dict[str, str]) -> list[tuple[str, str]]:
+    """Fill the lines with what was noted."""
+    if record is None:
+        return []
+    try:
+        values = {**record, "n_skipped": len(record.get("skipped", ()))}
+        return [(name, line.format_map(values)) for name, line in lines.items()]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: this is no record of a training: {error!r}") from error
 
 
 def _say_settings(settings: Settings) -> None:
