@@ -11,6 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
+from torch.nn import functional
 
 from excision.attention.digits import draw_lesson
 from excision.attention.mnist import load_mnist
@@ -63,6 +64,20 @@ def test_any_size(variant: AttentionVariant, size: tuple[int, int]) -> None:
     attention = Attention(variant)(torch.rand(2, 1, *size))
     assert attention.shape == (2, 1, *size) and attention.dtype == torch.float32
     assert torch.isfinite(attention).all()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("size", [(80, 96), (81, 99), (90, 87)])
+def test_attention_lies_where_the_image_has_it(
+    variant: AttentionVariant, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that answers with the brightness of each grid cell: a slope must come back as it was."""
+    attention = Attention(variant)
+    monkeypatch.setattr(attention.network, "locate", lambda images: functional.avg_pool2d(images, 4))
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    slope = torch.from_numpy((3 * rows + columns) / 500).float()[None, None]
+    inner = (..., slice(16, -16), slice(16, -16))
+    torch.testing.assert_close(attention(slope)[inner], slope[inner], atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -15,7 +15,9 @@ from torch import Tensor
 
 from excision import Settings
 from excision.errors import ModelError
+from excision.memory_format import channels_last
 from excision.recovery import training
+from excision.recovery.checkpoint import load_checkpoint
 from excision.recovery.training import train
 from excision.recovery.unet import UNet
 from excision.run_folder import CHECKPOINT, LOG
@@ -187,6 +189,18 @@ def test_log_has_each_step_once_after_a_resume(tmp_path: Path) -> None:
     assert steps_of(tmp_path) == [10, 20]
     train(network(), source(settings), settings, CPU, tmp_path)
     assert steps_of(tmp_path) == [10, 20, 30, 40]
+
+
+def test_restored_optimiser_is_laid_out_in_memory_as_its_parameters(tmp_path: Path) -> None:
+    train(network(), source(TINY), TINY, CPU, tmp_path)
+    unet = channels_last(network())
+    optimiser = torch.optim.AdamW(unet.parameters())
+    assert load_checkpoint(tmp_path / CHECKPOINT, unet, optimiser) == STEPS
+    states = [(parameter, optimiser.state[parameter]) for parameter in unet.parameters()]
+    assert all(state["step"] > 0 for _, state in states)
+    for parameter, state in states:
+        for name in ("exp_avg", "exp_avg_sq"):
+            assert state[name].stride() == parameter.stride()
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"\x08\0\0\0\0\0\0\0{}      "])
