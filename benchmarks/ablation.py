@@ -21,7 +21,6 @@ VARIANTS: dict[str, tuple[list[str], list[str]]] = {
     "all skips on at inference": ([], ["--inference-skips", "all"]),
     "mask off at inference": ([], ["--no-mask"]),
     "mask off in training and at inference": (["--mask.no-enabled"], []),
-    "mask off, all skips on": (["--mask.no-enabled"], ["--inference-skips", "all"]),
 }
 FIGURES = ("image_auroc", "image_ap", "pixel_auroc", "aupro")
 
