@@ -14,10 +14,10 @@ from statistics import mean
 
 import numpy as np
 import torch
-from excision.evaluation.metrics import average_precision, image_auroc
 
 from excision import Dataset, Detector, load_dataset
 from excision.data.images import load_working_image
+from excision.evaluation.metrics import average_precision, image_auroc
 from excision.masking import excise
 from excision.scoring import anomaly_map, anomaly_score
 from excision.settings import AnomalyMapKind, ScoreSettings
