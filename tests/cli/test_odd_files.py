@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from excision.cli import run as main
 from tests.cli.conftest import TINY, excision
 
 BROKEN = ("truncated.png", "empty.png", "text.png", "nothing.png", "one_row.png")
@@ -76,13 +77,12 @@ def test_train_skips_them_and_inspect_records_them(folder: Path, tmp_path: Path)
     assert f"{len(BROKEN)} not inspected" in done.stdout
 
 
-def test_folder_of_nothing_but_broken_files(tmp_path: Path) -> None:
-    (tmp_path / "parts" / "good").mkdir(parents=True)
+def test_folder_of_nothing_but_broken_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = tmp_path / "parts"
+    (parts / "good").mkdir(parents=True)
     for name in "abc":
-        (tmp_path / "parts" / "good" / f"{name}.png").touch()
-    checked = excision("check", tmp_path / "parts")
-    assert checked.returncode == 2
-    assert "Training is not possible" in checked.stdout
-    trained = excision("train", tmp_path / "parts", "--out", tmp_path / "run")
-    assert trained.returncode == 2
-    assert "none of the" in trained.stderr
+        (parts / "good" / f"{name}.png").touch()
+    assert main(["check", str(parts)]) == 2
+    assert "Training is not possible" in capsys.readouterr().out
+    assert main(["train", str(parts), "--out", str(tmp_path / "run")]) == 2
+    assert "none of the 3 training images can be read" in capsys.readouterr().err

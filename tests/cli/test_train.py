@@ -45,9 +45,9 @@ def test_takes_settings_by_both_names(trained: tuple[Path, str]) -> None:
 
 def test_options_go_before_a_settings_file(parts: Path, tmp_path: Path) -> None:
     (tmp_path / "some.toml").write_text('[mask]\nfill = "mosaic"\nbudget = 0.2\n[image]\nchannels = 3\n')
-    options = ("--settings", tmp_path / "some.toml", "--mask.budget", "5%", "--mask.no-enabled")
-    done = excision("train", parts, "--out", tmp_path / "run", *TINY, "--steps", 2, *options)
-    assert done.returncode == 0, done.stderr
+    words = ["train", parts, "--out", tmp_path / "run", *TINY, "--steps", 2]
+    options = ["--settings", tmp_path / "some.toml", "--mask.budget", "5%", "--mask.no-enabled"]
+    assert main([str(word) for word in [*words, *options]]) == 0
     settings = Settings.load(tmp_path / "run" / "settings.toml")
     assert (settings.mask.fill, settings.mask.budget) == ("mosaic", pytest.approx(0.05))
     assert settings.mask.enabled is False
