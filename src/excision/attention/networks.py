@@ -30,6 +30,11 @@ class PlainAttention(nn.Module):
         self.head = nn.Conv2d(64, 512, 3, padding=1)
         self.hidden = nn.Linear(512, 128)
         self.digit = nn.Linear(128, 10)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                # Without a normalisation, torch's own start lets the signal fade from layer to layer.
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
 
     def attend(self, images: Tensor) -> Tensor:
         """Attention logits (B, 1, H/4, W/4) of bright strokes on dark; `images` (B, 1, H, W), any unit."""
@@ -40,7 +45,9 @@ class PlainAttention(nn.Module):
         """Give attention logits (B, 1, H/4, W/4) and digit logits (B, 10)."""
         features = self.features(images)
         logits = self.attention(features)
-        attended = features * _spatial_softmax(logits)
+        # Times the number of positions, which the next convolution could have learnt: even attention then
+        # leaves the features as large as they are, and the training gets under way at once.
+        attended = features * _spatial_softmax(logits) * logits[0].numel()
         pooled = functional.relu(self.head(attended)).mean(dim=(2, 3))
         return logits, self.digit(functional.relu(self.hidden(pooled)))
 
