@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,21 +20,10 @@ from excision.errors import DatasetError, ImageError, SettingsError
 from excision.evaluation import metrics
 from excision.evaluation.examples import ScoredImage
 from excision.evaluation.pixel import PixelFigures, PixelMetrics
-from excision.results import Prediction
+from excision.results import Detection, Method, Predictor
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and the number of all."""
-
-
-class Predictor(Protocol):
-    """Whatever gives predictions for image files, as `Detector` does."""
-
-    @property
-    def threshold(self) -> float:
-        """Decision threshold in the unit of the anomaly score."""
-
-    def predict(self, images: Iterable[Path], /) -> Iterator[Prediction]:
-        """Give a prediction for each image; ImageError where one cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +129,7 @@ class Evaluation:
 def evaluate(
     predictor: Predictor, dataset: Dataset, out: Path | None = None, progress: Progress | None = None
 ) -> Evaluation:
-    """Inspect the test images of a data set one by one and compare the verdicts with the labels.
-
-    Memory stays flat: of each image only the score is kept, and the pixel metrics are updated in place.
+    """Measure a detector on the test images of a data set, and write what was found.
 
     Args:
         predictor: a detector.
@@ -156,6 +143,28 @@ def evaluate(
     """
     if out is not None and out.exists() and not out.is_dir():
         raise SettingsError(f"{out}: is a file; name a folder for the results")
+    evaluation = measure(predictor, dataset, progress)
+    if out is not None:
+        # Figures and report need matplotlib and jinja2, which figures alone do without.
+        from excision.evaluation.output import write_evaluation
+
+        write_evaluation(out, evaluation, dataset, predictor)
+    return evaluation
+
+
+def measure(method: Method, dataset: Dataset, progress: Progress | None = None) -> Evaluation:
+    """Inspect the test images of a data set one by one and compare the verdicts with the labels.
+
+    Memory stays flat: of each image only the score is kept, and the pixel metrics are updated in place.
+
+    Args:
+        method: a detector, or anything that finds anomalies.
+        dataset: data set with test images.
+        progress: called after each image.
+
+    Raises:
+        DatasetError: there is no test image, or none that can be read.
+    """
     samples = dataset.test
     if not samples:
         raise DatasetError(
@@ -164,16 +173,10 @@ def evaluate(
         )
     tally = _Tally()
     for done, sample in enumerate(samples, start=1):
-        tally.add(sample, predictor)
+        tally.add(sample, method)
         if progress is not None:
             progress(done, len(samples))
-    evaluation = _conclude(tally, dataset, predictor.threshold)
-    if out is not None:
-        # Figures and report need matplotlib and jinja2, which figures alone do without.
-        from excision.evaluation.output import write_evaluation
-
-        write_evaluation(out, evaluation, dataset, predictor)
-    return evaluation
+    return _conclude(tally, dataset, method.threshold)
 
 
 def read_ground_truth(sample: Sample, size: tuple[int, int]) -> NDArray[np.bool_] | None:
@@ -203,10 +206,10 @@ class _Tally:
     without_mask: int = 0
     broken_masks: list[str] = field(default_factory=list)
 
-    def add(self, sample: Sample, predictor: Predictor) -> None:
+    def add(self, sample: Sample, method: Method) -> None:
         """Inspect one sample; one that cannot be read is recorded instead."""
         try:
-            prediction = next(iter(predictor.predict([sample.image])))
+            prediction = next(iter(method.predict([sample.image])))
         except ImageError as error:
             self.skipped.append(Skipped(sample.name, str(error)))
             return
@@ -219,7 +222,7 @@ class _Tally:
         self.seconds.append(prediction.seconds)
         self._add_pixels(sample, prediction)
 
-    def _add_pixels(self, sample: Sample, prediction: Prediction) -> None:
+    def _add_pixels(self, sample: Sample, prediction: Detection) -> None:
         height, width = prediction.anomaly_map.shape
         try:
             ground_truth = read_ground_truth(sample, (height, width))

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from excision.data.records import Dataset, Sample
 from excision.errors import ImageError
 from excision.evaluation import figures, metrics, pictures
-from excision.evaluation.evaluate import Evaluation, Predictor, read_ground_truth
+from excision.evaluation.evaluate import Evaluation, read_ground_truth
 from excision.evaluation.examples import Example, Outcome, ScoredImage, choose_examples, worst_first
 from excision.evaluation.figures import Curve, Tile
 from excision.evaluation.report import HEADINGS, Card, Table, write_report
 from excision.files import write_bytes, write_json, write_text
-from excision.results import Prediction
+from excision.results import Prediction, Predictor
 
 EVALUATION = "evaluation.json"
 SCORES = "scores.csv"

@@ -1,0 +1,246 @@
+"""What every rival has in common: the interface of the detector, around a network that gives anomaly maps."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from excision import run_folder
+from excision.calibration import Calibration, calibrate
+from excision.data import Dataset, load_dataset
+from excision.data.decode import array_image
+from excision.data.images import load_working_image, working_image
+from excision.data.training_set import TrainingSet, prepare
+from excision.devices import choose_device
+from excision.errors import ModelError
+from excision.memory_format import channels_last
+from excision.results import Detection
+from excision.settings import Settings
+
+Image = NDArray[Any] | str | Path
+Progress = Callable[[int, int, dict[str, float]], None]
+Stage = Callable[[str, int, int], None]
+
+
+class Found(NamedTuple):
+    """What a rival finds in a batch.
+
+    Attributes:
+        maps: (B, 1, H, W) >= 0, larger is more anomalous.
+        scores: (B,), read off the maps as the rival's paper does.
+    """
+
+    maps: Tensor
+    scores: Tensor
+
+
+class RivalNetwork(nn.Module, ABC):
+    """A rival from tensor to tensor; its state dict is all that has to be kept of it.
+
+    Attributes:
+        passes: how often an image goes through the largest network.
+    """
+
+    passes: int = 1
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Found:
+        """Inspect images (B, C, H, W) in [0, 1]; each is judged by itself, and nothing is random."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a rival learns from.
+
+    Attributes:
+        data: good images, without those held out for calibration.
+        settings: image size, seed, batch and crop that all methods share; size and channels are settled.
+        device: where to learn.
+        seconds: time to train in; None trains `settings.training.steps`.
+        progress: called as (finished steps, total steps, figures).
+    """
+
+    data: TrainingSet
+    settings: Settings
+    device: torch.device
+    seconds: float | None = None
+    progress: Progress = field(default=lambda *_: None)
+
+    def image(self, index: int) -> Tensor:
+        """Give a training image (1, C, H, W) in [0, 1] by its place."""
+        return _tensor(self.data.read(index), self.device)
+
+
+class Rival(ABC):
+    """A method to be compared with, behind the interface of `Detector`.
+
+    Args:
+        settings: of image, training and calibration; what only EAR knows is not looked at.
+        device: "cpu", "cuda", or "auto" for a GPU where there is one.
+        knobs: the rival's own settings, by name; what is not named takes the paper's value.
+
+    Raises:
+        SettingsError: there is no such device.
+        TypeError: a knob is unknown.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, settings: Settings | None = None, device: str = "auto", **knobs: Any) -> None:
+        self.settings = settings or Settings()
+        self.device = choose_device(device)
+        self.knobs = knobs
+        self.calibration: Calibration | None = None
+        self._network: RivalNetwork | None = None
+
+    @abstractmethod
+    def build(self) -> RivalNetwork:
+        """Build the network with `self.knobs` for `self.settings`; weights are random, buffers may be empty."""
+
+    @abstractmethod
+    def learn(self, network: RivalNetwork, lesson: Lesson) -> None:
+        """Train the network in place, or fill its buffers. `torch.manual_seed` has been called."""
+
+    @property
+    def threshold(self) -> float:
+        """Decision threshold in the unit of the anomaly score.
+
+        Raises:
+            ModelError: the rival has not been fitted.
+        """
+        if self.calibration is None:
+            raise ModelError(f"this {self.name} has no threshold yet: fit it, or load a run folder")
+        return self.calibration.threshold
+
+    @property
+    def network(self) -> RivalNetwork:
+        """The network, for timing and counting.
+
+        Raises:
+            ModelError: the rival has not been fitted.
+        """
+        if self._network is None:
+            raise ModelError(f"this {self.name} has no weights yet: fit it, or load a run folder")
+        return self._network
+
+    def fit(
+        self,
+        dataset: Dataset | Sequence[Image] | str | Path,
+        seconds: float | None = None,
+        progress: Progress | None = None,
+        stage: Stage | None = None,
+    ) -> Self:
+        """Train and calibrate on the normal training images, parted as for `Detector`.
+
+        Args:
+            dataset: a data set, the path of one, or images that are all normal.
+            seconds: time to train in; None trains `settings.training.steps`.
+            progress: called as (finished steps, total steps, figures) in training.
+            stage: called as (what, done, all) while reading and calibrating.
+
+        Raises:
+            DatasetError: there are no normal images, or too few to hold some out.
+        """
+        stage = stage or (lambda *_: None)
+        if isinstance(dataset, str | Path):
+            dataset = load_dataset(dataset)
+        data = prepare(dataset, self.settings, lambda done, total: stage("reading", done, total))
+        self.settings = replace(self.settings, image=data.image)
+        torch.manual_seed(self.settings.training.seed)
+        network = channels_last(self.build().to(self.device))
+        lesson = Lesson(data, self.settings, self.device, seconds, progress or (lambda *_: None))
+        self.learn(network, lesson)
+        self._network = network.eval()
+        scores = []
+        for image in data.calibration_images():
+            scores.append(self._inspect(image).score)
+            stage("calibrating", len(scores), len(data.calibration))
+        self.calibration = calibrate(scores, self.settings.calibration.false_alarm_rate)
+        return self
+
+    def predict(self, images: Iterable[Image] | Image) -> Iterator[Detection]:
+        """Inspect images one after another, lazily, each alone.
+
+        Raises:
+            ImageError: an image cannot be read or has no defined meaning.
+            ModelError: the rival has not been fitted.
+        """
+        threshold = self.threshold
+        if isinstance(images, str | Path | np.ndarray):
+            images = [images]
+        for image in images:
+            yield replace(self._inspect(image), threshold=threshold)
+
+    def save(self, folder: str | Path) -> None:
+        """Write weights, settings and calibration."""
+        run_folder.save_model(
+            Path(folder), self.network.state_dict(), self.settings, float("inf"), self._calibrated()
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "auto", **knobs: Any) -> Self:
+        """Read a rival from a folder; `knobs` are those it was made with.
+
+        Raises:
+            ModelError: the folder holds no finished rival of this kind, or a file in it is damaged.
+        """
+        tensors, settings, _, calibration = run_folder.load_model(Path(folder))
+        rival = cls(settings, device, **knobs)
+        network = channels_last(rival.build().to(rival.device))
+        try:
+            _load(network, tensors)
+        except RuntimeError as error:
+            raise ModelError(f"{folder}: these are no weights of {cls.name}: {error}") from error
+        rival._network, rival.calibration = network.eval(), calibration
+        return rival
+
+    def _calibrated(self) -> Calibration:
+        if self.calibration is None:
+            raise ModelError(f"this {self.name} has no threshold yet: fit it, or load a run folder")
+        return self.calibration
+
+    @torch.no_grad()
+    def _inspect(self, image: Image) -> Detection:
+        size, channels = self.settings.image.size, self.settings.image.channels
+        assert size is not None  # fitting and loading settle it
+        assert channels is not None  # the same
+        if isinstance(image, np.ndarray):
+            working = working_image(array_image(image, channels), size)
+        else:
+            working = load_working_image(Path(image), size, channels)
+        start = time.perf_counter()
+        found = self.network(_tensor(working, self.device))
+        score = float(found.scores[0])
+        seconds = time.perf_counter() - start
+        detection = Detection(
+            score=score,
+            threshold=float("inf"),
+            anomaly_map=found.maps[0, 0].cpu().numpy(),
+            image=(working / np.float32(65535)).astype(np.float32),
+            seconds=seconds,
+        )
+        return detection
+
+
+def _tensor(working: NDArray[np.uint16], device: torch.device) -> Tensor:
+    """Give a working image (H, W, C) as (1, C, H, W) in [0, 1]."""
+    pixels = torch.from_numpy(working.astype(np.float32) / np.float32(65535))
+    return pixels.permute(2, 0, 1)[None].to(device).contiguous(memory_format=torch.channels_last)
+
+
+def _load(network: RivalNetwork, tensors: dict[str, Tensor]) -> None:
+    """Load a state dict whose buffers may have grown in learning."""
+    for name, buffer in network.named_buffers():
+        if name in tensors and tensors[name].shape != buffer.shape:
+            owner, _, last = name.rpartition(".")
+            network.get_submodule(owner).register_buffer(last, torch.empty_like(tensors[name]))
+    network.load_state_dict(tensors)
