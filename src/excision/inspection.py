@@ -21,7 +21,7 @@ from excision.regions import find_regions
 from excision.results import Prediction
 
 if TYPE_CHECKING:
-    from excision.evaluation.evaluate import Predictor
+    from excision.results import Predictor
     from excision.evaluation.examples import Example
 
 REPORT, OVERLAYS = "report.html", "overlays"

@@ -104,7 +104,7 @@ class Rival(ABC):
 
     @abstractmethod
     def build(self) -> RivalNetwork:
-        """Build the network with `self.knobs` for `self.settings`; weights are random, buffers may be empty."""
+        """Build the network for `self.settings` and `self.knobs`, untrained; buffers may be empty."""
 
     @abstractmethod
     def learn(self, network: RivalNetwork, lesson: Lesson) -> None:
@@ -221,14 +221,13 @@ class Rival(ABC):
         found = self.network(_tensor(working, self.device))
         score = float(found.scores[0])
         seconds = time.perf_counter() - start
-        detection = Detection(
+        return Detection(
             score=score,
             threshold=float("inf"),
             anomaly_map=found.maps[0, 0].cpu().numpy(),
             image=(working / np.float32(65535)).astype(np.float32),
             seconds=seconds,
         )
-        return detection
 
 
 def _tensor(working: NDArray[np.uint16], device: torch.device) -> Tensor:
