@@ -18,10 +18,9 @@ from excision.errors import DatasetError, ImageError, SettingsError
 from excision.files import atomic_path
 from excision.inspection_log import JSONL, Box, Inspection, InspectionLog, read_log
 from excision.regions import find_regions
-from excision.results import Prediction
+from excision.results import Prediction, Predictor
 
 if TYPE_CHECKING:
-    from excision.results import Predictor
     from excision.evaluation.examples import Example
 
 REPORT, OVERLAYS = "report.html", "overlays"
