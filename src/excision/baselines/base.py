@@ -241,5 +241,7 @@ def _load(network: RivalNetwork, tensors: dict[str, Tensor]) -> None:
     for name, buffer in network.named_buffers():
         if name in tensors and tensors[name].shape != buffer.shape:
             owner, _, last = name.rpartition(".")
-            network.get_submodule(owner).register_buffer(last, torch.empty_like(tensors[name]))
+            network.get_submodule(owner).register_buffer(
+                last, torch.empty_like(tensors[name], device=buffer.device)
+            )
     network.load_state_dict(tensors)

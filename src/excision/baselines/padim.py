@@ -1,0 +1,217 @@
+"""PaDiM: how unusual each position's feature is for just that position.
+
+Defard, Setkov, Loesch, Audigier, "PaDiM: a patch distribution modeling framework for anomaly detection and
+localization", ICPR 2020 workshops (Springer 2021), section III. The features are those of EfficientNet-Lite0.
+It takes the parts to lie in the same place in every image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
+from excision.baselines.efficientnet import CHANNELS, EfficientNetLite0, resample
+from excision.errors import SettingsError
+from excision.settings import Settings
+from excision.similarity import gaussian_blur
+
+_STRIDES = (4, 8, 16)
+_SMOOTHING = 4.0  # section IV
+_CHOICE_SEED = 1024  # of the dimensions: the same in every training
+_TOGETHER = 16  # images whose features are held at once: one pass over the covariances for all of them
+_INVERTED = 512  # positions whose covariances are inverted at once
+
+
+@dataclass(frozen=True, slots=True)
+class PaDiMKnobs:
+    """What PaDiM alone knows.
+
+    Attributes:
+        dimensions: features of each position, drawn from all 176.
+        grid: pixels between positions, 4, 8 or 16; a model takes 4 * `dimensions`^2 bytes a position.
+        ridge: added to every variance (epsilon of equation 1).
+    """
+
+    dimensions: int = 100
+    grid: int = 4
+    ridge: float = 0.01
+
+    def __post_init__(self) -> None:
+        most = sum(CHANNELS[stride] for stride in _STRIDES)
+        if not 1 <= self.dimensions <= most:
+            raise SettingsError(f"dimensions is {self.dimensions}: it must lie between 1 and {most}")
+        if self.grid not in _STRIDES:
+            raise SettingsError(f"grid is {self.grid}: choose from {', '.join(map(str, _STRIDES))}")
+        if not self.ridge > 0:
+            raise SettingsError(f"ridge is {self.ridge}: it must be above 0")
+
+
+class PaDiM(Rival):
+    """PaDiM behind the interface of the detector; `PaDiMKnobs` lists its knobs.
+
+    Learning is one look at each image: no time limit applies to it.
+    """
+
+    name: ClassVar[str] = "PaDiM"
+
+    def __init__(self, settings: Settings | None = None, device: str = "auto", **knobs: Any) -> None:
+        super().__init__(settings, device, **knobs)
+        self._own = PaDiMKnobs(**knobs)
+
+    def build(self) -> PaDiMNetwork:
+        """Build the network without Gaussians, and random weights that learning or loading replaces."""
+        return PaDiMNetwork(self._own.dimensions, self._own.grid)
+
+    def learn(self, network: RivalNetwork, lesson: Lesson) -> None:
+        """Fit the Gaussian of each position.
+
+        Raises:
+            ModelError: the package with the ImageNet weights is not installed.
+        """
+        assert isinstance(network, PaDiMNetwork)
+        network.features.load_pretrained()
+        moments = Moments()
+        grid: tuple[int, ...] = ()
+        for embeddings in _batches(network, lesson):
+            grid = tuple(embeddings.shape[:2])
+            moments.add(embeddings.flatten(0, 1))
+        network.mean = moments.mean.reshape(*grid, -1)
+        network.whitening = moments.whitening(self._own.ridge)
+
+
+class PaDiMNetwork(RivalNetwork):
+    """Features and a Gaussian at each of P positions.
+
+    Attributes:
+        chosen: (D,) which of the features count.
+        mean: (h, w, D), with h * w = P.
+        whitening: (P, D, D), W with W W^T the inverse of the covariance.
+    """
+
+    chosen: Tensor
+    mean: Tensor
+    whitening: Tensor
+
+    def __init__(self, dimensions: int, grid: int) -> None:
+        super().__init__()
+        self.features = EfficientNetLite0(_STRIDES)
+        self._grid = grid
+        draw = torch.Generator().manual_seed(_CHOICE_SEED)
+        order = torch.randperm(sum(CHANNELS[stride] for stride in _STRIDES), generator=draw)
+        self.register_buffer("chosen", order[:dimensions].sort().values)
+        self.register_buffer("mean", torch.empty(0, 0, dimensions))
+        self.register_buffer("whitening", torch.empty(0, dimensions, dimensions))
+
+    @torch.no_grad()
+    def embeddings(self, images: Tensor) -> Tensor:
+        """Give the chosen features (B, D, h, w) of images (B, C, H, W) in [0, 1]; section III-A.
+
+        Maps of other strides are read at the positions of the grid, bilinearly.
+        """
+        size = images.shape[2:]
+        maps = zip(self.features(images), _STRIDES, strict=True)
+        fitted = [resample(part, size, stride, self._grid) for part, stride in maps]
+        return torch.cat(fitted, dim=1)[:, self.chosen]
+
+    def forward(self, images: Tensor) -> Found:
+        """Inspect images (B, C, H, W) in [0, 1], of the size that was learnt.
+
+        The map is the Mahalanobis distance of each position (equation 2), enlarged and smoothed; the score is
+        its maximum.
+
+        Raises:
+            ValueError: the images are not of the size that was learnt.
+        """
+        # One by one: in a batch the sums would be rounded in another order.
+        maps = torch.cat([self._inspect(image[None]) for image in images])
+        return Found(maps, maps.flatten(1).amax(dim=1))
+
+    def _inspect(self, image: Tensor) -> Tensor:
+        embeddings = self.embeddings(image)
+        grid = embeddings.shape[2:]
+        if grid != self.mean.shape[:2]:
+            learnt = tuple(self.mean.shape[:2])
+            raise ValueError(f"{tuple(grid)} positions, but {learnt} learnt: the image has another size")
+        distances = mahalanobis(embeddings[0].flatten(1).T, self.mean.flatten(0, 1), self.whitening)
+        maps = resample(distances.view(1, 1, *grid), image.shape[2:], self._grid)
+        return gaussian_blur(maps, _SMOOTHING)
+
+
+def mahalanobis(points: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
+    """Give the distance of each point from its own Gaussian.
+
+    Args:
+        points: (P, D).
+        mean: (P, D).
+        whitening: (P, D, D), W with W W^T the inverse of the covariance.
+
+    Returns:
+        (P,) >= 0: sqrt((x - m)^T S^-1 (x - m)), computed as the length of (x - m)^T W.
+    """
+    return torch.linalg.vector_norm(torch.bmm((points - mean)[:, None], whitening)[:, 0], dim=1)
+
+
+class Moments:
+    """Mean and scatter of each position, batch by batch, in memory that does not grow.
+
+    Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
+
+    Attributes:
+        mean: (P, D), of what was added so far.
+    """
+
+    def __init__(self) -> None:
+        self.mean = torch.empty(0)
+        self._scatter = torch.empty(0)
+        self._count = 0
+
+    def add(self, batch: Tensor) -> None:
+        """Add K samples of each position, (P, K, D), with K at least 1."""
+        positions, fresh, dimensions = batch.shape
+        if not self._count:
+            self.mean = batch.new_zeros(positions, dimensions)
+            self._scatter = batch.new_zeros(positions, dimensions, dimensions)
+        mean = batch.mean(dim=1)
+        shift = mean - self.mean
+        total = self._count + fresh
+        # The shift between the means adds to the scatter as one more sample of this length would.
+        extra = shift * math.sqrt(self._count * fresh / total)
+        deviations = torch.cat((batch - mean[:, None], extra[:, None]), dim=1)
+        self._scatter.baddbmm_(deviations.transpose(1, 2), deviations)
+        self.mean = self.mean + shift * (fresh / total)
+        self._count = total
+
+    def covariance(self, positions: slice = slice(None)) -> Tensor:
+        """Give the covariances (P, D, D), with N - 1 in the denominator; of a single sample, zero."""
+        return self._scatter[positions] / max(self._count - 1, 1)
+
+    def whitening(self, ridge: float) -> Tensor:
+        """Give W (P, D, D) with W W^T the inverse of covariance + `ridge` I; the scatter is used up by it."""
+        dimensions = self._scatter.shape[1]
+        unit = torch.eye(dimensions, dtype=self._scatter.dtype, device=self._scatter.device)
+        for start in range(0, len(self._scatter), _INVERTED):
+            part = slice(start, start + _INVERTED)
+            factor = torch.linalg.cholesky((self.covariance(part) + ridge * unit).double())
+            inverse = torch.linalg.solve_triangular(factor, unit.double(), upper=False)
+            # In place: two copies of all would be the largest thing in memory by far.
+            self._scatter[part] = inverse.transpose(1, 2).to(self._scatter.dtype)
+        whitening, self._scatter = self._scatter, torch.empty(0)
+        return whitening
+
+
+def _batches(network: PaDiMNetwork, lesson: Lesson) -> Iterator[Tensor]:
+    """Give the features of the training images in batches (h, w, K, D)."""
+    images = len(lesson.data.training)
+    held: list[Tensor] = []
+    for index in range(images):
+        held.append(network.embeddings(lesson.image(index))[0].permute(1, 2, 0))
+        lesson.progress(index + 1, images, {})
+        if len(held) == _TOGETHER or index + 1 == images:
+            yield torch.stack(held, dim=2)
+            held.clear()

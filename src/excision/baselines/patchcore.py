@@ -1,0 +1,247 @@
+"""PatchCore: the distance of each patch's feature from the nearest of a memory bank of good ones.
+
+Roth, Pemula, Zepeda, Schölkopf, Brox, Gehler, "Towards total recall in industrial anomaly detection", CVPR
+2022. The features are those of EfficientNet-Lite0 instead of a WideResNet-50. What the paper leaves to memory
+is bounded here: the coreset is chosen from a random part of the patches, the same number of every image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
+from excision.baselines.efficientnet import CHANNELS, EfficientNetLite0, resample
+from excision.errors import SettingsError
+from excision.settings import Settings
+from excision.similarity import gaussian_blur
+
+_SMOOTHING = 4.0  # section 3.3
+_QUERIES = 512  # patches whose distances to the whole bank are held at once
+_REPORT_EVERY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PatchCoreKnobs:
+    """What PatchCore alone knows.
+
+    Attributes:
+        strides: of the feature maps, in rising order; the first sets the grid of patches.
+        coreset: share of the training patches that the memory bank keeps.
+        bank: largest number of patches in the memory bank.
+        candidates: largest number of training patches from which the bank is chosen.
+        neighbours: b of equation 7; 1 leaves the re-weighting out.
+    """
+
+    strides: Sequence[int] = (8, 16)
+    coreset: float = 0.01
+    bank: int = 10_000
+    candidates: int = 100_000
+    neighbours: int = 9
+
+    def __post_init__(self) -> None:
+        if not 0 < self.coreset <= 1:
+            raise SettingsError(f"coreset is {self.coreset}: it must lie above 0 and not above 1")
+        for name in ("bank", "candidates", "neighbours"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}: it must be at least 1")
+
+
+class PatchCore(Rival):
+    """PatchCore behind the interface of the detector; `PatchCoreKnobs` lists its knobs.
+
+    Learning is one look at each image and the choice of the bank: no time limit applies to it.
+    """
+
+    name: ClassVar[str] = "PatchCore"
+
+    def __init__(self, settings: Settings | None = None, device: str = "auto", **knobs: Any) -> None:
+        super().__init__(settings, device, **knobs)
+        self._own = PatchCoreKnobs(**knobs)
+
+    def build(self) -> PatchCoreNetwork:
+        """Build the network with an empty bank, and random weights that learning or loading replaces."""
+        return PatchCoreNetwork(self._own.strides, self._own.neighbours)
+
+    def learn(self, network: RivalNetwork, lesson: Lesson) -> None:
+        """Fill the memory bank.
+
+        Raises:
+            ModelError: the package with the ImageNet weights is not installed.
+        """
+        assert isinstance(network, PatchCoreNetwork)
+        network.features.load_pretrained()
+        draw = torch.Generator().manual_seed(lesson.settings.training.seed)
+        total = len(lesson.data.training)
+        patches, count = _candidates(network, lesson, self._own.candidates, draw)
+        wanted = min(round(self._own.coreset * count), self._own.bank)
+        # Equation 7 needs the neighbours of the nearest patch.
+        wanted = min(max(wanted, self._own.neighbours), len(patches))
+
+        def chosen(number: int) -> None:
+            if number % _REPORT_EVERY == 0 or number == wanted:
+                lesson.progress(total + number, total + wanted, {})
+
+        points = project(patches, draw)
+        first = int(torch.randint(len(points), (1,), generator=draw))
+        network.keep(patches[greedy_coreset(points, wanted, first, chosen)])
+
+
+class PatchCoreNetwork(RivalNetwork):
+    """Features, memory bank, and the search in it.
+
+    Attributes:
+        bank: (M, D) features of good patches.
+        squares: (M,) their squared lengths.
+    """
+
+    bank: Tensor
+    squares: Tensor
+
+    def __init__(self, strides: Sequence[int], neighbours: int) -> None:
+        super().__init__()
+        self.features = EfficientNetLite0(strides)
+        self.neighbours = neighbours
+        self.register_buffer("bank", torch.empty(0, sum(CHANNELS[stride] for stride in strides)))
+        self.register_buffer("squares", torch.empty(0))
+
+    def keep(self, bank: Tensor) -> None:
+        """Replace the memory bank (M, D)."""
+        self.bank = bank
+        self.squares = bank.square().sum(dim=1)
+
+    @torch.no_grad()
+    def patches(self, images: Tensor) -> Tensor:
+        """Give the patch features (B, D, h, w) of images (B, C, H, W) in [0, 1]; section 3.1.
+
+        Each is the mean over its neighbourhood of 3x3 positions, of which only those inside the image count.
+        """
+        maps = [
+            functional.avg_pool2d(features, 3, stride=1, padding=1, count_include_pad=False)
+            for features in self.features(images)
+        ]
+        finest, size = self.features.strides[0], images.shape[2:]
+        coarser = zip(maps[1:], self.features.strides[1:], strict=True)
+        resized = (resample(part, size, stride, finest) for part, stride in coarser)
+        return torch.cat((maps[0], *resized), dim=1)
+
+    def forward(self, images: Tensor) -> Found:
+        """Inspect images (B, C, H, W) in [0, 1].
+
+        The map is the distance of each patch from the bank, enlarged and smoothed (section 3.3); the score is
+        read off the distances before that.
+        """
+        # One by one: in a batch the sums would be rounded in another order.
+        found = [self._inspect(image[None]) for image in images]
+        return Found(torch.cat([each.maps for each in found]), torch.stack([each.scores for each in found]))
+
+    def _inspect(self, image: Tensor) -> Found:
+        features = self.patches(image)
+        grid = features.shape[2:]
+        queries = features[0].flatten(1).T.contiguous()
+        distances, nearest = nearest_distances(queries, self.bank, self.squares)
+        maps = resample(distances.view(1, 1, *grid), image.shape[2:], self.features.strides[0])
+        return Found(gaussian_blur(maps, _SMOOTHING), self._score(queries, distances, nearest))
+
+    def _score(self, queries: Tensor, distances: Tensor, nearest: Tensor) -> Tensor:
+        """Give the image's score: equations 6 and 7.
+
+        The largest distance counts less where the nearest patch of the bank is lonely itself. As in equation
+        7, that patch is one of its own neighbours.
+        """
+        farthest = distances.argmax()
+        if self.neighbours == 1:
+            return distances[farthest]
+        around = torch.linalg.vector_norm(self.bank - self.bank[nearest[farthest]], dim=1)
+        neighbours = around.topk(min(self.neighbours, len(around)), largest=False).indices
+        others = torch.linalg.vector_norm(self.bank[neighbours] - queries[farthest], dim=1)
+        # In logarithms, since the exponential of a distance overflows soon.
+        share = (distances[farthest] - others.logsumexp(dim=0)).exp()
+        return (1 - share).clamp_min(0) * distances[farthest]
+
+
+def nearest_distances(queries: Tensor, bank: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the nearest of a bank.
+
+    Args:
+        queries: (N, D).
+        bank: (M, D).
+        squares: (M,), the squared lengths of the bank's rows.
+
+    Returns:
+        Euclidean distances (N,) and places in the bank (N,).
+    """
+    parts = (queries[start : start + _QUERIES] for start in range(0, len(queries), _QUERIES))
+    nearest = torch.cat([torch.addmm(squares, part, bank.T, alpha=-2).min(dim=1).indices for part in parts])
+    # The product is fast but cancels near zero; the distance to the one that it found does not.
+    return torch.linalg.vector_norm(queries - bank[nearest], dim=1), nearest
+
+
+def project(points: Tensor, draw: torch.Generator, dimensions: int = 128) -> Tensor:
+    """Project (N, D) onto random directions that about keep distances (Johnson-Lindenstrauss; section 3.2).
+
+    Returns:
+        (N, `dimensions`), or the points as they are where D is no larger.
+    """
+    if points.shape[1] <= dimensions:
+        return points
+    directions = torch.randn(points.shape[1], dimensions, generator=draw) / math.sqrt(dimensions)
+    return points @ directions.to(points.device)
+
+
+def greedy_coreset(
+    points: Tensor, count: int, first: int, chosen: Callable[[int], None] = lambda _: None
+) -> Tensor:
+    """Choose points such that none is far from a chosen one: the next is always the farthest.
+
+    Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985; PatchCore, algorithm 1.
+
+    Args:
+        points: (N, D).
+        count: how many to choose, at most N.
+        first: place of the point to begin with.
+        chosen: called with the number chosen so far.
+
+    Returns:
+        (`count`,) places in the order of choice, none twice.
+    """
+    squares = points.square().sum(dim=1)
+    distances = torch.full_like(squares, math.inf)
+    fresh = torch.empty_like(squares)
+    places = torch.empty(count, dtype=torch.long, device=points.device)
+    place = torch.tensor(first, device=points.device)
+    for number in range(count):
+        places[number] = place
+        torch.addmv(squares, points, points[place], alpha=-2, out=fresh)
+        torch.minimum(distances, fresh.add_(squares[place]), out=distances)
+        # Not zero: rounding may leave others below it, and copies of it are as near.
+        distances[place] = -math.inf
+        place = distances.argmax()
+        chosen(number + 1)
+    return places
+
+
+def _candidates(
+    network: PatchCoreNetwork, lesson: Lesson, limit: int, draw: torch.Generator
+) -> tuple[Tensor, int]:
+    """Give random patches (N, D), as many of each training image, and the number of all patches.
+
+    Only these are kept in memory, whatever the number of images.
+    """
+    images = len(lesson.data.training)
+    kept: list[Tensor] = []
+    count = 0
+    for index in range(images):
+        patches = network.patches(lesson.image(index))[0].flatten(1).T
+        count += len(patches)
+        share = min(len(patches), -(-limit // images))
+        order = torch.randperm(len(patches), generator=draw)[:share]
+        kept.append(patches[order.to(patches.device)])
+        lesson.progress(index + 1, images, {})
+    return torch.cat(kept), count
