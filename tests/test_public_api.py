@@ -47,12 +47,12 @@ def test_signatures() -> None:
         "score",
         "threshold",
         "anomaly_map",
+        "image",
+        "seconds",
         "attention",
         "mask",
-        "image",
         "holed",
         "recovery",
-        "seconds",
     ]
 
 
