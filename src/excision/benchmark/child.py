@@ -56,6 +56,8 @@ def launch(job: dict[str, Any]) -> int:
     finally:
         process.kill()
         process.wait()
+        with suppress(BrokenPipeError):
+            process.stdin.close()
 
 
 def serve() -> int:
