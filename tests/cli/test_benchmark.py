@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import tomli_w
 
+from excision.attention.model import Attention
 from excision.benchmark import child
 from excision.cli import run as main
 from excision.data import load_dataset
@@ -192,7 +193,11 @@ def test_timing_goes_on(kolektor: Path, tmp_path: Path, inside: list[dict[str, A
     assert inside[0]["seconds"] is None
 
 
-def test_ablations_share_runs(kolektor: Path, tmp_path: Path, inside: list[dict[str, Any]]) -> None:
+def test_ablations_share_runs(
+    kolektor: Path, tmp_path: Path, inside: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whichever weights the package ships: what is tested here does not need good ones.
+    monkeypatch.setattr(Attention, "pretrained", Attention)
     out, file = tmp_path / "out", tmp_path / "all.json"
     names = "attention,budget,fill,skips,loss,map"
     words = ["--ablations", names, "--seeds", 1, *TWO]
