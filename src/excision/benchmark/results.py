@@ -138,12 +138,17 @@ def _line(study: Study, source: Source, row: Row) -> Line:
     return line(row.label, row.variant.key, study.cells(source, row.variant.key), timed)
 
 
+def _over(seeds: tuple[int, ...]) -> str:
+    if len(seeds) == 1:
+        return f"One seed: {seeds[0]}."
+    return f"Mean ± sample standard deviation over the seeds {', '.join(map(str, seeds))}."
+
+
 def _notes(study: Study, cells: list[dict[str, Any]], throughput: dict[str, dict[str, Any]]) -> list[str]:
     plan = study.plan
     machines = [*(cell["machine"] for cell in cells), *(t["machine"] for t in throughput.values() if t)]
-    seeds = ", ".join(map(str, plan.seeds))
     notes = [
-        f"Mean ± sample standard deviation over the seeds {seeds}.",
+        _over(plan.seeds),
         *(f"Machine: {told}." for told in machine_lines(machines)),
     ]
     if any(row.variant.method != EAR for row in plan.rows):
