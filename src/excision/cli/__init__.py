@@ -26,6 +26,7 @@ VERBS = {
     "check": "Say what a data set holds and what training would make of it.",
     "train": "Learn what good parts look like, and set the alarm threshold.",
     "evaluate": "Measure a trained model on test images whose truth is known.",
+    "benchmark": "Compare methods on data sets with several seeds, on a fair budget.",
     "inspect": "Give images a verdict, boxes and a picture of what is wrong.",
     "info": "Say what a run folder holds: its data, settings, threshold and cost.",
     "synth": "Write the embedded data set: procedural surfaces with drawn defects.",

@@ -1,0 +1,165 @@
+"""One cell of a benchmark: train a method, measure it, and write down what it found and what it took."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from excision.baselines import rival
+from excision.benchmark.clock import Clock
+from excision.benchmark.plan import CELL, EAR, Inference, settings_of
+from excision.calibration import Calibration
+from excision.data import Dataset, load_dataset
+from excision.detector import Detector
+from excision.errors import ModelError
+from excision.evaluation.evaluate import measure
+from excision.files import write_json
+from excision.results import Method
+from excision.run_folder import MODEL, read_json
+from excision.settings import Settings
+from excision.usage import usage
+
+if TYPE_CHECKING:
+    from excision.cli.output import Bars
+
+
+def run_cell(job: dict[str, Any], bars: Bars) -> None:
+    """Train what is not yet trained, measure it and write `cell.json`.
+
+    Args:
+        job: "folder" of the results, "run" with the model, "data", "identity" of the cell, and "seconds" to
+            train in (None trains `training.steps`).
+        bars: show how far it is.
+
+    Raises:
+        ExcisionError: data, settings or model do not allow it.
+    """
+    identity, folder, run = job["identity"], Path(job["folder"]), Path(job["run"])
+    dataset = load_dataset(job["data"], identity["layout"])
+    settings = settings_of(identity["settings"])
+    inference = Inference(**identity["inference"])
+    clock = Clock(folder, identity)
+    if identity["method"] == EAR:
+        if inference == Inference():
+            _train_ear(settings, dataset, run, clock, bars)
+        detector = with_inference(Detector.load(run), inference)
+        facts = _measured(detector, detector.pipeline, detector.calibration, dataset, bars)
+        facts |= {"passes": 1, "image": _image(detector.settings)}
+    else:
+        kind = rival(identity["method"])
+        if not (clock.finished and (run / MODEL).is_file()):
+            _train_rival(identity["method"], settings, dataset, run, clock, job["seconds"], bars)
+        found = kind.load(run)
+        facts = _measured(found, found.network, found.calibration, dataset, bars)
+        facts |= {"passes": found.network.passes, "image": _image(found.settings)}
+    # What is only measured was trained in another cell, and took what it took there.
+    spent = clock.seconds if folder == run else read_json(run / CELL)["training_seconds"]
+    content = {
+        "identity": identity,
+        "seed": settings.training.seed,
+        "n_train": len(dataset.train),
+        "training_seconds": round(spent, 3),
+        "seconds_given": job["seconds"],
+        "model_mb": round((run / MODEL).stat().st_size / 2**20, 3),
+        "machine": machine(),
+        **facts,
+        # Last, since measuring takes memory too.
+        "peak_memory_mb": round(clock.peak_memory_mb, 1),
+    }
+    write_json(folder / CELL, content)
+
+
+def with_inference(detector: Detector, inference: Inference) -> Detector:
+    """Give the same weights with another inference."""
+    if inference == Inference():
+        return detector
+    twin = detector.with_inference(mask=inference.mask, skips=inference.skips)
+    if inference.map is not None:
+        twin.settings = replace(twin.settings, score=replace(twin.settings.score, map=inference.map))
+        twin.pipeline.settings = twin.settings
+    return twin
+
+
+def machine() -> dict[str, Any]:
+    """Name the machine and the versions that figures of cost belong to."""
+    facts = usage(0)
+    return {
+        name: facts[name] for name in ("processor", "cores", "threads", "python", "torch", "excision")
+    } | {"accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None}
+
+
+def _train_ear(settings: Settings, dataset: Dataset, run: Path, clock: Clock, bars: Bars) -> None:
+    def progress(step: int, total: int, figures: dict[str, float]) -> None:
+        clock.step(step)
+        if step == total:
+            clock.write()
+        bars.training(step, total, figures)
+
+    def stage(what: str, done: int, total: int) -> None:
+        clock.start()
+        bars.stage(what, done, total)
+
+    run.mkdir(parents=True, exist_ok=True)
+    try:
+        Detector(settings).fit(dataset, run, resume=True, progress=progress, stage=stage)
+    except KeyboardInterrupt:
+        clock.write()
+        raise
+    clock.finish()
+
+
+def _train_rival(
+    name: str,
+    settings: Settings,
+    dataset: Dataset,
+    run: Path,
+    clock: Clock,
+    seconds: float | None,
+    bars: Bars,
+) -> None:
+    """Train and save; the time is that from the last image read to the first calibration score."""
+    calibrating = False
+
+    def progress(step: int, total: int, figures: dict[str, float]) -> None:
+        if "loss" in figures:
+            bars.training(step, total, figures)
+        else:
+            bars.stage("training", step, total)
+
+    def stage(what: str, done: int, total: int) -> None:
+        nonlocal calibrating
+        if what == "reading":
+            clock.start()
+        elif not calibrating:
+            calibrating = True
+            clock.tick()
+        bars.stage(what, done, total)
+
+    # A rival begins anew where it was stopped.
+    clock.seconds = 0
+    found = rival(name)(settings)
+    found.fit(dataset, seconds=seconds, progress=progress, stage=stage)
+    found.save(run)
+    clock.finish()
+
+
+def _measured(
+    method: Method, network: nn.Module, calibration: Calibration | None, dataset: Dataset, bars: Bars
+) -> dict[str, Any]:
+    """Give the figures of a method and what there is to count."""
+    if calibration is None:
+        raise ModelError("the method has no calibration")
+    evaluation = measure(method, dataset, bars.part("evaluating"))
+    return {
+        "n_calibration": len(calibration.scores),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "figures": evaluation.to_json(),
+    }
+
+
+def _image(settings: Settings) -> dict[str, Any]:
+    return {"size": settings.image.size, "channels": settings.image.channels}

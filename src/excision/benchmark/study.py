@@ -1,0 +1,162 @@
+"""A benchmark from end to end: its cells in processes of their own, the timing, the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from excision.benchmark import child
+from excision.benchmark.plan import CELL, EAR, ERROR, ROUNDS, THROUGHPUT, Cell, Plan, Source
+from excision.errors import ModelError, SettingsError
+from excision.files import write_json
+from excision.run_folder import read_json
+
+Tell = Callable[[str], None]
+
+
+class Study:
+    """A plan, the folder that it is carried out in, and what has come of it so far.
+
+    Args:
+        plan: what is to be run.
+        out: folder for all of it.
+        tell: takes a line on what is being done.
+
+    Raises:
+        SettingsError: a finished cell was made with other settings or data, or `out` is a file.
+    """
+
+    def __init__(self, plan: Plan, out: Path, tell: Tell) -> None:
+        if out.exists() and not out.is_dir():
+            raise SettingsError(f"{out} is a file: choose a folder for the benchmark")
+        self.plan = plan
+        self.out = out
+        self.tell = tell
+        self.failures: dict[str, str] = {}
+        for cell in plan.cells():
+            self._finished(cell)
+
+    def run(self) -> None:
+        """Run what is not finished; a cell that fails is noted in `failures`, and the rest go on."""
+        cells = self.plan.cells()
+        for place, cell in enumerate(cells, start=1):
+            if self._finished(cell) is None:
+                self._run_cell(cell, f"[{place}/{len(cells)}] {cell.name}")
+        for source in self.plan.sources:
+            self._time(source)
+
+    def cells(self, source: Source, key: str) -> list[dict[str, Any]]:
+        """Give the finished cells of a variant on a data set, in the order of the seeds."""
+        ours = (cell for cell in self.plan.cells() if cell.source == source and cell.variant.key == key)
+        return [content for cell in ours if (content := self._finished(cell)) is not None]
+
+    def throughput(self, source: Source) -> dict[str, Any]:
+        """Give what `throughput.json` of a data set says; empty where it was not timed."""
+        file = self.out / source.name / THROUGHPUT
+        return dict(read_json(file)) if file.is_file() else {}
+
+    def _run_cell(self, cell: Cell, title: str) -> None:
+        folder, run = cell.folder(self.out), cell.run(self.out)
+        job: dict[str, Any] = {
+            "kind": "cell",
+            "folder": str(folder),
+            "run": str(run),
+            "data": cell.source.path,
+            "identity": cell.identity(),
+            "seconds": None,
+        }
+        if folder != run and not (run / CELL).is_file():
+            self._fail(cell.name, f"the run that it is measured on, {run}, has failed")
+            return
+        if cell.budget == EAR:
+            ear = folder.parents[1] / EAR / folder.name / CELL
+            if not ear.is_file():
+                self._fail(cell.name, f"EAR, whose training time it is given, has failed in {ear.parent}")
+                return
+            job["seconds"] = read_json(ear)["training_seconds"]
+        elif isinstance(cell.budget, float):
+            job["seconds"] = 60 * cell.budget
+        self._launch(job, cell.name, title)
+
+    def _time(self, source: Source) -> None:
+        """Time one model of each row of the table of methods."""
+        first = self.plan.seeds[0]
+        models = {}
+        for cell in self.plan.cells():
+            rows = [row.variant for row in self.plan.rows]
+            if cell.source == source and cell.seed == first and cell.variant in rows:
+                if self._finished(cell) is None:
+                    continue
+                models[cell.variant.key] = {
+                    "run": str(cell.run(self.out)),
+                    "method": cell.variant.method,
+                    "inference": asdict(cell.variant.inference),
+                }
+        folder = self.out / source.name
+        if not models or self._is_timed(source, models):
+            return
+        job = {"kind": "throughput", "folder": str(folder), "data": source.path, "layout": source.layout}
+        name = f"{source.name}, throughput"
+        self._launch({**job, "models": models}, name, name)
+        for model, error in self.throughput(source).get("errors", {}).items():
+            self._fail(f"{name} of {model}", error)
+
+    def _is_timed(self, source: Source, models: dict[str, Any]) -> bool:
+        content = self.throughput(source)
+        complete = len(content.get("rounds", [])) == ROUNDS and not content.get("errors")
+        return complete and content.get("models") == models
+
+    def _launch(self, job: dict[str, Any], name: str, title: str) -> None:
+        self.tell(title)
+        folder = Path(job["folder"])
+        (folder / ERROR).unlink(missing_ok=True)
+        status = child.launch(job)
+        if status == child.STOPPED:
+            raise KeyboardInterrupt
+        if status == 0:
+            return
+        if not (folder / ERROR).is_file():
+            how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+            write_json(folder / ERROR, {"error": f"its process {how}"})
+        self._fail(name, read_json(folder / ERROR)["error"])
+
+    def _fail(self, name: str, error: str) -> None:
+        self.failures[name] = error
+        self.tell(f"failed: {name}: {error}")
+
+    def _finished(self, cell: Cell) -> dict[str, Any] | None:
+        """Give a cell's results where it has them.
+
+        Raises:
+            SettingsError: they belong to other settings or data.
+        """
+        file = cell.folder(self.out) / CELL
+        try:
+            content: dict[str, Any] = read_json(file)
+        except ModelError:
+            if file.is_file():
+                raise
+            return None
+        wanted, made = cell.identity(), content.get("identity", {})
+        if wanted != made:
+            differences = "; ".join(_differences(made, wanted))
+            raise SettingsError(
+                f"{file} was made otherwise: {differences}. Choose another --out, or remove {file.parent}"
+            )
+        return content
+
+
+def _differences(made: Any, wanted: Any, name: str = "") -> list[str]:
+    if isinstance(made, dict) and isinstance(wanted, dict):
+        found = []
+        for key in dict.fromkeys([*made, *wanted]):
+            inner = key if name in ("", "settings") else f"{name}.{key}"
+            found += _differences(made.get(key), wanted.get(key), inner)
+        return found
+    if made == wanted:
+        return []
+    if name == "listing":
+        return ["the data set held other images"]
+    return [f"{name} was {made!r} and is now {wanted!r}"]

@@ -1,0 +1,155 @@
+"""`excision benchmark`: methods, data sets and seeds against each other, on a fair budget."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from excision.cli.options import LayoutOption
+from excision.cli.output import say, say_table
+from excision.cli.settings_options import SettingsOptions, override
+from excision.errors import SettingsError
+from excision.files import write_json
+from excision.settings import Settings
+
+if TYPE_CHECKING:
+    from excision.benchmark.plan import Plan
+
+SEEDS = 3
+
+FAILED = 2
+"""Exit status where a cell failed."""
+
+app = App(
+    name="benchmark",
+    help_epilogue="Every method is trained and measured on every data set with every seed, each in a process "
+    "of its own. EAR goes first; each rival that is trained by gradients is then given as many seconds of "
+    "training as EAR took, or `--minutes`. At the end the methods take turns on the same images, to compare "
+    "their speed. What is finished is not run again: the same command goes on where it was stopped. What "
+    "fails is noted, the rest go on, and the exit status is 2.\n\n"
+    "`--out` receives `benchmark.md`, `accuracy.png`, `auroc_speed.png`, and a folder for each data set, "
+    "method and seed with the trained model and `cell.json`. A folder of EAR is a run folder: "
+    "`excision evaluate` gives the same figures.\n\n"
+    "```\n"
+    "excision benchmark parts/ --out runs/benchmark\n"
+    "excision benchmark parts/ fabric/ --methods ear,riad,padim --seeds 5 --out runs/two --json all.json\n"
+    "excision benchmark parts/ --methods ear,unet --steps 300 --minutes 2 --size 256 256 --out runs/quick\n"
+    "excision benchmark parts/ --ablations attention,budget,skips --out runs/ablations\n"
+    "excision benchmark KolektorSDD2/ --preset paper --out runs/paper\n"
+    "```",
+)
+
+
+@app.default
+def benchmark(
+    data: Annotated[
+        list[str],
+        Parameter(help='Data sets: folders or CSV files of images, or "elpv-dataset" for that package.'),
+    ],
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Folder for models and results.")],
+    methods: Annotated[
+        str | None,
+        Parameter(
+            help="Methods with commas between: ear, riad, unet, unet-no-skips, ae, draem, patchcore, padim. "
+            "Where not given, all but unet-no-skips; with --ablations none."
+        ),
+    ] = None,
+    ablations: Annotated[
+        str | None,
+        Parameter(
+            help="Change one part of EAR at a time, a table each: attention, budget, fill, skips, loss, map."
+        ),
+    ] = None,
+    preset: Annotated[
+        Literal["paper"] | None,
+        Parameter(
+            help='"paper": KolektorSDD2 in its official layout and split, every method, and EAR also with '
+            "its mask off and with all skips on at inference."
+        ),
+    ] = None,
+    seeds: Annotated[int, Parameter(help="Number of seeds, counted from --seed.")] = SEEDS,
+    minutes: Annotated[
+        float | None,
+        Parameter(help="Training time of each rival, instead of EAR's. EAR always trains --steps."),
+    ] = None,
+    layout: LayoutOption = None,
+    json: Annotated[
+        Path | None, Parameter(name="--json", help="Also write every cell and the tables as JSON here.")
+    ] = None,
+    settings: Annotated[
+        Path | None, Parameter(help="TOML file of settings; options given beside it go before it.")
+    ] = None,
+    options: Annotated[SettingsOptions | None, Parameter(name="*")] = None,
+) -> int:
+    """Compare EAR with other methods, or with itself less a part."""
+    from excision.benchmark.results import MARKDOWN, collect
+    from excision.benchmark.study import Study
+
+    chosen = override(Settings.load(settings) if settings is not None else Settings(), options)
+    plan = _plan(data, layout, chosen, methods, ablations, preset, seeds, minutes)
+    study = Study(plan, out, lambda line: print(line, file=sys.stderr, flush=True))
+    try:
+        study.run()
+    except KeyboardInterrupt:
+        again = shlex.join(["excision", *sys.argv[1:]])
+        raise KeyboardInterrupt(f"stopped; the same command goes on: {again}") from None
+    results = collect(study)
+    results.write(out)
+    if json is not None:
+        write_json(json, results.to_json())
+    for title, head, rows in results.tables():
+        say_table(title, head, rows)
+    for note in results.notes:
+        say(note)
+    for name, error in results.failures.items():
+        say(f"Failed: {name}: {error}")
+    say(f"Results: {out / MARKDOWN}")
+    return FAILED if results.failures else 0
+
+
+def _plan(
+    data: list[str],
+    layout: str | None,
+    settings: Settings,
+    methods: str | None,
+    ablations: str | None,
+    preset: str | None,
+    seeds: int,
+    minutes: float | None,
+) -> Plan:
+    """Make of the options what is to be run.
+
+    Raises:
+        ExcisionError: an option or a data set does not allow it.
+    """
+    from excision import baselines
+    from excision.benchmark.plan import EAR, METHODS, Plan, choose_methods, describe, method_row
+    from excision.benchmark.variants import ablation, paper_rows
+    from excision.data import load_dataset
+
+    if seeds < 1:
+        raise SettingsError(f"--seeds is {seeds}: it takes at least one")
+    if minutes is not None and not minutes > 0:
+        raise SettingsError(f"--minutes is {minutes}: it must be above 0")
+    if preset == "paper":
+        layout = layout or "kolektorsdd2"
+        names = (EAR, *baselines.RIVALS)
+    else:
+        names = METHODS if ablations is None else ()
+    if methods is not None:
+        names = choose_methods(methods)
+    rows = [method_row(name, settings) for name in names]
+    if preset == "paper":
+        place = names.index(EAR) + 1 if EAR in names else 0
+        rows[place:place] = paper_rows(settings) if place else ()
+    wanted = [name.strip() for name in (ablations or "").split(",") if name.strip()]
+    tables = {name: ablation(name, settings) for name in wanted}
+    sources = describe([(path, load_dataset(path, layout)) for path in data])
+    first = settings.training.seed
+    return Plan(sources, tuple(rows), tables, tuple(range(first, first + seeds)), minutes)

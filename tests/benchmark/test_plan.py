@@ -1,0 +1,145 @@
+"""What a benchmark runs, in which order, and what counts as the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from excision.benchmark.plan import (
+    EAR,
+    Cell,
+    Inference,
+    Plan,
+    Source,
+    choose_methods,
+    describe,
+    method_row,
+    settings_of,
+)
+from excision.benchmark.variants import ABLATIONS, ablation, paper_rows
+from excision.data import load_dataset
+from excision.errors import DatasetError, SettingsError
+from excision.settings import RecoverySettings, Settings
+
+SOURCES = (Source("one", "one", "mvtec", "1"), Source("two", "two", "mvtec", "2"))
+
+
+def plan(
+    *methods: str, minutes: float | None = None, ablations: str = "", settings: Settings | None = None
+) -> Plan:
+    settings = settings or Settings()
+    rows = tuple(method_row(name, settings) for name in methods)
+    tables = {name: ablation(name, settings) for name in ablations.split(",") if name}
+    return Plan(SOURCES, rows, tables, (0, 1), minutes)
+
+
+def test_ear_goes_before_those_that_wait_for_it() -> None:
+    cells = plan("riad", EAR, "ae", ablations="map,budget").cells()
+    places = {(cell.source.name, cell.variant.key, cell.seed): place for place, cell in enumerate(cells)}
+    assert len(places) == len(cells) == 2 * 2 * (3 + 3 + 2)
+    for (source, _, seed), place in places.items():
+        assert places[source, EAR, seed] <= place
+    # The first seed of everything comes before the second of anything.
+    assert [cell.seed for cell in cells] == sorted(cell.seed for cell in cells)
+
+
+@pytest.mark.parametrize(
+    ("methods", "minutes", "budget"),
+    [
+        ((EAR, "riad"), None, EAR),
+        ((EAR, "riad"), 2.5, 2.5),
+        (("riad",), None, "steps"),
+        (("riad",), 1.0, 1.0),
+    ],
+)
+def test_budget(methods: tuple[str, ...], minutes: float | None, budget: str | float) -> None:
+    budgets = {cell.variant.method: cell.budget for cell in plan(*methods, minutes=minutes).cells()}
+    assert budgets.pop(EAR, "steps") == "steps"
+    assert budgets == {"riad": budget}
+
+
+def test_identity_tells_apart_what_differs() -> None:
+    base = plan(EAR).cells()[0]
+    other = replace(base.variant, settings=replace(Settings(), recovery=RecoverySettings(width=8)))
+    different = [
+        replace(base, seed=1),
+        replace(base, variant=other),
+        replace(base, variant=replace(base.variant, inference=Inference(mask=False))),
+        replace(base, source=replace(base.source, listing="3")),
+        replace(base, budget=1.0),
+    ]
+    identities = [json.dumps(cell.identity()) for cell in [base, *different]]
+    assert len(set(identities)) == len(identities)
+    # Where a data set lies, and in what order others came before it, is nothing to it.
+    moved = replace(base, source=replace(base.source, name="x", path="elsewhere/x"))
+    assert moved.identity() == base.identity()
+
+
+def test_settings_survive_the_way_to_the_child() -> None:
+    settings = Settings(recovery=RecoverySettings(width=7))
+    settings = replace(settings, image=replace(settings.image, size=(64, 48), channels=3))
+    cell = Cell(SOURCES[0], method_row(EAR, settings).variant, 5, "steps")
+    arrived = settings_of(json.loads(json.dumps(cell.identity()["settings"])))
+    assert arrived == replace(settings, training=replace(settings.training, seed=5))
+
+
+def test_methods_are_chosen_by_name() -> None:
+    assert choose_methods(" ear, padim,ear") == ("ear", "padim")
+    with pytest.raises(SettingsError, match=r'"ridd" is no method.*ear, ae.*riad'):
+        choose_methods("ear,ridd")
+    with pytest.raises(SettingsError, match="no method is named"):
+        choose_methods(",")
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_ablation_changes_one_part(name: str) -> None:
+    """Each row differs from the plain method in one section of the settings, or in inference alone."""
+    settings = Settings()
+    rows = ablation(name, settings)
+    assert len({row.label for row in rows}) == len(rows) >= 3
+    assert sum(row.variant.key == EAR for row in rows) == 1, "the plain method is a row, and trained once"
+    before = dataclasses.asdict(settings)
+    for row in rows:
+        after = dataclasses.asdict(row.variant.settings)
+        sections = [section for section in before if before[section] != after[section]]
+        changes = len(sections) + (row.variant.inference != Inference())
+        assert changes == (row.variant.key != EAR)
+        assert (row.variant.run == EAR) == (not sections)
+
+
+def test_skips_of_every_depth() -> None:
+    labels = [row.label for row in ablation("skips", Settings())]
+    assert labels == ["all", "level 1 off", "level 2 off", "level 3 off", "deep", "none"]
+    for depth in (2, 3, 6):
+        settings = Settings(recovery=RecoverySettings(depth=depth))
+        for row in ablation("skips", settings):
+            skips = row.variant.inference.skips
+            if skips is not None:
+                replace(settings.recovery, inference_skips=skips).skips("inference")
+
+
+def test_what_changes_nothing_is_the_plain_method() -> None:
+    all_on = Settings(recovery=RecoverySettings(inference_skips="1,2,3"))
+    assert [row.variant.key for row in paper_rows(all_on)] == ["ear-mask-off"]
+    budgets = ablation("budget", replace(Settings(), mask=replace(Settings().mask, budget=0.2)))
+    assert [row.variant.key for row in budgets] == ["ear-budget-0.05", "ear-budget-0.1", EAR]
+    with pytest.raises(SettingsError, match='"colour" is no ablation'):
+        ablation("colour", Settings())
+
+
+def test_data_sets_of_one_name_get_two(kolektor: Path, second: Path) -> None:
+    datasets = [(str(path), load_dataset(path)) for path in (kolektor, second, kolektor)]
+    sources = describe(datasets)
+    assert [source.name for source in sources] == ["surface", "surface-2", "surface-3"]
+    assert sources[0].listing == sources[2].listing != sources[1].listing
+    assert {source.layout for source in sources} == {"kolektorsdd2"}
+
+
+def test_data_set_needs_test_images(kolektor: Path) -> None:
+    dataset = load_dataset(kolektor)
+    with pytest.raises(DatasetError, match="there are no test images"):
+        describe([("data", replace(dataset, samples=dataset.train))])

@@ -1,0 +1,405 @@
+"""`excision benchmark` in processes: equal to `evaluate`, stopped and gone on with, failing in parts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import pytest
+import tomli_w
+
+from excision.attention.model import Attention
+from excision.benchmark import child
+from excision.cli import run as main
+from excision.data import load_dataset
+from excision.detector import Detector
+from excision.evaluation.evaluate import measure
+from excision.run_folder import CHECKPOINT, MODEL, SETTINGS, read_json
+from excision.settings import Settings
+from tests.benchmark.conftest import fake_rival, kolektor, second
+from tests.benchmark.fakes import NAME
+from tests.cli.conftest import TINY, command, environment, excision
+
+# Fixtures that another folder's tests define too.
+__all__ = ["fake_rival", "kolektor", "second"]
+
+FEW = [*TINY, "--false-alarm-rate", "40%", "--steps", "10"]
+TWO = [*FEW[:-1], "2"]
+
+
+def call(*words: object) -> int:
+    return main([str(word) for word in words])
+
+
+@pytest.fixture
+def inside(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Let jobs be done in this process, which is faster; gives the list of those done."""
+    jobs: list[dict[str, Any]] = []
+
+    def do(job: dict[str, Any]) -> int:
+        jobs.append(job)
+        return child.do(job)
+
+    monkeypatch.setattr(child, "launch", do)
+    return jobs
+
+
+@pytest.fixture(scope="module")
+def paper(kolektor: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of the paper's benchmark, small, and what the command printed; not to be changed."""
+    out = tmp_path_factory.mktemp("paper") / "out"
+    words = ["--preset", "paper", "--methods", f"ear,{NAME}", "--seeds", 1]
+    done = excision("benchmark", kolektor, *words, "--out", out, "--json", out / "all.json", *FEW)
+    assert done.returncode == 0, done.stderr
+    return out, done.stdout
+
+
+def test_paper_table(paper: tuple[Path, str]) -> None:
+    out, told = paper
+    lines = (out / "benchmark.md").read_text("utf-8").splitlines()
+    rows = [line.split(" | ") for line in lines if line.startswith("| ")]
+    assert [row[0] for row in rows] == [
+        "| method",
+        "| ---",
+        "| EAR",
+        "| EAR, mask off",
+        "| EAR, all skips on at inference",
+        f"| {NAME}",
+    ]
+    assert {len(row) for row in rows} == {12}
+    assert [row[-1] for row in rows[2:]] == ["1 |", "1 |", "1 |", "3 |"]
+    assert rows[5][-2] == f"{48 * 48 * 3:,}"
+    assert "(1.00x)" in rows[2][7]
+    assert all("x)" in row[7] and "x)" in row[8] for row in rows[2:])
+    machine = read_json(out / "surface" / "ear" / "seed-0" / "cell.json")["machine"]
+    said = f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads; torch"
+    for text in (told, "\n".join(lines)):
+        assert said in text
+    for picture in ("accuracy.png", "auroc_speed.png"):
+        assert (out / picture).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("key", "options"),
+    [("ear", []), ("ear-mask-off", ["--no-mask"]), ("ear-skips-all", ["--inference-skips", "all"])],
+)
+def test_figures_are_those_of_evaluate(
+    key: str, options: list[str], paper: tuple[Path, str], kolektor: Path, tmp_path: Path
+) -> None:
+    folder = paper[0] / "surface"
+    words = ["--out", tmp_path / "report", "--json", tmp_path / "figures.json", *options]
+    assert call("evaluate", folder / "ear" / "seed-0", kolektor, *words) == 0
+    evaluated, cell = read_json(tmp_path / "figures.json"), read_json(folder / key / "seed-0" / "cell.json")
+    for timed in (evaluated, cell["figures"]):
+        assert timed.pop("ms_per_image") > 0
+    assert cell["figures"] == evaluated
+    assert cell["figures"]["n_normal"] == 4
+    assert cell["figures"]["n_defect"] == 3
+    assert (cell["n_train"], cell["n_calibration"]) == (7, 1)
+    detector = Detector.load(folder / "ear" / "seed-0")
+    assert cell["parameters"] == sum(value.numel() for value in detector.pipeline.parameters())
+
+
+def test_budget_is_the_time_of_ear(paper: tuple[Path, str]) -> None:
+    cells = {path.parents[1].name: read_json(path) for path in paper[0].glob("surface/*/seed-0/cell.json")}
+    taken = cells["ear"]["training_seconds"]
+    assert 0 < taken < 60
+    assert cells[NAME]["seconds_given"] == taken
+    # The fake uses a quarter of what it may; the rest of its training is next to nothing.
+    assert taken / 4 <= cells[NAME]["training_seconds"] < taken / 4 + 2
+    assert cells["ear-mask-off"]["training_seconds"] == taken
+    # Processes of their own: this one holds torch, a model and matplotlib.
+    assert all(20 < cell["peak_memory_mb"] < 2000 for cell in cells.values())
+    assert not (paper[0] / "surface" / "ear-mask-off" / "seed-0" / MODEL).exists()
+
+
+def test_finished_work_is_not_done_again(
+    paper: tuple[Path, str], kolektor: Path, tmp_path: Path, inside: list[dict[str, Any]]
+) -> None:
+    words = ["--preset", "paper", "--methods", f"ear,{NAME}", "--seeds", 1, *FEW]
+    assert call("benchmark", kolektor, *words, "--out", paper[0], "--json", tmp_path / "again.json") == 0
+    assert inside == []
+    assert read_json(tmp_path / "again.json") == read_json(paper[0] / "all.json")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (["--steps", "11"], "training.steps was 10 and is now 11"),
+        (["--mask.fill", "mean"], "mask.fill was 'zero' and is now 'mean'"),
+        (["--minutes", "0.5"], "budget was 'ear' and is now 0.5"),
+    ],
+)
+def test_other_settings_are_refused(
+    changed: list[str],
+    said: str,
+    paper: tuple[Path, str],
+    kolektor: Path,
+    inside: list[dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = {**dict(zip(FEW[3::2], FEW[4::2], strict=True)), **dict([changed])}
+    words = ["--methods", f"ear,{NAME}", "--seeds", 1, *FEW[:3]]
+    words += [word for pair in options.items() for word in pair]
+    assert call("benchmark", kolektor, *words, "--out", paper[0]) == 2
+    assert said in capsys.readouterr().err
+    assert inside == []
+
+
+def test_two_data_sets_and_seeds(
+    kolektor: Path, second: Path, tmp_path: Path, inside: list[dict[str, Any]]
+) -> None:
+    out, file = tmp_path / "out", tmp_path / "all.json"
+    words = ["--methods", f"{NAME},ear", "--seeds", 2, "--seed", 3, *FEW]
+    assert call("benchmark", kolektor, second, *words, "--out", out, "--json", file) == 0
+    assert len(inside) == 2 * 2 * 2 + 2
+    content = json.loads(file.read_text("utf-8"))
+    assert {(cell["dataset"], cell["seed"]) for cell in content["cells"]} == {
+        (name, seed) for name in ("surface", "surface-2") for seed in (3, 4)
+    }
+    for name in ("surface", "surface-2"):
+        for line in content["methods"][name]:
+            cells = [read_json(p) for p in (out / name / line["variant"]).glob("seed-*/cell.json")]
+            values = [cell["figures"]["pixel_ap"] for cell in cells]
+            spread = line["figures"]["pixel_ap"]
+            assert (spread["mean"], spread["count"]) == (pytest.approx(mean(values)), 2)
+            assert spread["deviation"] == pytest.approx(stdev(values))
+    assert [line["label"] for line in content["methods"]["mean over the data sets"]] == [NAME, "EAR"]
+    timed = read_json(out / "surface-2" / "throughput.json")
+    assert timed["timed"] == ["ear", NAME]
+    assert len(timed["rounds"]) == 7
+
+
+def test_timing_goes_on(kolektor: Path, tmp_path: Path, inside: list[dict[str, Any]]) -> None:
+    words = ["--methods", NAME, "--seeds", 1, *FEW, "--out", tmp_path / "out"]
+    assert call("benchmark", kolektor, *words) == 0
+    file = tmp_path / "out" / "surface" / "throughput.json"
+    content = read_json(file)
+    kept = content["rounds"] = content["rounds"][:3]
+    file.write_text(json.dumps(content))
+    assert call("benchmark", kolektor, *words) == 0
+    assert read_json(file)["rounds"][:3] == kept
+    assert len(read_json(file)["rounds"]) == 7
+    assert [job["kind"] for job in inside] == ["cell", "throughput", "throughput"]
+    # Without EAR there is nothing to compare with.
+    assert read_json(file)["summary"][NAME]["1"]["ratio"] is None
+    assert inside[0]["seconds"] is None
+
+
+def test_ablations_share_runs(
+    kolektor: Path, tmp_path: Path, inside: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whichever weights the package ships: what is tested here does not need good ones.
+    monkeypatch.setattr(Attention, "pretrained", Attention)
+    out, file = tmp_path / "out", tmp_path / "all.json"
+    names = "attention,budget,fill,skips,loss,map"
+    words = ["--ablations", names, "--seeds", 1, *TWO]
+    assert call("benchmark", kolektor, *words, "--out", out, "--json", file) == 0
+    # EAR, nine that train otherwise, three skips and three maps besides its own, and nothing to time.
+    assert [job["kind"] for job in inside] == ["cell"] * 16
+    content = read_json(file)
+    labels = {
+        title: [line["label"] for line in tables["surface"]] for title, tables in content["ablations"].items()
+    }
+    assert labels == {
+        "attention": ["none", "surface", "plain"],
+        "budget": ["0.05", "0.1", "0.2"],
+        "fill": ["zero", "mean", "mosaic"],
+        "skips": ["all", "level 1 off", "level 2 off", "deep", "none"],
+        "loss": ["nll", "l2", "ssim", "msgms"],
+        "map": ["squared", "likelihood", "ssim", "msgms"],
+    }
+    assert all(line["seeds"] == 1 for tables in content["ablations"].values() for line in tables["surface"])
+    # EAR, and two, two, two and three that train otherwise.
+    assert len(list(out.glob(f"surface/*/*/{MODEL}"))) == 10
+    assert "| skips | image AUROC |" in (out / "benchmark.md").read_text("utf-8")
+    none = Settings.load(out / "surface" / "ear-attention-none" / "seed-0" / SETTINGS)
+    assert not none.mask.enabled
+    # By another way to the same: the settings of the saved run, changed by hand.
+    for key, section, name, value in (
+        ("ear-map-msgms", "score", "map", "msgms"),
+        ("ear-skips-1", "recovery", "inference_skips", "1"),
+        ("ear-skips-none", "recovery", "inference_skips", "none"),
+    ):
+        copy = shutil.copytree(out / "surface" / "ear" / "seed-0", tmp_path / key)
+        settings = read_toml(copy / SETTINGS)
+        settings[section][name] = value
+        (copy / SETTINGS).write_text(tomli_w.dumps(settings))
+        figures = measure(Detector.load(copy), load_dataset(kolektor)).to_json()
+        cell = read_json(out / "surface" / key / "seed-0" / "cell.json")
+        assert {**cell["figures"], "ms_per_image": 0} == {**figures, "ms_per_image": 0}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    return tomllib.loads(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [("error", "it went astray"), ("crash", "ZeroDivisionError: a fault of the rival")]
+)
+def test_failed_cell_is_noted_and_tried_again(
+    fault: str,
+    said: str,
+    kolektor: Path,
+    tmp_path: Path,
+    inside: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["--methods", f"ear,{NAME}", "--seeds", 1, *TWO, "--out", tmp_path / "out"]
+    monkeypatch.setenv("FAKE_FAULT", fault)
+    assert call("benchmark", kolektor, *words) == 2
+    assert f"Failed: surface, {NAME}, seed 0: {said}" in capsys.readouterr().out
+    cell = tmp_path / "out" / "surface" / NAME / "seed-0"
+    assert said in read_json(cell / "error.json")["error"]
+    assert said in (tmp_path / "out" / "benchmark.md").read_text("utf-8")
+    assert (tmp_path / "out" / "surface" / "throughput.json").is_file()
+    monkeypatch.delenv("FAKE_FAULT")
+    inside.clear()
+    assert call("benchmark", kolektor, *words) == 0
+    assert [job["kind"] for job in inside] == ["cell", "throughput"]
+    assert not (cell / "error.json").exists()
+
+
+def test_killed_cell_is_noted(
+    kolektor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As by the kernel when memory runs out; the process of the benchmark itself stands."""
+    monkeypatch.setenv("FAKE_FAULT", "kill")
+    assert call("benchmark", kolektor, "--methods", NAME, "--seeds", 1, *FEW, "--out", tmp_path / "out") == 2
+    assert "its process was killed by signal 9" in capsys.readouterr().out
+
+
+def start(fault: str, *words: object) -> subprocess.Popen[str]:
+    env = {**environment(), "FAKE_FAULT": fault}
+    return subprocess.Popen(command(*words), stderr=subprocess.PIPE, text=True, env=env)
+
+
+def wait_for(what: Any, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not what():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_stopped_and_killed_it_goes_on(kolektor: Path, tmp_path: Path, inside: list[dict[str, Any]]) -> None:
+    out = tmp_path / "out"
+    ear, fake = out / "surface" / "ear" / "seed-0", out / "surface" / NAME / "seed-0"
+    words = [
+        "benchmark",
+        kolektor,
+        "--methods",
+        f"ear,{NAME}",
+        "--seeds",
+        1,
+        *TINY,
+        "--steps",
+        150,
+        "--out",
+        out,
+    ]
+    # Ctrl-C in the training of EAR, given to the parent alone.
+    with start("hang", *words) as process:
+        wait_for((ear / CHECKPOINT).exists, process)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert told.strip().splitlines()[-1].startswith("stopped; the same command goes on: excision benchmark ")
+    assert (ear / CHECKPOINT).is_file()
+    assert not (ear / "cell.json").exists()
+    before = read_json(ear / "clock.json")
+    assert 10 <= before["step"] < 150
+    # Killed between the cells: EAR is finished, and the rival under way.
+    with start("hang", *words) as process:
+        wait_for(lambda: (ear / "cell.json").exists() and children(process.pid), process)
+        (orphan,) = children(process.pid)
+        wait_for(lambda: b"benchmark" in Path(f"/proc/{orphan}/cmdline").read_bytes(), process)
+        time.sleep(0.5)
+        process.kill()
+        process.communicate(timeout=60)
+    # A child does not outlive its parent, or it would write what the next one writes.
+    deadline = time.monotonic() + 30
+    while alive(orphan):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    finished = (ear / "cell.json").read_bytes()
+    seconds = json.loads(finished)["training_seconds"]
+    assert seconds > before["seconds"]
+    assert not (fake / "cell.json").exists()
+    assert call(*words) == 0
+    assert (ear / "cell.json").read_bytes() == finished
+    assert [Path(job["folder"]).parent.name for job in inside if job["kind"] == "cell"] == [NAME]
+    assert inside[0]["seconds"] == seconds
+
+
+def children(parent: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["{data}", "--methods", "ear,ridd", "--out", "out"], '"ridd" is no method'),
+        (["{data}", "--ablations", "colour", "--out", "out"], '"colour" is no ablation'),
+        (["{data}", "--seeds", "0", "--out", "out"], "--seeds is 0"),
+        (["{data}", "--minutes", "0", "--out", "out"], "--minutes is 0"),
+        (["{data}", "--preset", "thesis", "--out", "out"], "paper"),
+        (["{data}", "nowhere", "--out", "out"], "nowhere: no such file or folder"),
+        (["{data}/train", "--layout", "folder", "--out", "out"], "folder"),
+        (["{data}"], "--out"),
+        (["--out", "out"], "DATA"),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else "",
+)
+def test_mistakes(
+    words: list[str],
+    said: str,
+    kolektor: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("benchmark", *(word.format(data=kolektor) for word in words)) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert said in told.err
+    assert list(tmp_path.iterdir()) == [], "a mistake leaves nothing behind"
+
+
+def test_data_without_test_images(kolektor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(kolektor / "train", tmp_path / "only" / "train")
+    assert call("benchmark", tmp_path / "only", "--out", tmp_path / "out") == 2
+    assert "there are no test images" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_imports_nothing_heavy_before_it_works() -> None:
+    """The parent must stay small, and its help fast."""
+    code = (
+        "import sys; from excision.cli import run; run(['benchmark', '--help']); "
+        "import excision.benchmark.results; print('loaded:', *sys.modules)"
+    )
+    done = subprocess.run(
+        [*command()[:1], "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
+    )
+    loaded = set(done.stdout.rpartition("loaded:")[2].split())
+    assert not {"torch", "matplotlib", "scipy"} & loaded
