@@ -34,6 +34,7 @@ class PlainAttention(nn.Module):
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 # Without a normalisation, torch's own start lets the signal fade from layer to layer.
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                assert layer.bias is not None  # both are built with one
                 nn.init.zeros_(layer.bias)
 
     def attend(self, images: Tensor) -> Tensor:
