@@ -112,7 +112,7 @@ def test_classifier_attends_over_all_positions() -> None:
     assert logits.shape == (2, 1, 7, 7) and digits.shape == (2, 10)
     features = network.features(images)
     share = logits.exp() / logits.exp().sum(dim=(2, 3), keepdim=True)
-    head = network.head(features * share * 7 * 7).clamp_min(0).mean(dim=(2, 3))
+    head = network.head(features * share).clamp_min(0).mean(dim=(2, 3))
     torch.testing.assert_close(digits, network.digit(network.hidden(head).clamp_min(0)))
     torch.testing.assert_close(network.attend(images), logits)
 
