@@ -1,6 +1,6 @@
 """Train with several seeds, switch off one part of the method at a time, and print the table.
 
-    python benchmarks/ablation.py DATA --out runs/ablation [--seeds 3] [--train-options ...]
+    python benchmarks/ablation.py DATA --out runs/ablation [--seeds 3]
 
 Every line of the table comes from the commands that are printed as they run. What is finished is not run
 again, so an interrupted study goes on where it stopped.
@@ -21,6 +21,10 @@ VARIANTS: dict[str, tuple[list[str], list[str]]] = {
     "all skips on at inference": ([], ["--inference-skips", "all"]),
     "mask off at inference": ([], ["--no-mask"]),
     "mask off in training and at inference": (["--mask.no-enabled"], []),
+    "mask off throughout, all skips on at inference": (
+        ["--mask.no-enabled"],
+        ["--inference-skips", "all"],
+    ),
 }
 FIGURES = ("image_auroc", "image_ap", "pixel_auroc", "aupro")
 

@@ -36,6 +36,8 @@ class PlainAttention(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 assert layer.bias is not None  # both are built with one
                 nn.init.zeros_(layer.bias)
+        # Starts with even attention, so that no position is looked away from by chance.
+        nn.init.zeros_(self.attention.weight)
 
     def attend(self, images: Tensor) -> Tensor:
         """Attention logits (B, 1, H/4, W/4) of bright strokes on dark; `images` (B, 1, H, W), any unit."""
@@ -46,9 +48,7 @@ class PlainAttention(nn.Module):
         """Give attention logits (B, 1, H/4, W/4) and digit logits (B, 10)."""
         features = self.features(images)
         logits = self.attention(features)
-        # Times the number of positions, which the next convolution could have learnt: even attention then
-        # leaves the features as large as they are, and the training gets under way at once.
-        attended = features * _spatial_softmax(logits) * logits[0].numel()
+        attended = features * _spatial_softmax(logits)
         pooled = functional.relu(self.head(attended)).mean(dim=(2, 3))
         return logits, self.digit(functional.relu(self.hidden(pooled)))
 

@@ -24,7 +24,7 @@ from excision.settings import AttentionVariant
 Progress = Callable[[int, int, dict[str, float]], None]
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
-_DEFAULT_STEPS: dict[AttentionVariant, int] = {"plain": 2000, "surface": 1500}
+_DEFAULT_STEPS: dict[AttentionVariant, int] = {"plain": 4000, "surface": 1500}
 _HELD_OUT_LESSONS = 40
 _LESSON_SIZE = 128  # pixels
 
@@ -92,11 +92,11 @@ def _train_plain(
 ) -> None:
     """Cross-entropy on MNIST, with Adam as published; larger batches and a falling rate get there sooner."""
     rng = np.random.default_rng(seed)
-    optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     channels_last(network).train()
     for step in range(steps):
-        chosen = rng.integers(0, len(train[0]), size=128)
+        chosen = rng.integers(0, len(train[0]), size=64)
         _, digit_logits = network(_to_unit(train[0][chosen]))
         loss = functional.cross_entropy(digit_logits, torch.from_numpy(train[1][chosen].astype(np.int64)))
         optimiser.zero_grad(set_to_none=True)
