@@ -1,0 +1,101 @@
+"""The training loop that all rivals with gradients share: EAR's optimiser, schedule, batch and crops."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from excision.baselines.base import Lesson
+from excision.errors import ModelError
+from excision.recovery.training import compute_dtype, learning_rate
+from excision.settings import Settings
+
+Loss = Callable[[Tensor, np.random.Generator], Tensor]
+"""Images (B, C, S, S) in [0, 1] and a generator of this step's own, to a scalar."""
+
+_WARM_UP, _TIMED = 3, 10  # steps before the clock starts, and steps under the clock
+_FEWEST = 20
+
+
+def train_network(network: nn.Module, lesson: Lesson, loss: Loss) -> int:
+    """Train in place.
+
+    Where `lesson.seconds` is given, the first steps are timed and the number of steps is set so that all of
+    them take about so long; they count, and the learning rate then follows the schedule of that number.
+
+    Args:
+        network: whose parameters are trained.
+        lesson: data, settings and time.
+        loss: of one batch.
+
+    Returns:
+        The number of steps taken.
+
+    Raises:
+        ModelError: the loss went to infinity.
+    """
+    training = lesson.settings.training
+    optimiser = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=1e-4)
+    network.train()
+    timed = lesson.seconds is not None
+    total = _WARM_UP + _TIMED if timed else training.steps
+    step, clock = 0, 0.0
+    while step < total:
+        if step == _WARM_UP:
+            clock = time.perf_counter()
+        start = time.perf_counter()
+        value = _step(network, optimiser, lesson, loss, step, total)
+        step += 1
+        rate = training.batch / (time.perf_counter() - start)
+        if lesson.seconds is not None and timed and step == total:
+            timed = False
+            total = max(_FEWEST, round(lesson.seconds / ((time.perf_counter() - clock) / _TIMED)))
+        lesson.progress(step, total, {"loss": value, "images_per_second": rate})
+    network.eval()
+    return step
+
+
+def draw_crops(lesson: Lesson, rng: np.random.Generator) -> Tensor:
+    """Draw a batch of square crops (B, C, S, S) in [0, 1], half of them mirrored, as EAR's training does."""
+    side = lesson.settings.training.crop
+    crops = []
+    for _ in range(lesson.settings.training.batch):
+        image = lesson.data.read(int(rng.integers(len(lesson.data.training))))
+        top, left = (int(rng.integers(max(0, length - side) + 1)) for length in image.shape[:2])
+        crop = image[top : top + side, left : left + side]
+        crops.append(crop[:, ::-1] if rng.random() < 0.5 else crop)
+    pixels = torch.from_numpy(np.stack(crops).astype(np.float32) / np.float32(65535))
+    return pixels.permute(0, 3, 1, 2).to(lesson.device).contiguous(memory_format=torch.channels_last)
+
+
+def _step(
+    network: nn.Module, optimiser: torch.optim.Optimizer, lesson: Lesson, loss: Loss, step: int, total: int
+) -> float:
+    settings = lesson.settings
+    rng = np.random.default_rng((settings.training.seed, step))
+    # While steps are being timed their number is not known; they warm up as those of a long training.
+    planned = max(total, settings.training.steps) if step < _WARM_UP + _TIMED else total
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate(step, _with_steps(settings, planned))
+    dtype = compute_dtype(settings.training.precision, lesson.device)
+    images = draw_crops(lesson, rng)
+    with torch.autocast(lesson.device.type, dtype, enabled=dtype != torch.float32):
+        result = loss(images, rng)
+    value = result.item()
+    if not math.isfinite(value):
+        raise ModelError(f"the training went astray, its loss is {value} at step {step + 1}")
+    optimiser.zero_grad(set_to_none=True)
+    torch.autograd.backward(result)
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimiser.step()
+    return value
+
+
+def _with_steps(settings: Settings, steps: int) -> Settings:
+    return replace(settings, training=replace(settings.training, steps=steps))
