@@ -1,0 +1,176 @@
+"""DRAEM: learn to find drawn anomalies by comparing the image with what a good one would look like.
+
+In the manner of Zavrtanik, Kristan, Skocaj, "DRAEM: a discriminatively trained reconstruction embedding for
+surface anomaly detection", ICCV 2021. Its anomalies take their content from the DTD texture data set; here it
+comes from Excision's own procedural textures, so that nothing has to be downloaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
+from excision.baselines.riad import mean_filter
+from excision.baselines.training_loop import train_network
+from excision.data.textures import random_texture
+from excision.errors import SettingsError
+from excision.recovery.unet import UNet
+from excision.settings import RecoverySettings, Settings
+from excision.similarity import ssim_map
+
+_MEAN_FILTER = 21  # pixels; section 3.5
+_GAMMA = 2.0  # of the focal loss
+_OPACITY = (0.1, 1.0)  # beta of section 3.3
+_GOOD_SHARE = 0.5  # of a batch stays as it is
+_NOISE_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class DraemKnobs:
+    """What DRAEM alone knows.
+
+    Attributes:
+        coarsest: the noise that shapes an anomaly has from 2 up to this many cells a side.
+    """
+
+    coarsest: int = 32
+
+    def __post_init__(self) -> None:
+        if self.coarsest < 2:
+            raise SettingsError(f"coarsest is {self.coarsest}: it must be at least 2 cells")
+
+
+def anomaly_shape(rng: np.random.Generator, size: tuple[int, int], coarsest: int = 32) -> NDArray[np.bool_]:
+    """Draw where an anomaly is: smooth noise, stretched at random and cut at half of its range.
+
+    Section 3.3, with bicubic noise for Perlin's.
+
+    Returns:
+        (H, W) bool; may be empty.
+    """
+    exponents = rng.integers(1, int(np.log2(coarsest)) + 1, size=2)
+    cells = [max(2, min(int(2**e), side)) for e, side in zip(exponents, size, strict=True)]
+    coarse = torch.from_numpy(rng.uniform(-1, 1, (1, 1, *cells)).astype(np.float32))
+    noise = functional.interpolate(coarse, size=size, mode="bicubic", align_corners=True)[0, 0].numpy()
+    return np.asarray(noise > _NOISE_THRESHOLD, dtype=np.bool_)
+
+
+def draw_anomalies(images: Tensor, rng: np.random.Generator, coarsest: int = 32) -> tuple[Tensor, Tensor]:
+    """Blend foreign texture into about half of a batch.
+
+    Args:
+        images: (B, C, H, W) in [0, 1].
+        rng: source of shapes, textures and opacities.
+        coarsest: see `DraemKnobs`.
+
+    Returns:
+        Images of the same shape in [0, 1], and where they were changed, (B, 1, H, W) bool.
+    """
+    size = (images.shape[2], images.shape[3])
+    changed, masks = [], []
+    for image in images:
+        if rng.random() < _GOOD_SHARE:
+            shape = np.zeros(size, dtype=np.bool_)
+        else:
+            shape = anomaly_shape(rng, size, coarsest)
+        mask = torch.from_numpy(shape)[None].to(images.device)
+        texture = torch.from_numpy(_texture(rng, image.shape[0], size)).to(images)
+        opacity = rng.uniform(*_OPACITY)
+        changed.append(torch.where(mask, opacity * texture + (1 - opacity) * image, image))
+        masks.append(mask)
+    return torch.stack(changed), torch.stack(masks)
+
+
+def focal_loss(logits: Tensor, target: Tensor, gamma: float = _GAMMA) -> Tensor:
+    """Cross-entropy in which what is already right counts little; Lin et al., ICCV 2017, equation 4.
+
+    Args:
+        logits: (B, 1, H, W), of being anomalous.
+        target: (B, 1, H, W) bool.
+        gamma: 0 gives the plain cross-entropy.
+
+    Returns:
+        A scalar, the mean over all pixels.
+    """
+    entropy = functional.binary_cross_entropy_with_logits(logits, target.to(logits.dtype), reduction="none")
+    wrong = 1 - torch.exp(-entropy)  # exp(-entropy) is the probability given to the truth
+    return (wrong.clamp_min(0) ** gamma * entropy).mean()
+
+
+class Draem(Rival):
+    """DRAEM behind the interface of the detector; `DraemKnobs` lists its knobs."""
+
+    name: ClassVar[str] = "DRAEM"
+
+    def __init__(self, settings: Settings | None = None, device: str = "auto", **knobs: Any) -> None:
+        super().__init__(settings, device, **knobs)
+        self._own = DraemKnobs(**knobs)
+
+    def build(self) -> DraemNetwork:
+        """Build both networks, untrained."""
+        channels = self.settings.image.channels
+        assert channels is not None  # fitting and loading settle it
+        return DraemNetwork(channels, self.settings.recovery)
+
+    def learn(self, network: RivalNetwork, lesson: Lesson) -> None:
+        """Train both networks together: L2 + SSIM for the reconstruction, focal loss for the segmentation."""
+        assert isinstance(network, DraemNetwork)
+
+        def loss(images: Tensor, rng: np.random.Generator) -> Tensor:
+            drawn, masks = draw_anomalies(images, rng, self._own.coarsest)
+            restored = network.restore(drawn)
+            restoring = (images - restored).square().mean() + (1 - ssim_map(images, restored)).mean()
+            return restoring + focal_loss(network.discriminate(drawn, restored), masks)
+
+        self.steps_taken = train_network(network, lesson, loss)
+
+
+class DraemNetwork(RivalNetwork):
+    """A reconstructive network without skips, and a discriminative one with all of them."""
+
+    passes = 2
+
+    def __init__(self, channels: int, unet: RecoverySettings) -> None:
+        super().__init__()
+        self.reconstructive = UNet(channels, unet.width, unet.depth, unet.normalisation)
+        self.discriminative = UNet(2 * channels, unet.width, unet.depth, unet.normalisation)
+
+    def restore(self, images: Tensor) -> Tensor:
+        """Give what good images would look like, (B, C, H, W)."""
+        unet = self.reconstructive
+        mean: Tensor = unet(images, torch.zeros_like(images[:, :1]), [False] * len(unet.decoders)).mean
+        return mean
+
+    def discriminate(self, images: Tensor, restored: Tensor) -> Tensor:
+        """Give the logits (B, 1, H, W) of being anomalous."""
+        unet = self.discriminative
+        both = torch.cat((images, restored.to(images.dtype)), dim=1)
+        # The U-Net's first output serves as the logit; less its bias, it starts at an even chance.
+        answer: Tensor = unet(both, torch.zeros_like(images[:, :1]), [True] * len(unet.decoders)).mean
+        return answer[:, :1].float() - 0.5
+
+    def forward(self, images: Tensor) -> Found:
+        """Inspect images (B, C, H, W) in [0, 1].
+
+        The map is the probability of being anomalous; the score is the maximum of its 21 x 21 mean
+        (section 3.5).
+        """
+        maps = torch.sigmoid(self.discriminate(images, self.restore(images)))
+        return Found(maps, mean_filter(maps, _MEAN_FILTER).flatten(1).amax(dim=1))
+
+
+def _texture(rng: np.random.Generator, channels: int, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Draw a foreign texture (C, H, W) in [0, 1]."""
+    planes = []
+    for _ in range(channels):
+        plane = random_texture(rng, max(size))[: size[0], : size[1]]
+        low, high = float(plane.min()), float(plane.max())
+        planes.append((plane - low) / max(high - low, 1e-6))
+    return np.stack(planes).astype(np.float32)

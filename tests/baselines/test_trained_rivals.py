@@ -1,0 +1,148 @@
+"""What the rivals with gradients share: they train, detect, come back from disk, and judge alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from excision.baselines import RIVALS, rival
+from excision.baselines.base import Lesson, Rival
+from excision.baselines.reconstruction import AutoencoderNetwork, UNetNetwork
+from excision.baselines.training_loop import draw_crops, train_network
+from excision.data.surfaces import cast_grain
+from excision.data.training_set import prepare
+from excision.errors import ModelError, SettingsError
+from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
+
+TRAINED = ("ae", "unet", "unet-no-skips", "riad", "draem")
+SIZE = (56, 48)
+TINY = Settings(
+    image=ImageSettings(SIZE),
+    recovery=RecoverySettings(width=4, depth=3),
+    training=TrainingSettings(steps=30, batch=4, crop=48, learning_rate=5e-3),
+)
+
+
+def good(number: int) -> NDArray[np.uint8]:
+    return (cast_grain(np.random.default_rng(number), SIZE) * 255).astype(np.uint8)
+
+
+GOOD = [good(number) for number in range(10)]
+
+
+@pytest.fixture(scope="module", params=TRAINED)
+def fitted(request: pytest.FixtureRequest) -> tuple[str, Rival]:
+    return request.param, rival(request.param)(TINY, device="cpu").fit(GOOD)
+
+
+def test_scores_come_back_from_disk(fitted: tuple[str, Rival], tmp_path: Path) -> None:
+    name, method = fitted
+    method.save(tmp_path)
+    again = rival(name).load(tmp_path, device="cpu")
+    assert again.threshold == method.threshold
+    for before, after in zip(method.predict(GOOD), again.predict(GOOD), strict=True):
+        assert before.score == after.score
+        np.testing.assert_array_equal(before.anomaly_map, after.anomaly_map)
+
+
+def test_maps_have_the_size_of_the_image(fitted: tuple[str, Rival]) -> None:
+    found = next(fitted[1].predict(good(99)))
+    assert found.anomaly_map.shape == SIZE == found.image.shape[:2]
+    assert (found.anomaly_map >= 0).all() and np.isfinite(found.score)
+
+
+def test_an_image_is_judged_by_itself(fitted: tuple[str, Rival]) -> None:
+    images = torch.rand(3, 1, *SIZE)
+    with torch.no_grad():
+        together = fitted[1].network(images)
+        alone = fitted[1].network(images[1:2])
+    # Other batch sizes are added up in another order; more than rounding would be a leak between images.
+    torch.testing.assert_close(together.maps[1:2], alone.maps, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(together.scores[1:2], alone.scores, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_same_seed_same_scores(name: str) -> None:
+    scores = [
+        [found.score for found in rival(name)(TINY, device="cpu").fit(GOOD[:5]).predict(GOOD[5:7])]
+        for _ in range(2)
+    ]
+    assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize("name", sorted(RIVALS))
+def test_unknown_knobs_are_refused(name: str) -> None:
+    with pytest.raises(TypeError, match="nonsense"):
+        rival(name)(TINY, nonsense=1)
+
+
+def test_unknown_rival() -> None:
+    with pytest.raises(SettingsError, match="patchcore"):
+        rival("patchcoer")
+
+
+@pytest.mark.parametrize("name", ["ae", "riad"])
+def test_a_defect_stands_out(name: str) -> None:
+    marked = good(50)
+    marked[20:32, 20:30] = 255
+    clean, defective = rival(name)(TINY, device="cpu").fit(GOOD).predict([good(50), marked])
+    assert defective.score > clean.score
+    # The filter over the map is nearly half as wide as the image, so only the difference can tell where.
+    rise = defective.anomaly_map - clean.anomaly_map
+    assert rise[16:36, 16:34].mean() > 2 * max(rise[:8].mean(), rise[-8:].mean(), 0)
+
+
+def test_switches_of_the_u_nets() -> None:
+    for skips, others in ((True, 0), (False, 2)):
+        network = UNetNetwork(1, RecoverySettings(width=2, depth=3), skips, 0.0).eval()
+        calls = []
+        for decoder in network.unet.decoders:
+            decoder.from_skip.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        network(torch.rand(1, 1, 32, 32))
+        assert len(calls) == 2 - others
+
+
+@pytest.mark.parametrize("size", [(48, 64), (37, 50)])
+def test_autoencoder_of_any_size(size: tuple[int, int]) -> None:
+    network = AutoencoderNetwork(3, latent=5, smoothing=1.0)
+    images = torch.rand(2, 3, *size)
+    assert network.reconstruct(images).shape == images.shape
+    assert network.encoder(torch.rand(1, 3, 64, 64)).shape == (1, 5, 4, 4)
+
+
+def lesson(seconds: float | None) -> Lesson:
+    return Lesson(prepare(GOOD, TINY), TINY, torch.device("cpu"), seconds)
+
+
+def test_steps_follow_the_time() -> None:
+    def steps(seconds: float | None) -> int:
+        network = torch.nn.Conv2d(1, 1, 3)
+        return train_network(network, lesson(seconds), lambda images, _: network(images).square().mean())
+
+    assert steps(None) == TINY.training.steps
+    assert steps(0.0) == 20
+    assert steps(1.0) > 60
+
+
+def test_crops_are_parts_of_the_images() -> None:
+    crops = draw_crops(lesson(None), np.random.default_rng(3))
+    assert crops.shape == (4, 1, 48, 48) and ((crops >= 0) & (crops <= 1)).all()
+    images = [np.pad(image / 255, 0) for image in GOOD]
+    for crop in crops[:, 0].numpy():
+        found = any(
+            np.abs(image[top : top + 48] - part).max() < 1e-4
+            for image in images
+            for top in range(SIZE[0] - 47)
+            for part in (crop, crop[:, ::-1])
+        )
+        assert found
+
+
+def test_a_loss_that_goes_astray_is_named() -> None:
+    network = torch.nn.Conv2d(1, 1, 3)
+    with pytest.raises(ModelError, match="astray"):
+        train_network(network, lesson(None), lambda images, _: network(images).mean() * float("inf"))
