@@ -126,10 +126,13 @@ class Draem(Rival):
         def loss(images: Tensor, rng: np.random.Generator) -> Tensor:
             drawn, masks = draw_anomalies(images, rng, self._own.coarsest)
             restored = network.restore(drawn)
-            restoring = (images - restored).square().mean() + (1 - ssim_map(images, restored)).mean()
-            return restoring + focal_loss(network.discriminate(drawn, restored), masks)
+            segmenting = focal_loss(network.discriminate(drawn, restored), masks)
+            # bfloat16 only inside the networks: the comparison takes differences of near equals.
+            with torch.autocast(images.device.type, enabled=False):
+                restoring = (images - restored).square().mean() + (1 - ssim_map(images, restored)).mean()
+            return restoring + segmenting
 
-        self.steps_taken = train_network(network, lesson, loss)
+        train_network(network, lesson, loss)
 
 
 class DraemNetwork(RivalNetwork):
@@ -146,7 +149,7 @@ class DraemNetwork(RivalNetwork):
         """Give what good images would look like, (B, C, H, W)."""
         unet = self.reconstructive
         mean: Tensor = unet(images, torch.zeros_like(images[:, :1]), [False] * len(unet.decoders)).mean
-        return mean
+        return mean.float()
 
     def discriminate(self, images: Tensor, restored: Tensor) -> Tensor:
         """Give the logits (B, 1, H, W) of being anomalous."""
@@ -162,7 +165,9 @@ class DraemNetwork(RivalNetwork):
         The map is the probability of being anomalous; the score is the maximum of its 21 x 21 mean
         (section 3.5).
         """
-        maps = torch.sigmoid(self.discriminate(images, self.restore(images)))
+        # One by one: in a batch the sums would be rounded in another order.
+        singles = [image[None] for image in images]
+        maps = torch.cat([torch.sigmoid(self.discriminate(one, self.restore(one))) for one in singles])
         return Found(maps, mean_filter(maps, _MEAN_FILTER).flatten(1).amax(dim=1))
 
 

@@ -1,4 +1,9 @@
-"""Rivals that look at the whole image and reconstruct it: autoencoder, U-Net, U-Net without skips."""
+"""Rivals that rebuild the whole image, and look at what they fail to rebuild.
+
+A convolutional autoencoder as of Bergmann, Löwe, Fauser, Sattlegger, Steger, "Improving unsupervised defect
+segmentation by applying structural similarity to autoencoders", VISAPP 2019, and EAR's own U-Net without
+excision, with all of its skip connections or none.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +21,53 @@ from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
 from excision.baselines.training_loop import train_network
 from excision.errors import SettingsError
 from excision.recovery.unet import UNet
-from excision.settings import RecoverySettings, Settings
+from excision.settings import Settings
 from excision.similarity import gaussian_blur, ssim_map
 
-_AE_WIDTHS = (32, 64, 128, 128)
-_AE_STRIDE = 2 ** len(_AE_WIDTHS)
+_STRIDE = 16  # of the autoencoder's bottleneck
+_SLOPE = 0.2  # of the leaky ReLU; the paper's
 
 
-class Reconstruction(RivalNetwork):
-    """A network that reconstructs its input; what it cannot reconstruct is anomalous."""
+@dataclass(frozen=True, slots=True)
+class UNetKnobs:
+    """What the plain U-Nets alone know.
+
+    Attributes:
+        smoothing: standard deviation in pixels of the Gaussian that smooths the map; 0 for none.
+    """
+
+    smoothing: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not self.smoothing >= 0:
+            raise SettingsError(f"smoothing is {self.smoothing}: it must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class AutoencoderKnobs:
+    """What the autoencoder alone knows.
+
+    Attributes:
+        latent: channels of the bottleneck, at 1/16 of the image's size.
+        smoothing: standard deviation in pixels of the Gaussian that smooths the map; 0 for none.
+    """
+
+    latent: int = 100
+    smoothing: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.latent < 1:
+            raise SettingsError(f"latent is {self.latent}: it must be at least 1 channel")
+        if not self.smoothing >= 0:
+            raise SettingsError(f"smoothing is {self.smoothing}: it must not be negative")
+
+
+class ReconstructionNetwork(RivalNetwork):
+    """A network that rebuilds images, compared with what it was given.
+
+    Args:
+        smoothing: standard deviation in pixels of the Gaussian that smooths the map.
+    """
 
     def __init__(self, smoothing: float) -> None:
         super().__init__()
@@ -32,137 +75,169 @@ class Reconstruction(RivalNetwork):
 
     @abstractmethod
     def reconstruct(self, images: Tensor) -> Tensor:
-        """Give back images (B, C, H, W) in [0, 1], about."""
+        """Rebuild images (B, C, H, W) in [0, 1] of any size; the same shape, about [0, 1]."""
 
     @abstractmethod
-    def differ(self, images: Tensor, reconstructed: Tensor) -> Tensor:
-        """Compare pixel by pixel: (B, C, H, W) >= 0; its mean is also the training loss."""
+    def differ(self, images: Tensor, rebuilt: Tensor) -> Tensor:
+        """Compare two (B, C, H, W) pixel by pixel; (B, C, H, W), 0 where they agree."""
+
+    def loss(self, images: Tensor, _: np.random.Generator) -> Tensor:
+        """Give the mean difference of images (B, C, H, W) in [0, 1] from what is made of them; a scalar."""
+        rebuilt = self.reconstruct(images).float()
+        # bfloat16 only inside the network: the comparison takes differences of near equals.
+        with torch.autocast(images.device.type, enabled=False):
+            return self.differ(images, rebuilt).mean()
 
     def forward(self, images: Tensor) -> Found:
-        """Inspect images (B, C, H, W) in [0, 1].
+        """Inspect images (B, C, H, W) in [0, 1]; the score is the largest value of the map."""
+        # One by one: in a batch the sums would be rounded in another order.
+        maps = torch.cat([self._inspect(image[None]) for image in images])
+        return Found(maps, maps.amax(dim=(1, 2, 3)))
 
-        The map is the difference, channels averaged, smoothed by a Gaussian; the score is its maximum.
-        """
-        difference = self.differ(images, self.reconstruct(images)).mean(dim=1, keepdim=True)
-        maps = gaussian_blur(difference, self.smoothing).clamp_min(0)
-        return Found(maps, maps.flatten(1).amax(dim=1))
+    def _inspect(self, image: Tensor) -> Tensor:
+        rebuilt = self.reconstruct(image).float()
+        with torch.autocast(image.device.type, enabled=False):
+            difference = self.differ(image, rebuilt).mean(dim=1, keepdim=True)
+            # Rounding may put a similarity above 1.
+            return gaussian_blur(difference, self.smoothing).clamp_min(0)
 
 
-class AutoencoderNetwork(Reconstruction):
-    """Strided convolutions down to a bottleneck of few channels, and back up."""
+class UNetNetwork(ReconstructionNetwork):
+    """EAR's U-Net, which is shown the whole image and told of no hole.
+
+    Args:
+        settings: of the U-Net; the number of channels is settled.
+        skips: whether the skip connections are on.
+        smoothing: standard deviation in pixels of the Gaussian that smooths the map.
+    """
+
+    def __init__(self, settings: Settings, skips: bool, smoothing: float) -> None:
+        super().__init__(smoothing)
+        self.unet = plain_unet(settings)
+        self.skips = (skips,) * len(self.unet.decoders)
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Rebuild images (B, C, H, W) in [0, 1] of any size; the same shape, about [0, 1]."""
+        rebuilt: Tensor = self.unet(images, torch.zeros_like(images[:, :1]), self.skips).mean
+        return rebuilt
+
+    def differ(self, images: Tensor, rebuilt: Tensor) -> Tensor:
+        """Give the squared residual (B, C, H, W)."""
+        return (images - rebuilt).square()
+
+
+class AutoencoderNetwork(ReconstructionNetwork):
+    """A bottleneck without any way around it.
+
+    The layers are those of table 1 of the paper up to the last two, where an 8x8 convolution shrinks its
+    patch of 128 pixels to one position of d channels. Here a 1x1 convolution takes its place, so that images
+    of any size can be rebuilt, with d channels at 1/16 of the size. The decoder mirrors the encoder.
+
+    Args:
+        channels: of the image.
+        latent: d.
+        smoothing: standard deviation in pixels of the Gaussian that smooths the map.
+    """
 
     def __init__(self, channels: int, latent: int, smoothing: float) -> None:
         super().__init__(smoothing)
-        down = [channels, *_AE_WIDTHS]
+        # Channels and stride of the layers before the bottleneck.
+        layers = [(32, 2), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), (64, 1), (32, 1)]
+        widths = [channels, *(width for width, _ in layers)]
+        strides = [stride for _, stride in layers]
         encoder: list[nn.Module] = []
-        decoder: list[nn.Module] = []
-        for before, after in pairwise(down):
-            encoder += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        for before, after in zip(down[:0:-1], down[-2::-1], strict=True):
-            decoder += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        decoder.pop()  # the image itself is not rectified
-        self.encoder = nn.Sequential(*encoder, nn.Conv2d(_AE_WIDTHS[-1], latent, 1))
-        self.decoder = nn.Sequential(nn.Conv2d(latent, _AE_WIDTHS[-1], 1), nn.LeakyReLU(0.2), *decoder)
+        for (before, after), stride in zip(pairwise(widths), strides, strict=True):
+            encoder += [_down(before, after, stride), nn.LeakyReLU(_SLOPE)]
+        decoder: list[nn.Module] = [nn.Conv2d(latent, widths[-1], 1)]
+        for (before, after), stride in zip(pairwise(widths[::-1]), strides[::-1], strict=True):
+            decoder += [nn.LeakyReLU(_SLOPE), _up(before, after, stride)]
+        self.encoder = nn.Sequential(*encoder, nn.Conv2d(widths[-1], latent, 1))
+        self.decoder = nn.Sequential(*decoder)
+        self._start(decoder[-1])
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """Give back images of any size; sizes that 16 does not divide are padded and cropped."""
+        """Rebuild images (B, C, H, W) in [0, 1] of any size; the same shape, about [0, 1]."""
         height, width = images.shape[2:]
-        padding = (0, -width % _AE_STRIDE, 0, -height % _AE_STRIDE)
+        padding = (0, -width % _STRIDE, 0, -height % _STRIDE)
         padded = functional.pad(images, padding, mode="replicate")
-        back: Tensor = self.decoder(self.encoder(padded))
-        return back[:, :, :height, :width]
+        rebuilt: Tensor = self.decoder(self.encoder(padded))
+        return rebuilt[:, :, :height, :width]
 
-    def differ(self, images: Tensor, reconstructed: Tensor) -> Tensor:
-        """One minus SSIM."""
-        return 1 - ssim_map(images, reconstructed)
+    def differ(self, images: Tensor, rebuilt: Tensor) -> Tensor:
+        """Give one minus the structural similarity (B, C, H, W), the paper's loss and map."""
+        return 1 - ssim_map(images, rebuilt)
 
-
-class UNetNetwork(Reconstruction):
-    """EAR's U-Net without attention and without a hole."""
-
-    def __init__(self, channels: int, unet: RecoverySettings, skips: bool, smoothing: float) -> None:
-        super().__init__(smoothing)
-        self.unet = UNet(channels, unet.width, unet.depth, unet.normalisation)
-        self._skips = [skips] * len(self.unet.decoders)
-
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """Give back images of any size."""
-        mean: Tensor = self.unet(images, torch.zeros_like(images[:, :1]), self._skips).mean
-        return mean
-
-    def differ(self, images: Tensor, reconstructed: Tensor) -> Tensor:
-        """Squared residual."""
-        return (images - reconstructed).square()
+    def _start(self, last: nn.Module) -> None:
+        """Keep the signal's spread through 18 layers without normalisation, and begin at mid-grey."""
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.kaiming_normal_(layer.weight, _SLOPE)
+                assert layer.bias is not None  # every layer has one
+                nn.init.zeros_(layer.bias)
+        assert isinstance(last, nn.ConvTranspose2d)
+        nn.init.normal_(last.weight, std=0.01)
+        assert last.bias is not None  # the same
+        nn.init.constant_(last.bias, 0.5)
 
 
-@dataclass(frozen=True, slots=True)
-class ReconstructionKnobs:
-    """What these rivals alone know.
-
-    Attributes:
-        smoothing: standard deviation in pixels of the Gaussian over the map; 0 for none.
-        latent: channels of the autoencoder's bottleneck, at a sixteenth of the image's size.
-    """
-
-    smoothing: float = 2.0
-    latent: int = 100
-
-    def __post_init__(self) -> None:
-        if self.smoothing < 0:
-            raise SettingsError(f"smoothing is {self.smoothing}: it must not be negative")
-        if self.latent < 1:
-            raise SettingsError(f"latent is {self.latent}: it must be at least 1 channel")
-
-
-class _Reconstructing(Rival):
-    def __init__(self, settings: Settings | None = None, device: str = "auto", **knobs: Any) -> None:
-        super().__init__(settings, device, **knobs)
-        self._own = ReconstructionKnobs(**knobs)
+class _Reconstruction(Rival):
+    """What the rivals of this module have in common: the loss is the mean of the map."""
 
     def learn(self, network: RivalNetwork, lesson: Lesson) -> None:
-        """Train to reconstruct good images."""
-        assert isinstance(network, Reconstruction)
-
-        def loss(images: Tensor, _: np.random.Generator) -> Tensor:
-            return network.differ(images, network.reconstruct(images)).mean()
-
-        self.steps_taken = train_network(network, lesson, loss)
-
-    @property
-    def _channels(self) -> int:
-        channels = self.settings.image.channels
-        assert channels is not None  # fitting and loading settle it
-        return channels
+        """Train the network to give back good images."""
+        assert isinstance(network, ReconstructionNetwork)
+        train_network(network, lesson, network.loss)
 
 
-class Autoencoder(_Reconstructing):
-    """Convolutional autoencoder with an SSIM loss and map.
+class Autoencoder(_Reconstruction):
+    """SSIM autoencoder behind the interface of the detector; `AutoencoderKnobs` lists its knobs."""
 
-    Bergmann, Loewe, Fauser, Sattlegger, Steger, "Improving unsupervised defect segmentation by applying
-    structural similarity to autoencoders", VISAPP 2019, sections 3.1 and 3.2; the bottleneck here keeps its
-    places, so that images of any size fit.
-    """
+    name: ClassVar[str] = "ae"
 
-    name: ClassVar[str] = "autoencoder"
+    def __init__(self, settings: Settings | None = None, device: str = "auto", **knobs: Any) -> None:
+        super().__init__(settings, device, **knobs)
+        self._own = AutoencoderKnobs(**knobs)
 
     def build(self) -> AutoencoderNetwork:
-        """Build the network, untrained."""
-        return AutoencoderNetwork(self._channels, self._own.latent, self._own.smoothing)
+        """Build the untrained network; the channels are settled."""
+        channels = self.settings.image.channels
+        assert channels is not None  # fitting and loading settle it
+        return AutoencoderNetwork(channels, self._own.latent, self._own.smoothing)
 
 
-class PlainUNet(_Reconstructing):
-    """EAR's U-Net with all skip connections on and nothing cut out, trained with the squared error."""
+class PlainUNet(_Reconstruction):
+    """U-Net with all skips behind the interface of the detector; `UNetKnobs` lists its knobs."""
 
-    name: ClassVar[str] = "U-Net"
+    name: ClassVar[str] = "unet"
     skips: ClassVar[bool] = True
 
+    def __init__(self, settings: Settings | None = None, device: str = "auto", **knobs: Any) -> None:
+        super().__init__(settings, device, **knobs)
+        self._own = UNetKnobs(**knobs)
+
     def build(self) -> UNetNetwork:
-        """Build the network, untrained."""
-        return UNetNetwork(self._channels, self.settings.recovery, self.skips, self._own.smoothing)
+        """Build the untrained network; the channels are settled."""
+        return UNetNetwork(self.settings, self.skips, self._own.smoothing)
 
 
 class SkiplessUNet(PlainUNet):
-    """The same with every skip connection off, in training and at inference."""
+    """U-Net whose skips are off in training and at inference; `UNetKnobs` lists its knobs."""
 
-    name: ClassVar[str] = "U-Net without skips"
+    name: ClassVar[str] = "unet-no-skips"
     skips: ClassVar[bool] = False
+
+
+def plain_unet(settings: Settings) -> UNet:
+    """Build EAR's U-Net, of the same width, depth and normalisation; the channels are settled."""
+    channels = settings.image.channels
+    assert channels is not None  # fitting and loading settle it
+    shape = settings.recovery
+    return UNet(channels, shape.width, shape.depth, shape.normalisation)
+
+
+def _down(before: int, after: int, stride: int) -> nn.Conv2d:
+    return nn.Conv2d(before, after, 4 if stride == 2 else 3, stride, padding=1)
+
+
+def _up(before: int, after: int, stride: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(before, after, 4 if stride == 2 else 3, stride, padding=1)
