@@ -80,9 +80,10 @@ def test_stages_of_a_prediction_fit_together(fitted: Detector, scratched: NDArra
     np.testing.assert_array_equal(prediction.recovery[~mask], prediction.image[~mask])
     assert (prediction.anomaly_map[~mask] == 0).all()
     assert prediction.score == prediction.anomaly_map.max()
-    # The default map is the squared residual, without smoothing; the shown recovery is cut to [0, 1].
+    # The default map is the squared residual in units of the usual; the shown recovery is cut to [0, 1].
     squared = (prediction.image - prediction.recovery)[mask] ** 2
-    np.testing.assert_allclose(prediction.anomaly_map[mask], squared[:, 0], atol=1e-6)
+    usual = fitted.pipeline.usual[0, 0].numpy()[mask]
+    np.testing.assert_allclose(prediction.anomaly_map[mask] * usual, squared[:, 0], atol=1e-6)
 
 
 def test_verdict_is_defect_exactly_above_the_threshold(fitted: Detector, surfaces: Images) -> None:
@@ -224,6 +225,20 @@ def test_with_inference_changes_inference_alone(
     assert Detector.load(tmp_path).pipeline.mask_threshold == fitted.pipeline.mask_threshold
     with pytest.raises(SettingsError, match="inference_skips"):
         fitted.with_inference(skips="9")
+
+
+def test_recalibrating_on_the_same_images_changes_nothing(
+    tiny: Settings, parts: Path, scratched: NDArray[Any]
+) -> None:
+    fitted = Detector(tiny, device="cpu").fit(parts)
+    before = one(fitted, scratched)
+    again = fitted.with_inference().recalibrate(parts)
+    assert again.calibration == fitted.calibration
+    assert_same(one(again, scratched), before)
+    whole = fitted.with_inference(mask=False).recalibrate(parts)
+    assert whole.calibration != fitted.calibration
+    scores = sorted(one(whole, path).score for path in sorted((parts / "good").iterdir()))
+    assert set(whole.calibration.scores if whole.calibration else ()) <= set(scores)
 
 
 def test_an_unfitted_detector_says_so(tmp_path: Path) -> None:

@@ -32,12 +32,13 @@ def test_signatures() -> None:
     """A change here is a change for every user: say so in the change log."""
     signatures = {
         name: list(inspect.signature(getattr(excision.Detector, name)).parameters)
-        for name in ("__init__", "fit", "predict", "save", "load", "with_inference")
+        for name in ("__init__", "fit", "predict", "recalibrate", "save", "load", "with_inference")
     }
     assert signatures == {
         "__init__": ["self", "settings", "device"],
         "fit": ["self", "dataset", "run", "resume", "progress", "stage"],
         "predict": ["self", "images"],
+        "recalibrate": ["self", "dataset", "stage"],
         "save": ["self", "folder"],
         "load": ["folder", "device"],
         "with_inference": ["self", "mask", "skips"],

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from excision.recovery.unet import Recovery
-from excision.scoring import anomaly_map, anomaly_score
+from excision.scoring import anomaly_map, anomaly_score, usual_level
 from excision.settings import AnomalyMapKind, ScoreSettings
 from excision.similarity import gms_map, ssim_map
 
@@ -137,3 +137,30 @@ def test_score_of_top_zero_is_the_maximum_and_of_one_the_mean() -> None:
     maps = torch.rand(3, 1, 9, 8)
     assert torch.equal(anomaly_score(maps, 0.0), maps.amax(dim=(1, 2, 3)))
     torch.testing.assert_close(anomaly_score(maps, 1.0), maps.mean(dim=(1, 2, 3)))
+
+
+@pytest.mark.parametrize("radius", [2.0, 5.0])
+def test_usual_level_is_a_smoothed_mean_drawn_towards_that_of_all_places(radius: float) -> None:
+    rng = np.random.default_rng(4)
+    seen = rng.integers(0, 6, (60, 50)).astype(float)
+    total = seen * rng.gamma(2.0, 0.1, (60, 50))
+    level = usual_level(torch.from_numpy(total)[None, None], torch.from_numpy(seen)[None, None], radius)
+    overall = total.sum() / seen.sum()
+    smooth = [
+        ndimage.gaussian_filter(plane, radius, radius=round(3 * radius), mode="mirror")
+        for plane in (total, seen)
+    ]
+    np.testing.assert_allclose(level[0, 0], (smooth[0] + overall) / (smooth[1] + 1), rtol=1e-9)
+
+
+def test_a_place_that_was_never_excised_takes_the_mean_of_all() -> None:
+    total, seen = torch.zeros(1, 1, 64, 64), torch.zeros(1, 1, 64, 64)
+    total[..., :8, :8], seen[..., :8, :8] = 6.0, 3.0
+    level = usual_level(total, seen, 1.0)
+    assert level[0, 0, 40, 40].item() == pytest.approx(2.0)
+
+
+def test_nothing_usual_leaves_maps_as_they_are() -> None:
+    nothing = torch.zeros(1, 1, 16, 16)
+    assert (usual_level(nothing, nothing, 4.0) == 1).all()
+    assert (usual_level(nothing, nothing + 5, 4.0) == 1).all()

@@ -28,6 +28,7 @@ from excision.memory_format import channels_last
 from excision.pipeline import Pipeline
 from excision.recovery.batches import BatchSource
 from excision.recovery.training import Progress, train
+from excision.reference import set_mask_threshold, set_usual_level
 from excision.results import Prediction
 from excision.settings import Settings
 from excision.usage import usage
@@ -35,10 +36,6 @@ from excision.usage import usage
 Image = NDArray[Any] | str | Path
 Stage = Callable[[str, int, int], None]
 Part = Callable[[int, int], None]
-
-# Images whose attention sets the mask threshold: enough for any quantile of cells, and few enough that a
-# large data set does not make the user wait.
-_THRESHOLD_IMAGES = 256
 
 
 class Detector:
@@ -120,8 +117,7 @@ class Detector:
                 return self._adopt(run)
         self.calibration = None
         self._train(data, run, progress, _part(stage, "attention"))
-        scores = self._calibration_scores(data, _part(stage, "calibrating"))
-        self.calibration = calibrate(scores, self.settings.calibration.false_alarm_rate)
+        self._calibrate(data, stage)
         if run is not None:
             facts = usage(time.perf_counter() - start)
             write_json(run / run_folder.TRAINING, {**facts, **data.facts(), "resumed": resume})
@@ -147,6 +143,25 @@ class Detector:
             images = [images]
         for image in images:
             yield self._predict_one(image)
+
+    def recalibrate(self, dataset: Dataset | str | Path, stage: Stage | None = None) -> Detector:
+        """Learn usual level and threshold anew, without training; for another inference, or new light.
+
+        Args:
+            dataset: its normal training images are parted as in `fit`.
+            stage: called as (what, done, all).
+
+        Returns:
+            The detector itself.
+
+        Raises:
+            DatasetError: there are no normal images, or too few to hold some out.
+            ModelError: the detector has not been fitted.
+        """
+        if isinstance(dataset, str | Path):
+            dataset = load_dataset(dataset)
+        self._calibrate(prepare(dataset, self.pipeline.settings, _part(stage, "reading")), stage)
+        return self
 
     def save(self, folder: str | Path) -> None:
         """Write the model to a folder that `load` and the command line understand.
@@ -209,31 +224,23 @@ class Detector:
         pipeline = Pipeline(self.settings, Attention.pretrained(self.settings.attention.variant))
         self._pipeline = channels_last(pipeline.to(self.device)).eval()
         if self.settings.mask.enabled:
-            self._set_mask_threshold(data, attending)
+            set_mask_threshold(pipeline, self._reader(data), len(data.training), attending)
         source = BatchSource(
             len(data.training), data.read, self._chosen_cells, self.settings.mask, self.settings.training
         )
         train(pipeline.recovery, source, self.settings, self.device, run, progress)
 
-    def _calibration_scores(self, data: TrainingSet, calibrating: Part) -> list[float]:
-        scores = []
+    def _calibrate(self, data: TrainingSet, stage: Stage | None) -> None:
+        """Learn the usual level from what was trained on, and the threshold from what was held out."""
+        set_usual_level(self.pipeline, self._reader(data), len(data.training), _part(stage, "usual level"))
+        scores, calibrating = [], _part(stage, "calibrating")
         for image in data.calibration_images():
             scores.append(self._predict_one(image).score)
             calibrating(len(scores), len(data.calibration))
-        return scores
+        self.calibration = calibrate(scores, self.settings.calibration.false_alarm_rate)
 
-    def _set_mask_threshold(self, data: TrainingSet, attending: Part) -> None:
-        """Take the quantile of attention at which an average training image loses the budget."""
-        count = len(data.training)
-        chosen = np.unique(np.linspace(0, count - 1, min(count, _THRESHOLD_IMAGES)).round().astype(int))
-        cells = []
-        for index in chosen:
-            with torch.no_grad():
-                seen = self.pipeline.cells(self._tensor(data.read(int(index))))
-            cells.append(seen.flatten().cpu().numpy())
-            attending(len(cells), len(chosen))
-        quantile = np.quantile(np.concatenate(cells), 1 - self.settings.mask.budget)
-        self.pipeline.mask_threshold = float(quantile)
+    def _reader(self, data: TrainingSet) -> Callable[[int], torch.Tensor]:
+        return lambda index: self._tensor(data.read(index))
 
     def _chosen_cells(self, image: NDArray[np.uint16]) -> NDArray[np.bool_]:
         with torch.no_grad():

@@ -23,7 +23,7 @@ class Stages(NamedTuple):
         mask: (B, 1, H, W) bool, True where the image is excised.
         holed: (B, C, H, W) in [0, 1].
         recovery: (B, C, H, W) in [0, 1]; where only the hole counts, the image itself outside it.
-        anomaly_map: (B, 1, H, W) >= 0.
+        anomaly_map: (B, 1, H, W) >= 0; in units of what is usual, unless `score.relative` is 0.
         score: (B,) >= 0.
     """
 
@@ -43,7 +43,11 @@ class Pipeline(nn.Module):
         attention: the frozen attention network.
         recovery: the U-Net.
         mask_threshold: cells of the patch grid with more attention than this are excised.
+        usual: (1, 1, H, W) > 0, the anomaly map that is usual on good images; (1, 1, 1, 1) where maps stay
+            absolute or the size is not settled.
     """
+
+    usual: Tensor
 
     def __init__(self, settings: Settings, attention: Attention) -> None:
         super().__init__()
@@ -54,18 +58,26 @@ class Pipeline(nn.Module):
         self.attention = attention
         self.recovery = UNet(settings.image.channels, unet.width, unet.depth, unet.normalisation)
         self.mask_threshold = float("inf")
+        size = settings.image.size if settings.score.relative > 0 else None
+        self.register_buffer("usual", torch.ones(1, 1, *(size or (1, 1))))
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Stages:
-        """Inspect images (B, C, H, W) in [0, 1]; one pass, nothing random."""
+        """Inspect images (B, C, H, W) in [0, 1]; one pass, nothing random.
+
+        Raises:
+            ValueError: the images are not of the size that the usual level was learnt for.
+        """
         settings = self.settings
+        if self.usual.numel() > 1 and self.usual.shape[2:] != images.shape[2:]:
+            wanted, given = tuple(self.usual.shape[2:]), tuple(images.shape[2:])
+            raise ValueError(f"images are {given} pixels: this model was made for {wanted}")
         attention = self.attention(images)
         mask = self._mask(attention)
         holed = excise(images, mask, settings.mask.fill, settings.mask.patch)
         recovery = self.recovery(holed, mask.to(images.dtype), settings.recovery.skips("inference"))
-        # Without a hole there is nothing to look into, and the whole picture has to count.
-        inside = mask if settings.score.inside_mask and settings.mask.enabled else None
-        maps = anomaly_map(images, recovery, inside, settings.score)
+        inside = mask if self.counts_inside_alone else None
+        maps = anomaly_map(images, recovery, inside, settings.score) / self.usual
         shown = recovery.mean.clamp(0, 1)
         return Stages(
             attention=attention,
@@ -75,6 +87,11 @@ class Pipeline(nn.Module):
             anomaly_map=maps,
             score=anomaly_score(maps, settings.score.top),
         )
+
+    @property
+    def counts_inside_alone(self) -> bool:
+        """Tell whether only the hole counts; without one the whole picture has to."""
+        return self.settings.score.inside_mask and self.settings.mask.enabled
 
     def cells(self, images: Tensor) -> Tensor:
         """Attention of the patch grid: images (B, C, H, W) to (B, 1, ceil(H / patch), ceil(W / patch))."""

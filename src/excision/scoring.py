@@ -52,6 +52,27 @@ def anomaly_score(maps: Tensor, top: float) -> Tensor:
     return flat.topk(count, dim=1).values.mean(dim=1)
 
 
+def usual_level(total: Tensor, seen: Tensor, radius: float) -> Tensor:
+    """Say what the anomaly map usually is at each place of a good image.
+
+    It is the mean over good images, taken over a Gaussian neighbourhood and drawn towards the mean over all
+    places by one image's worth, so that a place that was hardly ever excised is not judged by an accident:
+    (G(total) + m) / (G(seen) + 1), with m the sum of `total` over the sum of `seen`.
+
+    Args:
+        total: (1, 1, H, W) >= 0, sum of the anomaly maps of good images.
+        seen: (1, 1, H, W) >= 0, how many of them counted at each place.
+        radius: standard deviation of the Gaussian in pixels.
+
+    Returns:
+        (1, 1, H, W) > 0 in the unit of the maps; all ones where good images have no residual at all.
+    """
+    everywhere = total.sum() / seen.sum().clamp_min(1)
+    if everywhere == 0:
+        return torch.ones_like(total)
+    return (gaussian_blur(total, radius) + everywhere) / (gaussian_blur(seen, radius) + 1)
+
+
 def _smooth_inside(values: Tensor, mask: Tensor, sigma: float) -> Tensor:
     """Gaussian mean over the pixels inside the mask alone; (B, C, H, W), zero outside."""
     inside = mask.to(values.dtype)

@@ -163,17 +163,21 @@ class ScoreSettings:
     Attributes:
         map: how image and recovery are compared.
         smoothing: standard deviation in pixels of the Gaussian that smooths the comparison; 0 for none.
+        relative: the map is divided by what it usually is at that place on good images, averaged over a
+            Gaussian of this standard deviation in pixels; 0 leaves it absolute.
         inside_mask: count only what was excised.
         top: share of the map's pixels, the largest, whose mean is the score; 0 takes the maximum.
     """
 
     map: AnomalyMapKind = "squared"
     smoothing: float = 0.0
+    relative: float = 16.0
     inside_mask: bool = True
     top: float = 0.0
 
     def __post_init__(self) -> None:
         require(self.smoothing >= 0, f"score.smoothing is {self.smoothing}: it must not be negative")
+        require(self.relative >= 0, f"score.relative is {self.relative}: it must not be negative")
         require(0 <= self.top <= 1, f"score.top is {self.top}: it must lie between 0 and 1")
 
 

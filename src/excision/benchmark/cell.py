@@ -47,6 +47,9 @@ def run_cell(job: dict[str, Any], bars: Bars) -> None:
         if inference == Inference():
             _train_ear(settings, dataset, run, clock, bars)
         detector = with_inference(Detector.load(run), inference)
+        if inference.map is not None:
+            # Another map has another unit, another usual level and another threshold.
+            detector.recalibrate(dataset)
         facts = _measured(detector, detector.pipeline, detector.calibration, dataset, bars)
         facts |= {"passes": 1, "image": _image(detector.settings)}
     else:

@@ -1,0 +1,89 @@
+"""What good images are asked: mask threshold and usual level, against direct computations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from excision.attention.model import Attention
+from excision.pipeline import Pipeline
+from excision.reference import MOST_IMAGES, set_mask_threshold, set_usual_level
+from excision.settings import ImageSettings, RecoverySettings, ScoreSettings, Settings
+
+SIZE = (48, 40)
+TINY = Settings(
+    image=ImageSettings(SIZE, 1),
+    recovery=RecoverySettings(width=2, depth=2),
+    score=ScoreSettings(relative=3.0),
+)
+IMAGES = torch.rand(7, 1, 1, *SIZE, generator=torch.Generator().manual_seed(1))
+
+
+def tiny(settings: Settings = TINY) -> Pipeline:
+    torch.manual_seed(0)
+    return Pipeline(settings, Attention("surface")).eval()
+
+
+def ignore(done: int, total: int) -> None:
+    assert 0 < done <= total
+
+
+def test_the_threshold_leaves_the_budget_above_it() -> None:
+    pipeline = tiny()
+    set_mask_threshold(pipeline, lambda index: IMAGES[index], len(IMAGES), ignore)
+    cells = torch.cat([pipeline.cells(image).flatten() for image in IMAGES])
+    above = (cells > pipeline.mask_threshold).float().mean().item()
+    assert above == pytest.approx(TINY.mask.budget, abs=1 / len(cells) + 1e-9)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_good_images_are_on_average_as_usual(masked: bool) -> None:
+    """Wherever many were excised, their own maps in units of the usual level have a mean of about one."""
+    settings = replace(TINY, mask=replace(TINY.mask, enabled=masked, budget=0.5, cap=0.6))
+    pipeline = tiny(settings)
+    set_mask_threshold(pipeline, lambda index: IMAGES[index], len(IMAGES), ignore)
+    absolute = [pipeline(image) for image in IMAGES]
+    set_usual_level(pipeline, lambda index: IMAGES[index], len(IMAGES), ignore)
+    relative = [pipeline(image) for image in IMAGES]
+    for before, after in zip(absolute, relative, strict=True):
+        torch.testing.assert_close(after.anomaly_map * pipeline.usual, before.anomaly_map)
+        assert torch.equal(before.mask, after.mask)
+    counted = sum(stages.mask.sum() for stages in relative) if masked else IMAGES.numel()
+    mean = sum(stages.anomaly_map.sum() for stages in relative) / counted
+    assert mean.item() == pytest.approx(1, rel=0.25)
+
+
+def test_learning_twice_is_learning_once() -> None:
+    pipeline = tiny()
+    set_mask_threshold(pipeline, lambda index: IMAGES[index], len(IMAGES), ignore)
+    levels = []
+    for _ in range(2):
+        set_usual_level(pipeline, lambda index: IMAGES[index], len(IMAGES), ignore)
+        levels.append(pipeline.usual.clone())
+    assert torch.equal(*levels) and not (levels[0] == 1).all()
+
+
+def test_absolute_maps_ask_nothing() -> None:
+    pipeline = tiny(replace(TINY, score=ScoreSettings(relative=0.0)))
+    set_usual_level(pipeline, lambda _: pytest.fail("an image was read"), 5, ignore)
+    assert pipeline.usual.shape == (1, 1, 1, 1) and pipeline.usual.item() == 1
+
+
+def test_many_images_are_sampled_from_first_to_last() -> None:
+    read = []
+
+    def image(index: int) -> torch.Tensor:
+        read.append(index)
+        return IMAGES[index % len(IMAGES)]
+
+    set_mask_threshold(tiny(), image, 5000, ignore)
+    assert len(read) == MOST_IMAGES and (read[0], read[-1]) == (0, 4999)
+    assert np.ptp(np.diff(read)) <= 1
+
+
+def test_images_of_another_size_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(48, 40\)"):
+        tiny()(torch.rand(1, 1, 64, 64))
