@@ -68,10 +68,16 @@ class Pipeline(nn.Module):
         Raises:
             ValueError: the images are not of the size that the usual level was learnt for.
         """
-        settings = self.settings
         if self.usual.numel() > 1 and self.usual.shape[2:] != images.shape[2:]:
             wanted, given = tuple(self.usual.shape[2:]), tuple(images.shape[2:])
             raise ValueError(f"images are {given} pixels: this model was made for {wanted}")
+        # One by one: in a batch the sums would be rounded in another order, and an image's score would depend
+        # on its neighbours. On a processor it is also faster, since one image's features stay in its cache.
+        singles = [self._inspect(image[None]) for image in images]
+        return Stages(*(torch.cat(parts) for parts in zip(*singles, strict=True)))
+
+    def _inspect(self, images: Tensor) -> Stages:
+        settings = self.settings
         attention = self.attention(images)
         mask = self._mask(attention)
         holed = excise(images, mask, settings.mask.fill, settings.mask.patch)
