@@ -1,4 +1,4 @@
-"""Compare anomaly maps and smoothing on finished runs: one pass an image, every map read off the same pass.
+"""Compare absolute anomaly maps and smoothing on finished runs: every map is read off the same pass.
 
     python benchmarks/maps.py DATA RUN [RUN ...]
 
