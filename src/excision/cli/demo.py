@@ -17,8 +17,8 @@ SURFACE = "woven_fabric"
 STEPS = 300
 """Enough for this surface, and done in a coffee break."""
 
-IMAGES, HOLDOUT, RATE = 160, 0.25, 0.05
-"""Good images, the share of them that calibrates, and the false-alarm rate that these can promise."""
+IMAGES, GOOD, HOLDOUT, RATE = 200, 120, 0.4, 0.05
+"""Good images to learn from and to test on, the share that calibrates, and the rate that these can promise."""
 
 app = App(
     name="demo",
@@ -42,7 +42,7 @@ def demo(*, out: Annotated[Path, Parameter(help="Folder for all of it.")] = Path
     settings = replace(settings, training=replace(settings.training, steps=STEPS))
     detector = Detector(settings)
     with Bars() as bars:
-        write_synthetic(data, surfaces=[SURFACE], train=IMAGES, progress=bars.part("drawing"))
+        write_synthetic(data, surfaces=[SURFACE], train=IMAGES, test_good=GOOD, progress=bars.part("drawing"))
         dataset = load_dataset(data)
         detector.fit(dataset, run, resume=True, progress=bars.training, stage=bars.stage)
         figures = evaluate(detector, dataset, evaluation, progress=bars.part("evaluating"))
