@@ -18,7 +18,7 @@ STEPS = 300
 """Enough for this surface, and done in a coffee break."""
 
 IMAGES, GOOD, HOLDOUT, RATE = 200, 120, 0.4, 0.05
-"""Good images to learn from and to test on, the share that calibrates, and the rate that these can promise."""
+"""Good images to learn from and to test on, the share held out, and the rate that these can promise."""
 
 app = App(
     name="demo",
