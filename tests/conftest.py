@@ -16,7 +16,7 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
-from excision.settings import RecoverySettings, Settings, TrainingSettings
+from excision.settings import AttentionSettings, RecoverySettings, Settings, TrainingSettings
 
 if TYPE_CHECKING:
     from excision import Detector
@@ -28,6 +28,7 @@ SIZE = (48, 40)
 def tiny() -> Settings:
     """Settings of a training that takes about a second."""
     return Settings(
+        attention=AttentionSettings(tuning=2),
         recovery=RecoverySettings(width=4, depth=3),
         training=TrainingSettings(steps=4, batch=2, crop=32, precision="float32", checkpoint_every=100),
     )
@@ -49,9 +50,9 @@ def surfaces() -> list[NDArray[Any]]:
 
 @pytest.fixture(scope="session")
 def scratched() -> NDArray[Any]:
-    """An image with a defect: a bright scratch across the grain."""
+    """An image with a defect: a short bright scratch across the grain."""
     pixels = draw_surface(100)
-    pixels[8:40, 18:21] = 230
+    pixels[19:27, 18:21] = 230
     return pixels
 
 

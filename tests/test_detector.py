@@ -78,12 +78,15 @@ def test_stages_of_a_prediction_fit_together(fitted: Detector, scratched: NDArra
     assert (prediction.holed[mask] == 0).all()
     np.testing.assert_array_equal(prediction.holed[~mask], prediction.image[~mask])
     np.testing.assert_array_equal(prediction.recovery[~mask], prediction.image[~mask])
-    assert (prediction.anomaly_map[~mask] == 0).all()
     assert prediction.score == prediction.anomaly_map.max()
-    # The default map is the squared residual in units of the usual; the shown recovery is cut to [0, 1].
-    squared = (prediction.image - prediction.recovery)[mask] ** 2
-    usual = fitted.pipeline.usual[0, 0].numpy()[mask]
-    np.testing.assert_allclose(prediction.anomaly_map[mask] * usual, squared[:, 0], atol=1e-6)
+    # The map is how surprising the squared residual, in units of the usual, and the attention are together;
+    # the shown recovery is cut to [0, 1].
+    residual = (prediction.image - prediction.recovery)[..., 0] ** 2 / fitted.pipeline.usual[0, 0].numpy()
+    surprises = np.zeros_like(residual)
+    evidence = (residual, prediction.attention.clip(0))
+    for found, (median, excess) in zip(evidence, fitted.pipeline.tails.tolist(), strict=True):
+        surprises += np.log(2) * np.minimum(found / median, 1) + np.maximum((found - median) / excess, 0)
+    np.testing.assert_allclose(prediction.anomaly_map, surprises, rtol=1e-3, atol=1e-4)
 
 
 def test_verdict_is_defect_exactly_above_the_threshold(fitted: Detector, surfaces: Images) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from excision.masking import cells_to_mask, excise, patch_attention, select_cells
+from excision.masking import cells_to_mask, enlarge_cells, excise, patch_attention, select_cells
 from excision.settings import Fill
 
 FloatArray = NDArray[np.float32]
@@ -141,3 +141,16 @@ def test_nothing_of_a_hole_is_left_by_zero_and_mean() -> None:
     other = np.where(mask, 1 - image, image)
     for fill in ("zero", "mean"):
         np.testing.assert_array_equal(holed(fill, image, mask), holed(fill, other, mask))
+
+
+@pytest.mark.parametrize("size", [(32, 40), (30, 33)])
+def test_enlarged_cells_are_right_in_their_middles_and_between_them(size: tuple[int, int]) -> None:
+    patch = 8
+    rows, columns = np.mgrid[: -(-size[0] // patch), : -(-size[1] // patch)]
+    cells = torch.from_numpy((2.0 * rows - 3.0 * columns) * patch)[None, None]
+    full = enlarge_cells(cells, patch, size)[0, 0].numpy()
+    assert full.shape == size
+    y, x = np.mgrid[: size[0], : size[1]]
+    slope = 2 * (y - 3.5) - 3 * (x - 3.5)
+    inner = (slice(4, size[0] // 8 * 8 - 4), slice(4, size[1] // 8 * 8 - 4))
+    np.testing.assert_allclose(full[inner], slope[inner], atol=1e-6)

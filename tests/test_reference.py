@@ -10,8 +10,14 @@ import torch
 
 from excision.attention.model import Attention
 from excision.pipeline import Pipeline
-from excision.reference import MOST_IMAGES, set_mask_threshold, set_usual_level
-from excision.settings import ImageSettings, RecoverySettings, ScoreSettings, Settings
+from excision.reference import (
+    MOST_IMAGES,
+    set_mask_threshold,
+    set_tails,
+    set_usual_attention,
+    set_usual_level,
+)
+from excision.settings import AttentionSettings, ImageSettings, RecoverySettings, ScoreSettings, Settings
 
 SIZE = (48, 40)
 TINY = Settings(
@@ -45,14 +51,14 @@ def test_good_images_are_on_average_as_usual(masked: bool) -> None:
     settings = replace(TINY, mask=replace(TINY.mask, enabled=masked, budget=0.5, cap=0.6))
     pipeline = tiny(settings)
     set_mask_threshold(pipeline, lambda index: IMAGES[index], len(IMAGES), ignore)
-    absolute = [pipeline(image) for image in IMAGES]
+    absolute = [pipeline.evidence(image) for image in IMAGES]
     set_usual_level(pipeline, lambda index: IMAGES[index], len(IMAGES), ignore)
-    relative = [pipeline(image) for image in IMAGES]
-    for before, after in zip(absolute, relative, strict=True):
-        torch.testing.assert_close(after.anomaly_map * pipeline.usual, before.anomaly_map)
-        assert torch.equal(before.mask, after.mask)
-    counted = sum(stages.mask.sum() for stages in relative) if masked else IMAGES.numel()
-    mean = sum(stages.anomaly_map.sum() for stages in relative) / counted
+    relative = [pipeline.evidence(image) for image in IMAGES]
+    for (before, mask_before), (after, mask_after) in zip(absolute, relative, strict=True):
+        torch.testing.assert_close(after.residual * pipeline.usual, before.residual)
+        assert torch.equal(mask_before, mask_after)
+    counted = sum(mask.sum() for _, mask in relative) if masked else IMAGES.numel()
+    mean = sum(evidence.residual.sum() for evidence, _ in relative) / counted
     assert mean.item() == pytest.approx(1, rel=0.25)
 
 
@@ -87,3 +93,42 @@ def test_many_images_are_sampled_from_first_to_last() -> None:
 def test_images_of_another_size_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(48, 40\)"):
         tiny()(torch.rand(1, 1, 64, 64))
+
+
+def test_usual_attention_leaves_good_images_at_zero_with_a_spread_below_one() -> None:
+    pipeline = tiny()
+    raw = torch.cat([pipeline.cells(image) for image in IMAGES])
+    set_usual_attention(pipeline, lambda index: IMAGES[index], len(IMAGES), ignore)
+    level, spread = pipeline.level.clone(), pipeline.spread.clone()
+    cells = torch.cat([pipeline.cells(image) for image in IMAGES])
+    torch.testing.assert_close(cells, (raw - level) / spread)
+    # Neighbours are pooled, so a cell's own mean is near zero, and all together are at it.
+    assert cells.mean().abs() < 0.1 and 0 < cells.std() < 1.2
+    set_usual_attention(pipeline, lambda index: IMAGES[index], len(IMAGES), ignore)
+    torch.testing.assert_close(pipeline.level, level)
+    torch.testing.assert_close(pipeline.spread, spread)
+
+
+def test_absolute_attention_stays_as_the_network_gives_it() -> None:
+    pipeline = tiny(replace(TINY, attention=AttentionSettings(relative=False)))
+    set_usual_attention(pipeline, lambda _: pytest.fail("an image was read"), 5, ignore)
+    assert (pipeline.level == 0).all() and (pipeline.spread == 1).all()
+
+
+def test_tails_are_those_of_the_largest_evidence() -> None:
+    pipeline = tiny()
+    set_usual_attention(pipeline, lambda index: IMAGES[index], len(IMAGES), ignore)
+    set_mask_threshold(pipeline, lambda index: IMAGES[index], len(IMAGES), ignore)
+    set_tails(pipeline, lambda index: IMAGES[index], len(IMAGES), ignore)
+    found = [pipeline.evidence(image)[0] for image in IMAGES]
+    for row, kind in enumerate(("residual", "attention")):
+        largest = np.sort([getattr(evidence, kind).max().item() for evidence in found])
+        median = largest[len(largest) // 2]
+        excess = np.mean(largest[len(largest) // 2 + 1 :] - median)
+        np.testing.assert_allclose(pipeline.tails[row].numpy(), (median, excess), rtol=1e-5)
+
+
+def test_tails_are_left_alone_where_the_residual_speaks_alone() -> None:
+    pipeline = tiny(replace(TINY, score=replace(TINY.score, evidence="residual")))
+    set_tails(pipeline, lambda _: pytest.fail("an image was read"), 5, ignore)
+    assert (pipeline.tails == 1).all()

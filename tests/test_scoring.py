@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from excision.recovery.unet import Recovery
-from excision.scoring import anomaly_map, anomaly_score, usual_level
+from excision.scoring import (
+    anomaly_map,
+    anomaly_score,
+    sum_of_surprises,
+    surprise,
+    tail,
+    usual_level,
+)
 from excision.settings import AnomalyMapKind, ScoreSettings
 from excision.similarity import gms_map, ssim_map
 
@@ -164,3 +171,37 @@ def test_nothing_usual_leaves_maps_as_they_are() -> None:
     nothing = torch.zeros(1, 1, 16, 16)
     assert (usual_level(nothing, nothing, 4.0) == 1).all()
     assert (usual_level(nothing, nothing + 5, 4.0) == 1).all()
+
+
+def test_surprise_is_the_logarithm_of_the_share_that_goes_as_far() -> None:
+    """Against draws from a distribution with the tail that is assumed."""
+    largest = torch.from_numpy(3 + np.random.default_rng(0).exponential(2, 20_000))
+    median, excess = tail(largest)
+    assert median == pytest.approx(3 + 2 * np.log(2), rel=0.02) and excess == pytest.approx(2, rel=0.05)
+    for value in (5.0, 8.0, 12.0):
+        share = (largest >= value).double().mean().item()
+        assert surprise(torch.tensor(value), median, excess).item() == pytest.approx(-np.log(share), rel=0.08)
+
+
+@given(st.floats(0.01, 100), st.floats(0.01, 100), st.lists(st.floats(0, 1000), min_size=2, max_size=20))
+def test_surprise_starts_at_zero_never_falls_and_halves_at_the_median(
+    median: float, excess: float, values: list[float]
+) -> None:
+    surprises = surprise(torch.tensor(sorted(values), dtype=torch.float64), median, excess)
+    assert (surprises >= 0).all() and (surprises.diff() >= -1e-9).all()
+    assert surprise(torch.zeros(1), median, excess).item() == 0
+    assert surprise(torch.tensor([median]), median, excess).item() == pytest.approx(np.log(2), rel=1e-4)
+
+
+def test_tail_of_images_that_are_all_alike_is_no_division_by_zero() -> None:
+    for largest in (torch.zeros(5), torch.ones(1), torch.full((4,), 2.0)):
+        median, excess = tail(largest)
+        assert median > 0 and excess > 0
+        assert torch.isfinite(surprise(torch.tensor([0.0, 3.0]), median, excess)).all()
+
+
+def test_surprises_add_up_place_by_place() -> None:
+    first, second = torch.rand(2, 3, 1, 5, 6)
+    tails = torch.tensor([[0.3, 0.1], [0.5, 0.2]])
+    expected = surprise(first, 0.3, 0.1) + surprise(second, 0.5, 0.2)
+    torch.testing.assert_close(sum_of_surprises((first, second), tails), expected)

@@ -19,6 +19,7 @@ from excision.settings import (
     AttentionSettings,
     AttentionVariant,
     CalibrationSettings,
+    EvidenceKind,
     Fill,
     ImageSettings,
     LossSettings,
@@ -51,6 +52,7 @@ def recoveries(draw: st.DrawFn) -> RecoverySettings:
     skips = st.sampled_from(("all", "none", "deep")) | levels
     return RecoverySettings(
         draw(st.integers(1, 64)),
+        draw(st.sampled_from((1, 2, 4))),
         depth,
         draw(st.sampled_from(get_args(Normalisation))),
         draw(skips),
@@ -64,7 +66,13 @@ ANY = st.builds(
     image=st.builds(
         ImageSettings, size=st.none() | st.tuples(SIDE, SIDE), channels=st.sampled_from((None, 1, 3))
     ),
-    attention=st.builds(AttentionSettings, variant=st.sampled_from(get_args(AttentionVariant))),
+    attention=st.builds(
+        AttentionSettings,
+        variant=st.sampled_from(get_args(AttentionVariant)),
+        tuning=st.integers(0, 10**5),
+        trust=st.integers(0, 1000),
+        relative=st.booleans(),
+    ),
     mask=masks(),
     recovery=recoveries(),
     loss=st.builds(
@@ -79,6 +87,7 @@ ANY = st.builds(
         ScoreSettings,
         map=st.sampled_from(get_args(AnomalyMapKind)),
         smoothing=st.floats(0, 9),
+        evidence=st.sampled_from(get_args(EvidenceKind)),
         inside_mask=st.booleans(),
         top=st.floats(0, 1),
     ),

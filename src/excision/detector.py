@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +23,15 @@ from excision.data.training_set import TrainingSet, prepare
 from excision.devices import choose_device
 from excision.errors import ImageError, ModelError
 from excision.files import write_json
-from excision.memory_format import channels_last
+from excision.fitting import Stage, learn_usual, part, train_pipeline
+from excision.memory_format import channels_last, image_tensor
 from excision.pipeline import Pipeline
-from excision.recovery.batches import BatchSource
-from excision.recovery.training import Progress, train
-from excision.reference import set_mask_threshold, set_usual_level
 from excision.results import Prediction
 from excision.settings import Settings
+from excision.steps import Progress
 from excision.usage import usage
 
 Image = NDArray[Any] | str | Path
-Stage = Callable[[str, int, int], None]
-Part = Callable[[int, int], None]
 
 
 class Detector:
@@ -107,22 +103,22 @@ class Detector:
             run_folder.check_free(run, resume=resume)
         if isinstance(dataset, str | Path):
             dataset = load_dataset(dataset)
-        data = prepare(dataset, self.settings, _part(stage, "reading"))
+        data = prepare(dataset, self.settings, part(stage, "reading"))
         self.settings = replace(self.settings, image=data.image)
         if run is not None:
             run_folder.prepare_run(run, self.settings, data.fingerprint(), resume=resume)
             if (run / run_folder.MODEL).is_file():
                 # A kill may have come between the model and the end of the tidying up.
-                (run / run_folder.CHECKPOINT).unlink(missing_ok=True)
+                run_folder.remove_checkpoints(run)
                 return self._adopt(run)
         self.calibration = None
-        self._train(data, run, progress, _part(stage, "attention"))
+        self._train(data, run, progress, stage)
         self._calibrate(data, stage)
         if run is not None:
             facts = usage(time.perf_counter() - start)
             write_json(run / run_folder.TRAINING, {**facts, **data.facts(), "resumed": resume})
             self.save(run)
-            (run / run_folder.CHECKPOINT).unlink(missing_ok=True)
+            run_folder.remove_checkpoints(run)
         return self
 
     def predict(self, images: Iterable[Image] | Image) -> Iterator[Prediction]:
@@ -160,7 +156,7 @@ class Detector:
         """
         if isinstance(dataset, str | Path):
             dataset = load_dataset(dataset)
-        self._calibrate(prepare(dataset, self.pipeline.settings, _part(stage, "reading")), stage)
+        self._calibrate(prepare(dataset, self.pipeline.settings, part(stage, "reading")), stage)
         return self
 
     def save(self, folder: str | Path) -> None:
@@ -219,40 +215,27 @@ class Detector:
         pipeline = Pipeline(settings, Attention(settings.attention.variant))
         return channels_last(pipeline.to(self.device)).eval()
 
-    def _train(self, data: TrainingSet, run: Path | None, progress: Progress | None, attending: Part) -> None:
+    def _train(
+        self, data: TrainingSet, run: Path | None, progress: Progress | None, stage: Stage | None
+    ) -> None:
         torch.manual_seed(self.settings.training.seed)
         pipeline = Pipeline(self.settings, Attention.pretrained(self.settings.attention.variant))
         self._pipeline = channels_last(pipeline.to(self.device)).eval()
-        if self.settings.mask.enabled:
-            set_mask_threshold(pipeline, self._reader(data), len(data.training), attending)
-        source = BatchSource(
-            len(data.training), data.read, self._chosen_cells, self.settings.mask, self.settings.training
-        )
-        train(pipeline.recovery, source, self.settings, self.device, run, progress)
+        train_pipeline(self._pipeline, data, self.device, run, progress, stage)
 
     def _calibrate(self, data: TrainingSet, stage: Stage | None) -> None:
-        """Learn the usual level from what was trained on, and the threshold from what was held out."""
-        set_usual_level(self.pipeline, self._reader(data), len(data.training), _part(stage, "usual level"))
-        scores, calibrating = [], _part(stage, "calibrating")
+        """Learn what is usual from what was trained on, and the threshold from what was held out."""
+        learn_usual(self.pipeline, data, self.device, stage)
+        scores, calibrating = [], part(stage, "calibrating")
         for image in data.calibration_images():
             scores.append(self._predict_one(image).score)
             calibrating(len(scores), len(data.calibration))
         self.calibration = calibrate(scores, self.settings.calibration.false_alarm_rate)
 
-    def _reader(self, data: TrainingSet) -> Callable[[int], torch.Tensor]:
-        return lambda index: self._tensor(data.read(index))
-
-    def _chosen_cells(self, image: NDArray[np.uint16]) -> NDArray[np.bool_]:
-        with torch.no_grad():
-            cells: NDArray[np.bool_] = (
-                self.pipeline.choose(self.pipeline.cells(self._tensor(image)))[0, 0].cpu().numpy()
-            )
-        return cells
-
     def _predict_one(self, image: Image) -> Prediction:
         working = self._working(image)
         start = time.perf_counter()
-        stages = self.pipeline(self._tensor(working))
+        stages = self.pipeline(image_tensor(working, self.device))
         score = float(stages.score[0])
         seconds = time.perf_counter() - start
         if not math.isfinite(score):
@@ -283,18 +266,7 @@ class Detector:
             return working_image(array_image(image, channels), size)
         return load_working_image(Path(image), size, channels)
 
-    def _tensor(self, working: NDArray[np.uint16]) -> torch.Tensor:
-        """Give a working image (H, W, C) as (1, C, H, W) in [0, 1] on the device."""
-        pixels = torch.from_numpy(working.astype(np.float32) / np.float32(65535))
-        planes = pixels.permute(2, 0, 1)[None].to(self.device)
-        return planes.contiguous(memory_format=torch.channels_last)
-
     def _calibrated(self) -> Calibration:
         if self.calibration is None:
             raise ModelError("this detector has no threshold yet: fit it, or load a run folder")
         return self.calibration
-
-
-def _part(stage: Stage | None, what: str) -> Part:
-    """Give a callback for one stage that takes (done, all)."""
-    return partial(stage, what) if stage is not None else lambda *_: None

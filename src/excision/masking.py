@@ -50,6 +50,12 @@ def cells_to_mask(cells: Tensor, patch: int, size: tuple[int, int]) -> Tensor:
     return full[:, :, : size[0], : size[1]]
 
 
+def enlarge_cells(cells: Tensor, patch: int, size: tuple[int, int]) -> Tensor:
+    """Interpolate values of the patch grid (B, 1, h, w) between the centres of its cells; (B, 1, H, W)."""
+    full = functional.interpolate(cells, scale_factor=patch, mode="bilinear", align_corners=False)
+    return full[:, :, : size[0], : size[1]]
+
+
 def excise(images: Tensor, mask: Tensor, fill: Fill, patch: int) -> Tensor:
     """Cut the masked region out and fill the hole.
 

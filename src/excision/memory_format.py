@@ -1,11 +1,13 @@
-"""Memory layout of networks."""
+"""Memory layout of networks and images."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
+import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -16,3 +18,10 @@ def channels_last(module: M) -> M:
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return module
+
+
+def image_tensor(working: NDArray[np.uint16], device: torch.device) -> Tensor:
+    """Give a working image (H, W, C) as (1, C, H, W) in [0, 1] on a device."""
+    pixels = torch.from_numpy(working.astype(np.float32) / np.float32(65535))
+    planes = pixels.permute(2, 0, 1)[None].to(device)
+    return planes.contiguous(memory_format=torch.channels_last)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from excision.attention.model import Attention
 from excision.errors import SettingsError
-from excision.masking import cells_to_mask, excise, patch_attention, select_cells
-from excision.recovery.unet import UNet
-from excision.scoring import anomaly_map, anomaly_score
+from excision.masking import cells_to_mask, enlarge_cells, excise, select_cells
+from excision.recovery.unet import Recovery, UNet
+from excision.scoring import anomaly_map, anomaly_score, sum_of_surprises
 from excision.settings import Settings
 
 
@@ -19,12 +19,13 @@ class Stages(NamedTuple):
     """Every stage of a batch.
 
     Attributes:
-        attention: (B, 1, H, W), larger is more defect-like; the unit is the network's own.
+        attention: (B, 1, H, W), larger is more defect-like; in deviations from what is usual at its place.
         mask: (B, 1, H, W) bool, True where the image is excised.
         holed: (B, C, H, W) in [0, 1].
         recovery: (B, C, H, W) in [0, 1]; where only the hole counts, the image itself outside it.
-        anomaly_map: (B, 1, H, W) >= 0; in units of what is usual, unless `score.relative` is 0.
-        score: (B,) >= 0.
+        anomaly_map: (B, 1, H, W) >= 0; the surprise in nats. With `score.evidence` "residual" the residual
+            itself, in units of what is usual unless `score.relative` is 0.
+        score: (B,) >= 0, in the unit of the map.
     """
 
     attention: Tensor
@@ -35,6 +36,19 @@ class Stages(NamedTuple):
     score: Tensor
 
 
+class Evidence(NamedTuple):
+    """What speaks for a defect, before it is joined to one anomaly map.
+
+    Attributes:
+        residual: (B, 1, H, W) >= 0, between image and recovery; in units of what is usual, unless
+            `score.relative` is 0.
+        attention: (B, 1, H, W) >= 0, in deviations above what is usual.
+    """
+
+    residual: Tensor
+    attention: Tensor
+
+
 class Pipeline(nn.Module):
     """Excision And Recovery with its weights.
 
@@ -43,11 +57,18 @@ class Pipeline(nn.Module):
         attention: the frozen attention network.
         recovery: the U-Net.
         mask_threshold: cells of the patch grid with more attention than this are excised.
-        usual: (1, 1, H, W) > 0, the anomaly map that is usual on good images; (1, 1, 1, 1) where maps stay
+        usual: (1, 1, H, W) > 0, the residual that is usual on good images; (1, 1, 1, 1) where it stays
             absolute or the size is not settled.
+        level: (1, 1, h, w), the attention that is usual at each cell of the patch grid.
+        spread: (1, 1, h, w) > 0, its deviation.
+        tails: (2, 2), for residual and attention the median over good images of their largest value, and the
+            mean excess of those above it.
     """
 
     usual: Tensor
+    level: Tensor
+    spread: Tensor
+    tails: Tensor
 
     def __init__(self, settings: Settings, attention: Attention) -> None:
         super().__init__()
@@ -56,10 +77,14 @@ class Pipeline(nn.Module):
         unet = settings.recovery
         self.settings = settings
         self.attention = attention
-        self.recovery = UNet(settings.image.channels, unet.width, unet.depth, unet.normalisation)
+        self.recovery = UNet(settings.image.channels, unet.width, unet.depth, unet.normalisation, unet.stem)
         self.mask_threshold = float("inf")
         size = settings.image.size if settings.score.relative > 0 else None
         self.register_buffer("usual", torch.ones(1, 1, *(size or (1, 1))))
+        grid = tuple(-(-side // settings.mask.patch) for side in settings.image.size or (1, 1))
+        self.register_buffer("level", torch.zeros(1, 1, *grid))
+        self.register_buffer("spread", torch.ones(1, 1, *grid))
+        self.register_buffer("tails", torch.ones(2, 2))
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Stages:
@@ -77,13 +102,11 @@ class Pipeline(nn.Module):
         return Stages(*(torch.cat(parts) for parts in zip(*singles, strict=True)))
 
     def _inspect(self, images: Tensor) -> Stages:
-        settings = self.settings
-        attention = self.attention(images)
-        mask = self._mask(attention)
-        holed = excise(images, mask, settings.mask.fill, settings.mask.patch)
-        recovery = self.recovery(holed, mask.to(images.dtype), settings.recovery.skips("inference"))
+        cells = self.cells(images)
+        attention = enlarge_cells(cells, self.settings.mask.patch, (images.shape[2], images.shape[3]))
+        mask, holed, recovery = self._recover(images, cells)
         inside = mask if self.counts_inside_alone else None
-        maps = anomaly_map(images, recovery, inside, settings.score) / self.usual
+        maps = self._join(self._weigh(images, recovery, inside, attention))
         shown = recovery.mean.clamp(0, 1)
         return Stages(
             attention=attention,
@@ -91,25 +114,58 @@ class Pipeline(nn.Module):
             holed=holed,
             recovery=shown if inside is None else torch.where(mask, shown, images),
             anomaly_map=maps,
-            score=anomaly_score(maps, settings.score.top),
+            score=anomaly_score(maps, self.settings.score.top),
         )
+
+    @torch.no_grad()
+    def evidence(self, images: Tensor) -> tuple[Evidence, Tensor]:
+        """Give what speaks for a defect in images (B, C, H, W) in [0, 1], and the mask (B, 1, H, W)."""
+        cells = self.cells(images)
+        attention = enlarge_cells(cells, self.settings.mask.patch, (images.shape[2], images.shape[3]))
+        mask, _, recovery = self._recover(images, cells)
+        inside = mask if self.counts_inside_alone else None
+        return self._weigh(images, recovery, inside, attention), mask
+
+    def _recover(self, images: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Recovery]:
+        settings = self.settings
+        size = (images.shape[2], images.shape[3])
+        if settings.mask.enabled:
+            mask = cells_to_mask(self.choose(cells), settings.mask.patch, size)
+        else:
+            mask = torch.zeros_like(images[:, :1], dtype=torch.bool)
+        holed = excise(images, mask, settings.mask.fill, settings.mask.patch)
+        return mask, holed, self.recovery(holed, mask.to(images.dtype), settings.recovery.skips("inference"))
+
+    def _weigh(
+        self, images: Tensor, recovery: Recovery, inside: Tensor | None, attention: Tensor
+    ) -> Evidence:
+        residual = anomaly_map(images, recovery, inside, self.settings.score) / self.usual
+        return Evidence(residual, attention.clamp_min(0))
+
+    def _join(self, evidence: Evidence) -> Tensor:
+        """Give the anomaly map: two surprises that are independent on good images add up."""
+        if not self.counts_attention:
+            return evidence.residual
+        return sum_of_surprises(evidence, self.tails)
 
     @property
     def counts_inside_alone(self) -> bool:
-        """Tell whether only the hole counts; without one the whole picture has to."""
+        """Tell whether the residual counts in the hole only; without one the whole picture has to."""
         return self.settings.score.inside_mask and self.settings.mask.enabled
 
+    @property
+    def counts_attention(self) -> bool:
+        """Tell whether the attention speaks beside the residual; without a mask this is a plain U-Net."""
+        return self.settings.score.evidence == "both" and self.settings.mask.enabled
+
     def cells(self, images: Tensor) -> Tensor:
-        """Attention of the patch grid: images (B, C, H, W) to (B, 1, ceil(H / patch), ceil(W / patch))."""
-        return patch_attention(self.attention(images), self.settings.mask.patch)
+        """Attention of the patch grid, in deviations from what is usual there.
+
+        Images (B, C, H, W) in [0, 1] to (B, 1, ceil(H / patch), ceil(W / patch)).
+        """
+        raw = self.attention.cells(images, self.settings.mask.patch)
+        return (raw - self.level) / self.spread
 
     def choose(self, cells: Tensor) -> Tensor:
         """Choose the cells to excise; the same shape, bool."""
         return select_cells(cells, self.mask_threshold, self.settings.mask.cap)
-
-    def _mask(self, attention: Tensor) -> Tensor:
-        if not self.settings.mask.enabled:
-            return torch.zeros_like(attention, dtype=torch.bool)
-        chosen = self.choose(patch_attention(attention, self.settings.mask.patch))
-        size = (attention.shape[2], attention.shape[3])
-        return cells_to_mask(chosen, self.settings.mask.patch, size)

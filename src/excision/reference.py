@@ -9,12 +9,44 @@ import torch
 from torch import Tensor
 
 from excision.pipeline import Pipeline
-from excision.scoring import usual_level
+from excision.scoring import anomaly_score, tail, usual_level
+from excision.similarity import gaussian_blur
 
 # Enough for any quantile of cells, and few enough that a large data set does not make the user wait.
 MOST_IMAGES = 256
 
+_NEIGHBOURS = 1.0  # cells, standard deviation
+_LEAST_SPREAD = 0.3  # logits; a cell that was always alike is not judged by rounding
+
 Progress = Callable[[int, int], None]
+
+
+def set_usual_attention(
+    pipeline: Pipeline, read: Callable[[int], Tensor], count: int, progress: Progress
+) -> None:
+    """Learn what attention is usual at each cell; nothing is done where attention stays absolute.
+
+    A cell is pooled with its neighbours, since the parts never lie quite alike.
+
+    Args:
+        pipeline: whose usual attention is set.
+        read: gives a training image (1, C, H, W) in [0, 1] by its place.
+        count: number of training images.
+        progress: called as (done, all).
+    """
+    if not pipeline.settings.attention.relative:
+        return
+    pipeline.level.zero_()
+    pipeline.spread.fill_(1)
+    total, squares, seen = (torch.zeros_like(pipeline.level, dtype=torch.float64) for _ in range(3))
+    for image in _evenly(read, count, progress):
+        cells = pipeline.cells(image)
+        total += cells
+        squares += cells.double().square()
+        seen += 1
+    deviation = (squares / seen - (total / seen).square()).clamp_min(0).sqrt()
+    pipeline.level.copy_(gaussian_blur(total / seen, _NEIGHBOURS))
+    pipeline.spread.copy_(gaussian_blur(deviation, _NEIGHBOURS) + _LEAST_SPREAD)
 
 
 def set_mask_threshold(
@@ -36,7 +68,7 @@ def set_mask_threshold(
 def set_usual_level(
     pipeline: Pipeline, read: Callable[[int], Tensor], count: int, progress: Progress
 ) -> None:
-    """Learn what the anomaly map usually is at each place; nothing is done where maps stay absolute.
+    """Learn what the residual usually is at each place; nothing is done where it stays absolute.
 
     Args:
         pipeline: whose usual level is set.
@@ -50,10 +82,29 @@ def set_usual_level(
     total = torch.zeros_like(pipeline.usual, dtype=torch.float64)
     seen = torch.zeros_like(total)
     for image in _evenly(read, count, progress):
-        stages = pipeline(image)
-        total += stages.anomaly_map
-        seen += stages.mask if pipeline.counts_inside_alone else 1
+        evidence, mask = pipeline.evidence(image)
+        total += evidence.residual
+        seen += mask if pipeline.counts_inside_alone else 1
     pipeline.usual.copy_(usual_level(total, seen, pipeline.settings.score.relative))
+
+
+def set_tails(pipeline: Pipeline, read: Callable[[int], Tensor], count: int, progress: Progress) -> None:
+    """Learn how large the largest residual and the largest attention of a good image are.
+
+    Args:
+        pipeline: whose tails are set; its usual level and usual attention are.
+        read: gives a training image (1, C, H, W) in [0, 1] by its place.
+        count: number of training images.
+        progress: called as (done, all).
+    """
+    if not pipeline.counts_attention:
+        return
+    top = pipeline.settings.score.top
+    largest = [
+        torch.cat([anomaly_score(part, top) for part in pipeline.evidence(image)[0]])
+        for image in _evenly(read, count, progress)
+    ]
+    pipeline.tails.copy_(torch.tensor([tail(each) for each in torch.stack(largest, dim=1)]))
 
 
 @torch.no_grad()

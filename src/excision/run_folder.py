@@ -3,7 +3,8 @@
 settings.toml         every setting, with size and channels settled
 fingerprint.json      which files were trained on and calibrated with, with their hashes
 log.jsonl             metrics of the training, a line every ten steps
-checkpoint.safetensors   where to resume; gone once the model is written
+tuning.safetensors    where to resume the tuning of the attention; gone once the model is written
+checkpoint.safetensors   the same of the training
 model.safetensors     weights of attention and U-Net
 calibration.json      mask threshold, decision threshold, and the scores behind it
 training.json         time, memory, machine and versions
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MODEL, SETTINGS = "model.safetensors", "settings.toml"
-CHECKPOINT, LOG = "checkpoint.safetensors", "log.jsonl"
+CHECKPOINT, TUNING, LOG = "checkpoint.safetensors", "tuning.safetensors", "log.jsonl"
 CALIBRATION, FINGERPRINT, TRAINING = "calibration.json", "fingerprint.json", "training.json"
 FORMAT = "1"
 
@@ -97,6 +98,12 @@ def save_model(
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(folder / MODEL) as temporary:
         save_file(plain, temporary, metadata={"format": FORMAT})
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove what a finished run needs no more."""
+    for name in (TUNING, CHECKPOINT):
+        (folder / name).unlink(missing_ok=True)
 
 
 def load_model(folder: Path) -> tuple[dict[str, Tensor], Settings, float, Calibration]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
 from excision.recovery.unet import Recovery
 from excision.settings import ScoreSettings
 from excision.similarity import gaussian_blur, msgms_map, ssim_map
+
+_LEAST = 1e-6
 
 
 def anomaly_map(image: Tensor, recovery: Recovery, mask: Tensor | None, settings: ScoreSettings) -> Tensor:
@@ -71,6 +76,58 @@ def usual_level(total: Tensor, seen: Tensor, radius: float) -> Tensor:
     if everywhere == 0:
         return torch.ones_like(total)
     return (gaussian_blur(total, radius) + everywhere) / (gaussian_blur(seen, radius) + 1)
+
+
+def tail(largest: Tensor) -> tuple[float, float]:
+    """Describe how large the largest value of a good image is.
+
+    Args:
+        largest: (N,), the largest value of each of N good images.
+
+    Returns:
+        Their median, and the mean excess over it of those above it; both > 0.
+    """
+    median = float(largest.median())
+    above = largest[largest > median]
+    excess = float((above - median).mean()) if len(above) else 0.0
+    # Good images without any value, or all alike, leave no scale to measure surprise by.
+    return max(median, _LEAST), max(excess, _LEAST)
+
+
+def surprise(values: Tensor, median: float, excess: float) -> Tensor:
+    """Say in nats how surprising it would be for a good image to reach a value anywhere.
+
+    It is -ln p, with p the share of good images whose largest value is at least this. Above the median their
+    tail is taken as exponential, the limit of peaks over a threshold for all but heavy tails (Pickands,
+    "Statistical inference using extreme order statistics", 1975); below it the surprise falls linearly to
+    zero: p = 1/2 * exp(-(v - median) / excess), and 2^(-v / median).
+
+    Args:
+        values: any shape, >= 0.
+        median: > 0, as `tail` gives it.
+        excess: > 0, as `tail` gives it.
+
+    Returns:
+        The same shape, >= 0; ln 2 at the median.
+    """
+    return math.log(2) * (values / median).clamp_max(1) + ((values - median) / excess).clamp_min(0)
+
+
+def sum_of_surprises(evidence: Iterable[Tensor], tails: Tensor) -> Tensor:
+    """Add the surprises of several kinds of evidence, place by place.
+
+    For independent ones this is the statistic of R. A. Fisher, "Statistical methods for research workers",
+    1932, section 21.1.
+
+    Args:
+        evidence: K maps (B, 1, H, W) >= 0.
+        tails: (K, 2), median and excess of each.
+
+    Returns:
+        (B, 1, H, W) >= 0, in nats.
+    """
+    surprises = [surprise(e, *t) for e, t in zip(evidence, tails.tolist(), strict=True)]
+    return torch.stack(surprises).sum(dim=0)
 
 
 def _smooth_inside(values: Tensor, mask: Tensor, sigma: float) -> Tensor:

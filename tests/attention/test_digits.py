@@ -49,11 +49,12 @@ def test_warped_digit_is_one_place_of_full_strength(strokes: Digits, seed: int) 
 
 
 @pytest.mark.parametrize("size", [(8, 8), (32, 48)])
-def test_grid_target_counts_a_cell_that_a_stroke_crosses(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("stride", [4, 8])
+def test_grid_target_counts_a_cell_that_a_stroke_crosses(size: tuple[int, int], stride: int) -> None:
     fields = np.random.default_rng(0).random((2, 1, *size)).astype(np.float32)
     fields[fields < 0.95] = 0
-    expected = fields.reshape(2, 1, size[0] // 4, 4, size[1] // 4, 4).max(axis=(3, 5))
-    np.testing.assert_array_equal(grid_target(torch.from_numpy(fields)), expected)
+    cells = fields.reshape(2, 1, size[0] // stride, stride, size[1] // stride, stride)
+    np.testing.assert_array_equal(grid_target(torch.from_numpy(fields), stride), cells.max(axis=(3, 5)))
 
 
 def test_textures_are_finite_varied_and_seeded() -> None:

@@ -126,12 +126,21 @@ def test_the_score_is_equation_7(neighbours: int) -> None:
 
 
 def test_a_patch_is_the_mean_of_its_neighbourhood() -> None:
-    network = PatchCoreNetwork((8,), 9)
+    network = PatchCoreNetwork((8,), 9, unit_length=False)
     image = torch.rand(1, 3, *SIZE)
     features, patches = network.features(image)[0], network.patches(image)
     assert patches.shape == (1, 40, 8, 6)
     torch.testing.assert_close(patches[..., 3, 2], features[..., 2:5, 1:4].mean(dim=(2, 3)))
     torch.testing.assert_close(patches[..., 0, 0], features[..., :2, :2].mean(dim=(2, 3)))
+
+
+def test_a_patch_has_unit_length_and_keeps_its_direction() -> None:
+    scaled, plain = PatchCoreNetwork((8,), 9), PatchCoreNetwork((8,), 9, unit_length=False)
+    plain.load_state_dict(scaled.state_dict())
+    image = torch.rand(1, 3, *SIZE)
+    patches, lengths = scaled.patches(image), plain.patches(image).norm(dim=1, keepdim=True)
+    torch.testing.assert_close(patches.norm(dim=1), torch.ones(1, 8, 6))
+    torch.testing.assert_close(patches * lengths, plain.patches(image))
 
 
 def test_defects_score_above_every_good_image(fitted: PatchCore) -> None:

@@ -37,7 +37,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(
     "moment",
-    [("attention", 1), ("training", 4), ("calibrating", 1), ("save", 1)],
+    [("tuning attention", 1), ("usual attention", 1), ("training", 4), ("calibrating", 1), ("save", 1)],
     ids=lambda moment: moment[0],
 )
 @pytest.mark.parametrize("error", [KeyboardInterrupt, CrashError])

@@ -15,11 +15,16 @@ from excision.settings import Normalisation
 
 
 def network(
-    channels: int = 1, width: int = 4, depth: int = 4, normalisation: Normalisation = "batch", seed: int = 0
+    channels: int = 1,
+    width: int = 4,
+    depth: int = 4,
+    normalisation: Normalisation = "batch",
+    seed: int = 0,
+    stem: int = 1,
 ) -> UNet:
     """A network with random weights everywhere, the head included, and lived-in running statistics."""
     torch.manual_seed(seed)
-    unet = UNet(channels, width, depth, normalisation).double()
+    unet = UNet(channels, width, depth, normalisation, stem).double()
     nn.init.normal_(unet.head.weight, std=0.1)
     unet.train()
     for _ in range(2):
@@ -50,6 +55,43 @@ def by_concatenation(unet: UNet, holed: Tensor, mask: Tensor, skips: tuple[bool,
         features = functional.relu(block.second_norm(block.second(features)))
     mean, log_variance = unet.head(features).chunk(2, dim=1)
     return Recovery(mean, log_variance.clamp(-15, 0))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("stem", [2, 4])
+def test_a_stem_takes_and_gives_squares_of_pixels(stem: int, channels: int) -> None:
+    """The same network without a stem, fed one channel for each place in the square, answers alike."""
+    unet = network(channels, width=4, depth=3, stem=stem)
+    holed, mask = inputs(channels, (8 * stem, 12 * stem), batch=1)
+    places = [
+        plane[:, :, y::stem, x::stem]
+        for plane in (*holed.split(1, dim=1), mask)
+        for y in range(stem)
+        for x in range(stem)
+    ]
+    inner = UNet(len(places) - 1, 4, 3, "batch").double().eval()
+    inner.head = unet.head
+    weights = {name: value for name, value in unet.state_dict().items() if not name.startswith("head")}
+    inner.load_state_dict(weights, strict=False)
+    squares = torch.cat(places, dim=1)
+    raw: list[Tensor] = []
+    handle = inner.head.register_forward_hook(lambda *told: raw.append(told[2]))
+    inner(squares[:, :-1], squares[:, -1:], (False, True))
+    handle.remove()
+    expected = torch.empty(1, 2 * channels, *holed.shape[2:], dtype=torch.float64)
+    for channel in range(2 * channels):
+        for y in range(stem):
+            for x in range(stem):
+                expected[:, channel, y::stem, x::stem] = raw[0][:, channel * stem**2 + y * stem + x]
+    recovery = unet(holed, mask, (False, True))
+    torch.testing.assert_close(recovery.mean, expected[:, :channels])
+    torch.testing.assert_close(recovery.log_variance, expected[:, channels:].clamp(-15, 0))
+
+
+@pytest.mark.parametrize("size", [(7, 9), (33, 50)])
+def test_a_stem_takes_any_size(size: tuple[int, int]) -> None:
+    recovery = network(stem=2)(*inputs(1, size), (True,) * 3)
+    assert recovery.mean.shape == (2, 1, *size)
 
 
 @pytest.mark.parametrize("skips", list(product((False, True), repeat=3)))

@@ -15,7 +15,7 @@ from excision.data import Dataset, Sample
 from excision.data.decode import probe_image, read_mask
 from excision.data.images import load_working_image, resize_mask
 from excision.errors import DatasetError, ImageError
-from excision.masking import cells_to_mask, patch_attention, select_cells
+from excision.masking import cells_to_mask, select_cells
 from excision.settings import AttentionVariant
 
 Progress = Callable[[int, int], None]
@@ -107,7 +107,7 @@ def _covered(sample: Sample, attention: Attention, size: tuple[int, int], budget
     if not truth.any():
         raise ImageError("its mask shows no defect at this size")
     pixels = load_working_image(sample.image, size, 1).astype(np.float32) / np.float32(65535)
-    cells = patch_attention(attention(torch.from_numpy(pixels[None, None, :, :, 0])), patch)
+    cells = attention.cells(torch.from_numpy(pixels[None, None, :, :, 0]), patch)
     chosen = select_cells(cells, float("-inf"), budget)
     mask = cells_to_mask(chosen, patch, size)[0, 0].numpy()
     return float((mask & truth).sum() / truth.sum())

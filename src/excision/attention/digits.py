@@ -49,7 +49,7 @@ def _draw_one(
 ) -> tuple[Tensor, Tensor]:
     surface = random_texture(rng, size)
     stroke = np.zeros((size, size), np.float32) if empty else warp_digit(digit, size, rng)
-    marked = surface if empty else _mark(surface, stroke, rng)
+    marked = surface if empty else mark(surface, stroke, rng)
     image = rng.uniform(0.3, 0.7) + np.exp(rng.uniform(np.log(0.015), np.log(0.15))) * marked
     if rng.random() < 0.3:
         image = np.round(image * 255) / 255  # what an 8-bit camera leaves of it
@@ -89,7 +89,7 @@ def _smooth_field(rng: np.random.Generator, size: int) -> FloatImage:
     return bend
 
 
-def _mark(surface: FloatImage, stroke: FloatImage, rng: np.random.Generator) -> FloatImage:
+def mark(surface: FloatImage, stroke: FloatImage, rng: np.random.Generator) -> FloatImage:
     """Let the stroke change the surface: brightness most often, else texture, else sharpness."""
     weight = stroke / max(float(stroke.sum()), 1e-6)
     mean = float((surface * weight).sum())

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from excision.attention.networks import STRIDE, PlainAttention, SurfaceAttention
+from excision.attention.networks import PlainAttention, SurfaceAttention
 from excision.attention.normalise import reflect_pad, to_grey
 from excision.attention.weights import SHIPPED, load_weights
+from excision.masking import patch_attention
 from excision.settings import AttentionVariant
 
 # The convolutions pad with zeros, which leaves a frame of false attention. It is pushed outside the image.
@@ -48,23 +49,50 @@ class Attention(nn.Module):
             (B, 1, H, W) logits; larger is more defect-like. The unit is the network's own: a softmax over
             positions would make it depend on the size of the image.
         """
-        grey = to_grey(images)
-        if self.variant == "plain":
-            return self._at_full_scale(grey)
-        # Half the size shows a stain as the crack it is taught to see; the mean of both sees either.
-        half = functional.avg_pool2d(grey, 2, ceil_mode=True, count_include_pad=False)
-        coarse = functional.interpolate(
-            self._at_full_scale(half), scale_factor=2, mode="bilinear", align_corners=False
+        full = functional.interpolate(
+            self.grid(images), scale_factor=self.network.stride, mode="bilinear", align_corners=False
         )
-        return (self._at_full_scale(grey) + coarse[:, :, : grey.shape[2], : grey.shape[3]]) / 2
+        return full[:, :, : images.shape[2], : images.shape[3]]
 
-    def _at_full_scale(self, grey: Tensor) -> Tensor:
-        """Logits (B, 1, H, W) of one scale, from brightness (B, 1, H, W)."""
-        height, width = grey.shape[2:]
+    @torch.no_grad()
+    def cells(self, images: Tensor, patch: int) -> Tensor:
+        """Give the mean attention of each cell of a patch grid.
+
+        Args:
+            images: (B, C, H, W) in [0, 1], C of 1 or 3, any H and W.
+            patch: side of a cell in pixels.
+
+        Returns:
+            (B, 1, ceil(H / patch), ceil(W / patch)) logits.
+        """
+        return self.grid(images) if patch == self.network.stride else patch_attention(self(images), patch)
+
+    @torch.no_grad()
+    def grid(self, images: Tensor) -> Tensor:
+        """Give the attention on the network's own grid.
+
+        Args:
+            images: (B, C, H, W) in [0, 1], C of 1 or 3, any H and W.
+
+        Returns:
+            (B, 1, ceil(H / stride), ceil(W / stride)) logits.
+        """
+        grey = to_grey(images)
+        height, width = (-(-side // self.network.stride) for side in grey.shape[2:])
+        scales = [self._at_scale(grey, factor)[:, :, :height, :width] for factor in self.network.scales]
+        return torch.stack(scales).mean(dim=0)
+
+    def _at_scale(self, grey: Tensor, factor: int) -> Tensor:
+        """Logits on the grid, or a little beyond it, of an image (B, 1, H, W) seen `factor` times smaller."""
+        if factor > 1:
+            grey = functional.avg_pool2d(grey, factor, ceil_mode=True, count_include_pad=False)
+        stride = self.network.stride
         padded = reflect_pad(grey, MARGIN)
-        # Up to a multiple of the grid, so that grid cells and pixels line up.
-        extra = (0, -padded.shape[3] % STRIDE, 0, -padded.shape[2] % STRIDE)
+        # Up to a multiple of the grid, so that its places and the pixels line up.
+        extra = (0, -padded.shape[3] % stride, 0, -padded.shape[2] % stride)
         padded = functional.pad(padded, extra, mode="replicate")
         logits = self.network.locate(padded.contiguous(memory_format=torch.channels_last))
-        full = functional.interpolate(logits, scale_factor=STRIDE, mode="bilinear", align_corners=False)
-        return full[:, :, MARGIN : MARGIN + height, MARGIN : MARGIN + width]
+        if factor > 1:
+            logits = functional.interpolate(logits, scale_factor=factor, mode="bilinear", align_corners=False)
+        margin = MARGIN // stride * factor
+        return logits[:, :, margin:, margin:]

@@ -1,18 +1,19 @@
 """The two attention networks, both pre-trained on MNIST and on nothing else.
 
-Each maps brightness (B, 1, H, W) to attention logits on a grid of a quarter of the size. The plain one
-learns where to look by learning which digit it sees; the surface one is told the digit's own pixels.
+Each maps brightness (B, 1, H, W) to attention logits on a grid of `stride` pixels a place, and is asked about
+the image at `scales` (1 its own size, 2 half of it). The plain one learns where to look by learning which
+digit it sees; the surface one is told the digit's own pixels.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from excision.attention.normalise import local_normalise
-
-STRIDE = 4  # pixels of the image for one cell of the attention grid
 
 
 class PlainAttention(nn.Module):
@@ -22,6 +23,9 @@ class PlainAttention(nn.Module):
     and a max-pool, a 1x1 convolution whose softmax over all positions weights the features, then a
     convolution, global average pooling and two linear layers.
     """
+
+    stride: ClassVar[int] = 4
+    scales: ClassVar[tuple[int, ...]] = (1,)
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,33 +69,42 @@ class PlainAttention(nn.Module):
 class SurfaceAttention(nn.Module):
     """Attention trained on MNIST digits that are drawn on procedural surfaces.
 
-    Dilated convolutions let each place be judged against a wide surrounding, and instance normalisation
-    makes every feature relative to the image's own texture.
+    Dilated convolutions on two grids, of 8 and of 16 pixels, let each place be judged against a wide
+    surrounding, and instance normalisation makes every feature relative to the image's own texture. Little
+    is computed on finer grids: that is where the time would go.
     """
 
-    def __init__(self, width: int = 32, dilations: tuple[int, ...] = (1, 2, 4, 8, 4, 2, 1)) -> None:
+    stride: ClassVar[int] = 8
+    # A half and a quarter of the size show a stain as the stroke it is taught to see; the mean sees either.
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 4)
+
+    def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 48, 64)) -> None:
         super().__init__()
+        half, quarter, fine, coarse = widths
         self.stem = nn.Sequential(
-            nn.Conv2d(2, 16, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(16, 24, 3, stride=2, padding=1, bias=False),
-            nn.InstanceNorm2d(24, affine=True),
-            nn.ReLU(),
-            nn.Conv2d(24, width, 3, stride=2, padding=1, bias=False),
-            nn.InstanceNorm2d(width, affine=True),
-            nn.ReLU(),
+            nn.Conv2d(2, half, 5, stride=2, padding=2),
+            nn.ReLU(inplace=True),
+            _shrink(half, quarter),
+            _shrink(quarter, fine),
         )
-        self.context = nn.Sequential(*(_DilatedBlock(width, dilation) for dilation in dilations))
-        self.attention = nn.Conv2d(width, 1, 1)
+        self.fine = nn.Sequential(*(_DilatedBlock(fine, dilation) for dilation in (1, 2, 4)))
+        self.down = _shrink(fine, coarse)
+        self.coarse = nn.Sequential(*(_DilatedBlock(coarse, dilation) for dilation in (1, 2, 4, 1)))
+        self.up = nn.Conv2d(coarse, fine, 1)
+        self.joined = nn.Sequential(*(_DilatedBlock(fine, dilation) for dilation in (2, 1)))
+        self.attention = nn.Conv2d(fine, 1, 1)
 
     def locate(self, brightness: Tensor) -> Tensor:
-        """Attention logits (B, 1, H/4, W/4) of strokes of either polarity; brightness in [0, 1].
+        """Attention logits (B, 1, H/8, W/8) of strokes of either polarity; brightness in [0, 1].
 
         It learnt both polarities, so one pass answers for both.
         """
-        fine = local_normalise(brightness, radius=8)
-        coarse = local_normalise(brightness, radius=32)
-        logits: Tensor = self.attention(self.context(self.stem(torch.cat((fine, coarse), dim=1))))
+        relative = [local_normalise(brightness, radius) for radius in (8, 32)]
+        stacked = torch.cat(relative, dim=1).contiguous(memory_format=torch.channels_last)
+        fine = self.fine(self.stem(stacked))
+        coarse = self.up(self.coarse(self.down(fine)))
+        enlarged = functional.interpolate(coarse, size=fine.shape[2:], mode="bilinear", align_corners=False)
+        logits: Tensor = self.attention(self.joined(fine + enlarged))
         return logits
 
 
@@ -101,10 +114,44 @@ class _DilatedBlock(nn.Module):
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False)
-        self.norm = nn.InstanceNorm2d(width, affine=True)
+        self.norm = InstanceNorm(width)
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + functional.relu(self.norm(self.convolution(features)))
+        return functional.relu_(self.norm(self.convolution(features))) + features
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalisation with scale and shift, as `nn.InstanceNorm2d` computes it, with channels last.
+
+    Torch's own copies such features into another memory order and back, which takes longer than the
+    convolutions around it.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise (B, C, H, W) over H and W."""
+        # With its own statistics a batch of one image is normalised over that image alone.
+        singles = [
+            functional.batch_norm(single[None], None, None, self.weight, self.bias, training=True)
+            for single in features
+        ]
+        return singles[0] if len(singles) == 1 else torch.cat(singles)
+
+
+def _shrink(inputs: int, outputs: int) -> nn.Sequential:
+    """Halve the grid."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
+        InstanceNorm(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+AttentionNetwork = PlainAttention | SurfaceAttention
 
 
 def _plain_block(inputs: int, outputs: int) -> nn.Sequential:

@@ -16,7 +16,7 @@ from torch.nn import functional
 from excision import __version__
 from excision.attention.digits import Lesson, draw_lesson
 from excision.attention.mnist import load_mnist
-from excision.attention.networks import STRIDE, PlainAttention, SurfaceAttention
+from excision.attention.networks import AttentionNetwork, PlainAttention, SurfaceAttention
 from excision.attention.weights import save_weights
 from excision.memory_format import channels_last
 from excision.settings import AttentionVariant
@@ -24,9 +24,9 @@ from excision.settings import AttentionVariant
 Progress = Callable[[int, int, dict[str, float]], None]
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
-_DEFAULT_STEPS: dict[AttentionVariant, int] = {"plain": 4000, "surface": 1500}
+_DEFAULT_STEPS: dict[AttentionVariant, int] = {"plain": 4000, "surface": 2000}
 _HELD_OUT_LESSONS = 40
-_LESSON_SIZE = 128  # pixels
+_LESSON_SIZE, _LESSONS = 160, 24  # pixels, and lessons in a batch
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _train_surface(
     seed: int,
     progress: Progress | None,
 ) -> None:
-    """Learn where the digit is, from batches of 32 surfaces."""
+    """Learn where the digit is, from batches of surfaces."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps, pct_start=min(0.05, 1))
     channels_last(network).train()
@@ -139,12 +139,12 @@ def _train_surface(
 
         def draw(step: int) -> Lesson:
             rng = np.random.default_rng((seed, step))
-            return draw_lesson(digits, batch=32, size=_LESSON_SIZE, rng=rng)
+            return draw_lesson(digits, batch=_LESSONS, size=_LESSON_SIZE, rng=rng)
 
         upcoming = drawer.submit(draw, 0)
         for step in range(steps):
             lesson, upcoming = upcoming.result(), drawer.submit(draw, step + 1)
-            loss = _lesson_loss(network, lesson)
+            loss = lesson_loss(network, lesson)
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -154,13 +154,13 @@ def _train_surface(
                 progress(step + 1, steps, {"loss": loss.item()})
 
 
-def _lesson_loss(network: SurfaceAttention, lesson: Lesson) -> Tensor:
+def lesson_loss(network: AttentionNetwork, lesson: Lesson) -> Tensor:
     """Cross-entropy of every cell, plus the Dice loss that keeps small digits from being outvoted.
 
     Milletari, Navab, Ahmadi, "V-Net", 3DV 2016, section 3.
     """
     logits = network.locate(lesson.images.to(memory_format=torch.channels_last))
-    target = grid_target(lesson.strokes)
+    target = grid_target(lesson.strokes, network.stride)
     each_cell = functional.binary_cross_entropy_with_logits(logits, target, pos_weight=torch.tensor(3.0))
     found = torch.sigmoid(logits)
     overlap = (found * target).sum(dim=(1, 2, 3))
@@ -170,12 +170,12 @@ def _lesson_loss(network: SurfaceAttention, lesson: Lesson) -> Tensor:
     return each_cell + 0.5 * (dice * present).sum() / present.sum().clamp_min(1)
 
 
-def grid_target(strokes: Tensor) -> Tensor:
-    """Where the digit is on the attention grid: strokes (B, 1, S, S) to (B, 1, S/4, S/4) in [0, 1].
+def grid_target(strokes: Tensor, stride: int) -> Tensor:
+    """Where the digit is on the attention grid: strokes (B, 1, H, W) to (B, 1, H/stride, W/stride) in [0, 1].
 
     A cell that a stroke only crosses counts in full, since a hair crack never fills one.
     """
-    return functional.max_pool2d(strokes, STRIDE).clamp(0, 1)
+    return functional.max_pool2d(strokes, stride).clamp(0, 1)
 
 
 @torch.no_grad()
@@ -186,7 +186,7 @@ def _examine_surface(network: SurfaceAttention, digits: NDArray[np.uint8]) -> fl
     for part in range(_HELD_OUT_LESSONS):
         rng = np.random.default_rng((20_000, part))
         lesson = draw_lesson(digits, batch=32, size=_LESSON_SIZE, rng=rng, empty_share=0.0)
-        found, true = network.locate(lesson.images) > 0, grid_target(lesson.strokes) > 0.5
+        found, true = network.locate(lesson.images) > 0, grid_target(lesson.strokes, network.stride) > 0.5
         present = true.any(dim=(1, 2, 3))
         union = (found | true).sum(dim=(1, 2, 3))
         overlaps.append(((found & true).sum(dim=(1, 2, 3)) / union.clamp_min(1))[present])

@@ -22,7 +22,7 @@ from excision.data.images import load_working_image, working_image
 from excision.data.training_set import TrainingSet, prepare
 from excision.devices import choose_device
 from excision.errors import ModelError
-from excision.memory_format import channels_last
+from excision.memory_format import channels_last, image_tensor
 from excision.results import Detection
 from excision.settings import Settings
 
@@ -77,7 +77,7 @@ class Lesson:
 
     def image(self, index: int) -> Tensor:
         """Give a training image (1, C, H, W) in [0, 1] by its place."""
-        return _tensor(self.data.read(index), self.device)
+        return image_tensor(self.data.read(index), self.device)
 
 
 class Rival(ABC):
@@ -218,7 +218,7 @@ class Rival(ABC):
         else:
             working = load_working_image(Path(image), size, channels)
         start = time.perf_counter()
-        found = self.network(_tensor(working, self.device))
+        found = self.network(image_tensor(working, self.device))
         score = float(found.scores[0])
         seconds = time.perf_counter() - start
         return Detection(
@@ -228,12 +228,6 @@ class Rival(ABC):
             image=(working / np.float32(65535)).astype(np.float32),
             seconds=seconds,
         )
-
-
-def _tensor(working: NDArray[np.uint16], device: torch.device) -> Tensor:
-    """Give a working image (H, W, C) as (1, C, H, W) in [0, 1]."""
-    pixels = torch.from_numpy(working.astype(np.float32) / np.float32(65535))
-    return pixels.permute(2, 0, 1)[None].to(device).contiguous(memory_format=torch.channels_last)
 
 
 def _load(network: RivalNetwork, tensors: dict[str, Tensor]) -> None:

@@ -37,6 +37,9 @@ class PatchCoreKnobs:
         bank: largest number of patches in the memory bank.
         candidates: largest number of training patches from which the bank is chosen.
         neighbours: b of equation 7; 1 leaves the re-weighting out.
+        unit_length: scale every patch's feature to length 1, so that a distance tells how much the kind of
+            texture differs and not how strong it is. The paper does not; with these features, whose last
+            layer is linear, bright spots on good parts would otherwise lie farther off than any defect.
     """
 
     strides: Sequence[int] = (8, 16)
@@ -44,6 +47,7 @@ class PatchCoreKnobs:
     bank: int = 10_000
     candidates: int = 100_000
     neighbours: int = 9
+    unit_length: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.coreset <= 1:
@@ -67,7 +71,7 @@ class PatchCore(Rival):
 
     def build(self) -> PatchCoreNetwork:
         """Build the network with an empty bank, and random weights that learning or loading replaces."""
-        return PatchCoreNetwork(self._own.strides, self._own.neighbours)
+        return PatchCoreNetwork(self._own.strides, self._own.neighbours, self._own.unit_length)
 
     def learn(self, network: RivalNetwork, lesson: Lesson) -> None:
         """Fill the memory bank.
@@ -104,8 +108,9 @@ class PatchCoreNetwork(RivalNetwork):
     bank: Tensor
     squares: Tensor
 
-    def __init__(self, strides: Sequence[int], neighbours: int) -> None:
+    def __init__(self, strides: Sequence[int], neighbours: int, unit_length: bool = True) -> None:
         super().__init__()
+        self.unit_length = unit_length
         self.features = EfficientNetLite0(strides)
         self.neighbours = neighbours
         self.register_buffer("bank", torch.empty(0, sum(CHANNELS[stride] for stride in strides)))
@@ -128,7 +133,8 @@ class PatchCoreNetwork(RivalNetwork):
         ]
         grid = maps[0].shape[2:]
         resized = (functional.interpolate(part, size=grid, mode="bilinear") for part in maps[1:])
-        return torch.cat((maps[0], *resized), dim=1)
+        joined = torch.cat((maps[0], *resized), dim=1)
+        return functional.normalize(joined, dim=1) if self.unit_length else joined
 
     def forward(self, images: Tensor) -> Found:
         """Inspect images (B, C, H, W) in [0, 1].

@@ -13,8 +13,8 @@ from typing import Any
 from excision import baselines
 from excision.data.records import Dataset
 from excision.errors import DatasetError, SettingsError
-from excision.setting_checks import as_fields
 from excision.settings import AnomalyMapKind, Settings
+from excision.settings.checks import as_fields
 
 EAR = "ear"
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 
 from excision.errors import ModelError
 from excision.files import write_text
-from excision.interrupts import deferred_interrupt
 from excision.masking import excise
 from excision.memory_format import channels_last
 from excision.recovery.batches import Batch, BatchSource
@@ -22,10 +19,8 @@ from excision.recovery.losses import training_loss
 from excision.recovery.unet import UNet
 from excision.run_folder import CHECKPOINT, LOG
 from excision.settings import Precision, Settings
+from excision.steps import Progress, run_steps, warm_cosine
 
-Progress = Callable[[int, int, dict[str, float]], None]
-
-_WARM_UP = 0.1  # share of the steps over which the learning rate rises
 _LOG_EVERY = 10
 
 
@@ -56,46 +51,23 @@ def train(
     """
     channels_last(network.to(device))
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.training.learning_rate, weight_decay=1e-4)
-    begin, total = 0, settings.training.steps
+    begin = 0
     if folder is not None and (folder / CHECKPOINT).is_file():
         begin = load_checkpoint(folder / CHECKPOINT, network, optimiser)
     log = _Log(folder, begin)
+
+    def save(finished: int) -> None:
+        if folder is not None:
+            save_checkpoint(folder / CHECKPOINT, network, optimiser, finished)
+
+    def done(finished: int, total: int, figures: dict[str, float]) -> None:
+        log.add(finished, figures)
+        if progress is not None:
+            progress(finished, total, figures)
+
     loop = _Loop(network, optimiser, settings, device, begin)
-
-    def keep() -> None:
-        # An interrupt that struck inside an update leaves no whole step to keep.
-        if folder is not None and loop.finished is not None:
-            save_checkpoint(folder / CHECKPOINT, network, optimiser, loop.finished)
-
-    with deferred_interrupt() as interrupt:
-        try:
-            for step, batch in _drawn_ahead(source, begin, total):
-                figures = loop.run(step, batch)
-                log.add(step + 1, figures)
-                if progress is not None:
-                    progress(step + 1, total, figures)
-                if interrupt.asked:
-                    raise KeyboardInterrupt
-                if (step + 1) % settings.training.checkpoint_every == 0:
-                    keep()
-        except KeyboardInterrupt:
-            keep()
-            raise
-        keep()
+    run_steps(loop, source.batch, settings.training.steps, settings.training.checkpoint_every, save, done)
     network.eval()
-
-
-def _drawn_ahead(source: BatchSource, first: int, end: int) -> Iterator[tuple[int, Batch]]:
-    """Give the steps from `first` to `end` with their batches; one is drawn while another is worked on."""
-    if first >= end:
-        return
-    with ThreadPoolExecutor(max_workers=1) as drawer:
-        upcoming = drawer.submit(source.batch, first)
-        for step in range(first, end):
-            batch = upcoming.result()
-            if step + 1 < end:
-                upcoming = drawer.submit(source.batch, step + 1)
-            yield step, batch
 
 
 class _Loop:
@@ -159,12 +131,7 @@ class _Loop:
 
 def learning_rate(step: int, settings: Settings) -> float:
     """Give the rate of a step: a linear warm-up over the first tenth, then a cosine down to zero."""
-    total = settings.training.steps
-    warm_up = max(1, round(_WARM_UP * total))
-    if step < warm_up:
-        return settings.training.learning_rate * (step + 1) / warm_up
-    phase = (step - warm_up) / max(1, total - warm_up)
-    return settings.training.learning_rate * 0.5 * (1 + math.cos(math.pi * phase))
+    return warm_cosine(step, settings.training.steps, settings.training.learning_rate)
 
 
 def training_switches(step: int, settings: Settings) -> tuple[bool, ...]:

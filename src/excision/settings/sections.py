@@ -1,25 +1,18 @@
-"""Every setting of a detector: one frozen dataclass a concern, checked on construction, kept as TOML.
-
-The command line mirrors these names (`--mask.fill mosaic`), and a run folder holds them as `settings.toml`.
-"""
+"""The sections of the settings: one frozen dataclass a concern, checked on construction."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import tomllib
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from excision.errors import SettingsError
-from excision.files import write_text
-from excision.setting_checks import as_fields, check_keys, check_types, require
+from excision.settings.checks import require
 
 AttentionVariant = Literal["surface", "plain"]
 Fill = Literal["zero", "mean", "mosaic"]
 Normalisation = Literal["batch", "instance", "none"]
 AnomalyMapKind = Literal["squared", "likelihood", "ssim", "msgms"]
+EvidenceKind = Literal["both", "residual"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -47,9 +40,20 @@ class AttentionSettings:
     Attributes:
         variant: "surface" (MNIST digits drawn on procedural surfaces) or "plain" (the paper's MNIST
             classifier).
+        tuning: most steps that tune it to defects drawn on the product's own good images, eight an image;
+            0 leaves it as MNIST made it (the paper).
+        trust: good images at which the tuned weights count as much as the pre-trained ones.
+        relative: take it in deviations from what is usual at its place on good images.
     """
 
     variant: AttentionVariant = "surface"
+    tuning: int = 3000
+    trust: int = 150
+    relative: bool = True
+
+    def __post_init__(self) -> None:
+        require(self.tuning >= 0, f"attention.tuning is {self.tuning}: it must not be negative")
+        require(self.trust >= 0, f"attention.trust is {self.trust}: it must not be negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class RecoverySettings:
 
     Attributes:
         width: channels at the shallowest level; they double with each level.
+        stem: side in pixels of the square that enters as one place; 2 is four times as fast as 1.
         depth: number of levels; one less than this are skip connections.
         normalisation: "batch", "instance" or "none".
         training_skips: skips on in training.
@@ -94,6 +99,7 @@ class RecoverySettings:
     """
 
     width: int = 16
+    stem: int = 2
     depth: int = 4
     normalisation: Normalisation = "batch"
     training_skips: str = "all"
@@ -102,6 +108,7 @@ class RecoverySettings:
 
     def __post_init__(self) -> None:
         require(self.width >= 1, f"recovery.width is {self.width}: it must be at least 1 channel")
+        require(self.stem in (1, 2, 4), f"recovery.stem is {self.stem}: it must be 1, 2 or 4 pixels")
         require(2 <= self.depth <= 7, f"recovery.depth is {self.depth}: it must lie between 2 and 7")
         require(0 <= self.rehearsal <= 1, f"recovery.rehearsal is {self.rehearsal}: it must lie in 0 to 1")
         self.skips("training")
@@ -163,8 +170,9 @@ class ScoreSettings:
     Attributes:
         map: how image and recovery are compared.
         smoothing: standard deviation in pixels of the Gaussian that smooths the comparison; 0 for none.
-        relative: the map is divided by what it usually is at that place on good images, averaged over a
+        relative: the residual is divided by what it usually is at that place on good images, averaged over a
             Gaussian of this standard deviation in pixels; 0 leaves it absolute.
+        evidence: "both" adds the surprise of residual and attention; "residual" counts that alone.
         inside_mask: count only what was excised.
         top: share of the map's pixels, the largest, whose mean is the score; 0 takes the maximum.
     """
@@ -172,6 +180,7 @@ class ScoreSettings:
     map: AnomalyMapKind = "squared"
     smoothing: float = 0.0
     relative: float = 16.0
+    evidence: EvidenceKind = "both"
     inside_mask: bool = True
     top: float = 0.0
 
@@ -232,69 +241,3 @@ class CalibrationSettings:
         rate = self.false_alarm_rate
         require(0 < rate < 1, f"calibration.false_alarm_rate is {rate}: it must lie between 0 and 1")
         require(0 < self.holdout < 1, f"calibration.holdout is {self.holdout}: it must lie between 0 and 1")
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """All settings of a detector."""
-
-    image: ImageSettings = field(default_factory=ImageSettings)
-    attention: AttentionSettings = field(default_factory=AttentionSettings)
-    mask: MaskSettings = field(default_factory=MaskSettings)
-    recovery: RecoverySettings = field(default_factory=RecoverySettings)
-    loss: LossSettings = field(default_factory=LossSettings)
-    score: ScoreSettings = field(default_factory=ScoreSettings)
-    training: TrainingSettings = field(default_factory=TrainingSettings)
-    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
-
-    def __post_init__(self) -> None:
-        for f in dataclasses.fields(self):
-            check_types(f.name, getattr(self, f.name))
-        if self.image.size is not None:
-            self._check_size(self.image.size)
-
-    def _check_size(self, size: tuple[int, int]) -> None:
-        """Refuse what an image of this size is too small for."""
-        cells = math.prod(math.ceil(side / self.mask.patch) for side in size)
-        require(
-            int(self.mask.cap * cells) >= 1 or not self.mask.enabled,
-            f"mask.patch is {self.mask.patch}: an image of {size} pixels has {cells} such cells, "
-            f"and mask.cap {self.mask.cap} allows to excise none",
-        )
-        # A normalisation cannot work on one pixel.
-        deepest = math.prod(min(side, self.training.crop) / 2 ** (self.recovery.depth - 1) for side in size)
-        require(
-            deepest > 1,
-            f"recovery.depth is {self.recovery.depth}: too deep for crops of {self.training.crop} pixels "
-            f"from images of {size}",
-        )
-
-    def save(self, path: Path) -> None:
-        """Write the settings as TOML; what is None is left out, since TOML has no null."""
-        import tomli_w
-
-        sections = {
-            name: {key: value for key, value in section.items() if value is not None}
-            for name, section in dataclasses.asdict(self).items()
-        }
-        write_text(path, tomli_w.dumps(sections))
-
-    @classmethod
-    def load(cls, path: Path) -> Settings:
-        """Read settings from TOML; what the file leaves out takes its default.
-
-        Raises:
-            SettingsError: the file is missing, is no TOML, or holds an unknown name or a wrong value.
-        """
-        try:
-            sections = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(f"{path}: cannot be read as TOML settings: {error}") from error
-        kinds: dict[str, Any] = {f.name: f.default_factory for f in dataclasses.fields(cls)}
-        try:
-            for name, values in sections.items():
-                require(name in kinds, f"{name} is unknown; known are {', '.join(kinds)}")
-                check_keys(kinds[name], name, values)
-            return cls(**{name: kinds[name](**as_fields(values)) for name, values in sections.items()})
-        except SettingsError as error:
-            raise SettingsError(f"{path}: {error}") from error

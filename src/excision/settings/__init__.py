@@ -1,0 +1,40 @@
+"""Every setting of a detector: one frozen dataclass a concern, checked on construction, kept as TOML.
+
+The command line mirrors these names (`--mask.fill mosaic`), and a run folder holds them as `settings.toml`.
+"""
+
+from excision.settings.sections import (
+    AnomalyMapKind,
+    AttentionSettings,
+    AttentionVariant,
+    CalibrationSettings,
+    EvidenceKind,
+    Fill,
+    ImageSettings,
+    LossSettings,
+    MaskSettings,
+    Normalisation,
+    Precision,
+    RecoverySettings,
+    ScoreSettings,
+    TrainingSettings,
+)
+from excision.settings.whole import Settings
+
+__all__ = [
+    "AnomalyMapKind",
+    "AttentionSettings",
+    "AttentionVariant",
+    "CalibrationSettings",
+    "EvidenceKind",
+    "Fill",
+    "ImageSettings",
+    "LossSettings",
+    "MaskSettings",
+    "Normalisation",
+    "Precision",
+    "RecoverySettings",
+    "ScoreSettings",
+    "Settings",
+    "TrainingSettings",
+]

@@ -1,0 +1,90 @@
+"""All sections together, checked against each other, and kept as TOML."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from excision.errors import SettingsError
+from excision.files import write_text
+from excision.settings.checks import as_fields, check_keys, check_types, require
+from excision.settings.sections import (
+    AttentionSettings,
+    CalibrationSettings,
+    ImageSettings,
+    LossSettings,
+    MaskSettings,
+    RecoverySettings,
+    ScoreSettings,
+    TrainingSettings,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a detector."""
+
+    image: ImageSettings = field(default_factory=ImageSettings)
+    attention: AttentionSettings = field(default_factory=AttentionSettings)
+    mask: MaskSettings = field(default_factory=MaskSettings)
+    recovery: RecoverySettings = field(default_factory=RecoverySettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    score: ScoreSettings = field(default_factory=ScoreSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
+
+    def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            check_types(f.name, getattr(self, f.name))
+        if self.image.size is not None:
+            self._check_size(self.image.size)
+
+    def _check_size(self, size: tuple[int, int]) -> None:
+        """Refuse what an image of this size is too small for."""
+        cells = math.prod(math.ceil(side / self.mask.patch) for side in size)
+        require(
+            int(self.mask.cap * cells) >= 1 or not self.mask.enabled,
+            f"mask.patch is {self.mask.patch}: an image of {size} pixels has {cells} such cells, "
+            f"and mask.cap {self.mask.cap} allows to excise none",
+        )
+        # A normalisation cannot work on one pixel.
+        deepest = math.prod(min(side, self.training.crop) / 2 ** (self.recovery.depth - 1) for side in size)
+        require(
+            deepest > 1,
+            f"recovery.depth is {self.recovery.depth}: too deep for crops of {self.training.crop} pixels "
+            f"from images of {size}",
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the settings as TOML; what is None is left out, since TOML has no null."""
+        import tomli_w
+
+        sections = {
+            name: {key: value for key, value in section.items() if value is not None}
+            for name, section in dataclasses.asdict(self).items()
+        }
+        write_text(path, tomli_w.dumps(sections))
+
+    @classmethod
+    def load(cls, path: Path) -> Settings:
+        """Read settings from TOML; what the file leaves out takes its default.
+
+        Raises:
+            SettingsError: the file is missing, is no TOML, or holds an unknown name or a wrong value.
+        """
+        try:
+            sections = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{path}: cannot be read as TOML settings: {error}") from error
+        kinds: dict[str, Any] = {f.name: f.default_factory for f in dataclasses.fields(cls)}
+        try:
+            for name, values in sections.items():
+                require(name in kinds, f"{name} is unknown; known are {', '.join(kinds)}")
+                check_keys(kinds[name], name, values)
+            return cls(**{name: kinds[name](**as_fields(values)) for name, values in sections.items()})
+        except SettingsError as error:
+            raise SettingsError(f"{path}: {error}") from error
