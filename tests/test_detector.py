@@ -13,6 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from excision import Detector, Prediction, Settings
 from excision.calibration import calibrate
@@ -71,6 +72,13 @@ def test_prediction_has_every_stage_at_the_working_size(fitted: Detector, scratc
     assert prediction.seconds > 0
 
 
+def enlarged(cells: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:
+    """Linear interpolation between the centres of 8-pixel cells, by scipy."""
+    places = [(np.arange(side) + 0.5) / 8 - 0.5 for side in size]
+    inside = [at.clip(0, count - 1) for at, count in zip(places, cells.shape, strict=True)]
+    return ndimage.map_coordinates(cells, np.meshgrid(*inside, indexing="ij"), order=1)
+
+
 def test_stages_of_a_prediction_fit_together(fitted: Detector, scratched: NDArray[Any]) -> None:
     prediction = one(fitted, scratched)
     mask = prediction.mask
@@ -82,11 +90,15 @@ def test_stages_of_a_prediction_fit_together(fitted: Detector, scratched: NDArra
     # The map is how surprising the squared residual, in units of the usual, and the attention are together;
     # the shown recovery is cut to [0, 1].
     residual = (prediction.image - prediction.recovery)[..., 0] ** 2 / fitted.pipeline.usual[0, 0].numpy()
-    surprises = np.zeros_like(residual)
-    evidence = (residual, prediction.attention.clip(0))
-    for found, (median, excess) in zip(evidence, fitted.pipeline.tails.tolist(), strict=True):
-        surprises += np.log(2) * np.minimum(found / median, 1) + np.maximum((found - median) / excess, 0)
-    np.testing.assert_allclose(prediction.anomaly_map, surprises, rtol=1e-3, atol=1e-4)
+    working = torch.from_numpy(prediction.image).permute(2, 0, 1)[None]
+    cells = fitted.pipeline.cells(working)[0, 0].numpy().clip(0)
+
+    def surprises(found: NDArray[Any], kind: int) -> NDArray[Any]:
+        median, excess = fitted.pipeline.tails[kind].tolist()
+        return np.log(2) * np.minimum(found / median, 1) + np.maximum((found - median) / excess, 0)
+
+    total = surprises(residual, 0) + enlarged(surprises(cells, 1), residual.shape)
+    np.testing.assert_allclose(prediction.anomaly_map, total, rtol=1e-3, atol=1e-4)
 
 
 def test_verdict_is_defect_exactly_above_the_threshold(fitted: Detector, surfaces: Images) -> None:

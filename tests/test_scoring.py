@@ -17,7 +17,6 @@ from excision.recovery.unet import Recovery
 from excision.scoring import (
     anomaly_map,
     anomaly_score,
-    sum_of_surprises,
     surprise,
     tail,
     usual_level,
@@ -198,10 +197,3 @@ def test_tail_of_images_that_are_all_alike_is_no_division_by_zero() -> None:
         median, excess = tail(largest)
         assert median > 0 and excess > 0
         assert torch.isfinite(surprise(torch.tensor([0.0, 3.0]), median, excess)).all()
-
-
-def test_surprises_add_up_place_by_place() -> None:
-    first, second = torch.rand(2, 3, 1, 5, 6)
-    tails = torch.tensor([[0.3, 0.1], [0.5, 0.2]])
-    expected = surprise(first, 0.3, 0.1) + surprise(second, 0.5, 0.2)
-    torch.testing.assert_close(sum_of_surprises((first, second), tails), expected)

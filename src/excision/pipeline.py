@@ -11,7 +11,7 @@ from excision.attention.model import Attention
 from excision.errors import SettingsError
 from excision.masking import cells_to_mask, enlarge_cells, excise, select_cells
 from excision.recovery.unet import Recovery, UNet
-from excision.scoring import anomaly_map, anomaly_score, sum_of_surprises
+from excision.scoring import anomaly_map, anomaly_score, surprise
 from excision.settings import Settings
 
 
@@ -42,7 +42,8 @@ class Evidence(NamedTuple):
     Attributes:
         residual: (B, 1, H, W) >= 0, between image and recovery; in units of what is usual, unless
             `score.relative` is 0.
-        attention: (B, 1, H, W) >= 0, in deviations above what is usual.
+        attention: (B, 1, ceil(H / patch), ceil(W / patch)) >= 0, of the patch grid, in deviations above what
+            is usual.
     """
 
     residual: Tensor
@@ -103,13 +104,12 @@ class Pipeline(nn.Module):
 
     def _inspect(self, images: Tensor) -> Stages:
         cells = self.cells(images)
-        attention = enlarge_cells(cells, self.settings.mask.patch, (images.shape[2], images.shape[3]))
         mask, holed, recovery = self._recover(images, cells)
         inside = mask if self.counts_inside_alone else None
-        maps = self._join(self._weigh(images, recovery, inside, attention))
+        maps = self._join(self._weigh(images, recovery, inside, cells))
         shown = recovery.mean.clamp(0, 1)
         return Stages(
-            attention=attention,
+            attention=self._enlarge(cells, images),
             mask=mask,
             holed=holed,
             recovery=shown if inside is None else torch.where(mask, shown, images),
@@ -121,10 +121,9 @@ class Pipeline(nn.Module):
     def evidence(self, images: Tensor) -> tuple[Evidence, Tensor]:
         """Give what speaks for a defect in images (B, C, H, W) in [0, 1], and the mask (B, 1, H, W)."""
         cells = self.cells(images)
-        attention = enlarge_cells(cells, self.settings.mask.patch, (images.shape[2], images.shape[3]))
         mask, _, recovery = self._recover(images, cells)
         inside = mask if self.counts_inside_alone else None
-        return self._weigh(images, recovery, inside, attention), mask
+        return self._weigh(images, recovery, inside, cells), mask
 
     def _recover(self, images: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Recovery]:
         settings = self.settings
@@ -136,17 +135,23 @@ class Pipeline(nn.Module):
         holed = excise(images, mask, settings.mask.fill, settings.mask.patch)
         return mask, holed, self.recovery(holed, mask.to(images.dtype), settings.recovery.skips("inference"))
 
-    def _weigh(
-        self, images: Tensor, recovery: Recovery, inside: Tensor | None, attention: Tensor
-    ) -> Evidence:
+    def _weigh(self, images: Tensor, recovery: Recovery, inside: Tensor | None, cells: Tensor) -> Evidence:
         residual = anomaly_map(images, recovery, inside, self.settings.score) / self.usual
-        return Evidence(residual, attention.clamp_min(0))
+        return Evidence(residual, cells.clamp_min(0))
 
     def _join(self, evidence: Evidence) -> Tensor:
-        """Give the anomaly map: two surprises that are independent on good images add up."""
+        """Give the anomaly map: two surprises that are independent on good images add up.
+
+        For independent ones this is the statistic of R. A. Fisher, "Statistical methods for research
+        workers", 1932, section 21.1.
+        """
         if not self.counts_attention:
             return evidence.residual
-        return sum_of_surprises(evidence, self.tails)
+        residual, attention = (surprise(e, *t) for e, t in zip(evidence, self.tails.tolist(), strict=True))
+        return residual + self._enlarge(attention, residual)
+
+    def _enlarge(self, cells: Tensor, images: Tensor) -> Tensor:
+        return enlarge_cells(cells, self.settings.mask.patch, (images.shape[2], images.shape[3]))
 
     @property
     def counts_inside_alone(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -54,6 +53,8 @@ def anomaly_score(maps: Tensor, top: float) -> Tensor:
     """
     flat = maps.flatten(1)
     count = max(1, round(top * flat.shape[1]))
+    if count == 1:
+        return flat.amax(dim=1)
     return flat.topk(count, dim=1).values.mean(dim=1)
 
 
@@ -110,24 +111,8 @@ def surprise(values: Tensor, median: float, excess: float) -> Tensor:
     Returns:
         The same shape, >= 0; ln 2 at the median.
     """
-    return math.log(2) * (values / median).clamp_max(1) + ((values - median) / excess).clamp_min(0)
-
-
-def sum_of_surprises(evidence: Iterable[Tensor], tails: Tensor) -> Tensor:
-    """Add the surprises of several kinds of evidence, place by place.
-
-    For independent ones this is the statistic of R. A. Fisher, "Statistical methods for research workers",
-    1932, section 21.1.
-
-    Args:
-        evidence: K maps (B, 1, H, W) >= 0.
-        tails: (K, 2), median and excess of each.
-
-    Returns:
-        (B, 1, H, W) >= 0, in nats.
-    """
-    surprises = [surprise(e, *t) for e, t in zip(evidence, tails.tolist(), strict=True)]
-    return torch.stack(surprises).sum(dim=0)
+    below = (values / median).clamp_max_(1).mul_(math.log(2))
+    return (values - median).div_(excess).clamp_min_(0).add_(below)
 
 
 def _smooth_inside(values: Tensor, mask: Tensor, sigma: float) -> Tensor:

@@ -18,7 +18,7 @@ from excision.run_folder import CHECKPOINT, MODEL, read_json
 from excision.settings import Settings
 from tests.cli.conftest import TINY, command, environment, excision
 
-STEPS = 200
+STEPS = 400
 """Long enough that a moment of a training is easily hit."""
 
 

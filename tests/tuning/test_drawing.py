@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -70,10 +71,12 @@ def test_a_defect_changes_the_surface_only_near_where_it_says() -> None:
     assert changed > 45
 
 
-def source(channels: int = 1, size: tuple[int, int] = (48, 72), seed: int = 0) -> LessonSource:
+def source(
+    channels: int = 1, size: tuple[int, int] = (48, 72), seed: int = 0, rehearsal: float = 0.3
+) -> LessonSource:
     rng = np.random.default_rng(5)
     images = [(65535 * rng.random((*size, channels))).astype(np.uint16) for _ in range(3)]
-    return LessonSource(3, lambda index: images[index], size, seed)
+    return LessonSource(3, lambda index: images[index], size, seed, rehearsal)
 
 
 @pytest.mark.parametrize("size", [(48, 72), (33, 260), (400, 230), (32, 32)])
@@ -98,8 +101,20 @@ def test_batches_have_good_and_marked_pieces_in_range() -> None:
 
 def test_colour_is_seen_as_its_brightness() -> None:
     colour = np.full((40, 40, 3), (65535, 0, 0), dtype=np.uint16)
-    images, shares = LessonSource(1, lambda _: colour, (40, 40), 0).batch(0)
+    images, shares = LessonSource(1, lambda _: colour, (40, 40), 0, rehearsal=0.0).batch(0)
     good = images[shares.amax(dim=(1, 2, 3)) == 0]
     assert len(good)
     # Every piece has its own light, between exp(-0.3) and exp(0.3) of the true one.
     assert ((good > 0.99 * GREY[0] * np.exp(-0.3)) & (good < 1.01 * GREY[0] * np.exp(0.3))).all()
+
+
+def test_the_share_of_rehearsal_is_kept() -> None:
+    """Good images are all black, so that what is grey is a lesson of the pre-training."""
+
+    def grey(rehearsal: float) -> float:
+        read = LessonSource(1, lambda _: np.zeros((40, 40, 1), np.uint16), (40, 40), 0, rehearsal)
+        medians = [read.batch(step).images.flatten(1).median(dim=1).values for step in range(2)]
+        return (torch.cat(medians) > 0.15).float().mean().item()
+
+    assert grey(0.0) < 0.02 and grey(1.0) > 0.98
+    assert 0.4 < grey(0.5) < 0.6

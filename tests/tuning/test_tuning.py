@@ -22,12 +22,10 @@ def source(seed: int = 0) -> LessonSource:
     for _ in range(4):
         rows = rng.normal(0.5, 0.08, (SIZE[0], 1, 1)) + rng.normal(0, 0.01, (*SIZE, 1))
         images.append((65535 * rows.clip(0, 1)).astype(np.uint16))
-    return LessonSource(4, lambda index: images[index], SIZE, seed)
+    return LessonSource(4, lambda index: images[index], SIZE, seed, rehearsal=0.3)
 
 
-def tuned(
-    steps: int, share: float = 1.0, folder: Path | None = None, interrupt_at: int | None = None
-) -> dict[str, torch.Tensor]:
+def tuned(steps: int, folder: Path | None = None, interrupt_at: int | None = None) -> dict[str, torch.Tensor]:
     attention = Attention.pretrained("surface")
 
     def progress(done: int, total: int, figures: dict[str, float]) -> None:
@@ -35,18 +33,9 @@ def tuned(
         if done == interrupt_at:
             raise KeyboardInterrupt
 
-    tune(attention, source(), steps, share, 100, folder, progress)
+    tune(attention, source(), steps, 100, folder, progress)
     assert not any(parameter.requires_grad for parameter in attention.parameters())
     return {name: value.clone() for name, value in attention.state_dict().items()}
-
-
-def test_share_mixes_pretrained_and_tuned_weights() -> None:
-    before = Attention.pretrained("surface").state_dict()
-    none, half, whole = (tuned(3, share) for share in (0.0, 0.5, 1.0))
-    for name, value in before.items():
-        assert torch.equal(none[name], value)
-        torch.testing.assert_close(half[name], (value + whole[name]) / 2)
-    assert any(not torch.equal(whole[name], value) for name, value in before.items())
 
 
 def test_an_interrupted_tuning_ends_with_the_same_bits(tmp_path: Path) -> None:
@@ -70,5 +59,5 @@ def test_tuning_lowers_the_loss_on_new_lessons() -> None:
 
     attention = Attention.pretrained("surface")
     before = loss(attention)
-    tune(attention, source(), 12, 1.0, 100)
+    tune(attention, source(), 12, 100)
     assert loss(attention) < before

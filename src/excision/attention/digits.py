@@ -39,21 +39,26 @@ def draw_lesson(
     """Draw a batch; the same generator state gives the same batch."""
     chosen = rng.integers(0, len(digits), size=batch)
     images, strokes = zip(
-        *(_draw_one(digits[i], size, rng, empty=rng.random() < empty_share) for i in chosen), strict=True
+        *(draw_surface(digits[i], size, rng, empty=rng.random() < empty_share) for i in chosen), strict=True
     )
-    return Lesson(torch.stack(images), torch.stack(strokes))
+    return Lesson(*(torch.from_numpy(np.stack(part))[:, None] for part in (images, strokes)))
 
 
-def _draw_one(
+def draw_surface(
     digit: NDArray[np.uint8], size: int, rng: np.random.Generator, *, empty: bool
-) -> tuple[Tensor, Tensor]:
+) -> tuple[FloatImage, FloatImage]:
+    """Draw a digit (28, 28), unless the surface stays empty, on a procedural surface.
+
+    Returns:
+        Brightness and stroke, each (size, size) in [0, 1].
+    """
     surface = random_texture(rng, size)
     stroke = np.zeros((size, size), np.float32) if empty else warp_digit(digit, size, rng)
     marked = surface if empty else mark(surface, stroke, rng)
     image = rng.uniform(0.3, 0.7) + np.exp(rng.uniform(np.log(0.015), np.log(0.15))) * marked
     if rng.random() < 0.3:
         image = np.round(image * 255) / 255  # what an 8-bit camera leaves of it
-    return torch.from_numpy(image.clip(0, 1).astype(np.float32))[None], torch.from_numpy(stroke)[None]
+    return image.clip(0, 1).astype(np.float32), stroke
 
 
 def warp_digit(digit: NDArray[np.uint8], size: int, rng: np.random.Generator) -> FloatImage:

@@ -75,8 +75,8 @@ class SurfaceAttention(nn.Module):
     """
 
     stride: ClassVar[int] = 8
-    # A half and a quarter of the size show a stain as the stroke it is taught to see; the mean sees either.
-    scales: ClassVar[tuple[int, ...]] = (1, 2, 4)
+    # A third of the size shows a stain as the stroke it is taught to see; the mean sees either.
+    scales: ClassVar[tuple[int, ...]] = (1, 3)
 
     def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 48, 64)) -> None:
         super().__init__()

@@ -33,8 +33,8 @@ def local_normalise(images: Tensor, radius: int) -> Tensor:
     local = _box_mean(_box_mean(small, window, 2), window, 3)
     full = functional.interpolate(local, scale_factor=shrink, mode="bilinear", align_corners=False)
     mean, square = full[:, :, : images.shape[2], : images.shape[3]].chunk(2, dim=1)
-    deviation = ((square - mean * mean).clamp_min(0) + FLAT**2).sqrt()
-    return ((centred - mean) / deviation).clamp(-6, 6)
+    deviation = (square - mean * mean).clamp_min_(0).add_(FLAT**2).sqrt_()
+    return (centred - mean).div_(deviation).clamp_(-6, 6)
 
 
 def _box_mean(images: Tensor, radius: int, axis: int) -> Tensor:

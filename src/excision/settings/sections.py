@@ -42,7 +42,8 @@ class AttentionSettings:
             classifier).
         tuning: most steps that tune it to defects drawn on the product's own good images, eight an image;
             0 leaves it as MNIST made it (the paper).
-        trust: good images at which the tuned weights count as much as the pre-trained ones.
+        trust: good images as which the pre-training counts in tuning: the share trust / (trust + images) of
+            the lessons are its own.
         relative: take it in deviations from what is usual at its place on good images.
     """
 
@@ -86,11 +87,12 @@ class RecoverySettings:
     """The U-Net and its skip connections.
 
     Skips are counted from 1, the shallowest. They are written as "all", "none", "deep" (all but the two
-    shallowest), or as the levels that are on, for example "2,3".
+    shallowest, and always the deepest), or as the levels that are on, for example "2,3".
 
     Attributes:
         width: channels at the shallowest level; they double with each level.
-        stem: side in pixels of the square that enters as one place; 2 is four times as fast as 1.
+        stem: side in pixels of the square that enters as one place of level 1: 1, 2 or 4; the coarser, the
+            faster.
         depth: number of levels; one less than this are skip connections.
         normalisation: "batch", "instance" or "none".
         training_skips: skips on in training.
@@ -98,9 +100,9 @@ class RecoverySettings:
         rehearsal: share of the training steps that run with the skips of inference; 0 is the paper's rule.
     """
 
-    width: int = 16
-    stem: int = 2
-    depth: int = 4
+    width: int = 24
+    stem: int = 4
+    depth: int = 3
     normalisation: Normalisation = "batch"
     training_skips: str = "all"
     inference_skips: str = "deep"

@@ -1,4 +1,8 @@
-"""Batches for tuning: pieces of good images, most with a defect drawn on; the same for a seed and step."""
+"""Batches for tuning, the same for a seed and step: pieces of good images, most with a defect drawn on.
+
+Among them are lessons of the pre-training, so that the network does not forget what it came with (rehearsal;
+Robins, "Catastrophic forgetting, rehearsal and pseudorehearsal", 1995).
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from excision.attention.digits import Lesson
+from excision.attention.digits import Lesson, draw_surface
 from excision.attention.normalise import GREY
 from excision.tuning.defects import draw_defect
+from excision.tuning.strokes import pen_stroke
 
 FloatImage = NDArray[np.float32]
 
@@ -31,15 +36,22 @@ class LessonSource:
         read: gives the working image (H, W, C) uint16 of an image by its place.
         size: (H, W) of the working images.
         seed: of everything random.
+        rehearsal: share of the lessons that are those of the pre-training, 0 to 1.
     """
 
     def __init__(
-        self, count: int, read: Callable[[int], NDArray[np.uint16]], size: tuple[int, int], seed: int
+        self,
+        count: int,
+        read: Callable[[int], NDArray[np.uint16]],
+        size: tuple[int, int],
+        seed: int,
+        rehearsal: float,
     ) -> None:
         self._count = count
         self._read = read
         self._size = size
         self._seed = seed
+        self._rehearsal = rehearsal
         height, width = (max(_GRID, min(side, _SIDE) // _GRID * _GRID) for side in size)
         self._piece = (height, width)
         self._batch = max(2, _AREA // (height * width))
@@ -51,6 +63,8 @@ class LessonSource:
         return Lesson(*(torch.from_numpy(np.stack(part))[:, None] for part in (images, shares)))
 
     def _one(self, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
+        if rng.random() < self._rehearsal:
+            return self._rehearse(rng)
         piece = self._cut(rng)
         share = np.zeros_like(piece)
         if rng.random() < _GOOD:
@@ -65,6 +79,12 @@ class LessonSource:
             piece[square] = marked
             share[square] = np.maximum(share[square], drawn)
         return piece, share
+
+    def _rehearse(self, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
+        height, width = self._piece
+        empty = bool(rng.random() < _GOOD)
+        surface, stroke = draw_surface(pen_stroke(rng), max(self._piece), rng, empty=empty)
+        return surface[:height, :width], stroke[:height, :width]
 
     def _cut(self, rng: np.random.Generator) -> FloatImage:
         """Cut a piece out of a random image, at another scale, mirrored and in another light."""

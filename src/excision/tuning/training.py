@@ -51,17 +51,16 @@ def tune_attention(
     if steps == 0:
         return
     assert size is not None  # a training set settles it
-    source = LessonSource(count, data.read, size, settings.training.seed)
+    rehearsal = settings.attention.trust / (settings.attention.trust + count)
+    source = LessonSource(count, data.read, size, settings.training.seed, rehearsal)
     every = settings.training.checkpoint_every
-    share = count / (count + settings.attention.trust)
-    tune(pipeline.attention, source, steps, share, every, folder, lambda done, all_, _: progress(done, all_))
+    tune(pipeline.attention, source, steps, every, folder, lambda done, all_, _: progress(done, all_))
 
 
 def tune(
     attention: Attention,
     source: LessonSource,
     steps: int,
-    share: float,
     checkpoint_every: int,
     folder: Path | None = None,
     progress: Progress | None = None,
@@ -69,15 +68,13 @@ def tune(
     """Tune the attention in place.
 
     It is left with a running average of its weights, which is steadier than the last ones (Polyak and
-    Juditsky, "Acceleration of stochastic approximation by averaging", 1992), mixed with the weights it came
-    with, so that it still sees what no drawn defect taught it (Wortsman et al., "Robust fine-tuning of
-    zero-shot models", CVPR 2022). A checkpoint in `folder` is continued from, as in training.
+    Juditsky, "Acceleration of stochastic approximation by averaging", 1992). A checkpoint in `folder` is
+    continued from, as in training.
 
     Args:
         attention: pre-trained, on its device.
         source: of pieces of good images with drawn defects.
         steps: optimiser steps.
-        share: of the tuned weights in the mixture, 0 to 1.
         checkpoint_every: steps between checkpoints.
         folder: for the checkpoint; None keeps none.
         progress: called as (finished steps, total steps, figures) after each step.
@@ -87,7 +84,6 @@ def tune(
     """
     attention.requires_grad_(True)
     network = attention.network
-    begun_with = copy.deepcopy(network)
     both = nn.ModuleDict({"live": network, "average": copy.deepcopy(network)})
     optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-3)
     path = None if folder is None else folder / TUNING
@@ -101,11 +97,7 @@ def tune(
 
     loop = _Loop(network, both["average"], optimiser, steps, begin)
     run_steps(loop, source.batch, steps, checkpoint_every, save, progress or (lambda *_: None))
-    with torch.no_grad():
-        for mixed, tuned, first in zip(
-            network.parameters(), both["average"].parameters(), begun_with.parameters(), strict=True
-        ):
-            mixed.copy_(torch.lerp(first, tuned, share))
+    network.load_state_dict(both["average"].state_dict())
     attention.requires_grad_(False).eval()
 
 
