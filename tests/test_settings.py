@@ -69,6 +69,7 @@ ANY = st.builds(
     attention=st.builds(
         AttentionSettings,
         variant=st.sampled_from(get_args(AttentionVariant)),
+        pretrained=st.booleans(),
         tuning=st.integers(0, 10**5),
         trust=st.integers(0, 1000),
         relative=st.booleans(),

@@ -219,7 +219,9 @@ class Detector:
         self, data: TrainingSet, run: Path | None, progress: Progress | None, stage: Stage | None
     ) -> None:
         torch.manual_seed(self.settings.training.seed)
-        pipeline = Pipeline(self.settings, Attention.pretrained(self.settings.attention.variant))
+        chosen = self.settings.attention
+        attention = Attention.pretrained(chosen.variant) if chosen.pretrained else Attention(chosen.variant)
+        pipeline = Pipeline(self.settings, attention)
         self._pipeline = channels_last(pipeline.to(self.device)).eval()
         train_pipeline(self._pipeline, data, self.device, run, progress, stage)
 

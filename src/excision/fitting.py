@@ -22,6 +22,9 @@ from excision.tuning.training import tune_attention
 Stage = Callable[[str, int, int], None]
 Part = Callable[[int, int], None]
 
+TUNING_STAGE = "tuning attention"
+"""The stage that trains too, and counts optimiser steps."""
+
 
 def train_pipeline(
     pipeline: Pipeline,
@@ -53,7 +56,7 @@ def train_pipeline(
         return chosen
 
     if settings.mask.enabled:
-        tune_attention(pipeline, data, settings, run, part(stage, "tuning attention"))
+        tune_attention(pipeline, data, settings, run, part(stage, TUNING_STAGE))
         read, count = _reader(data, device), len(data.training)
         set_usual_attention(pipeline, read, count, part(stage, "usual attention"))
         set_mask_threshold(pipeline, read, count, part(stage, "mask threshold"))

@@ -169,7 +169,7 @@ def test_the_map_points_at_the_defect_and_gives_the_score(fitted: PaDiM) -> None
 
 def test_saved_and_loaded_it_gives_the_same(fitted: PaDiM, tmp_path: Path) -> None:
     fitted.save(tmp_path)
-    loaded = PaDiM.load(tmp_path, device="cpu", dimensions=20)
+    loaded = PaDiM.load(tmp_path, device="cpu")
     images = [_good(100), _defective(100)]
     assert loaded.threshold == fitted.threshold
     for one, other in zip(loaded.predict(images), fitted.predict(images), strict=True):

@@ -165,7 +165,7 @@ def test_the_map_points_at_the_defect(fitted: PatchCore) -> None:
 
 def test_saved_and_loaded_it_gives_the_same(fitted: PatchCore, tmp_path: Path) -> None:
     fitted.save(tmp_path)
-    loaded = PatchCore.load(tmp_path, device="cpu", coreset=0.3)
+    loaded = PatchCore.load(tmp_path, device="cpu")
     images = [_good(100), _defective(100)]
     assert loaded.threshold == fitted.threshold
     for one, other in zip(loaded.predict(images), fitted.predict(images), strict=True):

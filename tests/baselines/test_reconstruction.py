@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from excision.baselines import rival
-from excision.baselines.base import Rival
+from excision.baselines.base import RIVAL, Rival
 from excision.baselines.reconstruction import (
     Autoencoder,
     AutoencoderNetwork,
@@ -26,6 +26,7 @@ from excision.baselines.reconstruction import (
 )
 from excision.data.surfaces import cast_grain, woven_fabric
 from excision.errors import ModelError, SettingsError
+from excision.files import write_json
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
 from excision.similarity import ssim_map
 
@@ -182,9 +183,13 @@ def test_one_pass_is_paid(fitted: Rival) -> None:
     assert fitted.network.passes == 1
 
 
-def test_weights_of_another_bottleneck_are_refused(tmp_path: Path) -> None:
+def test_a_folder_knows_its_knobs_and_its_method(tmp_path: Path) -> None:
     Autoencoder(TINY, device="cpu", latent=5).fit(GOOD).save(tmp_path)
-    assert Autoencoder.load(tmp_path, device="cpu", latent=5).threshold > 0
+    loaded = Autoencoder.load(tmp_path, device="cpu")
+    assert loaded.knobs == {"latent": 5} and loaded.threshold > 0
+    with pytest.raises(ModelError, match="a model of ae, not of unet"):
+        PlainUNet.load(tmp_path, device="cpu")
+    write_json(tmp_path / RIVAL, {"method": "ae", "knobs": {}})
     with pytest.raises(ModelError, match="no weights of ae"):
         Autoencoder.load(tmp_path, device="cpu")
 

@@ -24,11 +24,11 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return time
 
 
-def train(clock: Clock, now: list[float], first: int, last: int, pace: float) -> None:
+def train(clock: Clock, now: list[float], first: int, last: int, pace: float, part: str = "training") -> None:
     clock.start()
     for step in range(first, last + 1):
         now[0] += pace
-        clock.step(step)
+        clock.step(step, part)
 
 
 def test_counts_steps_alone(now: list[float], tmp_path: Path) -> None:
@@ -55,6 +55,19 @@ def test_no_step_counts_twice(checkpoint: int, now: list[float], tmp_path: Path)
     now[0] += 30
     train(resumed, now, checkpoint + 1, 20, 2.0)
     assert resumed.seconds == pytest.approx(40)
+
+
+def test_parts_add_up_and_are_stopped_one_by_one(now: list[float], tmp_path: Path) -> None:
+    killed = Clock(tmp_path, OURS)
+    train(killed, now, 1, 10, 3.0, "tuning")
+    now[0] += 40  # between the parts
+    train(killed, now, 1, 7, 2.0)
+    killed.write()
+    resumed = Clock(tmp_path, OURS)
+    train(resumed, now, 5, 8, 2.0)
+    assert resumed.seconds == pytest.approx(30 + 16)
+    resumed.reset()
+    assert resumed.seconds == 0
 
 
 def test_kept_while_it_runs(now: list[float], tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_ablation_changes_one_part(name: str) -> None:
     """Each row differs from the plain method in one section of the settings, or in inference alone."""
     settings = Settings()
     rows = ablation(name, settings)
-    assert len({row.label for row in rows}) == len(rows) >= 3
+    assert len({row.label for row in rows}) == len(rows) >= 2
     assert sum(row.variant.key == EAR for row in rows) == 1, "the plain method is a row, and trained once"
     before = dataclasses.asdict(settings)
     for row in rows:
@@ -113,7 +113,11 @@ def test_ablation_changes_one_part(name: str) -> None:
 
 def test_skips_of_every_depth() -> None:
     labels = [row.label for row in ablation("skips", Settings())]
-    assert labels == ["all", "level 1 off", "level 2 off", "level 3 off", "deep", "none"]
+    assert labels == ["all", "level 1 off", "level 2 off", "none"]
+    deeper = ablation("skips", Settings(recovery=RecoverySettings(depth=4)))
+    assert [row.label for row in deeper] == [
+        "all", "level 1 off", "level 2 off", "level 3 off", "deep", "none"
+    ]  # fmt: skip
     for depth in (2, 3, 6):
         settings = Settings(recovery=RecoverySettings(depth=depth))
         for row in ablation("skips", settings):
@@ -123,7 +127,7 @@ def test_skips_of_every_depth() -> None:
 
 
 def test_what_changes_nothing_is_the_plain_method() -> None:
-    all_on = Settings(recovery=RecoverySettings(inference_skips="1,2,3"))
+    all_on = Settings(recovery=RecoverySettings(inference_skips="1,2"))
     assert [row.variant.key for row in paper_rows(all_on)] == ["ear-mask-off"]
     budgets = ablation("budget", replace(Settings(), mask=replace(Settings().mask, budget=0.2)))
     assert [row.variant.key for row in budgets] == ["ear-budget-0.05", "ear-budget-0.1", EAR]

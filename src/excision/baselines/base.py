@@ -22,9 +22,14 @@ from excision.data.images import load_working_image, working_image
 from excision.data.training_set import TrainingSet, prepare
 from excision.devices import choose_device
 from excision.errors import ModelError
+from excision.files import write_json
 from excision.memory_format import channels_last, image_tensor
 from excision.results import Detection
 from excision.settings import Settings
+from excision.settings.checks import as_fields
+
+RIVAL = "rival.json"
+"""File of a run folder that says which rival it holds, and with which knobs."""
 
 Image = NDArray[Any] | str | Path
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -181,20 +186,25 @@ class Rival(ABC):
             yield replace(self._inspect(image), threshold=threshold)
 
     def save(self, folder: str | Path) -> None:
-        """Write weights, settings and calibration."""
+        """Write weights, settings, knobs and calibration."""
+        calibration = self._calibrated()
+        write_json(Path(folder) / RIVAL, {"method": self.name, "knobs": self.knobs})
         run_folder.save_model(
-            Path(folder), self.network.state_dict(), self.settings, float("inf"), self._calibrated()
+            Path(folder), self.network.state_dict(), self.settings, float("inf"), calibration
         )
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "auto", **knobs: Any) -> Self:
-        """Read a rival from a folder; `knobs` are those it was made with.
+    def load(cls, folder: str | Path, device: str = "auto") -> Self:
+        """Read a rival from a folder.
 
         Raises:
             ModelError: the folder holds no finished rival of this kind, or a file in it is damaged.
         """
         tensors, settings, _, calibration = run_folder.load_model(Path(folder))
-        rival = cls(settings, device, **knobs)
+        made = run_folder.read_json(Path(folder) / RIVAL)
+        if made.get("method") != cls.name:
+            raise ModelError(f"{folder}: this is a model of {made.get('method')}, not of {cls.name}")
+        rival = cls(settings, device, **as_fields(made["knobs"]))
         network = channels_last(rival.build().to(rival.device))
         try:
             _load(network, tensors)

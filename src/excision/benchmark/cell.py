@@ -18,6 +18,7 @@ from excision.detector import Detector
 from excision.errors import ModelError
 from excision.evaluation.evaluate import measure
 from excision.files import write_json
+from excision.fitting import TUNING_STAGE
 from excision.results import Method
 from excision.run_folder import MODEL, read_json
 from excision.settings import Settings
@@ -103,7 +104,10 @@ def _train_ear(settings: Settings, dataset: Dataset, run: Path, clock: Clock, ba
         bars.training(step, total, figures)
 
     def stage(what: str, done: int, total: int) -> None:
-        clock.start()
+        if what == TUNING_STAGE:
+            clock.step(done, what)
+        else:
+            clock.start()
         bars.stage(what, done, total)
 
     run.mkdir(parents=True, exist_ok=True)
@@ -143,7 +147,7 @@ def _train_rival(
         bars.stage(what, done, total)
 
     # A rival begins anew where it was stopped.
-    clock.seconds = 0
+    clock.reset()
     found = rival(name)(settings)
     found.fit(dataset, seconds=seconds, progress=progress, stage=stage)
     found.save(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,18 @@ CLOCK = "clock.json"
 _WRITE_EVERY = 2.0  # seconds
 
 
+@dataclass(slots=True)
+class _Part:
+    step: int = 0
+    seconds: float = 0.0
+
+
 class Clock:
     """Counts the seconds of a training, and keeps the count in a file.
 
-    A stopped training goes on from a checkpoint, which may lie before its last step; the time is then taken
-    to be that of the steps kept, at the pace measured so far, so that no step is counted twice.
+    A training may have several parts, each with steps of its own. A stopped one goes on from a checkpoint,
+    which may lie before its last step; the time of a part is then taken to be that of the steps kept, at the
+    pace measured so far, so that no step is counted twice.
 
     Args:
         folder: of the cell.
@@ -32,37 +40,46 @@ class Clock:
         self._identity = identity
         kept = _kept(self._file, identity)
         self.finished: bool = kept.get("finished", False)
-        self.seconds: float = kept.get("seconds", 0.0)
-        self._step: int = kept.get("step", 0)
+        self._parts: dict[str, _Part] = {name: _Part(*part) for name, part in kept.get("parts", {}).items()}
         self._memory: float = kept.get("peak_memory_mb", 0.0)
         self._last = self._written = time.monotonic()
-        self._running = False
+        self._begun: set[str] = set()
+
+    @property
+    def seconds(self) -> float:
+        """What the training has taken so far."""
+        return sum(part.seconds for part in self._parts.values())
 
     @property
     def peak_memory_mb(self) -> float:
         """The largest memory of any process that worked on the cell."""
         return max(self._memory, own_peak_memory_mb())
 
-    def start(self) -> None:
-        """Forget what has passed since the last count: training begins only now."""
-        if not self._running:
-            self._last = time.monotonic()
+    def reset(self) -> None:
+        """Forget all that was counted: the training begins anew."""
+        self._parts.clear()
+        self._begun.clear()
 
-    def step(self, step: int) -> None:
-        """Count up to the end of a step."""
-        if not self._running:
+    def start(self) -> None:
+        """Forget what has passed since the last count: training begins, or goes on, only now."""
+        self._last = time.monotonic()
+
+    def step(self, step: int, part: str = "training") -> None:
+        """Count up to the end of a step of a part."""
+        count = self._parts.setdefault(part, _Part())
+        if part not in self._begun:
             # The first step after a stop: `step - 1` are those that the checkpoint kept.
-            self.seconds *= (step - 1) / self._step if self._step else 0
-            self._running = True
-        self._step = step
-        self.tick()
+            count.seconds *= (step - 1) / count.step if count.step else 0
+            self._begun.add(part)
+        count.step = step
+        self.tick(part)
         if self._last - self._written > _WRITE_EVERY:
             self.write()
 
-    def tick(self) -> None:
+    def tick(self, part: str = "training") -> None:
         """Count up to now."""
         now = time.monotonic()
-        self.seconds += now - self._last
+        self._parts.setdefault(part, _Part()).seconds += now - self._last
         self._last = now
 
     def finish(self) -> None:
@@ -76,8 +93,7 @@ class Clock:
         content = {
             "identity": self._identity,
             "finished": self.finished,
-            "step": self._step,
-            "seconds": self.seconds,
+            "parts": {name: [part.step, part.seconds] for name, part in self._parts.items()},
             "peak_memory_mb": self.peak_memory_mb,
         }
         write_json(self._file, content)

@@ -12,9 +12,18 @@ from typing import get_args
 
 from excision.benchmark.plan import EAR, Inference, Row, Variant
 from excision.errors import SettingsError
-from excision.settings import AnomalyMapKind, AttentionVariant, Fill, LossSettings, Settings
+from excision.settings import (
+    AnomalyMapKind,
+    AttentionSettings,
+    AttentionVariant,
+    EvidenceKind,
+    Fill,
+    LossSettings,
+    Settings,
+)
 
 BUDGETS = (0.05, 0.1, 0.2)
+TUNING = AttentionSettings().tuning
 
 
 def ablation(name: str, settings: Settings) -> tuple[Row, ...]:
@@ -40,13 +49,24 @@ def paper_rows(settings: Settings) -> tuple[Row, ...]:
 def _attention(settings: Settings) -> Iterator[Row]:
     off = replace(settings, mask=replace(settings.mask, enabled=False))
     yield Row("none", _trained("attention-none", off, settings))
-    for variant in get_args(AttentionVariant):
-        on = replace(
-            settings,
-            attention=replace(settings.attention, variant=variant),
-            mask=replace(settings.mask, enabled=True),
-        )
-        yield Row(variant, _trained(f"attention-{variant}", on, settings))
+    plain = replace(settings.attention, variant="plain")
+    surface = replace(settings.attention, variant="surface")
+    choices = {
+        "random": replace(surface, pretrained=False, tuning=0),
+        "random, tuned": replace(surface, pretrained=False, tuning=TUNING),
+        "plain MNIST": replace(plain, pretrained=True, tuning=0),
+        "surface MNIST": replace(surface, pretrained=True, tuning=0),
+        "surface MNIST, tuned": replace(surface, pretrained=True, tuning=TUNING),
+    }
+    for label, attention in choices.items():
+        key = "attention-" + label.replace(",", "").replace(" ", "-").lower()
+        yield Row(label, _trained(key, replace(settings, attention=attention), settings))
+
+
+def _evidence(settings: Settings) -> Iterator[Row]:
+    for evidence in get_args(EvidenceKind):
+        changed = replace(settings, score=replace(settings.score, evidence=evidence))
+        yield Row(evidence, _trained(f"evidence-{evidence}", changed, settings))
 
 
 def _budget(settings: Settings) -> Iterator[Row]:
@@ -67,7 +87,12 @@ def _skips(settings: Settings) -> Iterator[Row]:
     for off in levels:
         choices[f"level {off} off"] = ",".join(str(level) for level in levels if level != off) or "none"
     choices |= {"deep": "deep", "none": "none"}
+    seen = set()
     for label, skips in choices.items():
+        recovery = replace(settings.recovery, inference_skips=skips)
+        if recovery.skips("inference") in seen:
+            continue  # a shallow network has fewer choices than names for them
+        seen.add(recovery.skips("inference"))
         key = "skips-" + skips.replace(",", "-")
         yield Row(label, _measured(key, settings, Inference(skips=skips)))
 
@@ -91,6 +116,7 @@ ABLATIONS: dict[str, Callable[[Settings], Iterator[Row]]] = {
     "skips": _skips,
     "loss": _loss,
     "map": _map,
+    "evidence": _evidence,
 }
 """By name: the rows around some settings."""
 

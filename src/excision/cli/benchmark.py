@@ -63,7 +63,7 @@ def benchmark(
     ablations: Annotated[
         str | None,
         Parameter(
-            help="Change one part of EAR at a time, a table each: attention, budget, fill, skips, loss, map."
+            help="Change one part of EAR at a time, a table each: attention, budget, fill, skips, loss, map, evidence."
         ),
     ] = None,
     preset: Annotated[

@@ -40,6 +40,7 @@ class AttentionSettings:
     Attributes:
         variant: "surface" (MNIST digits drawn on procedural surfaces) or "plain" (the paper's MNIST
             classifier).
+        pretrained: False starts with random weights, to see what the pre-training is worth.
         tuning: most steps that tune it to defects drawn on the product's own good images, eight an image;
             0 leaves it as MNIST made it (the paper).
         trust: good images as which the pre-training counts in tuning: the share trust / (trust + images) of
@@ -48,6 +49,7 @@ class AttentionSettings:
     """
 
     variant: AttentionVariant = "surface"
+    pretrained: bool = True
     tuning: int = 3000
     trust: int = 150
     relative: bool = True
