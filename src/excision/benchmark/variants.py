@@ -15,7 +15,6 @@ from excision.errors import SettingsError
 from excision.settings import (
     AnomalyMapKind,
     AttentionSettings,
-    AttentionVariant,
     EvidenceKind,
     Fill,
     LossSettings,
