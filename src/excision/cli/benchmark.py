@@ -63,7 +63,8 @@ def benchmark(
     ablations: Annotated[
         str | None,
         Parameter(
-            help="Change one part of EAR at a time, a table each: attention, budget, fill, skips, loss, map, evidence."
+            help="Change one part of EAR at a time, a table each: attention, budget, fill, skips, loss, map, "
+            "evidence."
         ),
     ] = None,
     preset: Annotated[
