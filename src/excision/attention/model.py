@@ -14,8 +14,7 @@ from excision.attention.weights import SHIPPED, load_weights
 from excision.masking import patch_attention
 from excision.settings import AttentionVariant
 
-# The convolutions pad with zeros, which leaves a frame of false attention. It is pushed outside the image.
-MARGIN = 16
+_LEAST = 32  # pixels a side; on less, the coarsest grid has a single place, and nothing to compare it with
 
 
 class Attention(nn.Module):
@@ -86,13 +85,13 @@ class Attention(nn.Module):
         """Logits on the grid, or a little beyond it, of an image (B, 1, H, W) seen `factor` times smaller."""
         if factor > 1:
             grey = functional.avg_pool2d(grey, factor, ceil_mode=True, count_include_pad=False)
-        stride = self.network.stride
-        padded = reflect_pad(grey, MARGIN)
+        stride, margin = self.network.stride, self.network.margin
+        padded = reflect_pad(grey, margin)
         # Up to a multiple of the grid, so that its places and the pixels line up.
-        extra = (0, -padded.shape[3] % stride, 0, -padded.shape[2] % stride)
-        padded = functional.pad(padded, extra, mode="replicate")
+        bottom, right = (max(_LEAST - side, -side % stride) for side in padded.shape[2:])
+        padded = functional.pad(padded, (0, right, 0, bottom), mode="replicate")
         logits = self.network.locate(padded.contiguous(memory_format=torch.channels_last))
         if factor > 1:
             logits = functional.interpolate(logits, scale_factor=factor, mode="bilinear", align_corners=False)
-        margin = MARGIN // stride * factor
-        return logits[:, :, margin:, margin:]
+        outside = margin // stride * factor
+        return logits[:, :, outside:, outside:]

@@ -1,8 +1,8 @@
 """The two attention networks, both pre-trained on MNIST and on nothing else.
 
-Each maps brightness (B, 1, H, W) to attention logits on a grid of `stride` pixels a place, and is asked about
-the image at `scales` (1 its own size, 2 half of it). The plain one learns where to look by learning which
-digit it sees; the surface one is told the digit's own pixels.
+Each maps brightness (B, 1, H, W) to attention logits on a grid of `stride` pixels a place. It is asked about
+the image at `scales` (1 its own size, 2 half of it), continued by `margin` pixels of its reflection. The
+plain one learns where to look by learning which digit it sees; the surface one is told the digit's pixels.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ class PlainAttention(nn.Module):
 
     stride: ClassVar[int] = 4
     scales: ClassVar[tuple[int, ...]] = (1,)
+    # It knows no border from its training, and takes the zeros beyond it for one of a digit.
+    margin: ClassVar[int] = 16
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,8 +77,9 @@ class SurfaceAttention(nn.Module):
     """
 
     stride: ClassVar[int] = 8
-    # A third of the size shows a stain as the stroke it is taught to see; the mean sees either.
-    scales: ClassVar[tuple[int, ...]] = (1, 3)
+    # A smaller image shows a stain as the stroke that it is taught to see; the mean sees either.
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    margin: ClassVar[int] = 0
 
     def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 48, 64)) -> None:
         super().__init__()

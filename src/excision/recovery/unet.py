@@ -117,8 +117,8 @@ class _Block(nn.Module):
         self.second_norm = _norm(outputs, normalisation)
 
     def forward(self, features: Tensor) -> Tensor:
-        features = functional.relu_(self.first_norm(self.first(features)))
-        return functional.relu_(self.second_norm(self.second(features)))
+        features = functional.relu_(_normalised(self.first_norm, (self.first, features)))
+        return functional.relu_(_normalised(self.second_norm, (self.second, features)))
 
 
 class _UpBlock(nn.Module):
@@ -138,11 +138,34 @@ class _UpBlock(nn.Module):
         enlarged = functional.interpolate(
             self.reduce(below), scale_factor=2, mode="bilinear", align_corners=False
         )
-        features = self.from_below(enlarged)
-        if skip is not None:
-            features = features + self.from_skip(skip)
-        features = functional.relu_(self.first_norm(features))
-        return functional.relu_(self.second_norm(self.second(features)))
+        inputs = [(self.from_below, enlarged)] + ([(self.from_skip, skip)] if skip is not None else [])
+        features = functional.relu_(_normalised(self.first_norm, *inputs))
+        return functional.relu_(_normalised(self.second_norm, (self.second, features)))
+
+
+def _normalised(norm: nn.Module, *inputs: tuple[nn.Conv2d, Tensor]) -> Tensor:
+    """Normalise the sum of convolutions, (B, C, H, W).
+
+    At inference batch normalisation is a scale and a shift of each channel. They go into weights and bias of
+    the convolution, which saves a pass over the features.
+    """
+    if not isinstance(norm, nn.BatchNorm2d) or norm.training:
+        total = _sum([convolution(features) for convolution, features in inputs])
+        normalised: Tensor = norm(total)
+        return normalised
+    assert norm.running_mean is not None and norm.running_var is not None  # they are tracked
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    bias: Tensor | None = norm.bias - norm.running_mean * scale
+    parts = []
+    for convolution, features in inputs:
+        weight = convolution.weight * scale.view(-1, 1, 1, 1)
+        parts.append(functional.conv2d(features, weight, bias, padding=convolution.padding))
+        bias = None
+    return _sum(parts)
+
+
+def _sum(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
 def _convolution(inputs: int, outputs: int, normalisation: Normalisation) -> nn.Conv2d:

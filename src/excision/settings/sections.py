@@ -102,7 +102,7 @@ class RecoverySettings:
         rehearsal: share of the training steps that run with the skips of inference; 0 is the paper's rule.
     """
 
-    width: int = 24
+    width: int = 16
     stem: int = 4
     depth: int = 3
     normalisation: Normalisation = "batch"
