@@ -129,8 +129,8 @@ def test_skips_of_every_depth() -> None:
 def test_what_changes_nothing_is_the_plain_method() -> None:
     all_on = Settings(recovery=RecoverySettings(inference_skips="1,2"))
     assert [row.variant.key for row in paper_rows(all_on)] == ["ear-mask-off"]
-    budgets = ablation("budget", replace(Settings(), mask=replace(Settings().mask, budget=0.2)))
-    assert [row.variant.key for row in budgets] == ["ear-budget-0.05", "ear-budget-0.1", EAR]
+    budgets = ablation("budget", replace(Settings(), mask=replace(Settings().mask, budget=0.1)))
+    assert [row.variant.key for row in budgets] == ["ear-budget-0.02", "ear-budget-0.04", EAR]
     with pytest.raises(SettingsError, match='"colour" is no ablation'):
         ablation("colour", Settings())
 

@@ -199,26 +199,34 @@ def test_ablations_share_runs(
     # Whichever weights the package ships: what is tested here does not need good ones.
     monkeypatch.setattr(Attention, "pretrained", Attention)
     out, file = tmp_path / "out", tmp_path / "all.json"
-    names = "attention,budget,fill,skips,loss,map"
+    names = "attention,budget,fill,skips,loss,map,evidence"
     words = ["--ablations", names, "--seeds", 1, *TWO]
     assert call("benchmark", kolektor, *words, "--out", out, "--json", file) == 0
-    # EAR, nine that train otherwise, three skips and three maps besides its own, and nothing to time.
-    assert [job["kind"] for job in inside] == ["cell"] * 16
+    # EAR, 13 that train otherwise, three skips and three maps besides its own, and nothing to time.
+    assert [job["kind"] for job in inside] == ["cell"] * 20
     content = read_json(file)
     labels = {
         title: [line["label"] for line in tables["surface"]] for title, tables in content["ablations"].items()
     }
     assert labels == {
-        "attention": ["none", "surface", "plain"],
-        "budget": ["0.05", "0.1", "0.2"],
+        "attention": [
+            "none",
+            "random",
+            "random, tuned",
+            "plain MNIST",
+            "surface MNIST",
+            "surface MNIST, tuned",
+        ],
+        "budget": ["0.02", "0.04", "0.1"],
         "fill": ["zero", "mean", "mosaic"],
-        "skips": ["all", "level 1 off", "level 2 off", "deep", "none"],
+        "skips": ["all", "level 1 off", "level 2 off", "none"],
         "loss": ["nll", "l2", "ssim", "msgms"],
         "map": ["squared", "likelihood", "ssim", "msgms"],
+        "evidence": ["both", "residual"],
     }
     assert all(line["seeds"] == 1 for tables in content["ablations"].values() for line in tables["surface"])
-    # EAR, and two, two, two and three that train otherwise.
-    assert len(list(out.glob(f"surface/*/*/{MODEL}"))) == 10
+    # EAR, and five, two, two, three and one that train otherwise.
+    assert len(list(out.glob(f"surface/*/*/{MODEL}"))) == 14
     assert "| skips | image AUROC |" in (out / "benchmark.md").read_text("utf-8")
     none = Settings.load(out / "surface" / "ear-attention-none" / "seed-0" / SETTINGS)
     assert not none.mask.enabled
@@ -322,7 +330,7 @@ def test_stopped_and_killed_it_goes_on(kolektor: Path, tmp_path: Path, inside: l
     assert (ear / CHECKPOINT).is_file()
     assert not (ear / "cell.json").exists()
     before = read_json(ear / "clock.json")
-    assert 10 <= before["step"] < 150
+    assert 10 <= before["parts"]["training"][0] < 150
     # Killed between the cells: EAR is finished, and the rival under way.
     with start("hang", *words) as process:
         wait_for(lambda: (ear / "cell.json").exists() and children(process.pid), process)
@@ -338,7 +346,7 @@ def test_stopped_and_killed_it_goes_on(kolektor: Path, tmp_path: Path, inside: l
         time.sleep(0.05)
     finished = (ear / "cell.json").read_bytes()
     seconds = json.loads(finished)["training_seconds"]
-    assert seconds > before["seconds"]
+    assert seconds > sum(spent for _, spent in before["parts"].values())
     assert not (fake / "cell.json").exists()
     assert call(*words) == 0
     assert (ear / "cell.json").read_bytes() == finished

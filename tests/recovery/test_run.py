@@ -103,7 +103,7 @@ def test_resume_with_other_settings_or_data_names_the_difference(tmp_path: Path)
         Detector(TINY).fit(IMAGES, tmp_path, progress=stop_at(2, KeyboardInterrupt))
     other = replace(with_training(steps=20), mask=replace(TINY.mask, budget=0.2))
     with pytest.raises(
-        SettingsError, match=r"mask\.budget was 0\.1 and is now 0\.2; training\.steps was 12 and"
+        SettingsError, match=r"mask\.budget was 0\.04 and is now 0\.2; training\.steps was 12 and"
     ):
         Detector(other).fit(IMAGES, tmp_path, resume=True)
     changed = [*IMAGES[:-1], 255 - IMAGES[-1]]

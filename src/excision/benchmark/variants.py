@@ -21,8 +21,7 @@ from excision.settings import (
     Settings,
 )
 
-BUDGETS = (0.05, 0.1, 0.2)
-TUNING = AttentionSettings().tuning
+BUDGETS = (0.02, 0.04, 0.1)
 
 
 def ablation(name: str, settings: Settings) -> tuple[Row, ...]:
@@ -50,12 +49,13 @@ def _attention(settings: Settings) -> Iterator[Row]:
     yield Row("none", _trained("attention-none", off, settings))
     plain = replace(settings.attention, variant="plain")
     surface = replace(settings.attention, variant="surface")
+    steps = settings.attention.tuning or AttentionSettings().tuning
     choices = {
         "random": replace(surface, pretrained=False, tuning=0),
-        "random, tuned": replace(surface, pretrained=False, tuning=TUNING),
+        "random, tuned": replace(surface, pretrained=False, tuning=steps),
         "plain MNIST": replace(plain, pretrained=True, tuning=0),
         "surface MNIST": replace(surface, pretrained=True, tuning=0),
-        "surface MNIST, tuned": replace(surface, pretrained=True, tuning=TUNING),
+        "surface MNIST, tuned": replace(surface, pretrained=True, tuning=steps),
     }
     for label, attention in choices.items():
         key = "attention-" + label.replace(",", "").replace(" ", "-").lower()

@@ -74,7 +74,7 @@ class MaskSettings:
 
     enabled: bool = True
     patch: int = 8
-    budget: float = 0.10
+    budget: float = 0.04
     cap: float = 0.30
     fill: Fill = "zero"
 
