@@ -50,6 +50,7 @@ def test_signatures() -> None:
         "anomaly_map",
         "image",
         "seconds",
+        "review_threshold",
         "attention",
         "mask",
         "holed",

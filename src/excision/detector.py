@@ -17,11 +17,10 @@ from excision import run_folder
 from excision.attention.model import Attention
 from excision.calibration import Calibration, calibrate
 from excision.data import Dataset, load_dataset
-from excision.data.decode import array_image
-from excision.data.images import load_working_image, working_image
+from excision.data.images import any_working_image
 from excision.data.training_set import TrainingSet, prepare
 from excision.devices import choose_device
-from excision.errors import ImageError, ModelError
+from excision.errors import ModelError
 from excision.files import write_json
 from excision.fitting import Stage, learn_usual, part, train_pipeline
 from excision.memory_format import channels_last, image_tensor
@@ -262,11 +261,7 @@ class Detector:
         size, channels = self.pipeline.settings.image.size, self.pipeline.settings.image.channels
         if size is None or channels is None:
             raise ModelError("this model's settings lack image.size or image.channels")
-        if not isinstance(image, np.ndarray | str | Path):
-            raise ImageError(f"a {type(image).__name__} is no image: give a path or a numpy array")
-        if isinstance(image, np.ndarray):
-            return working_image(array_image(image, channels), size)
-        return load_working_image(Path(image), size, channels)
+        return any_working_image(image, size, channels)
 
     def _calibrated(self) -> Calibration:
         if self.calibration is None:

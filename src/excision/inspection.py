@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 REPORT, OVERLAYS = "report.html", "overlays"
 
-_DEFECT_EXAMPLES, _GOOD_EXAMPLES = 16, 8
+_DEFECT_EXAMPLES, _REVIEW_EXAMPLES, _GOOD_EXAMPLES = 16, 8, 8
 _MOST_NOTES = 24
 
 Progress = Callable[[int, int], None]
@@ -33,16 +33,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class InspectionSummary:
-    """How many images were good, defective, or could not be inspected."""
+    """How many images were good, in the grey zone, defective, or could not be inspected."""
 
     n_good: int
     n_defect: int
     n_failed: int
+    n_review: int = 0
 
     @property
     def exit_status(self) -> int:
-        """Give 2 where something could not be inspected, else 1 where a defect was found, else 0."""
-        return 2 if self.n_failed else 1 if self.n_defect else 0
+        """Give 2 where something could not be inspected, else 1 where not all are good, else 0."""
+        return 2 if self.n_failed else 1 if self.n_defect or self.n_review else 0
 
 
 def find_images(paths: Sequence[Path], leave_out: Path | None = None) -> list[Path]:
@@ -110,7 +111,7 @@ def inspect_images(
             if progress is not None:
                 progress(count, len(images))
     _write_report(predictor, out, tally)
-    return InspectionSummary(tally.n_good, tally.n_defect, tally.n_failed)
+    return InspectionSummary(tally.n_good, tally.n_defect, tally.n_failed, tally.n_review)
 
 
 def _kept(predictor: Predictor, out: Path, *, resume: bool) -> list[Inspection]:
@@ -132,10 +133,12 @@ class _Tally:
     """Counts, and the few lines that the report shows."""
 
     n_good: int = 0
+    n_review: int = 0
     n_defect: int = 0
     n_failed: int = 0
     failures: list[Inspection] = field(default_factory=list)
     _defects: list[tuple[float, str]] = field(default_factory=list)
+    _reviews: list[tuple[float, str]] = field(default_factory=list)
     _goods: list[tuple[float, str]] = field(default_factory=list)
 
     def add(self, line: Inspection) -> None:
@@ -146,14 +149,17 @@ class _Tally:
         elif line.verdict == "defect":
             self.n_defect += 1
             _keep_largest(self._defects, (line.score, line.image), _DEFECT_EXAMPLES)
+        elif line.verdict == "review":
+            self.n_review += 1
+            _keep_largest(self._reviews, (line.score, line.image), _REVIEW_EXAMPLES)
         else:
             self.n_good += 1
             _keep_largest(self._goods, (line.score, line.image), _GOOD_EXAMPLES)
 
     def shown(self) -> list[str]:
-        """Give the images of the strongest defects, then of the good parts that came closest to one."""
-        strongest = [*sorted(self._defects, reverse=True), *sorted(self._goods, reverse=True)]
-        return [image for _, image in strongest]
+        """Give the images of the strongest defects, the grey zone, and the good parts closest to it."""
+        kinds = (self._defects, self._reviews, self._goods)
+        return [image for kind in kinds for _, image in sorted(kind, reverse=True)]
 
 
 def _keep_largest(heap: list[tuple[float, str]], item: tuple[float, str], most: int) -> None:
@@ -175,7 +181,7 @@ def _inspect(predictor: Predictor, path: Path, out: Path) -> Inspection:
             str(path), None, predictor.threshold, None, None, (), seconds, overlay=None, error=str(error)
         )
     seconds = round(time.perf_counter() - start, 4)
-    above = prediction.anomaly_map > prediction.threshold
+    above = prediction.anomaly_map > prediction.lowest_threshold
     boxes = [region.box for region in find_regions(above, prediction.anomaly_map)]
     overlay = _overlay_name(path)
     _write_overlay(out / overlay, prediction, boxes)
@@ -219,13 +225,16 @@ def _write_overlay(path: Path, prediction: Prediction, boxes: Sequence[Box]) -> 
 def _write_report(predictor: Predictor, out: Path, tally: _Tally) -> None:
     from excision.evaluation.report import Card, write_report
 
-    total = tally.n_good + tally.n_defect + tally.n_failed
+    total = tally.n_good + tally.n_review + tally.n_defect + tally.n_failed
+    # The card is shown only where something lies in that zone.
+    grey_zone = [Card("To review", str(tally.n_review), "in the grey zone")] if tally.n_review else []
     write_report(
         out / REPORT,
         "Inspection",
         [("Images", str(total)), ("Threshold", f"{predictor.threshold:.4g}")],
         [
             Card("Defective", str(tally.n_defect), "score above the threshold"),
+            *grey_zone,
             Card("Good", str(tally.n_good), "score at or below it"),
             Card("Not inspected", str(tally.n_failed), "see the notes" if tally.n_failed else "none"),
         ],

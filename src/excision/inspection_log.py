@@ -28,9 +28,10 @@ class Inspection:
         image: its path as it was found.
         score: anomaly score; None where the image could not be inspected.
         threshold: decision threshold.
-        verdict: "good" or "defect"; None where the image could not be inspected.
-        defect_area_share: share of the pixels above the threshold, 0 to 1.
-        boxes: around each region above the threshold, strongest first: (x, y, width, height) in pixels of
+        verdict: "good", "review" or "defect"; None where the image could not be inspected.
+        defect_area_share: share of the pixels above the threshold, or above that of the grey zone
+            where there is one, 0 to 1.
+        boxes: around each such region, strongest first: (x, y, width, height) in pixels of
             the image file, upright.
         seconds: from opening the file to the verdict.
         overlay: picture of image and anomaly map, relative to the folder of results.

@@ -38,9 +38,12 @@ def select_cells(cells: Tensor, threshold: float, cap: float) -> Tensor:
     """
     flat = cells.flatten(1)
     allowed = int(cap * flat.shape[1])
-    order = flat.argsort(dim=1, descending=True, stable=True)
-    strongest = torch.zeros_like(flat, dtype=torch.bool)
-    strongest.scatter_(1, order[:, :allowed], True)
+    if allowed == 0:
+        return torch.zeros_like(cells, dtype=torch.bool)
+    least = flat.topk(allowed, dim=1).values[:, -1:]
+    stronger, tied = flat > least, flat == least
+    free = allowed - stronger.sum(dim=1, keepdim=True)
+    strongest = stronger | (tied & (tied.cumsum(dim=1) <= free))
     return ((flat > threshold) & strongest).view_as(cells)
 
 

@@ -99,10 +99,11 @@ class Pipeline(nn.Module):
             raise ValueError(f"images are {given} pixels: this model was made for {wanted}")
         # One by one: in a batch the sums would be rounded in another order, and an image's score would depend
         # on its neighbours. On a processor it is also faster, since one image's features stay in its cache.
-        singles = [self._inspect(image[None]) for image in images]
+        singles = [self.inspect(image[None]) for image in images]
         return Stages(*(torch.cat(parts) for parts in zip(*singles, strict=True)))
 
-    def _inspect(self, images: Tensor) -> Stages:
+    def inspect(self, images: Tensor) -> Stages:
+        """Inspect images as `forward` does, but all at once: their scores may differ in the last bits."""
         cells = self.cells(images)
         mask, holed, recovery = self._recover(images, cells)
         inside = mask if self.counts_inside_alone else None

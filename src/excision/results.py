@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Verdict = Literal["good", "defect"]
+Verdict = Literal["good", "review", "defect"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,12 @@ class Detection:
     Attributes:
         score: anomaly score; larger is more anomalous.
         threshold: decision threshold in the unit of `score`.
-        verdict: "defect" exactly where `score > threshold`.
+        verdict: "defect" exactly where `score > threshold`; "review" where it is above the review threshold
+            alone.
         anomaly_map: (H, W) float32 in the unit of `score`; pixels above the threshold are defective.
         image: (H, W, C) float32 in [0, 1], the working image.
         seconds: time from decoded image to verdict.
+        review_threshold: where the grey zone begins that a person has to look at; None for no such zone.
     """
 
     score: float
@@ -31,11 +33,19 @@ class Detection:
     anomaly_map: NDArray[np.float32]
     image: NDArray[np.float32]
     seconds: float
+    review_threshold: float | None = field(default=None, kw_only=True)
 
     @property
     def verdict(self) -> Verdict:
-        """Give "defect" exactly where the anomaly score exceeds the threshold."""
-        return "defect" if self.score > self.threshold else "good"
+        """Give "defect" above the threshold, "review" in the grey zone below it, else "good"."""
+        if self.score > self.threshold:
+            return "defect"
+        return "review" if self.score > self.lowest_threshold else "good"
+
+    @property
+    def lowest_threshold(self) -> float:
+        """What exceeds this is not passed as good."""
+        return self.threshold if self.review_threshold is None else self.review_threshold
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from excision.errors import ExcisionError
 
 ERROR, STOPPED = 2, 130
 
-TRAIN_EXTRA = {"torch", "matplotlib", "jinja2"}
+TRAIN_EXTRA = {"torch", "matplotlib", "onnx", "onnxscript"}
 """Packages that come with the extra `train`, and without which some verbs cannot work."""
 
 VERBS = {
@@ -28,6 +28,10 @@ VERBS = {
     "evaluate": "Measure a trained model on test images whose truth is known.",
     "benchmark": "Compare methods on data sets with several seeds, on a fair budget.",
     "inspect": "Give images a verdict, boxes and a picture of what is wrong.",
+    "export": "Write a trained model for a line: ONNX or OpenVINO, proven, without torch.",
+    "verify": "Prove on this machine that an exported model says what torch said.",
+    "bench": "Measure how fast an exported model is on this machine, stage by stage.",
+    "calibrate": "Set the threshold of an exported model anew, on good images.",
     "info": "Say what a run folder holds: its data, settings, threshold and cost.",
     "synth": "Write the embedded data set: procedural surfaces with drawn defects.",
     "attention": "Pre-train, show and measure the attention that says where to cut.",

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import RunArgument
 from excision.cli.output import Bars, say
 
 app = App(
@@ -25,7 +24,7 @@ app = App(
 
 @app.default
 def inspect(
-    run: RunArgument,
+    run: Annotated[Path, Parameter(help="Run folder, or a folder that `excision export` wrote.")],
     images: Annotated[list[Path], Parameter(help="Image files, or folders that are searched for them.")],
     /,
     *,
@@ -35,17 +34,18 @@ def inspect(
     ] = False,
 ) -> int:
     """Give each image a verdict and keep it at once."""
-    from excision.detector import Detector
     from excision.inspection import find_images, inspect_images
+    from excision.models import load_predictor
 
-    detector = Detector.load(run)
+    predictor = load_predictor(run)
     found = find_images(images, leave_out=out)
     try:
         with Bars() as bars:
-            summary = inspect_images(detector, found, out, resume=resume, progress=bars.part("inspecting"))
+            summary = inspect_images(predictor, found, out, resume=resume, progress=bars.part("inspecting"))
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; every finished result is kept, and --resume continues") from None
-    say(f"{summary.n_good} good, {summary.n_defect} defective, {summary.n_failed} not inspected")
+    review = f"{summary.n_review} to review, " if summary.n_review else ""
+    say(f"{summary.n_good} good, {review}{summary.n_defect} defective, {summary.n_failed} not inspected")
     say(f"Results: {out / 'results.csv'}")
     say(f"Report:  {out / 'report.html'}")
     return summary.exit_status

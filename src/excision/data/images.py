@@ -6,12 +6,14 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from excision.data.decode import read_image
+from excision.data.decode import array_image, read_image
+from excision.errors import ImageError
 
 MAX_WORKING_PIXELS = 163_840
 """Pixels of a default working image at most; 640 x 256 and 400 x 400 just fit."""
@@ -78,6 +80,21 @@ def load_working_image(path: str | Path, size: tuple[int, int], channels: int) -
         ImageError: the file cannot be read as an image.
     """
     return working_image(read_image(path, channels), size)
+
+
+def any_working_image(
+    image: NDArray[Any] | str | Path, size: tuple[int, int], channels: int
+) -> NDArray[np.uint16]:
+    """Give the working image (*size, channels) of a path, or of an array as `array_image` takes it.
+
+    Raises:
+        ImageError: the image cannot be read or has no defined meaning.
+    """
+    if isinstance(image, np.ndarray):
+        return working_image(array_image(image, channels), size)
+    if isinstance(image, str | Path):
+        return load_working_image(Path(image), size, channels)
+    raise ImageError(f"a {type(image).__name__} is no image: give a path or a numpy array")
 
 
 class ImageCache:

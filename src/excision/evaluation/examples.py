@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from excision.data.records import GOOD
 from excision.results import Prediction, Verdict
 
-Outcome = Literal["missed defect", "false alarm", "detected defect", "passed good", "defect", "good"]
+Outcome = Literal[
+    "missed defect", "false alarm", "detected defect", "passed good", "defect", "review", "good"
+]
 
 DEFAULT_LIMIT = 24
 
@@ -35,7 +37,7 @@ class ScoredImage:
         name: name of the sample.
         label: "good" or the kind of defect.
         score: anomaly score.
-        verdict: "good" or "defect".
+        verdict: "good", "review" or "defect".
     """
 
     name: str

@@ -37,6 +37,7 @@ HEADINGS: dict[Outcome, str] = {
     "detected defect": "Detected defects",
     "passed good": "Good parts that passed",
     "defect": "Defects found",
+    "review": "To review, highest scores first",
     "good": "Good parts",
 }
 

@@ -1,0 +1,107 @@
+"""`excision calibrate`: another false-alarm rate, or another camera, without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from excision.cli.options import number
+from excision.cli.output import Bars, say
+
+if TYPE_CHECKING:
+    from excision.runtime import Inspector
+
+app = App(
+    name="calibrate",
+    help_epilogue="Takes good images alone, which the model was not trained on, and keeps the new threshold "
+    "in the folder. It needs neither torch nor defects.\n\n"
+    "With --review-rate a grey zone lies below the threshold: what scores there gets the verdict "
+    '"review".\n\n'
+    "```\n"
+    "excision calibrate line/parts good_parts/ --false-alarm-rate 0.5%\n"
+    "excision calibrate line/parts good_parts/ --false-alarm-rate 0.5% --review-rate 5%\n"
+    "excision calibrate line/parts good_parts/ --roi region.png --minimum-area 12\n"
+    "```",
+)
+
+
+@app.default
+def calibrate(
+    folder: Annotated[Path, Parameter(help="Folder that `excision export` wrote.")],
+    normals: Annotated[list[Path], Parameter(help="Good images, or folders that are searched for them.")],
+    /,
+    *,
+    false_alarm_rate: Annotated[
+        float | None,
+        Parameter(
+            help="Share of good parts that may be called defective: 0.005 or 0.5%. Where not given, the rate "
+            "of the folder.",
+            converter=number,
+        ),
+    ] = None,
+    review_rate: Annotated[
+        float | None,
+        Parameter(
+            help="Share of good parts that may be called defective or sent to review. Where not given, that "
+            "of the folder; 0 for no grey zone.",
+            converter=number,
+        ),
+    ] = None,
+    roi: Annotated[
+        Path | None,
+        Parameter(
+            help="Region of interest: a picture, white where a defect counts, or a TOML file with "
+            "`size = [H, W]` and `polygons = [[[x, y], ...], ...]`. Where not given, that of the folder."
+        ),
+    ] = None,
+    minimum_area: Annotated[
+        int | None,
+        Parameter(
+            help="Pixels of the working image that a defect must cover. Where not given, that of the folder."
+        ),
+    ] = None,
+) -> int:
+    """Set the decision threshold of an exported model anew, on good images."""
+    from excision.errors import DatasetError, ImageError, SettingsError
+    from excision.inspection import find_images
+    from excision.runtime import Inspector
+    from excision.scope import Scope, read_region
+
+    inspector = Inspector(folder)
+    inspector.scope = Scope(
+        inspector.scope.region if roi is None else read_region(roi, inspector.description.size),
+        inspector.scope.minimum_area if minimum_area is None else minimum_area,
+    )
+    before = inspector.description.calibration
+    rate = before.wanted_rate if false_alarm_rate is None else false_alarm_rate
+    if not 0 < rate < 1:
+        raise SettingsError(f"--false-alarm-rate is {rate}: it must lie between 0 and 1")
+    review = _review_rate(inspector, review_rate)
+    if review is not None and not rate < review < 1:
+        raise SettingsError(f"--review-rate is {review}: it must lie between the false-alarm rate and 1")
+    images, scores = find_images(normals), []
+    with Bars() as bars:
+        calibrating = bars.part("calibrating")
+        for done, image in enumerate(images, start=1):
+            try:
+                scores.append(inspector.inspect(image).score)
+            except ImageError as error:
+                say(f"Skipped: {error}")
+            calibrating(done, len(images))
+    if not scores:
+        raise DatasetError("none of the images can be read: the threshold stays as it was")
+    inspector.recalibrate(scores, rate, review)
+    after, zone = inspector.description.calibration, inspector.description.review
+    say(f"Threshold: {before.threshold:.6g} before, {after.threshold:.6g} now. {after.explain()}.")
+    if zone is not None:
+        say(f"Review from {zone.threshold:.6g}: at most {zone.promised_rate:.2%} of good parts lie above.")
+    return 0
+
+
+def _review_rate(inspector: Inspector, wished: float | None) -> float | None:
+    if wished is None:
+        kept = inspector.description.review
+        return None if kept is None else kept.wanted_rate
+    return wished or None

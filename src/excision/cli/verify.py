@@ -1,0 +1,44 @@
+"""`excision verify`: proof on the machine that will inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from excision.cli.export import proof_rows
+from excision.cli.options import number
+from excision.cli.output import say, say_table
+
+app = App(
+    name="verify",
+    help_epilogue="Run it once on the machine that will inspect: processors round differently. It needs no "
+    "torch and takes seconds. The exit status is 2 where the model drifts too far.\n\n"
+    "```\nexcision verify line/parts\n```",
+)
+
+
+@app.default
+def verify(
+    folder: Annotated[Path, Parameter(help="Folder that `excision export` wrote.")],
+    /,
+    *,
+    allow_drift: Annotated[
+        float | None,
+        Parameter(
+            help="Largest difference of a score, as a share of the decision threshold. Where not given, 0.1% "
+            "for fp32 and 10% for bf16.",
+            converter=number,
+        ),
+    ] = None,
+    threads: Annotated[int | None, Parameter(help="Threads of one inspection.")] = None,
+) -> int:
+    """Inspect the golden images of an exported model again and compare with what torch said."""
+    from excision.deploy.proof import verify as check
+    from excision.runtime import Inspector
+
+    proof = check(Inspector(folder, threads), allow_drift)
+    say_table(f"{folder}", ("", ""), [*proof_rows(proof), ["seconds", f"{proof.seconds:.2f}"]])
+    say("The model says the same here.")
+    return 0

@@ -1,0 +1,169 @@
+"""Inspecting with an exported model, without torch.
+
+>>> from excision.runtime import Inspector
+>>> inspector = Inspector("exported/parts")
+>>> inspector.inspect("part_017.png").verdict
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.calibration import calibrate
+from excision.data.images import any_working_image
+from excision.deploy.backends import open_backend
+from excision.deploy.folder import Description
+from excision.errors import ModelError
+from excision.results import Prediction
+from excision.scope import REGION, Scope, read_region
+
+Image = NDArray[Any] | str | Path
+
+_FULL = np.float32(65535)
+
+
+class Inspector:
+    """An exported model, loaded once and called as often as wanted, from any number of threads.
+
+    Args:
+        folder: that `excision export` wrote.
+        threads: of one inspection; None leaves it to the backend.
+
+    Attributes:
+        scope: what counts in an anomaly map.
+
+    Raises:
+        ModelError: the folder is none of an exported model, or a file in it is missing or damaged.
+    """
+
+    def __init__(self, folder: str | Path, threads: int | None = None) -> None:
+        self.folder = Path(folder)
+        self.description = Description.load(self.folder)
+        self.scope = _load_scope(self.folder, self.description)
+        self._backend = open_backend(
+            self.folder, self.description.backend, self.description.precision, threads
+        )
+
+    @property
+    def threshold(self) -> float:
+        """Decision threshold in the unit of the anomaly score."""
+        return self.description.calibration.threshold
+
+    @property
+    def review_threshold(self) -> float | None:
+        """Where the grey zone begins, in the unit of the anomaly score; None for no such zone."""
+        review = self.description.review
+        return None if review is None else review.threshold
+
+    def inspect(self, image: Image) -> Prediction:
+        """Give an image its verdict, with every stage.
+
+        Args:
+            image: a path, or an array (H, W), (H, W, 1) or (H, W, 3) of uint8, uint16, or float in [0, 1].
+
+        Raises:
+            ImageError: the image cannot be read or has no defined meaning.
+            ModelError: the backend cannot compute it.
+        """
+        return self.inspect_working(self.working(image))
+
+    def predict(self, images: Iterable[Image] | Image) -> Iterator[Prediction]:
+        """Inspect images one after another, lazily, each alone, so that none changes another's score.
+
+        Raises:
+            ImageError: an image cannot be read or has no defined meaning.
+        """
+        if isinstance(images, str | Path | np.ndarray):
+            images = [images]
+        for image in images:
+            yield self.inspect(image)
+
+    def working(self, image: Image) -> NDArray[np.uint16]:
+        """Give the working image (H, W, C) of a path or an array.
+
+        Raises:
+            ImageError: the image cannot be read or has no defined meaning.
+        """
+        return any_working_image(image, self.description.size, self.description.channels)
+
+    def inspect_working(self, working: NDArray[np.uint16], scope: Scope | None = None) -> Prediction:
+        """Inspect a working image.
+
+        Args:
+            working: (H, W, C).
+            scope: what counts; None takes the scope that the folder is calibrated for.
+
+        Raises:
+            ModelError: the backend cannot compute it.
+        """
+        pixels = working.astype(np.float32) / _FULL
+        start = time.perf_counter()
+        try:
+            found = self._backend.run(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
+        except Exception as error:
+            # The backends raise errors of their own kinds.
+            raise ModelError(f"{self.folder}: the backend failed: {error}") from error
+        seconds = time.perf_counter() - start
+        scope = self.scope if scope is None else scope
+        score, anomaly_map = float(found["score"][0]), found["anomaly_map"][0, 0]
+        if not math.isfinite(score):
+            raise ModelError(f"{self.folder}: the anomaly score is no finite number: the model is damaged")
+        if not scope.is_everything:
+            score = scope.score(anomaly_map)
+            anomaly_map = scope.clean(anomaly_map, self.review_threshold or self.threshold)
+        return Prediction(
+            score=score,
+            threshold=self.threshold,
+            anomaly_map=anomaly_map,
+            attention=found["attention"][0, 0],
+            mask=found["mask"][0, 0] > 0,
+            image=pixels,
+            holed=found["holed"][0].transpose(1, 2, 0),
+            recovery=found["recovery"][0].transpose(1, 2, 0),
+            seconds=seconds,
+            review_threshold=self.review_threshold,
+        )
+
+    def recalibrate(
+        self, scores: Iterable[float], false_alarm_rate: float, review_rate: float | None = None
+    ) -> None:
+        """Set the thresholds anew from scores of good images, and keep them in the folder with the scope.
+
+        Args:
+            scores: anomaly scores of good images that took no part in training.
+            false_alarm_rate: share of good images that may be called defective.
+            review_rate: share that may be called defective or sent to review; None for no grey zone.
+
+        Raises:
+            ValueError: there is no score, or a rate is out of range.
+        """
+        scores = list(scores)
+        calibration = calibrate(scores, false_alarm_rate)
+        review = None
+        if review_rate is not None:
+            if review_rate < false_alarm_rate:
+                raise ValueError(
+                    f"the review rate is {review_rate}: it must be above the false-alarm rate, "
+                    f"{false_alarm_rate}"
+                )
+            review = calibrate(scores, review_rate)
+        area = self.scope.minimum_area
+        self.description = replace(
+            self.description, calibration=calibration, review=review, minimum_area=area
+        )
+        self.scope.save(self.folder)
+        self.description.save(self.folder)
+
+
+def _load_scope(folder: Path, description: Description) -> Scope:
+    path = folder / REGION
+    region = read_region(path, description.size) if path.is_file() else None
+    return Scope(region, description.minimum_area)
