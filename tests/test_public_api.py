@@ -50,11 +50,11 @@ def test_signatures() -> None:
         "anomaly_map",
         "image",
         "seconds",
-        "review_threshold",
         "attention",
         "mask",
         "holed",
         "recovery",
+        "review_threshold",
     ]
 
 
