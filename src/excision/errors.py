@@ -21,3 +21,7 @@ class SettingsError(ExcisionError):
 
 class ModelError(ExcisionError):
     """A run folder or model file is missing, incomplete or damaged."""
+
+
+class ResultsError(ExcisionError):
+    """A file of results cannot be opened, or holds what this version does not know."""

@@ -1,0 +1,105 @@
+"""The tables of a station's results, and how those of an earlier version are brought forward."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from excision.errors import ResultsError
+
+VERSION = 1
+"""Kept in the file as SQLite's `user_version`."""
+
+_TABLES = """
+CREATE TABLE results (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time REAL NOT NULL,
+    source TEXT NOT NULL,
+    file_size INTEGER,
+    file_mtime_ns INTEGER,
+    image TEXT,
+    width INTEGER,
+    height INTEGER,
+    model TEXT NOT NULL,
+    model_version TEXT NOT NULL,
+    score REAL,
+    threshold REAL NOT NULL,
+    review_threshold REAL,
+    verdict TEXT CHECK (verdict IN ('good', 'review', 'defect')),
+    defect_area_share REAL,
+    boxes TEXT NOT NULL,
+    seconds TEXT NOT NULL,
+    error TEXT,
+    CHECK ((verdict IS NULL) = (error IS NOT NULL)),
+    UNIQUE (source, file_size, file_mtime_ns)
+);
+CREATE INDEX results_by_time ON results (time);
+CREATE INDEX results_by_verdict ON results (verdict, time);
+CREATE INDEX results_by_score ON results (score);
+CREATE TABLE marks (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    result INTEGER NOT NULL REFERENCES results (id),
+    time REAL NOT NULL,
+    who TEXT NOT NULL,
+    truth TEXT NOT NULL CHECK (truth IN ('good', 'defect')),
+    note TEXT NOT NULL
+);
+CREATE INDEX marks_by_result ON marks (result, id);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time REAL NOT NULL,
+    who TEXT NOT NULL,
+    model TEXT NOT NULL,
+    what TEXT NOT NULL,
+    details TEXT NOT NULL
+);
+"""
+
+# What turns a file of the version before into one of the version that is the key.
+_STEPS: dict[int, str] = {}
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a file of results in write-ahead mode, making its tables where it is new.
+
+    Raises:
+        ResultsError: the file is no file of results, or of a later version.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        # A result that was answered must survive a power cut, not only the end of the process.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        _bring_forward(connection, path)
+    except (sqlite3.Error, OSError) as error:
+        raise ResultsError(f"{path}: this is no file of results that can be opened ({error})") from error
+    return connection
+
+
+def _bring_forward(connection: sqlite3.Connection, path: Path) -> None:
+    if _version(connection) == VERSION:
+        return
+    # Two processes may find a new file at once: the second waits here, and then finds it made.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection)
+        if version > VERSION:
+            raise ResultsError(
+                f"{path}: written by a later version of Excision (schema {version}, this one knows "
+                f"{VERSION}): update this installation"
+            )
+        scripts = [_TABLES] if version == 0 else [_STEPS[step] for step in range(version + 1, VERSION + 1)]
+        for statement in ";".join(scripts).split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
