@@ -17,6 +17,7 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 from excision.settings import AttentionSettings, RecoverySettings, Settings, TrainingSettings
+from tests.browser import browser  # noqa: F401 - a fixture for every test
 
 if TYPE_CHECKING:
     from excision import Detector

@@ -1,0 +1,63 @@
+"""A real browser for tests of pages: the Chromium of this machine, driven by Playwright.
+
+`browser` is a fixture of every test; `opened` shows a page in it. Without Playwright or Chromium the tests
+that ask for one are skipped with the reason. Playwright's own browsers are never downloaded.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+
+# A container has neither a sandbox for root nor much shared memory; the pages are the project's own.
+_OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage"]
+
+
+def find_chromium() -> str | None:
+    """Give the path of an installed Chromium or Chrome."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+# Not for the whole session: while it lasts, an event loop of Playwright runs in this thread.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser without a window, closed at the end of the module."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason='Playwright is not installed: pip install "excision[dev]"'
+    )
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium on this machine: install it, on Debian by apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=chromium, args=_OPTIONS)
+        yield running
+        running.close()
+
+
+@contextmanager
+def opened(
+    browser: Browser,
+    url: str,
+    *,
+    width: int = 1280,
+    height: int = 900,
+    scheme: Literal["light", "dark"] = "light",
+) -> Iterator[Page]:
+    """Show a page in a context of its own; on leaving, whatever the page logged as an error is refused."""
+    with browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme) as context:
+        page = context.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        page.goto(url)
+        yield page
+        assert not errors, errors
