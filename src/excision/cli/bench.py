@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +18,8 @@ app = App(
     help_epilogue="Times each stage apart, for one image and for batches, with each backend that is "
     "installed. The share of the limit is that of the machine: the floating-point operations of both "
     "networks a second, over those of a large matrix product in float32 on as many threads, in the same "
-    "run.\n\n"
+    "run; beside it, that of the recovery alone. The last column is the time from the start of a process to "
+    "its first result.\n\n"
     "```\nexcision bench line/parts\nexcision bench line/parts --threads 1 2 --batches 1 8\n```",
 )
 
@@ -44,7 +44,7 @@ def bench(
     import os
 
     from excision.deploy.folder import Description
-    from excision.deploy.speed import measure
+    from excision.deploy.speed import STAGES, measure
     from excision.errors import SettingsError
     from excision.files import write_json
 
@@ -58,7 +58,9 @@ def bench(
         for done, (name, count) in enumerate(runs, start=1):
             speeds += measure(folder, name, count, batches, repeats)
             progress(done, len(runs))
-    say_table(str(folder), ("", *map(_heading, speeds)), _rows(speeds))
+    say_table("Milliseconds an image", ("", *STAGES), [_stages(speed) for speed in speeds])
+    heads = ("", "images/s", "of limit", "recovery", "first, s")
+    say_table("Speed", heads, [_speed(speed) for speed in speeds])
     if json is not None:
         write_json(json, [dataclasses.asdict(speed) for speed in speeds])
         say(f"Figures: {json}")
@@ -73,25 +75,18 @@ def _backends(own: BackendName) -> list[BackendName]:
     return [own, *others]
 
 
-def _heading(speed: Speed) -> str:
-    return f"{speed.backend}, threads {speed.threads}, batch {speed.batch}"
+def _name(speed: Speed) -> str:
+    return f"{speed.backend}, {speed.threads} threads, batch {speed.batch}"
 
 
-def _rows(speeds: Sequence[Speed]) -> list[list[str]]:
-    from excision.deploy.speed import STAGES
+def _stages(speed: Speed) -> list[str]:
+    return [_name(speed), *(f"{milliseconds:.2f}" for milliseconds in speed.milliseconds.values())]
 
-    rows = [
-        [f"{stage}, ms an image", *(f"{speed.milliseconds[stage]:.2f}" for speed in speeds)]
-        for stage in STAGES
-    ]
-    return [
-        *rows,
-        ["images a second", *(f"{speed.images_per_second:.1f}" for speed in speeds)],
-        ["share of the limit", *(_percent(speed.limit_share) for speed in speeds)],
-        ["the same, recovery alone", *(_percent(speed.recovery_share) for speed in speeds)],
-        ["first result, s", *(f"{speed.first_result:.2f}" for speed in speeds)],
-    ]
+
+def _speed(speed: Speed) -> list[str]:
+    rates = (_percent(speed.limit_share), _percent(speed.recovery_share))
+    return [_name(speed), f"{speed.images_per_second:.1f}", *rates, f"{speed.first_result:.2f}"]
 
 
 def _percent(share: float | None) -> str:
-    return "unknown" if share is None else f"{share:.0%}"
+    return "?" if share is None else f"{share:.0%}"

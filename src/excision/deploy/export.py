@@ -180,7 +180,7 @@ def _prove(
         after.append(inspector.inspect(image).score)
         tell("proving", done, len(held_out))
     inspector.recalibrate(after, wanted)
-    proof = replay(inspector, golden)
+    proof = replay(inspector, golden, torch_threshold)
     drift = np.abs(np.subtract(before, after)).max() / max(abs(inspector.threshold), 1e-9)
     changed = np.not_equal(np.array(before) > torch_threshold, np.array(after) > inspector.threshold)
     proof = replace(

@@ -24,7 +24,7 @@ class Proof:
         images: how many were replayed.
         score_drift: largest difference of a score, as a share of the decision threshold.
         map_difference: largest difference of a pixel of the anomaly map, as a share of the threshold.
-        verdicts_changed: images on the other side of the decision threshold than torch put them.
+        verdicts_changed: images on the other side of the backend's threshold than torch put them of its own.
         seconds: that the replay took.
     """
 
@@ -47,13 +47,16 @@ class Proof:
             )
 
 
-def replay(inspector: Inspector, golden: Golden) -> Proof:
+def replay(inspector: Inspector, golden: Golden, torch_threshold: float | None = None) -> Proof:
     """Inspect the golden images again and compare.
 
     Args:
         inspector: of the exported folder.
         golden: its golden images.
+        torch_threshold: by which torch gave its verdicts; None takes that of the inspector.
     """
+    if torch_threshold is None:
+        torch_threshold = inspector.threshold
     start = time.perf_counter()
     found = [inspector.inspect_working(image, Scope()) for image in golden.images]
     seconds = time.perf_counter() - start
@@ -64,7 +67,7 @@ def replay(inspector: Inspector, golden: Golden) -> Proof:
         images=len(found),
         score_drift=float(np.abs(scores - golden.scores).max() / unit),
         map_difference=float(np.abs(maps - golden.maps).max() / unit),
-        verdicts_changed=int(((scores > inspector.threshold) != (golden.scores > inspector.threshold)).sum()),
+        verdicts_changed=int(((scores > inspector.threshold) != (golden.scores > torch_threshold)).sum()),
         seconds=seconds,
     )
 
