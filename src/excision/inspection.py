@@ -105,7 +105,7 @@ def inspect_images(
         del kept
         for count, path in enumerate(images, start=1):
             if str(path) not in done:
-                line = _inspect(predictor, path, out)
+                line = inspect_file(predictor, path, out)
                 log.add(line)
                 tally.add(line)
             if progress is not None:
@@ -168,7 +168,16 @@ def _keep_largest(heap: list[tuple[float, str]], item: tuple[float, str], most: 
         heapq.heappop(heap)
 
 
-def _inspect(predictor: Predictor, path: Path, out: Path) -> Inspection:
+def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -> Inspection:
+    """Inspect one image and write its overlay; what cannot be read is told in the line's `error`.
+
+    Args:
+        predictor: what inspects.
+        path: image file.
+        out: folder that the overlay is written below.
+        state: text that tells apart files that lie under one path at different times, so that each has an
+            overlay of its own.
+    """
     start = time.perf_counter()
     try:
         prediction = next(iter(predictor.predict([path])))
@@ -183,7 +192,7 @@ def _inspect(predictor: Predictor, path: Path, out: Path) -> Inspection:
     seconds = round(time.perf_counter() - start, 4)
     above = prediction.anomaly_map > prediction.lowest_threshold
     boxes = [region.box for region in find_regions(above, prediction.anomaly_map)]
-    overlay = _overlay_name(path)
+    overlay = _overlay_name(path, state)
     _write_overlay(out / overlay, prediction, boxes)
     return Inspection(
         image=str(path),
@@ -206,9 +215,9 @@ def _enlarge(box: Box, working: tuple[int, ...], original: tuple[int, int]) -> B
     return left, top, min(right, original[1]) - left, min(bottom, original[0]) - top
 
 
-def _overlay_name(path: Path) -> str:
+def _overlay_name(path: Path, state: str) -> str:
     """Name the overlay by the whole path, since images of different folders may share a name."""
-    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:10]
+    digest = hashlib.sha256(os.fsencode(path) + state.encode()).hexdigest()[:10]
     return f"{OVERLAYS}/{_readable(path.stem)[:64]}-{digest}.png"
 
 
