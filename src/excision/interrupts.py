@@ -1,4 +1,4 @@
-"""Holding Ctrl-C back until work that must not be torn apart is whole."""
+"""Holding Ctrl-C, or the request to end, back until work that must not be torn apart is whole."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from types import FrameType
 
 
 class Interrupt:
-    """Whether Ctrl-C was pressed.
+    """Whether the program was asked to stop.
 
     Attributes:
-        asked: True from the first Ctrl-C on.
+        asked: True from the first request on, such as Ctrl-C.
     """
 
     def __init__(self) -> None:
@@ -48,3 +48,30 @@ def deferred_interrupt() -> Iterator[Interrupt]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if interrupt.asked:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def requests_to_stop() -> Iterator[Interrupt]:
+    """Take the first Ctrl-C or SIGTERM as a request that the block looks for in `asked`, and ends by itself.
+
+    A second one interrupts at once. Outside the main thread nothing is changed.
+
+    Raises:
+        KeyboardInterrupt: the program was asked a second time.
+    """
+    interrupt = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+
+    def remember(_number: int, _frame: FrameType | None) -> None:
+        if interrupt.asked:
+            raise KeyboardInterrupt
+        interrupt.asked = True
+
+    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupt
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,7 +156,8 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._threads = threading.local()
-        self._open: list[sqlite3.Connection] = []
+        # Those of threads that have ended are closed when they are forgotten.
+        self._open: weakref.WeakSet[sqlite3.Connection] = weakref.WeakSet()
         self._lock = threading.Lock()
         _ = self._connection
 
@@ -193,10 +195,30 @@ class Store:
         ).fetchone()
         return found is not None
 
+    def of_file(self, source: str, size: int, mtime_ns: int) -> Result | None:
+        """Give the result of a file of a hot folder as it is now, or None."""
+        row = self._connection.execute(
+            "SELECT * FROM results WHERE source = ? AND file_size = ? AND file_mtime_ns = ?",
+            (_text(source), size, mtime_ns),
+        ).fetchone()
+        return None if row is None else _from_row(row)
+
+    def set_image(self, number: int, image: str) -> None:
+        """Say where the image of a result is kept, relative to the station's folder."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE results SET image = ? WHERE id = ?", (_text(image), number))
+
     def get(self, number: int) -> Result | None:
         """Give the result of that number, or None."""
         row = self._connection.execute("SELECT * FROM results WHERE id = ?", (number,)).fetchone()
         return None if row is None else _from_row(row)
+
+    def images(self, since: float, until: float) -> set[str]:
+        """Give where images of results of a time are kept, from `since` to before `until`."""
+        rows = self._connection.execute(
+            "SELECT image FROM results WHERE time >= ? AND time < ? AND image IS NOT NULL", (since, until)
+        )
+        return {row["image"] for row in rows}
 
     def newest(self, query: Query, count: int, before: int | None = None) -> list[Result]:
         """Give results, newest first.
@@ -291,7 +313,7 @@ class Store:
         if connection is None:
             connection = self._threads.connection = connect(self.path)
             with self._lock:
-                self._open.append(connection)
+                self._open.add(connection)
         return connection
 
     @contextmanager

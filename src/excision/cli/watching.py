@@ -1,0 +1,66 @@
+"""The live line of a watcher: on a terminal one that is drawn anew, elsewhere plain lines now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from excision.station.watching import WatchCounts
+
+_PLAIN_EVERY = 10.0  # seconds between plain lines
+
+
+class WatchLine:
+    """Says on stderr how far a watcher is."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
+        self._said, self._said_at = "", 0.0
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, counts: WatchCounts) -> None:
+        """Show the counts, if they have changed and it is time."""
+        text = counted(counts)
+        if self._live is not None:
+            last = f"   {counts.last}" if counts.last else ""
+            self._live.update(
+                Text(f"{text}, {counts.waiting} waiting{last}", no_wrap=True, overflow="ellipsis")
+            )
+        elif text != self._said and time.monotonic() - self._said_at >= _PLAIN_EVERY:
+            self._said, self._said_at = text, time.monotonic()
+            self.note(f"{text}, {counts.waiting} waiting")
+
+    def note(self, sentence: str) -> None:
+        """Say a sentence that stays."""
+        if self._live is not None:
+            self._console.print(Text(sentence))
+        else:
+            print(sentence, file=sys.stderr, flush=True)
+
+
+def counted(counts: WatchCounts) -> str:
+    """Give the counts of results in words."""
+    parts = [f"{counts.good} good", f"{counts.defect} defective", f"{counts.failed} not inspected"]
+    if counts.review:
+        parts.insert(1, f"{counts.review} to review")
+    if counts.moved:
+        parts.append(f"{counts.moved} moved")
+    return ", ".join(parts)

@@ -1,0 +1,133 @@
+"""Putting inspected files where they belong: never over another file, and each in one place."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import filecmp
+import itertools
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+_LONGEST = 255  # bytes of a name that common file systems take
+
+# What a file system answers that knows no hard links, or allows none of a file of somebody else.
+_NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+def free_place(folder: Path, shown: str, mtime_ns: int) -> Path:
+    """Choose where in a folder a file is to go: under its own name, or with its time where that is taken.
+
+    Args:
+        folder: that it goes into.
+        shown: the file's path in the hot folder; its sub-path is kept.
+        mtime_ns: when the file was last written, nanoseconds since 1970.
+
+    Raises:
+        OSError: the folder cannot be looked into.
+    """
+    return next(place for place in _places(folder / shown, mtime_ns) if not os.path.lexists(place))
+
+
+def file_away(source: Path, place: Path) -> None:
+    """Move a file, also to another file system; what a kill interrupted is finished by doing it again.
+
+    At no moment is the file in neither place, and a half copy lies only under a hidden name. A link is moved
+    as one that points to where it pointed before.
+
+    Args:
+        source: file to move.
+        place: where to; its folders are made.
+
+    Raises:
+        FileExistsError: another file is there.
+        OSError: it cannot be written, or the source is gone.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_symlink():
+        _move_link(source, place)
+        return
+    try:
+        os.link(source, place)
+    except FileExistsError:
+        if not _is_the_same(source, place):
+            raise
+        _half(place).unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            _copy(source, place)
+        elif error.errno in _NO_LINKS:
+            _rename(source, place)
+            return
+        else:
+            raise
+    source.unlink()
+
+
+def _places(wanted: Path, mtime_ns: int) -> Iterator[Path]:
+    yield wanted
+    # The time first: where every file has one name, counting up would have to pass all that are there.
+    yield _renamed(wanted, f"-{mtime_ns}")
+    for number in itertools.count(1):
+        yield _renamed(wanted, f"-{mtime_ns}-{number}")
+
+
+def _renamed(path: Path, addition: str) -> Path:
+    room = _LONGEST - len(os.fsencode(addition + path.suffix))
+    return path.with_name(os.fsdecode(os.fsencode(path.stem)[:room]) + addition + path.suffix)
+
+
+def _move_link(source: Path, place: Path) -> None:
+    target = source.parent / source.readlink()
+    try:
+        place.symlink_to(target)
+    except FileExistsError:
+        if not place.is_symlink() or place.readlink() != target:
+            raise
+    source.unlink()
+
+
+def _is_the_same(source: Path, place: Path) -> bool:
+    """Tell whether a kill came after a file had its new name, and before it lost the old one."""
+    if place.is_symlink() or not place.is_file():
+        return False
+    if os.path.samestat(source.stat(), place.stat()):
+        return True
+    # A copy; its time says nothing, since not every file system keeps it to the nanosecond.
+    return filecmp.cmp(source, place, shallow=False)
+
+
+def _rename(source: Path, place: Path) -> None:
+    if os.path.lexists(place):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place))
+    source.rename(place)
+
+
+def _half(place: Path) -> Path:
+    # One name for each place, so that what a kill left of it is written over when the move is finished.
+    return place.with_name(os.fsdecode(b"." + os.fsencode(place.name)[: _LONGEST - 6]) + ".half")
+
+
+def _copy(source: Path, place: Path) -> None:
+    half = _half(place)
+    try:
+        shutil.copyfile(source, half)
+        with contextlib.suppress(PermissionError):
+            # Some network shares take no times and rights: what is in the file matters more.
+            shutil.copystat(source, half)
+        with half.open("rb") as stream:
+            os.fsync(stream.fileno())
+        _name(half, place)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def _name(half: Path, place: Path) -> None:
+    try:
+        os.link(half, place)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _rename(half, place)
