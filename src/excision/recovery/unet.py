@@ -91,8 +91,11 @@ class UNet(nn.Module):
             kept.append(features if level < len(skips) and skips[level] else None)
         for level in reversed(range(len(self.decoders))):
             features = self.decoders[level](features, kept[level])
-        full = functional.pixel_shuffle(self.head(features), self.stem)
-        mean, log_variance = full[:, :, :height, :width].chunk(2, dim=1)
+        # Each enlarged by itself, so that an exported graph leaves out the one that nobody asks for.
+        mean, log_variance = (
+            functional.pixel_shuffle(half, self.stem)[:, :, :height, :width]
+            for half in self.head(features).chunk(2, dim=1)
+        )
         # Spread between a tenth of a grey level and the full range: outside it the likelihood degenerates.
         return Recovery(mean, log_variance.clamp(-15, 0))
 
