@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 REPORT, OVERLAYS = "report.html", "overlays"
 
 _DEFECT_EXAMPLES, _REVIEW_EXAMPLES, _GOOD_EXAMPLES = 16, 8, 8
-_MOST_NOTES = 24
 
 Progress = Callable[[int, int], None]
 
@@ -136,7 +135,6 @@ class _Tally:
     n_review: int = 0
     n_defect: int = 0
     n_failed: int = 0
-    failures: list[Inspection] = field(default_factory=list)
     _defects: list[tuple[float, str]] = field(default_factory=list)
     _reviews: list[tuple[float, str]] = field(default_factory=list)
     _goods: list[tuple[float, str]] = field(default_factory=list)
@@ -145,7 +143,6 @@ class _Tally:
         """Count a line, and keep it if it is among the strongest of its verdict."""
         if line.score is None:
             self.n_failed += 1
-            self.failures += [line] if len(self.failures) < _MOST_NOTES else []
         elif line.verdict == "defect":
             self.n_defect += 1
             _keep_largest(self._defects, (line.score, line.image), _DEFECT_EXAMPLES)
@@ -232,25 +229,9 @@ def _write_overlay(path: Path, prediction: Prediction, boxes: Sequence[Box]) -> 
 
 
 def _write_report(predictor: Predictor, out: Path, tally: _Tally) -> None:
-    from excision.evaluation.report import Card, write_report
+    from excision.evaluation.output import write_inspection
 
-    total = tally.n_good + tally.n_review + tally.n_defect + tally.n_failed
-    # The card is shown only where something lies in that zone.
-    grey_zone = [Card("To review", str(tally.n_review), "in the grey zone")] if tally.n_review else []
-    write_report(
-        out / REPORT,
-        "Inspection",
-        [("Images", str(total)), ("Threshold", f"{predictor.threshold:.4g}")],
-        [
-            Card("Defective", str(tally.n_defect), "score above the threshold"),
-            *grey_zone,
-            Card("Good", str(tally.n_good), "score at or below it"),
-            Card("Not inspected", str(tally.n_failed), "see the notes" if tally.n_failed else "none"),
-        ],
-        (),
-        _examples(predictor, tally.shown()),
-        notes=[_readable(line.error or "") for line in tally.failures],
-    )
+    write_inspection(out, predictor, _examples(predictor, tally.shown()))
 
 
 def _examples(predictor: Predictor, images: Sequence[str]) -> Iterator[Example]:

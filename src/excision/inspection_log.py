@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -77,17 +77,22 @@ class InspectionLog:
 
 def read_log(out: Path) -> list[Inspection]:
     """Read the lines of an earlier inspection; the one that a kill cut short is left out."""
+    return list(iterate_log(out))
+
+
+def iterate_log(out: Path) -> Iterator[Inspection]:
+    """Read the lines of an earlier inspection one by one, as `read_log` does."""
     if not (out / JSONL).is_file():
-        return []
-    lines = []
-    for text in (out / JSONL).read_text("utf-8", errors="replace").splitlines():
-        try:
-            content = json.loads(text)
-            content["boxes"] = tuple(tuple(box) for box in content["boxes"])
-            lines.append(Inspection(**content))
-        except (ValueError, KeyError, TypeError):
-            continue
-    return lines
+        return
+    # Split at newlines alone: a file name may hold what else ends a line in Unicode.
+    with (out / JSONL).open(encoding="utf-8", errors="replace", newline="\n") as stream:
+        for text in stream:
+            try:
+                content = json.loads(text)
+                content["boxes"] = tuple(tuple(box) for box in content["boxes"])
+                yield Inspection(**content)
+            except (ValueError, KeyError, TypeError):
+                continue
 
 
 def _as_json(line: Inspection) -> str:

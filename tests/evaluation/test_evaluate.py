@@ -154,12 +154,13 @@ def test_a_score_that_is_no_number_is_recorded(dataset):
 )
 def test_one_class_gives_notes_instead_of_rank_figures(tmp_path, good, kinds, rate, missing):
     dataset = load_dataset(write_dataset(tmp_path / "parts", good=good, kinds=kinds))
-    save(tmp_path / "out/figures/roc.png", np.zeros((8, 8), np.uint8))  # of an earlier evaluation
+    (tmp_path / "out/figures").mkdir(parents=True)
+    (tmp_path / "out/figures/roc.svg").touch()  # of an earlier evaluation
     found = evaluate(FakePredictor(), dataset, tmp_path / "out").to_json()
     assert found["image_auroc"] is found["image_ap"] is found["image_f1_max"] is found[rate] is None
     assert any(f"no {missing} test images" in note for note in found["notes"])
-    assert not (tmp_path / "out/figures/roc.png").exists()
-    assert (tmp_path / "out/figures/scores.png").exists()
+    assert not (tmp_path / "out/figures/roc.svg").exists()
+    assert (tmp_path / "out/figures/scores.svg").exists()
 
 
 def test_no_test_images_says_what_to_do(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,6 +25,9 @@ from excision.results import Detection, Method, Predictor
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and the number of all."""
+
+Keep = Callable[[Sample, Detection, "NDArray[np.bool_] | None"], None]
+"""Called with each test image, what was found in it, and where it is truly defective, if known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ def evaluate(
     Args:
         predictor: a detector.
         dataset: data set with test images.
-        out: folder for `evaluation.json`, `scores.csv`, `figures/` and `report.html`; None writes nothing.
+        out: folder for `evaluation.json`, `scores.csv`, pictures and `report.html`; None writes nothing.
         progress: called after each image.
 
     Raises:
@@ -143,16 +147,19 @@ def evaluate(
     """
     if out is not None and out.exists() and not out.is_dir():
         raise SettingsError(f"{out}: is a file; name a folder for the results")
-    evaluation = measure(predictor, dataset, progress)
-    if out is not None:
-        # Figures and report need matplotlib and jinja2, which figures alone do without.
-        from excision.evaluation.output import write_evaluation
+    if out is None:
+        return measure(predictor, dataset, progress)
+    # Pictures and report need packages that the figures alone do without.
+    from excision.evaluation.output import keep_overlay, write_evaluation
 
-        write_evaluation(out, evaluation, dataset, predictor)
+    evaluation = measure(predictor, dataset, progress, partial(keep_overlay, out))
+    write_evaluation(out, evaluation, dataset, predictor)
     return evaluation
 
 
-def measure(method: Method, dataset: Dataset, progress: Progress | None = None) -> Evaluation:
+def measure(
+    method: Method, dataset: Dataset, progress: Progress | None = None, keep: Keep | None = None
+) -> Evaluation:
     """Inspect the test images of a data set one by one and compare the verdicts with the labels.
 
     Memory stays flat: of each image only the score is kept, and the pixel metrics are updated in place.
@@ -161,6 +168,7 @@ def measure(method: Method, dataset: Dataset, progress: Progress | None = None) 
         method: a detector, or anything that finds anomalies.
         dataset: data set with test images.
         progress: called after each image.
+        keep: called with each image that was inspected, before the next is opened.
 
     Raises:
         DatasetError: there is no test image, or none that can be read.
@@ -171,7 +179,7 @@ def measure(method: Method, dataset: Dataset, progress: Progress | None = None) 
             f"{dataset.root}: no test images in this data set (layout {dataset.layout}); put good ones into "
             "test/good and defective ones into test/<kind of defect>, or list them in a CSV with split test"
         )
-    tally = _Tally()
+    tally = _Tally(keep)
     for done, sample in enumerate(samples, start=1):
         tally.add(sample, method)
         if progress is not None:
@@ -199,6 +207,7 @@ def read_ground_truth(sample: Sample, size: tuple[int, int]) -> NDArray[np.bool_
 class _Tally:
     """What the pass over the images has gathered so far."""
 
+    keep: Keep | None = None
     images: list[ScoredImage] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
@@ -220,19 +229,22 @@ class _Tally:
             return
         self.images.append(ScoredImage(sample.name, sample.label, prediction.score, prediction.verdict))
         self.seconds.append(prediction.seconds)
-        self._add_pixels(sample, prediction)
+        ground_truth = self._add_pixels(sample, prediction)
+        if self.keep is not None:
+            self.keep(sample, prediction, ground_truth)
 
-    def _add_pixels(self, sample: Sample, prediction: Detection) -> None:
+    def _add_pixels(self, sample: Sample, prediction: Detection) -> NDArray[np.bool_] | None:
         height, width = prediction.anomaly_map.shape
         try:
             ground_truth = read_ground_truth(sample, (height, width))
         except ImageError as error:
             self.broken_masks.append(str(error))
-            return
+            return None
         if ground_truth is None:
             self.without_mask += 1
         else:
             self.pixels.update(prediction.anomaly_map, ground_truth)
+        return ground_truth
 
 
 def _conclude(tally: _Tally, dataset: Dataset, threshold: float) -> Evaluation:

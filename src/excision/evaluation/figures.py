@@ -1,164 +1,221 @@
-"""The figures of an evaluation as PNG files in memory, all in one restrained style."""
+"""The curves and bars of an evaluation, as SVG."""
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from excision.evaluation.pictures import Picture
+from excision.evaluation.odds import rate_interval
+from excision.evaluation.svg import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Axis,
+    Chart,
+    Point,
+    Scale,
+    marks,
+    share_marks,
+    shorten,
+)
 
-# Blue and vermilion of Okabe and Ito (2008), which colour-blind eyes tell apart; hatching does so on a grey
-# print.
+# Blue and vermilion of Okabe and Ito (2008), which colour-blind eyes tell apart; hatching and dashes do so on
+# a grey print.
 GOOD_COLOUR = "#0072B2"
 DEFECT_COLOUR = "#D55E00"
-_INK = "#1a1d21"
-_QUIET = "#5a636e"
-_FAINT = "#c9ced6"
-_CHANCE = "#8a939d"
-_DPI = 130
-_NAME_LENGTH = 26
+
+# More points than these cannot be told apart on a screen.
+_POINTS = 400
+_KINDS = 30
+
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points of a curve with x rising, the area under it, and where the decision threshold puts one on it."""
+    """Points (N,) of a curve, the area under it, and the point that the threshold gives, if known."""
 
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
+    x: FloatArray
+    y: FloatArray
     area: float
-    working_point: tuple[float, float]
+    working_point: Point | None
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """One picture of a sheet, with its name and its score."""
-
-    name: str
-    score: float
-    picture: Picture
-
-
-def roc_figure(curve: Curve) -> bytes:
+def roc_chart(curve: Curve) -> Chart:
     """Draw detection rate over false-alarm rate, with the diagonal that chance gives."""
-    figure, axes = _unit_axes("False-alarm rate", "Detection rate")
-    axes.plot([0, 1], [0, 1], color=_CHANCE, linewidth=1, linestyle=(0, (4, 3)), label="chance")
-    _draw(axes, curve, f"image AUROC {curve.area:.3f}")
-    return _finished(figure)
+    reached = _at_threshold(curve, "false-alarm rate", "detection rate")
+    described = f"ROC curve; image AUROC {curve.area:.3f}. {reached}"
+    chart = Chart("roc", "ROC curve", described)
+    x, y = _unit_plot(chart, "False-alarm rate", "Detection rate")
+    chart.line((x(0), y(0)), (x(1), y(1)), "chance")
+    chart.text((x(0.62), y(0.55)), "chance", "mark halo")
+    points = _thinned(list(zip(curve.x.tolist(), curve.y.tolist(), strict=True)))
+    chart.path(((x(a), y(b)) for a, b in points), "good curve")
+    _legend(chart, [("good curve", f"image AUROC {curve.area:.3f}")], curve.working_point)
+    _mark_point(chart, x, y, curve.working_point)
+    return chart
 
 
-def precision_recall_figure(curve: Curve, prevalence: float) -> bytes:
+def precision_recall_chart(curve: Curve, prevalence: float) -> Chart:
     """Draw precision over detection rate; chance gives the share of defects among the images."""
-    figure, axes = _unit_axes("Detection rate (recall)", "Precision")
-    axes.axhline(prevalence, color=_CHANCE, linewidth=1, linestyle=(0, (4, 3)), label="chance")
-    _draw(axes, curve, f"image AP {curve.area:.3f}", stepped=True)
-    return _finished(figure)
+    described = (
+        f"Precision-recall curve; image AP {curve.area:.3f}; chance gives {prevalence:.3f}. "
+        f"{_at_threshold(curve, 'detection rate', 'precision')}"
+    )
+    chart = Chart("precision-recall", "Precision-recall curve", described)
+    x, y = _unit_plot(chart, "Detection rate (recall)", "Precision")
+    chart.line((x(0), y(prevalence)), (x(1), y(prevalence)), "chance")
+    chart.text((x(0.02), y(prevalence) + (15 if prevalence > 0.9 else -5)), "chance", "mark halo")
+    points = _thinned(list(zip(curve.x.tolist(), curve.y.tolist(), strict=True)))
+    chart.path(((x(a), y(b)) for a, b in _steps(points, before=True)), "good curve")
+    _legend(chart, [("good curve", f"image AP {curve.area:.3f}")], curve.working_point)
+    _mark_point(chart, x, y, curve.working_point)
+    return chart
 
 
-def histogram_figure(good: NDArray[np.float64], defect: NDArray[np.float64], threshold: float) -> bytes:
-    """Draw how the scores of good and of defective images are spread, and the threshold between them."""
-    figure, axes = _axes("Anomaly score", "Share of the images of its kind")
-    everything = np.concatenate([good, defect, [threshold] if np.isfinite(threshold) else []])
-    edges = np.histogram_bin_edges(everything, bins=40).tolist()
-    for scores, name, colour, hatch in (
-        (good, "good", GOOD_COLOUR, ""),
-        (defect, "defect", DEFECT_COLOUR, "////"),
-    ):
-        if len(scores):
-            shares = np.full(len(scores), 1 / len(scores))
-            looks: dict[str, Any] = {"histtype": "stepfilled", "edgecolor": colour, "hatch": hatch}
-            fill = (*_rgb(colour), 0.28)
-            axes.hist(scores, edges, weights=shares, label=f"{name} ({len(scores)})", facecolor=fill, **looks)
-    if np.isfinite(threshold):
-        label = f"threshold {threshold:.4g}"
-        axes.axvline(threshold, color=_INK, linewidth=1.2, linestyle=(0, (5, 2)), label=label)
-    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-    return _finished(figure)
-
-
-def sheet_figure(groups: Sequence[tuple[str, Sequence[Tile]]]) -> bytes:
-    """Draw a sheet of pictures: for each group its heading, then its pictures in rows.
+def rates_chart(
+    good: FloatArray, defect: FloatArray, threshold: float | None, promised_rate: float | None
+) -> Chart:
+    """Draw which false-alarm rate, and which share of missed defects, each threshold would give.
 
     Args:
-        groups: headings and at least one picture each; all pictures of one size.
+        good: (N,) scores of good images, at least one.
+        defect: (M,) scores of defective images; none leaves their curve out.
+        threshold: decision threshold; None draws no line.
+        promised_rate: of the calibration, drawn where known.
     """
-    height, width, _ = groups[0][1][0].picture.shape
-    most = 8 if height > 1.5 * width else 5
-    cell = 12.8 / most
-    columns = max(3, min(most, max(len(tiles) for _, tiles in groups)))
-    rows = [-(-len(tiles) // columns) for _, tiles in groups]
-    heights = [count * (cell * height / width + 0.45) + 0.4 for count in rows]
-    figure = Figure(figsize=(cell * columns, sum(heights)), layout="constrained")
-    parts = figure.subfigures(len(groups), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for part, (heading, tiles), count in zip(parts, groups, rows, strict=True):
-        part.suptitle(heading, x=0.01, ha="left", fontsize=12, fontweight="bold", color=_INK)
-        cells = list(part.subplots(count, columns, squeeze=False).flat)
-        for axes in cells:
-            axes.set_axis_off()
-        for axes, tile in zip(cells, tiles, strict=False):
-            axes.imshow(tile.picture, interpolation="antialiased")
-            title = f"{_shortened(tile.name)}\nscore {tile.score:.4g}"
-            # A file name may hold dollar signs, which would else be read as a formula.
-            axes.set_title(title, fontsize=8, color=_INK, parse_math=False)
-    return _png(figure)
+    chart = Chart("rates", "Error rates over the threshold", _describe_rates(good, defect, threshold))
+    everything = np.concatenate([good, defect, [threshold] if threshold is not None else []])
+    # A little beyond the highest good score the false-alarm rate is 0 for good; all later is misses alone.
+    high = max(float(np.quantile(everything, 0.98)), float(good.max()), threshold or 0.0) * 1.05
+    low = min(0.0, float(everything.min()))
+    x = Scale(low, high if high > low else low + 1, LEFT, RIGHT)
+    y = Scale(0, 1, BOTTOM, TOP)
+    chart.axes(Axis("Threshold (anomaly score)", x, marks(x.low, x.high)), Axis("Rate", y, share_marks()))
+    entries = [("good curve", "false alarms")]
+    if defect.size:
+        entries.append(("defect curve dashed", "missed defects"))
+        missed = [(a, 1 - b) for a, b in _above(defect, x.low)]
+        chart.path(((x(a), y(b)) for a, b in _steps(missed, before=False)), "defect curve dashed")
+    chart.path(((x(a), y(b)) for a, b in _steps(_above(good, x.low), before=False)), "good curve")
+    if promised_rate is not None:
+        chart.line((x.start, y(promised_rate)), (x.end, y(promised_rate)), "chance")
+        chart.text((x.end, y(promised_rate) - 5), f"promised {100 * promised_rate:.3g} %", "mark halo", "end")
+    if threshold is not None:
+        left = x(threshold) > (LEFT + RIGHT) / 2
+        chart.line((x(threshold), BOTTOM), (x(threshold), TOP), "threshold")
+        place = (x(threshold) + (-5 if left else 5), TOP + 14)
+        chart.text(place, f"threshold {threshold:.4g}", "halo", "end" if left else "start")
+    _legend(chart, entries, None)
+    return chart
 
 
-def _draw(axes: Axes, curve: Curve, label: str, stepped: bool = False) -> None:
-    style = "steps-pre" if stepped else "default"
-    axes.plot(curve.x, curve.y, color=GOOD_COLOUR, linewidth=1.8, drawstyle=style, label=label)
-    x, y = curve.working_point
-    if np.isfinite([x, y]).all():
-        marker: dict[str, Any] = {"markersize": 8, "markeredgecolor": "white", "clip_on": False, "zorder": 3}
-        axes.plot(x, y, "D", color=DEFECT_COLOUR, label="at the threshold", linestyle="none", **marker)
+def kinds_chart(kinds: Sequence[tuple[str, int, int]]) -> Chart:
+    """Draw what share of each kind of defect was found, with the 95 % interval.
+
+    Args:
+        kinds: kind, number of images, number found; at least one.
+    """
+    shown = kinds[:_KINDS]
+    more = f" {len(kinds) - len(shown)} more kinds stand in the table." if len(kinds) > len(shown) else ""
+    told = "; ".join(f"{kind}: {found} of {images}" for kind, images, found in shown)
+    chart = Chart("kinds", "Detection by kind of defect", f"Found, {told}.{more}", 62 + 28 * len(shown))
+    scale = Scale(0, 1, 140, WIDTH - 92)
+    bottom = 14 + 28 * len(shown)
+    for value, words in share_marks():
+        chart.line((scale(value), 10), (scale(value), bottom), "grid")
+        chart.text((scale(value), bottom + 18), words, "mark", "middle")
+    chart.text(
+        ((scale.start + scale.end) / 2, bottom + 38), "Detection rate, with its 95 % interval", "", "middle"
+    )
+    for number, (kind, images, found) in enumerate(shown):
+        middle = 26 + 28 * number
+        low, high = rate_interval(found, images)
+        chart.text((scale.start - 10, middle + 4), shorten(kind, 18), "", "end")
+        chart.box((scale.start, middle - 8), (scale.end - scale.start, 16), "track")
+        chart.box((scale.start, middle - 8), (scale(found / images) - scale.start, 16), "bar")
+        for start, end in (
+            ((scale(low), middle), (scale(high), middle)),
+            ((scale(low), middle - 5), (scale(low), middle + 5)),
+            ((scale(high), middle - 5), (scale(high), middle + 5)),
+        ):
+            chart.line((float(start[0]), float(start[1])), (float(end[0]), float(end[1])), "whisker")
+        chart.text((scale.end + 10, middle + 4), f"{found} of {images}", "mark")
+    return chart
 
 
-def _unit_axes(x: str, y: str) -> tuple[Figure, Axes]:
-    figure, axes = _axes(x, y)
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
-    return figure, axes
+def _unit_plot(chart: Chart, x_title: str, y_title: str) -> tuple[Scale, Scale]:
+    x, y = Scale(0, 1, LEFT, RIGHT), Scale(0, 1, BOTTOM, TOP)
+    chart.axes(Axis(x_title, x, share_marks()), Axis(y_title, y, share_marks()))
+    return x, y
 
 
-def _axes(x: str, y: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.6, 4.6), layout="constrained", facecolor="white")
-    axes = figure.subplots()
-    axes.set_xlabel(x, color=_INK)
-    axes.set_ylabel(y, color=_INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_FAINT)
-    axes.tick_params(color=_FAINT, labelcolor=_QUIET)
-    axes.grid(color=_FAINT, linewidth=0.5, alpha=0.6)
-    axes.set_axisbelow(True)
-    return figure, axes
+def _mark_point(chart: Chart, x: Scale, y: Scale, point: Point | None) -> None:
+    if point is not None:
+        a, b = x(point[0]), y(point[1])
+        chart.path([(a, b - 7), (a + 7, b), (a, b + 7), (a - 7, b)], "point", closed=True)
 
 
-def _rgb(colour: str) -> tuple[float, float, float]:
-    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return red, green, blue
+def _legend(chart: Chart, entries: Sequence[tuple[str, str]], point: Point | None) -> None:
+    place = float(LEFT)
+    for kind, words in entries:
+        chart.line((place, 18), (place + 24, 18), kind)
+        chart.text((place + 31, 22), words)
+        place += 31 + 7.5 * len(words) + 16
+    if point is not None:
+        chart.path([(place + 7, 11), (place + 14, 18), (place + 7, 25), (place, 18)], "point", closed=True)
+        chart.text((place + 21, 22), "at the threshold")
 
 
-def _shortened(name: str) -> str:
-    """Keep the end of a long name, which tells files apart."""
-    return name if len(name) <= _NAME_LENGTH else "…" + name[1 - _NAME_LENGTH :]
+def _at_threshold(curve: Curve, x: str, y: str) -> str:
+    if curve.working_point is None:
+        return "No point for the threshold."
+    a, b = curve.working_point
+    return f"At the threshold: {x} {a:.3f}, {y} {b:.3f}."
 
 
-def _finished(figure: Figure) -> bytes:
-    """Put the legend above the axes, where no curve can run into it."""
-    figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=9, columnspacing=1.2)
-    return _png(figure)
+def _describe_rates(good: FloatArray, defect: FloatArray, threshold: float | None) -> str:
+    start = "False-alarm rate and share of missed defects for every threshold."
+    if threshold is None:
+        return start
+    missed = f" and {(defect <= threshold).mean():.3f} of the defects are missed" if defect.size else ""
+    alarms = (good > threshold).mean()
+    return f"{start} At {threshold:.4g}, {alarms:.3f} of the good images raise an alarm{missed}."
 
 
-def _png(figure: Figure) -> bytes:
-    stream = io.BytesIO()
-    with warnings.catch_warnings():
-        # A file name may hold a letter that the font lacks; a box in its place is good enough.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(stream, format="png", dpi=_DPI)
-    return stream.getvalue()
+def _above(scores: FloatArray, low: float) -> list[Point]:
+    """Give the share of scores above each score, from `low` on, ascending."""
+    ascending = np.sort(scores)
+    values = np.unique(ascending)
+    shares = 1 - np.searchsorted(ascending, values, side="right") / len(ascending)
+    points = _thinned(list(zip(values.tolist(), shares.tolist(), strict=True)))
+    return [(low, 1.0), *points, (float("inf"), points[-1][1])]
+
+
+def _steps(points: Sequence[Point], *, before: bool) -> list[Point]:
+    """Make stairs of points: the height changes before the way along, or after it."""
+    stairs = [points[0]]
+    for (x0, y0), (x1, y1) in pairwise(points):
+        stairs += [(x0, y1) if before else (x1, y0), (x1, y1)]
+    return stairs
+
+
+def _thinned(points: list[Point]) -> list[Point]:
+    """Leave out what lies on the way between its neighbours, then every so many, but never an end."""
+    kept = [
+        point
+        for place, point in enumerate(points)
+        if place in (0, len(points) - 1) or not _between(points[place - 1], point, points[place + 1])
+    ]
+    chosen = np.unique(np.linspace(0, len(kept) - 1, min(_POINTS, len(kept))).round().astype(int))
+    return [kept[place] for place in chosen]
+
+
+def _between(a: Point, b: Point, c: Point) -> bool:
+    return a[0] == b[0] == c[0] or a[1] == b[1] == c[1]

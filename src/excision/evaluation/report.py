@@ -1,133 +1,212 @@
-"""One self-contained HTML page: figures and examples with every stage, nothing loaded from anywhere."""
+"""One self-contained HTML page of a folder of results: nothing is loaded from anywhere."""
 
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Iterable, Sequence
+import hashlib
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from importlib import resources
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from PIL import Image
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from excision import __version__
 from excision.evaluation import pictures
-from excision.evaluation.examples import Example, Outcome
-from excision.evaluation.pictures import Picture
-from excision.files import write_text
-from excision.results import Verdict
+from excision.evaluation.charts import charts_of, kinds_of
+from excision.evaluation.examples import Outcome
+from excision.evaluation.source import Results, Row, Summary, open_results
+from excision.evaluation.stages import EXAMPLES, StagedExample, read_examples
+from excision.evaluation.tables import Table, histogram_table, kinds_table, thresholds_table
+from excision.evaluation.wording import cover
+from excision.files import atomic_path
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-# Beyond this a panel shows no more on a screen; it is the most that a default working image has.
-_PANEL_PIXELS = 163_840
-# 24 examples of 7 panels at this many bytes, as base64, stay under 8 MB with the figures.
-_PANEL_BYTES = 32_000
-_QUALITIES = (84, 70, 50, 30, 10)
-# Charts are far below this as PNG; a sheet of photographs is not.
-_FIGURE_BYTES = 200_000
+REPORT = "report.html"
+
+_NOTED = 20
+_MOST_KINDS = 200
 
 HEADINGS: dict[Outcome, str] = {
     "missed defect": "Missed defects, lowest scores first",
     "false alarm": "False alarms, highest scores first",
     "detected defect": "Detected defects",
-    "passed good": "Good parts that passed",
-    "defect": "Defects found",
+    "passed good": "Good images that passed",
+    "defect": "Defects found, highest scores first",
     "review": "To review, highest scores first",
-    "good": "Good parts",
+    "good": "Good images that came closest to an alarm",
 }
 
+SIGNS = {"defect": "▲", "review": "◆", "good": "●"}
+"""A verdict has a shape beside its colour and its word."""
+
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """A headline figure.
+class Words:
+    """What a user adds to a report.
 
     Attributes:
-        name: what it is.
-        value: the figure as it is to be read.
-        hint: one short line that says how to read it.
+        title: in place of the one that follows from the results.
+        customer: for whom the report is.
+        notes: text in paragraphs, for the cover.
     """
 
-    name: str
-    value: str
-    hint: str = ""
+    title: str | None = None
+    customer: str | None = None
+    notes: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A small table: the first column is text, the others are figures, or text too where `text` says so."""
+def write_report(folder: Path, out: Path | None = None, words: Words | None = None) -> Path:
+    """Write the report of a folder of results as one HTML file, atomically.
 
-    caption: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    text: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Panel:
-    caption: str
-    source: str
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """An example as the template needs it; `level` is the score on a scale where the threshold is 50."""
-
-    name: str
-    label: str | None
-    outcome: Outcome
-    verdict: Verdict
-    score: float
-    threshold: float
-    level: float
-    shape: str
-    panels: tuple[_Panel, ...]
-
-
-def write_report(
-    path: Path,
-    title: str,
-    facts: Sequence[tuple[str, str]],
-    cards: Sequence[Card],
-    figures: Sequence[tuple[str, bytes]],
-    examples: Iterable[Example],
-    *,
-    notes: Sequence[str] = (),
-    tables: Sequence[Table] = (),
-) -> None:
-    """Write a report as one HTML file, atomically.
+    The same results give the same bytes. Of an image only its score is kept in memory, so that memory stays
+    flat; the page embeds the pictures of `examples/` and links to those of all other images.
 
     Args:
-        path: file to write.
-        title: heading of the page.
-        facts: names and values of what was inspected with what.
-        cards: headline figures, at the top.
-        figures: captions and PNG files.
-        examples: images to show with every stage, those of one outcome beside each other. They are taken one
-            by one and only their compressed pictures kept, so a generator keeps memory flat.
-        notes: sentences that a reader must not miss.
-        tables: small tables, after the headline figures.
+        folder: that `excision evaluate` or `excision inspect` wrote.
+        out: the file; `report.html` in the folder where not given.
+        words: title, customer and notes.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        ResultsError: the folder holds no results, or a file in it is damaged.
     """
-    shown = [_show(example) for example in examples]
-    page = _template().render(
-        title=title,
-        facts=facts,
-        cards=cards,
-        notes=notes,
-        tables=tables,
-        figures=[_figure(caption, content) for caption, content in figures],
-        sections=[(HEADINGS[kind], list(group)) for kind, group in groupby(shown, key=lambda s: s.outcome)],
-        legend=pictures.heat_colours(),
-        version=__version__,
-        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    )
-    write_text(path, page)
+    results = open_results(folder)
+    summary = results.summarise(_NOTED)
+    target = out if out is not None else folder / REPORT
+    with (
+        atomic_path(target) as temporary,
+        temporary.open("w", encoding="utf-8", newline="\n", errors="backslashreplace") as stream,
+    ):
+        page = _template().stream(_content(results, summary, words or Words(), target))
+        page.enable_buffering(256)
+        stream.writelines(page)
+    return target
+
+
+def _content(results: Results, summary: Summary, words: Words, target: Path) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    front, charts = cover(results, summary), charts_of(results, summary)
+    script, theme = _part("report.js"), _part("theme.js")
+    links = _Links(results.folder, target.parent)
+    return {
+        "cover": front,
+        "title": words.title or front.title,
+        "customer": words.customer,
+        "paragraphs": [p for p in (words.notes or "").split("\n") if p.strip()],
+        "notes": _notes(results, summary),
+        "charts": [(chart, Markup(chart.inline())) for chart in charts.charts],
+        "bars": histogram_table(charts.histogram) if charts.histogram else None,
+        "tables": _tables(results, summary),
+        "sections": _sections(results.folder),
+        "evaluation": results.about.kind == "evaluation",
+        "total": sum(summary.counts.values()),
+        "outcomes": _outcomes(summary),
+        "labels": sorted({label for label, _ in summary.counts if label is not None})[:_MOST_KINDS],
+        "rows": (links.shown(row) for row in results.rows()),
+        "links": links,
+        "legend": pictures.heat_colours(),
+        "signs": SIGNS,
+        "version": __version__,
+        "scripts": {"theme": Markup(theme), "report": Markup(script)},
+        "policy": " ".join(f"'sha256-{_digest(text)}'" for text in (theme, script)),
+    }
+
+
+def _tables(results: Results, summary: Summary) -> list[Table]:
+    tables = []
+    kinds = kinds_of(results)
+    if kinds:
+        tables.append(kinds_table(kinds))
+    good = summary.scores["good"]
+    if results.about.kind == "evaluation" and good.size:
+        tables.append(thresholds_table(good, summary.scores["defective"], results.about.threshold))
+    return tables
+
+
+def _notes(results: Results, summary: Summary) -> list[str]:
+    if results.about.kind == "evaluation":
+        return [str(note) for note in results.figures.get("notes", ())]
+    failed = sum(number for (_, verdict), number in summary.counts.items() if verdict is None)
+    notes = [reason for _, reason in summary.first_errors]
+    if failed > len(notes):
+        notes.append(
+            f"{failed - len(notes):,} more images could not be inspected; the table of images lists them."
+        )
+    return notes
+
+
+def _outcomes(summary: Summary) -> list[tuple[str, int]]:
+    """Give what came of the images, with how many: the choices of the filter."""
+    numbers: dict[str, int] = {}
+    for (label, verdict), number in summary.counts.items():
+        name = Row("", label, None, verdict, None).outcome
+        numbers[name] = numbers.get(name, 0) + number
+    order = [*HEADINGS, "not inspected"]
+    return sorted(numbers.items(), key=lambda item: order.index(item[0]))
+
+
+@dataclass(slots=True)
+class _Links:
+    """Makes a row of the page from a row of the results, and counts the pictures that are not on disk."""
+
+    folder: Path
+    beside: Path
+    missing: int = 0
+
+    def shown(self, row: Row) -> dict[str, Any]:
+        """Give a row with the address of its picture, where there is one."""
+        return {"row": row, "outcome": row.outcome, "link": self._address(row.overlay)}
+
+    def _address(self, overlay: str | None) -> str | None:
+        if overlay is None:
+            return None
+        picture = self.folder / overlay
+        if not picture.is_file():
+            self.missing += 1
+            return None
+        return quote(Path(os.path.relpath(picture, self.beside)).as_posix())
+
+
+def _sections(folder: Path) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    """Give the examples under their headings, each with its pictures read when its turn comes."""
+    for kind, group in groupby(read_examples(folder), key=lambda example: example.outcome):
+        yield HEADINGS[kind], (_shown(folder, example) for example in group)
+
+
+def _shown(folder: Path, example: StagedExample) -> dict[str, Any]:
+    stages = [(stage, folder / EXAMPLES / stage.file) for stage in example.stages]
+    there = [(stage, _inline(path)) for stage, path in stages if path.is_file()]
+    threshold = example.threshold
+    level = 50 * example.score / threshold if threshold is not None and threshold > 0 else 0
+    first = example.stages[0] if example.stages else None
+    tall = first is not None and first.height > 1.5 * first.width
+    wide = first is not None and first.width > 1.5 * first.height
+    return {
+        "example": example,
+        "level": min(100.0, max(0.0, level)),
+        "shape": "tall" if tall else "wide" if wide else "square",
+        "stages": there,
+    }
+
+
+def _inline(path: Path) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+
+
+def _part(name: str) -> str:
+    return resources.files("excision.evaluation").joinpath("templates", name).read_text("utf-8")
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
 
 
 def _template() -> Template:
@@ -141,68 +220,3 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     return environment.get_template("report.html.j2")
-
-
-def _show(example: Example) -> _Shown:
-    prediction = example.prediction
-    height, width = prediction.anomaly_map.shape
-    usable = 0 < prediction.threshold < float("inf")
-    return _Shown(
-        name=example.name,
-        label=example.label,
-        outcome=example.outcome,
-        verdict=prediction.verdict,
-        score=prediction.score,
-        threshold=prediction.threshold,
-        level=min(50 * prediction.score / prediction.threshold, 100) if usable else 0,
-        shape="tall" if height > 1.5 * width else "wide" if width > 1.5 * height else "square",
-        panels=tuple(_panels(example)),
-    )
-
-
-def _panels(example: Example) -> Iterable[_Panel]:
-    p = example.prediction
-    yield _panel("Input", pictures.show_image(p.image))
-    yield _panel("Attention", pictures.attention_map(p.attention))
-    yield _panel("Mask", pictures.show_mask(p.image, p.mask))
-    yield _panel("Holed image", pictures.show_image(p.holed))
-    yield _panel("Recovery", pictures.show_image(p.recovery))
-    yield _panel("Anomaly map", pictures.heat_map(p.anomaly_map, p.threshold))
-    if example.ground_truth is not None:
-        yield _panel("Ground truth", pictures.show_ground_truth(p.image, example.ground_truth))
-
-
-def _panel(caption: str, picture: Picture) -> _Panel:
-    image = Image.fromarray(picture)
-    excess = (image.width * image.height / _PANEL_PIXELS) ** 0.5
-    if excess > 1:
-        size = max(1, round(image.width / excess)), max(1, round(image.height / excess))
-        image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
-    return _Panel(caption, _inline(_compressed(image), "webp"), image.width, image.height)
-
-
-def _compressed(image: Image.Image) -> bytes:
-    """Give WebP of the best quality that stays within a panel's share of the file."""
-    content = b""
-    for quality in _QUALITIES:
-        stream = io.BytesIO()
-        image.save(stream, format="WEBP", quality=quality, method=2)
-        content = stream.getvalue()
-        if len(content) <= _PANEL_BYTES:
-            break
-    return content
-
-
-def _figure(caption: str, content: bytes) -> _Panel:
-    with Image.open(io.BytesIO(content)) as image:
-        size = image.size
-        kind = "png"
-        if len(content) > _FIGURE_BYTES:
-            stream = io.BytesIO()
-            image.convert("RGB").save(stream, format="WEBP", quality=70, method=2)
-            content, kind = stream.getvalue(), "webp"
-    return _Panel(caption, _inline(content, kind), *size)
-
-
-def _inline(content: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
