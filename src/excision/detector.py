@@ -17,7 +17,7 @@ from excision import run_folder
 from excision.attention.model import Attention
 from excision.calibration import Calibration, calibrate
 from excision.data import Dataset, load_dataset
-from excision.data.images import any_working_image
+from excision.data.images import any_full_image, any_working_image
 from excision.data.training_set import TrainingSet, prepare
 from excision.devices import choose_device
 from excision.errors import ModelError
@@ -28,6 +28,8 @@ from excision.pipeline import Pipeline
 from excision.results import Prediction
 from excision.settings import Settings
 from excision.steps import Progress
+from excision.tiling.assembly import inspect_tiles
+from excision.tiling.geometry import choose_tiling
 from excision.usage import usage
 
 Image = NDArray[Any] | str | Path
@@ -111,8 +113,10 @@ class Detector:
                 run_folder.remove_checkpoints(run)
                 return self._adopt(run)
         self.calibration = None
-        self._train(data, run, progress, stage)
-        self._calibrate(data, stage)
+        tiles = run / run_folder.TILES if run is not None else None
+        with data.at_hand(tiles, part(stage, "cutting tiles")):
+            self._train(data, run, progress, stage)
+            self._calibrate(data, stage)
         if run is not None:
             facts = usage(time.perf_counter() - start)
             write_json(run / run_folder.TRAINING, {**facts, **data.facts(), "resumed": resume})
@@ -155,7 +159,9 @@ class Detector:
         """
         if isinstance(dataset, str | Path):
             dataset = load_dataset(dataset)
-        self._calibrate(prepare(dataset, self.pipeline.settings, part(stage, "reading")), stage)
+        data = prepare(dataset, self.pipeline.settings, part(stage, "reading"))
+        with data.at_hand(None, part(stage, "cutting tiles")):
+            self._calibrate(data, stage)
         return self
 
     def save(self, folder: str | Path) -> None:
@@ -235,6 +241,15 @@ class Detector:
 
     def _predict_one(self, image: Image) -> Prediction:
         working = self._working(image)
+        tiling = choose_tiling(self.settings)
+        if tiling is None or working.shape[:2] == tiling.size:
+            return self._inspect(working)
+        start = time.perf_counter()
+        whole = inspect_tiles(working, tiling, self._inspect)
+        return whole.prediction(self._threshold(), time.perf_counter() - start)
+
+    def _inspect(self, working: NDArray[np.uint16]) -> Prediction:
+        """Inspect one working image (H, W, C)."""
         start = time.perf_counter()
         stages = self.pipeline(image_tensor(working, self.device))
         score = float(stages.score[0])
@@ -247,7 +262,7 @@ class Detector:
         }
         return Prediction(
             score=score,
-            threshold=self.calibration.threshold if self.calibration else float("inf"),
+            threshold=self._threshold(),
             anomaly_map=planes["anomaly_map"][..., 0],
             attention=planes["attention"][..., 0],
             mask=planes["mask"][..., 0],
@@ -257,10 +272,15 @@ class Detector:
             seconds=seconds,
         )
 
+    def _threshold(self) -> float:
+        return self.calibration.threshold if self.calibration else float("inf")
+
     def _working(self, image: Image) -> NDArray[np.uint16]:
         size, channels = self.pipeline.settings.image.size, self.pipeline.settings.image.channels
         if size is None or channels is None:
             raise ModelError("this model's settings lack image.size or image.channels")
+        if self.pipeline.settings.image.tile is not None:
+            return any_full_image(image, channels)
         return any_working_image(image, size, channels)
 
     def _calibrated(self) -> Calibration:

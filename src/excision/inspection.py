@@ -190,7 +190,9 @@ def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -
     above = prediction.anomaly_map > prediction.lowest_threshold
     boxes = [region.box for region in find_regions(above, prediction.anomaly_map)]
     overlay = _overlay_name(path, state)
-    _write_overlay(out / overlay, prediction, boxes)
+    shown = prediction.overview()
+    reduced = [_enlarge(box, above.shape, shown.anomaly_map.shape) for box in boxes]
+    _write_overlay(out / overlay, shown, reduced)
     return Inspection(
         image=str(path),
         score=prediction.score,
@@ -204,12 +206,12 @@ def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -
     )
 
 
-def _enlarge(box: Box, working: tuple[int, ...], original: tuple[int, int]) -> Box:
-    """Give a box of the working image in pixels of the image file, rounded outwards."""
-    (x, y, width, height), scale_y, scale_x = box, original[0] / working[0], original[1] / working[1]
+def _enlarge(box: Box, working: tuple[int, ...], other: tuple[int, ...]) -> Box:
+    """Give a box of the working image in pixels of another size, such as the file's, rounded outwards."""
+    (x, y, width, height), scale_y, scale_x = box, other[0] / working[0], other[1] / working[1]
     left, top = math.floor(x * scale_x), math.floor(y * scale_y)
     right, bottom = math.ceil((x + width) * scale_x), math.ceil((y + height) * scale_y)
-    return left, top, min(right, original[1]) - left, min(bottom, original[0]) - top
+    return left, top, min(right, other[1]) - left, min(bottom, other[0]) - top
 
 
 def _overlay_name(path: Path, state: str) -> str:
@@ -240,7 +242,7 @@ def _examples(predictor: Predictor, images: Sequence[str]) -> Iterator[Example]:
 
     for image in images:
         try:
-            yield Example(_readable(image), None, next(iter(predictor.predict([Path(image)]))))
+            yield Example(_readable(image), None, next(iter(predictor.predict([Path(image)]))).overview())
         except ImageError:
             # The file has been moved since; its line of results stands all the same.
             continue

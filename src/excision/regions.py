@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from excision.data.pixels import band_rows
+
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,44 @@ class Region:
     peak: float
 
 
+class Runs(NamedTuple):
+    """The horizontal runs of a mask in reading order, each with the number of its region.
+
+    Attributes:
+        rows: (N,) row of each run.
+        starts: (N,) its first column.
+        ends: (N,) the column after its last.
+        regions: (N,) its region, counted from 0 in reading order of their first pixel.
+        total: number of regions.
+    """
+
+    rows: Integers
+    starts: Integers
+    ends: Integers
+    regions: Integers
+    total: int
+
+    def areas(self) -> Integers:
+        """Give the pixels of each region, (total,)."""
+        areas = np.bincount(self.regions, weights=self.ends - self.starts, minlength=self.total)
+        return areas.astype(np.int64)
+
+    def numbers(self) -> Integers:
+        """Give the region of each pixel of the mask in reading order, as `array[mask]` lists them."""
+        return np.repeat(self.regions, self.ends - self.starts)
+
+
+def find_runs(mask: NDArray[np.bool_]) -> Runs:
+    """Find the runs of a mask (H, W); pixels that touch, diagonally too, belong to one region.
+
+    It takes memory for the runs alone, whatever the size of the mask.
+    """
+    rows, starts, ends = _runs(mask)
+    roots = _joined(len(rows), _touching(rows, starts, ends, mask.shape[1]))
+    _, regions = np.unique(roots, return_inverse=True)
+    return Runs(rows, starts, ends, regions, int(regions.max(initial=-1)) + 1)
+
+
 def label_regions(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
     """Label the regions of a mask; pixels that touch, diagonally too, belong to one region.
 
@@ -32,15 +75,10 @@ def label_regions(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
     Returns:
         (H, W) labels: 0 outside, regions from 1 in reading order of their first pixel; and their number.
     """
-    rows, starts, ends = _runs(mask)
-    roots = _joined(len(rows), _touching(rows, starts, ends, mask.shape[1]))
-    _, numbers = np.unique(roots, return_inverse=True)
-    # Each run adds its number where it starts and takes it away where it ends.
-    steps = np.zeros((mask.shape[0], mask.shape[1] + 1), dtype=np.int32)
-    np.add.at(steps, (rows, starts), (numbers + 1).astype(np.int32))
-    np.add.at(steps, (rows, ends), -(numbers + 1).astype(np.int32))
-    labels: NDArray[np.int32] = np.cumsum(steps, axis=1, dtype=np.int32)[:, :-1]
-    return labels, int(numbers.max(initial=-1)) + 1
+    runs = find_runs(mask)
+    labels = np.zeros(mask.shape, dtype=np.int32)
+    labels[mask] = runs.numbers() + 1
+    return labels, runs.total
 
 
 def find_regions(mask: NDArray[np.bool_], anomaly_map: NDArray[np.float32] | None = None) -> list[Region]:
@@ -50,32 +88,32 @@ def find_regions(mask: NDArray[np.bool_], anomaly_map: NDArray[np.float32] | Non
         mask: (H, W).
         anomaly_map: (H, W), for the peaks.
     """
-    labels, count = label_regions(mask)
-    y, x = np.nonzero(labels)
-    number = labels[y, x] - 1
+    rows, starts, ends, numbers, count = runs = find_runs(mask)
     low = np.full((count, 2), np.iinfo(np.int64).max)
     high, peaks = np.zeros((count, 2), dtype=np.int64), np.zeros(count)
-    for axis, place in enumerate((x, y)):
-        np.minimum.at(low[:, axis], number, place)
-        np.maximum.at(high[:, axis], number, place)
+    for axis, (first, last) in enumerate(((starts, ends - 1), (rows, rows))):
+        np.minimum.at(low[:, axis], numbers, first)
+        np.maximum.at(high[:, axis], numbers, last)
     if anomaly_map is not None:
         peaks[:] = -np.inf
-        np.maximum.at(peaks, number, anomaly_map[y, x])
-    areas = np.bincount(number, minlength=count)
+        np.maximum.at(peaks, runs.numbers(), anomaly_map[mask])
     regions = [
         Region((int(a[0]), int(a[1]), int(b[0] - a[0] + 1), int(b[1] - a[1] + 1)), int(area), float(peak))
-        for a, b, area, peak in zip(low, high, areas, peaks, strict=True)
+        for a, b, area, peak in zip(low, high, runs.areas(), peaks, strict=True)
     ]
     return sorted(regions, key=lambda region: (-region.peak, -region.area, region.box))
 
 
-def _runs(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _runs(mask: NDArray[np.bool_]) -> tuple[Integers, Integers, Integers]:
     """Give row, first column and column after the last of each horizontal run, in reading order."""
-    padded = np.zeros((mask.shape[0], mask.shape[1] + 2), dtype=np.int8)
-    padded[:, 1:-1] = mask
-    edges = np.diff(padded, axis=1)
-    rows, starts = np.nonzero(edges == 1)
-    _, ends = np.nonzero(edges == -1)
+    parts = []
+    for top, bottom in band_rows(*mask.shape):
+        padded = np.zeros((bottom - top, mask.shape[1] + 2), dtype=np.int8)
+        padded[:, 1:-1] = mask[top:bottom]
+        edges = np.diff(padded, axis=1)
+        rows, starts = np.nonzero(edges == 1)
+        parts.append((rows + top, starts, np.nonzero(edges == -1)[1]))
+    rows, starts, ends = (np.concatenate(part) for part in zip(*parts, strict=True))
     return rows, starts, ends
 
 

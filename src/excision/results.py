@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from excision.tiling.reduction import shrink_map
 
 Verdict = Literal["good", "review", "defect"]
 
@@ -52,17 +54,28 @@ class Detection:
 class Prediction(Detection):
     """Every stage of Excision And Recovery on one image, beside what any method says.
 
+    Of an image that was inspected in tiles the anomaly map has the full size (H, W). Its other pictures,
+    `image` among them, are reduced to (ceil(H / reduction), ceil(W / reduction)) where it is large.
+
     Attributes:
         attention: (H, W) float32, larger is more defect-like; the unit is the network's own.
         mask: (H, W) bool, True where the image was excised.
         holed: (H, W, C) float32 in [0, 1], the image with the masked region filled.
         recovery: (H, W, C) float32 in [0, 1], what the U-Net put into the hole.
+        reduction: pixels of the anomaly map along the side of a pixel of the other pictures.
     """
 
     attention: NDArray[np.float32]
     mask: NDArray[np.bool_]
     holed: NDArray[np.float32]
     recovery: NDArray[np.float32]
+    reduction: int = field(default=1, kw_only=True)
+
+    def overview(self) -> Prediction:
+        """Give the same to show: the anomaly map as small as the rest, by the largest value of a block."""
+        if self.reduction == 1:
+            return self
+        return replace(self, anomaly_map=shrink_map(self.anomaly_map, self.reduction), reduction=1)
 
 
 class Method(Protocol):

@@ -5,6 +5,7 @@ fingerprint.json      which files were trained on and calibrated with, with thei
 log.jsonl             metrics of the training, a line every ten steps
 tuning.safetensors    where to resume the tuning of the attention; gone once the model is written
 checkpoint.safetensors   the same of the training
+tiles/                what is trained on, where large images are; gone once the model is written
 model.safetensors     weights of attention and U-Net
 calibration.json      mask threshold, decision threshold, and the scores behind it
 training.json         time, memory, machine and versions
@@ -15,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 MODEL, SETTINGS = "model.safetensors", "settings.toml"
 CHECKPOINT, TUNING, LOG = "checkpoint.safetensors", "tuning.safetensors", "log.jsonl"
+TILES = "tiles"
 CALIBRATION, FINGERPRINT, TRAINING = "calibration.json", "fingerprint.json", "training.json"
 FORMAT = "1"
 
@@ -104,6 +107,7 @@ def remove_checkpoints(folder: Path) -> None:
     """Remove what a finished run needs no more."""
     for name in (TUNING, CHECKPOINT):
         (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / TILES, ignore_errors=True)
 
 
 def load_model(folder: Path) -> tuple[dict[str, Tensor], Settings, float, Calibration]:

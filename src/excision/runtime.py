@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.calibration import calibrate
-from excision.data.images import any_working_image
+from excision.data.images import any_full_image, any_working_image
 from excision.deploy.backends import open_backend
 from excision.deploy.folder import Description
 from excision.errors import ModelError
 from excision.results import Prediction
 from excision.scope import REGION, Scope, read_region
+from excision.tiling.assembly import inspect_tiles
 
 Image = NDArray[Any] | str | Path
 
@@ -47,7 +48,8 @@ class Inspector:
     def __init__(self, folder: str | Path, threads: int | None = None) -> None:
         self.folder = Path(folder)
         self.description = Description.load(self.folder)
-        self.scope = _load_scope(self.folder, self.description)
+        self._tiling = self.description.tiling
+        self.scope = self._load_scope()
         self._backend = open_backend(
             self.folder, self.description.backend, self.description.precision, threads
         )
@@ -87,23 +89,47 @@ class Inspector:
             yield self.inspect(image)
 
     def working(self, image: Image) -> NDArray[np.uint16]:
-        """Give the working image (H, W, C) of a path or an array.
+        """Give the working image (H, W, C) of a path or an array; of full size where it is seen in tiles.
 
         Raises:
             ImageError: the image cannot be read or has no defined meaning.
         """
+        if self.description.tile is not None:
+            return any_full_image(image, self.description.channels)
         return any_working_image(image, self.description.size, self.description.channels)
+
+    @property
+    def region_size(self) -> tuple[int, int] | None:
+        """Size (H, W) of a region of interest; None for any, where images of any size are seen in tiles."""
+        return None if self.description.tile is not None else self.description.size
 
     def inspect_working(self, working: NDArray[np.uint16], scope: Scope | None = None) -> Prediction:
         """Inspect a working image.
 
         Args:
-            working: (H, W, C).
+            working: (H, W, C); in tiles where it is larger than one and the model has them.
             scope: what counts; None takes the scope that the folder is calibrated for.
 
         Raises:
+            ImageError: it is smaller than a tile.
             ModelError: the backend cannot compute it.
         """
+        tiling, scope = self._tiling, self.scope if scope is None else scope
+        lowest = self.threshold if self.review_threshold is None else self.review_threshold
+        if tiling is None or working.shape[:2] == tiling.size:
+            found = self._compute(working)
+            if scope.is_everything:
+                return found
+            score = scope.score(found.anomaly_map)
+            return replace(found, score=score, anomaly_map=scope.clean(found.anomaly_map, lowest))
+        start = time.perf_counter()
+        whole = inspect_tiles(working, tiling, self._compute)
+        seconds = time.perf_counter() - start
+        found = whole.prediction(self.threshold, seconds, self.review_threshold)
+        return replace(found, score=scope.apply(found.anomaly_map, lowest))
+
+    def _compute(self, working: NDArray[np.uint16]) -> Prediction:
+        """Inspect one working image; everything counts."""
         pixels = working.astype(np.float32) / _FULL
         start = time.perf_counter()
         try:
@@ -112,13 +138,9 @@ class Inspector:
             # The backends raise errors of their own kinds.
             raise ModelError(f"{self.folder}: the backend failed: {error}") from error
         seconds = time.perf_counter() - start
-        scope = self.scope if scope is None else scope
         score, anomaly_map = float(found["score"][0]), found["anomaly_map"][0, 0]
         if not math.isfinite(score):
             raise ModelError(f"{self.folder}: the anomaly score is no finite number: the model is damaged")
-        if not scope.is_everything:
-            score = scope.score(anomaly_map)
-            anomaly_map = scope.clean(anomaly_map, self.review_threshold or self.threshold)
         return Prediction(
             score=score,
             threshold=self.threshold,
@@ -162,8 +184,7 @@ class Inspector:
         self.scope.save(self.folder)
         self.description.save(self.folder)
 
-
-def _load_scope(folder: Path, description: Description) -> Scope:
-    path = folder / REGION
-    region = read_region(path, description.size) if path.is_file() else None
-    return Scope(region, description.minimum_area)
+    def _load_scope(self) -> Scope:
+        path = self.folder / REGION
+        region = read_region(path, self.region_size) if path.is_file() else None
+        return Scope(region, self.description.minimum_area)

@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from excision.data.decode import read_pixels
+from excision.data.images import resize_mask
+from excision.data.pixels import band_rows
 from excision.errors import SettingsError
 from excision.files import atomic_path
-from excision.regions import label_regions
+from excision.regions import find_runs
+
+FloatImage = NDArray[np.float32]
 
 REGION = "region.png"
 
@@ -23,8 +27,9 @@ class Scope:
     """What counts; by default everything does.
 
     Attributes:
-        region: (H, W) bool at the working size, True where a defect counts; None counts everywhere.
-        minimum_area: pixels of the working image that a defect must cover.
+        region: (H, W) bool, True where a defect counts; None counts everywhere. It has the size of the map or
+            is scaled to it, for large images of any size.
+        minimum_area: pixels of the map that a defect must cover.
     """
 
     region: NDArray[np.bool_] | None = None
@@ -41,7 +46,7 @@ class Scope:
         """Tell whether everything counts, so that score and map stay as they are."""
         return self.region is None and self.minimum_area == 1
 
-    def score(self, anomaly_map: NDArray[np.float32]) -> float:
+    def score(self, anomaly_map: FloatImage) -> float:
         """Give the largest value that some defect of the minimum area reaches throughout, inside the region.
 
         It is the maximum of the area opening of the map (Vincent, "Grayscale area openings and closings",
@@ -53,27 +58,9 @@ class Scope:
         Returns:
             >= 0; the maximum of the map inside the region where one pixel is enough.
         """
-        counted = self._inside(anomaly_map)
-        if self.minimum_area == 1:
-            return float(counted.max())
-        if self.minimum_area > counted.size:
-            return 0.0
-        # No region of that many pixels can lie above the value of that rank.
-        highest = np.partition(counted, -self.minimum_area, axis=None)[-self.minimum_area]
-        levels = np.unique(counted[(counted > 0) & (counted <= highest)])
-        low, high = (
-            0,
-            len(levels),
-        )  # all levels below `low` are reached by a large region, none from `high` on
-        while low < high:
-            middle = (low + high) // 2
-            if self._largest(counted >= levels[middle]) >= self.minimum_area:
-                low = middle + 1
-            else:
-                high = middle
-        return float(levels[low - 1]) if low else 0.0
+        return self._highest(self._inside(anomaly_map))
 
-    def clean(self, anomaly_map: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
+    def clean(self, anomaly_map: FloatImage, threshold: float) -> FloatImage:
         """Lower what does not count to the threshold, and to zero outside the region.
 
         Args:
@@ -84,12 +71,23 @@ class Scope:
             (H, W); above the threshold exactly in the defects that count.
         """
         counted = self._inside(anomaly_map)
-        if self.minimum_area == 1:
-            return counted
-        labels, _ = label_regions(counted > threshold)
-        small = np.bincount(labels.ravel()) < self.minimum_area
-        small[0] = False
-        return np.where(small[labels], np.float32(max(threshold, 0.0)), counted)
+        if self.minimum_area > 1:
+            counted = counted.copy() if counted is anomaly_map else counted
+            self._lower_small(counted, threshold)
+        return counted
+
+    def apply(self, anomaly_map: FloatImage, threshold: float) -> float:
+        """Give the score, and clean the map in place: of a large image there is no room for a second one.
+
+        Args:
+            anomaly_map: (H, W) >= 0; changed.
+            threshold: in the unit of the map.
+        """
+        self._erase_outside(anomaly_map)
+        score = self._highest(anomaly_map)
+        if self.minimum_area > 1:
+            self._lower_small(anomaly_map, threshold)
+        return score
 
     def save(self, folder: Path) -> None:
         """Write the region as a picture, or remove that of before; the area belongs to the description."""
@@ -100,15 +98,52 @@ class Scope:
         with atomic_path(path) as temporary:
             Image.fromarray(self.region.astype(np.uint8) * np.uint8(255)).save(temporary, format="PNG")
 
-    def _inside(self, anomaly_map: NDArray[np.float32]) -> NDArray[np.float32]:
-        return anomaly_map if self.region is None else np.where(self.region, anomaly_map, np.float32(0))
+    def _inside(self, anomaly_map: FloatImage) -> FloatImage:
+        if self.region is None:
+            return anomaly_map
+        inside = anomaly_map.copy()
+        self._erase_outside(inside)
+        return inside
 
-    @staticmethod
-    def _largest(mask: NDArray[np.bool_]) -> int:
-        return int(np.bincount(label_regions(mask)[0].ravel())[1:].max(initial=0))
+    def _erase_outside(self, anomaly_map: FloatImage) -> None:
+        """Set the map to zero outside the region, which is scaled to it by its nearest pixels."""
+        if self.region is None:
+            return
+        rows, columns = (
+            (2 * np.arange(side) + 1) * full // (2 * side)
+            for side, full in zip(anomaly_map.shape, self.region.shape, strict=True)
+        )
+        for top, bottom in band_rows(*anomaly_map.shape):
+            anomaly_map[top:bottom][~self.region[rows[top:bottom]][:, columns]] = 0
+
+    def _highest(self, counted: FloatImage) -> float:
+        if self.minimum_area == 1:
+            return float(counted.max())
+        values = counted[counted > 0]
+        if self.minimum_area > values.size:
+            return 0.0
+        # No region of that many pixels can lie above the value of that rank.
+        values = values[values <= np.partition(values, -self.minimum_area)[-self.minimum_area]]
+        levels = np.unique(values)
+        # All levels below `low` are reached by a region that is large enough, none from `high` on.
+        low, high = 0, len(levels)
+        while low < high:
+            middle = (low + high) // 2
+            if find_runs(counted >= levels[middle]).areas().max(initial=0) >= self.minimum_area:
+                low = middle + 1
+            else:
+                high = middle
+        return float(levels[low - 1]) if low else 0.0
+
+    def _lower_small(self, counted: FloatImage, threshold: float) -> None:
+        above = counted > threshold
+        runs = find_runs(above)
+        values = counted[above]
+        values[(runs.areas() < self.minimum_area)[runs.numbers()]] = max(threshold, 0.0)
+        counted[above] = values
 
 
-def read_region(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
+def read_region(path: Path, size: tuple[int, int] | None) -> NDArray[np.bool_]:
     """Read a region of interest: a picture, white where a defect counts, or polygons in TOML.
 
     The TOML file has `size = [H, W]`, the size in pixels of the image that the polygons were drawn on, and
@@ -116,15 +151,14 @@ def read_region(path: Path, size: tuple[int, int]) -> NDArray[np.bool_]:
 
     Args:
         path: of the picture or the TOML file.
-        size: (H, W) of the working image, to which the region is scaled.
+        size: (H, W) of the working image, to which the region is scaled; None leaves it as it is drawn.
 
     Raises:
         ImageError: the picture cannot be read.
         SettingsError: the file is damaged, or the region is empty.
     """
     picture = _polygons(path) if path.suffix.lower() == ".toml" else read_pixels(path).max(axis=2) > 0.5
-    scaled = Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.NEAREST)
-    region: NDArray[np.bool_] = np.asarray(scaled, dtype=bool)
+    region = picture if size is None else resize_mask(picture, size)
     if not region.any():
         raise SettingsError(f"{path}: the region of interest is empty: nothing would ever be found")
     return region

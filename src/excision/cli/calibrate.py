@@ -59,7 +59,8 @@ def calibrate(
     minimum_area: Annotated[
         int | None,
         Parameter(
-            help="Pixels of the working image that a defect must cover. Where not given, that of the folder."
+            help="Pixels of the working image, or of a large image, that a defect must cover. Where not "
+            "given, that of the folder."
         ),
     ] = None,
 ) -> int:
@@ -71,7 +72,7 @@ def calibrate(
 
     inspector = Inspector(folder)
     inspector.scope = Scope(
-        inspector.scope.region if roi is None else read_region(roi, inspector.description.size),
+        inspector.scope.region if roi is None else read_region(roi, inspector.region_size),
         inspector.scope.minimum_area if minimum_area is None else minimum_area,
     )
     before = inspector.description.calibration

@@ -14,11 +14,15 @@ from excision.settings import Settings
 
 SHORT_NAMES = {
     "image.size": "--size",
+    "image.tile": "--tile",
     "training.seed": "--seed",
     "training.steps": "--steps",
     "calibration.false_alarm_rate": "--false-alarm-rate",
 }
 """Settings that also have a short name."""
+
+_UNSET = {"image.tile": "none"}
+"""What None stands for, where it is not derived from the images."""
 
 
 def override(settings: Settings, options: SettingsOptions | None) -> Settings:
@@ -52,7 +56,8 @@ def _section(name: str, kind: Any) -> Any:
         options = [f"--{full.replace('_', '-')}"]
         if full in SHORT_NAMES:
             options.append(SHORT_NAMES[full])
-        default = "derived from the images" if item.default is None else item.default
+        unset = _UNSET.get(full, "derived from the images")
+        default = unset if item.default is None else item.default
         parameter = Parameter(
             name=options,
             help=f"{words[item.name]} (default: {default})",

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data import raster
-from excision.data.pixels import ImageInfo, RefusedError, check_size, to_channels, unit_range
+from excision.data.pixels import ImageInfo, RefusedError, Stored, check_size, to_channels, unit_range
 from excision.errors import ImageError
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "read_image",
     "read_mask",
     "read_pixels",
+    "stored_bands",
 ]
 
 
@@ -55,6 +56,18 @@ def read_pixels(path: str | Path) -> NDArray[np.float32]:
     with _naming(path):
         pixels: NDArray[np.float32] = _reader(path).pixels(path)
         return pixels
+
+
+@contextmanager
+def stored_bands(path: str | Path) -> Iterator[Stored]:
+    """Decode an image once and give it band by band, for pictures too large to be held in floating point.
+
+    Raises:
+        ImageError: as `read_image`; also while the bands are taken.
+    """
+    path = Path(path)
+    with _naming(path), _reader(path).stored(path) as picture:
+        yield picture
 
 
 def array_image(array: NDArray[Any], channels: int) -> NDArray[np.float32]:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from excision.data.decode import array_image, read_image
+from excision.data.decode import array_image, read_image, stored_bands
+from excision.data.pixels import band_rows, to_channels, upright
 from excision.errors import ImageError
 
 MAX_WORKING_PIXELS = 163_840
@@ -22,6 +23,8 @@ SIZE_MULTIPLE = 16
 """A default size is a multiple of this, so that four halvings come out even."""
 
 MIN_WORKING_SIDE = 32
+
+_LEAST_ROWS = 8
 
 
 def resize_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -61,7 +64,11 @@ def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bo
 
 def working_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint16]:
     """Bring a decoded image (H, W, C) in [0, 1] to the working size, as uint16 with 65535 for 1."""
-    scaled: NDArray[np.float32] = np.rint(resize_image(image, size) * np.float32(65535))
+    return _rounded(resize_image(image, size))
+
+
+def _rounded(image: NDArray[np.float32]) -> NDArray[np.uint16]:
+    scaled: NDArray[np.float32] = np.rint(image * np.float32(65535))
     return scaled.astype(np.uint16)
 
 
@@ -95,6 +102,34 @@ def any_working_image(
     if isinstance(image, str | Path):
         return load_working_image(Path(image), size, channels)
     raise ImageError(f"a {type(image).__name__} is no image: give a path or a numpy array")
+
+
+def any_full_image(image: NDArray[Any] | str | Path, channels: int) -> NDArray[np.uint16]:
+    """Give a path, or an array as `array_image` takes it, as a working image of its own size.
+
+    The same numbers as `any_working_image` at that size, but nowhere is the whole picture in floating point.
+
+    Returns:
+        (H, W, channels) uint16; 65535 stands for 1.
+
+    Raises:
+        ImageError: the image cannot be read or has no defined meaning.
+    """
+    if isinstance(image, str | Path):
+        with stored_bands(image) as picture:
+            full = np.empty((*picture.size, channels), dtype=np.uint16)
+            for (top, bottom), band in zip(band_rows(*picture.size), picture.bands, strict=True):
+                full[top:bottom] = _rounded(to_channels(band, channels))
+            return upright(full, picture.orientation)
+    if not isinstance(image, np.ndarray):
+        raise ImageError(f"a {type(image).__name__} is no image: give a path or a numpy array")
+    array_image(np.atleast_1d(image)[:_LEAST_ROWS], channels)
+    full = np.empty((*image.shape[:2], channels), dtype=np.uint16)
+    for top, bottom in band_rows(*image.shape[:2]):
+        # Short bands would be refused as icons: they are read with rows of the band before.
+        first = max(0, min(top, bottom - _LEAST_ROWS))
+        full[top:bottom] = _rounded(array_image(image[first:bottom], channels))[top - first :]
+    return full
 
 
 class ImageCache:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,12 @@ MIN_SIDE = 8
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of red, green and blue in grey, after ITU-R BT.601."""
+
+
+BAND = 2**22
+"""Pixels that are brought to floating point at once where a picture is read band by band."""
+
+P = TypeVar("P", np.float32, np.uint16)
 
 
 class RefusedError(Exception):
@@ -47,6 +54,27 @@ class ImageInfo:
         if self.mode == "1-bit":
             return self.mode
         return f"{self.mode} {self.bits}-bit" if self.bits <= 16 else f"{self.mode} float"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A decoded picture, as it lies in its file.
+
+    Attributes:
+        size: (H, W) in pixels, before it is turned upright.
+        orientation: as EXIF counts it, 1 to 8.
+        bands: its rows from top to bottom, each band (h, W, 1 or 3) float32 in [0, 1]; to be taken once.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+    bands: Iterator[NDArray[np.float32]]
+
+
+def band_rows(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """Give first row and row after the last of bands of about `BAND` pixels."""
+    rows = max(1, BAND // max(width, 1))
+    return ((top, min(top + rows, height)) for top in range(0, height, rows))
 
 
 def check_size(height: int, width: int) -> None:
@@ -91,7 +119,7 @@ def cmyk_to_rgb(inks: NDArray[np.float32]) -> NDArray[np.float32]:
     return (1 - inks[..., :3]) * (1 - inks[..., 3:])
 
 
-def upright(pixels: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
+def upright(pixels: NDArray[P], orientation: int) -> NDArray[P]:
     """Turn an array (H, W, C) upright, as its EXIF orientation 1 to 8 says; other numbers do nothing."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.transpose(1, 0, 2)

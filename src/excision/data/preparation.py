@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from excision.data.decode import ImageInfo, probe_image, read_pixels
@@ -34,13 +35,16 @@ def finding(sample: Sample, error: ImageError) -> Finding:
 
 
 def readable(
-    samples: Iterable[Sample], progress: Progress | None = None
+    samples: Iterable[Sample],
+    progress: Progress | None = None,
+    decode: Callable[[Path], object] = read_pixels,
 ) -> tuple[tuple[Sample, ...], tuple[Finding, ...]]:
     """Part the samples whose image decodes from the others, so that training can go on without these.
 
     Args:
         samples: any samples; each image is decoded once and not kept.
         progress: called after each image.
+        decode: reads an image; ImageError where it cannot be used.
 
     Returns:
         The samples with a usable image, in their order, and a finding for each of the others.
@@ -50,7 +54,7 @@ def readable(
     broken: list[Finding] = []
     for done, sample in enumerate(samples, start=1):
         try:
-            read_pixels(sample.image)
+            decode(sample.image)
             good.append(sample)
         except ImageError as error:
             broken.append(finding(sample, error))

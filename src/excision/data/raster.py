@@ -15,6 +15,8 @@ from PIL import Image
 from excision.data.pixels import (
     ImageInfo,
     RefusedError,
+    Stored,
+    band_rows,
     check_size,
     over_black,
     unit_range,
@@ -63,6 +65,19 @@ def pixels(path: Path) -> NDArray[np.float32]:
         image.load()
         # Pillow turns a TIFF upright by itself, and only a TIFF.
         return upright(_values(image), 1 if image.format == "TIFF" else orientation)
+
+
+@contextmanager
+def stored(path: Path) -> Iterator[Stored]:
+    """Decode an image file once and give it band by band."""
+    with _opened(path) as (image, orientation):
+        image.load()
+        bands = (
+            _values(image.crop((0, top, image.width, bottom)))
+            for top, bottom in band_rows(image.height, image.width)
+        )
+        # As in `pixels`.
+        yield Stored((image.height, image.width), 1 if image.format == "TIFF" else orientation, bands)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -15,6 +16,8 @@ from excision.data import raster
 from excision.data.pixels import (
     ImageInfo,
     RefusedError,
+    Stored,
+    band_rows,
     check_size,
     cmyk_to_rgb,
     over_black,
@@ -58,8 +61,21 @@ def pixels(path: Path) -> NDArray[np.float32]:
     """Decode a TIFF file of one page to (H, W, 1 or 3) float32 in [0, 1], upright."""
     with _page(path) as page:
         if _own(page):
-            return upright(_colours(page), _orientation(page))
+            return upright(_colours(page, _as_stored(page)), _orientation(page))
     return raster.pixels(path)
+
+
+@contextmanager
+def stored(path: Path) -> Iterator[Stored]:
+    """Decode a TIFF file of one page once and give it band by band."""
+    with _page(path) as page:
+        if _own(page):
+            whole, size = _as_stored(page), (page.imagelength, page.imagewidth)
+            bands = (_colours(page, whole[top:bottom]) for top, bottom in band_rows(*size))
+            yield Stored(size, _orientation(page), bands)
+            return
+    with raster.stored(path) as picture:
+        yield picture
 
 
 @contextmanager
@@ -101,12 +117,16 @@ def _orientation(page: tifffile.TiffPage) -> int:
     return int(tag.value) if tag is not None else 1
 
 
-def _colours(page: tifffile.TiffPage) -> NDArray[np.float32]:
-    """Give (H, W, 1 or 3) in [0, 1] of a page, as it is stored."""
-    stored = page.asarray().reshape(page.shape)
+def _as_stored(page: tifffile.TiffPage) -> NDArray[Any]:
+    """Give the values of a page, (H, W, samples), of the type that they are stored in."""
+    values = page.asarray().reshape(page.shape)
     if page.axes.startswith("S"):
-        stored = np.moveaxis(stored, 0, -1)
-    stored = stored.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
+        values = np.moveaxis(values, 0, -1)
+    return values.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
+
+
+def _colours(page: tifffile.TiffPage, stored: NDArray[Any]) -> NDArray[np.float32]:
+    """Give (h, W, 1 or 3) in [0, 1] of stored rows (h, W, samples)."""
     count = _COLOURS[page.photometric]
     if page.photometric == _PALETTE:
         return _through_palette(page, stored)

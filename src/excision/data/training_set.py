@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data import Dataset, Sample
-from excision.data.decode import array_image
-from excision.data.images import ImageCache, default_size, working_image
+from excision.data.decode import array_image, probe_image
+from excision.data.images import ImageCache, any_full_image, default_size, working_image
 from excision.data.preparation import Finding, Progress, choose_channels, choose_size, readable
 from excision.data.splits import hold_out
 from excision.errors import DatasetError, ImageError
 from excision.files import sha256
 from excision.settings import ImageSettings, Settings
+from excision.tiling.cutting import Tile, choose_tiles, cut_tiles
+from excision.tiling.geometry import Tiling, choose_tiling
 
 Picture = NDArray[Any] | Path
 
@@ -29,7 +34,7 @@ class TrainingSet:
 
     Attributes:
         image: settings with size and channels settled.
-        training: names of what is trained on.
+        training: names of what is trained on: images, or tiles of them.
         calibration: names of what sets the decision threshold.
         skipped: what could not be read.
     """
@@ -41,6 +46,7 @@ class TrainingSet:
     _pictures: dict[str, Picture]
     _cache: ImageCache
     _origin: dict[str, str]
+    _tiles: tuple[Tile, ...] = ()
 
     def read(self, index: int) -> NDArray[np.uint16]:
         """Give the working image (H, W, C), 65535 for 1, of a training image by its place."""
@@ -50,20 +56,51 @@ class TrainingSet:
         pixels = array_image(picture, self._cache.channels)
         return working_image(pixels, self._cache.size)
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the images that are trained on, whole or in tiles."""
+        return tuple(dict.fromkeys(tile.source for tile in self._tiles)) or self.training
+
+    @contextmanager
+    def at_hand(self, folder: Path | None, cutting: Progress) -> Iterator[None]:
+        """Cut the training tiles, so that they can be read; nothing is done where images are used whole.
+
+        Args:
+            folder: for the tiles; what is there already is not cut again. None takes one that is removed.
+            cutting: called as (done, all) images.
+
+        Raises:
+            ImageError: an image can no longer be read.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            for done, source in enumerate(self.sources if self._tiles else (), start=1):
+                self._cut(source, folder or Path(scratch))
+                cutting(done, len(self.sources))
+            yield
+
+    def _cut(self, source: str, folder: Path) -> None:
+        places = {}
+        for number, tile in enumerate(self._tiles):
+            if tile.source == source:
+                path = folder / f"{number:05d}.tif"
+                places[path], self._pictures[tile.name] = tile.origin, path
+        cut_tiles(self._pictures[source], places, self._cache.size, self._cache.channels)
+
     def calibration_images(self) -> Iterator[Picture]:
         """Give the held-out images one after another."""
         return (self._pictures[name] for name in self.calibration)
 
     def fingerprint(self) -> dict[str, Any]:
         """Name the data by content: for training and calibration each image's name and SHA-256."""
-        parts = {"training": self.training, "calibration": self.calibration}
+        parts = {"training": self.sources, "calibration": self.calibration}
         hashes = {part: {n: _hash(self._pictures[n]) for n in names} for part, names in parts.items()}
         return {**self._origin, **hashes}
 
     def facts(self) -> dict[str, Any]:
         """Give the counts and what was skipped, for the record of the training."""
         return {
-            "n_training": len(self.training),
+            "n_training": len(self.sources),
+            **({"n_tiles": len(self._tiles)} if self._tiles else {}),
             "n_calibration": len(self.calibration),
             "skipped": {finding.name: finding.reason for finding in self.skipped},
         }
@@ -102,22 +139,39 @@ def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None
         raise DatasetError(
             f"{dataset.root}: there are no normal training images; `excision check` shows what was understood"
         )
-    good, skipped = readable(dataset.train, reading)
+    tiling = choose_tiling(settings)
+    if tiling is None:
+        good, skipped = readable(dataset.train, reading)
+    else:
+        good, skipped = readable(dataset.train, reading, partial(_decode_large, tiling))
     if not good:
-        raise DatasetError(f"{dataset.root}: none of the {len(dataset.train)} training images can be read")
+        first = f"; the first: {skipped[0].reason}" if tiling else ""
+        raise DatasetError(
+            f"{dataset.root}: none of the {len(dataset.train)} training images can be read{first}"
+        )
     usable = replace(dataset, samples=good)
-    size = settings.image.size or choose_size(usable)
+    size = settings.image.tile or settings.image.size or choose_size(usable)
     channels = settings.image.channels or choose_channels(usable)
     training, calibration = hold_out(good, settings.calibration.holdout)
+    tiles: tuple[Tile, ...] = ()
+    if tiling is not None:
+        sizes = {sample.name: probe_image(sample.image).size for sample in training}
+        tiles = choose_tiles(sizes, size, settings.training.seed)
     return TrainingSet(
-        image=ImageSettings(size, channels),
-        training=tuple(sample.name for sample in training),
+        image=ImageSettings(size, channels, settings.image.tile),
+        training=tuple(each.name for each in tiles or training),
         calibration=tuple(sample.name for sample in calibration),
         skipped=skipped,
         _pictures={sample.name: sample.image for sample in good},
         _cache=ImageCache(size, channels, settings.training.cache_mb * 2**20),
         _origin={"root": dataset.root.name, "layout": dataset.layout},
+        _tiles=tiles,
     )
+
+
+def _decode_large(tiling: Tiling, path: Path) -> None:
+    tiling.check(*probe_image(path).size, str(path))
+    any_full_image(path, 1)
 
 
 def _from_arrays(pictures: dict[str, Picture], settings: Settings) -> TrainingSet:
@@ -131,20 +185,29 @@ def _from_arrays(pictures: dict[str, Picture], settings: Settings) -> TrainingSe
             array_image(array, 1)
         except ImageError as error:
             raise ImageError(f"image {name} of the given ones: {error}") from error
-    size = settings.image.size or default_size([(a.shape[0], a.shape[1]) for a in arrays.values()])
+    sizes = {name: (array.shape[0], array.shape[1]) for name, array in arrays.items()}
+    tiling = choose_tiling(settings)
+    if tiling is not None:
+        for name, shape in sizes.items():
+            tiling.check(*shape, f"image {name} of the given ones")
+    size = settings.image.tile or settings.image.size or default_size(list(sizes.values()))
     colour = any(array.ndim == 3 and array.shape[2] == 3 for array in arrays.values())
     derived: Literal[1, 3] = 3 if colour else 1
     channels = settings.image.channels or derived
     samples = [Sample(name, Path(name), "train", "good", None, name) for name in arrays]
     training, calibration = hold_out(samples, settings.calibration.holdout)
+    tiles: tuple[Tile, ...] = ()
+    if tiling is not None:
+        tiles = choose_tiles({s.name: sizes[s.name] for s in training}, size, settings.training.seed)
     return TrainingSet(
-        image=ImageSettings(size, channels),
-        training=tuple(sample.name for sample in training),
+        image=ImageSettings(size, channels, settings.image.tile),
+        training=tuple(each.name for each in tiles or training),
         calibration=tuple(sample.name for sample in calibration),
         skipped=(),
         _pictures=pictures,
         _cache=ImageCache(size, channels, 0),
         _origin={"root": "", "layout": "arrays"},
+        _tiles=tiles,
     )
 
 

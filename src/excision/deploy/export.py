@@ -15,17 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision import __version__
+from excision.calibration import calibrate
 from excision.data import Dataset, load_dataset
-from excision.data.images import any_working_image
+from excision.data.images import any_full_image, any_working_image
 from excision.data.training_set import Picture, prepare
 from excision.deploy.backends import MODEL_FILES, BackendName, Precision
-from excision.deploy.folder import Description, Golden
+from excision.deploy.folder import Description, Golden, Tile
 from excision.deploy.graph import count_operations, write_onnx
 from excision.deploy.proof import DRIFT_LIMITS, Proof, replay
 from excision.detector import Detector
 from excision.errors import ModelError, SettingsError
 from excision.run_folder import FINGERPRINT
 from excision.runtime import Inspector
+from excision.settings import ImageSettings
+from excision.tiling.geometry import choose_tiling
 from excision.tuning.defects import draw_defect
 
 _GOLDEN = 3  # of the good images, and as many with a defect drawn on them
@@ -117,8 +120,7 @@ def _golden(detector: Detector, held_out: list[Picture], scores: list[float]) ->
     places = np.linspace(0, len(lower) - 1, min(len(lower), _GOLDEN)).round().astype(int)
     chosen = [int(lower[place]) for place in places]
     image = detector.settings.image
-    assert image.size is not None and image.channels is not None  # fitting settled them
-    good = [any_working_image(held_out[index], image.size, image.channels) for index in chosen]
+    good = [_golden_image(held_out[index], image) for index in chosen]
     rng = np.random.default_rng(0)
     images = [*good, *(_with_defect(image, rng) for image in good)]
     found = [next(detector.predict([image])) for image in images]
@@ -127,6 +129,16 @@ def _golden(detector: Detector, held_out: list[Picture], scores: list[float]) ->
         np.array([prediction.score for prediction in found]),
         np.stack([prediction.anomaly_map for prediction in found]),
     )
+
+
+def _golden_image(picture: Picture, image: ImageSettings) -> NDArray[np.uint16]:
+    """Give a working image; of a large one the tile in its middle, since the graph sees nothing larger."""
+    assert image.size is not None and image.channels is not None  # fitting settled them
+    if image.tile is None:
+        return any_working_image(picture, image.size, image.channels)
+    full = any_full_image(picture, image.channels)
+    top, left = ((whole - side) // 2 for whole, side in zip(full.shape, image.tile, strict=False))
+    return full[top : top + image.tile[0], left : left + image.tile[1]].copy()
 
 
 def _with_defect(image: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.uint16]:
@@ -145,12 +157,13 @@ def _describe(detector: Detector, run: Path, to: BackendName, precision: Precisi
     assert size is not None and channels is not None  # fitting settled them
     assert detector.calibration is not None  # loading it read one
     threshold = detector.pipeline.mask_threshold
-    fingerprint = run / FINGERPRINT
+    fingerprint, tiling = run / FINGERPRINT, choose_tiling(detector.settings)
     packages = ("torch", "onnxruntime" if to == "onnx" else "openvino")
     return Description(
         backend=to,
         precision=precision,
         size=size,
+        tile=None if tiling is None else Tile(tiling.grid, tiling.halo),
         channels=channels,
         mask_threshold=threshold if math.isfinite(threshold) else None,
         calibration=detector.calibration,
@@ -174,7 +187,10 @@ def _prove(
     allow_drift: float | None,
     tell: Stage,
 ) -> Proof:
-    torch_threshold, wanted = inspector.threshold, inspector.description.calibration.wanted_rate
+    wanted = inspector.description.calibration.wanted_rate
+    # Of these very scores: the image that sets the threshold would else pass or fail by its last bit, which
+    # depends on how many threads torch had in training.
+    torch_threshold = calibrate(before, wanted).threshold
     after = []
     for done, image in enumerate(held_out, start=1):
         after.append(inspector.inspect(image).score)

@@ -19,11 +19,25 @@ from numpy.typing import NDArray
 
 from excision.calibration import Calibration
 from excision.deploy.backends import BackendName, Precision
-from excision.errors import ModelError
+from excision.errors import ModelError, SettingsError
 from excision.files import atomic_path, write_json
+from excision.tiling.geometry import Tiling
 
 DESCRIPTION, GOLDEN = "model.json", "golden.npz"
 FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """How tiles lie on a large image; see `Tiling`.
+
+    Attributes:
+        grid: pixels that they begin on multiples of.
+        halo: pixels along a shared border of which a tile is not asked.
+    """
+
+    grid: int
+    halo: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,7 @@ class Description:
         backend: that the graph was exported for.
         precision: that it was proven in.
         size: (H, W) of the working image in pixels.
+        tile: grid and halo where the working image is a tile of large images; None where images are resized.
         channels: 1 (grey) or 3 (RGB); the graph takes them in [0, 1].
         mask_threshold: cells with more attention are excised; it is inside the graph. None for no mask.
         calibration: decision threshold and what it promises, with the scores of this backend.
@@ -57,6 +72,12 @@ class Description:
     data: str | None
     versions: dict[str, str]
     format: int = FORMAT
+    tile: Tile | None = None
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """How a large image is covered by tiles; None where images are resized whole."""
+        return None if self.tile is None else Tiling(self.size, **dataclasses.asdict(self.tile))
 
     def save(self, folder: Path) -> None:
         """Write `model.json`."""
@@ -75,9 +96,11 @@ class Description:
         except (OSError, ValueError) as error:
             raise ModelError(f"{path}: cannot be read as JSON: {error}") from error
         try:
-            return cls(**_checked(content))
-        except (KeyError, TypeError, ValueError) as error:
+            description = cls(**_checked(content))
+            _ = description.tiling  # which refuses tiles that do not fit
+        except (KeyError, TypeError, ValueError, SettingsError) as error:
             raise ModelError(f"{path}: this describes no exported model: {error!r}") from error
+        return description
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +150,15 @@ def _checked(content: dict[str, Any]) -> dict[str, Any]:
         if content[name] not in allowed:
             raise ValueError(f"{name} is {content[name]!r}, none of {', '.join(allowed)}")
     height, width = content["size"]
-    review = content["review"]
+    # Folders that were written before there were tiles do not speak of them.
+    review, tile = content["review"], content.get("tile")
+    checked = None if tile is None else Tile(int(tile["grid"]), int(tile["halo"]))
     return {
         **content,
         "size": (int(height), int(width)),
         "calibration": _calibration(content["calibration"]),
         "review": None if review is None else _calibration(review),
+        "tile": checked,
     }
 
 

@@ -23,14 +23,22 @@ class ImageSettings:
     Attributes:
         size: (H, W) in pixels; None derives it from the training images.
         channels: 1 (grey) or 3 (colour); None takes grey where every training image is grey.
+        tile: (H, W) in pixels of the tiles in which large images are trained on and inspected at full
+            resolution; a tile is the working image then. None resizes every image as a whole.
     """
 
     size: tuple[int, int] | None = None
     channels: Literal[1, 3] | None = None
+    tile: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.size is not None and min(self.size) < 32:
             raise SettingsError(f"image.size is {self.size}: height and width must be at least 32 pixels")
+        if self.tile is not None and self.size not in (None, self.tile):
+            raise SettingsError(
+                f"image.size is {self.size} and image.tile {self.tile}: a tile is the working image, "
+                "so give one of the two"
+            )
 
 
 @dataclass(frozen=True, slots=True)

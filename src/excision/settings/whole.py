@@ -22,6 +22,7 @@ from excision.settings.sections import (
     ScoreSettings,
     TrainingSettings,
 )
+from excision.tiling.geometry import choose_tiling
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,16 @@ class Settings:
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
             check_types(f.name, getattr(self, f.name))
-        if self.image.size is not None:
-            self._check_size(self.image.size)
+        size = self.image.tile or self.image.size
+        if size is not None:
+            self._check_size(size)
+        if self.image.tile is not None:
+            choose_tiling(self)
+            require(
+                self.score.top == 0,
+                f"score.top is {self.score.top}: with image.tile it must be 0, since a share of a large "
+                "image has nothing to do with the size of a defect",
+            )
 
     def _check_size(self, size: tuple[int, int]) -> None:
         """Refuse what an image of this size is too small for."""

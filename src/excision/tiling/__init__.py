@@ -1,0 +1,1 @@
+"""Images larger than the working image: training on tiles cut out of them, inspection tile by tile."""

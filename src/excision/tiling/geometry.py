@@ -1,0 +1,148 @@
+"""Where the tiles of a large image lie, and how much each says of every pixel."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.errors import ImageError, SettingsError
+
+if TYPE_CHECKING:
+    from excision.settings import Settings
+
+RAMP = 16
+"""Pixels over which one tile takes over from the next. A power of two, so that weights are exact numbers."""
+
+_STRIDES = {"surface": 8, "plain": 4}
+_WIDEST = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How an image of any size is covered by tiles.
+
+    Attributes:
+        size: (H, W) of a tile in pixels.
+        grid: tiles begin on multiples of this many pixels, so that cells of the mask and places of the
+            networks fall together in all tiles.
+        halo: pixels along a border shared with another tile of which a tile is not asked.
+    """
+
+    size: tuple[int, int]
+    grid: int
+    halo: int
+
+    def __post_init__(self) -> None:
+        least = self.grid + 2 * self.halo + RAMP
+        if min(self.size) < least:
+            raise SettingsError(
+                f"image.tile is {self.size}: with these networks and cells, each side must be at least "
+                f"{least} pixels"
+            )
+
+    def check(self, height: int, width: int, what: str) -> None:
+        """Refuse an image that a tile does not fit into.
+
+        Raises:
+            ImageError: it is too small.
+        """
+        if height < self.size[0] or width < self.size[1]:
+            raise ImageError(
+                f"{what} has {height} x {width} pixels (height x width) and is smaller than a tile of "
+                f"{self.size[0]} x {self.size[1]}: leave it out, or train with a smaller --tile"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What one row or column of tiles says along one axis of the image.
+
+    Attributes:
+        origin: first pixel of the tile in the image, on the grid.
+        start: first pixel of the image that it has a say in.
+        weights: (n,) float32 in 0 to 1, of the pixels from `start` on; those of all spans sum to one.
+    """
+
+    origin: int
+    start: int
+    weights: NDArray[np.float32]
+
+    @property
+    def stop(self) -> int:
+        """Pixel of the image after the last that it has a say in."""
+        return self.start + len(self.weights)
+
+    @property
+    def inside(self) -> slice:
+        """The same pixels, counted from the first of the tile."""
+        return slice(self.start - self.origin, self.stop - self.origin)
+
+
+def choose_tiling(settings: Settings) -> Tiling | None:
+    """Give the tiling that settings ask for; None where images are inspected whole.
+
+    The halo is as wide as the recovery sees, but no more than 32 pixels and an eighth of the tile: what
+    lies farther off changes little.
+
+    Raises:
+        SettingsError: the tiles are too small for the networks and cells.
+    """
+    if settings.image.tile is None:
+        return None
+    grid = math.lcm(
+        settings.mask.patch,
+        settings.recovery.stem * 2 ** (settings.recovery.depth - 1),
+        _STRIDES[settings.attention.variant],
+    )
+    halo = min(reach(settings.recovery.stem, settings.recovery.depth), min(settings.image.tile) // 8, _WIDEST)
+    return Tiling(settings.image.tile, grid, halo)
+
+
+def reach(stem: int, depth: int) -> int:
+    """Give how many pixels away the recovery sees at most: its receptive field to one side.
+
+    Level l has places of stem * 2^l pixels. On the way down each level has two convolutions of 3 x 3, on the
+    way up all but the deepest have two more, after an interpolation between neighbours of the level below. A
+    place of the deepest level itself is as wide as its stride.
+    """
+    places = [stem << level for level in range(depth)]
+    return sum(4 * place for place in places[:-1]) + sum(places[1:]) + 3 * places[-1]
+
+
+def spans(length: int, side: int, tiling: Tiling) -> list[Span]:
+    """Cover one axis of an image.
+
+    Tiles are as few as the halo allows and evenly spread. The last may reach beyond the image by less than
+    the grid.
+
+    Args:
+        length: pixels of the image along the axis.
+        side: pixels of a tile along it, at most `length`.
+        tiling: grid and halo.
+    """
+    places = -(-(length - side) // tiling.grid)
+    step = (side - 2 * tiling.halo - RAMP) // tiling.grid
+    gaps = -(-places // step)
+    origins = [tiling.grid * ((2 * i * places + gaps) // (2 * gaps)) for i in range(gaps)]
+    origins.append(tiling.grid * places)
+    handovers = [(one + other + side) // 2 - RAMP // 2 for one, other in pairwise(origins)]
+    starts = [0, *handovers]
+    stops = [*(handover + RAMP for handover in handovers), length]
+    found = []
+    for index, (origin, start, stop) in enumerate(zip(origins, starts, stops, strict=True)):
+        pixels = np.arange(start, stop, dtype=np.float32)
+        rise = _ramp(pixels, handovers[index - 1]) if index else np.ones_like(pixels)
+        fall = _ramp(pixels, handovers[index]) if index < gaps else np.zeros_like(pixels)
+        found.append(Span(origin, start, rise - fall))
+    return found
+
+
+def _ramp(pixels: NDArray[np.float32], start: int) -> NDArray[np.float32]:
+    """Rise from 0 to 1 over `RAMP` pixels."""
+    rising: NDArray[np.float32] = ((pixels - np.float32(start - 0.5)) / np.float32(RAMP)).clip(0, 1)
+    return rising
