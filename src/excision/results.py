@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ Verdict = Literal["good", "review", "defect"]
 class Detection:
     """What any method says of one image, at the working size (H, W) with C channels.
 
+    Of an image that was inspected in tiles the anomaly map has the full size (H, W). All other pictures are
+    reduced to (ceil(H / reduction), ceil(W / reduction)) where it is large.
+
     Attributes:
         score: anomaly score; larger is more anomalous.
         threshold: decision threshold in the unit of `score`.
@@ -28,6 +31,7 @@ class Detection:
         image: (H, W, C) float32 in [0, 1], the working image.
         seconds: time from decoded image to verdict.
         review_threshold: where the grey zone begins that a person has to look at; None for no such zone.
+        reduction: pixels of the anomaly map along the side of a pixel of the other pictures.
     """
 
     score: float
@@ -36,6 +40,7 @@ class Detection:
     image: NDArray[np.float32]
     seconds: float
     review_threshold: float | None = field(default=None, kw_only=True)
+    reduction: int = field(default=1, kw_only=True)
 
     @property
     def verdict(self) -> Verdict:
@@ -49,33 +54,28 @@ class Detection:
         """What exceeds this is not passed as good."""
         return self.threshold if self.review_threshold is None else self.review_threshold
 
+    def overview(self) -> Self:
+        """Give the same to show: the anomaly map as small as the rest, by the largest value of a block."""
+        if self.reduction == 1:
+            return self
+        return replace(self, anomaly_map=shrink_map(self.anomaly_map, self.reduction), reduction=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction(Detection):
     """Every stage of Excision And Recovery on one image, beside what any method says.
-
-    Of an image that was inspected in tiles the anomaly map has the full size (H, W). Its other pictures,
-    `image` among them, are reduced to (ceil(H / reduction), ceil(W / reduction)) where it is large.
 
     Attributes:
         attention: (H, W) float32, larger is more defect-like; the unit is the network's own.
         mask: (H, W) bool, True where the image was excised.
         holed: (H, W, C) float32 in [0, 1], the image with the masked region filled.
         recovery: (H, W, C) float32 in [0, 1], what the U-Net put into the hole.
-        reduction: pixels of the anomaly map along the side of a pixel of the other pictures.
     """
 
     attention: NDArray[np.float32]
     mask: NDArray[np.bool_]
     holed: NDArray[np.float32]
     recovery: NDArray[np.float32]
-    reduction: int = field(default=1, kw_only=True)
-
-    def overview(self) -> Prediction:
-        """Give the same to show: the anomaly map as small as the rest, by the largest value of a block."""
-        if self.reduction == 1:
-            return self
-        return replace(self, anomaly_map=shrink_map(self.anomaly_map, self.reduction), reduction=1)
 
 
 class Method(Protocol):

@@ -31,6 +31,7 @@ from excision.evaluation.source import (
 from excision.evaluation.stages import write_examples
 from excision.files import write_json, write_text
 from excision.results import Detection, Prediction, Predictor
+from excision.tiling.reduction import shrink_mask
 
 FIGURES = "figures"
 
@@ -91,13 +92,14 @@ def _examples(dataset: Dataset, predictor: Predictor, images: Sequence[ScoredIma
     for image in images:
         sample = samples[image.name]
         prediction = next(iter(predictor.predict([sample.image])))
-        yield Example(image.name, image.label, prediction, _truth(sample, prediction))
+        yield Example(image.name, image.label, prediction.overview(), _truth(sample, prediction))
 
 
 def _truth(sample: Sample, prediction: Prediction) -> NDArray[np.bool_] | None:
     height, width = prediction.anomaly_map.shape
     try:
-        return read_ground_truth(sample, (height, width)) if sample.defective else None
+        truth = read_ground_truth(sample, (height, width)) if sample.defective else None
+        return None if truth is None else shrink_mask(truth, prediction.reduction)
     except ImageError:
         return None  # a note tells of it already
 

@@ -13,6 +13,7 @@ from PIL import Image
 from excision.evaluation.pictures import overlay
 from excision.files import atomic_path
 from excision.results import Detection
+from excision.tiling.reduction import shrink_mask
 
 OVERLAYS = "overlays"
 _QUALITY = 84
@@ -37,7 +38,10 @@ def write_overlay(
     ground_truth: NDArray[np.bool_] | None,
 ) -> None:
     """Write an overlay as WebP, small enough to keep thousands; the true defect is outlined where known."""
-    picture = overlay(detection.image, detection.anomaly_map, detection.threshold, ground_truth=ground_truth)
+    if ground_truth is not None:
+        ground_truth = shrink_mask(ground_truth, detection.reduction)
+    shown = detection.overview()
+    picture = overlay(shown.image, shown.anomaly_map, shown.threshold, ground_truth=ground_truth)
     image = Image.fromarray(picture)
     image.thumbnail((_LONGEST, _LONGEST))
     with atomic_path(path) as temporary:

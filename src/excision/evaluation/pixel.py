@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.regions import label_regions
+from excision.data.pixels import band_rows
+from excision.regions import find_runs
 
 AUPRO_LIMIT = 0.3  # false-positive rate up to which the PRO curve is integrated
 
@@ -73,17 +74,17 @@ class PixelMetrics:
             raise ValueError(f"a map of {anomaly_map.shape} does not fit a mask of {ground_truth.shape}")
         if not np.isfinite(anomaly_map).all() or anomaly_map.min(initial=0) < 0:
             raise ValueError("anomaly maps must be finite and not negative")
-        bins = _bins(anomaly_map)
-        self._good += np.bincount(bins[~ground_truth], minlength=_BINS)
+        for top, bottom in band_rows(*anomaly_map.shape):
+            good = anomaly_map[top:bottom][~ground_truth[top:bottom]]
+            self._good += np.bincount(_bins(good), minlength=_BINS)
         if not ground_truth.any():
             return
-        inside = bins[ground_truth]
-        labels, count = label_regions(ground_truth)
-        regions = labels[ground_truth] - 1
-        share = 1 / np.bincount(regions)[regions]
+        inside = _bins(anomaly_map[ground_truth])
+        runs = find_runs(ground_truth)
+        share = 1 / runs.areas()[runs.numbers()]
         self._defect += np.bincount(inside, minlength=_BINS)
         self._region_share += np.bincount(inside, weights=share, minlength=_BINS)
-        self._regions += count
+        self._regions += runs.total
 
     def compute(self) -> PixelFigures:
         """Give the figures of all images so far."""

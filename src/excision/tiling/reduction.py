@@ -24,6 +24,11 @@ def shrink_map(anomaly_map: FloatImage, factor: int) -> FloatImage:
     return combine_blocks(anomaly_map, place, factor, np.maximum)
 
 
+def shrink_mask(mask: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
+    """Reduce a mask (H, W): a block is in it where any of its pixels is."""
+    return combine_blocks(mask, (slice(0, mask.shape[0]), slice(0, mask.shape[1])), factor, np.logical_or)
+
+
 def shrink_image(working: NDArray[np.uint16], factor: int) -> FloatImage:
     """Reduce a working image (H, W, C) to (h, w, C) float32 in [0, 1] by the mean of each block."""
     height, width, _ = working.shape
