@@ -25,3 +25,11 @@ class ModelError(ExcisionError):
 
 class ResultsError(ExcisionError):
     """A file of results cannot be opened, or holds what this version does not know."""
+
+
+class BusyError(ExcisionError):
+    """A station has no room for another image now, or is stopping; asking again later may succeed."""
+
+
+class GoneError(ExcisionError):
+    """What is asked for existed once, and cannot be given any more."""

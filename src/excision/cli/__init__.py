@@ -21,6 +21,9 @@ ERROR, STOPPED = 2, 130
 TRAIN_EXTRA = {"torch", "matplotlib", "onnx", "onnxscript"}
 """Packages that come with the extra `train`, and without which some verbs cannot work."""
 
+SERVE_EXTRA = {"anyio", "fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn"}
+"""The same of the extra `serve`."""
+
 VERBS = {
     "demo": "Train, calibrate, evaluate and report on an embedded data set, in a few minutes.",
     "check": "Say what a data set holds and what training would make of it.",
@@ -35,6 +38,7 @@ VERBS = {
     "calibrate": "Set the threshold of an exported model anew, on good images.",
     "info": "Say what a run folder holds: its data, settings, threshold and cost.",
     "synth": "Write the embedded data set: procedural surfaces with drawn defects.",
+    "serve": "Inspect what is sent over HTTP, and keep every result.",
     "attention": "Pre-train, show and measure the attention that says where to cut.",
 }
 """Each verb with the sentence that the list of verbs shows; the verb itself is `excision.cli.<verb>:app`."""
@@ -100,6 +104,7 @@ def _explain(error: Exception) -> str | None:
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     if isinstance(error, ModuleNotFoundError):
-        known = error.name in TRAIN_EXTRA
-        return f'this needs {error.name}; install it with: pip install "excision[train]"' if known else None
+        extras = (("train", TRAIN_EXTRA), ("serve", SERVE_EXTRA))
+        extra = next((extra for extra, packages in extras if error.name in packages), None)
+        return f'this needs {error.name}; install it with: pip install "excision[{extra}]"' if extra else None
     return str(error)

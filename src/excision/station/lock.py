@@ -1,4 +1,4 @@
-"""One watcher for each folder of results."""
+"""One process of a kind for each folder of results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,25 @@ LOCK = "watch.lock"
 
 @contextmanager
 def only_watcher(out: Path) -> Iterator[None]:
-    """Hold a folder of results for one process; the system lets go of it however that process ends.
+    """Hold a folder of results for one watcher; the system lets go of it however that process ends.
+
+    Raises:
+        SettingsError: another process holds it, or this system has no such locks.
+    """
+    with only_one(out, LOCK, "--watch", "another watcher writes", "--out"):
+        yield
+
+
+@contextmanager
+def only_one(out: Path, lock: str, what: str, other: str, option: str) -> Iterator[None]:
+    """Hold a folder for one process of a kind.
+
+    Args:
+        out: the folder; it is made where it does not exist.
+        lock: name of the file in it that is locked.
+        what: needs the lock, for the message.
+        other: what the process that holds it does, for the message.
+        option: that names another folder, for the message.
 
     Raises:
         SettingsError: another process holds it, or this system has no such locks.
@@ -23,19 +41,19 @@ def only_watcher(out: Path) -> Iterator[None]:
         import fcntl
     except ModuleNotFoundError:
         raise SettingsError(
-            "--watch needs the file locks of Linux or macOS, which this system lacks"
+            f"{what} needs the file locks of Linux or macOS, which this system lacks"
         ) from None
     out.mkdir(parents=True, exist_ok=True)
     # The file stays: removing it would let a third process lock a new one while a second waits for the old.
-    descriptor = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(out / lock, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(descriptor, 32).decode("ascii", errors="replace").strip() or "unknown"
             raise SettingsError(
-                f"{out}: another watcher writes here already (process {holder}): "
-                "stop it, or choose another folder with --out"
+                f"{out}: {other} here already (process {holder}): "
+                f"stop it, or choose another folder with {option}"
             ) from None
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))

@@ -59,6 +59,13 @@ CREATE TABLE events (
 _STEPS: dict[int, str] = {}
 
 
+class Connection(sqlite3.Connection):
+    """A connection that closes itself when the last reference to it is gone, as when its thread ends."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """Open a file of results in write-ahead mode, making its tables where it is new.
 
@@ -67,7 +74,9 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            path, timeout=30.0, isolation_level=None, check_same_thread=False, factory=Connection
+        )
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")
         # A result that was answered must survive a power cut, not only the end of the process.

@@ -1,0 +1,140 @@
+"""`excision serve`: a station over HTTP."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from excision.cli.output import say
+from excision.errors import ExcisionError, SettingsError
+
+if TYPE_CHECKING:
+    from excision.station.core import Station
+
+app = App(
+    name="serve",
+    help_epilogue="Images are sent to `POST /v1/inspect`; verdict, score, boxes and links to maps come back "
+    "once the result is on disk in --data. Nothing outside this machine is needed or asked. `/openapi.json` "
+    "describes every route, `/metrics` is for Prometheus, `excision.station.client` is a client for "
+    "Python. SIGTERM and Ctrl-C finish and answer what is accepted; SIGHUP loads changed models.\n\n"
+    "```\n"
+    "excision serve line/parts\n"
+    "excision serve front=line/front back=line/back --data station --keep flagged\n"
+    "excision serve line/parts --models line --host 0.0.0.0 --api-key-file key.txt\n"
+    "```",
+)
+
+_LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+@app.default
+def serve(
+    models: Annotated[
+        list[str],
+        Parameter(
+            help="Exported folders or run folders, as FOLDER or NAME=FOLDER; the first is the default."
+        ),
+    ],
+    /,
+    *,
+    data: Annotated[Path, Parameter(help="Folder for results and images.")] = Path("station"),
+    host: Annotated[
+        str, Parameter(help="Address to listen at; any but this machine needs a key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="Port to listen at; 0 takes a free one.")] = 8000,
+    api_key_file: Annotated[
+        Path | None,
+        Parameter(help="File whose first line is the key that clients must show; or set EXCISION_API_KEY."),
+    ] = None,
+    models_below: Annotated[
+        Path | None,
+        Parameter(
+            name="--models", help="Folder whose sub-folders clients may load as new versions, by name."
+        ),
+    ] = None,
+    keep: Annotated[
+        Literal["all", "flagged", "none"],
+        Parameter(help='Images to keep: "all", "flagged" (those not good) or "none".'),
+    ] = "all",
+    queue: Annotated[int, Parameter(help="Images that may wait; more are answered with 503.")] = 64,
+    workers: Annotated[int | None, Parameter(help="Images inspected at once; as many as cores.")] = None,
+    threads: Annotated[int | None, Parameter(help="Threads of one inspection.")] = None,
+    max_bytes: Annotated[int, Parameter(help="Largest request in bytes.")] = 64 * 2**20,
+    max_pixels: Annotated[int, Parameter(help="Largest image in pixels.")] = 150_000_000,
+) -> int:
+    """Inspect what is sent over HTTP, and keep every result."""
+    key = _key(api_key_file)
+    if key is None and host not in _LOCAL:
+        raise SettingsError(
+            f"--host {host} lets other machines in: give a key with --api-key-file or EXCISION_API_KEY"
+        )
+    from excision.station.app import create_app
+    from excision.station.core import Station, StationSettings
+    from excision.station.metrics import Metrics
+    from excision.station.models import named_folders
+
+    settings = StationSettings(
+        data=data,
+        models=named_folders(models),
+        models_below=models_below,
+        keep=keep,
+        queue=queue,
+        workers=workers,
+        threads=threads,
+        max_bytes=max_bytes,
+        max_pixels=max_pixels,
+    )
+    metrics = Metrics()
+    station = Station(settings, metrics)
+    _listen(create_app(station, key=key, metrics=metrics), station, host, port)
+    return 0
+
+
+def _listen(application: Any, station: Station, host: str, port: int) -> None:
+    import uvicorn
+
+    _on_hangup(station)
+    # The server finishes its work on SIGTERM and then raises it once more, which must not end this process.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+    config = uvicorn.Config(
+        application,
+        host=host,
+        port=port,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=60,
+        timeout_keep_alive=30,
+    )
+    listener = config.bind_socket()
+    address = f"[{host}]" if ":" in host else host
+    say(f"Serving {', '.join(station.models.names)} at http://{address}:{listener.getsockname()[1]}")
+    say(f"Results: {station.store.path}")
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _on_hangup(station: Station) -> None:
+    def reload() -> None:
+        for name in station.models.names:
+            try:
+                place = station.models.reload(name, who="SIGHUP")
+                say(f"{name}: version {place.current.version}")
+            except ExcisionError as error:
+                print(f"excision: {name} stays as it is: {error}", file=sys.stderr, flush=True)
+
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda _number, _frame: threading.Thread(target=reload).start())
+
+
+def _key(path: Path | None) -> str | None:
+    if path is None:
+        return os.environ.get("EXCISION_API_KEY") or None
+    lines = path.read_text("utf-8").splitlines()
+    if not lines or not lines[0].strip():
+        raise SettingsError(f"{path}: its first line must be the key")
+    return lines[0].strip()

@@ -1,0 +1,110 @@
+"""Who may ask: the key, and requests that a page of somebody else makes a browser send."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+KEY_HEADER, COOKIE = "x-api-key", "excision_key"
+"""Where the key may stand, beside `Authorization: Bearer`; the cookie is for pages."""
+
+OPEN = frozenset({"/healthz", "/readyz"})
+"""Paths that need no key."""
+
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+
+
+class Guard:
+    """Stands before the application: lets in whoever may, and sets the headers of every answer.
+
+    Headers that the application sets itself stay as they are.
+
+    Args:
+        app: behind it.
+        key: that a request must show; None asks for none, and then takes requests for this machine's own
+            names alone, so that no page in a browser can reach it by a name of its own.
+        open_paths: that need no key.
+    """
+
+    def __init__(self, app: ASGIApp, key: str | None, open_paths: frozenset[str] = OPEN) -> None:
+        self._app = app
+        self._key = None if key is None else key.encode()
+        self._open = open_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is None:
+            await self._app(scope, receive, with_headers)
+        else:
+            await _refuse(with_headers, *refusal)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if self._key is None and _host_name(host) not in _LOCAL:
+            return 403, "without a key this station answers under the names of its own machine alone"
+        origin = headers.get("origin")
+        if origin is not None and scope["method"] not in _SAFE and urlsplit(origin).netloc != host:
+            return 403, "a page of another site may not change anything here"
+        if scope["path"] not in self._open and not self._knows(headers):
+            return 401, "this needs the station's key, as X-API-Key or Authorization: Bearer"
+        return None
+
+    def _knows(self, headers: Headers) -> bool:
+        if self._key is None:
+            return True
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        shown = [headers.get(KEY_HEADER, ""), token.strip() if scheme.lower() == "bearer" else ""]
+        shown.append(_cookie(headers.get("cookie", "")))
+        return any(hmac.compare_digest(text.encode("utf-8", "replace"), self._key) for text in shown)
+
+
+def _cookie(text: str) -> str:
+    try:
+        found = SimpleCookie(text).get(COOKIE)
+    except CookieError:
+        return ""
+    return "" if found is None else found.value
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+async def _refuse(send: Send, status: int, detail: str) -> None:
+    body = json.dumps({"detail": detail}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
