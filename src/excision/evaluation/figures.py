@@ -101,9 +101,9 @@ def rates_chart(
     entries = [("good curve", "false alarms")]
     if defect.size:
         entries.append(("defect curve dashed", "missed defects"))
-        missed = [(a, 1 - b) for a, b in _above(defect, x.low)]
+        missed = [(a, 1 - b) for a, b in _above(defect, x.low, x.high)]
         chart.path(((x(a), y(b)) for a, b in _steps(missed, before=False)), "defect curve dashed")
-    chart.path(((x(a), y(b)) for a, b in _steps(_above(good, x.low), before=False)), "good curve")
+    chart.path(((x(a), y(b)) for a, b in _steps(_above(good, x.low, x.high), before=False)), "good curve")
     if promised_rate is not None:
         chart.line((x.start, y(promised_rate)), (x.end, y(promised_rate)), "chance")
         chart.text((x.end, y(promised_rate) - 5), f"promised {100 * promised_rate:.3g} %", "mark halo", "end")
@@ -189,13 +189,14 @@ def _describe_rates(good: FloatArray, defect: FloatArray, threshold: float | Non
     return f"{start} At {threshold:.4g}, {alarms:.3f} of the good images raise an alarm{missed}."
 
 
-def _above(scores: FloatArray, low: float) -> list[Point]:
-    """Give the share of scores above each score, from `low` on, ascending."""
+def _above(scores: FloatArray, low: float, high: float) -> list[Point]:
+    """Give the share of scores above each score from `low` to `high`, ascending."""
     ascending = np.sort(scores)
     values = np.unique(ascending)
     shares = 1 - np.searchsorted(ascending, values, side="right") / len(ascending)
-    points = _thinned(list(zip(values.tolist(), shares.tolist(), strict=True)))
-    return [(low, 1.0), *points, (float("inf"), points[-1][1])]
+    points = [p for p in zip(values.tolist(), shares.tolist(), strict=True) if p[0] <= high]
+    inside = _thinned([(low, 1.0), *points])
+    return [*inside, (high, inside[-1][1])]
 
 
 def _steps(points: Sequence[Point], *, before: bool) -> list[Point]:

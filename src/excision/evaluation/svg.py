@@ -13,7 +13,7 @@ from html import escape
 from importlib import resources
 
 WIDTH, HEIGHT = 460, 320
-LEFT, RIGHT, TOP, BOTTOM = 60, 444, 44, 270
+LEFT, RIGHT, TOP, BOTTOM = 60, 434, 44, 270
 """Where a plot lies in its chart."""
 
 Point = tuple[float, float]

@@ -57,10 +57,14 @@ def cover(results: Results, summary: Summary) -> Cover:
 
 
 def percent(share: float | None) -> str:
-    """Write a share in per cent, with enough digits that only 0 is written as 0."""
+    """Write a share in per cent, so that only none is written as 0 and only all as 100."""
     if share is None:
         return "n/a"
-    return f"{100 * share:.1f} %" if share == 0 or share >= 0.001 else f"{100 * share:.2g} %"
+    if share in (0, 1):
+        return f"{100 * share:.0f} %"
+    if share < 0.001:
+        return f"{100 * share:.2g} %"
+    return "> 99.9 %" if share >= 0.9995 else f"{100 * share:.1f} %"
 
 
 def figure(value: float | None) -> str:
@@ -207,7 +211,11 @@ def _evaluation_cards(figures: dict[str, Any], counts: _Counts, promise: Promise
     yield Card("Pixel AP", figure(figures.get("pixel_ap")), "average precision")
     yield Card("Image F1", figure(figures.get("image_f1_max")), "best over all thresholds")
     if isinstance(figures.get("ms_per_image"), float):
-        yield Card("Time per image", f"{figures['ms_per_image']:.3g} ms", "median, image to verdict")
+        yield Card("Time per image", _time(figures["ms_per_image"]), "median, image to verdict")
+
+
+def _time(milliseconds: float) -> str:
+    return f"{milliseconds:.3g} ms" if milliseconds < 999.5 else f"{milliseconds / 1000:.3g} s"
 
 
 def _inspection(results: Results, summary: Summary) -> Cover:

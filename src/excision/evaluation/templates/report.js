@@ -42,8 +42,12 @@
       if (head.hasAttribute("data-fixed")) return;
       const button = document.createElement("button");
       button.type = "button";
-      button.append(...head.childNodes);
-      head.append(button);
+      button.textContent = head.textContent;
+      // A button is not repeated at the top of the next sheet of paper; words are.
+      const words = document.createElement("span");
+      words.className = "paper";
+      words.append(...head.childNodes);
+      head.append(button, words);
       head.setAttribute("aria-sort", "none");
       button.addEventListener("click", () => {
         const falling = head.getAttribute("aria-sort") === "ascending";
