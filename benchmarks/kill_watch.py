@@ -83,7 +83,7 @@ def _kill_and_feed(trial: Trial, images: Path, kills: int, seed: int) -> int:
         moments, working = random.Random(seed), 0
         usual = _time_to_first_result(trial)
         for number in range(1, kills + 1):
-            before, after = trial.count(), moments.uniform(0, usual + 2)
+            before, after = trial.count(), moments.uniform(usual / 2, usual + 2)
             struck = _kill(trial, after)
             gained = trial.count() - before
             working += gained > 0

@@ -54,7 +54,6 @@ def file_away(source: Path, place: Path) -> None:
     except FileExistsError:
         if not _is_the_same(source, place):
             raise
-        _half(place).unlink(missing_ok=True)
     except OSError as error:
         if error.errno == errno.EXDEV:
             _copy(source, place)
@@ -63,6 +62,8 @@ def file_away(source: Path, place: Path) -> None:
             return
         else:
             raise
+    # An earlier move that was killed may have left it.
+    _half(place).unlink(missing_ok=True)
     source.unlink()
 
 

@@ -90,7 +90,7 @@ class HotFolder:
             return known
         phase = self._phase_of(found)
         # The clock is read after the file: whatever is seen later was seen at least `settle` later.
-        ready_at = time.monotonic() + (self._settle if phase == "settling" else 0)
+        ready_at = time.monotonic() + self._settle if phase == "settling" else 0.0
         file = HotFile(found.path, found.shown, found.size, found.mtime_ns, phase, ready_at)
         if phase == "done":
             file.finish()

@@ -51,7 +51,7 @@ def scan(folder: Path, leave_out: Path, unreadable: Unreadable) -> Iterator[Foun
             continue
         for entry in walk.entries(real):
             try:
-                if entry.is_dir():
+                if _is_folder(entry):
                     if entry.name.startswith("."):
                         continue
                     below = _join(shown, entry.name)
@@ -88,6 +88,14 @@ class _Walk:
                 yield from entries
         except OSError as error:
             self._unreadable(real, error)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link to itself, for example, which is reported as a file that cannot be read.
+        return False
 
 
 def within(path: str, folder: str) -> bool:
