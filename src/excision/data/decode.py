@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data import raster
-from excision.data.pixels import ImageInfo, RefusedError, Stored, check_size, to_channels, unit_range
+from excision.data.pixels import (
+    ImageInfo,
+    RefusedError,
+    Stored,
+    band_rows,
+    check_size,
+    to_channels,
+    unit_range,
+)
 from excision.errors import ImageError
 
 __all__ = [
@@ -59,13 +67,23 @@ def read_pixels(path: str | Path) -> NDArray[np.float32]:
 
 
 @contextmanager
-def stored_bands(path: str | Path) -> Iterator[Stored]:
+def stored_bands(image: str | Path | NDArray[Any]) -> Iterator[Stored]:
     """Decode an image once and give it band by band, for pictures too large to be held in floating point.
 
+    Args:
+        image: a file, or an array as `array_image` takes it.
+
     Raises:
-        ImageError: as `read_image`; also while the bands are taken.
+        ImageError: as `read_image` and `array_image`; also while the bands are taken.
     """
-    path = Path(path)
+    if isinstance(image, np.ndarray):
+        with _describing(image):
+            pixels = _as_image(image)
+            size, bits = (pixels.shape[0], pixels.shape[1]), 8 * pixels.dtype.itemsize
+            bands = (unit_range(pixels[top:bottom], bits) for top, bottom in band_rows(*size))
+            yield Stored(size, 1, bands)
+        return
+    path = Path(image)
     with _naming(path), _reader(path).stored(path) as picture:
         yield picture
 
@@ -83,12 +101,25 @@ def array_image(array: NDArray[Any], channels: int) -> NDArray[np.float32]:
     Raises:
         ImageError: the shape, the type or the values have no defined meaning.
     """
+    with _describing(array):
+        pixels = _as_image(array)
+        return to_channels(unit_range(pixels, 8 * pixels.dtype.itemsize), channels)
+
+
+def _as_image(array: NDArray[Any]) -> NDArray[Any]:
+    """Give an array as (H, W, 1 or 3), or refuse its shape."""
     pixels = array[..., np.newaxis] if array.ndim == 2 else array
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
         raise ImageError(f"An array of shape {array.shape} is no image; (H, W), (H, W, 1) or (H, W, 3) is")
+    check_size(*pixels.shape[:2])
+    return pixels
+
+
+@contextmanager
+def _describing(array: NDArray[Any]) -> Iterator[None]:
+    """Turn a refusal into an ImageError that tells of which array."""
     try:
-        check_size(*pixels.shape[:2])
-        return to_channels(unit_range(pixels, 8 * pixels.dtype.itemsize), channels)
+        yield
     except RefusedError as error:
         raise ImageError(f"An array of shape {array.shape} cannot be used: {error}") from error
 

@@ -24,8 +24,6 @@ SIZE_MULTIPLE = 16
 
 MIN_WORKING_SIDE = 32
 
-_LEAST_ROWS = 8
-
 
 def resize_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     """Resize by a triangle filter as wide as the reduction, so that fine detail is averaged, not skipped.
@@ -115,21 +113,13 @@ def any_full_image(image: NDArray[Any] | str | Path, channels: int) -> NDArray[n
     Raises:
         ImageError: the image cannot be read or has no defined meaning.
     """
-    if isinstance(image, str | Path):
-        with stored_bands(image) as picture:
-            full = np.empty((*picture.size, channels), dtype=np.uint16)
-            for (top, bottom), band in zip(band_rows(*picture.size), picture.bands, strict=True):
-                full[top:bottom] = _rounded(to_channels(band, channels))
-            return upright(full, picture.orientation)
-    if not isinstance(image, np.ndarray):
+    if not isinstance(image, str | Path | np.ndarray):
         raise ImageError(f"a {type(image).__name__} is no image: give a path or a numpy array")
-    array_image(np.atleast_1d(image)[:_LEAST_ROWS], channels)
-    full = np.empty((*image.shape[:2], channels), dtype=np.uint16)
-    for top, bottom in band_rows(*image.shape[:2]):
-        # Short bands would be refused as icons: they are read with rows of the band before.
-        first = max(0, min(top, bottom - _LEAST_ROWS))
-        full[top:bottom] = _rounded(array_image(image[first:bottom], channels))[top - first :]
-    return full
+    with stored_bands(image) as picture:
+        full = np.empty((*picture.size, channels), dtype=np.uint16)
+        for (top, bottom), band in zip(band_rows(*picture.size), picture.bands, strict=True):
+            full[top:bottom] = _rounded(to_channels(band, channels))
+        return upright(full, picture.orientation)
 
 
 class ImageCache:
