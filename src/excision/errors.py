@@ -27,9 +27,13 @@ class ResultsError(ExcisionError):
     """A file of results cannot be opened, or holds what this version does not know."""
 
 
-class BusyError(ExcisionError):
+class StationError(ExcisionError):
+    """A station cannot be reached, or refuses what it is asked."""
+
+
+class BusyError(StationError):
     """A station has no room for another image now, or is stopping; asking again later may succeed."""
 
 
-class GoneError(ExcisionError):
+class GoneError(StationError):
     """What is asked for existed once, and cannot be given any more."""

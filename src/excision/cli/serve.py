@@ -112,6 +112,8 @@ def _listen(application: Any, station: Station, host: str, port: int) -> None:
         timeout_keep_alive=30,
     )
     listener = config.bind_socket()
+    # From here on connections wait until the server takes them: what is printed holds.
+    listener.listen(config.backlog)
     address = f"[{host}]" if ":" in host else host
     say(f"Serving {', '.join(station.models.names)} at http://{address}:{listener.getsockname()[1]}")
     say(f"Results: {station.store.path}")

@@ -100,7 +100,8 @@ def _reason(job: Job, error: ImageError) -> str:
 
 def _findings(prediction: Prediction, size: tuple[int, int]) -> dict[str, Any]:
     above = prediction.anomaly_map > prediction.lowest_threshold
-    regions = find_regions(above, prediction.anomaly_map)[:_MOST_BOXES]
+    # Most parts are good: looking for regions costs as much as all else here.
+    regions = find_regions(above, prediction.anomaly_map)[:_MOST_BOXES] if above.any() else []
     return {
         "score": prediction.score,
         "verdict": prediction.verdict,

@@ -1,0 +1,316 @@
+"""How the service stands up to load, on this machine's loopback.
+
+    python benchmarks/load_service.py line/parts new_images/                  # speed against the runtime
+    python benchmarks/load_service.py line/parts new_images/ --kills 20       # kill -9 under load
+    python benchmarks/load_service.py line/parts new_images/ --malformed 200  # uploads that are none
+
+Each ends with status 1 where something was lost, stored twice, or answered with 500.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import itertools
+import os
+import random
+import re
+import signal
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from malformed_uploads import uploads
+
+from excision.data.listing import list_images
+from excision.runtime import Inspector
+from excision.station.core import StationSettings
+
+IN_FLIGHT = (1, 2, 4, 8, 16, 32)
+ROUNDS = 3
+_STATUS_MEMORY = re.compile(r"VmRSS:\s+(\d+) kB")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service.
+
+    Attributes:
+        process: it runs in.
+        port: it listens at.
+        data: its folder.
+    """
+
+    process: subprocess.Popen[str]
+    port: int
+    data: Path
+
+    def connection(self) -> http.client.HTTPConnection:
+        """Open a connection."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+
+    def processor_time(self) -> float:
+        """Give the seconds of processor time that it has spent."""
+        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self) -> int:
+        """Give the resident memory in bytes."""
+        found = _STATUS_MEMORY.search(Path(f"/proc/{self.process.pid}/status").read_text())
+        assert found is not None
+        return 1024 * int(found[1])
+
+
+@contextmanager
+def serving(model: Path, data: Path, *options: object) -> Iterator[Service]:
+    """Start a service and stop it at the end, unless it is dead by then."""
+    command = [
+        sys.executable,
+        "-m",
+        "excision",
+        "serve",
+        f"bench={model}",
+        "--data",
+        data,
+        "--port",
+        0,
+        *options,
+    ]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise SystemExit("the service did not start")
+    try:
+        yield Service(process, int(line.rsplit(":", 1)[1]), data)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait()
+        process.stdout.close()
+
+
+def ask(connection: http.client.HTTPConnection, image: bytes, source: str) -> tuple[int, bytes]:
+    """Have an image inspected; gives status and body."""
+    connection.request("POST", f"/v1/inspect?source={source}", image)
+    response = connection.getresponse()
+    return response.status, response.read()
+
+
+def flood(service: Service, images: list[bytes], in_flight: int, count: int) -> tuple[float, list[float]]:
+    """Have `count` images inspected, always so many in flight; gives images a second and latencies."""
+    numbers = itertools.count()
+
+    def client() -> list[float]:
+        connection, latencies = service.connection(), []
+        while (number := next(numbers)) < count:
+            start = time.perf_counter()
+            status, body = ask(connection, images[number % len(images)], f"load-{number}")
+            latencies.append(time.perf_counter() - start)
+            assert status == 200, (status, body)
+        connection.close()
+        return latencies
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(in_flight) as pool:
+        found = [pool.submit(client) for _ in range(in_flight)]
+        latencies = list(itertools.chain.from_iterable(future.result() for future in found))
+    return count / (time.perf_counter() - start), latencies
+
+
+def direct(inspector: Inspector, paths: list[Path], workers: int, count: int) -> float:
+    """Give images a second of the runtime alone, called from as many threads."""
+    start = time.perf_counter()
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(lambda number: inspector.inspect(paths[number % len(paths)]), range(count)))
+    return count / (time.perf_counter() - start)
+
+
+def speed(model: Path, paths: list[Path], count: int) -> int:
+    """Measure the service against the runtime alone, by turns, and look for saturation.
+
+    The best of the rounds counts on both sides, for whatever else runs on the machine only adds; what an
+    image costs in processor time says the same with less noise.
+    """
+    images = [path.read_bytes() for path in paths]
+    workers, threads = StationSettings(Path(), {}).shares
+    inspector = Inspector(model, threads)
+    with tempfile.TemporaryDirectory() as folder, serving(model, Path(folder)) as service:
+        direct(inspector, paths, workers, 2 * workers)
+        flood(service, images, workers, 2 * workers)
+        asked = 2 * workers
+        print(f"{workers} workers of {threads} thread(s); {len(paths)} images; best of {ROUNDS} rounds")
+        print("in flight  images/s  the runtime alone  share  p50 ms  p99 ms")
+        spent, alone = 0.0, 0.0
+        for in_flight in IN_FLIGHT:
+            rates, limits, latencies = [], [], []
+            for _ in range(ROUNDS):
+                before = time.process_time()
+                limits.append(direct(inspector, paths, workers, count))
+                alone += time.process_time() - before
+                before = service.processor_time()
+                rate, found = flood(service, images, in_flight, count)
+                spent += service.processor_time() - before
+                asked += count
+                rates.append(rate)
+                latencies += found
+            cut = statistics.quantiles(latencies, n=100)
+            print(
+                f"{in_flight:9}  {max(rates):8.1f}  {max(limits):17.1f}  {max(rates) / max(limits):5.0%}  "
+                f"{1e3 * cut[49]:6.1f}  {1e3 * cut[98]:6.1f}"
+            )
+        stored = len(sources(service.data))
+    each = ROUNDS * len(IN_FLIGHT) * count
+    print(f"processor time an image: {1e3 * spent / each:.1f} ms, of the runtime {1e3 * alone / each:.1f} ms")
+    print(f"{asked} images answered, {stored} results stored")
+    return int(stored != asked)
+
+
+def overload(model: Path, paths: list[Path], seconds: float = 5.0) -> int:
+    """Ask far more than there is room for; gives 1 where something accepted is not stored exactly once."""
+    image = paths[0].read_bytes()
+    statuses: list[tuple[str, int]] = []
+    with tempfile.TemporaryDirectory() as folder, serving(model, Path(folder), "--queue", 8) as service:
+        end = time.monotonic() + seconds
+
+        def client(_: int) -> None:
+            connection = service.connection()
+            while time.monotonic() < end:
+                source = uuid.uuid4().hex
+                statuses.append((source, ask(connection, image, source)[0]))
+            connection.close()
+
+        with ThreadPoolExecutor(32) as pool:
+            list(pool.map(client, range(32)))
+        stored = sources(service.data)
+    accepted = [source for source, status in statuses if status == 200]
+    refused = sum(status == 503 for _, status in statuses)
+    others = len(statuses) - len(accepted) - refused
+    print(f"overload: {len(accepted)} accepted, {refused} refused with 503, {others} otherwise")
+    print(f"stored exactly once: {sorted(accepted) == sorted(stored)}")
+    return int(sorted(accepted) != sorted(stored) or others > 0)
+
+
+def kills(model: Path, paths: list[Path], times: int) -> int:
+    """Kill the service under load; gives 1 where an answered result is missing or stored twice."""
+    image, answered, rng = paths[0].read_bytes(), set[str](), random.Random(0)
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        for _ in range(times):
+            with serving(model, data) as service:
+                threads = [
+                    threading.Thread(target=_ask_until_dead, args=(service, image, answered))
+                    for _ in range(8)
+                ]
+                for thread in threads:
+                    thread.start()
+                time.sleep(rng.uniform(0.2, 1.5))
+                service.process.kill()
+                for thread in threads:
+                    thread.join()
+        with serving(model, data):
+            left = list((data / "incoming").iterdir())
+            files = {path.relative_to(data).as_posix() for path in (data / "images").glob("*/*")}
+        stored = sources(data)
+        with sqlite3.connect(data / "results.sqlite") as connection:
+            known = {row[0] for row in connection.execute("SELECT image FROM results")}
+            whole = connection.execute("PRAGMA integrity_check").fetchone()[0]
+    lost, twice = answered - set(stored), len(stored) - len(set(stored))
+    print(
+        f"{times} kills: {len(answered)} answered, {len(stored)} stored, {len(lost)} answered and lost, "
+        f"{twice} stored twice; {len(files - known)} files without a result, {len(known - files)} results "
+        f"without a file, {len(left)} uploads left over; the database is {whole}"
+    )
+    return int(bool(lost or twice or files != known or left or whole != "ok"))
+
+
+def _ask_until_dead(service: Service, image: bytes, answered: set[str]) -> None:
+    connection = service.connection()
+    while True:
+        source = uuid.uuid4().hex
+        try:
+            status, _ = ask(connection, image, source)
+        except (OSError, http.client.HTTPException):
+            return
+        if status == 200:
+            answered.add(source)
+
+
+def malformed(model: Path, paths: list[Path], count: int) -> int:
+    """Send uploads that are none; gives 1 for an answer of 500, files that stay, or memory that grows."""
+    rng, image = random.Random(0), paths[0].read_bytes()
+    statuses: dict[str, int] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        with serving(model, data, "--max-bytes", 2**22, "--max-pixels", 10**7) as service:
+            requests = itertools.chain.from_iterable(uploads(rng, image) for _ in itertools.count())
+            sizes = []
+            for number, request in enumerate(itertools.islice(requests, 2 * count)):
+                status = raw(service.port, request)
+                statuses[status] = statuses.get(status, 0) + 1
+                if number == count - 1 or number == 2 * count - 1:
+                    sizes.append(service.memory())
+            connection = service.connection()
+            well, _ = ask(connection, image, "at-the-end")
+            connection.close()
+        kept = [
+            path for name in ("incoming", "images") for path in (data / name).rglob("*") if path.is_file()
+        ]
+    growth = sizes[1] - sizes[0]
+    print(f"{2 * count} malformed uploads: {dict(sorted(statuses.items()))}; then a good one: {well}")
+    print(f"memory after {count}: {sizes[0] / 2**20:.0f} MiB, after {2 * count}: {growth / 2**20:+.1f} MiB")
+    print(f"files kept: {len(kept)} (the good one)")
+    wrong = [status for status in statuses if status.startswith("5") and status != "503"]
+    return int(bool(wrong) or well != 200 or len(kept) != 1 or growth > 2**24)
+
+
+def raw(port: int, request: bytes) -> str:
+    """Send bytes as they are and give the status of the answer, or "closed"."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as wire:
+        try:
+            wire.sendall(request)
+            wire.shutdown(socket.SHUT_WR)
+            answer = wire.makefile("rb").readline()
+        except OSError:
+            return "closed"
+    return answer.split()[1].decode() if answer else "closed"
+
+
+def sources(data: Path) -> list[str]:
+    """Give the sources of all stored results, by a look of one's own at the file."""
+    with sqlite3.connect(data / "results.sqlite") as connection:
+        return [row[0] for row in connection.execute("SELECT source FROM results")]
+
+
+def main() -> int:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path, help="exported folder")
+    parser.add_argument("images", type=Path, help="folder of images")
+    parser.add_argument("--count", type=int, default=100, help="images of each measurement")
+    parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--malformed", type=int, default=0)
+    chosen = parser.parse_args()
+    paths = list_images(chosen.images).images[:32]
+    if chosen.kills:
+        return kills(chosen.model, paths, chosen.kills)
+    if chosen.malformed:
+        return malformed(chosen.model, paths, chosen.malformed)
+    return speed(chosen.model, paths, chosen.count) or overload(chosen.model, paths)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

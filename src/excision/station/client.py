@@ -1,0 +1,261 @@
+"""A client of the service, with nothing but what Python and the core installation bring.
+
+>>> from excision.station.client import Client
+>>> client = Client("http://127.0.0.1:8000")
+>>> client.inspect("part_017.png").verdict                       # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.errors import BusyError, GoneError, ImageError, StationError
+from excision.inspection_log import Box
+from excision.results import Verdict
+
+View = Literal["image", "overlay", "map", "map_tiff", "attention", "mask", "holed", "recovery"]
+
+_FILTERS = ("since", "until", "verdict", "lowest", "highest", "source", "model", "marked")
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result as the station tells it.
+
+    Attributes:
+        id: number of the result.
+        time: of the inspection, in UTC.
+        source: name that the image was given.
+        model: name of the model.
+        model_version: which of its versions gave the verdict.
+        score: anomaly score; None where the image could not be inspected.
+        verdict: "good", "review" or "defect"; None where the image could not be inspected.
+        threshold: decision threshold in the unit of the score.
+        review_threshold: where the grey zone begins; None for no such zone.
+        defect_area_share: share of the pixels above the lowest threshold, 0 to 1.
+        boxes: (x, y, width, height) in pixels of the image, strongest first.
+        width: of the image in pixels.
+        height: of the image in pixels.
+        error: why the image could not be inspected.
+        seconds: time of each stage.
+        links: paths at the station, by name.
+    """
+
+    id: int
+    time: datetime
+    source: str
+    model: str
+    model_version: str
+    score: float | None
+    verdict: Verdict | None
+    threshold: float
+    review_threshold: float | None
+    defect_area_share: float | None
+    boxes: tuple[Box, ...]
+    width: int | None
+    height: int | None
+    error: str | None
+    seconds: dict[str, float]
+    links: dict[str, Any]
+
+
+class Client:
+    """A station's service; it may be used from several threads.
+
+    Args:
+        url: of the service, such as "http://127.0.0.1:8000".
+        key: that the station asks for; None shows none.
+        timeout: seconds without an answer after which a request is given up.
+        patience: seconds for which a busy station is asked again.
+    """
+
+    def __init__(
+        self, url: str, key: str | None = None, *, timeout: float = 60.0, patience: float = 60.0
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.timeout = timeout
+        self.patience = patience
+        self._headers = {} if key is None else {"X-API-Key": key}
+        # A station is a machine of one's own: no proxy lies between.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def inspect(
+        self, image: str | Path | bytes | NDArray[Any], *, source: str | None = None, model: str | None = None
+    ) -> Answer:
+        """Have an image inspected, and wait while the station is busy.
+
+        Args:
+            image: a path, the bytes of an image file, or an array (H, W), (H, W, 1) or (H, W, 3) of uint8,
+                uint16, or float in [0, 1].
+            source: name that the result is to carry; None takes that of the file.
+            model: name of the model; None takes the station's default.
+
+        Raises:
+            BusyError: the station had no room for as long as the client is patient.
+            ImageError: the file cannot be opened, or the station cannot inspect it.
+            StationError: the station cannot be reached, or refuses.
+        """
+        name, content = _bytes(image)
+        query = _query(source=source or name, model=model)
+        try:
+            answer = self._json("POST", f"/v1/inspect?{query}", content, "application/octet-stream")
+        except _StatusError as error:
+            raise ImageError(str(error)) if error.status in (413, 422) else error from None
+        return _answer(answer["results"][0])
+
+    def results(self, **filters: Any) -> Iterator[Answer]:
+        """Give results, newest first, page by page as they are asked for.
+
+        Args:
+            filters: since, until (datetime, or text in ISO 8601), verdict ("good", "review", "defect" or
+                "failed"), lowest, highest (score), source (part of it), model, marked (True or False).
+
+        Raises:
+            StationError: the station cannot be reached, or refuses.
+            TypeError: there is no such filter.
+        """
+        unknown = filters.keys() - set(_FILTERS)
+        if unknown:
+            raise TypeError(f"no such filter: {', '.join(sorted(unknown))}; there are {', '.join(_FILTERS)}")
+        cursor: int | None = None
+        while True:
+            page = self._json("GET", f"/v1/results?{_query(**filters, limit=_PAGE, cursor=cursor)}")
+            yield from map(_answer, page["results"])
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def result(self, number: int) -> Answer:
+        """Give a result by its number.
+
+        Raises:
+            StationError: there is none, or the station cannot be reached.
+        """
+        return _answer(self._json("GET", f"/v1/results/{number}")["result"])
+
+    def view(self, number: int, view: View) -> bytes:
+        """Give the bytes of an image, or of a picture or map of its result.
+
+        Raises:
+            GoneError: the image is not kept, or the model is not loaded any more.
+            StationError: there is no such result, or the station cannot be reached.
+        """
+        places = {"image": "image", "overlay": "overlay.png", "map": "map.png", "map_tiff": "map.tiff"}
+        return self._ask("GET", f"/v1/results/{number}/{places.get(view, f'stages/{view}.png')}")
+
+    def mark(self, number: int, truth: Literal["good", "defect"], who: str = "", note: str = "") -> None:
+        """Say what a part really is.
+
+        Raises:
+            StationError: there is no such result, or the station cannot be reached.
+        """
+        body = json.dumps({"truth": truth, "who": who, "note": note}).encode()
+        self._ask("POST", f"/v1/results/{number}/marks", body, "application/json")
+
+    def models(self) -> list[dict[str, Any]]:
+        """Give the models: name, current and previous version.
+
+        Raises:
+            StationError: the station cannot be reached, or refuses.
+        """
+        models: list[dict[str, Any]] = self._json("GET", "/v1/models")["models"]
+        return models
+
+    def _json(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self._ask(method, path, body, kind))
+        return content
+
+    def _ask(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> bytes:
+        deadline = time.monotonic() + self.patience
+        while True:
+            try:
+                return self._once(method, path, body, kind)
+            except _BusyError as busy:
+                if time.monotonic() + busy.wait > deadline:
+                    raise BusyError(str(busy)) from None
+                time.sleep(busy.wait)
+
+    def _once(self, method: str, path: str, body: bytes | None, kind: str) -> bytes:
+        headers = self._headers | ({"Content-Type": kind} if kind else {})
+        request = urllib.request.Request(self.url + path, data=body, headers=headers, method=method)
+        try:
+            with self._opener.open(request, timeout=self.timeout) as response:
+                content: bytes = response.read()
+                return content
+        except urllib.error.HTTPError as error:
+            with error:
+                raise _problem(error.code, error.headers.get("Retry-After"), error.read()) from None
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+            raise StationError(f"{self.url}: no answer from the station ({reason})") from error
+
+
+class _StatusError(StationError):
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+class _BusyError(BusyError):
+    def __init__(self, detail: str, wait: float) -> None:
+        super().__init__(detail)
+        self.wait = wait
+
+
+def _problem(status: int, retry_after: str | None, body: bytes) -> StationError:
+    try:
+        detail = str(json.loads(body)["detail"])
+    except (ValueError, KeyError, TypeError):
+        detail = f"the station answered with status {status}"
+    if status == http.client.SERVICE_UNAVAILABLE:
+        wait = float(retry_after) if retry_after and retry_after.isdigit() else 1.0
+        return _BusyError(detail, max(wait, 0.1))
+    return GoneError(detail) if status == http.client.GONE else _StatusError(status, detail)
+
+
+def _bytes(image: str | Path | bytes | NDArray[Any]) -> tuple[str, bytes]:
+    if isinstance(image, bytes):
+        return "upload", image
+    if isinstance(image, np.ndarray):
+        import tifffile
+
+        stream = io.BytesIO()
+        kind = "rgb" if image.ndim == 3 and image.shape[2] == 3 else "minisblack"
+        tifffile.imwrite(stream, image, photometric=kind, metadata=None)
+        return "array", stream.getvalue()
+    try:
+        return Path(image).name, Path(image).read_bytes()
+    except OSError as error:
+        raise ImageError(f"{image}: cannot be opened ({error.strerror})") from error
+
+
+def _query(**values: Any) -> str:
+    words = {
+        name: value.isoformat() if isinstance(value, datetime) else str(value)
+        for name, value in values.items()
+        if value is not None
+    }
+    # A file name need not be text: what is none is shown as an escape.
+    return urllib.parse.urlencode(words, errors="backslashreplace")
+
+
+def _answer(content: dict[str, Any]) -> Answer:
+    values = {field.name: content[field.name] for field in fields(Answer)}
+    values["time"] = datetime.fromisoformat(content["time"])
+    values["boxes"] = tuple(tuple(box) for box in content["boxes"])
+    return Answer(**values)
