@@ -30,7 +30,7 @@ from excision.data.surfaces import SURFACES
 from excision.files import write_json
 from excision.regions import find_regions
 from excision.runtime import Inspector
-from excision.tiling.geometry import spans
+from excision.tiling.spans import spans
 
 _STRIP = 1000  # rows that are drawn at once
 _BLEND = 64  # rows over which one strip passes into the next

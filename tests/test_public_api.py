@@ -55,6 +55,7 @@ def test_signatures() -> None:
         "holed",
         "recovery",
         "review_threshold",
+        "reduction",
     ]
 
 

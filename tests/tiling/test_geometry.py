@@ -22,7 +22,8 @@ from excision.settings import (
     TrainingSettings,
 )
 from excision.tiling.cutting import MOST_TILES, choose_tiles
-from excision.tiling.geometry import RAMP, Tiling, choose_tiling, reach, spans
+from excision.tiling.geometry import RAMP, Tiling, choose_tiling, reach
+from excision.tiling.spans import spans
 
 
 @st.composite

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from excision.errors import ModelError
 from excision.results import Prediction
-from excision.tiling.geometry import Tiling, spans
+from excision.tiling.geometry import Tiling
 from excision.tiling.reduction import BlockMean, blocks, combine_blocks, reduced_shape, shrink_image
+from excision.tiling.spans import spans
 
 FloatImage = NDArray[np.float32]
 

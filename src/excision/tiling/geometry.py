@@ -1,14 +1,10 @@
-"""Where the tiles of a large image lie, and how much each says of every pixel."""
+"""How large tiles are and how far they overlap."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from excision.errors import ImageError, SettingsError
 
@@ -58,31 +54,6 @@ class Tiling:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """What one row or column of tiles says along one axis of the image.
-
-    Attributes:
-        origin: first pixel of the tile in the image, on the grid.
-        start: first pixel of the image that it has a say in.
-        weights: (n,) float32 in 0 to 1, of the pixels from `start` on; those of all spans sum to one.
-    """
-
-    origin: int
-    start: int
-    weights: NDArray[np.float32]
-
-    @property
-    def stop(self) -> int:
-        """Pixel of the image after the last that it has a say in."""
-        return self.start + len(self.weights)
-
-    @property
-    def inside(self) -> slice:
-        """The same pixels, counted from the first of the tile."""
-        return slice(self.start - self.origin, self.stop - self.origin)
-
-
 def choose_tiling(settings: Settings) -> Tiling | None:
     """Give the tiling that settings ask for; None where images are inspected whole.
 
@@ -112,37 +83,3 @@ def reach(stem: int, depth: int) -> int:
     """
     places = [stem << level for level in range(depth)]
     return sum(4 * place for place in places[:-1]) + sum(places[1:]) + 3 * places[-1]
-
-
-def spans(length: int, side: int, tiling: Tiling) -> list[Span]:
-    """Cover one axis of an image.
-
-    Tiles are as few as the halo allows and evenly spread. The last may reach beyond the image by less than
-    the grid.
-
-    Args:
-        length: pixels of the image along the axis.
-        side: pixels of a tile along it, at most `length`.
-        tiling: grid and halo.
-    """
-    places = -(-(length - side) // tiling.grid)
-    step = (side - 2 * tiling.halo - RAMP) // tiling.grid
-    gaps = -(-places // step)
-    origins = [tiling.grid * ((2 * i * places + gaps) // (2 * gaps)) for i in range(gaps)]
-    origins.append(tiling.grid * places)
-    handovers = [(one + other + side) // 2 - RAMP // 2 for one, other in pairwise(origins)]
-    starts = [0, *handovers]
-    stops = [*(handover + RAMP for handover in handovers), length]
-    found = []
-    for index, (origin, start, stop) in enumerate(zip(origins, starts, stops, strict=True)):
-        pixels = np.arange(start, stop, dtype=np.float32)
-        rise = _ramp(pixels, handovers[index - 1]) if index else np.ones_like(pixels)
-        fall = _ramp(pixels, handovers[index]) if index < gaps else np.zeros_like(pixels)
-        found.append(Span(origin, start, rise - fall))
-    return found
-
-
-def _ramp(pixels: NDArray[np.float32], start: int) -> NDArray[np.float32]:
-    """Rise from 0 to 1 over `RAMP` pixels."""
-    rising: NDArray[np.float32] = ((pixels - np.float32(start - 0.5)) / np.float32(RAMP)).clip(0, 1)
-    return rising
