@@ -142,6 +142,7 @@ def test_paper_shows_every_row_and_no_control(page):
 def test_paper_keeps_the_filter(page, results):
     page.get_by_label("Result").select_option("missed defect")
     page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
     missed = sum(image.outcome == "missed defect" for image in results[0].images)
     assert page.locator(f"{IMAGES}:visible").count() == missed
 

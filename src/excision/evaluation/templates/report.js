@@ -33,7 +33,11 @@
       if (a.key === null || b.key === null) return (a.key === null) - (b.key === null) || a.place - b.place;
       return (falling ? -1 : 1) * compare(a.key, b.key) || a.place - b.place;
     });
-    body.append(...keyed.map((entry) => entry.row));
+    // Taken out at once: one by one takes minutes where there are very many.
+    body.replaceChildren();
+    const sorted = document.createDocumentFragment();
+    for (const entry of keyed) sorted.append(entry.row);
+    body.append(sorted);
   }
 
   function sortable(table, changed) {
@@ -64,6 +68,8 @@
     const find = (name) => section.querySelector(`[data-control="${name}"]`);
     const [text, outcome, label, pictures] = ["text", "outcome", "label", "pictures"].map(find);
     let page = 0;
+    let here = [];
+    let fitting = [];
 
     const fits = (row) =>
       (!text.value || row.cells[0].textContent.toLowerCase().includes(text.value.toLowerCase())) &&
@@ -84,19 +90,12 @@
     }
 
     function show() {
-      const fitting = [];
-      for (const row of body.rows) {
-        row.hidden = !fits(row);
-        if (!row.hidden) fitting.push(row);
-        else picture(row, false);
-      }
+      fitting = Array.from(body.rows).filter(fits);
       const pages = Math.max(1, Math.ceil(fitting.length / PAGE));
       page = Math.min(page, pages - 1);
-      fitting.forEach((row, place) => {
-        const here = Math.floor(place / PAGE) === page;
-        row.classList.toggle("off", !here);
-        picture(row, here && pictures.checked);
-      });
+      for (const row of here) { row.classList.remove("on"); picture(row, false); }
+      here = fitting.slice(page * PAGE, (page + 1) * PAGE);
+      for (const row of here) { row.classList.add("on"); picture(row, pictures.checked); }
       const all = body.rows.length;
       find("count").textContent =
         fitting.length === all ? `${all} image${all === 1 ? "" : "s"}` : `${fitting.length} of ${all} images fit`;
@@ -105,6 +104,15 @@
       find("next").disabled = page === pages - 1;
       find("pages").hidden = pages === 1;
     }
+
+    // On paper stands what fits, of all pages. Marking it takes long where there are very many, so not before.
+    addEventListener("beforeprint", () => {
+      const wanted = new Set(fitting);
+      for (const row of Array.from(body.rows)) if (!wanted.has(row)) row.hidden = true;
+    });
+    addEventListener("afterprint", () => {
+      for (const row of section.querySelectorAll("tr[hidden]")) row.hidden = false;
+    });
 
     const again = () => { page = 0; show(); };
     for (const control of [text, outcome, label]) if (control) control.addEventListener("input", again);
