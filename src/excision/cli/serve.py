@@ -58,6 +58,10 @@ def serve(
             name="--models", help="Folder whose sub-folders clients may load as new versions, by name."
         ),
     ] = None,
+    folders: Annotated[
+        Path | None,
+        Parameter(help="Folder whose sub-folders of labelled images a model may be measured on, by name."),
+    ] = None,
     keep: Annotated[
         Literal["all", "flagged", "none"],
         Parameter(help='Images to keep: "all", "flagged" (those not good) or "none".'),
@@ -78,11 +82,13 @@ def serve(
     from excision.station.core import Station, StationSettings
     from excision.station.metrics import Metrics
     from excision.station.models import named_folders
+    from excision.station.pages.router import OPEN_PATHS, attach
 
     settings = StationSettings(
         data=data,
         models=named_folders(models),
         models_below=models_below,
+        folders=folders,
         keep=keep,
         queue=queue,
         workers=workers,
@@ -92,7 +98,8 @@ def serve(
     )
     metrics = Metrics()
     station = Station(settings, metrics)
-    _listen(create_app(station, key=key, metrics=metrics), station, host, port)
+    service = create_app(station, key=key, metrics=metrics, open_paths=OPEN_PATHS)
+    _listen(attach(service, key), station, host, port)
     return 0
 
 

@@ -34,6 +34,7 @@ class StationSettings:
         data: folder of results and images.
         models: folder of each model, by name; the first inspects where none is asked for.
         models_below: folder whose sub-folders clients may load by name; None allows none.
+        folders: folder whose sub-folders a model may be measured on, by name; None allows none.
         keep: which images are kept: "all", "flagged" (those not good) or "none".
         queue: images that may be accepted and not yet answered.
         workers: images that are inspected at the same time; None takes the number of cores.
@@ -45,6 +46,7 @@ class StationSettings:
     data: Path
     models: Mapping[str, Path]
     models_below: Path | None = None
+    folders: Path | None = None
     keep: Keep = "all"
     queue: int = 64
     workers: int | None = None

@@ -65,9 +65,7 @@ class Views:
             GoneError: as `prediction`.
         """
         prediction = self.prediction(result)
-        if view == "tiff":
-            return _tiff(prediction.anomaly_map)
-        return _png(_DRAW[view](prediction.overview()))
+        return draw(prediction, view)
 
     def _compute(self, result: Result) -> Prediction:
         path = self._images.find(result.image)
@@ -84,6 +82,13 @@ class Views:
             return version.with_thresholds(result.threshold, result.review_threshold).inspect(path)
         except ExcisionError as error:
             raise GoneError(f"the image of result {result.id} cannot be read any more: {error}") from error
+
+
+def draw(prediction: Prediction, view: View) -> bytes:
+    """Give a view of a prediction: a PNG of the working size, or for "tiff" the anomaly map itself."""
+    if view == "tiff":
+        return _tiff(prediction.anomaly_map)
+    return _png(_DRAW[view](prediction.overview()))
 
 
 def _overlay(prediction: Prediction) -> Any:

@@ -1,0 +1,130 @@
+"""Charts of the pages as SVG; everything that colours them is a class, since the pages forbid styles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from html import escape
+from itertools import groupby
+
+from excision.calibration import Calibration
+from excision.evaluation.svg import Scale, marks
+from excision.station.pages.strings import Words
+from excision.station.store import Result
+
+_WIDTH, _HEIGHT = 960, 260
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 948, 14, 222
+
+NONE = "\N{EN DASH}"
+"""Stands where there is no number."""
+
+# As drawn in a square of 24 by 24 pixels around its middle.
+SHAPES = {
+    "good": "M0-8.5a8.5 8.5 0 1 0 0 17a8.5 8.5 0 1 0 0-17Z",
+    "review": "M0-11L11 0L0 11L-11 0Z",
+    "defect": "M0-10L11 9.5H-11Z",
+    "failed": "M-9-6.5L-6.5-9L0-2.5L6.5-9L9-6.5L2.5 0L9 6.5L6.5 9L0 2.5L-6.5 9L-9 6.5L-2.5 0Z",
+}
+"""The shape of each verdict, which stands beside its colour and its word."""
+
+
+def score_chart(results: Sequence[Result], t: Words) -> str:
+    """Draw anomaly scores over the order of inspection, with the thresholds that were in force.
+
+    Args:
+        results: oldest first; what could not be inspected stands at the foot of the chart.
+        t: words.
+    """
+    scored = [result.score for result in results if result.score is not None]
+    if not results:
+        return ""
+    limits = [result.threshold for result in results]
+    highest = 1.08 * max([*limits, *(min(score, 3 * max(limits)) for score in scored)])
+    x = Scale(-0.5, len(results) - 0.5, _LEFT, _RIGHT)
+    y = Scale(min([0.0, *scored]), highest, _BOTTOM, _TOP)
+    parts = [*_levels(y), *_times(results, x), *_thresholds(results, x, y)]
+    parts += [_point(result, x(number), y) for number, result in enumerate(results)]
+    return _svg("score-chart", t("chart.scores"), _describe(results, t), parts)
+
+
+def histogram(calibration: Calibration, thresholds: dict[str, float], t: Words) -> str:
+    """Draw the scores of the held-out good images with the thresholds, by the words to write there."""
+    import numpy as np
+
+    from excision.evaluation.histogram import count_scores, draw_histogram
+
+    name = t("models.held_out")
+    first = next(iter(thresholds.values()))
+    counted = count_scores({name: np.array(calibration.scores, dtype=np.float64)}, first)
+    return draw_histogram(counted, thresholds, {name: "good"}, shares=False).inline()
+
+
+def _levels(y: Scale) -> list[str]:
+    parts = []
+    for value, words in marks(y.low, y.high, 5):
+        place = y(value)
+        parts.append(f'<path class="grid" d="M{_LEFT} {place:.1f}H{_RIGHT}"/>')
+        parts.append(_text(_LEFT - 8, place + 5, words, "mark", "end"))
+    return parts
+
+
+def _times(results: Sequence[Result], x: Scale) -> list[str]:
+    places = sorted({round(share * (len(results) - 1)) for share in (0, 1 / 3, 2 / 3, 1)})
+    parts = []
+    for place in places:
+        clock = datetime.fromtimestamp(results[place].time).astimezone().strftime("%H:%M:%S")
+        anchor = "start" if place == 0 and len(results) > 1 else "middle"
+        anchor = "end" if place == len(results) - 1 and len(results) > 1 else anchor
+        parts.append(_text(x(place), _BOTTOM + 24, clock, "mark", anchor))
+    return parts
+
+
+def _thresholds(results: Sequence[Result], x: Scale, y: Scale) -> list[str]:
+    parts = []
+    for kind, values in (
+        ("threshold", [result.threshold for result in results]),
+        ("review-threshold", [result.review_threshold for result in results]),
+    ):
+        # A threshold may have changed on the way: one stretch for each value.
+        for value, stretch in groupby(range(len(results)), key=values.__getitem__):
+            places = list(stretch)
+            if value is not None:
+                start, end = x(places[0] - 0.5), x(places[-1] + 0.5)
+                parts.append(f'<path class="{kind}" d="M{start:.1f} {y(value):.1f}H{end:.1f}"/>')
+    return parts
+
+
+def _point(result: Result, place: float, y: Scale) -> str:
+    verdict = result.verdict or "failed"
+    height = _BOTTOM if result.score is None else y(result.score)
+    score = NONE if result.score is None else f"{result.score:.4g}"
+    return (
+        f'<a href="/review?id={result.id}" tabindex="-1"><path class="point {verdict}" d="{SHAPES[verdict]}" '
+        f'transform="translate({place:.1f} {height:.1f}) scale({0.75 if verdict != "good" else 0.5})">'
+        f"<title>{escape(f'{result.source}: {score}')}</title></path></a>"
+    )
+
+
+def _describe(results: Sequence[Result], t: Words) -> str:
+    scores = [result.score for result in results if result.score is not None]
+    alarms = sum(result.verdict == "defect" for result in results)
+    return t(
+        "chart.describe",
+        count=len(results),
+        low=f"{min(scores):.4g}" if scores else NONE,
+        high=f"{max(scores):.4g}" if scores else NONE,
+        threshold=f"{results[-1].threshold:.4g}",
+        alarms=alarms,
+    )
+
+
+def _text(x: float, y: float, words: str, kind: str, anchor: str) -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def _svg(name: str, title: str, description: str, parts: Sequence[str]) -> str:
+    return (
+        f'<svg class="chart wide" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        f'aria-labelledby="{name}-title {name}-desc"><title id="{name}-title">{escape(title)}</title>'
+        f'<desc id="{name}-desc">{escape(description)}</desc>{"".join(parts)}</svg>'
+    )

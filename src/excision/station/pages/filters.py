@@ -1,0 +1,85 @@
+"""Which results a person wants to see: a form and an address here, a query of the store there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from excision.station.store import Query
+
+VERDICTS = ("good", "review", "defect", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a person filled in, as text; what is empty is not asked for.
+
+    Attributes:
+        since: earliest local time, as a browser writes it: "2026-03-02T06:00".
+        until: local time before which results lie.
+        verdict: "good", "review", "defect" or "failed".
+        lowest: least anomaly score.
+        highest: largest anomaly score.
+        source: part of the source.
+        model: name of the model.
+        marked: "yes" or "no".
+    """
+
+    since: str = ""
+    until: str = ""
+    verdict: str = ""
+    lowest: str = ""
+    highest: str = ""
+    source: str = ""
+    model: str = ""
+    marked: str = ""
+
+    @classmethod
+    def of(cls, fields: Mapping[str, str]) -> Filter:
+        """Take what belongs to a filter from the fields of a form or an address."""
+        known = {name: fields[name].strip()[:500] for name in cls.__dataclass_fields__ if name in fields}
+        return cls(**known)
+
+    @property
+    def query(self) -> Query:
+        """Give the query; a field that cannot be read asks for nothing."""
+        verdict: Any = self.verdict if self.verdict in VERDICTS else None
+        return Query(
+            since=_seconds(self.since),
+            until=_seconds(self.until),
+            verdict=verdict,
+            lowest=_number(self.lowest),
+            highest=_number(self.highest),
+            source=self.source or None,
+            model=self.model or None,
+            marked={"yes": True, "no": False}.get(self.marked),
+        )
+
+    @property
+    def is_set(self) -> bool:
+        """Tell whether anything is asked for."""
+        return self != Filter()
+
+    def address(self, **more: Any) -> str:
+        """Give the part of an address behind the question mark."""
+        fields = {name: value for name, value in {**asdict(self), **more}.items() if value}
+        return urlencode(fields)
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text.replace(",", "."))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

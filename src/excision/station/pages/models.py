@@ -1,0 +1,163 @@
+"""The models: what they are, what they promise, what was changed, and long work on them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
+
+from excision.deploy.folder import Description
+from excision.station.pages import tasks
+from excision.station.pages.charts import histogram
+from excision.station.pages.jobs import Jobs
+from excision.station.pages.shift import calibration_of, promised_rate
+from excision.station.pages.strings import Words
+from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
+from excision.station.versions import Version
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+_EVENTS = 50
+
+
+@router.get("/models")
+def models(request: Request) -> Response:
+    """Show every model."""
+    known, t = station_of(request).models, words_of(request)
+    shown = [_shown(request, name, t) for name in known.names]
+    below = station_of(request).settings.models_below
+    return render(
+        request,
+        "models.html.j2",
+        shown=shown,
+        default=known.default,
+        loadable=tasks.folders_in(below),
+        folders=tasks.folders_in(station_of(request).settings.folders),
+        work=_jobs(request).last,
+    )
+
+
+@router.post("/models/{name}/rollback")
+async def rollback(request: Request, name: str) -> Response:
+    """Let the version before take over again."""
+    form = await small_form(request)
+    _confirmed(request, form, name)
+    await run_sync(station_of(request).models.rollback, name, form.get("who", "").strip()[:200])
+    return RedirectResponse(f"/models#{name}", 303)
+
+
+@router.post("/models/{name}/load")
+async def load(request: Request, name: str) -> Response:
+    """Load a folder of the station's folder of models."""
+    form = await small_form(request)
+    _confirmed(request, form, name)
+    who = form.get("who", "").strip()[:200]
+    await run_sync(station_of(request).models.load, name, form.get("folder", ""), who)
+    return RedirectResponse(f"/models#{name}", 303)
+
+
+@router.post("/models/{name}/work")
+async def work(request: Request, name: str) -> Response:
+    """Begin long work on a model: "check", "evaluate" or "recalibrate"."""
+    form = await small_form(request)
+    station = station_of(request)
+    version, kind, folder = _known(request, name), form.get("kind", ""), form.get("folder", "")
+    t = words_of(request)
+    if kind == "check":
+        _jobs(request).start(kind, t("work.check", model=name), lambda p: tasks.check_golden(version, p))
+    elif kind == "evaluate" and station.settings.folders is not None:
+        below = station.settings.folders
+        subject = t("work.evaluate", model=name, folder=folder)
+        _jobs(request).start(kind, subject, lambda p: tasks.evaluate_folder(version, below, folder, p))
+    elif kind == "recalibrate":
+        rate = _rate(form.get("rate", ""))
+        subject = t("work.recalibrate", model=name)
+        _jobs(request).start(kind, subject, lambda p: tasks.recalibrate(station, name, rate, p))
+    else:
+        raise HTTPException(422, f"there is no such work: {kind[:20]!r}")
+    return work_now(request) if wants_part(request) else RedirectResponse("/models#work", 303)
+
+
+@router.get("/work")
+def work_now(request: Request) -> Response:
+    """Show how far the long work is."""
+    return render(request, "work_part.html.j2", work=_jobs(request).last)
+
+
+@router.post("/work/stop")
+def stop(request: Request) -> Response:
+    """Stop the long work after the step under way."""
+    _jobs(request).stop()
+    return work_now(request) if wants_part(request) else RedirectResponse("/models#work", 303)
+
+
+def _shown(request: Request, name: str, t: Words) -> dict[str, Any]:
+    store, place = station_of(request).store, station_of(request).models.place(name)
+    version, calibration = place.current, calibration_of(place.current)
+    thresholds = {t("threshold.decision"): version.threshold}
+    if version.review_threshold is not None:
+        thresholds[t("threshold.review")] = version.review_threshold
+    return {
+        "name": name,
+        "version": version,
+        "previous": place.previous,
+        "calibration": calibration,
+        "rate": None if calibration is None else promised_rate(calibration.scores, version.threshold),
+        "chart": "" if calibration is None else histogram(calibration, thresholds, t),
+        "facts": _facts(version, t),
+        "history": store.history(name, _EVENTS),
+    }
+
+
+def _facts(version: Version, t: Words) -> list[tuple[str, str]]:
+    """Give what a folder says of itself, as pairs of words."""
+    description = getattr(version.predictor, "description", None)
+    if not isinstance(description, Description):
+        return [(t("models.kind"), t("models.run_folder"))]
+    height, width = description.size
+    facts = [
+        (
+            t("models.kind"),
+            t("models.exported", backend=description.backend, precision=description.precision),
+        ),
+        (t("models.size"), t("models.size_value", height=height, width=width, channels=description.channels)),
+        (t("models.tiles"), t("no") if description.tile is None else t("yes")),
+        (t("models.minimum_area"), t("models.pixels", n=description.minimum_area)),
+        (t("models.operations"), f"{sum(description.operations.values()) / 1e9:.3g} GFLOP"),
+    ]
+    if description.data:
+        facts.append((t("models.data"), description.data[:12]))
+    made = ", ".join(f"{name} {number}" for name, number in description.versions.items())
+    return [*facts, (t("models.made_with"), made)]
+
+
+def _confirmed(request: Request, form: dict[str, str], name: str) -> None:
+    t, version = words_of(request), _known(request, name)
+    if form.get("confirmed") != "yes":
+        raise HTTPException(422, t("threshold.unconfirmed"))
+    if form.get("version") != version.version:
+        raise HTTPException(409, t("threshold.changed"))
+
+
+def _known(request: Request, name: str) -> Version:
+    known = station_of(request).models
+    if name not in known.names:
+        raise HTTPException(404, f"there is no model {name[:64]!r}")
+    return known.current(name)
+
+
+def _rate(text: str) -> float:
+    """Read a rate in per cent."""
+    try:
+        rate = float(text.replace(",", ".").rstrip(" %")) / 100
+    except ValueError:
+        return math.nan
+    return rate
+
+
+def _jobs(request: Request) -> Jobs:
+    jobs: Jobs = request.app.state.pages_jobs
+    return jobs

@@ -1,0 +1,117 @@
+"""Going through results: every stage side by side, and what a person says about the part."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any, get_args
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse, StreamingResponse
+
+from excision.station.answers import LARGEST_NUMBER
+from excision.station.pages.archive import confirmed_good
+from excision.station.pages.filters import VERDICTS, Filter
+from excision.station.pages.pictures import has_image, has_stages
+from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
+from excision.station.store import Mark, Query, Result, Store, Truth
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+STAGES = ("attention", "mask", "holed", "recovery", "map")
+
+_LONGEST_NAME, _LONGEST_NOTE = 200, 5000
+
+
+@router.get("/review")
+def review(request: Request, id: str = "") -> Response:  # noqa: A002  the name that stands in the address
+    """Show one of the results that fit the filter: the newest, or the one asked for."""
+    chosen = Filter.of(request.query_params)
+    return _shown(request, chosen, _asked(request, chosen, id))
+
+
+@router.post("/review/{number}/marks")
+async def mark(request: Request, number: int) -> Response:
+    """Keep what a person says about a part."""
+    form = await small_form(request)
+    truth = form.get("truth", "")
+    if truth not in get_args(Truth):
+        raise HTTPException(422, words_of(request)("review.no_truth"))
+    _existing(request, number)
+    said: Truth = "good" if truth == "good" else "defect"
+    who, note = form.get("who", "").strip()[:_LONGEST_NAME], form.get("note", "").strip()[:_LONGEST_NOTE]
+    station_of(request).store.mark(number, Mark(said, who, note, time.time()))
+    chosen = Filter.of(form)
+    show = number
+    if form.get("onward") == "yes":
+        older = station_of(request).store.newest(chosen.query, 1, number)
+        show = older[0].id if older else number
+    address = f"/review?{chosen.address(id=show)}"
+    if wants_part(request):
+        answer = _shown(
+            request, chosen, _existing(request, show), just_marked=said if show == number else None
+        )
+        answer.headers["HX-Push-Url"] = address
+        return answer
+    return RedirectResponse(address, 303)
+
+
+@router.get("/review/confirmed-good.zip")
+def download(request: Request) -> Response:
+    """Give the kept images of parts that were last marked good, as new training images."""
+    station = station_of(request)
+    query = replace(Filter.of(request.query_params).query, marked=True)
+    return StreamingResponse(
+        confirmed_good(station, query),
+        media_type="application/zip",
+        headers={"Content-Disposition": 'attachment; filename="confirmed-good.zip"'},
+    )
+
+
+def _asked(request: Request, chosen: Filter, number: str) -> Result | None:
+    if not number:
+        found = station_of(request).store.newest(chosen.query, 1)
+        return found[0] if found else None
+    if not number.isascii() or not number.isdigit() or not 0 < int(number) <= LARGEST_NUMBER:
+        raise HTTPException(404, f"there is no result {number[:20]}")
+    return _existing(request, int(number))
+
+
+def _existing(request: Request, number: int) -> Result:
+    found = station_of(request).result(number) if 0 < number <= LARGEST_NUMBER else None
+    if found is None:
+        raise HTTPException(404, f"there is no result {number}")
+    return found
+
+
+def _shown(
+    request: Request, chosen: Filter, result: Result | None, just_marked: Truth | None = None
+) -> Response:
+    station = station_of(request)
+    values: dict[str, Any] = {
+        "filter": chosen,
+        "verdicts": VERDICTS,
+        "models": station.models.names,
+        "result": result,
+        "stages": STAGES,
+        "just_marked": just_marked,
+        "counts": station.store.count(chosen.query),
+        "marks": [],
+        "newer": None,
+        "older": None,
+    }
+    if result is not None:
+        newer, older = _beside(station.store, chosen.query, result.id)
+        values |= {
+            "marks": station.store.marks(result.id),
+            "newer": newer,
+            "older": older,
+            "has_image": has_image(station, result),
+            "has_stages": has_stages(station, result),
+        }
+    return render(request, "review_part.html.j2" if wants_part(request) else "review.html.j2", **values)
+
+
+def _beside(store: Store, query: Query, number: int) -> tuple[int | None, int | None]:
+    newer, older = store.oldest(query, 1, number), store.newest(query, 1, number)
+    return (newer[0].id if newer else None), (older[0].id if older else None)

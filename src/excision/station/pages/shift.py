@@ -1,0 +1,172 @@
+"""A shift: since when, what was found, and what the promised false-alarm rate lets expect."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from excision.calibration import Calibration
+from excision.station.models import Models
+from excision.station.store import Query, Store
+from excision.station.versions import Version
+
+HOURS = (1, 4, 8, 12, 24, 168)
+"""Lengths that are offered."""
+
+DEFAULT_HOURS = 8
+
+_UNLIKELY = 0.01
+
+Standing = Literal["within", "open", "above"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """From when on results count.
+
+    Attributes:
+        since: seconds since 1970 in UTC.
+        hours: length up to now, where it was chosen so; None where a start was given.
+        start: the start that was given, as the browser writes it: "2026-03-02T06:00", else empty.
+    """
+
+    since: float
+    hours: int | None
+    start: str = ""
+
+
+def read_shift(hours: str, start: str, now: float) -> Shift:
+    """Read a shift from a form; what cannot be read is the default, the last 8 hours.
+
+    Args:
+        hours: how many back from now.
+        start: a local time, which goes before `hours` where it is one.
+        now: seconds since 1970 in UTC.
+    """
+    try:
+        return Shift(datetime.fromisoformat(start).astimezone().timestamp(), None, start)
+    except (ValueError, OverflowError, OSError):
+        pass
+    length = int(hours) if hours in {str(known) for known in HOURS} else DEFAULT_HOURS
+    return Shift(now - 3600 * length, length)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """False alarms that the calibration lets expect, beside the alarms there were.
+
+    Attributes:
+        parts: inspected images that nobody confirmed to be defects.
+        expected: false alarms among them at the promised rate.
+        confirmed_false: alarms on parts that somebody marked good.
+        confirmed_true: alarms on parts that somebody marked defect.
+        unjudged: alarms that nobody marked.
+        chance_of_confirmed: probability of so many false alarms, or more, at the promised rate.
+        chance_of_all: the same, were every unjudged alarm false.
+    """
+
+    parts: int
+    expected: float
+    confirmed_false: int
+    confirmed_true: int
+    unjudged: int
+    chance_of_confirmed: float
+    chance_of_all: float
+
+    @property
+    def alarms(self) -> int:
+        """Give the number of alarms."""
+        return self.confirmed_false + self.confirmed_true + self.unjudged
+
+    @property
+    def standing(self) -> Standing:
+        """Tell "above" where confirmed false alarms alone are too many for chance, else "open" or "within".
+
+        "open" means that they would be too many if the unjudged alarms were false: somebody should look.
+        """
+        if self.chance_of_confirmed < _UNLIKELY:
+            return "above"
+        return "open" if self.chance_of_all < _UNLIKELY else "within"
+
+
+def calibration_of(version: Version) -> Calibration | None:
+    """Give what a version was calibrated with, or None where it holds nothing of the kind."""
+    predictor: Any = version.predictor
+    description = getattr(predictor, "description", None)
+    found = getattr(predictor if description is None else description, "calibration", None)
+    return found if isinstance(found, Calibration) and found.scores else None
+
+
+def promised_rate(scores: Iterable[float], threshold: float) -> float:
+    """Give the false-alarm rate that held-out good images promise for any threshold.
+
+    With n scores of which k do not exceed the threshold, a new good image exceeds it with probability at
+    most 1 - k / (n + 1): the rule of `calibrate`, read backwards.
+    """
+    known = list(scores)
+    return 1 - sum(score <= threshold for score in known) / (len(known) + 1)
+
+
+def budget_of(store: Store, models: Models, since: float) -> Budget | None:
+    """Take stock of the alarms since a time; None where no model says what was promised.
+
+    The rate is that of each model at its present threshold.
+    """
+    parts, expected, rates = 0, 0.0, []
+    truths = {"good": 0, "defect": 0, None: 0}
+    for name in models.names:
+        version = models.current(name)
+        calibration = calibration_of(version)
+        if calibration is None:
+            continue
+        rate = promised_rate(calibration.scores, version.threshold)
+        counts = store.count(Query(since=since, model=name))
+        alarms = Query(since=since, model=name, verdict="defect")
+        for _, truth in store.marked_scores(alarms):
+            truths[truth] += 1
+        confirmed = sum(
+            t == "defect" for _, t in store.marked_scores(Query(since=since, model=name, marked=True))
+        )
+        good = counts["good"] + counts["review"] + counts["defect"] - confirmed
+        parts += good
+        expected += rate * good
+        rates.append(rate)
+    if not rates:
+        return None
+    rate = expected / parts if parts else 0.0
+    false, unjudged = truths["good"], truths[None]
+    return Budget(
+        parts,
+        expected,
+        false,
+        truths["defect"],
+        unjudged,
+        at_least(false, parts, rate),
+        at_least(min(false + unjudged, parts), parts, rate),
+    )
+
+
+def at_least(count: int, trials: int, rate: float) -> float:
+    """Give the probability of `count` or more successes in independent trials (binomial).
+
+    Args:
+        count: 0 to `trials`.
+        trials: how many.
+        rate: of success, 0 to 1.
+    """
+    if count <= 0:
+        return 1.0
+    if rate <= 0:
+        return 0.0
+    if rate >= 1:
+        return 1.0
+    below = (_binomial(k, trials, rate) for k in range(count))
+    return max(0.0, 1 - math.fsum(below))
+
+
+def _binomial(count: int, trials: int, rate: float) -> float:
+    ways = math.lgamma(trials + 1) - math.lgamma(count + 1) - math.lgamma(trials - count + 1)
+    return math.exp(ways + count * math.log(rate) + (trials - count) * math.log1p(-rate))

@@ -1,0 +1,204 @@
+"""How a page is answered: templates, headers, assets, small forms, and errors that a person can read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from fastapi import HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
+
+from excision.errors import BusyError, ExcisionError, GoneError
+from excision.station.core import Station
+from excision.station.guard import COOKIE
+from excision.station.pages import strings
+from excision.station.pages.charts import NONE
+from excision.station.uploads import UploadError
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+ASSETS = {
+    "style.css": "text/css; charset=utf-8",
+    "charts.css": "text/css; charset=utf-8",
+    "theme.js": "text/javascript; charset=utf-8",
+    "app.js": "text/javascript; charset=utf-8",
+    "htmx.min.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    # Under "no-referrer" a browser hides the origin of a form, which the guard wants to see.
+    "Referrer-Policy": "same-origin",
+    "Vary": "HX-Request, Accept-Language",
+}
+
+_STATUS: dict[type[ExcisionError], int] = {GoneError: 410, BusyError: 503}
+
+_LONGEST_FORM = 64 * 2**10
+
+
+class PageRoute(APIRoute):
+    """A route whose errors are pages."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Give the handler."""
+        handle = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            try:
+                _refuse_other_sites(request)
+                return await handle(request)
+            except UploadError as error:
+                return problem(request, error.status, str(error))
+            except HTTPException as error:
+                return problem(request, error.status_code, str(error.detail))
+            except RequestValidationError as error:
+                first = error.errors()[0]
+                return problem(request, 422, f"{first['loc'][-1]}: {first['msg']}")
+            except ExcisionError as error:
+                return problem(request, _STATUS.get(type(error), 422), str(error))
+
+        return handled
+
+
+def station_of(request: Request) -> Station:
+    """Give the station behind a request."""
+    station: Station = request.app.state.station
+    return station
+
+
+def words_of(request: Request) -> strings.Words:
+    """Give the words in the language that the browser asks for."""
+    accepted = request.headers.get("accept-language", "")
+    return strings.words(strings.preferred(accepted, strings.languages()))
+
+
+def wants_part(request: Request) -> bool:
+    """Tell whether HTMX asks for a part of a page."""
+    return request.headers.get("hx-request") == "true"
+
+
+def render(request: Request, template: str, status: int = 200, /, **values: Any) -> HTMLResponse:
+    """Answer with a template."""
+    t = words_of(request)
+    page = _environment().get_template(template)
+    text = page.render(
+        **values,
+        t=t,
+        asset=_address,
+        signed_in=COOKIE in request.cookies,
+        path=request.url.path,
+        htmx_config=HTMX,
+    )
+    return HTMLResponse(text, status, {**_HEADERS, "Content-Language": t.language})
+
+
+HTMX = (
+    '{"allowEval":false,"includeIndicatorStyles":false,"historyCacheSize":0,"refreshOnHistoryMiss":true,'
+    '"selfRequestsOnly":true,"scrollIntoViewOnBoost":false}'
+)
+"""Settings of HTMX: nothing that the policy of the pages forbids, and no page kept in the browser."""
+
+
+def problem(request: Request, status: int, sentence: str) -> HTMLResponse:
+    """Answer with what went wrong, as a page or as the part that HTMX asks for."""
+    template = "problem_part.html.j2" if wants_part(request) else "problem.html.j2"
+    return render(request, template, status, sentence=sentence, status=status)
+
+
+async def small_form(request: Request) -> dict[str, str]:
+    """Read the fields of a form that holds no file; of a repeated field the last counts.
+
+    Raises:
+        UploadError: it is larger than any form of these pages.
+    """
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > _LONGEST_FORM:
+            raise UploadError(413, f"a form may hold {_LONGEST_FORM} bytes at most")
+    try:
+        return dict(parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100))
+    except ValueError as error:
+        raise UploadError(400, f"this is no proper form ({error})") from error
+
+
+def asset(request: Request, name: str) -> Response:
+    """Answer with an asset; its address changes with its content, so browsers may keep it."""
+    if name not in ASSETS:
+        raise HTTPException(404, f"there is no asset {name}")
+    current = request.query_params.get("v") == _digest(name)
+    keep = "public, max-age=31536000, immutable" if current else "no-cache"
+    return Response(_content(name), media_type=ASSETS[name], headers={"Cache-Control": keep})
+
+
+def _refuse_other_sites(request: Request) -> None:
+    if request.method in ("GET", "HEAD"):
+        return
+    # The guard compares Origin with Host; a browser that says more is believed as well.
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise HTTPException(403, "a page of another site may not change anything here")
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("excision.station.pages", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure"] = figure
+    environment.filters["moment"] = moment
+    environment.filters["clock"] = lambda seconds: _local(seconds).strftime("%H:%M:%S")
+    environment.filters["machine_time"] = lambda seconds: _local(seconds).isoformat(timespec="seconds")
+    environment.filters["percent"] = percent
+    return environment
+
+
+def figure(value: float | None) -> str:
+    """Write a score: four digits; a dash for none."""
+    return NONE if value is None else f"{value:.4g}"
+
+
+def percent(share: float) -> str:
+    """Write a share in per cent: three digits."""
+    return f"{100 * share:.3g} %"
+
+
+def moment(seconds: float) -> str:
+    """Write a time in the time zone of the station: 2026-03-02 08:15:00."""
+    return _local(seconds).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _local(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds).astimezone()
+
+
+def _address(name: str) -> str:
+    return f"/static/{name}?v={_digest(name)}"
+
+
+@cache
+def _content(name: str) -> bytes:
+    return resources.files(__package__).joinpath("static", name).read_bytes()
+
+
+@cache
+def _digest(name: str) -> str:
+    return hashlib.sha256(_content(name)).hexdigest()[:12]
