@@ -58,7 +58,9 @@ def count_scores(scores: Mapping[str, FloatArray], threshold: float | None) -> H
     low, high = min(0.0, float(everything.min()), anchor), max(high, anchor)
     # Equal scores still need a bar to stand in.
     width = (high - low or abs(high) or 1.0) / _BARS
-    first = math.ceil((anchor - low) / width - 1e-9) + (low == float(everything.min()))
+    first = math.ceil((anchor - low) / width - 1e-9)
+    # A bar leaves out its lower edge, so the lowest score must lie above the first one, rounding included.
+    first += anchor - width * first >= everything.min()
     last = max(1, math.ceil((high - anchor) / width - 1e-9))
     edges: FloatArray = anchor + width * np.arange(-first, last + 1, dtype=np.float64)
     counts = {name: _count(values, edges) for name, values in scores.items()}
