@@ -277,11 +277,12 @@ def malformed(model: Path, paths: list[Path], count: int) -> int:
 
 def raw(port: int, request: bytes) -> str:
     """Send bytes as they are and give the status of the answer, or "closed"."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as wire:
+    with socket.create_connection(("127.0.0.1", port), timeout=2) as wire:
         try:
             wire.sendall(request)
-            wire.shutdown(socket.SHUT_WR)
-            answer = wire.makefile("rb").readline()
+            answer = wire.recv(64)
+        except TimeoutError:
+            return "cut short"  # the service waits for what never comes, and now sees the end
         except OSError:
             return "closed"
     return answer.split()[1].decode() if answer else "closed"

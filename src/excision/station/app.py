@@ -61,6 +61,8 @@ def create_app(
         lifespan=_closing,
         docs_url=None,
         redoc_url=None,
+        # Nothing that a station sees is anybody else's, whatever the environment says.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.station = station
     app.state.metrics = metrics or Metrics()

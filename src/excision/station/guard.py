@@ -19,6 +19,9 @@ OPEN = frozenset({"/healthz", "/readyz"})
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
+_IMAGES = "/v1/inspect"
+_MOST = 2**20  # bytes of any other request to the interface, which is read into memory as a whole
+
 _HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -61,7 +64,7 @@ class Guard:
 
         refusal = self._refusal(scope)
         if refusal is None:
-            await self._app(scope, receive, with_headers)
+            await self._app(scope, _counted(receive) if _is_small(scope) else receive, with_headers)
         else:
             await _refuse(with_headers, *refusal)
 
@@ -73,6 +76,9 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and scope["method"] not in _SAFE and urlsplit(origin).netloc != host:
             return 403, "a page of another site may not change anything here"
+        declared = headers.get("content-length", "")
+        if _is_small(scope) and declared.isdigit() and int(declared) > _MOST:
+            return 413, f"a request that holds no image may have {_MOST} bytes at most"
         if scope["path"] not in self._open and not self._knows(headers):
             return 401, "this needs the station's key, as X-API-Key or Authorization: Bearer"
         return None
@@ -84,6 +90,24 @@ class Guard:
         shown = [headers.get(KEY_HEADER, ""), token.strip() if scheme.lower() == "bearer" else ""]
         shown.append(_cookie(headers.get("cookie", "")))
         return any(hmac.compare_digest(text.encode("utf-8", "replace"), self._key) for text in shown)
+
+
+def _is_small(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path.startswith("/v1/") and path != _IMAGES
+
+
+def _counted(receive: Receive) -> Receive:
+    """Give the body of a request as long as it is small; beyond that, as if its sender had left."""
+    total = 0
+
+    async def counting() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        return message if total <= _MOST else {"type": "http.disconnect"}
+
+    return counting
 
 
 def _cookie(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from fastapi import Request
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from excision.station.images import Images
@@ -19,6 +20,9 @@ from excision.station.inspecting import Limits
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
+
+# Every improper form would be a line on stderr; what was wrong with it is in the answer.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 _IDLE, _WHOLE = 30.0, 300.0  # seconds without a byte, and for a whole request
 _DRAIN = 10.0  # seconds at most for the rest of a request that is refused
@@ -120,7 +124,7 @@ async def _form(request: Request, form: _Form, boundary: bytes | None) -> None:
         async for chunk in _chunks(request, form.limits):
             parser.write(chunk)
         parser.finalize()
-    except MultipartParseError as error:
+    except FormParserError as error:
         raise UploadError(400, f"this is no proper form ({error})") from error
     finally:
         form.close()
