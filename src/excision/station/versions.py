@@ -13,12 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 from excision.deploy.folder import is_exported
 from excision.errors import ModelError, SettingsError
-from excision.station.identity import model_identity
+from excision.files import sha256
 
 if TYPE_CHECKING:
     from excision.results import Prediction, Predictor
 
 _DIGITS = 12
+# Of an exported folder, then of a run folder. Golden images and logs change no verdict.
+_FILES = (
+    "model.json",
+    "model.onnx",
+    "model.xml",
+    "model.bin",
+    "region.png",
+    "model.safetensors",
+    "calibration.json",
+    "settings.toml",
+)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 
@@ -90,17 +101,21 @@ def check_name(name: str) -> str:
 
 
 def fingerprint(folder: Path) -> str:
-    """Name the content of a model's folder, as `model_identity` does, where there is a model.
+    """Name the content of a model's folder: whatever could change a verdict changes these 12 digits.
 
     Raises:
         ModelError: the folder holds no model, or a file in it cannot be read.
     """
     if not is_exported(folder) and not (folder / "model.safetensors").is_file():
         raise ModelError(f"{folder}: neither an exported model nor a finished run is here")
+    digest = hashlib.sha256()
     try:
-        return model_identity(folder)[1]
+        for name in _FILES:
+            if (folder / name).is_file():
+                digest.update(f"{name} {sha256(folder / name)}\n".encode())
     except OSError as error:
         raise ModelError(f"{folder}: the model cannot be read ({error})") from error
+    return digest.hexdigest()[:_DIGITS]
 
 
 def load_version(folder: Path, threads: int | None = None) -> Version:
