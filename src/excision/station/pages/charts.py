@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 from itertools import groupby
+from typing import Literal
 
 from excision.calibration import Calibration
 from excision.evaluation.svg import Scale, marks
 from excision.station.pages.strings import Words
 from excision.station.store import Result
 
-_WIDTH, _HEIGHT = 960, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 948, 14, 222
+_LEFT, _TOP, _BELOW, _AFTER = 56, 14, 38, 12
+_SIZES = {"wide": (960, 260), "narrow": (440, 260)}
+
+# How far above the threshold a score may stand, as a multiple of it, before the rest is squeezed.
+_FAR = 3.0
 
 NONE = "\N{EN DASH}"
 """Stands where there is no number."""
@@ -28,23 +33,33 @@ SHAPES = {
 """The shape of each verdict, which stands beside its colour and its word."""
 
 
-def score_chart(results: Sequence[Result], t: Words) -> str:
-    """Draw anomaly scores over the order of inspection, with the thresholds that were in force.
+def score_chart(results: Sequence[Result], t: Words, size: Literal["wide", "narrow"] = "wide") -> str:
+    """Draw anomaly scores in the order of inspection, with the thresholds that were in force.
 
     Args:
-        results: oldest first; what could not be inspected stands at the foot of the chart.
+        results: oldest first; what could not be inspected stands at the foot of the chart, and what lies far
+            above the threshold at its top.
         t: words.
+        size: for a screen or for a phone.
     """
     scored = [result.score for result in results if result.score is not None]
     if not results:
         return ""
-    limits = [result.threshold for result in results]
-    highest = 1.08 * max([*limits, *(min(score, 3 * max(limits)) for score in scored)])
-    x = Scale(-0.5, len(results) - 0.5, _LEFT, _RIGHT)
-    y = Scale(min([0.0, *scored]), highest, _BOTTOM, _TOP)
-    parts = [*_levels(y), *_times(results, x), *_thresholds(results, x, y)]
+    width, height = _SIZES[size]
+    limits = [result.threshold for result in results if math.isfinite(result.threshold)] or [0.0]
+    highest = 1.08 * max([*limits, *(min(score, _FAR * max(limits)) for score in scored)])
+    lowest = min([0.0, *scored])
+    x = Scale(-0.5, len(results) - 0.5, _LEFT, width - _AFTER)
+    y = Scale(lowest, highest if highest > lowest else lowest + 1, height - _BELOW, _TOP)
+    parts = [*_levels(x, y), *_times(results, x, y), *_thresholds(results, x, y)]
     parts += [_point(result, x(number), y) for number, result in enumerate(results)]
-    return _svg("score-chart", t("chart.scores"), _describe(results, t), parts)
+    name = f"scores-{size}"
+    return (
+        f'<svg class="chart {size}" role="img" viewBox="0 0 {width} {height}" '
+        f'aria-labelledby="{name}-title {name}-desc">'
+        f'<title id="{name}-title">{escape(t("chart.scores"))}</title>'
+        f'<desc id="{name}-desc">{escape(_describe(results, t))}</desc>{"".join(parts)}</svg>'
+    )
 
 
 def histogram(calibration: Calibration, thresholds: dict[str, float], t: Words) -> str:
@@ -59,23 +74,23 @@ def histogram(calibration: Calibration, thresholds: dict[str, float], t: Words) 
     return draw_histogram(counted, thresholds, {name: "good"}, shares=False).inline()
 
 
-def _levels(y: Scale) -> list[str]:
+def _levels(x: Scale, y: Scale) -> list[str]:
     parts = []
     for value, words in marks(y.low, y.high, 5):
         place = y(value)
-        parts.append(f'<path class="grid" d="M{_LEFT} {place:.1f}H{_RIGHT}"/>')
+        parts.append(f'<path class="grid" d="M{_LEFT} {place:.1f}H{x.end}"/>')
         parts.append(_text(_LEFT - 8, place + 5, words, "mark", "end"))
     return parts
 
 
-def _times(results: Sequence[Result], x: Scale) -> list[str]:
-    places = sorted({round(share * (len(results) - 1)) for share in (0, 1 / 3, 2 / 3, 1)})
+def _times(results: Sequence[Result], x: Scale, y: Scale) -> list[str]:
+    places = sorted({round(share * (len(results) - 1)) for share in (0, 0.5, 1)})
     parts = []
     for place in places:
         clock = datetime.fromtimestamp(results[place].time).astimezone().strftime("%H:%M:%S")
         anchor = "start" if place == 0 and len(results) > 1 else "middle"
         anchor = "end" if place == len(results) - 1 and len(results) > 1 else anchor
-        parts.append(_text(x(place), _BOTTOM + 24, clock, "mark", anchor))
+        parts.append(_text(x(place), y.start + 25, clock, "mark", anchor))
     return parts
 
 
@@ -88,7 +103,7 @@ def _thresholds(results: Sequence[Result], x: Scale, y: Scale) -> list[str]:
         # A threshold may have changed on the way: one stretch for each value.
         for value, stretch in groupby(range(len(results)), key=values.__getitem__):
             places = list(stretch)
-            if value is not None:
+            if value is not None and math.isfinite(value):
                 start, end = x(places[0] - 0.5), x(places[-1] + 0.5)
                 parts.append(f'<path class="{kind}" d="M{start:.1f} {y(value):.1f}H{end:.1f}"/>')
     return parts
@@ -96,12 +111,11 @@ def _thresholds(results: Sequence[Result], x: Scale, y: Scale) -> list[str]:
 
 def _point(result: Result, place: float, y: Scale) -> str:
     verdict = result.verdict or "failed"
-    height = _BOTTOM if result.score is None else y(result.score)
+    height = y.start if result.score is None else y(result.score)
     score = NONE if result.score is None else f"{result.score:.4g}"
     return (
-        f'<a href="/review?id={result.id}" tabindex="-1"><path class="point {verdict}" d="{SHAPES[verdict]}" '
-        f'transform="translate({place:.1f} {height:.1f}) scale({0.75 if verdict != "good" else 0.5})">'
-        f"<title>{escape(f'{result.source}: {score}')}</title></path></a>"
+        f'<g transform="translate({place:.1f} {height:.1f})"><path class="point {verdict}" '
+        f'd="{SHAPES[verdict]}"><title>{escape(f"{result.source}: {score}")}</title></path></g>'
     )
 
 
@@ -120,11 +134,3 @@ def _describe(results: Sequence[Result], t: Words) -> str:
 
 def _text(x: float, y: float, words: str, kind: str, anchor: str) -> str:
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
-
-
-def _svg(name: str, title: str, description: str, parts: Sequence[str]) -> str:
-    return (
-        f'<svg class="chart wide" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'aria-labelledby="{name}-title {name}-desc"><title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-desc">{escape(description)}</desc>{"".join(parts)}</svg>'
-    )

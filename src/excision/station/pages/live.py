@@ -21,7 +21,7 @@ from excision.station.store import Query
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-_RECENT, _CHARTED = 20, 200
+_RECENT, _CHARTED, _CHARTED_NARROW = 20, 200, 60
 
 # Pictures of several pages at once must not take the threads of everything else.
 _DRAWING = CapacityLimiter(2)
@@ -75,7 +75,7 @@ def _content(station: Station, shift: Shift, t: Words) -> dict[str, Any]:
         "counts": counts,
         "total": sum(counts.values()),
         "budget": budget,
-        "chart": score_chart(charted, t),
+        "charts": (score_chart(charted, t), score_chart(charted[-_CHARTED_NARROW:], t, "narrow")),
         "charted": len(charted),
         "state": hashlib.sha256(repr(what).encode()).hexdigest()[:16],
     }

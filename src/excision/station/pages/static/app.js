@@ -32,11 +32,21 @@
     }
   }
 
+  // Single keys may be switched off: who speaks to a computer says many letters.
+  const keysAreOn = () => kept.get("keys") !== "off";
+  function showKeys(within) {
+    for (const button of within.querySelectorAll("[data-keys-button]")) {
+      button.hidden = false;
+      button.textContent = keysAreOn() ? button.dataset.on : button.dataset.off;
+    }
+  }
+
   const say = (words) => { const place = document.getElementById("say"); if (place.textContent !== words) place.textContent = words; };
   const alarm = (words) => { const place = document.getElementById("alert"); if (place.textContent !== words) place.textContent = words; };
 
   function fresh(within) {
     remembered(within);
+    showKeys(within);
     showMix(Number(kept.get("mix") ?? 60));
     const words = within.querySelector("[data-say]");
     if (words) say(words.dataset.say);
@@ -63,6 +73,10 @@
       kept.set("theme", next);
       showTheme(next);
     }
+    if (button.matches("[data-keys-button]")) {
+      kept.set("keys", keysAreOn() ? "off" : "on");
+      showKeys(document);
+    }
     if (button.dataset.opens) {
       const dialog = document.getElementById(button.dataset.opens);
       remembered(dialog);
@@ -75,7 +89,7 @@
   document.addEventListener("keydown", (event) => {
     const field = event.target;
     if (field.matches("textarea") && event.key === "Escape") { field.blur(); return; }
-    if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
+    if (!keysAreOn() || event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
     if (field.matches("textarea, select, input:not([type=checkbox])") || document.querySelector("dialog[open]")) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const found = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
