@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -39,15 +40,17 @@ _WATCHING = Group("Watching", sort_key=1)
 @app.default
 def inspect(
     model: Annotated[Path, Parameter(help="Run folder, or a folder that `excision export` wrote.")],
-    images: Annotated[
-        list[str],
+    /,
+    *images: Annotated[
+        str,
         Parameter(
             help="Image files, folders that are searched for them, quoted patterns (** for any folders), "
-            "@LIST for a text file with one of these a line, or - for such a list on standard input."
+            "@LIST for a text file with one of these a line, or - for such a list on standard input.",
+            required=True,
+            # For the - alone; what looks like an option is refused below.
+            allow_leading_hyphen=True,
         ),
     ],
-    /,
-    *,
     out: Annotated[Path, Parameter(help="Folder for the results.")],
     resume: Annotated[
         bool, Parameter(help="Keep the results that are in --out and inspect the rest.", negative="")
@@ -86,6 +89,9 @@ def inspect(
     """Give each image a verdict and keep it at once."""
     from excision.errors import SettingsError
 
+    for word in images:
+        if word.startswith("-") and word != "-":
+            raise SettingsError(f"there is no option {word}; a file of that name is given as ./{word}")
     if watch:
         from excision.station.watching import WatchSettings
 
@@ -108,7 +114,7 @@ def inspect(
     return _inspect(model, images, out, resume=resume, parquet="parquet" in (also or ()))
 
 
-def _inspect(model: Path, images: list[str], out: Path, *, resume: bool, parquet: bool) -> int:
+def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, parquet: bool) -> int:
     from excision.inspection import find_images, inspect_images
     from excision.inspection_inputs import expand
     from excision.inspection_table import PARQUET, write_inspection_table
@@ -139,7 +145,7 @@ def _watch(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int
     from excision.interrupts import requests_to_stop
     from excision.models import load_predictor
     from excision.parquet import need_pyarrow
-    from excision.station.identity import model_identity
+    from excision.station.versions import fingerprint
     from excision.station.watch import STORE, watch
     from excision.station.watching import Listeners
 
@@ -147,9 +153,10 @@ def _watch(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int
         if "parquet" in settings.also:
             need_pyarrow()
         predictor = load_predictor(model)
+        identity = model.resolve().name, fingerprint(model)
         line.note(f"Watching {folder}; Ctrl-C ends")
         listeners = Listeners(lambda: request.asked, line.show, line.note)
-        counts = watch(predictor, model_identity(model), folder, out, settings, listeners)
+        counts = watch(predictor, identity, folder, out, settings, listeners)
     say(counted(counts))
     say(f"Results: {out / STORE}")
     return 0

@@ -39,10 +39,10 @@ def scan(folder: Path, leave_out: Path, unreadable: Unreadable) -> Iterator[Foun
 
     Args:
         folder: hot folder, resolved.
-        leave_out: folder whose content is passed over, resolved; it may hold the hot folder itself.
+        leave_out: folder whose content is passed over, resolved.
         unreadable: called with (path, error) for a folder that cannot be read.
     """
-    walk = _Walk(str(folder), str(leave_out), unreadable)
+    walk = _Walk(str(leave_out), unreadable)
     pending, linked = [(str(folder), "")], list[tuple[str, str]]()
     while pending or linked:
         # From the end, hence the reverse order: links are followed by name, the first one first.
@@ -67,17 +67,14 @@ def scan(folder: Path, leave_out: Path, unreadable: Unreadable) -> Iterator[Foun
 
 
 class _Walk:
-    def __init__(self, root: str, leave_out: str, unreadable: Unreadable) -> None:
-        self._root = root
+    def __init__(self, leave_out: str, unreadable: Unreadable) -> None:
         self._leave_out = leave_out
-        self._root_is_inside = within(root, leave_out)
         self._unreadable = unreadable
         self._entered: set[str] = set()
 
     def enters(self, real: str) -> bool:
         """Tell whether a folder is to be entered: not yet seen, and no place of results."""
-        results = within(real, self._leave_out) and not (self._root_is_inside and within(real, self._root))
-        if results or real in self._entered:
+        if within(real, self._leave_out) or real in self._entered:
             return False
         self._entered.add(real)
         return True

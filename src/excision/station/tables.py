@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 from collections.abc import Iterable
@@ -107,8 +106,7 @@ class LiveTable:
 
 
 def _as_dict(result: Result) -> dict[str, Any]:
-    values = dataclasses.asdict(result)
-    return {name: values[name] for name in COLUMNS}
+    return {name: getattr(result, name) for name in COLUMNS}
 
 
 def _head(form: Format) -> bytes:

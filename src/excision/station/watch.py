@@ -24,7 +24,6 @@ from excision.station.tables import LiveTable
 from excision.station.watching import Listeners, WatchCounts, WatchSettings
 
 STORE = "results.sqlite"
-PLACES = ("good", "review", "defect", "failed")
 
 _TRIES = 2  # of a file that cannot be read
 _MOVE_AGAIN = 30.0  # seconds until a move that failed is tried again
@@ -80,8 +79,8 @@ def _checked(folder: Path, out: Path) -> tuple[Path, Path]:
     if not folder.is_dir():
         raise SettingsError(f"{folder}: there is no such folder to watch")
     folder, out = folder.resolve(), out.resolve()
-    if folder == out or any(within(str(folder), str(out / name)) for name in (*PLACES, OVERLAYS)):
-        raise SettingsError(f"{folder}: results are written here; choose another folder with --out")
+    if within(str(folder), str(out)):
+        raise SettingsError(f"{folder} is part of the results: choose an --out that does not hold it")
     return folder, out
 
 
