@@ -122,17 +122,12 @@ def draw_plate(
                 kind = _KINDS[len(defects) % len(_KINDS)]
                 place = (slice(y - top, y - top + _SQUARE), slice(x, x + _SQUARE))
                 strip[place], mask = DEFECTS[kind](rng, strip[place])
-                defects += [
-                    Defect(kind, _moved(region.box, x, y))
-                    for region in find_regions(mask)
-                    if region.area >= 9
-                ][:1]
+                across, down = (np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1))
+                if len(down):
+                    sides = (int(np.ptp(across)) + 1, int(np.ptp(down)) + 1)
+                    defects.append(Defect(kind, (x + int(across[0]), y + int(down[0]), *sides)))
         plate[top : top + rows] = np.rint(strip[:rows] * 255)
     return plate, defects
-
-
-def _moved(box: Box, x: int, y: int) -> Box:
-    return box[0] + x, box[1] + y, box[2], box[3]
 
 
 def save(path: Path, pixels: NDArray[np.uint8]) -> None:

@@ -21,7 +21,7 @@ from excision.data.decode import array_image
 from excision.data.images import load_working_image, working_image
 from excision.data.training_set import TrainingSet, prepare
 from excision.devices import choose_device
-from excision.errors import ModelError
+from excision.errors import ModelError, SettingsError
 from excision.files import write_json
 from excision.memory_format import channels_last, image_tensor
 from excision.results import Detection
@@ -154,10 +154,13 @@ class Rival(ABC):
 
         Raises:
             DatasetError: there are no normal images, or too few to hold some out.
+            SettingsError: `image.tile` is set.
         """
         stage = stage or (lambda *_: None)
         if isinstance(dataset, str | Path):
             dataset = load_dataset(dataset)
+        if self.settings.image.tile is not None:
+            raise SettingsError(f"{self.name} resizes images as a whole: give image.size, not image.tile")
         data = prepare(dataset, self.settings, lambda done, total: stage("reading", done, total))
         self.settings = replace(self.settings, image=data.image)
         torch.manual_seed(self.settings.training.seed)

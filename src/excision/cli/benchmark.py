@@ -134,6 +134,8 @@ def _plan(
     from excision.benchmark.variants import ablation, paper_rows
     from excision.data import load_dataset
 
+    if settings.image.tile is not None:
+        raise SettingsError("--tile: a benchmark compares methods on images resized as a whole; give --size")
     if seeds < 1:
         raise SettingsError(f"--seeds is {seeds}: it takes at least one")
     if minutes is not None and not minutes > 0:

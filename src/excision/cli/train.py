@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -27,10 +27,13 @@ app = App(
     "part is called defective, so that good parts raise a false alarm no more often than "
     "`--false-alarm-rate` says. Training can be stopped at any moment; with `--resume` it goes on to the "
     "same weights.\n\n"
+    "Images are resized to one working size. With `--tile` they are not: training cuts tiles of that size "
+    "out of them at full resolution, and the model inspects images of any size tile by tile.\n\n"
     "```\n"
     "excision train parts/ --out runs/parts\n"
     "excision train parts/ --out runs/parts --resume\n"
     "excision train parts/ --out runs/fine --size 512 512 --steps 3000 --false-alarm-rate 0.5%\n"
+    "excision train plates/ --tile 256 256 --out runs/plates\n"
     "excision train parts/ --out runs/mosaic --settings runs/fine/settings.toml --mask.fill mosaic\n"
     "```",
 )
@@ -54,7 +57,9 @@ def train(
 
     check_free(out, resume=resume)
     chosen = override(_base(settings, out, resume), options)
-    derived = chosen.image.size is None
+    origin = "as told" if chosen.image.size else "derived from the images; --size changes it"
+    if chosen.image.tile:
+        origin = "a tile at full resolution"
     dataset = load_dataset(data, layout)
     # What can be wrong with settings and data is found before the wait for torch.
     from excision.detector import Detector
@@ -67,7 +72,7 @@ def train(
         raise KeyboardInterrupt(f"stopped; continue with: {_resuming()}") from None
     if not (out / "figures").is_dir():
         _draw(out, detector)
-    report(detector, out, origin="derived from the images; --size changes it" if derived else "as told")
+    report(detector, out, origin)
     say(f"\nNext: excision inspect {shlex.quote(str(out))} NEW_IMAGES --out results")
     if any(sample.defective for sample in dataset.test):
         say(f"  or: excision evaluate {shlex.quote(str(out))} {shlex.quote(data)}")
@@ -82,7 +87,7 @@ def report(detector: Detector, out: Path, origin: str) -> None:
     assert calibration is not None  # fitting sets it
     say_facts(
         [
-            ("Trained on", f"{facts['n_training']} good images, {facts['n_calibration']} more to calibrate"),
+            ("Trained on", f"{_sources(facts)}, {facts['n_calibration']} more to calibrate"),
             ("Skipped", f"{len(facts['skipped'])} images" if facts["skipped"] else "none"),
             ("Image size", f"{size[0]} x {size[1]} pixels (height x width), {origin}"),
             ("Channels", "1 (grey)" if channels == 1 else "3 (colour)"),
@@ -97,6 +102,11 @@ def report(detector: Detector, out: Path, origin: str) -> None:
         say(f"  skipped {name}: {reason}")
     if len(facts["skipped"]) > _SHOWN:
         say(f"  ... and {len(facts['skipped']) - _SHOWN} more, named in {out / TRAINING}")
+
+
+def _sources(facts: dict[str, Any]) -> str:
+    cut = f" in {facts['n_tiles']} tiles" if "n_tiles" in facts else ""
+    return f"{facts['n_training']} good images{cut}"
 
 
 def _base(file: Path | None, out: Path, resume: bool) -> Settings:

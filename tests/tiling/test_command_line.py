@@ -1,0 +1,141 @@
+"""Strips of 4096 x 256 pixels from end to end, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from excision.inspection_log import read_log
+from excision.settings import ImageSettings, Settings
+
+from ..cli.conftest import excision
+from ..conftest import draw_surface
+
+SIZE = (256, 4096)
+TINY = shlex.split(
+    "--tile 256 512 --steps 8 --recovery.width 4 --training.crop 64 --training.batch 2 "
+    "--training.precision float32 --attention.tuning 2 --false-alarm-rate 40%"
+)
+
+
+@pytest.fixture(scope="module")
+def strips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set in the layout of MVTec AD: four strips to train on, two to test, one with a hole."""
+    root = tmp_path_factory.mktemp("strips") / "steel"
+    for number in range(5):
+        folder = root / ("train" if number < 4 else "test") / "good"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw_surface(number, SIZE)).save(folder / f"{number}.png")
+    pixels, truth = draw_surface(9, SIZE), np.zeros(SIZE, dtype=np.uint8)
+    pixels[100:130, 3000:3040], truth[100:130, 3000:3040] = 250, 255
+    for name, picture in (("test/hole/9.png", pixels), ("ground_truth/hole/9_mask.png", truth)):
+        (root / name).parent.mkdir(parents=True)
+        Image.fromarray(picture).save(root / name)
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(strips: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("runs") / "steel"
+    done = excision("train", strips, "--out", folder, *TINY)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+@pytest.fixture(scope="module")
+def line(strips: Path, run: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("line") / "steel"
+    done = excision("export", run[0], strips, "--out", folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_training_says_what_it_cut(run: tuple[Path, str]) -> None:
+    assert "3 good images in 24 tiles, 1 more to calibrate" in run[1]
+    assert "256 x 512 pixels (height x width), a tile at full resolution" in run[1]
+    assert Settings.load(run[0] / "settings.toml").image == ImageSettings((256, 512), 1, (256, 512))
+    assert excision("info", run[0]).returncode == 0
+
+
+def test_run_and_line_find_the_hole_at_its_place(
+    run: tuple[Path, str], line: Path, strips: Path, tmp_path: Path
+) -> None:
+    scores = []
+    for name, folder in (("run", run[0]), ("line", line)):
+        done = excision("inspect", folder, strips / "test" / "hole", "--out", tmp_path / name)
+        assert done.returncode == 1, done.stderr
+        (found,) = read_log(tmp_path / name)
+        scores.append(found.score)
+        # Boxes are pixels of the file.
+        assert any(2900 < x < 3140 and 60 < y < 170 for x, y, _, _ in found.boxes)
+        assert found.overlay is not None
+        with Image.open(tmp_path / name / found.overlay) as overlay:
+            assert overlay.size == (2048, 128)
+    assert scores[0] == pytest.approx(scores[1], rel=1e-3)
+
+
+def test_evaluating_verifying_and_calibrating(
+    run: tuple[Path, str], line: Path, strips: Path, tmp_path: Path
+) -> None:
+    done = excision(
+        "evaluate", run[0], strips, "--out", tmp_path / "evaluation", "--json", tmp_path / "f.json"
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert figures["image_auroc"] == 1
+    # At full resolution: the hole is one of four thousand columns and more.
+    assert figures["pixel_auroc"] is not None and figures["n_regions"] == 1
+    assert excision("verify", line).returncode == 0
+    done = excision("calibrate", line, strips / "train" / "good", "--false-alarm-rate", "20%")
+    assert done.returncode == 0, done.stderr
+    assert "4 held-out normal images" in done.stdout
+
+
+def test_a_run_that_was_killed_goes_on(run: tuple[Path, str], strips: Path, tmp_path: Path) -> None:
+    import signal
+    import subprocess
+
+    from ..cli.conftest import command, environment
+
+    out = tmp_path / "run"
+    words = command("train", strips, "--out", out, *TINY)
+    process = subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and len(list(out.glob("tiles/*.tif"))) < 12:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    again = excision("train", strips, "--out", out, *TINY, "--resume")
+    assert again.returncode == 0, again.stderr
+    for name in ("model.safetensors", "calibration.json"):
+        assert (out / name).read_bytes() == (run[0] / name).read_bytes()
+    assert not (out / "tiles").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--tile 300 300", "smaller than a tile of 300 x 300"),
+        ("--tile 32 256", "each side must be at least"),
+        ("--tile 256 256 --size 64 64", "give one of the two"),
+        ("--tile 256 256 --score.top 0.1", "with image.tile it must be 0"),
+        ("--tile 256 256 --recovery.depth 7", "each side must be at least"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(words: str, message: str, strips: Path, tmp_path: Path) -> None:
+    done = excision("train", strips, "--out", tmp_path / "run", *shlex.split(words))
+    assert done.returncode == 2
+    assert message in done.stderr.replace("\n", " ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_teaches_tiles() -> None:
+    done = excision("train", "--help")
+    assert "excision train plates/ --tile 256 256 --out runs/plates" in done.stdout
+    assert "--tile" in done.stdout and "--image.tile" in done.stdout
