@@ -235,8 +235,9 @@ def _bytes(image: str | Path | bytes | NDArray[Any]) -> tuple[str, bytes]:
         import tifffile
 
         stream = io.BytesIO()
-        kind = "rgb" if image.ndim == 3 and image.shape[2] == 3 else "minisblack"
-        tifffile.imwrite(stream, image, photometric=kind, metadata=None)
+        colour = image.ndim == 3 and image.shape[2] == 3
+        plain = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
+        tifffile.imwrite(stream, plain, photometric="rgb" if colour else "minisblack", metadata=None)
         return "array", stream.getvalue()
     try:
         return Path(image).name, Path(image).read_bytes()

@@ -1,0 +1,154 @@
+"""Services in processes of their own, on real ports, with a real tiny model."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from excision.station.client import Client
+from tests.cli.conftest import environment
+from tests.cli.conftest import parts as parts  # noqa: PLC0414  a fixture of the command line, used here too
+from tests.deploy.conftest import run as run  # noqa: PLC0414  as above
+
+START = 120.0
+
+
+@dataclass
+class Service:
+    """A running service."""
+
+    process: subprocess.Popen[str]
+    port: int
+    data: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def client(self) -> Client:
+        return Client(self.url)
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """Send a request; underscores in the names of headers stand for dashes."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START)
+        try:
+            shown = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, shown)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
+
+    def json(self, method: str, path: str, content: Any = None, **headers: str) -> tuple[int, Any]:
+        body = None if content is None else json.dumps(content).encode()
+        status, _, answer = self.ask(method, path, body, Content_Type="application/json", **headers)
+        return status, json.loads(answer)
+
+    def stop(self, signal: int) -> int:
+        self.process.send_signal(signal)
+        return self.process.wait(START)
+
+
+Start = Callable[..., Service]
+
+
+def begin(model: object, data: Path, *options: object, **variables: str) -> Service:
+    words = ["serve", model, "--data", data, "--port", 0, *options]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "excision", *map(str, words)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**environment(), **variables},
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("Serving"), process.wait(START)
+    return Service(process, int(line.rsplit(":", 1)[1]), data)
+
+
+def end(service: Service) -> None:
+    if service.process.poll() is None:
+        service.process.kill()
+    service.process.wait(START)
+    assert service.process.stdout is not None
+    service.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def line(run: Path, parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported model; tests must not change the folder."""
+    from excision.deploy.export import export
+
+    folder = tmp_path_factory.mktemp("line") / "fabric"
+    export(run, parts, folder, to="onnx")
+    return folder
+
+
+@pytest.fixture
+def start(line: Path, tmp_path: Path) -> Iterator[Start]:
+    """Start services, each with options of its own; what still runs at the end is killed."""
+    started: list[Service] = []
+
+    def go(*options: object, model: object = line, data: Path = tmp_path / "station", **more: str) -> Service:
+        started.append(begin(model, data, *options, **more))
+        return started[-1]
+
+    yield go
+    for service in started:
+        end(service)
+
+
+@pytest.fixture(scope="module")
+def service(line: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that the tests of a file share."""
+    found = begin(line, tmp_path_factory.mktemp("shared") / "station", "--max-bytes", 2**20)
+    yield found
+    end(found)
+
+
+@pytest.fixture(scope="session")
+def pictures(parts: Path) -> list[Path]:
+    """Image files, good ones and defective ones, that differ in every byte of their pixels."""
+    found = sorted((parts / "test").rglob("*.png"))
+    assert len({path.read_bytes() for path in found}) == len(found)
+    return found
+
+
+def noise(seed: int, size: tuple[int, int] = (64, 64)) -> bytes:
+    """Give a PNG that is like no other."""
+    import io
+
+    stream = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
+    Image.fromarray(pixels).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def form(*parts: tuple[str, str | None, bytes], boundary: str = "b") -> tuple[bytes, str]:
+    """Give a form and its content type; of each part (name, file name or None, content)."""
+    body = b""
+    for name, file_name, content in parts:
+        shown = f'; filename="{file_name}"' if file_name is not None else ""
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{shown}\r\n\r\n'
+        body += head.encode() + content + b"\r\n"
+    return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def files_of(data: Path) -> set[str]:
+    """Give every file of uploads in a station's folder, relative to it."""
+    found = [path for name in ("images", "incoming") for path in (data / name).rglob("*")]
+    return {os.path.relpath(path, data) for path in found if path.is_file()}
