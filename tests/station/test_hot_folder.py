@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from excision.data.listing import IMAGE_SUFFIXES, is_image_name
 from excision.station.filing import file_away, free_place
 from excision.station.hot_folder import HotFolder, Phase
 from excision.station.scan import Found
@@ -103,6 +104,12 @@ def test_a_folder_that_goes_and_comes_back(tmp_path: Path) -> None:
     followed.look()
     time.sleep(0.01)
     assert followed.look() == ["1.png"]
+
+
+@given(st.text(st.sampled_from("aP.NGpng tif"), max_size=12).filter(lambda name: name.strip(".")))
+def test_image_names_are_those_with_a_known_suffix(name: str) -> None:
+    visible = not name.startswith(".")
+    assert is_image_name(name) == (visible and Path(name).suffix.lower() in IMAGE_SUFFIXES)
 
 
 names = st.lists(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import re
+import sqlite3
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from excision.station.store import Query, Result, Store
+from excision.station.store import Mark, Query, Result, Store
 from excision.station.tables import COLUMNS, Format, LiveTable, write_table
 from tests.station.test_store import FAILED, GOOD
 
@@ -96,3 +98,33 @@ def test_memory_does_not_grow_with_the_table(
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "station.md").read_text("utf-8")
+
+
+def test_the_document_names_every_column(store: Store) -> None:
+    with sqlite3.connect(store.path) as connection:
+        for table in ("results", "marks", "events"):
+            _, _, after = DOCUMENT.partition(f"\n`{table}`, ")
+            described = after.partition("\n\n|")[2].partition("\n\n")[0]
+            names = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+            cells = [row.split("|")[0 if row[0] != "|" else 1] for row in described.splitlines()[2:]]
+            assert {name for cell in cells for name in re.findall(r"`(\w+)`", cell)} == names
+    connection.close()
+
+
+def test_the_queries_of_the_document_work(store: Store) -> None:
+    store.add([replace(GOOD, time=86400.0 * 2, source="in/defect.png", verdict="defect")])
+    store.mark(4, Mark("defect", "Ada", "", 1.0))
+    store.mark(4, Mark("good", "Bo", "dust", 2.0))
+    a_day, false_alarms = re.findall(r"```sql\n(.*?)```", DOCUMENT, flags=re.DOTALL)
+    with sqlite3.connect(store.path) as connection:
+        assert connection.execute(a_day).fetchall() == [
+            ("1970-01-01", "failed", 1),
+            ("1970-01-01", "good", 1),
+            ("1970-01-01", "review", 1),
+            ("1970-01-03", "defect", 1),
+        ]
+        assert connection.execute(false_alarms).fetchall() == [(4, "in/defect.png", 0.5, "Bo", "dust")]
+    connection.close()

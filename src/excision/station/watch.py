@@ -28,7 +28,7 @@ STORE = "results.sqlite"
 _TRIES = 2  # of a file that cannot be read
 _MOVE_AGAIN = 30.0  # seconds until a move that failed is tried again
 _WORK = 2.0  # seconds of inspecting after which the folder is looked at again
-_LOOK_SHARE = 10  # of the time, looking takes one in so many at most
+_LOOK_SHARE = 5  # of the time, looking takes one part in so many at most
 _OLD = 3600.0  # seconds after which a half written overlay belongs to no living process
 
 
