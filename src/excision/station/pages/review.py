@@ -48,10 +48,10 @@ async def mark(request: Request, number: int) -> Response:
         show = older[0].id if older else number
     address = f"/review?{chosen.address(id=show)}"
     if wants_part(request):
-        answer = _shown(
-            request, chosen, _existing(request, show), just_marked=said if show == number else None
-        )
-        answer.headers["HX-Push-Url"] = address
+        stays = show == number
+        answer = _shown(request, chosen, _existing(request, show), said if stays else None)
+        if not stays:
+            answer.headers["HX-Push-Url"] = address
         return answer
     return RedirectResponse(address, 303)
 
