@@ -1,16 +1,17 @@
 """How far the anomaly map in tiles is from that of the whole image at once, where both fit into memory.
 
-    python benchmarks/tiles_against_whole.py RUN IMAGE [IMAGE ...] [--halos 0 16 32 64] [--tiles 256 512]
+    python benchmarks/tiles_against_whole.py RUN GOOD IMAGE [IMAGE ...] [--halos 0 16 32 64]
 
-RUN was trained with `--tile`. What is usual at each place of a tile is replaced by its mean, for tiles and
-whole alike, since a place of a tile is none of the whole image. Differences are told as shares of the
-decision threshold, by the halo that tiles are not asked of, and the size of the tiles.
+RUN was trained with `--tile`. The networks are the same for tiles and whole; what is usual at each place, and
+the mask threshold, are learnt anew for the whole from the images of the folder GOOD, which have the size of
+IMAGE. Differences are told as shares of the decision threshold, by the halo that tiles are not asked of.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,64 +23,58 @@ from rich.table import Table
 
 from excision import Detector
 from excision.data.images import any_full_image
-from excision.errors import SettingsError
-from excision.memory_format import channels_last
+from excision.inspection import find_images
+from excision.memory_format import channels_last, image_tensor
 from excision.pipeline import Pipeline
+from excision.reference import set_mask_threshold, set_usual_attention, set_usual_level
 from excision.settings import ImageSettings
 from excision.tiling.assembly import Assembled, inspect_tiles
 from excision.tiling.geometry import Tiling, choose_tiling
 
-Size = tuple[int, int]
+CPU = torch.device("cpu")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("run", type=Path)
+    parser.add_argument("good", type=Path)
     parser.add_argument("images", type=Path, nargs="+")
     parser.add_argument("--halos", type=int, nargs="+", default=(0, 16, 32, 64))
-    parser.add_argument("--tiles", type=int, nargs="+", default=(256, 512))
     arguments = parser.parse_args()
     detector = Detector.load(arguments.run, device="cpu")
-    tiling = choose_tiling(detector.settings)
-    if tiling is None:
+    tiling, channels = choose_tiling(detector.settings), detector.settings.image.channels
+    if tiling is None or channels is None:
         parser.error(f"{arguments.run} was not trained with --tile")
-    channels = detector.settings.image.channels
-    assert channels is not None  # fitting settled it
     images = [any_full_image(path, channels) for path in arguments.images]
-    wholes = [inspect(detector, uniform(detector, image.shape[:2]), image) for image in images]
-    table = Table("tile", "halo", "tiles", "largest", "99.9 %", "median in mask", "score", "mask differs")
-    for side in arguments.tiles:
-        for halo in arguments.halos:
-            try:
-                other = Tiling((side, side), tiling.grid, halo)
-            except SettingsError:
-                continue
-            pipeline = uniform(detector, other.size)
-            rows = [
-                compare(detector, pipeline, other, image, whole)
-                for image, whole in zip(images, wholes, strict=True)
-            ]
-            table.add_row(str(side), str(halo), *summarise(np.array(rows)))
+    good = [any_full_image(path, channels) for path in find_images([arguments.good])]
+    pipeline = for_whole(detector, good)
+    wholes = [inspect(pipeline, image) for image in images]
+    table = Table("halo", "tiles", "largest", "99.9 %", "mask differs", "mask", "mask of whole", "scores")
+    for halo in arguments.halos:
+        other = Tiling(tiling.size, tiling.grid, halo)
+        pairs = list(zip(images, wholes, strict=True))
+        rows = np.array([compare(detector, other, image, whole) for image, whole in pairs])
+        table.add_row(str(halo), *summarise(rows))
     Console(width=110).print(table)
 
 
-def uniform(detector: Detector, size: Size) -> Pipeline:
-    """Give the networks for images of another size, with what is usual the same everywhere."""
-    learnt = detector.pipeline
+def for_whole(detector: Detector, good: Sequence[NDArray[np.uint16]]) -> Pipeline:
+    """Give the same networks for whole images, with what is usual on good ones."""
+    learnt, size = detector.pipeline, (good[0].shape[0], good[0].shape[1])
     settings = replace(detector.settings, image=ImageSettings(size, detector.settings.image.channels))
     pipeline = Pipeline(settings, copy.deepcopy(learnt.attention))
     pipeline.recovery.load_state_dict(learnt.recovery.state_dict())
-    pipeline.mask_threshold = learnt.mask_threshold
+    # The unit of the map: the surprise counts from what is usual in a tile.
     pipeline.tails.copy_(learnt.tails)
-    for name in ("usual", "level", "spread"):
-        getattr(pipeline, name).fill_(float(getattr(learnt, name).mean()))
-    return channels_last(pipeline).eval()
+    pipeline = channels_last(pipeline).eval()
+    for learn in (set_usual_attention, set_mask_threshold, set_usual_level):
+        learn(pipeline, lambda index: image_tensor(good[index], CPU), len(good), lambda *_: None)
+    return pipeline
 
 
-def inspect(detector: Detector, pipeline: Pipeline, image: NDArray[np.uint16]) -> Assembled:
-    """Inspect an image, or a tile, of the size that the pipeline is for."""
-    tensor = torch.from_numpy(image.astype(np.float32) / np.float32(65535)).permute(2, 0, 1)[None]
-    stages = pipeline(tensor.to(detector.device).contiguous(memory_format=torch.channels_last))
+def inspect(pipeline: Pipeline, image: NDArray[np.uint16]) -> Assembled:
+    """Inspect an image of the size that the pipeline is for."""
+    stages = pipeline(image_tensor(image, CPU))
     planes = {
         name: part[0].permute(1, 2, 0).numpy() for name, part in stages._asdict().items() if part.ndim > 1
     }
@@ -95,29 +90,24 @@ def inspect(detector: Detector, pipeline: Pipeline, image: NDArray[np.uint16]) -
     )
 
 
-def compare(
-    detector: Detector, pipeline: Pipeline, tiling: Tiling, image: NDArray[np.uint16], whole: Assembled
-) -> list[float]:
-    found = inspect_tiles(image, tiling, lambda tile: inspect(detector, pipeline, tile))
+def compare(detector: Detector, tiling: Tiling, image: NDArray[np.uint16], whole: Assembled) -> list[float]:
+    """Give the figures of one image, in the order of the table."""
+    found = inspect_tiles(image, tiling, lambda tile: inspect(detector.pipeline, tile))
     difference = np.abs(found.anomaly_map - whole.anomaly_map) / detector.threshold
-    score = abs(float(found.anomaly_map.max()) - float(whole.anomaly_map.max())) / detector.threshold
-    inside = difference[whole.mask | found.mask]
-    apart = float((whole.mask != found.mask).mean())
     return [
-        found.tiles, difference.max(), np.quantile(difference, 0.999), np.median(inside), score, apart
-    ]  # fmt: skip
+        found.tiles,
+        float(difference.max()),
+        float(np.quantile(difference, 0.999)),
+        float((whole.mask != found.mask).mean()),
+        float(found.mask.mean()),
+        float(whole.mask.mean()),
+        abs(float(found.anomaly_map.max()) - float(whole.anomaly_map.max())) / detector.threshold,
+    ]
 
 
 def summarise(rows: NDArray[np.float64]) -> list[str]:
-    tiles, largest, most, usual, score, apart = rows.T
-    return [
-        f"{tiles.mean():.0f}",
-        f"{largest.max():.1%}",
-        f"{most.max():.2%}",
-        f"{usual.mean():.2%}",
-        f"{score.max():.2%}",
-        f"{apart.mean():.3%}",
-    ]
+    tiles, *shares = rows.mean(axis=0)
+    return [f"{tiles:.0f}", *(f"{share:.1%}" for share in shares)]
 
 
 if __name__ == "__main__":
