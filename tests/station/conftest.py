@@ -67,7 +67,7 @@ Start = Callable[..., Service]
 
 
 def begin(model: object, data: Path, *options: object, **variables: str) -> Service:
-    words = ["serve", model, "--data", data, "--port", 0, *options]
+    words = ["serve", model, *options, "--data", data, "--port", 0]
     process = subprocess.Popen(
         [sys.executable, "-m", "excision", *map(str, words)],
         stdout=subprocess.PIPE,
@@ -76,7 +76,9 @@ def begin(model: object, data: Path, *options: object, **variables: str) -> Serv
     )
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert line.startswith("Serving"), process.wait(START)
+    if not line.startswith("Serving"):
+        process.stdout.close()
+        pytest.fail(f"the service ended with status {process.wait(START)}")
     return Service(process, int(line.rsplit(":", 1)[1]), data)
 
 

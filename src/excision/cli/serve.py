@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
@@ -97,34 +100,51 @@ def serve(
         max_pixels=max_pixels,
     )
     metrics = Metrics()
-    station = Station(settings, metrics)
-    service = create_app(station, key=key, metrics=metrics, open_paths=OPEN_PATHS)
-    _listen(attach(service, key), station, host, port)
+    with _bound(host, port) as listener, closing(Station(settings, metrics)) as station:
+        service = create_app(station, key=key, metrics=metrics, open_paths=OPEN_PATHS)
+        _listen(attach(service, key), station, listener)
     return 0
 
 
-def _listen(application: Any, station: Station, host: str, port: int) -> None:
+def _bound(host: str, port: int) -> socket.socket:
+    """Take the address before anything that lasts."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        if os.name == "posix":
+            # Or the address would stay taken for a minute after the service before.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise SettingsError(f"{host}, port {port}: cannot be listened at ({error})") from error
+    return listener
+
+
+def _listen(application: Any, station: Station, listener: socket.socket) -> None:
     import uvicorn
 
-    _on_hangup(station)
-    # The server finishes its work on SIGTERM and then raises it once more, which must not end this process.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     config = uvicorn.Config(
         application,
-        host=host,
-        port=port,
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=60,
         timeout_keep_alive=30,
     )
-    listener = config.bind_socket()
+    server = uvicorn.Server(config)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        # The server has its own way while it runs; this is for the moment before, and for the signal that it
+        # raises once more at its end, neither of which may kill this process.
+        server.should_exit = True
+
+    signal.signal(signal.SIGTERM, stop)
+    _on_hangup(station)
     # From here on connections wait until the server takes them: what is printed holds.
     listener.listen(config.backlog)
-    address = f"[{host}]" if ":" in host else host
-    say(f"Serving {', '.join(station.models.names)} at http://{address}:{listener.getsockname()[1]}")
+    host, port = listener.getsockname()[:2]
+    say(f"Serving {', '.join(station.models.names)} at http://{f'[{host}]' if ':' in host else host}:{port}")
     say(f"Results: {station.store.path}")
-    uvicorn.Server(config).run(sockets=[listener])
+    server.run(sockets=[listener])
 
 
 def _on_hangup(station: Station) -> None:

@@ -40,8 +40,6 @@ _GONE: dict[int | str, dict[str, Any]] = {
 }
 _PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 _TIFF: dict[int | str, dict[str, Any]] = {200: {"content": {"image/tiff": {}}}}
-_ANY: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
-
 _TYPES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -50,6 +48,8 @@ _TYPES = {
     ".webp": "image/webp",
     ".tif": "image/tiff",
 }
+_OTHER = "application/octet-stream"
+_ANY: dict[int | str, dict[str, Any]] = {200: {"content": {kind: {} for kind in (*_TYPES.values(), _OTHER)}}}
 
 # A view waits for the one before it: those that wait must not take the threads of everything else.
 _VIEWING = anyio.CapacityLimiter(2)
@@ -116,7 +116,7 @@ def image(request: Request, number: Number) -> FileResponse:
     path = _station(request).images.find(_result(request, number).image)
     if path is None:
         raise GoneError(f"the image of result {number} is not kept")
-    return FileResponse(path, media_type=_TYPES.get(path.suffix, "application/octet-stream"))
+    return FileResponse(path, media_type=_TYPES.get(path.suffix, _OTHER))
 
 
 @router.get("/{number}/overlay.png", responses=_UNKNOWN | _GONE | _PNG, response_class=Response)
