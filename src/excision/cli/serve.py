@@ -108,7 +108,9 @@ def serve(
 
 def _bound(host: str, port: int) -> socket.socket:
     """Take the address before anything that lasts."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With TCP by name asyncio sends each answer at once; else its second half may wait 40 ms for the first.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
             # Or the address would stay taken for a minute after the service before.

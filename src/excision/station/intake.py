@@ -73,6 +73,11 @@ class Intake:
         return self._unanswered
 
     @property
+    def waiting(self) -> int:
+        """Number of images that nobody has begun with."""
+        return len(self._waiting)
+
+    @property
     def is_full(self) -> bool:
         """Tell whether not one more image would be accepted."""
         return self._closed or self._unanswered >= self.bound

@@ -26,6 +26,9 @@ _LOG = logging.getLogger(__name__)
 MOST_TOGETHER = 8
 """Results in one transaction at most."""
 
+LINGER = 0.02
+"""Seconds that a result may wait for others to be written with it, while images wait to be inspected."""
+
 
 class Observer(Protocol):
     """Whoever counts what happens."""
@@ -89,13 +92,23 @@ class Workers:
     def _keep(self) -> None:
         going = True
         while going:
-            batch = [self._ready.get()]
-            while len(batch) < MOST_TOGETHER and not self._ready.empty():
-                batch.append(self._ready.get())
+            batch = self._gather()
             going = None not in batch
             ready = [item for item in batch if item is not None]
             if ready:
                 self._answer([job for job, _ in ready], [outcome for _, outcome in ready])
+
+    def _gather(self) -> list[tuple[Job, Outcome] | None]:
+        """Take what is ready; while more than that is waiting to be inspected, a little later as well."""
+        batch = [self._ready.get()]
+        end = time.monotonic() + LINGER
+        while len(batch) < MOST_TOGETHER and batch[-1] is not None:
+            try:
+                patience = end - time.monotonic() if self._intake.waiting else 0.0
+                batch.append(self._ready.get(timeout=max(patience, 0.0)))
+            except queue.Empty:
+                break
+        return batch
 
     def _answer(self, jobs: list[Job], outcomes: list[Outcome]) -> None:
         start = time.perf_counter()
