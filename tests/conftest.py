@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 SIZE = (48, 40)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that run OpenVINO last: training with torch after it in one process can crash."""
+    items.sort(key=lambda item: "deploy" in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def tiny() -> Settings:
     """Settings of a training that takes about a second."""
