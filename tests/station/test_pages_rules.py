@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 import string
 import threading
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from datetime import datetime
 from importlib import resources
@@ -20,7 +22,9 @@ from scipy.stats import binom
 
 from excision.calibration import calibrate
 from excision.errors import BusyError, SettingsError
+from excision.station.images import Images
 from excision.station.pages import strings
+from excision.station.pages.archive import confirmed_good
 from excision.station.pages.charts import score_chart
 from excision.station.pages.filters import Filter
 from excision.station.pages.forecast import forecast
@@ -257,3 +261,19 @@ def test_a_job_says_why_it_failed() -> None:
 
     work = wait(Jobs().start("evaluate", "it", fail))
     assert (work.state, work.reason) == ("failed", "there is no such folder")
+
+
+def test_the_archive_comes_in_small_pieces(tmp_path: Path) -> None:
+    store = Store(tmp_path / "r.sqlite")
+    content = bytes(range(256)) * 2**14
+    for name in ("a.png", "b.png", "gone.png"):
+        (number,) = store.add([result(0.5, source=f"../odd/{name}", image=name)])
+        store.mark(number or 0, Mark("good", "", "", 1.0))
+        if name != "gone.png":
+            (tmp_path / name).write_bytes(content)
+    station = type("S", (), {"store": store, "images": Images(tmp_path)})()
+    pieces = list(confirmed_good(station, Query(marked=True)))
+    assert max(map(len, pieces)) < 2**19 < len(content)
+    with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
+        assert archive.namelist() == ["good/000001_a.png", "good/000002_b.png"]
+        assert archive.read("good/000002_b.png") == content

@@ -13,6 +13,8 @@ from excision.station.core import Station
 from excision.station.store import Query
 
 _CHUNK = 2**18
+# ZIP knows no earlier time, but a station whose clock has no battery does.
+_EARLIEST = 315_619_200.0  # 2 January 1980
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -33,7 +35,7 @@ def confirmed_good(station: Station, query: Query) -> Iterator[bytes]:
             if path is None or station.store.marks(result.id)[-1].truth != "good":
                 continue
             name = f"good/{result.id:06d}_{_safe(result.source)}{path.suffix}"
-            entry = zipfile.ZipInfo(name, time.gmtime(result.time)[:6])
+            entry = zipfile.ZipInfo(name, time.gmtime(max(result.time, _EARLIEST))[:6])
             with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as target:
                 while piece := source.read(_CHUNK):
                     target.write(piece)

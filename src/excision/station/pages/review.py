@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, get_args
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -13,12 +13,15 @@ from excision.station.answers import LARGEST_NUMBER
 from excision.station.pages.archive import confirmed_good
 from excision.station.pages.filters import VERDICTS, Filter
 from excision.station.pages.pictures import has_image, has_stages
+from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
 from excision.station.store import Mark, Query, Result, Store, Truth
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 STAGES = ("attention", "mask", "holed", "recovery", "map")
+
+_TIMES = ("since", "until")
 
 _LONGEST_NAME, _LONGEST_NOTE = 200, 5000
 
@@ -90,6 +93,7 @@ def _shown(
     station = station_of(request)
     values: dict[str, Any] = {
         "filter": chosen,
+        "asked": _asked_for(chosen, words_of(request)),
         "verdicts": VERDICTS,
         "models": station.models.names,
         "result": result,
@@ -110,6 +114,18 @@ def _shown(
             "has_stages": has_stages(station, result),
         }
     return render(request, "review_part.html.j2" if wants_part(request) else "review.html.j2", **values)
+
+
+def _asked_for(chosen: Filter, t: Words) -> list[str]:
+    """Say what a filter asks for."""
+    asked = {name: value for name, value in asdict(chosen).items() if value}
+    known = {f"verdict.{verdict}" for verdict in VERDICTS} | {"yes", "no"}
+    said = []
+    for name, value in asked.items():
+        word = f"verdict.{value}" if name == "verdict" else value
+        shown = t(word) if name in ("verdict", "marked") and word in known else value
+        said.append(f"{t(f'review.{name}')}: {shown.replace('T', ' ') if name in _TIMES else shown}")
+    return said
 
 
 def _beside(store: Store, query: Query, number: int) -> tuple[int | None, int | None]:

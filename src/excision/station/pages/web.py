@@ -109,8 +109,8 @@ HTMX = (
     '{"allowEval":false,"includeIndicatorStyles":false,"defaultSettleDelay":0,"historyCacheSize":0,'
     '"refreshOnHistoryMiss":true,"selfRequestsOnly":true,"scrollIntoViewOnBoost":false}'
 )
-"""Settings of HTMX: nothing that the policy of the pages forbids, no page kept in the browser, and new buttons
-that work from the moment they are seen: a quick key must not find one that HTMX does not know yet."""
+"""Settings of HTMX: nothing that the policy of the pages forbids, no page kept in the browser; new buttons
+work from the moment they are seen: a quick key must not find one that HTMX does not know yet."""
 
 
 def problem(request: Request, status: int, sentence: str) -> HTMLResponse:
