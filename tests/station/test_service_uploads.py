@@ -64,6 +64,16 @@ def test_bombs_are_refused_by_their_header(service: Service, bomb: bytes) -> Non
     assert "pixels" in str(answer["detail"])
 
 
+def test_a_chain_of_pages_is_not_followed_to_its_end(service: Service) -> None:
+    """Each page of 18 bytes is cheap to send, and would take two kilobytes to remember."""
+    count = 20_000
+    ends = [8 + 18 * number for number in range(1, count)] + [0]
+    pages = b"".join(struct.pack("<HHHIII", 1, 256, 4, 1, 64, end) for end in ends)
+    status, answer = posted(service, b"II*\0" + struct.pack("<I", 8) + pages)
+    assert status == 422
+    assert "more than 100 pages" in str(answer["detail"])
+
+
 def test_the_limit_of_pixels_is_the_stations(start: Start) -> None:
     service = start("--max-pixels", 64 * 64)
     assert posted(service, noise(1, (64, 64)))[0] == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ _COLOURS = {_GREY_INVERTED: 1, _GREY: 1, _RGB: 3, _PALETTE: 1, _INKS: 4}
 _NAMES = {_GREY_INVERTED: "grey", _GREY: "grey", _RGB: "RGB", _PALETTE: "palette", _INKS: "CMYK"}
 _PREMULTIPLIED, _ALPHA = 1, 2
 _FLOAT_PREDICTOR = 3
+
+# With its thumbnails; a small file may name millions, which would take minutes and gigabytes to look at.
+_MOST_PAGES = 100
 
 _OWN_CODECS = frozenset({1, 8, 32773, 32946})
 """None, deflate (two numbers) and PackBits; other compressions (LZW, JPEG, fax) go to Pillow's libtiff."""
@@ -82,7 +86,9 @@ def stored(path: Path) -> Iterator[Stored]:
 def _page(path: Path) -> Iterator[tifffile.TiffPage]:
     """Open a TIFF file and give its only page; reduced copies of it (thumbnails) do not count."""
     with tifffile.TiffFile(path) as file:
-        pages = [page.aspage() for page in file.pages]
+        pages = [page.aspage() for page in islice(file.pages, _MOST_PAGES + 1)]
+        if len(pages) > _MOST_PAGES:
+            raise RefusedError(f"holds more than {_MOST_PAGES} pages; save each as a file of its own")
         full = [page for page in pages if not page.is_reduced]
         if len(full) != 1 or full[0].imagedepth != 1:
             raise RefusedError(f"holds {len(full)} pages; save each as a file of its own")
