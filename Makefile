@@ -13,8 +13,10 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	$(BIN)/excision demo --out demo
 
+# The tests of deployment run OpenVINO, after which training with torch in the same process can crash: they go alone.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/deploy
+	$(BIN)/python -m pytest tests/deploy
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check src tests benchmarks

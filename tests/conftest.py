@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # Before torch is imported: these networks are far too small to gain from more threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from excision import Detector
 
 SIZE = (48, 40)
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C: a shell that runs tests in the background has them ignore it, and what they start too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

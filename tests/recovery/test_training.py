@@ -24,12 +24,13 @@ from excision.recovery.training import (
 )
 from excision.recovery.unet import UNet
 from excision.run_folder import CHECKPOINT, LOG
-from excision.settings import LossSettings, RecoverySettings, Settings, TrainingSettings
+from excision.settings import AttentionSettings, LossSettings, RecoverySettings, Settings, TrainingSettings
 
 from ..conftest import draw_surface
 
 CPU = torch.device("cpu")
 TINY = Settings(
+    attention=AttentionSettings(tuning=2),
     recovery=RecoverySettings(width=4, depth=3),
     training=TrainingSettings(steps=12, batch=2, crop=32, precision="float32", checkpoint_every=1000),
 )
