@@ -89,6 +89,7 @@ ANY = st.builds(
         map=st.sampled_from(get_args(AnomalyMapKind)),
         smoothing=st.floats(0, 9),
         evidence=st.sampled_from(get_args(EvidenceKind)),
+        residual_weight=st.floats(0, 10),
         inside_mask=st.booleans(),
         top=st.floats(0, 1),
     ),

@@ -23,7 +23,7 @@ class Stages(NamedTuple):
         mask: (B, 1, H, W) bool, True where the image is excised.
         holed: (B, C, H, W) in [0, 1].
         recovery: (B, C, H, W) in [0, 1]; where only the hole counts, the image itself outside it.
-        anomaly_map: (B, 1, H, W) >= 0; the surprise in nats. With `score.evidence` "residual" the residual
+        anomaly_map: (B, 1, H, W) >= 0; the weighted surprise in nats. With `score.evidence` "residual" the residual
             itself, in units of what is usual unless `score.relative` is 0.
         score: (B,) >= 0, in the unit of the map.
     """
@@ -141,15 +141,16 @@ class Pipeline(nn.Module):
         return Evidence(residual, cells.clamp_min(0))
 
     def _join(self, evidence: Evidence) -> Tensor:
-        """Give the anomaly map: two surprises that are independent on good images add up.
+        """Give the anomaly map: the sum of two surprises, with a weight.
 
-        For independent ones this is the statistic of R. A. Fisher, "Statistical methods for research
-        workers", 1932, section 21.1.
+        It is the statistic of I. J. Good, "On the weighted combination of significance tests", Journal of the
+        Royal Statistical Society B 17, 1955; with equal weights that of Fisher.
         """
         if not self.counts_attention:
             return evidence.residual
         residual, attention = (surprise(e, *t) for e, t in zip(evidence, self.tails.tolist(), strict=True))
-        return residual + self._enlarge(attention, residual)
+        weight = self.settings.score.residual_weight
+        return residual.mul_(weight).add_(self._enlarge(attention, residual))
 
     def _enlarge(self, cells: Tensor, images: Tensor) -> Tensor:
         return enlarge_cells(cells, self.settings.mask.patch, (images.shape[2], images.shape[3]))

@@ -185,6 +185,8 @@ class ScoreSettings:
         relative: the residual is divided by what it usually is at that place on good images, averaged over a
             Gaussian of this standard deviation in pixels; 0 leaves it absolute.
         evidence: "both" adds the surprise of residual and attention; "residual" counts that alone.
+        residual_weight: how much the surprise of the residual counts where both do, that of the attention
+            counting 1.
         inside_mask: count only what was excised.
         top: share of the map's pixels, the largest, whose mean is the score; 0 takes the maximum.
     """
@@ -193,12 +195,17 @@ class ScoreSettings:
     smoothing: float = 0.0
     relative: float = 16.0
     evidence: EvidenceKind = "both"
+    residual_weight: float = 0.5
     inside_mask: bool = True
     top: float = 0.0
 
     def __post_init__(self) -> None:
         require(self.smoothing >= 0, f"score.smoothing is {self.smoothing}: it must not be negative")
         require(self.relative >= 0, f"score.relative is {self.relative}: it must not be negative")
+        require(
+            self.residual_weight >= 0,
+            f"score.residual_weight is {self.residual_weight}: it must not be negative",
+        )
         require(0 <= self.top <= 1, f"score.top is {self.top}: it must lie between 0 and 1")
 
 
