@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import pytest
 import torch
 
 from excision.attention.model import Attention
@@ -21,3 +25,21 @@ def test_an_image_has_the_same_stages_alone_and_in_any_batch() -> None:
         for place, number in enumerate(order):
             for name, stage in alone[number]._asdict().items():
                 assert torch.equal(getattr(together, name)[place], stage[0]), name
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
+def test_the_surprise_of_the_residual_counts_by_its_weight(weight: float) -> None:
+    settings = Settings(image=ImageSettings(None, 1), recovery=RecoverySettings(width=4, depth=3))
+    pipeline = Pipeline(settings, Attention.pretrained("surface")).eval()
+    pipeline.mask_threshold = float("-inf")
+    pipeline.tails.copy_(torch.tensor([[0.05, 0.02], [1.0, 0.5]]))
+    image = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    residual = pipeline.evidence(image)[0].residual.numpy()
+    median, excess = pipeline.tails[0].tolist()
+    surprise = np.log(2) * np.minimum(residual / median, 1) + np.maximum(residual - median, 0) / excess
+    maps = []
+    for each in (0.0, weight):
+        pipeline.settings = replace(settings, score=replace(settings.score, residual_weight=each))
+        maps.append(pipeline(image).anomaly_map.numpy())
+    assert surprise.max() > 1
+    np.testing.assert_allclose(maps[1] - maps[0], weight * surprise, rtol=1e-4, atol=1e-5)

@@ -23,8 +23,8 @@ class Stages(NamedTuple):
         mask: (B, 1, H, W) bool, True where the image is excised.
         holed: (B, C, H, W) in [0, 1].
         recovery: (B, C, H, W) in [0, 1]; where only the hole counts, the image itself outside it.
-        anomaly_map: (B, 1, H, W) >= 0; the weighted surprise in nats. With `score.evidence` "residual" the residual
-            itself, in units of what is usual unless `score.relative` is 0.
+        anomaly_map: (B, 1, H, W) >= 0; the weighted surprise in nats. With `score.evidence` "residual" the
+            residual itself, in units of what is usual unless `score.relative` is 0.
         score: (B,) >= 0, in the unit of the map.
     """
 
