@@ -107,7 +107,7 @@ class Pipeline(nn.Module):
         cells = self.cells(images)
         mask, holed, recovery = self._recover(images, cells)
         inside = mask if self.counts_inside_alone else None
-        maps = self._join(self._weigh(images, recovery, inside, cells))
+        maps = self.join(self._weigh(images, recovery, inside, cells))
         shown = recovery.mean.clamp(0, 1)
         return Stages(
             attention=self._enlarge(cells, images),
@@ -126,6 +126,19 @@ class Pipeline(nn.Module):
         inside = mask if self.counts_inside_alone else None
         return self._weigh(images, recovery, inside, cells), mask
 
+    def join(self, evidence: Evidence) -> Tensor:
+        """Give the anomaly map (B, 1, H, W) >= 0: the sum of two surprises, with a weight.
+
+        It is the statistic of I. J. Good, "On the weighted combination of significance tests", Journal of the
+        Royal Statistical Society B 17, 1955; with equal weights that of Fisher. Where the residual speaks
+        alone it is the residual itself.
+        """
+        if not self.counts_attention:
+            return evidence.residual
+        residual, attention = (surprise(e, *t) for e, t in zip(evidence, self.tails.tolist(), strict=True))
+        weight = self.settings.score.residual_weight
+        return residual.mul_(weight).add_(self._enlarge(attention, residual))
+
     def _recover(self, images: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Recovery]:
         settings = self.settings
         size = (images.shape[2], images.shape[3])
@@ -139,18 +152,6 @@ class Pipeline(nn.Module):
     def _weigh(self, images: Tensor, recovery: Recovery, inside: Tensor | None, cells: Tensor) -> Evidence:
         residual = anomaly_map(images, recovery, inside, self.settings.score) / self.usual
         return Evidence(residual, cells.clamp_min(0))
-
-    def _join(self, evidence: Evidence) -> Tensor:
-        """Give the anomaly map: the sum of two surprises, with a weight.
-
-        It is the statistic of I. J. Good, "On the weighted combination of significance tests", Journal of the
-        Royal Statistical Society B 17, 1955; with equal weights that of Fisher.
-        """
-        if not self.counts_attention:
-            return evidence.residual
-        residual, attention = (surprise(e, *t) for e, t in zip(evidence, self.tails.tolist(), strict=True))
-        weight = self.settings.score.residual_weight
-        return residual.mul_(weight).add_(self._enlarge(attention, residual))
 
     def _enlarge(self, cells: Tensor, images: Tensor) -> Tensor:
         return enlarge_cells(cells, self.settings.mask.patch, (images.shape[2], images.shape[3]))
