@@ -195,7 +195,7 @@ class ScoreSettings:
     smoothing: float = 0.0
     relative: float = 16.0
     evidence: EvidenceKind = "both"
-    residual_weight: float = 0.5
+    residual_weight: float = 0.75
     inside_mask: bool = True
     top: float = 0.0
 
