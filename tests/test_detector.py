@@ -97,7 +97,8 @@ def test_stages_of_a_prediction_fit_together(fitted: Detector, scratched: NDArra
         median, excess = fitted.pipeline.tails[kind].tolist()
         return np.log(2) * np.minimum(found / median, 1) + np.maximum((found - median) / excess, 0)
 
-    total = surprises(residual, 0) + enlarged(surprises(cells, 1), residual.shape)
+    weight = fitted.settings.score.residual_weight
+    total = weight * surprises(residual, 0) + enlarged(surprises(cells, 1), residual.shape)
     np.testing.assert_allclose(prediction.anomaly_map, total, rtol=1e-3, atol=1e-4)
 
 
