@@ -7,17 +7,13 @@ The scores are those of the test images, so this explains a default; it is no wa
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from itertools import product
-from statistics import mean
 
-import numpy as np
 import torch
+from finished_runs import mean_figures, test_images
 
-from excision import Dataset, Detector, load_dataset
-from excision.data.images import load_working_image
-from excision.evaluation.metrics import average_precision, image_auroc
+from excision import Dataset, Detector
 from excision.masking import excise
 from excision.scoring import anomaly_map, anomaly_score
 from excision.settings import AnomalyMapKind, ScoreSettings
@@ -28,36 +24,19 @@ Key = tuple[AnomalyMapKind, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("data")
-    parser.add_argument("runs", nargs="+")
-    arguments = parser.parse_args()
-    dataset = load_dataset(arguments.data)
-    defective = np.array([sample.defective for sample in dataset.test])
-    figures: dict[Key, list[tuple[float, float]]] = defaultdict(list)
-    for run in arguments.runs:
-        for key, scores in _scores(Detector.load(run), dataset).items():
-            found = np.array(scores)
-            figures[key].append((image_auroc(defective, found), average_precision(defective, found)))
+    figures = mean_figures(__doc__, _scores)
     print("| map | " + " | ".join(f"smoothing {s:g} px" for s in SMOOTHINGS) + " |")
     print("| --- |" + " --- |" * len(SMOOTHINGS))
     for kind in MAPS:
-        cells = [
-            f"{mean(f[0] for f in figures[kind, s]):.3f} / {mean(f[1] for f in figures[kind, s]):.3f}"
-            for s in SMOOTHINGS
-        ]
+        cells = ["{:.3f} / {:.3f}".format(*figures[kind, s]) for s in SMOOTHINGS]
         print(f"| {kind} | " + " | ".join(cells) + " |")
 
 
 @torch.no_grad()
 def _scores(detector: Detector, dataset: Dataset) -> dict[Key, list[float]]:
     pipeline, settings = detector.pipeline, detector.settings
-    assert settings.image.size is not None
-    assert settings.image.channels is not None
     scores: dict[Key, list[float]] = defaultdict(list)
-    for sample in dataset.test:
-        working = load_working_image(sample.image, settings.image.size, settings.image.channels)
-        image = torch.from_numpy(working.astype(np.float32) / np.float32(65535)).permute(2, 0, 1)[None]
+    for image in test_images(detector, dataset):
         mask = pipeline(image).mask
         holed = excise(image, mask, settings.mask.fill, settings.mask.patch)
         recovery = pipeline.recovery(holed, mask.to(image.dtype), settings.recovery.skips("inference"))
