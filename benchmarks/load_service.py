@@ -12,121 +12,58 @@ from __future__ import annotations
 import argparse
 import http.client
 import itertools
-import os
 import random
-import re
-import signal
 import socket
 import sqlite3
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from malformed_uploads import uploads
+from service_process import Service, ask, ask_together, images, serving, sources
 
 from excision.data.listing import list_images
 from excision.runtime import Inspector
 from excision.station.core import StationSettings
 
-IN_FLIGHT = (1, 2, 4, 8, 16, 32)
+# Images that are under way at once, and how many of them come in one request.
+LOADS = ((1, 1), (2, 1), (4, 1), (8, 1), (16, 1), (32, 1), (8, 8), (16, 8))
 ROUNDS = 3
-_STATUS_MEMORY = re.compile(r"VmRSS:\s+(\d+) kB")
 
 
-@dataclass(frozen=True)
-class Service:
-    """A running service.
+def flood(
+    service: Service, images: list[bytes], in_flight: int, count: int, together: int = 1
+) -> tuple[float, list[float]]:
+    """Have `count` images inspected, `together` in each request and always so many in flight.
 
-    Attributes:
-        process: it runs in.
-        port: it listens at.
-        data: its folder.
+    Gives images a second, and the latencies of the requests.
     """
-
-    process: subprocess.Popen[str]
-    port: int
-    data: Path
-
-    def connection(self) -> http.client.HTTPConnection:
-        """Open a connection."""
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
-
-    def processor_time(self) -> float:
-        """Give the seconds of processor time that it has spent."""
-        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
-
-    def memory(self) -> int:
-        """Give the resident memory in bytes."""
-        found = _STATUS_MEMORY.search(Path(f"/proc/{self.process.pid}/status").read_text())
-        assert found is not None
-        return 1024 * int(found[1])
-
-
-@contextmanager
-def serving(model: Path, data: Path, *options: object) -> Iterator[Service]:
-    """Start a service and stop it at the end, unless it is dead by then."""
-    command = [
-        sys.executable,
-        "-m",
-        "excision",
-        "serve",
-        f"bench={model}",
-        "--data",
-        data,
-        "--port",
-        0,
-        *options,
-    ]
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise SystemExit("the service did not start")
-    try:
-        yield Service(process, int(line.rsplit(":", 1)[1]), data)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        process.wait()
-        process.stdout.close()
-
-
-def ask(connection: http.client.HTTPConnection, image: bytes, source: str) -> tuple[int, bytes]:
-    """Have an image inspected; gives status and body."""
-    connection.request("POST", f"/v1/inspect?source={source}", image)
-    response = connection.getresponse()
-    return response.status, response.read()
-
-
-def flood(service: Service, images: list[bytes], in_flight: int, count: int) -> tuple[float, list[float]]:
-    """Have `count` images inspected, always so many in flight; gives images a second and latencies."""
     numbers = itertools.count()
 
     def client() -> list[float]:
         connection, latencies = service.connection(), []
-        while (number := next(numbers)) < count:
+        while (number := next(numbers)) < count // together:
+            sent = [images[(number * together + place) % len(images)] for place in range(together)]
             start = time.perf_counter()
-            status, body = ask(connection, images[number % len(images)], f"load-{number}")
+            if together == 1:
+                status, body = ask(connection, sent[0], f"load-{number}")
+            else:
+                status, body = ask_together(connection, sent, f"load-{number}")
             latencies.append(time.perf_counter() - start)
             assert status == 200, (status, body)
         connection.close()
         return latencies
 
+    clients = in_flight // together
     start = time.perf_counter()
-    with ThreadPoolExecutor(in_flight) as pool:
-        found = [pool.submit(client) for _ in range(in_flight)]
+    with ThreadPoolExecutor(clients) as pool:
+        found = [pool.submit(client) for _ in range(clients)]
         latencies = list(itertools.chain.from_iterable(future.result() for future in found))
-    return count / (time.perf_counter() - start), latencies
+    return count // together * together / (time.perf_counter() - start), latencies
 
 
 def direct(inspector: Inspector, paths: list[Path], workers: int, count: int) -> float:
@@ -151,27 +88,27 @@ def speed(model: Path, paths: list[Path], count: int) -> int:
         flood(service, images, workers, 2 * workers)
         asked = 2 * workers
         print(f"{workers} workers of {threads} thread(s); {len(paths)} images; best of {ROUNDS} rounds")
-        print("in flight  images/s  the runtime alone  share  p50 ms  p99 ms")
+        print("in flight  a request  images/s  the runtime alone  share  p50 ms  p99 ms")
         spent, alone = 0.0, 0.0
-        for in_flight in IN_FLIGHT:
+        for in_flight, together in LOADS:
             rates, limits, latencies = [], [], []
             for _ in range(ROUNDS):
                 before = time.process_time()
                 limits.append(direct(inspector, paths, workers, count))
                 alone += time.process_time() - before
                 before = service.processor_time()
-                rate, found = flood(service, images, in_flight, count)
+                rate, found = flood(service, images, in_flight, count, together)
                 spent += service.processor_time() - before
                 asked += count
                 rates.append(rate)
                 latencies += found
             cut = statistics.quantiles(latencies, n=100)
             print(
-                f"{in_flight:9}  {max(rates):8.1f}  {max(limits):17.1f}  {max(rates) / max(limits):5.0%}  "
-                f"{1e3 * cut[49]:6.1f}  {1e3 * cut[98]:6.1f}"
+                f"{in_flight:9}  {together:9}  {max(rates):8.1f}  {max(limits):17.1f}  "
+                f"{max(rates) / max(limits):5.0%}  {1e3 * cut[49]:6.1f}  {1e3 * cut[98]:6.1f}"
             )
         stored = len(sources(service.data))
-    each = ROUNDS * len(IN_FLIGHT) * count
+    each = ROUNDS * len(LOADS) * count
     print(f"processor time an image: {1e3 * spent / each:.1f} ms, of the runtime {1e3 * alone / each:.1f} ms")
     print(f"{asked} images answered, {stored} results stored")
     return int(stored != asked)
@@ -293,18 +230,6 @@ def raw(port: int, request: bytes) -> str:
     return answer.split()[1].decode() if answer else "closed"
 
 
-def images(data: Path) -> set[str]:
-    """Give where the images of all stored results are kept, relative to the folder of the service."""
-    with sqlite3.connect(data / "results.sqlite") as connection:
-        return {path for (path,) in connection.execute("SELECT image FROM results WHERE image IS NOT NULL")}
-
-
-def sources(data: Path) -> list[str]:
-    """Give the sources of all stored results, by a look of one's own at the file."""
-    with sqlite3.connect(data / "results.sqlite") as connection:
-        return [row[0] for row in connection.execute("SELECT source FROM results")]
-
-
 def main() -> int:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(
@@ -312,10 +237,12 @@ def main() -> int:
     )
     parser.add_argument("model", type=Path, help="exported folder")
     parser.add_argument("images", type=Path, help="folder of images")
-    parser.add_argument("--count", type=int, default=100, help="images of each measurement")
+    parser.add_argument("--count", type=int, default=96, help="images of each measurement, a multiple of 8")
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--malformed", type=int, default=0)
     chosen = parser.parse_args()
+    if chosen.count % 8:
+        parser.error("--count must be a multiple of 8")
     paths = list_images(chosen.images).images[:32]
     if chosen.kills:
         return kills(chosen.model, paths, chosen.kills)

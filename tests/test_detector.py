@@ -97,8 +97,9 @@ def test_stages_of_a_prediction_fit_together(fitted: Detector, scratched: NDArra
         median, excess = fitted.pipeline.tails[kind].tolist()
         return np.log(2) * np.minimum(found / median, 1) + np.maximum((found - median) / excess, 0)
 
-    weight = fitted.settings.score.residual_weight
-    total = weight * surprises(residual, 0) + enlarged(surprises(cells, 1), residual.shape)
+    score = fitted.settings.score
+    beyond = np.maximum(surprises(residual, 0) + np.log(score.residual_truncation), 0)
+    total = score.residual_weight * beyond + enlarged(surprises(cells, 1), residual.shape)
     np.testing.assert_allclose(prediction.anomaly_map, total, rtol=1e-3, atol=1e-4)
 
 

@@ -27,8 +27,10 @@ def test_an_image_has_the_same_stages_alone_and_in_any_batch() -> None:
                 assert torch.equal(getattr(together, name)[place], stage[0]), name
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
-def test_the_surprise_of_the_residual_counts_by_its_weight(weight: float) -> None:
+@pytest.mark.parametrize(("weight", "truncation"), [(0.0, 0.1), (0.5, 1.0), (1.0, 0.1), (2.0, 0.7)])
+def test_the_surprise_of_the_residual_counts_by_its_weight_beyond_its_truncation(
+    weight: float, truncation: float
+) -> None:
     settings = Settings(image=ImageSettings(None, 1), recovery=RecoverySettings(width=4, depth=3))
     pipeline = Pipeline(settings, Attention.pretrained("surface")).eval()
     pipeline.mask_threshold = float("-inf")
@@ -37,9 +39,11 @@ def test_the_surprise_of_the_residual_counts_by_its_weight(weight: float) -> Non
     residual = pipeline.evidence(image)[0].residual.numpy()
     median, excess = pipeline.tails[0].tolist()
     surprise = np.log(2) * np.minimum(residual / median, 1) + np.maximum(residual - median, 0) / excess
+    counted = np.maximum(surprise + np.log(truncation), 0)
     maps = []
     for each in (0.0, weight):
-        pipeline.settings = replace(settings, score=replace(settings.score, residual_weight=each))
+        score = replace(settings.score, residual_weight=each, residual_truncation=truncation)
+        pipeline.settings = replace(settings, score=score)
         maps.append(pipeline(image).anomaly_map.numpy())
-    assert surprise.max() > 1
-    np.testing.assert_allclose(maps[1] - maps[0], weight * surprise, rtol=1e-4, atol=1e-5)
+    assert counted.max() > 1
+    np.testing.assert_allclose(maps[1] - maps[0], weight * counted, rtol=1e-4, atol=1e-5)

@@ -180,6 +180,8 @@ def test_surprise_is_the_logarithm_of_the_share_that_goes_as_far() -> None:
     for value in (5.0, 8.0, 12.0):
         share = (largest >= value).double().mean().item()
         assert surprise(torch.tensor(value), median, excess).item() == pytest.approx(-np.log(share), rel=0.08)
+        beyond = surprise(torch.tensor(value), median, excess, truncation=0.1).item()
+        assert beyond == pytest.approx(max(0.0, np.log(0.1 / share)), rel=0.08, abs=0.08)
 
 
 @given(st.floats(0.01, 100), st.floats(0.01, 100), st.lists(st.floats(0, 1000), min_size=2, max_size=20))

@@ -90,6 +90,7 @@ ANY = st.builds(
         smoothing=st.floats(0, 9),
         evidence=st.sampled_from(get_args(EvidenceKind)),
         residual_weight=st.floats(0, 10),
+        residual_truncation=st.floats(1e-6, 1),
         inside_mask=st.booleans(),
         top=st.floats(0, 1),
     ),

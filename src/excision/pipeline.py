@@ -130,14 +130,17 @@ class Pipeline(nn.Module):
         """Give the anomaly map (B, 1, H, W) >= 0: the sum of two surprises, with a weight.
 
         It is the statistic of I. J. Good, "On the weighted combination of significance tests", Journal of the
-        Royal Statistical Society B 17, 1955; with equal weights that of Fisher. Where the residual speaks
-        alone it is the residual itself.
+        Royal Statistical Society B 17, 1955; with equal weights that of Fisher. That of the residual is
+        truncated, so that where it says little it does not disturb what the attention says. Where the
+        residual speaks alone it is the residual itself.
         """
         if not self.counts_attention:
             return evidence.residual
-        residual, attention = (surprise(e, *t) for e, t in zip(evidence, self.tails.tolist(), strict=True))
-        weight = self.settings.score.residual_weight
-        return residual.mul_(weight).add_(self._enlarge(attention, residual))
+        (median, excess), of_attention = self.tails.tolist()
+        score = self.settings.score
+        residual = surprise(evidence.residual, median, excess, score.residual_truncation)
+        attention = surprise(evidence.attention, *of_attention)
+        return residual.mul_(score.residual_weight).add_(self._enlarge(attention, residual))
 
     def _recover(self, images: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Recovery]:
         settings = self.settings

@@ -187,6 +187,8 @@ class ScoreSettings:
         evidence: "both" adds the surprise of residual and attention; "residual" counts that alone.
         residual_weight: how much the surprise of the residual counts where both do, that of the attention
             counting 1.
+        residual_truncation: share of good images whose residual may reach a value before it counts where both
+            do; 1 counts every value.
         inside_mask: count only what was excised.
         top: share of the map's pixels, the largest, whose mean is the score; 0 takes the maximum.
     """
@@ -195,7 +197,8 @@ class ScoreSettings:
     smoothing: float = 0.0
     relative: float = 16.0
     evidence: EvidenceKind = "both"
-    residual_weight: float = 0.75
+    residual_weight: float = 1.0
+    residual_truncation: float = 0.1
     inside_mask: bool = True
     top: float = 0.0
 
@@ -205,6 +208,10 @@ class ScoreSettings:
         require(
             self.residual_weight >= 0,
             f"score.residual_weight is {self.residual_weight}: it must not be negative",
+        )
+        require(
+            0 < self.residual_truncation <= 1,
+            f"score.residual_truncation is {self.residual_truncation}: it must lie above 0 and not above 1",
         )
         require(0 <= self.top <= 1, f"score.top is {self.top}: it must lie between 0 and 1")
 
