@@ -87,19 +87,34 @@ def test_stages_of_a_prediction_fit_together(fitted: Detector, scratched: NDArra
     np.testing.assert_array_equal(prediction.holed[~mask], prediction.image[~mask])
     np.testing.assert_array_equal(prediction.recovery[~mask], prediction.image[~mask])
     assert prediction.score == prediction.anomaly_map.max()
-    # The map is how surprising the squared residual, in units of the usual, and the attention are together;
-    # the shown recovery is cut to [0, 1].
-    residual = (prediction.image - prediction.recovery)[..., 0] ** 2 / fitted.pipeline.usual[0, 0].numpy()
+    # The map is how surprising the residual, in units of the usual, and the attention are together. The shown
+    # recovery is cut to [0, 1]; the variance is not shown at all.
     working = torch.from_numpy(prediction.image).permute(2, 0, 1)[None]
-    cells = fitted.pipeline.cells(working)[0, 0].numpy().clip(0)
+    pipeline, score = fitted.pipeline, fitted.settings.score
+    hole = torch.from_numpy(mask)[None, None]
+    holed = torch.from_numpy(prediction.holed).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        recovery = pipeline.recovery(holed, hole.float(), fitted.settings.recovery.skips("inference"))
+    difference = ((working - recovery.mean) * hole)[0, 0].numpy()
+    deviation = np.exp(recovery.log_variance[0, 0].numpy() / 2)
+    inside = ndimage.gaussian_filter(mask.astype(np.float64), score.broad, truncate=3, mode="mirror")
+    broad = ndimage.gaussian_filter(
+        np.where(mask, difference / deviation, 0), score.broad, truncate=3, mode="mirror"
+    )
+    broad = np.where(mask, broad / inside.clip(1e-3), 0)
+    np.testing.assert_allclose(
+        difference[mask], (prediction.image - prediction.recovery)[..., 0][mask], atol=0.2
+    )
+    cells = pipeline.cells(working)[0, 0].numpy().clip(0)
 
     def surprises(found: NDArray[Any], kind: int) -> NDArray[Any]:
-        median, excess = fitted.pipeline.tails[kind].tolist()
+        median, excess = pipeline.tails[kind].tolist()
         return np.log(2) * np.minimum(found / median, 1) + np.maximum((found - median) / excess, 0)
 
-    score = fitted.settings.score
-    beyond = np.maximum(surprises(residual, 0) + np.log(score.residual_truncation), 0)
-    total = score.residual_weight * beyond + enlarged(surprises(cells, 1), residual.shape)
+    usual = pipeline.usual[0].numpy()
+    surprise = np.maximum(surprises(difference**2 / usual[0], 0), surprises(broad**2 / usual[1], 1))
+    beyond = np.maximum(surprise + np.log(score.residual_truncation), 0)
+    total = score.residual_weight * beyond + enlarged(surprises(cells, 2), mask.shape)
     np.testing.assert_allclose(prediction.anomaly_map, total, rtol=1e-3, atol=1e-4)
 
 

@@ -34,15 +34,17 @@ def test_the_surprise_of_the_residual_counts_by_its_weight_beyond_its_truncation
     settings = Settings(image=ImageSettings(None, 1), recovery=RecoverySettings(width=4, depth=3))
     pipeline = Pipeline(settings, Attention.pretrained("surface")).eval()
     pipeline.mask_threshold = float("-inf")
-    pipeline.tails.copy_(torch.tensor([[0.05, 0.02], [1.0, 0.5]]))
+    pipeline.tails.copy_(torch.tensor([[0.05, 0.02], [0.04, 0.03], [1.0, 0.5]]))
     image = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
-    residual = pipeline.evidence(image)[0].residual.numpy()
-    median, excess = pipeline.tails[0].tolist()
-    surprise = np.log(2) * np.minimum(residual / median, 1) + np.maximum(residual - median, 0) / excess
+    residuals = pipeline.evidence(image)[0].residuals.numpy()
+    median, excess = pipeline.tails[:2].T.reshape(2, 1, 2, 1, 1).numpy()
+    each = np.log(2) * np.minimum(residuals / median, 1) + np.maximum(residuals - median, 0) / excess
+    assert (each[:, 0] > each[:, 1]).any() and (each[:, 0] < each[:, 1]).any()
+    surprise = each.max(axis=1, keepdims=True)
     counted = np.maximum(surprise + np.log(truncation), 0)
     maps = []
-    for each in (0.0, weight):
-        score = replace(settings.score, residual_weight=each, residual_truncation=truncation)
+    for counts in (0.0, weight):
+        score = replace(settings.score, residual_weight=counts, residual_truncation=truncation)
         pipeline.settings = replace(settings, score=score)
         maps.append(pipeline(image).anomaly_map.numpy())
     assert counted.max() > 1

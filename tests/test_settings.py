@@ -89,6 +89,7 @@ ANY = st.builds(
         map=st.sampled_from(get_args(AnomalyMapKind)),
         smoothing=st.floats(0, 9),
         evidence=st.sampled_from(get_args(EvidenceKind)),
+        broad=st.floats(0, 9),
         residual_weight=st.floats(0, 10),
         residual_truncation=st.floats(1e-6, 1),
         inside_mask=st.booleans(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -40,13 +41,13 @@ class Evidence(NamedTuple):
     """What speaks for a defect, before it is joined to one anomaly map.
 
     Attributes:
-        residual: (B, 1, H, W) >= 0, between image and recovery; in units of what is usual, unless
-            `score.relative` is 0.
+        residuals: (B, R, H, W) >= 0, between image and recovery, each seen in another way: the pixel's own
+            and, if R is 2, the broad one; in units of what is usual, unless `score.relative` is 0.
         attention: (B, 1, ceil(H / patch), ceil(W / patch)) >= 0, of the patch grid, in deviations above what
             is usual.
     """
 
-    residual: Tensor
+    residuals: Tensor
     attention: Tensor
 
 
@@ -58,12 +59,12 @@ class Pipeline(nn.Module):
         attention: the frozen attention network.
         recovery: the U-Net.
         mask_threshold: cells of the patch grid with more attention than this are excised.
-        usual: (1, 1, H, W) > 0, the residual that is usual on good images; (1, 1, 1, 1) where it stays
+        usual: (1, R, H, W) > 0, the residuals that are usual on good images; (1, R, 1, 1) where they stay
             absolute or the size is not settled.
         level: (1, 1, h, w), the attention that is usual at each cell of the patch grid.
         spread: (1, 1, h, w) > 0, its deviation.
-        tails: (2, 2), for residual and attention the median over good images of their largest value, and the
-            mean excess of those above it.
+        tails: (R + 1, 2), for each residual and the attention the median over good images of their largest
+            value, and the mean excess of those above it.
     """
 
     usual: Tensor
@@ -81,11 +82,13 @@ class Pipeline(nn.Module):
         self.recovery = UNet(settings.image.channels, unet.width, unet.depth, unet.normalisation, unet.stem)
         self.mask_threshold = float("inf")
         size = settings.image.size if settings.score.relative > 0 else None
-        self.register_buffer("usual", torch.ones(1, 1, *(size or (1, 1))))
+        # Whether or not they count now: the same weights serve with other switches.
+        residuals = 2 if settings.score.broad > 0 else 1
+        self.register_buffer("usual", torch.ones(1, residuals, *(size or (1, 1))))
         grid = tuple(-(-side // settings.mask.patch) for side in settings.image.size or (1, 1))
         self.register_buffer("level", torch.zeros(1, 1, *grid))
         self.register_buffer("spread", torch.ones(1, 1, *grid))
-        self.register_buffer("tails", torch.ones(2, 2))
+        self.register_buffer("tails", torch.ones(residuals + 1, 2))
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Stages:
@@ -94,7 +97,7 @@ class Pipeline(nn.Module):
         Raises:
             ValueError: the images are not of the size that the usual level was learnt for.
         """
-        if self.usual.numel() > 1 and self.usual.shape[2:] != images.shape[2:]:
+        if self.usual[0, 0].numel() > 1 and self.usual.shape[2:] != images.shape[2:]:
             wanted, given = tuple(self.usual.shape[2:]), tuple(images.shape[2:])
             raise ValueError(f"images are {given} pixels: this model was made for {wanted}")
         # One by one: in a batch the sums would be rounded in another order, and an image's score would depend
@@ -127,18 +130,23 @@ class Pipeline(nn.Module):
         return self._weigh(images, recovery, inside, cells), mask
 
     def join(self, evidence: Evidence) -> Tensor:
-        """Give the anomaly map (B, 1, H, W) >= 0: the sum of two surprises, with a weight.
+        """Give the anomaly map (B, 1, H, W) >= 0: the surprise of the residuals and that of the attention.
 
-        It is the statistic of I. J. Good, "On the weighted combination of significance tests", Journal of the
-        Royal Statistical Society B 17, 1955; with equal weights that of Fisher. That of the residual is
-        truncated, so that where it says little it does not disturb what the attention says. Where the
-        residual speaks alone it is the residual itself.
+        The residuals see the same difference, so the more surprising of them counts. It is added to the
+        attention by the statistic of I. J. Good, "On the weighted combination of significance tests", Journal
+        of the Royal Statistical Society B 17, 1955, with equal weights that of Fisher. It is truncated, so
+        that where it says little it does not disturb what the attention says. Where the residual speaks
+        alone it is the residual itself.
         """
         if not self.counts_attention:
-            return evidence.residual
-        (median, excess), of_attention = self.tails.tolist()
-        score = self.settings.score
-        residual = surprise(evidence.residual, median, excess, score.residual_truncation)
+            return evidence.residuals
+        *of_residuals, of_attention = self.tails.tolist()
+        score, views = self.settings.score, evidence.residuals.chunk(self.residuals, dim=1)
+        found = [
+            surprise(view, median, excess, score.residual_truncation)
+            for view, (median, excess) in zip(views, of_residuals, strict=True)
+        ]
+        residual = found[0] if len(found) == 1 else torch.maximum(*found)
         attention = surprise(evidence.attention, *of_attention)
         return residual.mul_(score.residual_weight).add_(self._enlarge(attention, residual))
 
@@ -153,8 +161,12 @@ class Pipeline(nn.Module):
         return mask, holed, self.recovery(holed, mask.to(images.dtype), settings.recovery.skips("inference"))
 
     def _weigh(self, images: Tensor, recovery: Recovery, inside: Tensor | None, cells: Tensor) -> Evidence:
-        residual = anomaly_map(images, recovery, inside, self.settings.score) / self.usual
-        return Evidence(residual, cells.clamp_min(0))
+        score = self.settings.score
+        residuals = anomaly_map(images, recovery, inside, score)
+        if self.residuals == 2:
+            broad = replace(score, map="likelihood", smoothing=score.broad)
+            residuals = torch.cat((residuals, anomaly_map(images, recovery, inside, broad)), dim=1)
+        return Evidence(residuals / self.usual[:, : self.residuals], cells.clamp_min(0))
 
     def _enlarge(self, cells: Tensor, images: Tensor) -> Tensor:
         return enlarge_cells(cells, self.settings.mask.patch, (images.shape[2], images.shape[3]))
@@ -168,6 +180,11 @@ class Pipeline(nn.Module):
     def counts_attention(self) -> bool:
         """Tell whether the attention speaks beside the residual; without a mask this is a plain U-Net."""
         return self.settings.score.evidence == "both" and self.settings.mask.enabled
+
+    @property
+    def residuals(self) -> int:
+        """Number of residuals that count: without the attention the pixel's own speaks alone."""
+        return 2 if self.settings.score.broad > 0 and self.counts_attention else 1
 
     def cells(self, images: Tensor) -> Tensor:
         """Attention of the patch grid, in deviations from what is usual there.

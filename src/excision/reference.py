@@ -79,17 +79,18 @@ def set_usual_level(
     if pipeline.settings.score.relative == 0:
         return
     pipeline.usual.fill_(1)
-    total = torch.zeros_like(pipeline.usual, dtype=torch.float64)
-    seen = torch.zeros_like(total)
+    usual = pipeline.usual[:, : pipeline.residuals]
+    total = torch.zeros_like(usual, dtype=torch.float64)
+    seen = torch.zeros_like(total[:, :1])
     for image in _evenly(read, count, progress):
         evidence, mask = pipeline.evidence(image)
-        total += evidence.residual
+        total += evidence.residuals
         seen += mask if pipeline.counts_inside_alone else 1
-    pipeline.usual.copy_(usual_level(total, seen, pipeline.settings.score.relative))
+    usual.copy_(usual_level(total, seen, pipeline.settings.score.relative))
 
 
 def set_tails(pipeline: Pipeline, read: Callable[[int], Tensor], count: int, progress: Progress) -> None:
-    """Learn how large the largest residual and the largest attention of a good image are.
+    """Learn how large the largest of each residual and the largest attention of a good image are.
 
     Args:
         pipeline: whose tails are set; its usual level and usual attention are.
@@ -100,10 +101,11 @@ def set_tails(pipeline: Pipeline, read: Callable[[int], Tensor], count: int, pro
     if not pipeline.counts_attention:
         return
     top = pipeline.settings.score.top
-    largest = [
-        torch.cat([anomaly_score(part, top) for part in pipeline.evidence(image)[0]])
-        for image in _evenly(read, count, progress)
-    ]
+    largest = []
+    for image in _evenly(read, count, progress):
+        evidence, _ = pipeline.evidence(image)
+        parts = (*evidence.residuals.chunk(pipeline.residuals, dim=1), evidence.attention)
+        largest.append(torch.cat([anomaly_score(part, top) for part in parts]))
     pipeline.tails.copy_(torch.tensor([tail(each) for each in torch.stack(largest, dim=1)]))
 
 

@@ -66,17 +66,16 @@ def usual_level(total: Tensor, seen: Tensor, radius: float) -> Tensor:
     (G(total) + m) / (G(seen) + 1), with m the sum of `total` over the sum of `seen`.
 
     Args:
-        total: (1, 1, H, W) >= 0, sum of the anomaly maps of good images.
+        total: (1, R, H, W) >= 0, sum of each of R maps of good images.
         seen: (1, 1, H, W) >= 0, how many of them counted at each place.
         radius: standard deviation of the Gaussian in pixels.
 
     Returns:
-        (1, 1, H, W) > 0 in the unit of the maps; all ones where good images have no residual at all.
+        (1, R, H, W) > 0 in the units of the maps; all ones where good images have no residual at all.
     """
-    everywhere = total.sum() / seen.sum().clamp_min(1)
-    if everywhere == 0:
-        return torch.ones_like(total)
-    return (gaussian_blur(total, radius) + everywhere) / (gaussian_blur(seen, radius) + 1)
+    everywhere = total.sum(dim=(2, 3), keepdim=True) / seen.sum().clamp_min(1)
+    level = (gaussian_blur(total, radius) + everywhere) / (gaussian_blur(seen, radius) + 1)
+    return torch.where(everywhere == 0, 1.0, level)
 
 
 def tail(largest: Tensor) -> tuple[float, float]:

@@ -46,7 +46,7 @@ class Networks:
                 # What lies far off fades from layer to layer with torch's own start.
                 torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         pipeline.mask_threshold = self.mask_threshold
-        pipeline.tails.copy_(torch.tensor([[0.2, 0.1], [1.0, 0.5]]))
+        pipeline.tails.copy_(torch.tensor([[0.2, 0.1], [0.2, 0.1], [1.0, 0.5]]))
         stages = pipeline(image_tensor(working, CPU))
         planes = [part[0].permute(1, 2, 0).numpy() for part in stages[:5]]
         attention, mask, holed, recovery, anomaly_map = planes

@@ -182,19 +182,22 @@ class ScoreSettings:
     Attributes:
         map: how image and recovery are compared.
         smoothing: standard deviation in pixels of the Gaussian that smooths the comparison; 0 for none.
+        broad: the same for a second, broad residual in units of the variance that the recovery predicts, of
+            which faint and extended defects leave more; 0 does without it.
         relative: the residual is divided by what it usually is at that place on good images, averaged over a
             Gaussian of this standard deviation in pixels; 0 leaves it absolute.
         evidence: "both" adds the surprise of residual and attention; "residual" counts that alone.
         residual_weight: how much the surprise of the residual counts where both do, that of the attention
             counting 1.
-        residual_truncation: share of good images whose residual may reach a value before it counts where both
-            do; 1 counts every value.
+        residual_truncation: share of good images whose residuals may reach a value before it counts where
+            both do; 1 counts every value.
         inside_mask: count only what was excised.
         top: share of the map's pixels, the largest, whose mean is the score; 0 takes the maximum.
     """
 
     map: AnomalyMapKind = "squared"
     smoothing: float = 0.0
+    broad: float = 2.0
     relative: float = 16.0
     evidence: EvidenceKind = "both"
     residual_weight: float = 1.0
@@ -204,6 +207,7 @@ class ScoreSettings:
 
     def __post_init__(self) -> None:
         require(self.smoothing >= 0, f"score.smoothing is {self.smoothing}: it must not be negative")
+        require(self.broad >= 0, f"score.broad is {self.broad}: it must not be negative")
         require(self.relative >= 0, f"score.relative is {self.relative}: it must not be negative")
         require(
             self.residual_weight >= 0,
