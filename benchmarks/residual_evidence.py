@@ -1,4 +1,4 @@
-"""Compare how the residual counts beside the attention on finished runs: every map is read off the same pass.
+"""Compare how the residuals count beside the attention on finished runs: every map is read off the same pass.
 
     python benchmarks/residual_evidence.py DATA RUN [RUN ...]
 
@@ -10,24 +10,41 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from itertools import product
+from typing import NamedTuple
 
 from finished_runs import mean_figures, test_images
 
 from excision import Dataset, Detector
+from excision.pipeline import Evidence
 from excision.scoring import anomaly_score
 
-WEIGHTS = (0.5, 0.75, 1.0, 1.5)
-TRUNCATIONS = (1.0, 0.3, 0.1, 0.05)
+WEIGHTS = (0.5, 0.75, 1.0)
+TRUNCATIONS = (1.0, 0.3, 0.1)
 
-Variant = tuple[float, float]
+
+class Variant(NamedTuple):
+    """Which residuals count, how much, and from where on."""
+
+    residuals: str
+    weight: float
+    truncation: float
+
+
+VARIANTS = (
+    Variant("none", 0.0, 1.0),
+    *(Variant(*values) for values in product(("pixel", "broad", "both"), WEIGHTS, TRUNCATIONS)),
+)
 
 
 def main() -> None:
     figures = mean_figures(__doc__, _scores)
-    print("| weight of the residual | truncation | image AUROC | image AP |")
-    print("| ---: | ---: | ---: | ---: |")
-    for (weight, truncation), (auroc, precision) in figures.items():
-        print(f"| {weight:g} | {truncation:g} | {auroc:.3f} | {precision:.3f} |")
+    print("| residuals | weight | truncation | image AUROC | image AP |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for variant, (auroc, precision) in figures.items():
+        print(
+            f"| {variant.residuals} | {variant.weight:g} | {variant.truncation:g} | "
+            f"{auroc:.3f} | {precision:.3f} |"
+        )
 
 
 def _scores(detector: Detector, dataset: Dataset) -> dict[Variant, list[float]]:
@@ -35,12 +52,23 @@ def _scores(detector: Detector, dataset: Dataset) -> dict[Variant, list[float]]:
     scores: dict[Variant, list[float]] = defaultdict(list)
     for image in test_images(detector, dataset):
         evidence, _ = pipeline.evidence(image)
-        for weight, truncation in ((0.0, 1.0), *product(WEIGHTS, TRUNCATIONS)):
-            score = replace(settings.score, residual_weight=weight, residual_truncation=truncation)
+        for variant in VARIANTS:
+            score = replace(
+                settings.score, residual_weight=variant.weight, residual_truncation=variant.truncation
+            )
             pipeline.settings = replace(settings, score=score)
-            maps = pipeline.join(evidence)
-            scores[weight, truncation].append(float(anomaly_score(maps, settings.score.top)[0]))
+            maps = pipeline.join(_only(evidence, variant.residuals))
+            scores[variant].append(float(anomaly_score(maps, settings.score.top)[0]))
     return scores
+
+
+def _only(evidence: Evidence, residuals: str) -> Evidence:
+    """Leave out the residual that is not to count."""
+    kept = evidence.residuals.clone()
+    for place, name in enumerate(("pixel", "broad")):
+        if residuals not in (name, "both"):
+            kept[:, place] = 0
+    return evidence._replace(residuals=kept)
 
 
 if __name__ == "__main__":

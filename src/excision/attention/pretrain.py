@@ -24,7 +24,7 @@ from excision.settings import AttentionVariant
 Progress = Callable[[int, int, dict[str, float]], None]
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
-_DEFAULT_STEPS: dict[AttentionVariant, int] = {"plain": 4000, "surface": 8000}
+_DEFAULT_STEPS: dict[AttentionVariant, int] = {"plain": 4000, "surface": 2000}
 _HELD_OUT_LESSONS = 40
 _LESSON_SIZE, _LESSONS = 160, 24  # pixels, and lessons in a batch
 

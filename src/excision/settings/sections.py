@@ -201,7 +201,7 @@ class ScoreSettings:
     relative: float = 16.0
     evidence: EvidenceKind = "both"
     residual_weight: float = 1.0
-    residual_truncation: float = 0.1
+    residual_truncation: float = 0.2
     inside_mask: bool = True
     top: float = 0.0
 
