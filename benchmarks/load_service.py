@@ -24,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from malformed_uploads import uploads
-from service_process import Service, ask, ask_together, images, serving, sources
+from service_process import Service, ask, ask_together, kept_images, serving, sources
 
 from excision.data.listing import list_images
 from excision.runtime import Inspector
@@ -40,7 +40,7 @@ def flood(
 ) -> tuple[float, list[float]]:
     """Have `count` images inspected, `together` in each request and always so many in flight.
 
-    Gives images a second, and the latencies of the requests.
+    `count` is a multiple of `together`. Gives images a second, and the latencies of the requests.
     """
     numbers = itertools.count()
 
@@ -63,7 +63,7 @@ def flood(
     with ThreadPoolExecutor(clients) as pool:
         found = [pool.submit(client) for _ in range(clients)]
         latencies = list(itertools.chain.from_iterable(future.result() for future in found))
-    return count // together * together / (time.perf_counter() - start), latencies
+    return count / (time.perf_counter() - start), latencies
 
 
 def direct(inspector: Inspector, paths: list[Path], workers: int, count: int) -> float:
@@ -159,9 +159,8 @@ def kills(model: Path, paths: list[Path], times: int) -> int:
         with serving(model, data):
             left = list((data / "incoming").iterdir())
             files = {path.relative_to(data).as_posix() for path in (data / "images").glob("*/*")}
-        stored = sources(data)
+        stored, known = sources(data), kept_images(data)
         with sqlite3.connect(data / "results.sqlite") as connection:
-            known = {row[0] for row in connection.execute("SELECT image FROM results")}
             whole = connection.execute("PRAGMA integrity_check").fetchone()[0]
     lost, twice = answered - set(stored), len(stored) - len(set(stored))
     print(
@@ -208,7 +207,7 @@ def malformed(model: Path, paths: list[Path], count: int) -> int:
             if path.is_file()
         }
         # A damaged photograph may still decode: then it was inspected, and is kept with its result.
-        orphans = kept - images(data)
+        orphans = kept - kept_images(data)
     growth = sizes[1] - sizes[0]
     print(f"{2 * count} malformed uploads: {dict(sorted(statuses.items()))}; then a good one: {well}")
     print(f"memory after {count}: {sizes[0] / 2**20:.0f} MiB, after {2 * count}: {growth / 2**20:+.1f} MiB")

@@ -19,7 +19,7 @@ from excision.pipeline import Evidence
 from excision.scoring import anomaly_score
 
 WEIGHTS = (0.5, 0.75, 1.0)
-TRUNCATIONS = (1.0, 0.3, 0.1)
+TRUNCATIONS = (1.0, 0.3, 0.2, 0.1)
 
 
 class Variant(NamedTuple):

@@ -95,10 +95,10 @@ def ask_together(
     return response.status, response.read()
 
 
-def images(data: Path) -> set[str]:
-    """Give where the images of all stored results are kept, relative to the folder of the service."""
+def kept_images(data: Path) -> set[str | None]:
+    """Give where the images of all stored results are kept, relative to the service's folder; None if not."""
     with sqlite3.connect(data / "results.sqlite") as connection:
-        return {path for (path,) in connection.execute("SELECT image FROM results WHERE image IS NOT NULL")}
+        return {row[0] for row in connection.execute("SELECT image FROM results")}
 
 
 def sources(data: Path) -> list[str]:

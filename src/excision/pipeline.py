@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -146,7 +147,7 @@ class Pipeline(nn.Module):
             surprise(view, median, excess, score.residual_truncation)
             for view, (median, excess) in zip(views, of_residuals, strict=True)
         ]
-        residual = found[0] if len(found) == 1 else torch.maximum(*found)
+        residual = reduce(torch.maximum, found)
         attention = surprise(evidence.attention, *of_attention)
         return residual.mul_(score.residual_weight).add_(self._enlarge(attention, residual))
 

@@ -117,7 +117,7 @@ def surprise(values: Tensor, median: float, excess: float, truncation: float = 1
     """
     below = (values / median).clamp_max_(1).mul_(math.log(2))
     found = (values - median).div_(excess).clamp_min_(0).add_(below)
-    return found if truncation == 1 else found.add_(math.log(truncation)).clamp_min_(0)
+    return found.add_(math.log(truncation)).clamp_min_(0)
 
 
 def _smooth_inside(values: Tensor, mask: Tensor, sigma: float) -> Tensor:
