@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import product
 from typing import NamedTuple
 
+import torch
 from finished_runs import mean_figures, test_images
 
 from excision import Dataset, Detector
@@ -64,11 +65,11 @@ def _scores(detector: Detector, dataset: Dataset) -> dict[Variant, list[float]]:
 
 def _only(evidence: Evidence, residuals: str) -> Evidence:
     """Leave out the residual that is not to count."""
-    kept = evidence.residuals.clone()
-    for place, name in enumerate(("pixel", "broad")):
-        if residuals not in (name, "both"):
-            kept[:, place] = 0
-    return evidence._replace(residuals=kept)
+    kept = (
+        found if residuals in (name, "both") else torch.zeros_like(found)
+        for name, found in zip(("pixel", "broad"), evidence.residuals, strict=True)
+    )
+    return evidence._replace(residuals=tuple(kept))
 
 
 if __name__ == "__main__":

@@ -90,18 +90,21 @@ def test_stages_of_a_prediction_fit_together(fitted: Detector, scratched: NDArra
     # The map is how surprising the residual, in units of the usual, and the attention are together. The shown
     # recovery is cut to [0, 1]; the variance is not shown at all.
     working = torch.from_numpy(prediction.image).permute(2, 0, 1)[None]
-    pipeline, score = fitted.pipeline, fitted.settings.score
+    pipeline, score, size = fitted.pipeline, fitted.settings.score, mask.shape
     hole = torch.from_numpy(mask)[None, None]
     holed = torch.from_numpy(prediction.holed).permute(2, 0, 1)[None]
     with torch.no_grad():
         recovery = pipeline.recovery(holed, hole.float(), fitted.settings.recovery.skips("inference"))
     difference = ((working - recovery.mean) * hole)[0, 0].numpy()
     deviation = np.exp(recovery.log_variance[0, 0].numpy() / 2)
-    inside = ndimage.gaussian_filter(mask.astype(np.float64), score.broad, truncate=3, mode="mirror")
-    broad = ndimage.gaussian_filter(
-        np.where(mask, difference / deviation, 0), score.broad, truncate=3, mode="mirror"
+    # On blocks of 2 x 2 pixels, sigma is one block.
+    weight, residual = (
+        ndimage.gaussian_filter(
+            plane.reshape(size[0] // 2, 2, size[1] // 2, 2).mean(axis=(1, 3)), 1, radius=3, mode="mirror"
+        )
+        for plane in (mask.astype(np.float64), np.where(mask, difference / deviation, 0))
     )
-    broad = np.where(mask, broad / inside.clip(1e-3), 0)
+    broad = np.where(mask, np.kron(residual / weight.clip(1e-3), np.ones((2, 2))), 0)
     np.testing.assert_allclose(
         difference[mask], (prediction.image - prediction.recovery)[..., 0][mask], atol=0.2
     )

@@ -36,7 +36,7 @@ def test_the_surprise_of_the_residual_counts_by_its_weight_beyond_its_truncation
     pipeline.mask_threshold = float("-inf")
     pipeline.tails.copy_(torch.tensor([[0.05, 0.02], [0.04, 0.03], [1.0, 0.5]]))
     image = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
-    residuals = pipeline.evidence(image)[0].residuals.numpy()
+    residuals = np.concatenate(pipeline.evidence(image)[0].residuals, axis=1)
     median, excess = pipeline.tails[:2].T.reshape(2, 1, 2, 1, 1).numpy()
     each = np.log(2) * np.minimum(residuals / median, 1) + np.maximum(residuals - median, 0) / excess
     assert (each[:, 0] > each[:, 1]).any() and (each[:, 0] < each[:, 1]).any()

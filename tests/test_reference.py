@@ -55,11 +55,11 @@ def test_good_images_are_on_average_as_usual(masked: bool) -> None:
     set_usual_level(pipeline, lambda index: IMAGES[index], len(IMAGES), ignore)
     relative = [pipeline.evidence(image) for image in IMAGES]
     for (before, mask_before), (after, mask_after) in zip(absolute, relative, strict=True):
-        usual = pipeline.usual[:, : pipeline.residuals]
-        torch.testing.assert_close(after.residuals * usual, before.residuals)
+        for view, (was, became) in enumerate(zip(before.residuals, after.residuals, strict=True)):
+            torch.testing.assert_close(became * pipeline.usual[:, view : view + 1], was)
         assert torch.equal(mask_before, mask_after)
     counted = sum(mask.sum() for _, mask in relative) if masked else IMAGES.numel()
-    means = sum(evidence.residuals.sum(dim=(0, 2, 3)) for evidence, _ in relative) / counted
+    means = sum(torch.cat(evidence.residuals, 1).sum(dim=(0, 2, 3)) for evidence, _ in relative) / counted
     assert means.tolist() == pytest.approx([1] * (2 if masked else 1), rel=0.25)
 
 
@@ -122,7 +122,7 @@ def test_tails_are_those_of_the_largest_evidence() -> None:
     set_mask_threshold(pipeline, lambda index: IMAGES[index], len(IMAGES), ignore)
     set_tails(pipeline, lambda index: IMAGES[index], len(IMAGES), ignore)
     found = [pipeline.evidence(image)[0] for image in IMAGES]
-    kinds = [[*evidence.residuals.amax(dim=(0, 2, 3)), evidence.attention.max()] for evidence in found]
+    kinds = [[each.max() for each in (*evidence.residuals, evidence.attention)] for evidence in found]
     for row, values in enumerate(zip(*kinds, strict=True)):
         largest = np.sort([value.item() for value in values])
         median = largest[len(largest) // 2]

@@ -17,6 +17,7 @@ from excision.recovery.unet import Recovery
 from excision.scoring import (
     anomaly_map,
     anomaly_score,
+    broad_residual,
     surprise,
     tail,
     usual_level,
@@ -67,6 +68,50 @@ def test_smoothing_inside_a_mask_is_a_weighted_mean_of_its_pixels(sigma: float) 
         weights = weights * inside[y + rows, x + columns]
         expected = (weights * residual[y + rows, x + columns]).sum() / weights.sum()
         assert maps[y, x] == pytest.approx(expected**2, rel=1e-6)
+
+
+def block_means(plane: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    rows, columns = range(0, plane.shape[0], side), range(0, plane.shape[1], side)
+    return np.array([[plane[y : y + side, x : x + side].mean() for x in columns] for y in rows])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(40, 36), (41, 35)])
+@pytest.mark.parametrize(("sigma", "block"), [(0.8, 1), (1.5, 1), (2.0, 2), (3.7, 3)])
+def test_broad_residual_is_a_smooth_weighted_mean_over_blocks(
+    sigma: float, block: int, size: tuple[int, int], channels: int
+) -> None:
+    image, recovery, mask = scene(channels, size)
+    found = broad_residual(image, recovery, mask, sigma)[0, 0].numpy()
+    inside = mask[0, 0].numpy()
+
+    def smooth(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+        radius = max(1, round(3 * sigma / block))
+        result: NDArray[np.float64] = ndimage.gaussian_filter(
+            block_means(plane, block), sigma / block, radius=radius, mode="mirror"
+        )
+        return result
+
+    deviation = np.sqrt(np.exp(recovery.log_variance[0].numpy()))
+    residual = (image - recovery.mean)[0].numpy() / deviation
+    means = [smooth(plane * inside) / smooth(inside.astype(float)).clip(1e-3) for plane in residual]
+    blown_up = np.kron(np.mean(np.square(means), axis=0), np.ones((block, block)))[: size[0], : size[1]]
+    np.testing.assert_allclose(found, blown_up * inside, rtol=1e-6, atol=1e-12)
+
+
+def test_broad_residual_without_a_mask_counts_every_pixel() -> None:
+    image, recovery, mask = scene()
+    everywhere = broad_residual(image, recovery, torch.ones_like(mask), 2.0)
+    assert (everywhere > 0).all()
+    assert torch.equal(broad_residual(image, recovery, None, 2.0), everywhere)
+
+
+def test_broad_residual_is_blind_to_what_lies_outside_the_mask() -> None:
+    image, recovery, mask = scene(3)
+    elsewhere = Recovery(torch.where(mask, recovery.mean, 0.9), torch.where(mask, recovery.log_variance, 0.0))
+    torch.testing.assert_close(
+        broad_residual(image, elsewhere, mask, 2.0), broad_residual(image, recovery, mask, 2.0)
+    )
 
 
 @pytest.mark.parametrize(("kind", "similarity"), [("ssim", ssim_map), ("msgms", None)])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from excision.resampling import enlarge, repeat, shrink
 from excision.settings import Fill
 
 
@@ -19,7 +21,7 @@ def patch_attention(attention: Tensor, patch: int) -> Tensor:
     Returns:
         (B, 1, ceil(H / patch), ceil(W / patch)) in the unit of `attention`.
     """
-    return functional.avg_pool2d(attention, patch, ceil_mode=True, count_include_pad=False)
+    return shrink(attention, patch)
 
 
 def select_cells(cells: Tensor, threshold: float, cap: float) -> Tensor:
@@ -48,15 +50,13 @@ def select_cells(cells: Tensor, threshold: float, cap: float) -> Tensor:
 
 
 def cells_to_mask(cells: Tensor, patch: int, size: tuple[int, int]) -> Tensor:
-    """Blow the chosen cells (B, 1, h, w) up to a mask (B, 1, H, W) of the same type."""
-    full = cells.repeat_interleave(patch, dim=2).repeat_interleave(patch, dim=3)
-    return full[:, :, : size[0], : size[1]]
+    """Blow the chosen cells (B, 1, h, w), bool, up to a mask (B, 1, H, W) of the same type."""
+    return repeat(cells.float(), patch, size) > 0
 
 
 def enlarge_cells(cells: Tensor, patch: int, size: tuple[int, int]) -> Tensor:
     """Interpolate values of the patch grid (B, 1, h, w) between the centres of its cells; (B, 1, H, W)."""
-    full = functional.interpolate(cells, scale_factor=patch, mode="bilinear", align_corners=False)
-    return full[:, :, : size[0], : size[1]]
+    return enlarge(cells, patch, size)
 
 
 def excise(images: Tensor, mask: Tensor, fill: Fill, patch: int) -> Tensor:
@@ -73,18 +73,16 @@ def excise(images: Tensor, mask: Tensor, fill: Fill, patch: int) -> Tensor:
     Returns:
         (B, C, H, W) in [0, 1]: the holed image.
     """
+    if fill == "zero":
+        return images * ~mask
     return torch.where(mask, _filling(images, mask, fill, patch), images)
 
 
-def _filling(images: Tensor, mask: Tensor, fill: Fill, patch: int) -> Tensor:
-    if fill == "zero":
-        return torch.zeros_like(images)
+def _filling(images: Tensor, mask: Tensor, fill: Literal["mean", "mosaic"], patch: int) -> Tensor:
     if fill == "mean":
         kept = (~mask).to(images.dtype)
         # An image that is all hole has nothing outside it to average: grey is then as good as any.
         total = (images * kept).sum(dim=(2, 3), keepdim=True)
         count = kept.sum(dim=(2, 3), keepdim=True)
         return torch.where(count > 0, total / count.clamp_min(1), 0.5).expand_as(images)
-    means = functional.avg_pool2d(images, patch, ceil_mode=True, count_include_pad=False)
-    size = (images.shape[2], images.shape[3])
-    return cells_to_mask(means, patch, size)
+    return repeat(shrink(images, patch), patch, (images.shape[2], images.shape[3]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import reduce
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from excision.attention.model import Attention
 from excision.errors import SettingsError
 from excision.masking import cells_to_mask, enlarge_cells, excise, select_cells
 from excision.recovery.unet import Recovery, UNet
-from excision.scoring import anomaly_map, anomaly_score, surprise
+from excision.scoring import anomaly_map, anomaly_score, broad_residual, surprise
 from excision.settings import Settings
 
 
@@ -42,13 +41,13 @@ class Evidence(NamedTuple):
     """What speaks for a defect, before it is joined to one anomaly map.
 
     Attributes:
-        residuals: (B, R, H, W) >= 0, between image and recovery, each seen in another way: the pixel's own
-            and, if R is 2, the broad one; in units of what is usual, unless `score.relative` is 0.
+        residuals: R of (B, 1, H, W) >= 0, between image and recovery, each seen in another way: the pixel's
+            own and, if R is 2, the broad one; in units of what is usual, unless `score.relative` is 0.
         attention: (B, 1, ceil(H / patch), ceil(W / patch)) >= 0, of the patch grid, in deviations above what
             is usual.
     """
 
-    residuals: Tensor
+    residuals: tuple[Tensor, ...]
     attention: Tensor
 
 
@@ -140,12 +139,12 @@ class Pipeline(nn.Module):
         alone it is the residual itself.
         """
         if not self.counts_attention:
-            return evidence.residuals
+            return evidence.residuals[0]
         *of_residuals, of_attention = self.tails.tolist()
-        score, views = self.settings.score, evidence.residuals.chunk(self.residuals, dim=1)
+        score = self.settings.score
         found = [
-            surprise(view, median, excess, score.residual_truncation)
-            for view, (median, excess) in zip(views, of_residuals, strict=True)
+            surprise(residual, median, excess, score.residual_truncation)
+            for residual, (median, excess) in zip(evidence.residuals, of_residuals, strict=True)
         ]
         residual = reduce(torch.maximum, found)
         attention = surprise(evidence.attention, *of_attention)
@@ -163,11 +162,11 @@ class Pipeline(nn.Module):
 
     def _weigh(self, images: Tensor, recovery: Recovery, inside: Tensor | None, cells: Tensor) -> Evidence:
         score = self.settings.score
-        residuals = anomaly_map(images, recovery, inside, score)
+        residuals = [anomaly_map(images, recovery, inside, score)]
         if self.residuals == 2:
-            broad = replace(score, map="likelihood", smoothing=score.broad)
-            residuals = torch.cat((residuals, anomaly_map(images, recovery, inside, broad)), dim=1)
-        return Evidence(residuals / self.usual[:, : self.residuals], cells.clamp_min(0))
+            residuals.append(broad_residual(images, recovery, inside, score.broad))
+        relative = (found / self.usual[:, view : view + 1] for view, found in enumerate(residuals))
+        return Evidence(tuple(relative), cells.clamp_min(0))
 
     def _enlarge(self, cells: Tensor, images: Tensor) -> Tensor:
         return enlarge_cells(cells, self.settings.mask.patch, (images.shape[2], images.shape[3]))

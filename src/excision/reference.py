@@ -84,7 +84,7 @@ def set_usual_level(
     seen = torch.zeros_like(total[:, :1])
     for image in _evenly(read, count, progress):
         evidence, mask = pipeline.evidence(image)
-        total += evidence.residuals
+        total += torch.cat(evidence.residuals, dim=1)
         seen += mask if pipeline.counts_inside_alone else 1
     usual.copy_(usual_level(total, seen, pipeline.settings.score.relative))
 
@@ -104,7 +104,7 @@ def set_tails(pipeline: Pipeline, read: Callable[[int], Tensor], count: int, pro
     largest = []
     for image in _evenly(read, count, progress):
         evidence, _ = pipeline.evidence(image)
-        parts = (*evidence.residuals.chunk(pipeline.residuals, dim=1), evidence.attention)
+        parts = (*evidence.residuals, evidence.attention)
         largest.append(torch.cat([anomaly_score(part, top) for part in parts]))
     pipeline.tails.copy_(torch.tensor([tail(each) for each in torch.stack(largest, dim=1)]))
 

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from excision.recovery.unet import Recovery
+from excision.resampling import repeat, shrink
 from excision.settings import ScoreSettings
 from excision.similarity import gaussian_blur, msgms_map, ssim_map
 
 _LEAST = 1e-6
+_LEAST_WEIGHT = 1e-3  # of the pixels inside the mask in a smoothed neighbourhood
 
 
 def anomaly_map(image: Tensor, recovery: Recovery, mask: Tensor | None, settings: ScoreSettings) -> Tensor:
@@ -31,19 +33,42 @@ def anomaly_map(image: Tensor, recovery: Recovery, mask: Tensor | None, settings
     Returns:
         (B, 1, H, W) >= 0; zero outside the mask.
     """
-    if mask is None:
-        mask = torch.ones_like(image[:, :1], dtype=torch.bool)
+    inside = _inside(image, mask)
     if settings.map in ("squared", "likelihood"):
         residual = image - recovery.mean
         if settings.map == "likelihood":
             residual = residual * torch.exp(-0.5 * recovery.log_variance)
-        comparison = _smooth_inside(residual, mask, settings.smoothing).square()
+        comparison = _smooth_inside(residual, inside, settings.smoothing).square()
     else:
         similarity = ssim_map if settings.map == "ssim" else msgms_map
         # Outside the hole the image is compared with itself, so that the hole's rim is not penalised.
-        composed = torch.where(mask, recovery.mean, image)
-        comparison = _smooth_inside(1 - similarity(image, composed), mask, settings.smoothing)
-    return (comparison.mean(dim=1, keepdim=True) * mask).clamp_min(0)
+        composed = torch.where(inside > 0, recovery.mean, image)
+        comparison = _smooth_inside(1 - similarity(image, composed), inside, settings.smoothing)
+    return (_mean_channel(comparison) * inside).clamp_min(0)
+
+
+def broad_residual(image: Tensor, recovery: Recovery, mask: Tensor | None, sigma: float) -> Tensor:
+    """Compare the image with its recovery over a neighbourhood, in which a faint, extended defect adds up.
+
+    It is the "likelihood" comparison smoothed by a Gaussian. A picture so smooth needs no full resolution:
+    it is computed, and constant, on blocks of pixels as wide as sigma, rounded down.
+
+    Args:
+        image: (B, C, H, W) in [0, 1].
+        recovery: mean and log-variance, each (B, C, H, W).
+        mask: (B, 1, H, W) bool, True where the image was excised; None counts every pixel.
+        sigma: standard deviation in pixels, above 0.
+
+    Returns:
+        (B, 1, H, W) >= 0; zero outside the mask.
+    """
+    block = max(1, int(sigma))
+    inside = _inside(image, mask)
+    residual = (image - recovery.mean) * torch.exp(-0.5 * recovery.log_variance) * inside
+    sums = gaussian_blur(torch.cat((shrink(residual, block), shrink(inside, block)), dim=1), sigma / block)
+    residual, weight = sums[:, :-1], sums[:, -1:].clamp_min(_LEAST_WEIGHT)
+    comparison = _mean_channel((residual / weight).square())
+    return repeat(comparison, block, (image.shape[2], image.shape[3])) * inside
 
 
 def anomaly_score(maps: Tensor, top: float) -> Tensor:
@@ -120,10 +145,20 @@ def surprise(values: Tensor, median: float, excess: float, truncation: float = 1
     return found.add_(math.log(truncation)).clamp_min_(0)
 
 
-def _smooth_inside(values: Tensor, mask: Tensor, sigma: float) -> Tensor:
+def _inside(image: Tensor, mask: Tensor | None) -> Tensor:
+    """Give the mask (B, 1, H, W) as numbers of the image's type; ones where there is none."""
+    return torch.ones_like(image[:, :1]) if mask is None else mask.to(image.dtype)
+
+
+def _smooth_inside(values: Tensor, inside: Tensor, sigma: float) -> Tensor:
     """Gaussian mean over the pixels inside the mask alone; (B, C, H, W), zero outside."""
-    inside = mask.to(values.dtype)
     if sigma == 0:
         return values * inside
-    weight = gaussian_blur(inside, sigma).clamp_min(1e-3)
+    weight = gaussian_blur(inside, sigma).clamp_min(_LEAST_WEIGHT)
     return gaussian_blur(values * inside, sigma) / weight * inside
+
+
+def _mean_channel(values: Tensor) -> Tensor:
+    """Average over the channels: (B, C, H, W) to (B, 1, H, W)."""
+    # A graph would add a single one up all the same, and slowly.
+    return values if values.shape[1] == 1 else values.mean(dim=1, keepdim=True)

@@ -12,6 +12,8 @@ from excision.attention.networks import PlainAttention, SurfaceAttention
 from excision.attention.normalise import reflect_pad, to_grey
 from excision.attention.weights import SHIPPED, load_weights
 from excision.masking import patch_attention
+from excision.memory_format import lay_out
+from excision.resampling import enlarge, shrink
 from excision.settings import AttentionVariant
 
 _LEAST = 32  # pixels a side; on less, the coarsest grid has a single place, and nothing to compare it with
@@ -48,10 +50,7 @@ class Attention(nn.Module):
             (B, 1, H, W) logits; larger is more defect-like. The unit is the network's own: a softmax over
             positions would make it depend on the size of the image.
         """
-        full = functional.interpolate(
-            self.grid(images), scale_factor=self.network.stride, mode="bilinear", align_corners=False
-        )
-        return full[:, :, : images.shape[2], : images.shape[3]]
+        return enlarge(self.grid(images), self.network.stride, (images.shape[2], images.shape[3]))
 
     @torch.no_grad()
     def cells(self, images: Tensor, patch: int) -> Tensor:
@@ -76,22 +75,18 @@ class Attention(nn.Module):
         Returns:
             (B, 1, ceil(H / stride), ceil(W / stride)) logits.
         """
-        grey = to_grey(images)
+        grey = lay_out(to_grey(images))
         height, width = (-(-side // self.network.stride) for side in grey.shape[2:])
         scales = [self._at_scale(grey, factor)[:, :, :height, :width] for factor in self.network.scales]
         return torch.stack(scales).mean(dim=0)
 
     def _at_scale(self, grey: Tensor, factor: int) -> Tensor:
         """Logits on the grid, or a little beyond it, of an image (B, 1, H, W) seen `factor` times smaller."""
-        if factor > 1:
-            grey = functional.avg_pool2d(grey, factor, ceil_mode=True, count_include_pad=False)
         stride, margin = self.network.stride, self.network.margin
-        padded = reflect_pad(grey, margin)
+        padded = reflect_pad(shrink(grey, factor), margin)
         # Up to a multiple of the grid, so that its places and the pixels line up.
         bottom, right = (max(_LEAST - side, -side % stride) for side in padded.shape[2:])
         padded = functional.pad(padded, (0, right, 0, bottom), mode="replicate")
-        logits = self.network.locate(padded.contiguous(memory_format=torch.channels_last))
-        if factor > 1:
-            logits = functional.interpolate(logits, scale_factor=factor, mode="bilinear", align_corners=False)
+        logits = self.network.locate(padded)
         outside = margin // stride * factor
-        return logits[:, :, outside:, outside:]
+        return enlarge(logits, factor)[:, :, outside:, outside:]

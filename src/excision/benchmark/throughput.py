@@ -22,6 +22,7 @@ from excision.detector import Detector
 from excision.devices import choose_device
 from excision.errors import DatasetError, ImageError, ModelError
 from excision.files import write_json
+from excision.memory_format import lay_out
 from excision.recovery.training import compute_dtype
 from excision.run_folder import read_json
 
@@ -105,7 +106,7 @@ def tensors_to_time(dataset: Dataset, size: tuple[int, int], channels: int, devi
     if not found:
         raise DatasetError(f"{dataset.root}: none of its test images can be read")
     images = torch.stack([found[place % len(found)] for place in range(count)])
-    return images.to(device).contiguous(memory_format=torch.channels_last)
+    return lay_out(images.to(device))
 
 
 def _load(

@@ -50,12 +50,18 @@ def open_backend(folder: Path, name: BackendName, precision: Precision, threads:
     if not path.is_file():
         raise ModelError(f"{path} is missing: export the model again")
     try:
-        return _OnnxRuntime(path, threads) if name == "onnx" else _OpenVino(path, precision, threads)
+        return _OnnxRuntime(path, threads) if name == "onnx" else _openvino(path, precision, threads)
     except ModuleNotFoundError as error:
         raise ModelError(f"{folder} needs the package {error.name}: pip install {error.name}") from error
     except Exception as error:
         # The backends raise errors of their own kinds for whatever is wrong with a file.
         raise ModelError(f"{path}: cannot be loaded as a graph: {error}") from error
+
+
+def _openvino(path: Path, precision: Precision, threads: int | None) -> Backend:
+    from excision.deploy.openvino_graph import OpenVinoGraph
+
+    return OpenVinoGraph(path, precision, threads)
 
 
 class _OnnxRuntime:
@@ -90,32 +96,3 @@ def _cut(path: Path, outputs: Sequence[str]) -> bytes:
     whole = onnx.utils.Extractor(onnx.load(path))
     part: bytes = whole.extract_model([INPUT], list(outputs)).SerializeToString()
     return part
-
-
-class _OpenVino:
-    def __init__(self, path: Path, precision: Precision, threads: int | None) -> None:
-        import openvino
-
-        options: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": "f32" if precision == "fp32" else "bf16",
-            "PERFORMANCE_HINT": "LATENCY",
-        }
-        if threads is not None:
-            options["INFERENCE_NUM_THREADS"] = threads
-        core = openvino.Core()
-        whole = core.read_model(path)
-
-        def compiled(outputs: tuple[str, ...]) -> Any:
-            part = openvino.Model([whole.output(name) for name in outputs], whole.get_parameters())
-            return core.compile_model(part, "CPU", options)
-
-        # A graph is compiled for its outputs; what does not lead to one is left out.
-        self._compiled = functools.cache(compiled)
-        self._compiled(OUTPUTS)
-
-    def run(
-        self, images: NDArray[np.float32], outputs: Sequence[str] = OUTPUTS
-    ) -> dict[str, NDArray[np.float32]]:
-        # A request of its own for each call, since one request cannot serve two threads.
-        found = self._compiled(tuple(outputs)).create_infer_request().infer({INPUT: images})
-        return {name: np.array(found[name]) for name in outputs}

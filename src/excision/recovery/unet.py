@@ -52,8 +52,8 @@ class UNet(nn.Module):
         super().__init__()
         widths = [width * 2**level for level in range(depth)]
         self.encoders = nn.ModuleList(
-            _Block(before, after, normalisation)
-            for before, after in zip([(channels + 1) * stem**2, *widths[:-1]], widths, strict=True)
+            _Block(before, after, normalisation, stem if level == 0 else 1)
+            for level, (before, after) in enumerate(pairwise([channels + 1, *widths]))
         )
         self.decoders = nn.ModuleList(
             _UpBlock(below, here, normalisation) for here, below in pairwise(widths)
@@ -82,7 +82,6 @@ class UNet(nn.Module):
         height, width = holed.shape[2:]
         padding = (0, -width % self.stride, 0, -height % self.stride)
         features = functional.pad(torch.cat((holed, mask), dim=1), padding, mode="replicate")
-        features = functional.pixel_unshuffle(features, self.stem)
         kept: list[Tensor | None] = []
         for level, encoder in enumerate(self.encoders):
             if level:
@@ -112,9 +111,9 @@ class UNet(nn.Module):
 class _Block(nn.Module):
     """Twice: 3x3 convolution, normalisation, ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, normalisation: Normalisation) -> None:
+    def __init__(self, inputs: int, outputs: int, normalisation: Normalisation, stem: int = 1) -> None:
         super().__init__()
-        self.first = _convolution(inputs, outputs, normalisation)
+        self.first = _convolution(inputs, outputs, normalisation, stem)
         self.first_norm = _norm(outputs, normalisation)
         self.second = _convolution(outputs, outputs, normalisation)
         self.second_norm = _norm(outputs, normalisation)
@@ -131,7 +130,7 @@ class _UpBlock(nn.Module):
         super().__init__()
         self.reduce = nn.Conv2d(below, here, 1, bias=False)
         self.from_below = _convolution(here, here, normalisation)
-        self.from_skip = nn.Conv2d(here, here, 3, padding=1, bias=False)
+        self.from_skip = _Convolution(here, here, stem=1, bias=False)
         self.first_norm = _norm(here, normalisation)
         self.second = _convolution(here, here, normalisation)
         self.second_norm = _norm(here, normalisation)
@@ -146,7 +145,30 @@ class _UpBlock(nn.Module):
         return functional.relu_(_normalised(self.second_norm, (self.second, features)))
 
 
-def _normalised(norm: nn.Module, *inputs: tuple[nn.Conv2d, Tensor]) -> Tensor:
+class _Convolution(nn.Conv2d):
+    """3x3 convolution over places of stem x stem pixels, whose pixels of all channels are its inputs.
+
+    The weights are those over the channels of `pixel_unshuffle`. A convolution of the pixels themselves with
+    the same weights in another order is the same, and moves no pixel about, which takes as long again.
+    """
+
+    def __init__(self, channels: int, outputs: int, stem: int, bias: bool) -> None:
+        super().__init__(channels * stem**2, outputs, 3, padding=1, bias=bias)
+        self.stem = stem
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.convolve(features, self.weight, self.bias)
+
+    def convolve(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Convolve with other weights; (B, channels, H, W) to (B, outputs, H / stem, W / stem)."""
+        stem = self.stem
+        if stem > 1:
+            places = weight.view(weight.shape[0], -1, stem, stem, *weight.shape[2:])
+            weight = places.permute(0, 1, 4, 2, 5, 3).flatten(4, 5).flatten(2, 3)
+        return functional.conv2d(features, weight, bias, stride=stem, padding=stem)
+
+
+def _normalised(norm: nn.Module, *inputs: tuple[_Convolution, Tensor]) -> Tensor:
     """Normalise the sum of convolutions, (B, C, H, W).
 
     At inference batch normalisation is a scale and a shift of each channel. They go into weights and bias of
@@ -162,7 +184,7 @@ def _normalised(norm: nn.Module, *inputs: tuple[nn.Conv2d, Tensor]) -> Tensor:
     parts = []
     for convolution, features in inputs:
         weight = convolution.weight * scale.view(-1, 1, 1, 1)
-        parts.append(functional.conv2d(features, weight, bias, padding=convolution.padding))
+        parts.append(convolution.convolve(features, weight, bias))
         bias = None
     return _sum(parts)
 
@@ -171,9 +193,9 @@ def _sum(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
-def _convolution(inputs: int, outputs: int, normalisation: Normalisation) -> nn.Conv2d:
+def _convolution(inputs: int, outputs: int, normalisation: Normalisation, stem: int = 1) -> _Convolution:
     # A normalisation brings its own bias.
-    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=normalisation == "none")
+    return _Convolution(inputs, outputs, stem, bias=normalisation == "none")
 
 
 def _norm(channels: int, normalisation: Normalisation) -> nn.Module:

@@ -1,0 +1,105 @@
+"""Planes on coarser and finer grids, each in the way that takes the least time on a processor."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+Size = tuple[int, int]
+
+
+def shrink(planes: Tensor, factor: int) -> Tensor:
+    """Average over blocks of factor x factor pixels; at the lower and right border, over what there is.
+
+    (B, C, H, W) to (B, C, ceil(H / factor), ceil(W / factor)).
+    """
+    if factor == 1:
+        return planes
+    if factor == 2:
+        return _halve(_halve(planes, 2), 3)
+    return functional.avg_pool2d(planes, factor, ceil_mode=True, count_include_pad=False)
+
+
+def repeat(planes: Tensor, factor: int, size: Size) -> Tensor:
+    """Give every pixel of a block the block's value.
+
+    (B, C, ceil(H / factor), ceil(W / factor)) of floating point to (B, C, H, W), with (H, W) the `size`.
+    """
+    if factor == 1:
+        return planes
+    full = functional.interpolate(planes, scale_factor=factor, mode="nearest")
+    return full[:, :, : size[0], : size[1]]
+
+
+def enlarge(planes: Tensor, factor: int, size: Size | None = None, reach: int = 0) -> Tensor:
+    """Interpolate bilinearly between the middles of blocks of factor x factor pixels.
+
+    It is what `torch.nn.functional.interpolate` gives. That takes a picture of one channel pixel by pixel,
+    while products with a small matrix for each axis run at the processor's full speed.
+
+    Args:
+        planes: (B, C, h, w) of floating point.
+        factor: side of a block in pixels.
+        size: (H, W), at most (h * factor, w * factor), which is taken where it is not given.
+        reach: before, each block takes the mean of those within this many blocks along both axes.
+
+    Returns:
+        (B, C, H, W).
+    """
+    height, width = size or (planes.shape[2] * factor, planes.shape[3] * factor)
+    if factor == 1 and reach == 0:
+        return planes[:, :, :height, :width]
+    if factor == 2 and max(planes.shape[2:]) > _LARGE:
+        means = _window_mean(_window_mean(planes, reach, 2), reach, 3)
+        full = functional.interpolate(means, scale_factor=2, mode="bilinear", align_corners=False)
+        return full[:, :, :height, :width]
+    rows = torch.from_numpy(_weights(planes.shape[2], factor, reach)[:height]).to(planes)
+    columns = torch.from_numpy(_weights(planes.shape[3], factor, reach)[:width]).to(planes)
+    return rows @ planes @ columns.T
+
+
+# Blocks along an axis from which on the matrices that double it hold too many zeros.
+_LARGE = 96
+
+
+@lru_cache(maxsize=64)
+def _weights(length: int, factor: int, reach: int) -> NDArray[np.float64]:
+    """Weights (length * factor, length) of the blocks along one axis at each pixel of it."""
+    blocks = np.arange(length)
+    places = ((np.arange(length * factor) + 0.5) / factor - 0.5).clip(0, length - 1)
+    between = (1 - np.abs(places[:, None] - blocks)).clip(0)
+    near = np.abs(blocks[:, None] - blocks) <= reach
+    weights: NDArray[np.float64] = between @ (near / near.sum(axis=1, keepdims=True))
+    return weights
+
+
+def _window_mean(planes: Tensor, reach: int, axis: int) -> Tensor:
+    """Mean over what lies within `reach` pixels along an axis; (B, C, H, W).
+
+    The window is small: adding shifted images takes less time than running sums or a pooling.
+    """
+    length = planes.shape[axis]
+    padding = (reach, reach) if axis == 3 else (0, 0, reach, reach)
+    padded = functional.pad(planes, padding)
+    total = padded.narrow(axis, 0, length).clone()
+    for shift in range(1, 2 * reach + 1):
+        total += padded.narrow(axis, shift, length)
+    places = torch.arange(length, device=planes.device)
+    counts = (places + reach).clamp_max(length - 1) - (places - reach).clamp_min(0) + 1
+    return total.div_(counts.view(-1, *(1,) * (3 - axis)))
+
+
+def _halve(planes: Tensor, axis: int) -> Tensor:
+    """Mean of each two pixels along an axis, a last single one as it is; a pooling takes far longer."""
+    pairs, length = planes.shape[axis] // 2, planes.shape[axis]
+    every_second = (slice(None),) * axis
+    first = planes[(*every_second, slice(0, 2 * pairs, 2))]
+    means = (first + planes[(*every_second, slice(1, None, 2))]) * 0.5
+    if 2 * pairs == length:
+        return means
+    return torch.cat((means, planes.narrow(axis, length - 1, 1)), dim=axis)
