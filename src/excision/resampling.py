@@ -58,8 +58,8 @@ def enlarge(planes: Tensor, factor: int, size: Size | None = None, reach: int = 
         means = _window_mean(_window_mean(planes, reach, 2), reach, 3)
         full = functional.interpolate(means, scale_factor=2, mode="bilinear", align_corners=False)
         return full[:, :, :height, :width]
-    rows = torch.from_numpy(_weights(planes.shape[2], factor, reach)[:height]).to(planes)
-    columns = torch.from_numpy(_weights(planes.shape[3], factor, reach)[:width]).to(planes)
+    rows = _weights(planes.shape[2], factor, reach, planes)[:height]
+    columns = _weights(planes.shape[3], factor, reach, planes)[:width]
     return rows @ planes @ columns.T
 
 
@@ -67,14 +67,21 @@ def enlarge(planes: Tensor, factor: int, size: Size | None = None, reach: int = 
 _LARGE = 96
 
 
-@lru_cache(maxsize=64)
-def _weights(length: int, factor: int, reach: int) -> NDArray[np.float64]:
+def _weights(length: int, factor: int, reach: int, like: Tensor) -> Tensor:
     """Weights (length * factor, length) of the blocks along one axis at each pixel of it."""
+    # Converted but once: it takes as long as the product. Kept as numpy's, since a tensor that is made while
+    # a graph is traced cannot be used again.
+    dtype = np.float64 if like.dtype == torch.float64 else np.float32
+    return torch.from_numpy(_matrix(length, factor, reach, dtype)).to(like)
+
+
+@lru_cache(maxsize=64)
+def _matrix(length: int, factor: int, reach: int, dtype: type[np.floating]) -> NDArray[np.floating]:
     blocks = np.arange(length)
     places = ((np.arange(length * factor) + 0.5) / factor - 0.5).clip(0, length - 1)
     between = (1 - np.abs(places[:, None] - blocks)).clip(0)
     near = np.abs(blocks[:, None] - blocks) <= reach
-    weights: NDArray[np.float64] = between @ (near / near.sum(axis=1, keepdims=True))
+    weights: NDArray[np.floating] = (between @ (near / near.sum(axis=1, keepdims=True))).astype(dtype)
     return weights
 
 
