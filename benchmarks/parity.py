@@ -31,8 +31,10 @@ from excision.runtime import Inspector
 
 KINDS: dict[str, tuple[BackendName, Precision]] = {
     "ONNX Runtime fp32": ("onnx", "fp32"),
+    "ONNX Runtime int8": ("onnx", "int8"),
     "OpenVINO fp32": ("openvino", "fp32"),
     "OpenVINO bf16": ("openvino", "bf16"),
+    "OpenVINO int8": ("openvino", "int8"),
 }
 
 

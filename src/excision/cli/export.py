@@ -19,6 +19,7 @@ app = App(
     "is set on the scores of the backend. A model that drifts too far is refused.\n\n"
     "```\n"
     "excision export runs/parts parts/ --out line/parts\n"
+    "excision export runs/parts parts/ --out line/parts --precision int8\n"
     "excision export runs/parts parts/ --out line/parts --to openvino --precision bf16\n"
     "excision verify line/parts\n"
     "excision inspect line/parts new_images/ --out results/\n"
@@ -35,13 +36,14 @@ def export(
     out: Annotated[Path, Parameter(help="Folder to write.")],
     to: Annotated[BackendName, Parameter(help="What will compute it on the line.")] = "onnx",
     precision: Annotated[
-        Precision, Parameter(help="What the networks compute in; bf16 with OpenVINO alone.")
+        Precision,
+        Parameter(help="What the networks compute in; bf16 with OpenVINO alone, int8 with either."),
     ] = "fp32",
     allow_drift: Annotated[
         float | None,
         Parameter(
             help="Largest difference of a score from torch, as a share of the decision threshold. Where not "
-            "given, 0.1% for fp32 and 10% for bf16.",
+            "given, 0.1% for fp32, 10% for bf16 and 25% for int8.",
             converter=number,
         ),
     ] = None,

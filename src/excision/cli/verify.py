@@ -28,7 +28,7 @@ def verify(
         float | None,
         Parameter(
             help="Largest difference of a score, as a share of the decision threshold. Where not given, 0.1% "
-            "for fp32 and 10% for bf16.",
+            "for fp32, 10% for bf16 and 25% for int8.",
             converter=number,
         ),
     ] = None,

@@ -86,6 +86,10 @@ class TrainingSet:
                 places[path], self._pictures[tile.name] = tile.origin, path
         cut_tiles(self._pictures[source], places, self._cache.size, self._cache.channels)
 
+    def training_images(self) -> Iterator[Picture]:
+        """Give the images that are trained on one after another, whole even where they are used in tiles."""
+        return (self._pictures[name] for name in self.sources)
+
     def calibration_images(self) -> Iterator[Picture]:
         """Give the held-out images one after another."""
         return (self._pictures[name] for name in self.calibration)

@@ -13,11 +13,17 @@ from numpy.typing import NDArray
 from excision.errors import ModelError
 
 BackendName = Literal["onnx", "openvino"]
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "int8"]
 
 INPUT = "image"
 OUTPUTS = ("anomaly_map", "score", "attention", "mask", "holed", "recovery")
 """What the graph gives: the stages of the method, by name."""
+
+PRECISIONS: dict[BackendName, tuple[Precision, ...]] = {
+    "onnx": ("fp32", "int8"),
+    "openvino": ("fp32", "bf16", "int8"),
+}
+"""What each backend can compute the networks in."""
 
 MODEL_FILES: dict[BackendName, str] = {"onnx": "model.onnx", "openvino": "model.xml"}
 

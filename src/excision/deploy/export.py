@@ -17,22 +17,21 @@ from numpy.typing import NDArray
 from excision import __version__
 from excision.calibration import calibrate
 from excision.data import Dataset, load_dataset
-from excision.data.images import any_full_image, any_working_image
-from excision.data.training_set import Picture, prepare
-from excision.deploy.backends import MODEL_FILES, BackendName, Precision
+from excision.data.training_set import Picture, TrainingSet, prepare
+from excision.deploy.backends import MODEL_FILES, PRECISIONS, BackendName, Precision
+from excision.deploy.examples import graph_image, graph_input, with_defect
 from excision.deploy.folder import Description, Golden, Tile
 from excision.deploy.graph import count_operations, write_onnx
 from excision.deploy.proof import DRIFT_LIMITS, Proof, replay
+from excision.deploy.quantise import quantise
 from excision.detector import Detector
 from excision.errors import ModelError, SettingsError
 from excision.run_folder import FINGERPRINT
 from excision.runtime import Inspector
-from excision.settings import ImageSettings
 from excision.tiling.geometry import choose_tiling
-from excision.tuning.defects import draw_defect
 
 _GOLDEN = 3  # of the good images, and as many with a defect drawn on them
-_DRAWN = 128  # pixels of the square that a defect is drawn in
+_EXAMPLES = 32  # training images, and as many with a defect drawn on them
 
 Stage = Callable[[str, int, int], None]
 
@@ -57,7 +56,8 @@ def export(
         dataset: what it was trained on; its held-out good images are inspected again.
         out: folder to write; it must not hold anything.
         to: backend.
-        precision: that the networks compute in.
+        precision: that the networks compute in; for int8 up to 32 training images, as they are and with
+            defects drawn on them, tell which values occur.
         allow_drift: largest score drift as a share of the threshold; None takes that of the precision.
         stage: called as (what, done, all).
 
@@ -70,8 +70,10 @@ def export(
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingsError(f"{out} holds something already: choose another folder")
-    if to == "onnx" and precision != "fp32":
-        raise SettingsError(f"onnx runs in fp32 alone: choose --to openvino for {precision}")
+    if precision not in PRECISIONS[to]:
+        raise SettingsError(
+            f"{to} computes in {' or '.join(PRECISIONS[to])} alone: choose --to openvino for {precision}"
+        )
     tell = stage or (lambda *_: None)
     detector = Detector.load(run, device="cpu")
     data = prepare(dataset if isinstance(dataset, Dataset) else load_dataset(dataset), detector.settings)
@@ -79,7 +81,7 @@ def export(
     out.mkdir(parents=True, exist_ok=True)
     try:
         tell("exporting", 0, 1)
-        _write_graph(detector, out, to)
+        _write_graph(detector, out, to, _examples(detector, data) if precision == "int8" else [])
         tell("exporting", 1, 1)
         scores = _scores(detector, held_out, tell)
         golden = _golden(detector, held_out, scores)
@@ -92,9 +94,12 @@ def export(
         raise
 
 
-def _write_graph(detector: Detector, out: Path, to: BackendName) -> None:
+def _write_graph(detector: Detector, out: Path, to: BackendName, examples: list[NDArray[np.uint16]]) -> None:
+    """Write the graph; with examples of what it will see its convolutions are quantised."""
     onnx = out / MODEL_FILES["onnx"]
     write_onnx(detector.pipeline, onnx)
+    if examples:
+        quantise(onnx, [graph_input(image) for image in examples])
     if to == "openvino":
         try:
             import openvino
@@ -102,6 +107,14 @@ def _write_graph(detector: Detector, out: Path, to: BackendName) -> None:
             raise ModelError("an export for OpenVINO needs that package: pip install openvino") from error
         openvino.save_model(openvino.convert_model(onnx), out / MODEL_FILES[to], compress_to_fp16=False)
         onnx.unlink()
+
+
+def _examples(detector: Detector, data: TrainingSet) -> list[NDArray[np.uint16]]:
+    """Give training images, evenly spread, as they are and with defects drawn on them."""
+    pictures, rng = list(data.training_images()), np.random.default_rng(0)
+    places = np.linspace(0, len(pictures) - 1, min(len(pictures), _EXAMPLES)).round().astype(int)
+    good = [graph_image(pictures[place], detector.settings.image) for place in places]
+    return [*good, *(with_defect(image, rng) for image in good)]
 
 
 def _scores(detector: Detector, held_out: list[Picture], tell: Stage) -> list[float]:
@@ -120,36 +133,15 @@ def _golden(detector: Detector, held_out: list[Picture], scores: list[float]) ->
     places = np.linspace(0, len(lower) - 1, min(len(lower), _GOLDEN)).round().astype(int)
     chosen = [int(lower[place]) for place in places]
     image = detector.settings.image
-    good = [_golden_image(held_out[index], image) for index in chosen]
+    good = [graph_image(held_out[index], image) for index in chosen]
     rng = np.random.default_rng(0)
-    images = [*good, *(_with_defect(image, rng) for image in good)]
+    images = [*good, *(with_defect(image, rng) for image in good)]
     found = [next(detector.predict([image])) for image in images]
     return Golden(
         np.stack(images),
         np.array([prediction.score for prediction in found]),
         np.stack([prediction.anomaly_map for prediction in found]),
     )
-
-
-def _golden_image(picture: Picture, image: ImageSettings) -> NDArray[np.uint16]:
-    """Give a working image; of a large one the tile in its middle, since the graph sees nothing larger."""
-    assert image.size is not None and image.channels is not None  # fitting settled them
-    if image.tile is None:
-        return any_working_image(picture, image.size, image.channels)
-    full = any_full_image(picture, image.channels)
-    top, left = ((whole - side) // 2 for whole, side in zip(full.shape, image.tile, strict=False))
-    return full[top : top + image.tile[0], left : left + image.tile[1]].copy()
-
-
-def _with_defect(image: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.uint16]:
-    unit = image.astype(np.float32) / np.float32(65535)
-    side = min(*unit.shape[:2], _DRAWN)
-    top, left = ((full - side) // 2 for full in unit.shape[:2])
-    square = unit[top : top + side, left : left + side]
-    grey = square.mean(axis=2)
-    marked, _ = draw_defect(grey, lambda: grey[::-1], rng)
-    square += (marked - grey)[..., None]
-    return (unit.clip(0, 1) * 65535).round().astype(np.uint16)
 
 
 def _describe(detector: Detector, run: Path, to: BackendName, precision: Precision) -> Description:

@@ -40,7 +40,7 @@ class OpenVinoGraph:
 
         self._core = openvino.Core()
         self._path = path
-        self._networks = _FULL if precision == "fp32" else _HALF
+        self._networks = _HALF if precision == "bf16" else _FULL
         self._options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if threads is not None:
             self._options["INFERENCE_NUM_THREADS"] = threads

@@ -12,7 +12,7 @@ from excision.errors import ModelError
 from excision.runtime import Inspector
 from excision.scope import Scope
 
-DRIFT_LIMITS = {"fp32": 1e-3, "bf16": 0.1}
+DRIFT_LIMITS = {"fp32": 1e-3, "bf16": 0.1, "int8": 0.25}
 """Largest score drift that passes where none is stated, by precision."""
 
 

@@ -49,7 +49,8 @@ class Speed:
         milliseconds: of each of `STAGES`, for one image.
         images_per_second: end to end, from a PNG file to the score.
         limit_share: floating-point operations of both networks a second, over those of a large matrix
-            product in float32 on as many threads; 0 to 1. None where the folder does not say how many it has.
+            product in float32 on as many threads; 0 to 1. None where the folder does not say how many it has,
+            and for int8, which has none.
         recovery_share: the same for the recovery network alone.
         first_result: seconds from the start of a process to its first score.
     """
@@ -143,7 +144,7 @@ def _speed(
     for stage in _ENDS:
         stages[stage] = max(ends[stage] - before, 0.0)
         before = max(ends[stage], before)
-    work = description.operations
+    work = {} if description.precision == "int8" else description.operations
     networks = stages["attention"] + stages["recovery"]
     return Speed(
         backend=name,
