@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from excision.resampling import enlarge, repeat, shrink
 
-SIZES = [(1, 1), (1, 7), (5, 3), (8, 8), (13, 10)]
+SIZES = [(1, 1), (1, 7), (5, 3), (8, 8), (13, 10), (100, 3)]
 
 
 def planes(size: tuple[int, int], channels: int = 2) -> torch.Tensor:
@@ -40,6 +40,22 @@ def test_enlarge_is_bilinear_interpolation(channels: int, factor: int, size: tup
     height, width = size[0] * factor - factor // 2, size[1] * factor - factor // 3
     cut = enlarge(small, factor, (height, width))
     torch.testing.assert_close(cut, expected[:, :, :height, :width])
+
+
+@pytest.mark.parametrize("size", [(5, 7), (30, 9), (100, 7), (6, 130)])
+@pytest.mark.parametrize("factor", [1, 2, 3])
+@pytest.mark.parametrize("reach", [1, 4])
+def test_enlarge_with_a_reach_interpolates_between_means(
+    reach: int, factor: int, size: tuple[int, int]
+) -> None:
+    small = planes(size)
+    means = torch.empty_like(small)
+    for y, x in np.ndindex(size):
+        top, left = max(0, y - reach), max(0, x - reach)
+        window = small[:, :, top : y + reach + 1, left : x + reach + 1]
+        means[:, :, y, x] = window.mean(dim=(2, 3))
+    expected = functional.interpolate(means, scale_factor=factor, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(enlarge(small, factor, reach=reach), expected)
 
 
 @pytest.mark.parametrize("factor", [2, 3, 8])
