@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from excision.attention.model import Attention
 from excision.pipeline import Pipeline
-from excision.settings import ImageSettings, RecoverySettings, Settings
+from excision.reference import set_familiar
+from excision.settings import ImageSettings, MaskSettings, RecoverySettings, ScoreSettings, Settings
 
 
 def test_an_image_has_the_same_stages_alone_and_in_any_batch() -> None:
@@ -49,3 +51,66 @@ def test_the_surprise_of_the_residual_counts_by_its_weight_beyond_its_truncation
         maps.append(pipeline(image).anomaly_map.numpy())
     assert counted.max() > 1
     np.testing.assert_allclose(maps[1] - maps[0], weight * counted, rtol=1e-4, atol=1e-5)
+
+
+def parts(count: int, seed: int = 0) -> torch.Tensor:
+    """Parts that lie alike: the same disc and ramp, in noise of their own; (N, 1, 72, 64)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:72, :64]
+    part = 0.3 + 0.3 * ((y - 30) ** 2 + (x - 24) ** 2 < 200) + 0.002 * x
+    noisy = part + 0.01 * rng.normal(size=(count, 1, 72, 64))
+    return torch.from_numpy(noisy.clip(0, 1).astype(np.float32))
+
+
+def fitted_to_parts(settings: Settings) -> Pipeline:
+    torch.manual_seed(0)
+    pipeline = Pipeline(settings, Attention.pretrained("surface")).eval()
+    images = parts(12)
+    set_familiar(pipeline, lambda index: images[index][None], len(images), lambda *_: None)
+    return pipeline
+
+
+PARTS = Settings(image=ImageSettings((72, 64), 1), recovery=RecoverySettings(width=4, depth=2))
+
+
+def test_the_distance_of_the_features_counts_by_what_the_place_explains() -> None:
+    pipeline = fitted_to_parts(PARTS)
+    assert pipeline.familiar is not None
+    explained, image = float(pipeline.familiar.explained), parts(1, seed=1)
+    assert 0.5 < explained < 1
+    joined = pipeline(image).anomaly_map[0, 0].numpy()
+    distance = pipeline.familiar(pipeline.attention.look(image).features)[0, 0].numpy()
+    pipeline.familiar.explained.zero_()
+    rest = pipeline(image).anomaly_map[0, 0].numpy()
+    median, excess = pipeline.familiar.tail.tolist()
+    surprise = np.log(2) * np.minimum(distance / median, 1) + np.maximum(distance - median, 0) / excess
+    places = [(np.arange(side) + 0.5) / 8 - 0.5 for side in (72, 64)]
+    grid = np.meshgrid(*(at.clip(0, n - 1) for at, n in zip(places, (9, 8), strict=True)), indexing="ij")
+    enlarged = ndimage.map_coordinates(surprise, grid, order=1)
+    np.testing.assert_allclose(joined, (1 - explained) * rest + explained * enlarged, rtol=1e-3, atol=1e-4)
+
+
+def test_what_stands_in_a_wrong_place_is_found_by_the_distance() -> None:
+    pipeline = fitted_to_parts(PARTS)
+    good, image = parts(1, seed=1), parts(1, seed=1)
+    image[..., 40:64, 30:54] = image[..., 16:40, 10:34]  # a second disc like the first
+    assert pipeline.familiar is not None
+    usual, moved = (pipeline.familiar(pipeline.attention.look(each).features) for each in (good, image))
+    assert moved[..., 5:8, 4:7].max() > 3 * usual.max()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        replace(PARTS, score=ScoreSettings(feature_distance=False)),
+        replace(PARTS, score=ScoreSettings(evidence="residual")),
+        replace(PARTS, image=ImageSettings((96, 96), 1, tile=(96, 96))),
+        replace(PARTS, mask=MaskSettings(enabled=False)),
+    ],
+)
+def test_no_distance_where_it_is_not_wanted_or_places_mean_nothing(settings: Settings) -> None:
+    pipeline = Pipeline(settings, Attention("surface")).eval()
+    set_familiar(pipeline, lambda _: pytest.fail("an image was read"), 12, lambda *_: None)
+    assert not pipeline.counts_distance
+    assert settings.image.size is not None
+    assert pipeline.evidence(torch.rand(1, 1, *settings.image.size))[0].distance is None

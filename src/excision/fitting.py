@@ -15,7 +15,13 @@ from excision.memory_format import image_tensor
 from excision.pipeline import Pipeline
 from excision.recovery.batches import BatchSource
 from excision.recovery.training import train
-from excision.reference import set_mask_threshold, set_tails, set_usual_attention, set_usual_level
+from excision.reference import (
+    set_familiar,
+    set_mask_threshold,
+    set_tails,
+    set_usual_attention,
+    set_usual_level,
+)
 from excision.steps import Progress
 from excision.tuning.training import tune_attention
 
@@ -67,7 +73,7 @@ def train_pipeline(
 def learn_usual(
     pipeline: Pipeline, data: TrainingSet, device: torch.device, stage: Stage | None = None
 ) -> None:
-    """Learn from what was trained on how large residual and attention usually are.
+    """Learn from what was trained on how large all evidence usually is.
 
     Args:
         pipeline: trained, on `device`; changed in place.
@@ -76,6 +82,7 @@ def learn_usual(
         stage: called as (what, done, all).
     """
     read, count = _reader(data, device), len(data.training)
+    set_familiar(pipeline, read, count, part(stage, "familiar features"))
     set_usual_level(pipeline, read, count, part(stage, "usual residual"))
     set_tails(pipeline, read, count, part(stage, "usual maxima"))
 

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from excision.attention.model import Attention
 from excision.errors import SettingsError
+from excision.familiar import Familiar
 from excision.masking import cells_to_mask, enlarge_cells, excise, select_cells
 from excision.recovery.unet import Recovery, UNet
+from excision.resampling import enlarge
 from excision.scoring import anomaly_map, anomaly_score, broad_residual, surprise
 from excision.settings import Settings
 
@@ -45,10 +47,13 @@ class Evidence(NamedTuple):
             own and, if R is 2, the broad one; in units of what is usual, unless `score.relative` is 0.
         attention: (B, 1, ceil(H / patch), ceil(W / patch)) >= 0, of the patch grid, in deviations above what
             is usual.
+        distance: (B, 1, h, w) >= 0, of the attention's grid: how far its features are from what is usual at
+            their place; None where that does not count.
     """
 
     residuals: tuple[Tensor, ...]
     attention: Tensor
+    distance: Tensor | None
 
 
 class Pipeline(nn.Module):
@@ -63,6 +68,8 @@ class Pipeline(nn.Module):
             absolute or the size is not settled.
         level: (1, 1, h, w), the attention that is usual at each cell of the patch grid.
         spread: (1, 1, h, w) > 0, its deviation.
+        familiar: what the attention's features usually are at each place; None where places differ from image
+            to image.
         tails: (R + 1, 2), for each residual and the attention the median over good images of their largest
             value, and the mean excess of those above it.
     """
@@ -89,6 +96,11 @@ class Pipeline(nn.Module):
         self.register_buffer("level", torch.zeros(1, 1, *grid))
         self.register_buffer("spread", torch.ones(1, 1, *grid))
         self.register_buffer("tails", torch.ones(residuals + 1, 2))
+        self.familiar: Familiar | None = None
+        if settings.score.feature_distance and settings.image.size and not settings.image.tile:
+            stride = attention.network.stride
+            height, width = (-(-side // stride) for side in settings.image.size)
+            self.familiar = Familiar(attention.network.channels, (height, width))
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Stages:
@@ -107,10 +119,10 @@ class Pipeline(nn.Module):
 
     def inspect(self, images: Tensor) -> Stages:
         """Inspect images as `forward` does, but all at once: their scores may differ in the last bits."""
-        cells = self.cells(images)
+        cells, features = self._look(images)
         mask, holed, recovery = self._recover(images, cells)
         inside = mask if self.counts_inside_alone else None
-        maps = self.join(self._weigh(images, recovery, inside, cells))
+        maps = self.join(self._weigh(images, recovery, inside, cells, features))
         shown = recovery.mean.clamp(0, 1)
         return Stages(
             attention=self._enlarge(cells, images),
@@ -124,10 +136,10 @@ class Pipeline(nn.Module):
     @torch.no_grad()
     def evidence(self, images: Tensor) -> tuple[Evidence, Tensor]:
         """Give what speaks for a defect in images (B, C, H, W) in [0, 1], and the mask (B, 1, H, W)."""
-        cells = self.cells(images)
+        cells, features = self._look(images)
         mask, _, recovery = self._recover(images, cells)
         inside = mask if self.counts_inside_alone else None
-        return self._weigh(images, recovery, inside, cells), mask
+        return self._weigh(images, recovery, inside, cells, features), mask
 
     def join(self, evidence: Evidence) -> Tensor:
         """Give the anomaly map (B, 1, H, W) >= 0: the surprise of the residuals and that of the attention.
@@ -137,6 +149,9 @@ class Pipeline(nn.Module):
         of the Royal Statistical Society B 17, 1955, with equal weights that of Fisher. It is truncated, so
         that where it says little it does not disturb what the attention says. Where the residual speaks
         alone it is the residual itself.
+
+        The distance of the features counts by the share of their variance that the place explains, all else
+        by the rest: where the place tells what is to be seen, what differs from that is what counts.
         """
         if not self.counts_attention:
             return evidence.residuals[0]
@@ -148,7 +163,14 @@ class Pipeline(nn.Module):
         ]
         residual = reduce(torch.maximum, found)
         attention = surprise(evidence.attention, *of_attention)
-        return residual.mul_(score.residual_weight).add_(self._enlarge(attention, residual))
+        maps = residual.mul_(score.residual_weight).add_(self._enlarge(attention, residual))
+        if evidence.distance is None:
+            return maps
+        assert self.familiar is not None  # it gave the distance
+        distance = surprise(evidence.distance, *self.familiar.tail.tolist())
+        told = enlarge(distance, self.attention.network.stride, (maps.shape[2], maps.shape[3]))
+        share = self.familiar.explained
+        return maps.mul_(1 - share).add_(told.mul_(share))
 
     def _recover(self, images: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Recovery]:
         settings = self.settings
@@ -160,13 +182,16 @@ class Pipeline(nn.Module):
         holed = excise(images, mask, settings.mask.fill, settings.mask.patch)
         return mask, holed, self.recovery(holed, mask.to(images.dtype), settings.recovery.skips("inference"))
 
-    def _weigh(self, images: Tensor, recovery: Recovery, inside: Tensor | None, cells: Tensor) -> Evidence:
+    def _weigh(
+        self, images: Tensor, recovery: Recovery, inside: Tensor | None, cells: Tensor, features: Tensor
+    ) -> Evidence:
         score = self.settings.score
         residuals = [anomaly_map(images, recovery, inside, score)]
         if self.residuals == 2:
             residuals.append(broad_residual(images, recovery, inside, score.broad))
         relative = (found / self.usual[:, view : view + 1] for view, found in enumerate(residuals))
-        return Evidence(tuple(relative), cells.clamp_min(0))
+        distance = self.familiar(features) if self.familiar is not None and self.counts_distance else None
+        return Evidence(tuple(relative), cells.clamp_min(0), distance)
 
     def _enlarge(self, cells: Tensor, images: Tensor) -> Tensor:
         return enlarge_cells(cells, self.settings.mask.patch, (images.shape[2], images.shape[3]))
@@ -182,6 +207,11 @@ class Pipeline(nn.Module):
         return self.settings.score.evidence == "both" and self.settings.mask.enabled
 
     @property
+    def counts_distance(self) -> bool:
+        """Tell whether the distance of the attention's features counts: where the place explains them."""
+        return self.familiar is not None and self.counts_attention and self.familiar.counts
+
+    @property
     def residuals(self) -> int:
         """Number of residuals that count: without the attention the pixel's own speaks alone."""
         return 2 if self.settings.score.broad > 0 and self.counts_attention else 1
@@ -191,8 +221,14 @@ class Pipeline(nn.Module):
 
         Images (B, C, H, W) in [0, 1] to (B, 1, ceil(H / patch), ceil(W / patch)).
         """
-        raw = self.attention.cells(images, self.settings.mask.patch)
-        return (raw - self.level) / self.spread
+        return self._look(images)[0]
+
+    def _look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the cells as `cells` does, and the features (B, C, h, w) of the attention's grid."""
+        seen = self.attention.look(images)
+        size = (images.shape[2], images.shape[3])
+        raw = self.attention.to_cells(seen.logits, self.settings.mask.patch, size)
+        return (raw - self.level) / self.spread, seen.features
 
     def choose(self, cells: Tensor) -> Tensor:
         """Choose the cells to excise; the same shape, bool."""

@@ -89,6 +89,24 @@ def set_usual_level(
     usual.copy_(usual_level(total, seen, pipeline.settings.score.relative))
 
 
+def set_familiar(pipeline: Pipeline, read: Callable[[int], Tensor], count: int, progress: Progress) -> None:
+    """Learn what the attention's features usually are at each place, where that is to count.
+
+    Args:
+        pipeline: whose familiar features are set.
+        read: gives a training image (1, C, H, W) in [0, 1] by its place.
+        count: number of training images.
+        progress: called as (done, all), once through the images and then once more.
+    """
+    if pipeline.familiar is None or not pipeline.counts_attention:
+        return
+    features, again = (
+        (pipeline.attention.look(image).features for image in _evenly(read, count, progress))
+        for _ in range(2)
+    )
+    pipeline.familiar.learn(features, again)
+
+
 def set_tails(pipeline: Pipeline, read: Callable[[int], Tensor], count: int, progress: Progress) -> None:
     """Learn how large the largest of each residual and the largest attention of a good image are.
 

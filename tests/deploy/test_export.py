@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from excision import Detector
 from excision.calibration import calibrate
 from excision.cli import run as command_line
 from excision.data import load_dataset
 from excision.deploy import export as module
-from excision.deploy.backends import MODEL_FILES
+from excision.deploy.backends import MODEL_FILES, BackendName, open_backend
 from excision.deploy.export import export
 from excision.deploy.folder import DESCRIPTION, GOLDEN, Description, Golden
+from excision.deploy.graph import write_onnx
 from excision.deploy.proof import Proof, verify
 from excision.errors import ImageError, ModelError, SettingsError
 from excision.inspection import find_images, inspect_images
@@ -246,3 +248,23 @@ def test_region_and_minimum_area_are_calibrated_for_and_kept(
     assert sorted(scores) == list(inspector.description.calibration.scores)
     # The proof is that of the graph, whatever counts on the line.
     assert verify(inspector).score_drift < 1e-3
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_the_distance_of_features_is_in_the_graph(backend: BackendName, run: Path, tmp_path: Path) -> None:
+    pipeline = Detector.load(run, device="cpu").pipeline
+    familiar, size = pipeline.familiar, pipeline.settings.image.size
+    assert familiar is not None and size is not None
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(3, pipeline.settings.image.channels or 1, *size, generator=generator)
+    before = pipeline(images).anomaly_map
+    familiar.mean.copy_(torch.randn(familiar.mean.shape, generator=generator))
+    familiar.whitening.copy_(torch.randn(familiar.whitening.shape, generator=generator) / 50)
+    familiar.explained.fill_(0.5)
+    wanted = pipeline(images).anomaly_map
+    assert (wanted - before).abs().max() > 0.1
+    write_onnx(pipeline, tmp_path / MODEL_FILES["onnx"])
+    graph = open_backend(tmp_path, backend, "fp32", threads=1)
+    for count in (1, 3):
+        found = graph.run(images[:count].numpy())["anomaly_map"]
+        np.testing.assert_allclose(found, wanted[:count].numpy(), rtol=1e-3, atol=1e-3)

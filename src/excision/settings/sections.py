@@ -191,6 +191,8 @@ class ScoreSettings:
             counting 1.
         residual_truncation: share of good images whose residuals may reach a value before it counts where
             both do; 1 counts every value.
+        feature_distance: also count how far the attention's features are from what is usual at their place,
+            by how much of their variance the place explains; nothing where that is less than a third.
         inside_mask: count only what was excised.
         top: share of the map's pixels, the largest, whose mean is the score; 0 takes the maximum.
     """
@@ -202,6 +204,7 @@ class ScoreSettings:
     evidence: EvidenceKind = "both"
     residual_weight: float = 1.0
     residual_truncation: float = 0.2
+    feature_distance: bool = True
     inside_mask: bool = True
     top: float = 0.0
 

@@ -1,0 +1,189 @@
+"""What the attention's features usually are at each place of the image, and how far an image's are from it.
+
+Where parts lie alike under a fixed camera, the place tells what is to be seen: a hole here, an edge there. A
+defect at such a place may draw no more attention than the edge does, and yet look unlike it. The distance is
+that of Defard, Setkov, Loesch, Audigier, "PaDiM", ICPR Workshops 2021, of features that the attention has at
+hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from excision.scoring import tail
+from excision.similarity import gaussian_blur
+
+_MOST_BLOCKS = 1024
+_NEIGHBOURS = 1.0  # places, standard deviation
+_OF_ALL = 0.1  # share of the covariance that is the mean over all places
+_LEAST_VARIANCE = 0.01  # of the mean variance, added to each
+_LEAST_IMAGES = 8
+_LEAST_EXPLAINED = 1 / 3
+
+
+class Familiar(nn.Module):
+    """Mahalanobis distance of features from what is usual at their place.
+
+    Neighbouring places share a covariance, in square blocks, so that few images are enough to know it.
+
+    Args:
+        channels: of the features.
+        grid: (h, w) places.
+
+    Attributes:
+        mean: (1, C, h, w), the usual features.
+        whitening: (blocks, C, C), a factor A of each inverse covariance AᵀA.
+        tail: (2,), the median over good images of their largest distance, and the mean excess of those above.
+        explained: (1,), share of the features' variance over good images that the place explains, 0 to 1;
+            0 where that is too little for the distance to be worth its time.
+    """
+
+    mean: Tensor
+    whitening: Tensor
+    tail: Tensor
+    explained: Tensor
+
+    def __init__(self, channels: int, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.grid = grid
+        self.side = 2
+        while -(-grid[0] // self.side) * -(-grid[1] // self.side) > _MOST_BLOCKS:
+            self.side *= 2
+        self.register_buffer("mean", torch.zeros(1, channels, *grid))
+        blocks = -(-grid[0] // self.side) * -(-grid[1] // self.side)
+        self.register_buffer("whitening", torch.eye(channels).repeat(blocks, 1, 1))
+        self.register_buffer("tail", torch.ones(2))
+        self.register_buffer("explained", torch.zeros(1))
+
+    @property
+    def counts(self) -> bool:
+        """Tell whether the place explains enough for the distance to count."""
+        # While a graph is traced nothing has a value; one that does not count is left out before.
+        return torch.compiler.is_exporting() or float(self.explained) > 0
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Give the squared distance for each channel, about 1 where all is usual.
+
+        Features (B, C, h, w) to (B, 1, h, w) >= 0.
+        """
+        found = self.whitening @ self._blocks(features - self.mean)
+        return self._places(found.square().mean(dim=2, keepdim=True))
+
+    @torch.no_grad()
+    def learn(self, features: Iterable[Tensor], again: Iterable[Tensor]) -> None:
+        """Learn from good images; with few of them, or where the place tells little, nothing is counted.
+
+        How far good images are from what is usual is learnt from each half of them by what the other half
+        knows: of those that it has learnt from it would think too well.
+
+        Args:
+            features: (1, C, h, w) of each image.
+            again: the same once more.
+        """
+        halves = [_Moments(self), _Moments(self)]
+        for place, each in enumerate(features):
+            halves[place % 2].add(each)
+        whole = halves[0].with_other(halves[1])
+        self.explained.zero_()
+        if whole.count < _LEAST_IMAGES:
+            return
+        explained = whole.explained()
+        if explained < _LEAST_EXPLAINED:
+            return
+        largest = []
+        known = [half.usual() for half in reversed(halves)]
+        for place, each in enumerate(again):
+            self._adopt(known[place % 2])
+            largest.append(self(each).amax())
+        self._adopt(whole.usual())
+        self.tail.copy_(torch.tensor(tail(torch.stack(largest))))
+        self.explained.fill_(explained)
+
+    def _adopt(self, usual: _Usual) -> None:
+        self.mean.copy_(usual.mean)
+        self.whitening.copy_(usual.whitening)
+
+    def _blocks(self, places: Tensor) -> Tensor:
+        """(B, C, h, w) to (B, blocks, C, side * side), with zeros beyond the border."""
+        side, (height, width) = self.side, self.grid
+        padded = functional.pad(places, (0, -width % side, 0, -height % side))
+        batch, channels = padded.shape[:2]
+        split = padded.view(batch, channels, -1, side, padded.shape[3] // side, side)
+        return split.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels, side * side)
+
+    def _places(self, blocks: Tensor) -> Tensor:
+        """(B, blocks, C, side * side) to (B, C, h, w)."""
+        side, (height, width) = self.side, self.grid
+        across, channels = -(-width // side), blocks.shape[2]
+        split = blocks.view(blocks.shape[0], -1, across, channels, side, side)
+        padded = split.permute(0, 3, 1, 4, 2, 5).reshape(blocks.shape[0], channels, -1, across * side)
+        return padded[:, :, :height, :width]
+
+
+class _Usual(NamedTuple):
+    """What is usual: `mean` and `whitening` as in `Familiar`."""
+
+    mean: Tensor
+    whitening: Tensor
+
+
+class _Moments:
+    """Sums over images, from which means and covariances follow; in float64, and never an image."""
+
+    def __init__(self, familiar: Familiar) -> None:
+        self._familiar = familiar
+        shape = familiar.mean.double()
+        self.count = 0
+        self.sums, self.squares = torch.zeros_like(shape), torch.zeros_like(shape)
+        self.products = torch.zeros_like(familiar.whitening, dtype=torch.float64)
+
+    def add(self, features: Tensor) -> None:
+        exact = features.double()
+        blocks = self._familiar._blocks(exact)[0]
+        self.count += 1
+        self.sums += exact
+        self.squares += exact.square()
+        self.products += blocks @ blocks.transpose(1, 2)
+
+    def with_other(self, other: _Moments) -> _Moments:
+        both = _Moments(self._familiar)
+        both.count = self.count + other.count
+        both.sums, both.squares = self.sums + other.sums, self.squares + other.squares
+        both.products = self.products + other.products
+        return both
+
+    def explained(self) -> float:
+        """Share of the variance that lies between places, by analysis of variance; the mean over channels."""
+        means = self.sums / self.count
+        within = (self.squares / self.count - means.square()).clamp_min(0).mean(dim=(2, 3))
+        # The mean of a place varies from place to place by chance as well.
+        between = (means.var(dim=(2, 3), unbiased=False) - within / self.count).clamp_min(0)
+        return float((between / (between + within).clamp_min(1e-12)).mean())
+
+    def usual(self) -> _Usual:
+        familiar = self._familiar
+        mean = gaussian_blur(self.sums / self.count, _NEIGHBOURS)
+        blocks, sums = familiar._blocks(mean)[0], familiar._blocks(self.sums)[0]
+        mixed = sums @ blocks.transpose(1, 2)
+        spread = self.products - mixed - mixed.transpose(1, 2) + self.count * blocks @ blocks.transpose(1, 2)
+        places = familiar._blocks(torch.ones_like(mean[:, :1]))[0].sum(dim=(1, 2)).view(-1, 1, 1)
+        of_all = spread.sum(dim=0) / (self.count * places.sum())
+        floor = _LEAST_VARIANCE * of_all.diagonal().mean() + 1e-12
+        of_all = of_all + floor * torch.eye(len(of_all), dtype=of_all.dtype, device=of_all.device)
+        covariance = (1 - _OF_ALL) * self._smooth(spread / (self.count * places)) + _OF_ALL * of_all
+        factor = torch.linalg.cholesky(covariance)
+        identity = torch.eye(len(of_all), dtype=of_all.dtype, device=of_all.device)
+        return _Usual(mean, torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False))
+
+    def _smooth(self, covariances: Tensor) -> Tensor:
+        """Average over neighbouring blocks; (blocks, C, C)."""
+        blocks, channels = covariances.shape[:2]
+        across = -(-self._familiar.grid[1] // self._familiar.side)
+        planes = covariances.view(blocks // across, across, -1).permute(2, 0, 1)[None]
+        smooth = gaussian_blur(planes, _NEIGHBOURS / self._familiar.side)
+        return smooth[0].permute(1, 2, 0).reshape(blocks, channels, channels)
