@@ -23,7 +23,7 @@ _NEIGHBOURS = 1.0  # places, standard deviation
 _OF_ALL = 0.1  # share of the covariance that is the mean over all places
 _LEAST_VARIANCE = 0.01  # of the mean variance, added to each
 _LEAST_IMAGES = 8
-_LEAST_EXPLAINED = 1 / 3
+_LEAST_EXPLAINED = 0.5
 
 
 class Familiar(nn.Module):

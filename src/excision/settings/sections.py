@@ -192,7 +192,7 @@ class ScoreSettings:
         residual_truncation: share of good images whose residuals may reach a value before it counts where
             both do; 1 counts every value.
         feature_distance: also count how far the attention's features are from what is usual at their place,
-            by how much of their variance the place explains; nothing where that is less than a third.
+            by how much of their variance the place explains; nothing where that is less than half.
         inside_mask: count only what was excised.
         top: share of the map's pixels, the largest, whose mean is the score; 0 takes the maximum.
     """
