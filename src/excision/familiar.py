@@ -71,8 +71,8 @@ class Familiar(nn.Module):
 
         Features (B, C, h, w) to (B, 1, h, w) >= 0.
         """
-        found = self.whitening @ self._blocks(features - self.mean)
-        return self._places(found.square().mean(dim=2, keepdim=True))
+        found = self.whitening @ _to_blocks(features - self.mean, self.side)
+        return _to_places(found.square().mean(dim=2, keepdim=True), self.side, self.grid)
 
     @torch.no_grad()
     def learn(self, features: Iterable[Tensor], again: Iterable[Tensor]) -> None:
@@ -108,21 +108,23 @@ class Familiar(nn.Module):
         self.mean.copy_(usual.mean)
         self.whitening.copy_(usual.whitening)
 
-    def _blocks(self, places: Tensor) -> Tensor:
-        """(B, C, h, w) to (B, blocks, C, side * side), with zeros beyond the border."""
-        side, (height, width) = self.side, self.grid
-        padded = functional.pad(places, (0, -width % side, 0, -height % side))
-        batch, channels = padded.shape[:2]
-        split = padded.view(batch, channels, -1, side, padded.shape[3] // side, side)
-        return split.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels, side * side)
 
-    def _places(self, blocks: Tensor) -> Tensor:
-        """(B, blocks, C, side * side) to (B, C, h, w)."""
-        side, (height, width) = self.side, self.grid
-        across, channels = -(-width // side), blocks.shape[2]
-        split = blocks.view(blocks.shape[0], -1, across, channels, side, side)
-        padded = split.permute(0, 3, 1, 4, 2, 5).reshape(blocks.shape[0], channels, -1, across * side)
-        return padded[:, :, :height, :width]
+def _to_blocks(places: Tensor, side: int) -> Tensor:
+    """(B, C, h, w) to (B, blocks, C, side * side), with zeros beyond the border."""
+    height, width = places.shape[2:]
+    padded = functional.pad(places, (0, -width % side, 0, -height % side))
+    batch, channels = padded.shape[:2]
+    split = padded.view(batch, channels, -1, side, padded.shape[3] // side, side)
+    return split.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels, side * side)
+
+
+def _to_places(blocks: Tensor, side: int, grid: tuple[int, int]) -> Tensor:
+    """(B, blocks, C, side * side) to (B, C, h, w), with (h, w) the grid."""
+    batch, _, channels, _ = blocks.shape
+    across = -(-grid[1] // side)
+    split = blocks.view(batch, -1, across, channels, side, side)
+    padded = split.permute(0, 3, 1, 4, 2, 5).reshape(batch, channels, -1, across * side)
+    return padded[:, :, : grid[0], : grid[1]]
 
 
 class _Usual(NamedTuple):
@@ -144,7 +146,7 @@ class _Moments:
 
     def add(self, features: Tensor) -> None:
         exact = features.double()
-        blocks = self._familiar._blocks(exact)[0]
+        blocks = self._blocks(exact)
         self.count += 1
         self.sums += exact
         self.squares += exact.square()
@@ -166,12 +168,11 @@ class _Moments:
         return float((between / (between + within).clamp_min(1e-12)).mean())
 
     def usual(self) -> _Usual:
-        familiar = self._familiar
         mean = gaussian_blur(self.sums / self.count, _NEIGHBOURS)
-        blocks, sums = familiar._blocks(mean)[0], familiar._blocks(self.sums)[0]
+        blocks, sums = self._blocks(mean), self._blocks(self.sums)
         mixed = sums @ blocks.transpose(1, 2)
         spread = self.products - mixed - mixed.transpose(1, 2) + self.count * blocks @ blocks.transpose(1, 2)
-        places = familiar._blocks(torch.ones_like(mean[:, :1]))[0].sum(dim=(1, 2)).view(-1, 1, 1)
+        places = self._blocks(torch.ones_like(mean[:, :1])).sum(dim=(1, 2)).view(-1, 1, 1)
         of_all = spread.sum(dim=0) / (self.count * places.sum())
         floor = _LEAST_VARIANCE * of_all.diagonal().mean() + 1e-12
         of_all = of_all + floor * torch.eye(len(of_all), dtype=of_all.dtype, device=of_all.device)
@@ -179,6 +180,10 @@ class _Moments:
         factor = torch.linalg.cholesky(covariance)
         identity = torch.eye(len(of_all), dtype=of_all.dtype, device=of_all.device)
         return _Usual(mean, torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False))
+
+    def _blocks(self, places: Tensor) -> Tensor:
+        """(1, C, h, w) to (blocks, C, side * side)."""
+        return _to_blocks(places, self._familiar.side)[0]
 
     def _smooth(self, covariances: Tensor) -> Tensor:
         """Average over neighbouring blocks; (blocks, C, C)."""
