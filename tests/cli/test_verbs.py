@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from excision.cli import run as main
 from tests.cli.conftest import excision
@@ -138,6 +139,23 @@ def test_info_names_the_damaged_file(
     (tmp_path / "run" / damaged).write_text(content)
     assert main(["info", str(tmp_path / "run")]) == 2
     assert f"run/{damaged}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("explained", "told"), [(0.7, "counts: the place explains 70%"), (0.0, "does not count")]
+)
+def test_info_tells_whether_the_feature_distance_counts(
+    explained: float, told: str, trained: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained[0], tmp_path / "run")
+    model = tmp_path / "run" / "model.safetensors"
+    tensors = {**load_file(model), "familiar.explained": np.array([explained], np.float32)}
+    save_file(tensors, model)
+    assert main(["info", str(tmp_path / "run")]) == 0
+    assert told in capsys.readouterr().out
+    model.write_bytes(b"damaged")
+    assert main(["info", str(tmp_path / "run")]) == 2
+    assert "run/model.safetensors: " in capsys.readouterr().err
 
 
 def test_info_of_an_unfinished_run(

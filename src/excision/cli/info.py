@@ -24,6 +24,7 @@ from excision.run_folder import (
 )
 from excision.settings import Settings
 
+_EXPLAINED = "familiar.explained"
 _DATA = {"Data": "{root} (layout {layout})"}
 _COST = {
     "Trained on": "{n_training} good images",
@@ -58,6 +59,7 @@ def info(run: RunArgument, /, *, json: JsonOption = None) -> None:
             *_facts(run / TRAINING, training, _COST),
             ("Threshold", f"{calibration.threshold:.6g}"),
             ("Promise", calibration.explain()),
+            *_feature_distance(run / MODEL),
         ]
     )
     _say_settings(settings)
@@ -80,6 +82,22 @@ def _facts(path: Path, record: Any, lines: dict[str, str]) -> list[tuple[str, st
         return [(name, line.format_map(values)) for name, line in lines.items()]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: this is no record of a training: {error!r}") from error
+
+
+def _feature_distance(model: Path) -> list[tuple[str, str]]:
+    """Say whether the distance of the attention's features counts; nothing where it is left out."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(model, framework="numpy") as weights:
+            if _EXPLAINED not in weights.keys():  # noqa: SIM118  it is no dictionary
+                return []
+            explained = float(weights.get_tensor(_EXPLAINED)[0])
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{model}: cannot be read as weights: {error}") from error
+    if explained == 0:
+        return [("Feature distance", "does not count: the place explains less than half of the features")]
+    return [("Feature distance", f"counts: the place explains {explained:.0%} of the features")]
 
 
 def _say_settings(settings: Settings) -> None:
