@@ -114,3 +114,21 @@ def test_no_distance_where_it_is_not_wanted_or_places_mean_nothing(settings: Set
     assert not pipeline.counts_distance
     assert settings.image.size is not None
     assert pipeline.evidence(torch.rand(1, 1, *settings.image.size))[0].distance is None
+
+
+def test_what_was_learnt_is_adopted_with_and_without_familiar_features() -> None:
+    pipeline, image = fitted_to_parts(PARTS), parts(1, seed=1)
+    assert pipeline.familiar is not None
+    for counts in (True, False):
+        if not counts:
+            pipeline.familiar.explained.zero_()
+        learnt = pipeline.learnt()
+        assert any(name.startswith("familiar.") for name in learnt) == counts
+        twin = Pipeline(PARTS, Attention("surface")).eval()
+        twin.adopt(learnt)
+        twin.mask_threshold = pipeline.mask_threshold
+        assert torch.equal(twin(image).anomaly_map, pipeline(image).anomaly_map)
+    whole = fitted_to_parts(PARTS).learnt()
+    for damaged in ("familiar.mean", "tails"):
+        with pytest.raises(RuntimeError, match=damaged):
+            Pipeline(PARTS, Attention("surface")).adopt({k: v for k, v in whole.items() if k != damaged})

@@ -172,7 +172,7 @@ class Detector:
         """
         pipeline = self.pipeline
         run_folder.save_model(
-            Path(folder), pipeline.state_dict(), self.settings, pipeline.mask_threshold, self._calibrated()
+            Path(folder), pipeline.learnt(), self.settings, pipeline.mask_threshold, self._calibrated()
         )
 
     @classmethod
@@ -211,7 +211,7 @@ class Detector:
         self._pipeline = self._build(settings)
         self._pipeline.mask_threshold = mask_threshold
         try:
-            self._pipeline.load_state_dict(tensors)
+            self._pipeline.adopt(tensors)
         except RuntimeError as error:
             raise ModelError(f"{folder}: weights and settings do not belong together: {error}") from error
         return self

@@ -17,6 +17,9 @@ from excision.resampling import enlarge
 from excision.scoring import anomaly_map, anomaly_score, broad_residual, surprise
 from excision.settings import Settings
 
+_FAMILIAR = "familiar."
+"""What the names of the tensors of `Pipeline.familiar` begin with."""
+
 
 class Stages(NamedTuple):
     """Every stage of a batch.
@@ -101,6 +104,25 @@ class Pipeline(nn.Module):
             stride = attention.network.stride
             height, width = (-(-side // stride) for side in settings.image.size)
             self.familiar = Familiar(attention.network.channels, (height, width))
+
+    def learnt(self) -> dict[str, Tensor]:
+        """Give what is to be saved: all weights and buffers, without familiar features that do not count."""
+        counts = self.familiar is not None and self.familiar.counts
+        return {
+            name: tensor
+            for name, tensor in self.state_dict().items()
+            if counts or not name.startswith(_FAMILIAR)
+        }
+
+    def adopt(self, tensors: dict[str, Tensor]) -> None:
+        """Take over what `learnt` gave.
+
+        Raises:
+            RuntimeError: names or shapes are not those of this pipeline.
+        """
+        spare = {name: tensor for name, tensor in self.state_dict().items() if name.startswith(_FAMILIAR)}
+        left_out = spare if not any(name.startswith(_FAMILIAR) for name in tensors) else {}
+        self.load_state_dict({**left_out, **tensors})
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Stages:

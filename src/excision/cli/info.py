@@ -85,7 +85,7 @@ def _facts(path: Path, record: Any, lines: dict[str, str]) -> list[tuple[str, st
 
 
 def _feature_distance(model: Path) -> list[tuple[str, str]]:
-    """Say whether the distance of the attention's features counts; nothing where it is left out."""
+    """Say that the distance of the attention's features counts, if it does."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -95,8 +95,6 @@ def _feature_distance(model: Path) -> list[tuple[str, str]]:
             explained = float(weights.get_tensor(_EXPLAINED)[0])
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{model}: cannot be read as weights: {error}") from error
-    if explained == 0:
-        return [("Feature distance", "does not count: the place explains less than half of the features")]
     return [("Feature distance", f"counts: the place explains {explained:.0%} of the features")]
 
 
