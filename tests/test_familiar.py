@@ -60,11 +60,11 @@ def slow_distances(training: Array, features: Array) -> Array:
         own[:, :, y, x] = samples.T @ samples / len(samples)
         total, places = total + samples.T @ samples, places + len(samples)
     of_all = total / places
-    of_all += 0.01 * np.trace(of_all) / channels * np.eye(channels)
+    floor = 0.01 * np.trace(of_all) / channels * np.eye(channels)
     own = smooth(own, 0.5)
     found = np.empty((len(features), height, width))
     for image, y, x in np.ndindex(found.shape):
-        inverse = np.linalg.inv(0.9 * own[:, :, y // 2, x // 2] + 0.1 * of_all)
+        inverse = np.linalg.inv(0.9 * own[:, :, y // 2, x // 2] + 0.1 * of_all + floor)
         off = features[image, :, y, x] - mean[:, y, x]
         found[image, y, x] = off @ inverse @ off / channels
     return found

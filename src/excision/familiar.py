@@ -174,11 +174,11 @@ class _Moments:
         spread = self.products - mixed - mixed.transpose(1, 2) + self.count * blocks @ blocks.transpose(1, 2)
         places = self._blocks(torch.ones_like(mean[:, :1])).sum(dim=(1, 2)).view(-1, 1, 1)
         of_all = spread.sum(dim=0) / (self.count * places.sum())
-        floor = _LEAST_VARIANCE * of_all.diagonal().mean() + 1e-12
-        of_all = of_all + floor * torch.eye(len(of_all), dtype=of_all.dtype, device=of_all.device)
-        covariance = (1 - _OF_ALL) * self._smooth(spread / (self.count * places)) + _OF_ALL * of_all
-        factor = torch.linalg.cholesky(covariance)
+        own = self._smooth(spread / (self.count * places))
         identity = torch.eye(len(of_all), dtype=of_all.dtype, device=of_all.device)
+        # Without a floor the last bits of a feature that never varies would be blown up to a defect.
+        floor = _LEAST_VARIANCE * of_all.diagonal().mean() + 1e-12
+        factor = torch.linalg.cholesky((1 - _OF_ALL) * own + _OF_ALL * of_all + floor * identity)
         return _Usual(mean, torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False))
 
     def _blocks(self, places: Tensor) -> Tensor:
