@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from excision.masking import cells_to_mask, enlarge_cells, excise, patch_attention, select_cells
+from excision.masking import cells_to_mask, excise, patch_attention, select_cells
+from excision.resampling import enlarge
 from excision.settings import Fill
 
 FloatArray = NDArray[np.float32]
@@ -148,7 +149,7 @@ def test_enlarged_cells_are_right_in_their_middles_and_between_them(size: tuple[
     patch = 8
     rows, columns = np.mgrid[: -(-size[0] // patch), : -(-size[1] // patch)]
     cells = torch.from_numpy((2.0 * rows - 3.0 * columns) * patch)[None, None]
-    full = enlarge_cells(cells, patch, size)[0, 0].numpy()
+    full = enlarge(cells, patch, size)[0, 0].numpy()
     assert full.shape == size
     y, x = np.mgrid[: size[0], : size[1]]
     slope = 2 * (y - 3.5) - 3 * (x - 3.5)

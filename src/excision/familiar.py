@@ -52,10 +52,9 @@ class Familiar(nn.Module):
         super().__init__()
         self.grid = grid
         self.side = 2
-        while -(-grid[0] // self.side) * -(-grid[1] // self.side) > _MOST_BLOCKS:
+        while (blocks := -(-grid[0] // self.side) * -(-grid[1] // self.side)) > _MOST_BLOCKS:
             self.side *= 2
         self.register_buffer("mean", torch.zeros(1, channels, *grid))
-        blocks = -(-grid[0] // self.side) * -(-grid[1] // self.side)
         self.register_buffer("whitening", torch.eye(channels).repeat(blocks, 1, 1))
         self.register_buffer("tail", torch.ones(2))
         self.register_buffer("explained", torch.zeros(1))
@@ -71,8 +70,7 @@ class Familiar(nn.Module):
 
         Features (B, C, h, w) to (B, 1, h, w) >= 0.
         """
-        found = self.whitening @ _to_blocks(features - self.mean, self.side)
-        return _to_places(found.square().mean(dim=2, keepdim=True), self.side, self.grid)
+        return self._distance(features, _Usual(self.mean, self.whitening))
 
     @torch.no_grad()
     def learn(self, features: Iterable[Tensor], again: Iterable[Tensor]) -> None:
@@ -98,15 +96,16 @@ class Familiar(nn.Module):
         largest = []
         known = [half.usual() for half in reversed(halves)]
         for place, each in enumerate(again):
-            self._adopt(known[place % 2])
-            largest.append(self(each).amax())
-        self._adopt(whole.usual())
+            largest.append(self._distance(each, known[place % 2]).amax())
+        usual = whole.usual()
+        self.mean.copy_(usual.mean)
+        self.whitening.copy_(usual.whitening)
         self.tail.copy_(torch.tensor(tail(torch.stack(largest))))
         self.explained.fill_(explained)
 
-    def _adopt(self, usual: _Usual) -> None:
-        self.mean.copy_(usual.mean)
-        self.whitening.copy_(usual.whitening)
+    def _distance(self, features: Tensor, usual: _Usual) -> Tensor:
+        found = usual.whitening @ _to_blocks(features - usual.mean, self.side)
+        return _to_places(found.square().mean(dim=2, keepdim=True), self.side, self.grid)
 
 
 def _to_blocks(places: Tensor, side: int) -> Tensor:
@@ -179,7 +178,9 @@ class _Moments:
         # Without a floor the last bits of a feature that never varies would be blown up to a defect.
         floor = _LEAST_VARIANCE * of_all.diagonal().mean() + 1e-12
         factor = torch.linalg.cholesky((1 - _OF_ALL) * own + _OF_ALL * of_all + floor * identity)
-        return _Usual(mean, torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False))
+        inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
+        familiar = self._familiar
+        return _Usual(mean.to(familiar.mean), inverse.to(familiar.whitening))
 
     def _blocks(self, places: Tensor) -> Tensor:
         """(1, C, h, w) to (blocks, C, side * side)."""

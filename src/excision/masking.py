@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from excision.resampling import enlarge, repeat, shrink
+from excision.resampling import repeat, shrink
 from excision.settings import Fill
 
 
@@ -52,11 +52,6 @@ def select_cells(cells: Tensor, threshold: float, cap: float) -> Tensor:
 def cells_to_mask(cells: Tensor, patch: int, size: tuple[int, int]) -> Tensor:
     """Blow the chosen cells (B, 1, h, w), bool, up to a mask (B, 1, H, W) of the same type."""
     return repeat(cells.float(), patch, size) > 0
-
-
-def enlarge_cells(cells: Tensor, patch: int, size: tuple[int, int]) -> Tensor:
-    """Interpolate values of the patch grid (B, 1, h, w) between the centres of its cells; (B, 1, H, W)."""
-    return enlarge(cells, patch, size)
 
 
 def excise(images: Tensor, mask: Tensor, fill: Fill, patch: int) -> Tensor:

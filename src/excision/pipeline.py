@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from excision.attention.model import Attention
 from excision.errors import SettingsError
 from excision.familiar import Familiar
-from excision.masking import cells_to_mask, enlarge_cells, excise, select_cells
+from excision.masking import cells_to_mask, excise, select_cells
 from excision.recovery.unet import Recovery, UNet
 from excision.resampling import enlarge
 from excision.scoring import anomaly_map, anomaly_score, broad_residual, surprise
@@ -216,7 +216,7 @@ class Pipeline(nn.Module):
         return Evidence(tuple(relative), cells.clamp_min(0), distance)
 
     def _enlarge(self, cells: Tensor, images: Tensor) -> Tensor:
-        return enlarge_cells(cells, self.settings.mask.patch, (images.shape[2], images.shape[3]))
+        return enlarge(cells, self.settings.mask.patch, (images.shape[2], images.shape[3]))
 
     @property
     def counts_inside_alone(self) -> bool:

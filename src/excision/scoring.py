@@ -35,9 +35,8 @@ def anomaly_map(image: Tensor, recovery: Recovery, mask: Tensor | None, settings
     """
     inside = _inside(image, mask)
     if settings.map in ("squared", "likelihood"):
-        residual = image - recovery.mean
-        if settings.map == "likelihood":
-            residual = residual * torch.exp(-0.5 * recovery.log_variance)
+        likelihood = settings.map == "likelihood"
+        residual = _in_deviations(image, recovery) if likelihood else image - recovery.mean
         comparison = _smooth_inside(residual, inside, settings.smoothing).square()
     else:
         similarity = ssim_map if settings.map == "ssim" else msgms_map
@@ -64,7 +63,7 @@ def broad_residual(image: Tensor, recovery: Recovery, mask: Tensor | None, sigma
     """
     block = max(1, int(sigma))
     inside = _inside(image, mask)
-    residual = (image - recovery.mean) * torch.exp(-0.5 * recovery.log_variance) * inside
+    residual = _in_deviations(image, recovery) * inside
     sums = gaussian_blur(torch.cat((shrink(residual, block), shrink(inside, block)), dim=1), sigma / block)
     residual, weight = sums[:, :-1], sums[:, -1:].clamp_min(_LEAST_WEIGHT)
     comparison = _mean_channel((residual / weight).square())
@@ -143,6 +142,11 @@ def surprise(values: Tensor, median: float, excess: float, truncation: float = 1
     below = (values / median).clamp_max_(1).mul_(math.log(2))
     found = (values - median).div_(excess).clamp_min_(0).add_(below)
     return found.add_(math.log(truncation)).clamp_min_(0)
+
+
+def _in_deviations(image: Tensor, recovery: Recovery) -> Tensor:
+    """Give the residual (B, C, H, W) in units of the deviation that the network predicts."""
+    return (image - recovery.mean) * torch.exp(-0.5 * recovery.log_variance)
 
 
 def _inside(image: Tensor, mask: Tensor | None) -> Tensor:

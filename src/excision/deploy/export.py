@@ -112,9 +112,15 @@ def _write_graph(detector: Detector, out: Path, to: BackendName, examples: list[
 def _examples(detector: Detector, data: TrainingSet) -> list[NDArray[np.uint16]]:
     """Give training images, evenly spread, as they are and with defects drawn on them."""
     pictures, rng = list(data.training_images()), np.random.default_rng(0)
-    places = np.linspace(0, len(pictures) - 1, min(len(pictures), _EXAMPLES)).round().astype(int)
+    places = _spread(len(pictures), _EXAMPLES)
     good = [graph_image(pictures[place], detector.settings.image) for place in places]
     return [*good, *(with_defect(image, rng) for image in good)]
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """Give at most so many places of a sequence, evenly spread."""
+    places: list[int] = np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
+    return places
 
 
 def _scores(detector: Detector, held_out: list[Picture], tell: Stage) -> list[float]:
@@ -130,8 +136,7 @@ def _golden(detector: Detector, held_out: list[Picture], scores: list[float]) ->
     # The threshold is itself the score of a good image, one of the highest: its verdict hangs on the last
     # bit. The golden ones are taken from the lower half.
     lower = np.argsort(scores, kind="stable")[: (len(scores) + 1) // 2]
-    places = np.linspace(0, len(lower) - 1, min(len(lower), _GOLDEN)).round().astype(int)
-    chosen = [int(lower[place]) for place in places]
+    chosen = [int(lower[place]) for place in _spread(len(lower), _GOLDEN)]
     image = detector.settings.image
     good = [graph_image(held_out[index], image) for index in chosen]
     rng = np.random.default_rng(0)

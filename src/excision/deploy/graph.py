@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import logging
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from excision.attention.networks import InstanceNorm
 from excision.deploy.backends import INPUT, OUTPUTS
+from excision.deploy.quiet import errors_alone
 from excision.files import atomic_path
 from excision.pipeline import Pipeline
 
@@ -110,12 +110,6 @@ def count_operations(pipeline: Pipeline) -> dict[str, int]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Hold back what torch has to say of its own insides, which no user can act upon."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)
+    with errors_alone("torch.onnx"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

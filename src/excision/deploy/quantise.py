@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.deploy.backends import INPUT
+from excision.deploy.quiet import errors_alone
 from excision.files import atomic_path
 
 _LEAST_INPUTS = 16  # of a convolution; with fewer there is little to gain, and the image itself to lose
@@ -34,7 +33,8 @@ def quantise(path: Path, images: Sequence[NDArray[np.float32]]) -> None:
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-    with tempfile.TemporaryDirectory() as scratch, _quiet(), atomic_path(path) as temporary:
+    # It advises to prepare the graph, which is prepared.
+    with tempfile.TemporaryDirectory() as scratch, errors_alone(), atomic_path(path) as temporary:
         folded = Path(scratch) / "folded.onnx"
         _fold_constants(path, folded)
         quantize_static(
@@ -86,15 +86,3 @@ def _reader(images: Sequence[NDArray[np.float32]]) -> Any:
             return None if image is None else {INPUT: image}
 
     return Reader()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hold back advice to prepare a graph that is prepared."""
-    log = logging.getLogger()
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
