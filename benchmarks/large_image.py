@@ -121,7 +121,7 @@ def draw_plate(
             if top <= y < top + rows:
                 kind = _KINDS[len(defects) % len(_KINDS)]
                 place = (slice(y - top, y - top + _SQUARE), slice(x, x + _SQUARE))
-                strip[place], mask = DEFECTS[kind](rng, strip[place])
+                strip[place], mask = DEFECTS[kind](rng, strip[place], float(strip[place].std()))
                 across, down = (np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1))
                 if len(down):
                     sides = (int(np.ptp(across)) + 1, int(np.ptp(down)) + 1)

@@ -10,6 +10,7 @@ import torch
 from scipy import ndimage
 
 from excision.attention.model import Attention
+from excision.oriented import oriented_features
 from excision.pipeline import Pipeline
 from excision.reference import set_familiar
 from excision.settings import ImageSettings, MaskSettings, RecoverySettings, ScoreSettings, Settings
@@ -73,21 +74,21 @@ def fitted_to_parts(settings: Settings) -> Pipeline:
 PARTS = Settings(image=ImageSettings((72, 64), 1), recovery=RecoverySettings(width=4, depth=2))
 
 
-def test_the_distance_of_the_features_counts_by_what_the_place_explains() -> None:
-    pipeline = fitted_to_parts(PARTS)
-    assert pipeline.familiar is not None
-    explained, image = float(pipeline.familiar.explained), parts(1, seed=1)
-    assert 0.5 < explained < 1
+def test_the_distance_of_the_features_counts_by_its_weight() -> None:
+    pipeline, image = fitted_to_parts(PARTS), parts(1, seed=1)
+    familiar = pipeline.familiar
+    assert familiar is not None
     joined = pipeline(image).anomaly_map[0, 0].numpy()
-    distance = pipeline.familiar(pipeline.attention.look(image).features)[0, 0].numpy()
-    pipeline.familiar.explained.zero_()
+    pipeline.familiar = None
     rest = pipeline(image).anomaly_map[0, 0].numpy()
-    median, excess = pipeline.familiar.tail.tolist()
+    weight, distance = float(familiar.weight), familiar(oriented_features(image))[0, 0].numpy()
+    assert 0.5 < weight < 1
+    median, excess = familiar.tail.tolist()
     surprise = np.log(2) * np.minimum(distance / median, 1) + np.maximum(distance - median, 0) / excess
     places = [(np.arange(side) + 0.5) / 8 - 0.5 for side in (72, 64)]
     grid = np.meshgrid(*(at.clip(0, n - 1) for at, n in zip(places, (9, 8), strict=True)), indexing="ij")
     enlarged = ndimage.map_coordinates(surprise, grid, order=1)
-    np.testing.assert_allclose(joined, (1 - explained) * rest + explained * enlarged, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(joined, (1 - weight) * rest + weight * enlarged, rtol=1e-3, atol=1e-4)
 
 
 def test_what_stands_in_a_wrong_place_is_found_by_the_distance() -> None:
@@ -95,7 +96,7 @@ def test_what_stands_in_a_wrong_place_is_found_by_the_distance() -> None:
     good, image = parts(1, seed=1), parts(1, seed=1)
     image[..., 40:64, 30:54] = image[..., 16:40, 10:34]  # a second disc like the first
     assert pipeline.familiar is not None
-    usual, moved = (pipeline.familiar(pipeline.attention.look(each).features) for each in (good, image))
+    usual, moved = (pipeline.familiar(oriented_features(each)) for each in (good, image))
     assert moved[..., 5:8, 4:7].max() > 3 * usual.max()
 
 
@@ -111,24 +112,30 @@ def test_what_stands_in_a_wrong_place_is_found_by_the_distance() -> None:
 def test_no_distance_where_it_is_not_wanted_or_places_mean_nothing(settings: Settings) -> None:
     pipeline = Pipeline(settings, Attention("surface")).eval()
     set_familiar(pipeline, lambda _: pytest.fail("an image was read"), 12, lambda *_: None)
-    assert not pipeline.counts_distance
+    assert pipeline.familiar is None
     assert settings.image.size is not None
     assert pipeline.evidence(torch.rand(1, 1, *settings.image.size))[0].distance is None
 
 
 def test_what_was_learnt_is_adopted_with_and_without_familiar_features() -> None:
     pipeline, image = fitted_to_parts(PARTS), parts(1, seed=1)
-    assert pipeline.familiar is not None
+    whole = pipeline.state_dict()
     for counts in (True, False):
         if not counts:
-            pipeline.familiar.explained.zero_()
-        learnt = pipeline.learnt()
-        assert any(name.startswith("familiar.") for name in learnt) == counts
+            pipeline.familiar = None
         twin = Pipeline(PARTS, Attention("surface")).eval()
-        twin.adopt(learnt)
+        twin.adopt(pipeline.state_dict())
         twin.mask_threshold = pipeline.mask_threshold
+        assert (twin.familiar is not None) == counts
         assert torch.equal(twin(image).anomaly_map, pipeline(image).anomaly_map)
-    whole = fitted_to_parts(PARTS).learnt()
-    for damaged in ("familiar.mean", "tails"):
+    for damaged in ("familiar.means", "tails"):
         with pytest.raises(RuntimeError, match=damaged):
             Pipeline(PARTS, Attention("surface")).adopt({k: v for k, v in whole.items() if k != damaged})
+
+
+def test_weights_that_knew_the_places_serve_without_a_mask() -> None:
+    whole = fitted_to_parts(PARTS).state_dict()
+    without = Pipeline(replace(PARTS, mask=MaskSettings(enabled=False)), Attention("surface")).eval()
+    without.adopt(whole)
+    assert without.familiar is None
+    assert without(parts(1)).anomaly_map.isfinite().all()

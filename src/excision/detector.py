@@ -172,7 +172,7 @@ class Detector:
         """
         pipeline = self.pipeline
         run_folder.save_model(
-            Path(folder), pipeline.learnt(), self.settings, pipeline.mask_threshold, self._calibrated()
+            Path(folder), pipeline.state_dict(), self.settings, pipeline.mask_threshold, self._calibrated()
         )
 
     @classmethod
@@ -200,7 +200,7 @@ class Detector:
             settings = replace(settings, recovery=replace(settings.recovery, inference_skips=skips))
         twin = Detector(settings, device=str(self.device))
         twin._pipeline = self._build(settings)
-        twin._pipeline.load_state_dict(self.pipeline.state_dict())
+        twin._pipeline.adopt(self.pipeline.state_dict())
         twin._pipeline.mask_threshold = self.pipeline.mask_threshold
         twin.calibration = self.calibration
         return twin

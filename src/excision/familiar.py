@@ -1,9 +1,8 @@
-"""What the attention's features usually are at each place of the image, and how far an image's are from it.
+"""Which features are usual at each place of the image, and how far an image's are from them.
 
 Where parts lie alike under a fixed camera, the place tells what is to be seen: a hole here, an edge there. A
 defect at such a place may draw no more attention than the edge does, and yet look unlike it. The distance is
-that of Defard, Setkov, Loesch, Audigier, "PaDiM", ICPR Workshops 2021, of features that the attention has at
-hand.
+that of Defard, Setkov, Loesch, Audigier, "PaDiM", ICPR Workshops 2021.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from excision.similarity import gaussian_blur
 
 _MOST_BLOCKS = 1024
 _NEIGHBOURS = 1.0  # places, standard deviation
-_OF_ALL = 0.1  # share of the covariance that is the mean over all places
-_LEAST_VARIANCE = 0.01  # of the mean variance, added to each
+_OF_ALL = 0.02  # share of the covariance that is the mean over all places
+_LEAST_VARIANCE = 0.01  # of each feature's own over all places, added to it
 _LEAST_IMAGES = 8
 _LEAST_EXPLAINED = 0.5
 
@@ -36,14 +35,13 @@ class Familiar(nn.Module):
         grid: (h, w) places.
 
     Attributes:
-        mean: (1, C, h, w), the usual features.
+        means: (1, C, h, w), the usual features.
         whitening: (blocks, C, C), a factor A of each inverse covariance AᵀA.
         tail: (2,), the median over good images of their largest distance, and the mean excess of those above.
-        explained: (1,), share of the features' variance over good images that the place explains, 0 to 1;
-            0 where that is too little for the distance to be worth its time.
+        explained: (1,), share of the features' variance over good images that the place explains, 0 to 1.
     """
 
-    mean: Tensor
+    means: Tensor
     whitening: Tensor
     tail: Tensor
     explained: Tensor
@@ -54,30 +52,34 @@ class Familiar(nn.Module):
         self.side = 2
         while (blocks := -(-grid[0] // self.side) * -(-grid[1] // self.side)) > _MOST_BLOCKS:
             self.side *= 2
-        self.register_buffer("mean", torch.zeros(1, channels, *grid))
+        self.register_buffer("means", torch.zeros(1, channels, *grid))
         self.register_buffer("whitening", torch.eye(channels).repeat(blocks, 1, 1))
         self.register_buffer("tail", torch.ones(2))
         self.register_buffer("explained", torch.zeros(1))
 
     @property
-    def counts(self) -> bool:
-        """Tell whether the place explains enough for the distance to count."""
-        # While a graph is traced nothing has a value; one that does not count is left out before.
-        return torch.compiler.is_exporting() or float(self.explained) > 0
+    def weight(self) -> Tensor:
+        """Share (1,) of the distance in the anomaly map: a half where the place explains a half, then rising.
+
+        The odds are the square of those of what is explained.
+        """
+        told, rest = self.explained.square(), (1 - self.explained).square()
+        return told / (told + rest)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Give the squared distance for each channel, about 1 where all is usual.
+        """Give the squared distance for each channel, averaged over neighbours; about 1 where all is usual.
 
         Features (B, C, h, w) to (B, 1, h, w) >= 0.
         """
-        return self._distance(features, _Usual(self.mean, self.whitening))
+        return self._distance(features, _Usual(self.means, self.whitening))
 
     @torch.no_grad()
-    def learn(self, features: Iterable[Tensor], again: Iterable[Tensor]) -> None:
-        """Learn from good images; with few of them, or where the place tells little, nothing is counted.
+    def learn(self, features: Iterable[Tensor], again: Iterable[Tensor]) -> bool:
+        """Learn from good images, and say whether the distance is worth counting.
 
-        How far good images are from what is usual is learnt from each half of them by what the other half
-        knows: of those that it has learnt from it would think too well.
+        It is not where the place explains less than half of the features, nor with few images; then nothing
+        is learnt. How far good images are from what is usual is learnt from each half of them by what the
+        other half knows: of those that it has learnt from it would think too well.
 
         Args:
             features: (1, C, h, w) of each image.
@@ -87,25 +89,26 @@ class Familiar(nn.Module):
         for place, each in enumerate(features):
             halves[place % 2].add(each)
         whole = halves[0].with_other(halves[1])
-        self.explained.zero_()
         if whole.count < _LEAST_IMAGES:
-            return
+            return False
         explained = whole.explained()
         if explained < _LEAST_EXPLAINED:
-            return
+            return False
         largest = []
         known = [half.usual() for half in reversed(halves)]
         for place, each in enumerate(again):
             largest.append(self._distance(each, known[place % 2]).amax())
         usual = whole.usual()
-        self.mean.copy_(usual.mean)
+        self.means.copy_(usual.means)
         self.whitening.copy_(usual.whitening)
         self.tail.copy_(torch.tensor(tail(torch.stack(largest))))
         self.explained.fill_(explained)
+        return True
 
     def _distance(self, features: Tensor, usual: _Usual) -> Tensor:
-        found = usual.whitening @ _to_blocks(features - usual.mean, self.side)
-        return _to_places(found.square().mean(dim=2, keepdim=True), self.side, self.grid)
+        found = usual.whitening @ _to_blocks(features - usual.means, self.side)
+        each = _to_places(found.square().mean(dim=2, keepdim=True), self.side, self.grid)
+        return gaussian_blur(each, _NEIGHBOURS)
 
 
 def _to_blocks(places: Tensor, side: int) -> Tensor:
@@ -127,9 +130,9 @@ def _to_places(blocks: Tensor, side: int, grid: tuple[int, int]) -> Tensor:
 
 
 class _Usual(NamedTuple):
-    """What is usual: `mean` and `whitening` as in `Familiar`."""
+    """What is usual: `means` and `whitening` as in `Familiar`."""
 
-    mean: Tensor
+    means: Tensor
     whitening: Tensor
 
 
@@ -138,7 +141,7 @@ class _Moments:
 
     def __init__(self, familiar: Familiar) -> None:
         self._familiar = familiar
-        shape = familiar.mean.double()
+        shape = familiar.means.double()
         self.count = 0
         self.sums, self.squares = torch.zeros_like(shape), torch.zeros_like(shape)
         self.products = torch.zeros_like(familiar.whitening, dtype=torch.float64)
@@ -167,20 +170,20 @@ class _Moments:
         return float((between / (between + within).clamp_min(1e-12)).mean())
 
     def usual(self) -> _Usual:
-        mean = gaussian_blur(self.sums / self.count, _NEIGHBOURS)
-        blocks, sums = self._blocks(mean), self._blocks(self.sums)
-        mixed = sums @ blocks.transpose(1, 2)
-        spread = self.products - mixed - mixed.transpose(1, 2) + self.count * blocks @ blocks.transpose(1, 2)
-        places = self._blocks(torch.ones_like(mean[:, :1])).sum(dim=(1, 2)).view(-1, 1, 1)
+        """Give means and whitening; the mean is each place's own, since its neighbour may be off an edge."""
+        means = self.sums / self.count
+        centre = self._blocks(means)
+        spread = self.products - self.count * centre @ centre.transpose(1, 2)
+        places = self._blocks(torch.ones_like(means[:, :1])).sum(dim=(1, 2)).view(-1, 1, 1)
         of_all = spread.sum(dim=0) / (self.count * places.sum())
         own = self._smooth(spread / (self.count * places))
-        identity = torch.eye(len(of_all), dtype=of_all.dtype, device=of_all.device)
         # Without a floor the last bits of a feature that never varies would be blown up to a defect.
-        floor = _LEAST_VARIANCE * of_all.diagonal().mean() + 1e-12
-        factor = torch.linalg.cholesky((1 - _OF_ALL) * own + _OF_ALL * of_all + floor * identity)
+        floor = torch.diag(_LEAST_VARIANCE * of_all.diagonal() + 1e-12)
+        factor = torch.linalg.cholesky((1 - _OF_ALL) * own + _OF_ALL * of_all + floor)
+        identity = torch.eye(len(of_all), dtype=of_all.dtype, device=of_all.device)
         inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
         familiar = self._familiar
-        return _Usual(mean.to(familiar.mean), inverse.to(familiar.whitening))
+        return _Usual(means.to(familiar.means), inverse.to(familiar.whitening))
 
     def _blocks(self, places: Tensor) -> Tensor:
         """(1, C, h, w) to (blocks, C, side * side)."""

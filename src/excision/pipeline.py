@@ -12,13 +12,11 @@ from excision.attention.model import Attention
 from excision.errors import SettingsError
 from excision.familiar import Familiar
 from excision.masking import cells_to_mask, excise, select_cells
+from excision.oriented import CHANNELS, PLACE, oriented_features
 from excision.recovery.unet import Recovery, UNet
 from excision.resampling import enlarge
 from excision.scoring import anomaly_map, anomaly_score, broad_residual, surprise
 from excision.settings import Settings
-
-_FAMILIAR = "familiar."
-"""What the names of the tensors of `Pipeline.familiar` begin with."""
 
 
 class Stages(NamedTuple):
@@ -50,8 +48,8 @@ class Evidence(NamedTuple):
             own and, if R is 2, the broad one; in units of what is usual, unless `score.relative` is 0.
         attention: (B, 1, ceil(H / patch), ceil(W / patch)) >= 0, of the patch grid, in deviations above what
             is usual.
-        distance: (B, 1, h, w) >= 0, of the attention's grid: how far its features are from what is usual at
-            their place; None where that does not count.
+        distance: (B, 1, ceil(H / `PLACE`), ceil(W / `PLACE`)) >= 0: how far the edges and lines of a place
+            are from those that are usual there; None where that does not count.
     """
 
     residuals: tuple[Tensor, ...]
@@ -71,8 +69,8 @@ class Pipeline(nn.Module):
             absolute or the size is not settled.
         level: (1, 1, h, w), the attention that is usual at each cell of the patch grid.
         spread: (1, 1, h, w) > 0, its deviation.
-        familiar: what the attention's features usually are at each place; None where places differ from image
-            to image.
+        familiar: which features are usual at each place; None where that does not count, since places differ
+            from image to image.
         tails: (R + 1, 2), for each residual and the attention the median over good images of their largest
             value, and the mean excess of those above it.
     """
@@ -100,29 +98,27 @@ class Pipeline(nn.Module):
         self.register_buffer("spread", torch.ones(1, 1, *grid))
         self.register_buffer("tails", torch.ones(residuals + 1, 2))
         self.familiar: Familiar | None = None
-        if settings.score.feature_distance and settings.image.size and not settings.image.tile:
-            stride = attention.network.stride
-            height, width = (-(-side // stride) for side in settings.image.size)
-            self.familiar = Familiar(attention.network.channels, (height, width))
 
-    def learnt(self) -> dict[str, Tensor]:
-        """Give what is to be saved: all weights and buffers, without familiar features that do not count."""
-        counts = self.familiar is not None and self.familiar.counts
-        return {
-            name: tensor
-            for name, tensor in self.state_dict().items()
-            if counts or not name.startswith(_FAMILIAR)
-        }
+    def new_familiar(self) -> Familiar | None:
+        """Give what could learn which features are usual at each place; None where that is not to count."""
+        size, score = self.settings.image.size, self.settings.score
+        # A place of a tile is no place of the part.
+        if size is None or self.settings.image.tile or not (score.feature_distance and self.counts_attention):
+            return None
+        familiar = Familiar(CHANNELS, (-(-size[0] // PLACE), -(-size[1] // PLACE)))
+        return familiar.to(self.level.device)
 
     def adopt(self, tensors: dict[str, Tensor]) -> None:
-        """Take over what `learnt` gave.
+        """Take over the `state_dict` of another pipeline.
 
         Raises:
             RuntimeError: names or shapes are not those of this pipeline.
         """
-        spare = {name: tensor for name, tensor in self.state_dict().items() if name.startswith(_FAMILIAR)}
-        left_out = spare if not any(name.startswith(_FAMILIAR) for name in tensors) else {}
-        self.load_state_dict({**left_out, **tensors})
+        self.familiar = self.new_familiar() if any(map(_is_familiar, tensors)) else None
+        if self.familiar is None:
+            # They were learnt, and are not to count with the settings of this pipeline.
+            tensors = {name: tensor for name, tensor in tensors.items() if not _is_familiar(name)}
+        self.load_state_dict(tensors)
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Stages:
@@ -141,10 +137,10 @@ class Pipeline(nn.Module):
 
     def inspect(self, images: Tensor) -> Stages:
         """Inspect images as `forward` does, but all at once: their scores may differ in the last bits."""
-        cells, features = self._look(images)
+        cells = self.cells(images)
         mask, holed, recovery = self._recover(images, cells)
         inside = mask if self.counts_inside_alone else None
-        maps = self.join(self._weigh(images, recovery, inside, cells, features))
+        maps = self.join(self._weigh(images, recovery, inside, cells))
         shown = recovery.mean.clamp(0, 1)
         return Stages(
             attention=self._enlarge(cells, images),
@@ -158,10 +154,10 @@ class Pipeline(nn.Module):
     @torch.no_grad()
     def evidence(self, images: Tensor) -> tuple[Evidence, Tensor]:
         """Give what speaks for a defect in images (B, C, H, W) in [0, 1], and the mask (B, 1, H, W)."""
-        cells, features = self._look(images)
+        cells = self.cells(images)
         mask, _, recovery = self._recover(images, cells)
         inside = mask if self.counts_inside_alone else None
-        return self._weigh(images, recovery, inside, cells, features), mask
+        return self._weigh(images, recovery, inside, cells), mask
 
     def join(self, evidence: Evidence) -> Tensor:
         """Give the anomaly map (B, 1, H, W) >= 0: the surprise of the residuals and that of the attention.
@@ -172,8 +168,8 @@ class Pipeline(nn.Module):
         that where it says little it does not disturb what the attention says. Where the residual speaks
         alone it is the residual itself.
 
-        The distance of the features counts by the share of their variance that the place explains, all else
-        by the rest: where the place tells what is to be seen, what differs from that is what counts.
+        The distance of the features counts by its weight, all else by the rest: where the place tells what is
+        to be seen, what differs from that is what counts.
         """
         if not self.counts_attention:
             return evidence.residuals[0]
@@ -190,9 +186,9 @@ class Pipeline(nn.Module):
             return maps
         assert self.familiar is not None  # it gave the distance
         distance = surprise(evidence.distance, *self.familiar.tail.tolist())
-        told = enlarge(distance, self.attention.network.stride, (maps.shape[2], maps.shape[3]))
-        share = self.familiar.explained
-        return maps.mul_(1 - share).add_(told.mul_(share))
+        told = enlarge(distance, PLACE, (maps.shape[2], maps.shape[3]))
+        weight = self.familiar.weight
+        return maps.mul_(1 - weight).add_(told.mul_(weight))
 
     def _recover(self, images: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Recovery]:
         settings = self.settings
@@ -204,15 +200,13 @@ class Pipeline(nn.Module):
         holed = excise(images, mask, settings.mask.fill, settings.mask.patch)
         return mask, holed, self.recovery(holed, mask.to(images.dtype), settings.recovery.skips("inference"))
 
-    def _weigh(
-        self, images: Tensor, recovery: Recovery, inside: Tensor | None, cells: Tensor, features: Tensor
-    ) -> Evidence:
+    def _weigh(self, images: Tensor, recovery: Recovery, inside: Tensor | None, cells: Tensor) -> Evidence:
         score = self.settings.score
         residuals = [anomaly_map(images, recovery, inside, score)]
         if self.residuals == 2:
             residuals.append(broad_residual(images, recovery, inside, score.broad))
         relative = (found / self.usual[:, view : view + 1] for view, found in enumerate(residuals))
-        distance = self.familiar(features) if self.familiar is not None and self.counts_distance else None
+        distance = self.familiar(oriented_features(images)) if self.familiar is not None else None
         return Evidence(tuple(relative), cells.clamp_min(0), distance)
 
     def _enlarge(self, cells: Tensor, images: Tensor) -> Tensor:
@@ -229,11 +223,6 @@ class Pipeline(nn.Module):
         return self.settings.score.evidence == "both" and self.settings.mask.enabled
 
     @property
-    def counts_distance(self) -> bool:
-        """Tell whether the distance of the attention's features counts: where the place explains them."""
-        return self.familiar is not None and self.counts_attention and self.familiar.counts
-
-    @property
     def residuals(self) -> int:
         """Number of residuals that count: without the attention the pixel's own speaks alone."""
         return 2 if self.settings.score.broad > 0 and self.counts_attention else 1
@@ -243,15 +232,14 @@ class Pipeline(nn.Module):
 
         Images (B, C, H, W) in [0, 1] to (B, 1, ceil(H / patch), ceil(W / patch)).
         """
-        return self._look(images)[0]
-
-    def _look(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the cells as `cells` does, and the features (B, C, h, w) of the attention's grid."""
-        seen = self.attention.look(images)
-        size = (images.shape[2], images.shape[3])
-        raw = self.attention.to_cells(seen.logits, self.settings.mask.patch, size)
-        return (raw - self.level) / self.spread, seen.features
+        raw = self.attention.cells(images, self.settings.mask.patch)
+        return (raw - self.level) / self.spread
 
     def choose(self, cells: Tensor) -> Tensor:
         """Choose the cells to excise; the same shape, bool."""
         return select_cells(cells, self.mask_threshold, self.settings.mask.cap)
+
+
+def _is_familiar(name: str) -> bool:
+    """Tell whether a tensor of this name belongs to `Pipeline.familiar`."""
+    return name.startswith("familiar.")

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from excision.oriented import oriented_features
 from excision.pipeline import Pipeline
 from excision.scoring import anomaly_score, tail, usual_level
 from excision.similarity import gaussian_blur
@@ -90,21 +91,21 @@ def set_usual_level(
 
 
 def set_familiar(pipeline: Pipeline, read: Callable[[int], Tensor], count: int, progress: Progress) -> None:
-    """Learn what the attention's features usually are at each place, where that is to count.
+    """Learn which features are usual at each place, where that is to count.
 
     Args:
-        pipeline: whose familiar features are set.
+        pipeline: whose familiar features are set; None where they are not worth counting.
         read: gives a training image (1, C, H, W) in [0, 1] by its place.
         count: number of training images.
         progress: called as (done, all), once through the images and then once more.
     """
-    if pipeline.familiar is None or not pipeline.counts_attention:
+    pipeline.familiar = None
+    familiar = pipeline.new_familiar()
+    if familiar is None:
         return
-    features, again = (
-        (pipeline.attention.look(image).features for image in _evenly(read, count, progress))
-        for _ in range(2)
-    )
-    pipeline.familiar.learn(features, again)
+    features, again = (map(oriented_features, _evenly(read, count, progress)) for _ in range(2))
+    if familiar.learn(features, again):
+        pipeline.familiar = familiar
 
 
 def set_tails(pipeline: Pipeline, read: Callable[[int], Tensor], count: int, progress: Progress) -> None:

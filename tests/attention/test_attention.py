@@ -16,7 +16,7 @@ from torch.nn import functional
 from excision.attention.digits import draw_lesson
 from excision.attention.mnist import load_mnist
 from excision.attention.model import Attention
-from excision.attention.networks import PlainAttention, Seen, SurfaceAttention
+from excision.attention.networks import PlainAttention, SurfaceAttention
 from excision.attention.weights import SHIPPED, load_weights, save_weights
 from excision.errors import ModelError
 from excision.masking import patch_attention, select_cells
@@ -74,9 +74,7 @@ def test_attention_lies_where_the_image_has_it(
     """A network that answers with the brightness of each grid cell: a slope must come back as it was."""
     attention = Attention(variant)
     stride = attention.network.stride
-    monkeypatch.setattr(
-        attention.network, "see", lambda images: Seen(*[functional.avg_pool2d(images, stride)] * 2)
-    )
+    monkeypatch.setattr(attention.network, "locate", lambda images: functional.avg_pool2d(images, stride))
     rows, columns = np.mgrid[: size[0], : size[1]]
     slope = torch.from_numpy((3 * rows + columns) / 500).float()[None, None]
     inner = (..., slice(48, -48), slice(48, -48))  # one and a half cells of the coarsest grid

@@ -94,7 +94,7 @@ def test_synth_writes_what_check_reads(tmp_path: Path, capsys: pytest.CaptureFix
     counts = ["--train", "4", "--test-good", "2", "--per-defect", "1", "--size", "64", "80"]
     assert main(["synth", "--out", str(tmp_path / "all"), *counts]) == 0
     surfaces = {path.name for path in (tmp_path / "all").iterdir()}
-    assert surfaces == {"brushed_metal", "cast_grain", "woven_fabric"}
+    assert surfaces == {"brushed_metal", "cast_grain", "woven_fabric", "machined_part"}
     assert main(["synth", "--out", str(tmp_path / "one"), "--surface", "cast_grain", *counts]) == 0
     assert main(["check", str(tmp_path / "one")]) == 0
     told = capsys.readouterr().out

@@ -13,8 +13,7 @@ from excision.data import load_dataset
 from excision.data.check import inspect_dataset
 from excision.data.decode import read_image, read_mask
 from excision.data.defects import DEFECTS
-from excision.data.surfaces import SURFACES
-from excision.data.synth import write_synthetic
+from excision.data.synth import SUBJECTS, write_synthetic
 from excision.errors import DatasetError, SettingsError
 from excision.files import sha256
 
@@ -34,7 +33,7 @@ def test_the_same_bytes_every_time(tmp_path: Path) -> None:
     assert first == hashes(tmp_path / "b")
     assert set(first) == set(hashes(tmp_path / "c"))
     assert not {h for n, h in first.items() if "mask" not in n} & set(hashes(tmp_path / "c").values())
-    assert len({h for n, h in first.items() if "mask" not in n}) == 3 * (2 + 1 + 4 * 2)
+    assert len({h for n, h in first.items() if "mask" not in n}) == 4 * (2 + 1 + 4 * 2) + 2
 
 
 def test_a_larger_data_set_begins_with_the_smaller(tmp_path: Path) -> None:
@@ -63,9 +62,9 @@ def test_it_reads_as_mvtec_without_any_finding(tmp_path: Path) -> None:
     assert report.training.channels == 1
 
 
-@pytest.mark.parametrize("surface", SURFACES)
+@pytest.mark.parametrize("surface", SUBJECTS)
 def test_surfaces_vary_and_stay_in_range(surface: str) -> None:
-    pictures = [SURFACES[surface](np.random.default_rng(k), (96, 128)) for k in range(4)]
+    pictures = [SUBJECTS[surface].draw(np.random.default_rng(k), (96, 128)) for k in range(4)]
     for picture in pictures:
         assert picture.shape == (96, 128)
         assert picture.dtype == np.float32
@@ -74,14 +73,16 @@ def test_surfaces_vary_and_stay_in_range(surface: str) -> None:
     assert len({picture.tobytes() for picture in pictures}) == 4
 
 
-@pytest.mark.parametrize("surface", SURFACES)
-@pytest.mark.parametrize("kind", DEFECTS)
+@pytest.mark.parametrize(
+    ("surface", "kind"), [(name, kind) for name, subject in SUBJECTS.items() for kind in subject.defects]
+)
 def test_defects_lie_where_the_mask_says(surface: str, kind: str) -> None:
     inside, outside = [], []
     for k in range(6):
         rng = np.random.default_rng([7, k])
-        before = SURFACES[surface](rng, (128, 128))
-        after, mask = DEFECTS[kind](rng, before)
+        subject = SUBJECTS[surface]
+        before = subject.draw(rng, (128, 128))
+        after, mask = subject.defects[kind](rng, before, subject.deviation or float(before.std()))
         assert mask.any()
         assert mask.mean() < 0.3
         assert 0 <= after.min() <= after.max() <= 1
@@ -107,10 +108,19 @@ def test_written_masks_read_back(tmp_path: Path) -> None:
 def test_drawing_takes_well_under_a_tenth_of_a_second() -> None:
     rng = np.random.default_rng(0)
     start = time.process_time()
-    for surface in SURFACES.values():
-        for defect in DEFECTS.values():
-            defect(rng, surface(rng, (256, 256)))
-    assert (time.process_time() - start) / 12 < 0.1
+    drawn = 0
+    for subject in SUBJECTS.values():
+        for defect in subject.defects.values():
+            defect(rng, subject.draw(rng, (256, 256)), 0.1)
+            drawn += 1
+    assert (time.process_time() - start) / drawn < 0.1
+
+
+@pytest.mark.parametrize(("subject", "alike"), [("machined_part", True), ("woven_fabric", False)])
+def test_a_part_lies_alike_and_a_surface_does_not(subject: str, alike: bool) -> None:
+    pictures = np.stack([SUBJECTS[subject].draw(np.random.default_rng(k), (128, 128)) for k in range(12)])
+    of_the_place = pictures.mean(axis=0).var() / pictures.var()
+    assert 0.8 < of_the_place < 0.99 if alike else of_the_place < 0.3
 
 
 def test_other_files_are_never_mixed_in(tmp_path: Path) -> None:

@@ -253,14 +253,15 @@ def test_region_and_minimum_area_are_calibrated_for_and_kept(
 @pytest.mark.parametrize("backend", ["onnx", "openvino"])
 def test_the_distance_of_features_is_in_the_graph(backend: BackendName, run: Path, tmp_path: Path) -> None:
     pipeline = Detector.load(run, device="cpu").pipeline
-    familiar, size = pipeline.familiar, pipeline.settings.image.size
+    familiar, size = pipeline.new_familiar(), pipeline.settings.image.size
     assert familiar is not None and size is not None
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(3, pipeline.settings.image.channels or 1, *size, generator=generator)
     before = pipeline(images).anomaly_map
-    familiar.mean.copy_(torch.randn(familiar.mean.shape, generator=generator))
-    familiar.whitening.copy_(torch.randn(familiar.whitening.shape, generator=generator) / 50)
+    familiar.means.copy_(torch.randn(familiar.means.shape, generator=generator) / 10)
+    familiar.whitening.copy_(torch.randn(familiar.whitening.shape, generator=generator) / 5)
     familiar.explained.fill_(0.5)
+    pipeline.familiar = familiar
     wanted = pipeline(images).anomaly_map
     assert (wanted - before).abs().max() > 0.1
     write_onnx(pipeline, tmp_path / MODEL_FILES["onnx"])

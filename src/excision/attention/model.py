@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from excision.attention.networks import PlainAttention, Seen, SurfaceAttention
+from excision.attention.networks import PlainAttention, SurfaceAttention
 from excision.attention.normalise import reflect_pad, to_grey
 from excision.attention.weights import SHIPPED, load_weights
 from excision.masking import patch_attention
@@ -63,13 +63,7 @@ class Attention(nn.Module):
         Returns:
             (B, 1, ceil(H / patch), ceil(W / patch)) logits.
         """
-        return self.to_cells(self.grid(images), patch, (images.shape[2], images.shape[3]))
-
-    def to_cells(self, grid: Tensor, patch: int, size: tuple[int, int]) -> Tensor:
-        """Give the same of what `grid` gave of images of this size (H, W)."""
-        if patch == self.network.stride:
-            return grid
-        return patch_attention(enlarge(grid, self.network.stride, size), patch)
+        return self.grid(images) if patch == self.network.stride else patch_attention(self(images), patch)
 
     @torch.no_grad()
     def grid(self, images: Tensor) -> Tensor:
@@ -81,34 +75,18 @@ class Attention(nn.Module):
         Returns:
             (B, 1, ceil(H / stride), ceil(W / stride)) logits.
         """
-        return self.look(images).logits
-
-    @torch.no_grad()
-    def look(self, images: Tensor) -> Seen:
-        """Give the attention on the network's own grid, with the features of the image at its own size.
-
-        Args:
-            images: (B, C, H, W) in [0, 1], C of 1 or 3, any H and W.
-
-        Returns:
-            (B, 1, h, w) logits and (B, `network.channels`, h, w) features, h = ceil(H / stride) and w alike.
-        """
         grey = lay_out(to_grey(images))
         height, width = (-(-side // self.network.stride) for side in grey.shape[2:])
-        seen = [self._at_scale(grey, factor) for factor in self.network.scales]
-        logits = torch.stack([each.logits[:, :, :height, :width] for each in seen]).mean(dim=0)
-        return Seen(logits, seen[0].features[:, :, :height, :width])
+        scales = [self._at_scale(grey, factor)[:, :, :height, :width] for factor in self.network.scales]
+        return torch.stack(scales).mean(dim=0)
 
-    def _at_scale(self, grey: Tensor, factor: int) -> Seen:
-        """Look at an image (B, 1, H, W) seen `factor` times smaller; the logits enlarged to the grid again.
-
-        Both reach a little beyond the grid.
-        """
+    def _at_scale(self, grey: Tensor, factor: int) -> Tensor:
+        """Logits on the grid, or a little beyond it, of an image (B, 1, H, W) seen `factor` times smaller."""
         stride, margin = self.network.stride, self.network.margin
         padded = reflect_pad(shrink(grey, factor), margin)
         # Up to a multiple of the grid, so that its places and the pixels line up.
         bottom, right = (max(_LEAST - side, -side % stride) for side in padded.shape[2:])
-        seen = self.network.see(functional.pad(padded, (0, right, 0, bottom), mode="replicate"))
-        outside = margin // stride
-        logits, features = (plane[:, :, outside:, outside:] for plane in seen)
-        return Seen(enlarge(logits, factor), features)
+        padded = functional.pad(padded, (0, right, 0, bottom), mode="replicate")
+        logits = self.network.locate(padded)
+        outside = margin // stride * factor
+        return enlarge(logits, factor)[:, :, outside:, outside:]

@@ -1,32 +1,19 @@
 """The two attention networks, both pre-trained on MNIST and on nothing else.
 
-Each maps brightness (B, 1, H, W) to attention logits, and features that tell what is to be seen, on a grid of
-`stride` pixels a place. It is asked about the image at `scales` (1 its own size, 2 half of it), continued by
-`margin` pixels of its reflection. The plain one learns where to look by learning which digit it sees; the
-surface one is told the digit's pixels.
+Each maps brightness (B, 1, H, W) to attention logits on a grid of `stride` pixels a place. It is asked about
+the image at `scales` (1 its own size, 2 half of it), continued by `margin` pixels of its reflection. The
+plain one learns where to look by learning which digit it sees; the surface one is told the digit's pixels.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from excision.attention.normalise import local_normalise
-
-
-class Seen(NamedTuple):
-    """What an attention network sees on its grid.
-
-    Attributes:
-        logits: (B, 1, h, w), the attention.
-        features: (B, C, h, w) in the network's own units, of the image's texture and structure.
-    """
-
-    logits: Tensor
-    features: Tensor
 
 
 class PlainAttention(nn.Module):
@@ -41,7 +28,6 @@ class PlainAttention(nn.Module):
     scales: ClassVar[tuple[int, ...]] = (1,)
     # It knows no border from its training, and takes the zeros beyond it for one of a digit.
     margin: ClassVar[int] = 16
-    channels: ClassVar[int] = 1
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,11 +67,6 @@ class PlainAttention(nn.Module):
         relative = (local_normalise(brightness, radius=14) / 6).clamp(-1, 1)
         return torch.maximum(self.attend(relative.clamp_min(0)), self.attend((-relative).clamp_min(0)))
 
-    def see(self, brightness: Tensor) -> Seen:
-        """Give the attention, which is all that this network makes of a place."""
-        logits = self.locate(brightness)
-        return Seen(logits, logits)
-
 
 class SurfaceAttention(nn.Module):
     """Attention trained on MNIST digits that are drawn on procedural surfaces.
@@ -103,7 +84,6 @@ class SurfaceAttention(nn.Module):
     def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 48, 64)) -> None:
         super().__init__()
         half, quarter, fine, coarse = widths
-        self.channels = fine
         self.stem = nn.Sequential(
             nn.Conv2d(2, half, 5, stride=2, padding=2),
             nn.ReLU(inplace=True),
@@ -122,16 +102,13 @@ class SurfaceAttention(nn.Module):
 
         It learnt both polarities, so one pass answers for both.
         """
-        return self.see(brightness).logits
-
-    def see(self, brightness: Tensor) -> Seen:
-        """Give the attention and the features that it is judged from; brightness (B, 1, H, W) in [0, 1]."""
         relative = [local_normalise(brightness, radius) for radius in (8, 32)]
         stacked = torch.cat(relative, dim=1).contiguous(memory_format=torch.channels_last)
         fine = self.fine(self.stem(stacked))
         coarse = self.up(self.coarse(self.down(fine)))
         enlarged = functional.interpolate(coarse, size=fine.shape[2:], mode="bilinear", align_corners=False)
-        return Seen(self.attention(self.joined(fine + enlarged)), fine)
+        logits: Tensor = self.attention(self.joined(fine + enlarged))
+        return logits
 
 
 class _DilatedBlock(nn.Module):

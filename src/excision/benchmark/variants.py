@@ -63,9 +63,12 @@ def _attention(settings: Settings) -> Iterator[Row]:
 
 
 def _evidence(settings: Settings) -> Iterator[Row]:
-    for evidence in get_args(EvidenceKind):
-        changed = replace(settings, score=replace(settings.score, evidence=evidence))
-        yield Row(evidence, _trained(f"evidence-{evidence}", changed, settings))
+    score = settings.score
+    choices = {kind: replace(score, evidence=kind) for kind in get_args(EvidenceKind)}
+    choices["both, no feature distance"] = replace(score, evidence="both", feature_distance=False)
+    for label, changed in choices.items():
+        key = "evidence-" + label.replace(",", "").replace(" ", "-")
+        yield Row(label, _trained(key, replace(settings, score=changed), settings))
 
 
 def _budget(settings: Settings) -> Iterator[Row]:

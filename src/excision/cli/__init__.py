@@ -37,7 +37,7 @@ VERBS = {
     "bench": "Measure how fast an exported model is on this machine, stage by stage.",
     "calibrate": "Set the threshold of an exported model anew, on good images.",
     "info": "Say what a run folder holds: its data, settings, threshold and cost.",
-    "synth": "Write the embedded data set: procedural surfaces with drawn defects.",
+    "synth": "Write the embedded data set: procedural surfaces and a part, with drawn defects.",
     "serve": "Inspect what is sent over HTTP, and keep every result.",
     "attention": "Pre-train, show and measure the attention that says where to cut.",
 }

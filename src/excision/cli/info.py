@@ -85,7 +85,7 @@ def _facts(path: Path, record: Any, lines: dict[str, str]) -> list[tuple[str, st
 
 
 def _feature_distance(model: Path) -> list[tuple[str, str]]:
-    """Say that the distance of the attention's features counts, if it does."""
+    """Say that the distance of the features counts, if it does."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -11,12 +11,13 @@ from cyclopts import App, Parameter
 from excision.cli.options import SizeOption
 from excision.cli.output import Bars, say
 
-Surface = Literal["brushed_metal", "cast_grain", "woven_fabric"]
+Surface = Literal["brushed_metal", "cast_grain", "woven_fabric", "machined_part"]
 
 app = App(
     name="synth",
-    help_epilogue="Brushed metal, cast grain and woven fabric, with scratches, pits, stains and cracks and "
-    "their masks, laid out as MVTec AD. The same options give the same bytes.\n\n"
+    help_epilogue="Brushed metal, cast grain and woven fabric, and a machined part that lies alike, with "
+    "scratches, pits, stains and cracks, on the part burrs too, and their masks, laid out as MVTec AD. The "
+    "same options give the same bytes.\n\n"
     "```\n"
     "excision synth --out surfaces/\n"
     "excision synth --out fabric/ --surface woven_fabric --train 200 --seed 1\n"
@@ -31,7 +32,7 @@ def synth(
     surface: Annotated[
         list[Surface] | None,
         Parameter(
-            help="Surface to draw; give it several times for several. All three where not given. Of several, "
+            help="Surface to draw; give it several times for several. All four where not given. Of several, "
             "each has a folder of its own.",
             negative="",
         ),
@@ -43,10 +44,9 @@ def synth(
     seed: Annotated[int, Parameter(help="Another seed gives other pictures.")] = 0,
 ) -> None:
     """Write the embedded data set."""
-    from excision.data.surfaces import SURFACES
-    from excision.data.synth import write_synthetic
+    from excision.data.synth import SUBJECTS, write_synthetic
 
-    surfaces = tuple(surface or SURFACES)
+    surfaces = tuple(surface or SUBJECTS)
     with Bars() as bars:
         write_synthetic(
             out,

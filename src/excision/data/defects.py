@@ -1,7 +1,8 @@
-"""Drawing defects on a picture of good surface: scratches, pits, stains and cracks, each with its mask.
+"""Drawing defects on a good picture: scratches, pits, stains, cracks and burrs, each with its mask.
 
-Every function takes (H, W) float32 in [0, 1] and gives the picture with the defect and its mask (H, W) bool.
-The contrast of a defect is drawn in units of the surface's own deviation, from hardly visible to obvious.
+Every function takes a picture (H, W) float32 in [0, 1] and the deviation of its surface, and gives the
+picture with the defect and its mask (H, W) bool. The contrast of a defect is drawn in units of that
+deviation, from hardly visible to obvious.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _FINE = 4
 """Strokes are drawn this many times larger and averaged down, for smooth edges."""
 
 
-def scratch(rng: np.random.Generator, image: FloatImage) -> Defective:
+def scratch(rng: np.random.Generator, image: FloatImage, deviation: float) -> Defective:
     """Draw a long, thin, slightly bent line, bright where metal is bare and dark on its shadow side."""
     unit = _unit(image)
     length, angle = unit * rng.uniform(50, 150), rng.uniform(0, np.pi)
@@ -36,11 +37,11 @@ def scratch(rng: np.random.Generator, image: FloatImage) -> Defective:
     core = _strokes(image, [(y, x, width)])
     shadow = np.roll(core, (1, 1), axis=(0, 1)) * (1 - core)
     sign = rng.choice((1.0, 1.0, -1.0))
-    contrast = _contrast(rng, image, 2.5, 7.0)
+    contrast = _contrast(rng, deviation, 2.5, 7.0)
     return _with(image, sign * contrast * (core - 0.5 * shadow), core)
 
 
-def pit(rng: np.random.Generator, image: FloatImage) -> Defective:
+def pit(rng: np.random.Generator, image: FloatImage, deviation: float) -> Defective:
     """Dent one to four small craters: dark inside, the rim bright on the side turned to the light."""
     height, width = image.shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -56,10 +57,10 @@ def pit(rng: np.random.Generator, image: FloatImage) -> Defective:
         depth = np.maximum(depth, np.clip(1.4 * (1 - (np.hypot(dy, dx) / outline) ** 2), 0, 1))
     slope_y, slope_x = np.gradient(depth)
     relief = -0.8 * depth + 1.2 * (slope_y + slope_x)
-    return _with(image, _contrast(rng, image, 2.0, 6.0) * relief, depth, edge=0.15)
+    return _with(image, _contrast(rng, deviation, 2.0, 6.0) * relief, depth, edge=0.15)
 
 
-def stain(rng: np.random.Generator, image: FloatImage) -> Defective:
+def stain(rng: np.random.Generator, image: FloatImage, deviation: float) -> Defective:
     """Dry a patch of liquid: evenly darker or brighter, its rim a little stronger, the texture kept."""
     height, width = image.shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -72,13 +73,13 @@ def stain(rng: np.random.Generator, image: FloatImage) -> Defective:
     rim = np.exp(-(((uneven - 0.93) / 0.09) ** 2))
     body = 0.75 + 0.12 * smooth_noise(rng, image.shape, 6 * unit, 6 * unit)
     sign = rng.choice((-1.0, -1.0, 1.0))
-    contrast = min(_contrast(rng, image, 1.0, 3.5), 0.3)
+    contrast = min(_contrast(rng, deviation, 1.0, 3.5), 0.3)
     # Liquid soaks in: it takes or gives light in proportion, so that the texture shows through.
     change = sign * contrast * (inside * body + 0.45 * rim) * (0.4 + 0.6 * image / max(image.mean(), 1e-6))
     return _with(image, change, inside, edge=0.5)
 
 
-def crack(rng: np.random.Generator, image: FloatImage) -> Defective:
+def crack(rng: np.random.Generator, image: FloatImage, deviation: float) -> Defective:
     """Draw a dark line that wanders, thins out and may branch."""
     unit = _unit(image)
     start, heading = _inside(rng, image, margin=0.15), rng.uniform(0, 2 * np.pi)
@@ -93,7 +94,24 @@ def crack(rng: np.random.Generator, image: FloatImage) -> Defective:
             _walk(rng, origin, heading + turn, width=0.7 * main[2][at], steps=steps // 2, unit=unit)
         )
     core = _strokes(image, [main, *branches])
-    return _with(image, -_contrast(rng, image, 2.5, 7.0) * core, core)
+    return _with(image, -_contrast(rng, deviation, 2.5, 7.0) * core, core)
+
+
+def burr(rng: np.random.Generator, image: FloatImage, deviation: float) -> Defective:
+    """Leave metal standing on an edge: one to three bright bumps on a steep place of the picture."""
+    height, width = image.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    unit = _unit(image)
+    slope = np.hypot(*np.gradient(image))
+    steep = np.argwhere(slope > np.quantile(slope, 0.98))
+    place = steep[rng.integers(len(steep))]
+    height_of = np.zeros_like(image)
+    for _ in range(rng.integers(1, 4)):
+        dy, dx = y - place[0] - unit * rng.normal(0, 3), x - place[1] - unit * rng.normal(0, 3)
+        turn, long, short = rng.uniform(0, np.pi), unit * rng.uniform(3, 6), unit * rng.uniform(2, 3)
+        along, across = np.cos(turn) * dx + np.sin(turn) * dy, np.cos(turn) * dy - np.sin(turn) * dx
+        height_of = np.maximum(height_of, np.exp(-0.5 * ((along / long) ** 2 + (across / short) ** 2)))
+    return _with(image, _contrast(rng, deviation, 3.0, 8.0) * height_of, height_of)
 
 
 def _walk(
@@ -129,10 +147,10 @@ def _with(
     return np.clip(image + change, 0, 1).astype(np.float32), cover > edge
 
 
-def _contrast(rng: np.random.Generator, image: FloatImage, low: float, high: float) -> float:
+def _contrast(rng: np.random.Generator, deviation: float, low: float, high: float) -> float:
     """Draw a contrast between `low` and `high` deviations of the surface, evenly on a logarithmic scale."""
     deviations: float = low * (high / low) ** rng.random()
-    return float(min(max(deviations * float(image.std()), 0.05), 0.5))
+    return float(min(max(deviations * deviation, 0.05), 0.5))
 
 
 def _unit(image: FloatImage) -> float:
@@ -147,10 +165,10 @@ def _inside(rng: np.random.Generator, image: FloatImage, margin: float) -> Point
     return height * rng.uniform(margin, 1 - margin), width * rng.uniform(margin, 1 - margin)
 
 
-DEFECTS: dict[str, Callable[[np.random.Generator, FloatImage], Defective]] = {
-    "scratch": scratch,
-    "pit": pit,
-    "stain": stain,
-    "crack": crack,
-}
-"""The defects by the name of their folder."""
+Draw = Callable[[np.random.Generator, FloatImage, float], Defective]
+
+DEFECTS: dict[str, Draw] = {"scratch": scratch, "pit": pit, "stain": stain, "crack": crack}
+"""The defects of any surface, by the name of their folder."""
+
+PART_DEFECTS: dict[str, Draw] = {**DEFECTS, "burr": burr}
+"""The defects of a part, which has edges."""

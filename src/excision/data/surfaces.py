@@ -41,7 +41,7 @@ def brushed_metal(rng: np.random.Generator, size: Size) -> FloatImage:
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     sheen = np.exp(-(((y - rng.uniform(-0.7, 0.7)) / rng.uniform(0.5, 0.9)) ** 2))
     surface = 0.48 + 0.16 * sheen + rng.uniform(0.038, 0.05) * streaks * (0.75 + 0.5 * sheen)
-    return _photographed(rng, surface)
+    return photographed(rng, surface)
 
 
 def cast_grain(rng: np.random.Generator, size: Size) -> FloatImage:
@@ -53,7 +53,7 @@ def cast_grain(rng: np.random.Generator, size: Size) -> FloatImage:
     mottle = smooth_noise(rng, size, 22, 22)
     specks = np.clip(smooth_noise(rng, size, 0.9, 0.9) - 2.3, 0, 1)
     surface = 0.44 + rng.uniform(0.085, 0.1) * np.tanh(1.6 * relief) + 0.02 * mottle - 0.14 * specks
-    return _photographed(rng, surface)
+    return photographed(rng, surface)
 
 
 def woven_fabric(rng: np.random.Generator, size: Size) -> FloatImage:
@@ -68,7 +68,7 @@ def woven_fabric(rng: np.random.Generator, size: Size) -> FloatImage:
     height = np.where(on_top, warp_height, weft_height)
     shade = np.where(on_top, warp.shade * warp.roundness, 0.92 * weft.shade * weft.roundness)
     surface = 0.1 + 0.34 * shade + 0.085 * height + 0.012 * smooth_noise(rng, size, 30, 30)
-    return _photographed(rng, surface)
+    return photographed(rng, surface)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _threads(rng: np.random.Generator, size: Size, period: float, *, along_rows:
     return _Threads(place, index, roundness.astype(np.float32), shade.astype(np.float32))
 
 
-def _photographed(rng: np.random.Generator, surface: NDArray[np.floating]) -> FloatImage:
+def photographed(rng: np.random.Generator, surface: NDArray[np.floating]) -> FloatImage:
     """Add what light and camera do: uneven light, exposure, sensor noise."""
     height, width = surface.shape
     y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None, :]

@@ -1,4 +1,4 @@
-"""The embedded data set: procedural surfaces and defects, written in the layout of MVTec AD.
+"""The embedded data set: procedural surfaces, a part, and defects, written in the layout of MVTec AD.
 
 Picture k of a folder depends on the seed, its folder and k alone: a larger data set begins with the smaller.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,34 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from excision.data.defects import DEFECTS
+from excision.data.defects import DEFECTS, PART_DEFECTS, Draw
+from excision.data.parts import MACHINED_CONTRAST, machined_part
 from excision.data.preparation import Progress
 from excision.data.records import GOOD
-from excision.data.surfaces import SURFACES
+from excision.data.surfaces import SURFACES, FloatImage, Size
 from excision.errors import DatasetError, SettingsError
 from excision.files import write_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a data set shows.
+
+    Attributes:
+        draw: a good picture of this size.
+        defects: by the name of their folder.
+        deviation: of the surface, in brightness; None for that of the picture.
+    """
+
+    draw: Callable[[np.random.Generator, Size], FloatImage]
+    defects: dict[str, Draw]
+    deviation: float | None = None
+
+
+SUBJECTS = {name: Subject(draw, DEFECTS) for name, draw in SURFACES.items()} | {
+    "machined_part": Subject(machined_part, PART_DEFECTS, MACHINED_CONTRAST)
+}
+"""All that can be drawn: three surfaces, and a part that always lies alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +57,12 @@ class _Picture:
         """Give the picture, (H, W) uint8, and the mask of its defect with 0 and 255."""
         kind = self.folder.split("/")[1]
         rng = np.random.default_rng([seed, zlib.crc32(f"{self.surface}/{self.folder}".encode()), self.number])
-        image = SURFACES[self.surface](rng, size)
+        subject = SUBJECTS[self.surface]
+        image = subject.draw(rng, size)
         if kind == GOOD:
             return _eight_bit(image), None
-        image, mask = DEFECTS[kind](rng, image)
+        deviation = float(image.std()) if subject.deviation is None else subject.deviation
+        image, mask = subject.defects[kind](rng, image, deviation)
         return _eight_bit(image), mask.astype(np.uint8) * np.uint8(255)
 
 
@@ -50,7 +74,7 @@ def write_synthetic(
     train: int = 80,
     test_good: int = 30,
     per_defect: int = 10,
-    surfaces: Sequence[str] = tuple(SURFACES),
+    surfaces: Sequence[str] = tuple(SUBJECTS),
     progress: Progress | None = None,
 ) -> None:
     """Write the embedded data set; the same arguments give the same bytes.
@@ -63,7 +87,7 @@ def write_synthetic(
         train: normal training images of each surface.
         test_good: normal test images of each surface.
         per_defect: test images of each kind of defect on each surface.
-        surfaces: names out of `SURFACES`.
+        surfaces: names out of `SUBJECTS`.
         progress: called after each image.
 
     Raises:
@@ -86,9 +110,9 @@ def write_synthetic(
 
 def _pictures(train: int, test_good: int, per_defect: int, surfaces: Sequence[str]) -> Iterator[_Picture]:
     folders = {f"train/{GOOD}": train, f"test/{GOOD}": test_good}
-    folders |= {f"test/{kind}": per_defect for kind in DEFECTS}
     for surface in surfaces:
-        for folder, count in folders.items():
+        kinds = {f"test/{kind}": per_defect for kind in SUBJECTS[surface].defects}
+        for folder, count in (folders | kinds).items():
             for number in range(count):
                 yield _Picture(surface, folder, number)
 
@@ -101,10 +125,10 @@ def _places(root: Path, picture: _Picture) -> tuple[Path, Path]:
 
 
 def _check(seed: int, size: tuple[int, int], counts: tuple[int, ...], surfaces: Sequence[str]) -> None:
-    unknown = [name for name in surfaces if name not in SURFACES]
+    unknown = [name for name in surfaces if name not in SUBJECTS]
     if unknown or not surfaces or len(set(surfaces)) < len(surfaces):
         raise SettingsError(
-            f"surfaces: name each once, out of {', '.join(SURFACES)}; got {', '.join(surfaces)}"
+            f"surfaces: name each once, out of {', '.join(SUBJECTS)}; got {', '.join(surfaces)}"
         )
     if min(size) < 64:
         raise SettingsError(f"size is {size[0]} x {size[1]}: height and width must be at least 64 pixels")

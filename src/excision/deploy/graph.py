@@ -32,8 +32,6 @@ class Graph(nn.Module):
     def __init__(self, pipeline: Pipeline) -> None:
         super().__init__()
         self.pipeline = copy.deepcopy(pipeline).cpu().eval()
-        if not pipeline.counts_distance:
-            self.pipeline.familiar = None
         for module in list(self.pipeline.modules()):
             for name, child in module.named_children():
                 if isinstance(child, InstanceNorm):

@@ -191,8 +191,8 @@ class ScoreSettings:
             counting 1.
         residual_truncation: share of good images whose residuals may reach a value before it counts where
             both do; 1 counts every value.
-        feature_distance: also count how far the attention's features are from what is usual at their place,
-            by how much of their variance the place explains; nothing where that is less than half.
+        feature_distance: also count how far the edges and lines of each place are from those that are usual
+            there, by how much of them the place explains; nothing where that is less than half.
         inside_mask: count only what was excised.
         top: share of the map's pixels, the largest, whose mean is the score; 0 takes the maximum.
     """
