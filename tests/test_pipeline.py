@@ -100,6 +100,19 @@ def test_what_stands_in_a_wrong_place_is_found_by_the_distance() -> None:
     assert moved[..., 5:8, 4:7].max() > 3 * usual.max()
 
 
+def test_another_colour_of_the_same_brightness_is_found_by_the_distance() -> None:
+    torch.manual_seed(0)
+    pipeline = Pipeline(replace(PARTS, image=ImageSettings((72, 64), 3)), Attention.pretrained("surface"))
+    images = parts(13).repeat(1, 3, 1, 1)
+    set_familiar(pipeline.eval(), lambda index: images[index][None], 12, lambda *_: None)
+    good, tinted = images[12:], images[12:].clone()
+    tinted[:, 0, 24:40, 16:32] += 0.1 * 0.587
+    tinted[:, 1, 24:40, 16:32] -= 0.1 * 0.299
+    assert pipeline.familiar is not None
+    usual, other = (pipeline.familiar(oriented_features(each)) for each in (good, tinted))
+    assert other[..., 3:5, 2:4].max() > 3 * usual.max()
+
+
 @pytest.mark.parametrize(
     "settings",
     [

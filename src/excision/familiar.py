@@ -20,7 +20,8 @@ from excision.similarity import gaussian_blur
 _MOST_BLOCKS = 1024
 _NEIGHBOURS = 1.0  # places, standard deviation
 _OF_ALL = 0.02  # share of the covariance that is the mean over all places
-_LEAST_VARIANCE = 0.01  # of each feature's own over all places, added to it
+_LEAST_VARIANCE = 0.01  # of each feature's own over all places, added to it, and
+_LEAST = 1e-6  # of any feature, all of which lie between -1 and 1
 _LEAST_IMAGES = 8
 _LEAST_EXPLAINED = 0.5
 
@@ -178,7 +179,7 @@ class _Moments:
         of_all = spread.sum(dim=0) / (self.count * places.sum())
         own = self._smooth(spread / (self.count * places))
         # Without a floor the last bits of a feature that never varies would be blown up to a defect.
-        floor = torch.diag(_LEAST_VARIANCE * of_all.diagonal() + 1e-12)
+        floor = torch.diag(_LEAST_VARIANCE * of_all.diagonal() + _LEAST)
         factor = torch.linalg.cholesky((1 - _OF_ALL) * own + _OF_ALL * of_all + floor)
         identity = torch.eye(len(of_all), dtype=of_all.dtype, device=of_all.device)
         inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)

@@ -1,4 +1,4 @@
-"""Oriented edges and lines of three widths: of these the outline of a part and the marks on it are made."""
+"""Oriented edges and lines of three widths, of which the outline of a part and the marks on it are made."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ _WIDTHS = (1, 2, 4)  # pixels
 _SATURATION = 0.1  # deviations of the image; the response that counts as half of the strongest
 _FLAT = 0.02  # deviation, in brightness, of an image that has nothing on it but noise
 
-CHANNELS = len(_WIDTHS) * 2 * 2 * _DIRECTIONS
-"""Number of features of a place."""
+
+def count_features(channels: int) -> int:
+    """Give the number of features of a place, in grey (1) or colour (3) images."""
+    oriented = len(_WIDTHS) * 2 * _DIRECTIONS
+    colours = 2 if channels == 3 else 0
+    return 2 * (oriented + colours)
 
 
 def oriented_features(images: Tensor) -> Tensor:
@@ -31,13 +35,15 @@ def oriented_features(images: Tensor) -> Tensor:
     and use of steerable filters", IEEE TPAMI 13, 1991). A response r saturates, r / (|r| + 0.1), as cells of
     the visual cortex do (Heeger, "Normalization of cell responses in cat striate cortex", 1992): so a faint
     edge counts beside a strong one, and a strong one that lies a pixel aside is no event. Of each the mean
-    over the place is given, and that of its absolute value.
+    over the place is given, and that of its absolute value. Of a colour image so are the two differences of
+    opponent colours, red to green and yellow to blue.
 
     Args:
         images: (B, C, H, W) in [0, 1], C of 1 or 3, each side at least 32.
 
     Returns:
-        (B, `CHANNELS`, ceil(H / `PLACE`), ceil(W / `PLACE`)) in (-1, 1); brighter light changes nothing.
+        (B, `count_features(C)`, ceil(H / `PLACE`), ceil(W / `PLACE`)) in (-1, 1); more or less light on all
+        of the image changes nothing.
     """
     grey = to_grey(images)
     centred = grey - grey.mean(dim=(2, 3), keepdim=True)
@@ -49,10 +55,19 @@ def oriented_features(images: Tensor) -> Tensor:
     found = []
     for line in _WIDTHS:
         responses = functional.conv2d(functional.pad(seen, (2,) * 4, mode="reflect"), filters)
-        saturated = responses / (responses.abs() + _SATURATION)
-        found += [functional.avg_pool2d(part, PLACE // line) for part in (saturated, saturated.abs())]
+        found += _means(responses, PLACE // line)
         seen = shrink(seen, 2)
+    if images.shape[1] == 3:
+        red, green, blue = images[:, :1], images[:, 1:2], images[:, 2:]
+        opponents = torch.cat((red - green, (red + green) / 2 - blue), dim=1) / deviation
+        found += _means(functional.pad(opponents, beyond, mode="replicate"), PLACE)
     return torch.cat(found, dim=1)
+
+
+def _means(responses: Tensor, side: int) -> list[Tensor]:
+    """Saturate responses, and average them and their absolute values over squares of `side` pixels."""
+    saturated = responses / (responses.abs() + _SATURATION)
+    return [functional.avg_pool2d(part, side) for part in (saturated, saturated.abs())]
 
 
 def _derivatives() -> NDArray[np.float32]:

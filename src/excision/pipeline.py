@@ -12,7 +12,7 @@ from excision.attention.model import Attention
 from excision.errors import SettingsError
 from excision.familiar import Familiar
 from excision.masking import cells_to_mask, excise, select_cells
-from excision.oriented import CHANNELS, PLACE, oriented_features
+from excision.oriented import PLACE, count_features, oriented_features
 from excision.recovery.unet import Recovery, UNet
 from excision.resampling import enlarge
 from excision.scoring import anomaly_map, anomaly_score, broad_residual, surprise
@@ -101,12 +101,13 @@ class Pipeline(nn.Module):
 
     def new_familiar(self) -> Familiar | None:
         """Give what could learn which features are usual at each place; None where that is not to count."""
-        size, score = self.settings.image.size, self.settings.score
+        image, wanted = self.settings.image, self.settings.score.feature_distance and self.counts_attention
         # A place of a tile is no place of the part.
-        if size is None or self.settings.image.tile or not (score.feature_distance and self.counts_attention):
+        if not wanted or image.size is None or image.tile is not None:
             return None
-        familiar = Familiar(CHANNELS, (-(-size[0] // PLACE), -(-size[1] // PLACE)))
-        return familiar.to(self.level.device)
+        assert image.channels is not None  # it was settled before
+        grid = (-(-image.size[0] // PLACE), -(-image.size[1] // PLACE))
+        return Familiar(count_features(image.channels), grid).to(self.level.device)
 
     def adopt(self, tensors: dict[str, Tensor]) -> None:
         """Take over the `state_dict` of another pipeline.
