@@ -65,9 +65,12 @@ def oriented_features(images: Tensor) -> Tensor:
 
 
 def _means(responses: Tensor, side: int) -> list[Tensor]:
-    """Saturate responses, and average them and their absolute values over squares of `side` pixels."""
-    saturated = responses / (responses.abs() + _SATURATION)
-    return [functional.avg_pool2d(part, side) for part in (saturated, saturated.abs())]
+    """Saturate responses, and average them and their absolute values over squares of `side` pixels.
+
+    In place: fresh memory of that size would take longer than the computing.
+    """
+    saturated = responses.div_(responses.abs().add_(_SATURATION))
+    return [functional.avg_pool2d(saturated, side), functional.avg_pool2d(saturated.abs_(), side)]
 
 
 def _derivatives() -> NDArray[np.float32]:
