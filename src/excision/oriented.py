@@ -70,7 +70,14 @@ def _means(responses: Tensor, side: int) -> list[Tensor]:
     In place: fresh memory of that size would take longer than the computing.
     """
     saturated = responses.div_(responses.abs().add_(_SATURATION))
-    return [functional.avg_pool2d(saturated, side), functional.avg_pool2d(saturated.abs_(), side)]
+    return [_pool(saturated, side), _pool(saturated.abs_(), side)]
+
+
+def _pool(planes: Tensor, side: int) -> Tensor:
+    """Average over squares; first along the columns, where memory is read as it lies."""
+    batch, channels, height, width = planes.shape
+    rows = planes.reshape(batch, channels, height // side, side, width).mean(dim=3)
+    return rows.reshape(batch, channels, height // side, width // side, side).mean(dim=4)
 
 
 def _derivatives() -> NDArray[np.float32]:
