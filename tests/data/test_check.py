@@ -40,8 +40,28 @@ def test_a_clean_folder(parts: Path) -> None:
     assert report.sizes.median == report.sizes.most_common == report.sizes.smallest == (64, 48)
     assert report.sizes.most_common_count == 22
     assert report.unreadable == report.odd == report.masks == report.duplicates == ()
-    assert report.training == TrainingPlan(train=16, calibration=4, size=(64, 48), channels=1)
+    assert report.training == TrainingPlan(16, 4, (64, 48), channels=1, reduction=1.0, tile=None)
     assert seen == [(i, 22) for i in range(1, 23)]
+
+
+@pytest.mark.parametrize(
+    ("size", "reduction", "tile"),
+    [
+        ((1280, 800), 2.5, (256, 256)),
+        ((2000, 200), 1.6, None),
+        ((8000, 200), 3.1, (192, 192)),
+        ((9000, 90), 2.5, None),
+    ],
+)
+def test_tiles_are_proposed_where_much_resolution_would_be_lost(
+    size: tuple[int, int], reduction: float, tile: tuple[int, int] | None, tmp_path: Path, draw: Draw
+) -> None:
+    for number in range(6):
+        draw(f"train/good/{number}.png", size=size)
+    plan = inspect_dataset(load_dataset(tmp_path)).training
+    assert plan is not None
+    assert plan.reduction == pytest.approx(reduction, abs=0.05)
+    assert plan.tile == tile
 
 
 def test_broken_files_are_findings_and_do_not_train(parts: Path, draw: Draw) -> None:

@@ -91,10 +91,17 @@ def _plan(report: DatasetReport) -> str:
     if plan is None:
         return f"Training is not possible: {report.obstacle}"
     channels = "grey" if plan.channels == 1 else "colour"
-    return (
+    told = (
         f"Training would learn from {plan.train} good images and calibrate with {plan.calibration}, in "
         f"{channels}, at {plan.size[0]} x {plan.size[1]} pixels (height x width; --size changes it)."
     )
+    if plan.tile is not None:
+        told += (
+            f"\nThat is {plan.reduction:.1f} times smaller than the images: a fine defect may be lost. "
+            f"`excision train --tile {plan.tile[0]} {plan.tile[1]}` sees them at full resolution, tile by "
+            "tile, which takes longer."
+        )
+    return told
 
 
 def _as_json(report: DatasetReport) -> dict[str, Any]:

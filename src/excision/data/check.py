@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from statistics import median
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data.decode import probe_image, read_mask, read_pixels
-from excision.data.images import default_size
+from excision.data.images import SIZE_MULTIPLE, default_size
 from excision.data.preparation import Finding, Progress, choose_channels, choose_size, finding, readable
 from excision.data.records import Dataset, Sample
 from excision.data.splits import hold_out
@@ -37,6 +38,12 @@ _ODD_SHAPE = 1.5
 _FEW = 0.05
 """Beyond this share of all images, odd shapes are a trait of the data set and get one sentence."""
 
+_STRONG_REDUCTION = 2.0
+"""From here on a defect that was fine to begin with is lost, and tiles are proposed."""
+
+_TILE, _LEAST_TILE = 256, 96
+"""Side of the tiles that are proposed, and the smallest that shows enough of a surface."""
+
 
 @dataclass(frozen=True, slots=True)
 class SizeSummary:
@@ -58,12 +65,16 @@ class TrainingPlan:
         calibration: images held out to set the threshold.
         size: working size (H, W).
         channels: 1 where every training image is grey, else 3.
+        reduction: how many times shorter the sides of an image of median area become.
+        tile: size (H, W) of tiles that would keep the full resolution, where the reduction costs much of it.
     """
 
     train: int
     calibration: int
     size: Size
     channels: int
+    reduction: float
+    tile: Size | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +252,11 @@ def _plan(dataset: Dataset, findings: _Findings) -> tuple[TrainingPlan | None, s
         train, calibration = hold_out(usable)
     except DatasetError as error:
         return None, str(error)
-    size = default_size([findings.sizes[s.name] for s in usable])
+    sizes = [findings.sizes[s.name] for s in usable]
+    size = default_size(sizes)
     channels = 3 if any(s.name in findings.colour for s in usable) else 1
-    return TrainingPlan(len(train), len(calibration), size, channels), ""
+    reduction = max(1.0, math.sqrt(median(h * w for h, w in sizes) / (size[0] * size[1])))
+    side = min(_TILE, min(map(min, sizes)) // SIZE_MULTIPLE * SIZE_MULTIPLE)
+    worth_it = reduction >= _STRONG_REDUCTION and side >= _LEAST_TILE
+    tile = (side, side) if worth_it else None
+    return TrainingPlan(len(train), len(calibration), size, channels, reduction, tile), ""
