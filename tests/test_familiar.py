@@ -107,13 +107,14 @@ def test_where_the_place_tells_little_or_images_are_few_nothing_is_learnt() -> N
         assert familiar.means.any() == worth
 
 
-@pytest.mark.parametrize(("explained", "weight"), [(0.5, 0.5), (2 / 3, 0.8), (0.75, 0.9), (1.0, 1.0)])
-def test_the_odds_of_the_weight_are_the_square_of_those_of_what_is_explained(
-    explained: float, weight: float
-) -> None:
-    familiar = Familiar(2, (4, 4))
-    familiar.explained.fill_(explained)
-    assert float(familiar.weight) == pytest.approx(weight)
+@pytest.mark.parametrize("noise", [0.3, 1.0, 3.0])
+def test_the_weight_is_the_correlation_ratio_and_at_least_a_half(noise: float) -> None:
+    rng = np.random.default_rng(0)
+    pattern, noises = rng.normal(size=(1, 1, 20, 20)), noise * rng.normal(size=(60, 1, 20, 20))
+    features = pattern + noises
+    between = ((features.mean(axis=0) - features.mean()) ** 2).sum() * len(features)
+    ratio = np.sqrt(between / ((features - features.mean()) ** 2).sum())
+    assert float(learnt(features).weight) == pytest.approx(max(ratio, 0.5), abs=0.02)
 
 
 def test_the_same_features_are_usual_at_one_place_and_far_off_at_another() -> None:

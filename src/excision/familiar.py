@@ -23,7 +23,7 @@ _OF_ALL = 0.02  # share of the covariance that is the mean over all places
 _LEAST_VARIANCE = 0.01  # of each feature's own over all places, added to it, and
 _LEAST = 1e-6  # of any feature, all of which lie between -1 and 1
 _LEAST_IMAGES = 8
-_LEAST_EXPLAINED = 0.5
+_LEAST_EXPLAINED = 0.05
 
 
 class Familiar(nn.Module):
@@ -60,12 +60,11 @@ class Familiar(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """Share (1,) of the distance in the anomaly map: a half where the place explains a half, then rising.
+        """Share (1,) of the distance in the anomaly map: a half, or the correlation ratio where that is more.
 
-        The odds are the square of those of what is explained.
+        The correlation ratio of features and place is the root of what the place explains (K. Pearson, 1905).
         """
-        told, rest = self.explained.square(), (1 - self.explained).square()
-        return told / (told + rest)
+        return self.explained.sqrt().clamp_min(0.5)
 
     def forward(self, features: Tensor) -> Tensor:
         """Give the squared distance for each channel, averaged over neighbours; about 1 where all is usual.
@@ -78,9 +77,9 @@ class Familiar(nn.Module):
     def learn(self, features: Iterable[Tensor], again: Iterable[Tensor]) -> bool:
         """Learn from good images, and say whether the distance is worth counting.
 
-        It is not where the place explains less than half of the features, nor with few images; then nothing
-        is learnt. How far good images are from what is usual is learnt from each half of them by what the
-        other half knows: of those that it has learnt from it would think too well.
+        It is not where the place explains less than a twentieth of the features, nor with few images; then
+        nothing is learnt. How far good images are from what is usual is learnt from each half of them by what
+        the other half knows: of those that it has learnt from it would think too well.
 
         Args:
             features: (1, C, h, w) of each image.

@@ -192,7 +192,7 @@ class ScoreSettings:
         residual_truncation: share of good images whose residuals may reach a value before it counts where
             both do; 1 counts every value.
         feature_distance: also count how far the edges and lines of each place are from those that are usual
-            there, by how much of them the place explains; nothing where that is less than half.
+            there, the more of them the place explains; nothing where that is less than a twentieth.
         inside_mask: count only what was excised.
         top: share of the map's pixels, the largest, whose mean is the score; 0 takes the maximum.
     """
