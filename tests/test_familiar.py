@@ -153,3 +153,8 @@ def test_a_feature_that_never_varied_is_not_judged_by_its_last_bits() -> None:
     usual = distances(familiar, image)
     image[:, 1] += 1e-4
     np.testing.assert_allclose(distances(familiar, image), usual, atol=0.01)
+
+
+def test_features_without_any_variance_have_finite_distances() -> None:
+    familiar = learnt(np.broadcast_to(parts(1, (6, 8)), (12, 3, 6, 8)).copy())
+    assert np.isfinite(distances(familiar, parts(2, (6, 8)))).all()

@@ -54,9 +54,10 @@ def oriented_features(images: Tensor) -> Tensor:
     filters = torch.from_numpy(_FILTERS).to(seen)
     found = []
     for line in _WIDTHS:
+        if line > 1:
+            seen = shrink(seen, 2)
         responses = functional.conv2d(functional.pad(seen, (2,) * 4, mode="reflect"), filters)
         found += _means(responses, PLACE // line)
-        seen = shrink(seen, 2)
     if images.shape[1] == 3:
         red, green, blue = images[:, :1], images[:, 1:2], images[:, 2:]
         opponents = torch.cat((red - green, (red + green) / 2 - blue), dim=1) / deviation

@@ -82,7 +82,7 @@ def test_defects_lie_where_the_mask_says(surface: str, kind: str) -> None:
         rng = np.random.default_rng([7, k])
         subject = SUBJECTS[surface]
         before = subject.draw(rng, (128, 128))
-        after, mask = subject.defects[kind](rng, before, subject.deviation or float(before.std()))
+        after, mask = subject.add_defect(rng, before, kind)
         assert mask.any()
         assert mask.mean() < 0.3
         assert 0 <= after.min() <= after.max() <= 1

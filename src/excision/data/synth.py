@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from excision.data.defects import DEFECTS, PART_DEFECTS, Draw
+from excision.data.defects import DEFECTS, PART_DEFECTS, Defective, Draw
 from excision.data.parts import MACHINED_CONTRAST, machined_part
 from excision.data.preparation import Progress
 from excision.data.records import GOOD
@@ -37,6 +37,11 @@ class Subject:
     draw: Callable[[np.random.Generator, Size], FloatImage]
     defects: dict[str, Draw]
     deviation: float | None = None
+
+    def add_defect(self, rng: np.random.Generator, image: FloatImage, kind: str) -> Defective:
+        """Draw a defect on a good picture; give the picture, and the mask (H, W) bool."""
+        deviation = float(image.std()) if self.deviation is None else self.deviation
+        return self.defects[kind](rng, image, deviation)
 
 
 SUBJECTS = {name: Subject(draw, DEFECTS) for name, draw in SURFACES.items()} | {
@@ -61,8 +66,7 @@ class _Picture:
         image = subject.draw(rng, size)
         if kind == GOOD:
             return _eight_bit(image), None
-        deviation = float(image.std()) if subject.deviation is None else subject.deviation
-        image, mask = subject.defects[kind](rng, image, deviation)
+        image, mask = subject.add_defect(rng, image, kind)
         return _eight_bit(image), mask.astype(np.uint8) * np.uint8(255)
 
 
