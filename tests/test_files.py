@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from excision.files import atomic_path, remove_leftovers, sha256, write_bytes, write_json, write_text
+from excision.files import (
+    atomic_path,
+    remove_leftovers,
+    sha256,
+    write_bytes,
+    write_json,
+    write_tensors,
+    write_text,
+)
 
 
 def names(folder: Path) -> set[str]:
@@ -72,6 +85,35 @@ def test_remove_leftovers_takes_only_what_a_killed_writer_left(tmp_path: Path) -
     remove_leftovers(target)
     assert names(tmp_path) == {"checkpoint.safetensors", *others}
     remove_leftovers(tmp_path / "nowhere" / "a.txt")
+
+
+WRITE_FOR_EVER = """
+import sys
+from pathlib import Path
+import torch
+from excision.files import write_tensors
+while True:
+    write_tensors(Path(sys.argv[1]), {"a": torch.ones(1 << 23)})
+"""
+
+
+def test_a_killed_writer_of_tensors_leaves_nothing_that_is_not_removed(tmp_path: Path) -> None:
+    target = tmp_path / "a.safetensors"
+    left = set()
+    for delay in (0.005, 0.03, 0.06, 0.09):
+        with subprocess.Popen([sys.executable, "-c", WRITE_FOR_EVER, str(target)]) as process:
+            deadline = time.monotonic() + 60
+            while not any(path.name.startswith(".") for path in tmp_path.iterdir()):
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+            time.sleep(delay)
+            process.kill()
+        left |= names(tmp_path) - {target.name}
+        remove_leftovers(target)
+        assert names(tmp_path) <= {target.name}
+    assert left, "no kill came while it wrote"
+    write_tensors(target, {"a": torch.arange(3)})
+    assert load_file(target)["a"].tolist() == [0, 1, 2]
 
 
 def test_json_refuses_what_json_does_not_have(tmp_path: Path) -> None:

@@ -9,7 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @contextmanager
@@ -56,6 +59,18 @@ def write_text(target: Path, content: str) -> None:
 def write_json(target: Path, content: Any) -> None:
     """Write `content` to `target` atomically as indented JSON; NaN and infinity are refused."""
     write_text(target, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_tensors(target: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write `tensors` to `target` atomically as safetensors.
+
+    Not by its `save_file`, which writes to a temporary file of its own first: after a kill nobody
+    would know whose that was.
+    """
+    from safetensors.torch import save
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_bytes(target, save(plain, metadata))
 
 
 def sha256(path: Path) -> str:

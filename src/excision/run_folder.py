@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from excision.calibration import Calibration
 from excision.errors import ModelError, SettingsError
-from excision.files import atomic_path, remove_leftovers, write_json
+from excision.files import remove_leftovers, write_json, write_tensors
 from excision.settings import Settings
 
 if TYPE_CHECKING:
@@ -86,8 +86,6 @@ def save_model(
     calibration: Calibration,
 ) -> None:
     """Write settings, calibration and weights; the weights last, since their presence says all is there."""
-    from safetensors.torch import save_file
-
     folder.mkdir(parents=True, exist_ok=True)
     settings.save(folder / SETTINGS)
     write_json(
@@ -98,9 +96,7 @@ def save_model(
             **dataclasses.asdict(calibration),
         },
     )
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(folder / MODEL) as temporary:
-        save_file(plain, temporary, metadata={"format": FORMAT})
+    write_tensors(folder / MODEL, tensors, {"format": FORMAT})
 
 
 def remove_checkpoints(folder: Path) -> None:

@@ -8,21 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from excision.errors import ModelError
-from excision.files import atomic_path
+from excision.files import write_tensors
 
 _WEIGHTS, _OPTIMISER = "network.", "optimiser."
 
 
 def save_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, step: int) -> None:
     """Write network, optimiser and the number of finished steps, atomically."""
-    from safetensors.torch import save_file
-
     tensors = {_WEIGHTS + name: value for name, value in network.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"{_OPTIMISER}{index}.{name}": value for name, value in state.items()}
-    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(plain, temporary, metadata={"step": str(step)})
+    write_tensors(path, tensors, {"step": str(step)})
 
 
 def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from excision.errors import ModelError
-from excision.files import atomic_path, write_json
+from excision.files import write_json, write_tensors
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,11 +20,7 @@ SHIPPED = Path(__file__).parent
 
 def save_weights(network: nn.Module, folder: Path, variant: str, record: dict[str, Any]) -> None:
     """Write the network's weights and the record of how they were made."""
-    from safetensors.torch import save_file
-
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    with atomic_path(folder / f"{variant}.safetensors") as temporary:
-        save_file(tensors, temporary)
+    write_tensors(folder / f"{variant}.safetensors", network.state_dict())
     write_json(folder / f"{variant}.json", record)
 
 
