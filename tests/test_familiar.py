@@ -28,8 +28,8 @@ def parts(count: int, grid: tuple[int, int], channels: int = 3, noise: float = 0
 
 def learnt(features: Array) -> Familiar:
     familiar = Familiar(features.shape[1], (features.shape[2], features.shape[3])).double()
-    images = [torch.from_numpy(each)[None] for each in features]
-    assert familiar.learn(images, images)
+    familiar.learn(lambda: [torch.from_numpy(each)[None] for each in features])
+    assert familiar.counts
     return familiar
 
 
@@ -98,13 +98,13 @@ def test_what_the_place_explains_is_its_share_of_the_variance(noise: float) -> N
     assert float(familiar.explained) == pytest.approx(1 / (1 + noise**2), abs=0.03)
 
 
-def test_where_the_place_tells_little_or_images_are_few_nothing_is_learnt() -> None:
+def test_it_does_not_count_where_the_place_tells_little_or_images_are_few() -> None:
     chance = np.random.default_rng(0).normal(size=(60, 4, 20, 20))
     for features, worth in ((chance, False), (parts(7, (6, 8)), False), (parts(8, (6, 8)), True)):
         familiar = Familiar(features.shape[1], (features.shape[2], features.shape[3])).double()
         images = [torch.from_numpy(each)[None] for each in features]
-        assert familiar.learn(images, images) is worth
-        assert familiar.means.any() == worth
+        familiar.learn(lambda images=images: images)
+        assert familiar.counts == worth
 
 
 @pytest.mark.parametrize("noise", [0.3, 1.0, 3.0])

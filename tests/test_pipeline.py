@@ -10,6 +10,7 @@ import torch
 from scipy import ndimage
 
 from excision.attention.model import Attention
+from excision.data.parts import machined_part
 from excision.oriented import oriented_features
 from excision.pipeline import Pipeline
 from excision.reference import set_familiar
@@ -111,6 +112,50 @@ def test_another_colour_of_the_same_brightness_is_found_by_the_distance() -> Non
     assert pipeline.familiar is not None
     usual, other = (pipeline.familiar(oriented_features(each)) for each in (good, tinted))
     assert other[..., 3:5, 2:4].max() > 3 * usual.max()
+
+
+ASIDE = replace(PARTS, image=ImageSettings((128, 128), 1))
+
+
+def parts_aside(count: int, seed: int = 0) -> torch.Tensor:
+    """Machined parts (N, 1, 128, 128) that lie up to eight pixels and six degrees aside."""
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(count):
+        turned = ndimage.rotate(
+            machined_part(rng, (128, 128)), rng.uniform(-6, 6), reshape=False, mode="nearest"
+        )
+        drawn.append(ndimage.shift(turned, rng.uniform(-8, 8, 2), order=1, mode="nearest").clip(0, 1))
+    return torch.from_numpy(np.array(drawn, dtype=np.float32))[:, None]
+
+
+def test_parts_that_lie_aside_are_aligned_and_what_is_wrong_on_them_found_in_place() -> None:
+    torch.manual_seed(0)
+    pipeline = Pipeline(ASIDE, Attention.pretrained("surface")).eval()
+    images = parts_aside(16)
+    set_familiar(pipeline, lambda index: images[index][None], len(images), lambda *_: None)
+    assert pipeline.alignment is not None and pipeline.familiar is not None
+    assert pipeline.familiar.explained > 0.8
+    good, marked = parts_aside(4, seed=1), parts_aside(4, seed=1)
+    marked[:, :, 40:46, 60:66] += 0.15
+    usual, other = pipeline(good), pipeline(marked)
+    assert (other.score > 1.5 * usual.score).all()
+    for found in other.anomaly_map[:, 0].numpy():
+        row, column = np.unravel_index(found.argmax(), found.shape)
+        assert abs(row - 43) <= 8 and abs(column - 63) <= 8
+    twin = Pipeline(ASIDE, Attention("surface")).eval()
+    twin.adopt(pipeline.state_dict())
+    assert torch.equal(twin(marked).anomaly_map, other.anomaly_map)
+
+
+def test_a_texture_is_not_aligned() -> None:
+    pipeline = Pipeline(ASIDE, Attention("surface")).eval()
+    rng = np.random.default_rng(0)
+    blurred = ndimage.gaussian_filter(rng.random((16, 1, 128, 128)), (0, 0, 2, 2))
+    shade = np.linspace(-0.2, 0.2, 128)[None, None, :, None]
+    images = torch.from_numpy((blurred + shade).astype(np.float32))
+    set_familiar(pipeline, lambda index: images[index][None], len(images), lambda *_: None)
+    assert pipeline.alignment is None
 
 
 @pytest.mark.parametrize(

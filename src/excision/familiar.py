@@ -7,7 +7,7 @@ that of Defard, Setkov, Loesch, Audigier, "PaDiM", ICPR Workshops 2021.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -73,37 +73,36 @@ class Familiar(nn.Module):
         """
         return self._distance(features, _Usual(self.means, self.whitening))
 
-    @torch.no_grad()
-    def learn(self, features: Iterable[Tensor], again: Iterable[Tensor]) -> bool:
-        """Learn from good images, and say whether the distance is worth counting.
+    @property
+    def counts(self) -> bool:
+        """Tell whether the distance is worth counting: not where the place explains less than a twentieth."""
+        return float(self.explained) >= _LEAST_EXPLAINED
 
-        It is not where the place explains less than a twentieth of the features, nor with few images; then
-        nothing is learnt. How far good images are from what is usual is learnt from each half of them by what
-        the other half knows: of those that it has learnt from it would think too well.
+    @torch.no_grad()
+    def learn(self, features: Callable[[], Iterable[Tensor]]) -> None:
+        """Learn from good images; from a few, that the place explains nothing.
+
+        How far good images are from what is usual is learnt from each half of them by what the other half
+        knows: of those that it has learnt from it would think too well.
 
         Args:
-            features: (1, C, h, w) of each image.
-            again: the same once more.
+            features: gives (1, C, h, w) of each image; called twice.
         """
         halves = [_Moments(self), _Moments(self)]
-        for place, each in enumerate(features):
+        for place, each in enumerate(features()):
             halves[place % 2].add(each)
         whole = halves[0].with_other(halves[1])
         if whole.count < _LEAST_IMAGES:
-            return False
-        explained = whole.explained()
-        if explained < _LEAST_EXPLAINED:
-            return False
+            return
         largest = []
         known = [half.usual() for half in reversed(halves)]
-        for place, each in enumerate(again):
+        for place, each in enumerate(features()):
             largest.append(self._distance(each, known[place % 2]).amax())
         usual = whole.usual()
         self.means.copy_(usual.means)
         self.whitening.copy_(usual.whitening)
         self.tail.copy_(torch.tensor(tail(torch.stack(largest))))
-        self.explained.fill_(explained)
-        return True
+        self.explained.fill_(whole.explained())
 
     def _distance(self, features: Tensor, usual: _Usual) -> Tensor:
         found = usual.whitening @ _to_blocks(features - usual.means, self.side)

@@ -45,12 +45,10 @@ def oriented_features(images: Tensor) -> Tensor:
         (B, `count_features(C)`, ceil(H / `PLACE`), ceil(W / `PLACE`)) in (-1, 1); more or less light on all
         of the image changes nothing.
     """
-    grey = to_grey(images)
-    centred = grey - grey.mean(dim=(2, 3), keepdim=True)
-    deviation = centred.square().mean(dim=(2, 3), keepdim=True).sqrt().clamp_min(_FLAT)
-    height, width = grey.shape[2:]
+    brightness, deviation = in_deviations(images)
+    height, width = brightness.shape[2:]
     beyond = (0, -width % PLACE, 0, -height % PLACE)
-    seen = functional.pad(centred / deviation, beyond, mode="replicate")
+    seen = functional.pad(brightness, beyond, mode="replicate")
     filters = torch.from_numpy(_FILTERS).to(seen)
     found = []
     for line in _WIDTHS:
@@ -63,6 +61,17 @@ def oriented_features(images: Tensor) -> Tensor:
         opponents = torch.cat((red - green, (red + green) / 2 - blue), dim=1) / deviation
         found += _means(functional.pad(opponents, beyond, mode="replicate"), PLACE)
     return torch.cat(found, dim=1)
+
+
+def in_deviations(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the brightness of images in deviations from its mean over the image, and the deviation.
+
+    Images (B, C, H, W) in [0, 1], C of 1 or 3, to (B, 1, H, W) and (B, 1, 1, 1) > 0.
+    """
+    grey = to_grey(images)
+    centred = grey - grey.mean(dim=(2, 3), keepdim=True)
+    deviation = centred.square().mean(dim=(2, 3), keepdim=True).sqrt().clamp_min(_FLAT)
+    return centred / deviation, deviation
 
 
 def _means(responses: Tensor, side: int) -> list[Tensor]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from excision.alignment import Alignment
 from excision.attention.model import Attention
 from excision.errors import SettingsError
 from excision.familiar import Familiar
@@ -50,11 +51,13 @@ class Evidence(NamedTuple):
             is usual.
         distance: (B, 1, ceil(H / `PLACE`), ceil(W / `PLACE`)) >= 0: how far the edges and lines of a place
             are from those that are usual there; None where that does not count.
+        pose: (B, 3), how the part lies against the places of the distance; None where that is not asked.
     """
 
     residuals: tuple[Tensor, ...]
     attention: Tensor
     distance: Tensor | None
+    pose: Tensor | None
 
 
 class Pipeline(nn.Module):
@@ -71,6 +74,7 @@ class Pipeline(nn.Module):
         spread: (1, 1, h, w) > 0, its deviation.
         familiar: which features are usual at each place; None where that does not count, since places differ
             from image to image.
+        alignment: how a part lies, whose places `familiar` means; None where they are places of the image.
         tails: (R + 1, 2), for each residual and the attention the median over good images of their largest
             value, and the mean excess of those above it.
     """
@@ -98,6 +102,7 @@ class Pipeline(nn.Module):
         self.register_buffer("spread", torch.ones(1, 1, *grid))
         self.register_buffer("tails", torch.ones(residuals + 1, 2))
         self.familiar: Familiar | None = None
+        self.alignment: Alignment | None = None
 
     def new_familiar(self) -> Familiar | None:
         """Give what could learn which features are usual at each place; None where that is not to count."""
@@ -109,16 +114,25 @@ class Pipeline(nn.Module):
         grid = (-(-image.size[0] // PLACE), -(-image.size[1] // PLACE))
         return Familiar(count_features(image.channels), grid).to(self.level.device)
 
+    def new_alignment(self) -> Alignment:
+        """Give what could learn how parts lie, where images are of one size."""
+        assert self.settings.image.size is not None  # or there is nothing familiar
+        return Alignment(self.settings.image.size).to(self.level.device)
+
     def adopt(self, tensors: dict[str, Tensor]) -> None:
         """Take over the `state_dict` of another pipeline.
 
         Raises:
             RuntimeError: names or shapes are not those of this pipeline.
         """
-        self.familiar = self.new_familiar() if any(map(_is_familiar, tensors)) else None
+        learnt = {name.partition(".")[0] for name in tensors}
+        self.familiar = self.new_familiar() if "familiar" in learnt else None
+        aligned = self.familiar is not None and "alignment" in learnt
+        self.alignment = self.new_alignment() if aligned else None
         if self.familiar is None:
             # They were learnt, and are not to count with the settings of this pipeline.
-            tensors = {name: tensor for name, tensor in tensors.items() if not _is_familiar(name)}
+            unused = ("familiar.", "alignment.")
+            tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(unused)}
         self.load_state_dict(tensors)
 
     @torch.no_grad()
@@ -187,7 +201,11 @@ class Pipeline(nn.Module):
             return maps
         assert self.familiar is not None  # it gave the distance
         distance = surprise(evidence.distance, *self.familiar.tail.tolist())
-        told = enlarge(distance, PLACE, (maps.shape[2], maps.shape[3]))
+        if evidence.pose is None:
+            told = enlarge(distance, PLACE, (maps.shape[2], maps.shape[3]))
+        else:
+            assert self.alignment is not None  # it gave the pose
+            told = self.alignment.put_back(distance, evidence.pose, PLACE)
         weight = self.familiar.weight
         return maps.mul_(1 - weight).add_(told.mul_(weight))
 
@@ -207,8 +225,13 @@ class Pipeline(nn.Module):
         if self.residuals == 2:
             residuals.append(broad_residual(images, recovery, inside, score.broad))
         relative = (found / self.usual[:, view : view + 1] for view, found in enumerate(residuals))
-        distance = self.familiar(oriented_features(images)) if self.familiar is not None else None
-        return Evidence(tuple(relative), cells.clamp_min(0), distance)
+        distance = pose = None
+        if self.familiar is not None:
+            if self.alignment is not None:
+                pose = self.alignment(images)
+                images = self.alignment.align(images, pose)
+            distance = self.familiar(oriented_features(images))
+        return Evidence(tuple(relative), cells.clamp_min(0), distance, pose)
 
     def _enlarge(self, cells: Tensor, images: Tensor) -> Tensor:
         return enlarge(cells, self.settings.mask.patch, (images.shape[2], images.shape[3]))
@@ -239,8 +262,3 @@ class Pipeline(nn.Module):
     def choose(self, cells: Tensor) -> Tensor:
         """Choose the cells to excise; the same shape, bool."""
         return select_cells(cells, self.mask_threshold, self.settings.mask.cap)
-
-
-def _is_familiar(name: str) -> bool:
-    """Tell whether a tensor of this name belongs to `Pipeline.familiar`."""
-    return name.startswith("familiar.")

@@ -18,6 +18,7 @@ MOST_IMAGES = 256
 
 _NEIGHBOURS = 1.0  # cells, standard deviation
 _LEAST_SPREAD = 0.3  # logits; a cell that was always alike is not judged by rounding
+_LEFT_BY_ALIGNMENT = 0.5  # of what the place does not explain
 
 Progress = Callable[[int, int], None]
 
@@ -93,18 +94,30 @@ def set_usual_level(
 def set_familiar(pipeline: Pipeline, read: Callable[[int], Tensor], count: int, progress: Progress) -> None:
     """Learn which features are usual at each place, where that is to count.
 
+    A place is one of the image; or one of the part, if that explains so much more of the features that at
+    most half of what was unexplained is left. On a surface without a shape to align there is no such gain.
+
     Args:
-        pipeline: whose familiar features are set; None where they are not worth counting.
+        pipeline: whose familiar features and alignment are set; None where they are not worth counting.
         read: gives a training image (1, C, H, W) in [0, 1] by its place.
         count: number of training images.
-        progress: called as (done, all), once through the images and then once more.
+        progress: called as (done, all), anew for each time that the images are gone through.
     """
-    pipeline.familiar = None
-    familiar = pipeline.new_familiar()
-    if familiar is None:
+    pipeline.familiar = pipeline.alignment = None
+    familiar, aligned = pipeline.new_familiar(), pipeline.new_familiar()
+    if familiar is None or aligned is None:
         return
-    features, again = (map(oriented_features, _evenly(read, count, progress)) for _ in range(2))
-    if familiar.learn(features, again):
+    familiar.learn(lambda: map(oriented_features, _evenly(read, count, progress)))
+    alignment = pipeline.new_alignment()
+    alignment.learn(_evenly(read, count, progress))
+
+    def as_it_lies(image: Tensor) -> Tensor:
+        return oriented_features(alignment.align(image, alignment(image)))
+
+    aligned.learn(lambda: map(as_it_lies, _evenly(read, count, progress)))
+    if 1 - aligned.explained < _LEFT_BY_ALIGNMENT * (1 - familiar.explained):
+        pipeline.alignment, familiar = alignment, aligned
+    if familiar.counts:
         pipeline.familiar = familiar
 
 

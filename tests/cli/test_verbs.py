@@ -147,9 +147,10 @@ def test_info_tells_that_the_feature_distance_counts(
     shutil.copytree(trained[0], tmp_path / "run")
     model = tmp_path / "run" / "model.safetensors"
     tensors = {**load_file(model), "familiar.explained": np.array([0.7], np.float32)}
-    save_file(tensors, model)
-    assert main(["info", str(tmp_path / "run")]) == 0
-    assert "counts: the place explains 70% of the features" in capsys.readouterr().out
+    for name, told in (("familiar.more", "the place"), ("alignment.fine", "the place on the part, aligned,")):
+        save_file({**tensors, name: np.zeros(1, np.float32)}, model)
+        assert main(["info", str(tmp_path / "run")]) == 0
+        assert f"counts: {told} explains 70% of the features" in capsys.readouterr().out
     model.write_bytes(b"damaged")
     assert main(["info", str(tmp_path / "run")]) == 2
     assert "run/model.safetensors: " in capsys.readouterr().err

@@ -250,17 +250,25 @@ def test_region_and_minimum_area_are_calibrated_for_and_kept(
     assert verify(inspector).score_drift < 1e-3
 
 
+@pytest.mark.parametrize("aligned", [False, True])
 @pytest.mark.parametrize("backend", ["onnx", "openvino"])
-def test_the_distance_of_features_is_in_the_graph(backend: BackendName, run: Path, tmp_path: Path) -> None:
+def test_the_distance_of_features_is_in_the_graph(
+    backend: BackendName, aligned: bool, run: Path, tmp_path: Path
+) -> None:
     pipeline = Detector.load(run, device="cpu").pipeline
     familiar, size = pipeline.new_familiar(), pipeline.settings.image.size
     assert familiar is not None and size is not None
     generator = torch.Generator().manual_seed(0)
-    images = torch.rand(3, pipeline.settings.image.channels or 1, *size, generator=generator)
-    before = pipeline(images).anomaly_map
+    coarse = torch.rand(3, pipeline.settings.image.channels or 1, 6, 6, generator=generator)
+    images = torch.nn.functional.interpolate(coarse, size, mode="bicubic").clamp(0, 1)
     familiar.means.copy_(torch.randn(familiar.means.shape, generator=generator) / 10)
     familiar.whitening.copy_(torch.randn(familiar.whitening.shape, generator=generator) / 5)
     familiar.explained.fill_(0.5)
+    if aligned:
+        pipeline.alignment = pipeline.new_alignment()
+        pipeline.alignment.learn(images[:1].roll(shift, dims=3) for shift in (-2, 2))
+        images = torch.cat([images[:1].roll((3, shift), dims=(2, 3)) for shift in (-3, 1, 5)])
+    before = pipeline(images).anomaly_map
     pipeline.familiar = familiar
     wanted = pipeline(images).anomaly_map
     assert (wanted - before).abs().max() > 0.1

@@ -93,9 +93,11 @@ def _feature_distance(model: Path) -> list[tuple[str, str]]:
             if _EXPLAINED not in weights.keys():  # noqa: SIM118  it is no dictionary
                 return []
             explained = float(weights.get_tensor(_EXPLAINED)[0])
+            aligned = any(name.startswith("alignment.") for name in weights.keys())  # noqa: SIM118  the same
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{model}: cannot be read as weights: {error}") from error
-    return [("Feature distance", f"counts: the place explains {explained:.0%} of the features")]
+    place = "the place on the part, aligned," if aligned else "the place"
+    return [("Feature distance", f"counts: {place} explains {explained:.0%} of the features")]
 
 
 def _say_settings(settings: Settings) -> None:
