@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -14,11 +15,12 @@ from torch.nn import functional
 from excision.oriented import in_deviations
 from excision.resampling import Size, enlarge, shrink
 
-_COARSEST = 32  # points along the short side on which it is found first
-_STEPS = (8, 2)  # on these, and on points twice as fine
+_FINEST = 64  # points along the short side
+_STEPS = (4, 8, 2)  # on points four times as coarse, twice, and these
+_TURNS = 24  # rotations, evenly spread over the circle, from which good images are aligned
 _ROUNDS = 4
+_TURN = 2 * math.pi / _TURNS
 _STEADY = 1e-4  # of each term of the normal equations, added to it; a disc has no rotation to find
-_MOST_TURNED = 0.5  # radians
 _MOST_ASIDE = 0.25  # of the short side
 _FINER = 4  # points on the way back, for each along a side of a place
 
@@ -31,27 +33,39 @@ class Alignment(nn.Module):
     "Lucas-Kanade 20 years on: a unifying framework", International Journal of Computer Vision 56, 2004: a
     fixed number of Gauss-Newton steps, whose matrix is known beforehand.
 
+    It starts from all rotations near those of the good images: a part that they show in one rotation is not
+    found upside down.
+
     Args:
         size: (H, W) of the images in pixels.
+        starts: number of rotations from which it starts.
 
     Attributes:
-        coarse, fine: (1, 1, h, w), the mean good image in deviations, on points of both fineness.
-        coarse_descent, fine_descent: (h * w, 3), what a difference at each point says of the pose.
+        starts: (starts, 3), poses.
     """
 
-    coarse: Tensor
-    fine: Tensor
-    coarse_descent: Tensor
-    fine_descent: Tensor
+    starts: Tensor
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, starts: int = _TURNS) -> None:
         super().__init__()
         self.size = size
-        self.pitch = max(1, min(size) // (2 * _COARSEST))
-        for name, pitch in (("fine", self.pitch), ("coarse", 2 * self.pitch)):
+        finest = max(1, min(size) // _FINEST)
+        self.pitches = (4 * finest, 2 * finest, finest)
+        for level, pitch in enumerate(self.pitches):
             height, width = (-(-side // pitch) for side in size)
-            self.register_buffer(name, torch.zeros(1, 1, height, width))
-            self.register_buffer(f"{name}_descent", torch.zeros(height * width, 3))
+            self.register_buffer(f"usual_{level}", torch.zeros(1, 1, height, width))
+            self.register_buffer(f"descent_{level}", torch.zeros(height * width, 3))
+        self.register_buffer("starts", torch.zeros(starts, 3))
+
+    @property
+    def usual(self) -> tuple[Tensor, ...]:
+        """Give the mean good image in deviations, each (1, 1, h, w) on points twice as fine as before."""
+        return tuple(self.get_buffer(f"usual_{level}") for level in range(len(self.pitches)))
+
+    @property
+    def descent(self) -> tuple[Tensor, ...]:
+        """Give what a difference at each of these points says of the pose, each (h * w, 3)."""
+        return tuple(self.get_buffer(f"descent_{level}") for level in range(len(self.pitches)))
 
     def forward(self, images: Tensor) -> Tensor:
         """Give the pose (B, 3) of images (B, C, H, W) in [0, 1]."""
@@ -79,47 +93,73 @@ class Alignment(nn.Module):
         (Learned-Miller, "Data driven image models through continuous joint alignment", IEEE TPAMI 28, 2006).
         """
         small = [self._look(image) for image in images]
-        poses = [self.fine.new_zeros(1, 3)] * len(small)
+        self.starts = self.starts.new_zeros(_TURNS, 3)
+        self.starts[1:, 0] = torch.arange(2, _TURNS + 1) // 2 * _TURN
+        self.starts[2::2, 0] *= -1
+        # The first alone: in any rotation their mean would be a blur that fits them all alike.
+        poses = self.starts[:1]
         for _ in range(_ROUNDS):
-            self._adopt(small, poses)
-            found = [self._settle(each) for each in small]
-            usual = torch.cat(found).mean(dim=0)
-            poses = [pose - usual for pose in found]
+            self._adopt(small[: len(poses)], poses)
+            poses = _centred(torch.cat([self._settle(each) for each in small]))
         self._adopt(small, poses)
+        apart = self.starts[:, :1] - poses[:, 0]
+        self.starts = self.starts[(apart.cos() >= math.cos(_TURN)).any(dim=1)]
 
     def _look(self, images: Tensor) -> Tensor:
-        return shrink(in_deviations(images)[0], self.pitch)
+        return shrink(in_deviations(images)[0], self.pitches[-1])
 
     def _settle(self, fine: Tensor) -> Tensor:
         """Find the pose (B, 3) of small images (B, 1, h, w)."""
-        pose = fine.new_zeros(fine.shape[0], 3)
-        coarse = shrink(fine, 2)
+        middle = shrink(fine, 2)
+        coarse = shrink(middle, 2)
+        starts = self.starts.shape[0]
+        # One after the other along the batch: all starts of the first image, then of the second.
+        pose = self.starts.expand(fine.shape[0], -1, -1).flatten(0, 1)
+        copies = coarse.expand(-1, starts, -1, -1).flatten(0, 1)[:, None]
         for _ in range(_STEPS[0]):
-            pose = self._step(coarse, pose, self.coarse, self.coarse_descent, 2 * self.pitch)
-        for _ in range(_STEPS[1]):
-            pose = self._step(fine, pose, self.fine, self.fine_descent, self.pitch)
+            pose = self._step(copies, pose, 0)
+        differences, seen = self._compare(copies, pose, 0)
+        off = differences.square().sum(dim=1) / seen.sum(dim=1).clamp_min(1)
+        best = off.view(-1, starts).argmin(dim=1)
+        pose = pose.view(-1, starts, 3).gather(1, best.view(-1, 1, 1).expand(-1, 1, 3))[:, 0]
+        for level, planes in ((1, middle), (2, fine)):
+            for _ in range(_STEPS[level]):
+                pose = self._step(planes, pose, level)
         aside = _MOST_ASIDE * min(self.size)
-        angle, shift = pose[:, :1], pose[:, 1:]
-        return torch.cat((angle.clamp(-_MOST_TURNED, _MOST_TURNED), shift.clamp(-aside, aside)), dim=1)
+        return torch.cat((pose[:, :1], pose[:, 1:].clamp(-aside, aside)), dim=1)
 
-    def _step(self, small: Tensor, pose: Tensor, usual: Tensor, descent: Tensor, pitch: int) -> Tensor:
-        where = _where(small, pose, pitch, pitch, self.size)
-        differences = (_read(small, where) - usual).flatten(1)
-        # Beyond the border nobody has seen; taken for what lies at it, it would pull the part there.
-        seen = where.flatten(1, 2).abs().amax(dim=2) <= 1
-        change = (differences * seen) @ descent
+    def _step(self, planes: Tensor, pose: Tensor, level: int) -> Tensor:
+        differences, _ = self._compare(planes, pose, level)
+        change = differences @ self.descent[level]
         angle = pose[:, :1] - change[:, :1]
         return torch.cat((angle, pose[:, 1:] - _turn(change[:, 1:], angle)), dim=1)
 
-    def _adopt(self, small: list[Tensor], poses: list[Tensor]) -> None:
+    def _compare(self, planes: Tensor, pose: Tensor, level: int) -> tuple[Tensor, Tensor]:
+        """Give differences (B, h * w) from the usual image, zero where nothing is seen, and what is seen."""
+        pitch = self.pitches[level]
+        where = _where(planes, pose, pitch, pitch, self.size)
+        # Beyond the border nobody has seen; taken for what lies at it, it would pull the part there.
+        seen = where.flatten(1, 2).abs().amax(dim=2) <= 1
+        return (_read(planes, where) - self.usual[level]).flatten(1) * seen, seen
+
+    def _adopt(self, small: list[Tensor], poses: Tensor) -> None:
         """Take the mean of small images that lie like this as the usual one."""
-        mean = torch.zeros_like(self.fine, dtype=torch.float64)
-        for each, pose in zip(small, poses, strict=True):
-            mean += _resample(each, pose, self.pitch, self.pitch, self.size) / len(small)
-        self.fine.copy_(mean)
-        self.coarse.copy_(shrink(mean, 2))
-        self.fine_descent.copy_(_descent(mean, self.pitch, self.size))
-        self.coarse_descent.copy_(_descent(shrink(mean, 2), 2 * self.pitch, self.size))
+        usual = torch.zeros_like(self.usual[-1], dtype=torch.float64)
+        pitch = self.pitches[-1]
+        for each, pose in zip(small, poses[:, None], strict=True):
+            usual += _resample(each, pose, pitch, pitch, self.size) / len(small)
+        for level in reversed(range(len(self.pitches))):
+            self.usual[level].copy_(usual)
+            self.descent[level].copy_(_descent(usual, self.pitches[level], self.size))
+            usual = shrink(usual, 2)
+
+
+def _centred(poses: Tensor) -> Tensor:
+    """Give the same poses (N, 3) against another usual one, in the middle of them."""
+    angles = poses[:, :1]
+    angles = angles - torch.atan2(angles.sin().mean(), angles.cos().mean())
+    middle = _turn(poses[:, 1:], -angles).mean(dim=0, keepdim=True)
+    return torch.cat((angles, poses[:, 1:] - _turn(middle, angles)), dim=1)
 
 
 def _resample(planes: Tensor, pose: Tensor, pitch: int, step: int, size: Size) -> Tensor:

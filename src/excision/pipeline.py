@@ -114,10 +114,10 @@ class Pipeline(nn.Module):
         grid = (-(-image.size[0] // PLACE), -(-image.size[1] // PLACE))
         return Familiar(count_features(image.channels), grid).to(self.level.device)
 
-    def new_alignment(self) -> Alignment:
-        """Give what could learn how parts lie, where images are of one size."""
+    def new_alignment(self, starts: int = 1) -> Alignment:
+        """Give what could learn how parts lie, where images are of one size; with as many starts to fill."""
         assert self.settings.image.size is not None  # or there is nothing familiar
-        return Alignment(self.settings.image.size).to(self.level.device)
+        return Alignment(self.settings.image.size, starts).to(self.level.device)
 
     def adopt(self, tensors: dict[str, Tensor]) -> None:
         """Take over the `state_dict` of another pipeline.
@@ -127,8 +127,8 @@ class Pipeline(nn.Module):
         """
         learnt = {name.partition(".")[0] for name in tensors}
         self.familiar = self.new_familiar() if "familiar" in learnt else None
-        aligned = self.familiar is not None and "alignment" in learnt
-        self.alignment = self.new_alignment() if aligned else None
+        starts = tensors.get("alignment.starts") if self.familiar is not None else None
+        self.alignment = self.new_alignment(len(starts)) if starts is not None else None
         if self.familiar is None:
             # They were learnt, and are not to count with the settings of this pipeline.
             unused = ("familiar.", "alignment.")

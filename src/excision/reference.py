@@ -101,7 +101,7 @@ def set_familiar(pipeline: Pipeline, read: Callable[[int], Tensor], count: int, 
         pipeline: whose familiar features and alignment are set; None where they are not worth counting.
         read: gives a training image (1, C, H, W) in [0, 1] by its place.
         count: number of training images.
-        progress: called as (done, all), anew for each time that the images are gone through.
+        progress: called as (done, all), anew for each of the five times that the images are gone through.
     """
     pipeline.familiar = pipeline.alignment = None
     familiar, aligned = pipeline.new_familiar(), pipeline.new_familiar()
