@@ -43,7 +43,7 @@ class Proof:
         if self.score_drift > allowed:
             raise ModelError(
                 f"the exported model drifts from torch by {self.score_drift:.2%} of the threshold, more than "
-                f"the {allowed:.2%} that is allowed; --allow-drift states another limit"
+                f"the {allowed:.2%} allowed: choose another --precision, or another limit by --allow-drift"
             )
 
 
