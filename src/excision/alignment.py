@@ -16,7 +16,7 @@ from excision.oriented import in_deviations
 from excision.resampling import Size, enlarge, shrink
 
 _FINEST = 64  # points along the short side
-_STEPS = (4, 8, 2)  # on points four times as coarse, twice, and these
+_STEPS = (4, 3, 1)  # on points four times as coarse, twice, and these
 _TURNS = 24  # rotations, evenly spread over the circle, from which good images are aligned
 _ROUNDS = 4
 _TURN = 2 * math.pi / _TURNS
@@ -187,14 +187,21 @@ def _where(planes: Tensor, pose: Tensor, pitch: int, step: int, size: Size) -> T
 
     That is from -1 at the outer edge of the first square to 1 at that of the last.
     """
-    across, along = 2 / (planes.shape[3] * pitch), 2 / (planes.shape[2] * pitch)
     cos, sin = torch.cos(pose[:, :1]), torch.sin(pose[:, :1])
-    turned = torch.cat((cos, sin, -sin, cos), dim=1) * pose.new_tensor([across, along] * 2)
-    middle = pose.new_tensor([size[1] / 2 * across - 1, size[0] / 2 * along - 1])
-    shifted = pose[:, 1:] * pose.new_tensor([across, along]) + middle
-    matrix = torch.cat((turned, shifted), dim=1).view(-1, 3, 2)
+    matrix = torch.cat((cos, sin, -sin, cos, pose[:, 1:]), dim=1).view(-1, 3, 2)
+    scale, begin = _sampler(planes.shape[2] * pitch, planes.shape[3] * pitch, size)
+    counted = matrix * torch.from_numpy(scale).to(pose) + torch.from_numpy(begin).to(pose)
     rows, columns = (-(-side // step) for side in size)
-    return (torch.from_numpy(_points(step, size)).to(pose) @ matrix).view(-1, rows, columns, 2)
+    return (torch.from_numpy(_points(step, size)).to(pose) @ counted).view(-1, rows, columns, 2)
+
+
+@lru_cache(maxsize=64)
+def _sampler(height: int, width: int, size: Size) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give scale (2,) and shift (3, 2) from pixels off the middle of an image to the sampler's counting."""
+    scale = 2 / np.array([width, height])
+    begin = np.zeros((3, 2))
+    begin[2] = np.array([size[1], size[0]]) / 2 * scale - 1
+    return scale.astype(np.float32), begin.astype(np.float32)
 
 
 @lru_cache(maxsize=16)
