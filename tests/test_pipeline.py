@@ -146,6 +146,10 @@ def test_parts_that_lie_aside_are_aligned_and_what_is_wrong_on_them_found_in_pla
     twin = Pipeline(ASIDE, Attention("surface")).eval()
     twin.adopt(pipeline.state_dict())
     assert torch.equal(twin(marked).anomaly_map, other.anomaly_map)
+    unaligned = replace(ASIDE, score=ScoreSettings(align=False))
+    pipeline = Pipeline(unaligned, Attention("surface")).eval()
+    set_familiar(pipeline, lambda index: images[index][None], len(images), lambda *_: None)
+    assert pipeline.alignment is None
 
 
 def test_a_texture_is_not_aligned() -> None:

@@ -108,15 +108,16 @@ def set_familiar(pipeline: Pipeline, read: Callable[[int], Tensor], count: int, 
     if familiar is None or aligned is None:
         return
     familiar.learn(lambda: map(oriented_features, _evenly(read, count, progress)))
-    alignment = pipeline.new_alignment()
-    alignment.learn(_evenly(read, count, progress))
+    if pipeline.settings.score.align:
+        alignment = pipeline.new_alignment()
+        alignment.learn(_evenly(read, count, progress))
 
-    def as_it_lies(image: Tensor) -> Tensor:
-        return oriented_features(alignment.align(image, alignment(image)))
+        def as_it_lies(image: Tensor) -> Tensor:
+            return oriented_features(alignment.align(image, alignment(image)))
 
-    aligned.learn(lambda: map(as_it_lies, _evenly(read, count, progress)))
-    if 1 - aligned.explained < _LEFT_BY_ALIGNMENT * (1 - familiar.explained):
-        pipeline.alignment, familiar = alignment, aligned
+        aligned.learn(lambda: map(as_it_lies, _evenly(read, count, progress)))
+        if 1 - aligned.explained < _LEFT_BY_ALIGNMENT * (1 - familiar.explained):
+            pipeline.alignment, familiar = alignment, aligned
     if familiar.counts:
         pipeline.familiar = familiar
 

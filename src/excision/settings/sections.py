@@ -193,6 +193,8 @@ class ScoreSettings:
             both do; 1 counts every value.
         feature_distance: also count how far the edges and lines of each place are from those that are usual
             there, the more of them the place explains; nothing where that is less than a twentieth.
+        align: these are places of the part, found in each image, where that explains much more than places of
+            the image; False takes the image as it is, and a part that lies aside for defective.
         inside_mask: count only what was excised.
         top: share of the map's pixels, the largest, whose mean is the score; 0 takes the maximum.
     """
@@ -205,6 +207,7 @@ class ScoreSettings:
     residual_weight: float = 1.0
     residual_truncation: float = 0.2
     feature_distance: bool = True
+    align: bool = True
     inside_mask: bool = True
     top: float = 0.0
 
