@@ -99,6 +99,14 @@ def test_what_is_found_on_the_aligned_part_is_put_back_where_it_lies(
     assert 0.75 < found.max() <= 1
 
 
+def test_where_the_aligned_image_shows_nothing_nothing_is_found() -> None:
+    found = Alignment((96, 96)).put_back(torch.ones(1, 1, 12, 12), torch.tensor([[np.pi / 4, 0, 0]]), 8)[0, 0]
+    x, y = coordinates((96, 96))
+    corner = (np.abs(x) + np.abs(y)) / (np.sqrt(2) * 48)
+    np.testing.assert_allclose(found.numpy()[corner > 1.06], 0, atol=1e-6)
+    np.testing.assert_allclose(found.numpy()[corner < 0.94], 1, atol=1e-6)
+
+
 def test_an_aligned_part_looks_as_it_usually_lies() -> None:
     size = SIZES[0]
     alignment, lying = ALIGNED[size], part(size, (0.1, 6, -5))

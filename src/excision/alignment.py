@@ -78,12 +78,13 @@ class Alignment(nn.Module):
     def put_back(self, planes: Tensor, pose: Tensor, pitch: int) -> Tensor:
         """Give planes of an aligned image, on squares of `pitch` pixels, as the part lies in the image.
 
-        (B, 1, ceil(H / pitch), ceil(W / pitch)) to (B, 1, H, W).
+        (B, 1, ceil(H / pitch), ceil(W / pitch)) to (B, 1, H, W); zero where the aligned image shows nothing.
         """
         step = pitch // _FINER
         angle, shift = pose[:, :1], pose[:, 1:]
         back = torch.cat((-angle, -_turn(shift, -angle)), dim=1)
-        return enlarge(_resample(planes, back, pitch, step, self.size), step, self.size)
+        where = _where(planes, back, pitch, step, self.size)
+        return enlarge(_read(planes, where) * _within(where)[:, None], step, self.size)
 
     @torch.no_grad()
     def learn(self, images: Iterable[Tensor]) -> None:
@@ -139,7 +140,7 @@ class Alignment(nn.Module):
         pitch = self.pitches[level]
         where = _where(planes, pose, pitch, pitch, self.size)
         # Beyond the border nobody has seen; taken for what lies at it, it would pull the part there.
-        seen = where.flatten(1, 2).abs().amax(dim=2) <= 1
+        seen = _within(where).flatten(1)
         return (_read(planes, where) - self.usual[level]).flatten(1) * seen, seen
 
     def _adopt(self, small: list[Tensor], poses: Tensor) -> None:
@@ -180,6 +181,11 @@ def _resample(planes: Tensor, pose: Tensor, pitch: int, step: int, size: Size) -
 
 def _read(planes: Tensor, where: Tensor) -> Tensor:
     return functional.grid_sample(planes, where, padding_mode="border", align_corners=False)
+
+
+def _within(where: Tensor) -> Tensor:
+    """Tell which points (B, rows, columns, 2) lie within the border; (B, rows, columns) bool."""
+    return where.abs().amax(dim=3) <= 1
 
 
 def _where(planes: Tensor, pose: Tensor, pitch: int, step: int, size: Size) -> Tensor:
