@@ -90,7 +90,7 @@ def test_what_is_found_on_the_aligned_part_is_put_back_where_it_lies(
 ) -> None:
     places = torch.zeros(1, 1, *(-(-side // 8) for side in size))
     places[0, 0, 5, 6] = 1
-    found = Alignment(size).put_back(places, torch.tensor([pose]), 8)[0, 0].numpy()
+    found = Alignment(size).put_back(places, torch.tensor([pose]), 8)[0][0, 0].numpy()
     assert found.shape == size
     x, y = coordinates(size)
     middle = np.array([(found * x).sum(), (found * y).sum()]) / found.sum()
@@ -100,11 +100,13 @@ def test_what_is_found_on_the_aligned_part_is_put_back_where_it_lies(
 
 
 def test_where_the_aligned_image_shows_nothing_nothing_is_found() -> None:
-    found = Alignment((96, 96)).put_back(torch.ones(1, 1, 12, 12), torch.tensor([[np.pi / 4, 0, 0]]), 8)[0, 0]
+    ones, turned = torch.ones(1, 1, 12, 12), torch.tensor([[np.pi / 4, 0, 0]])
+    found, shown = Alignment((96, 96)).put_back(ones, turned, 8)
+    torch.testing.assert_close(found, shown)
     x, y = coordinates((96, 96))
     corner = (np.abs(x) + np.abs(y)) / (np.sqrt(2) * 48)
-    np.testing.assert_allclose(found.numpy()[corner > 1.06], 0, atol=1e-6)
-    np.testing.assert_allclose(found.numpy()[corner < 0.94], 1, atol=1e-6)
+    np.testing.assert_allclose(shown[0, 0].numpy()[corner > 1.06], 0, atol=1e-6)
+    np.testing.assert_allclose(shown[0, 0].numpy()[corner < 0.94], 1, atol=1e-6)
 
 
 def test_an_aligned_part_looks_as_it_usually_lies() -> None:

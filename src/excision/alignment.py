@@ -75,16 +75,20 @@ class Alignment(nn.Module):
         """Turn and shift images (B, C, H, W) so that the part lies as usual; the border is continued."""
         return _resample(images, pose, 1, 1, self.size)
 
-    def put_back(self, planes: Tensor, pose: Tensor, pitch: int) -> Tensor:
+    def put_back(self, planes: Tensor, pose: Tensor, pitch: int) -> tuple[Tensor, Tensor]:
         """Give planes of an aligned image, on squares of `pitch` pixels, as the part lies in the image.
 
-        (B, 1, ceil(H / pitch), ceil(W / pitch)) to (B, 1, H, W); zero where the aligned image shows nothing.
+        Returns:
+            The planes, (B, 1, ceil(H / pitch), ceil(W / pitch)) to (B, 1, H, W), and how far the aligned
+            image shows each pixel, (B, 1, H, W) in [0, 1]; zero where it does not.
         """
         step = pitch // _FINER
         angle, shift = pose[:, :1], pose[:, 1:]
         back = torch.cat((-angle, -_turn(shift, -angle)), dim=1)
         where = _where(planes, back, pitch, step, self.size)
-        return enlarge(_read(planes, where) * _within(where)[:, None], step, self.size)
+        shown = _within(where)[:, None].to(planes.dtype)
+        both = enlarge(torch.cat((_read(planes, where) * shown, shown), dim=1), step, self.size)
+        return both[:, :1], both[:, 1:]
 
     @torch.no_grad()
     def learn(self, images: Iterable[Tensor]) -> None:

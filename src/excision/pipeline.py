@@ -201,13 +201,14 @@ class Pipeline(nn.Module):
             return maps
         assert self.familiar is not None  # it gave the distance
         distance = surprise(evidence.distance, *self.familiar.tail.tolist())
+        weight = self.familiar.weight
         if evidence.pose is None:
             told = enlarge(distance, PLACE, (maps.shape[2], maps.shape[3]))
-        else:
-            assert self.alignment is not None  # it gave the pose
-            told = self.alignment.put_back(distance, evidence.pose, PLACE)
-        weight = self.familiar.weight
-        return maps.mul_(1 - weight).add_(told.mul_(weight))
+            return maps.mul_(1 - weight).add_(told.mul_(weight))
+        assert self.alignment is not None  # it gave the pose
+        told, shown = self.alignment.put_back(distance, evidence.pose, PLACE)
+        # In the corners that turning cuts off nothing was compared, and all else counts in full.
+        return maps.mul_(1 - weight * shown).add_(told.mul_(weight))
 
     def _recover(self, images: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Recovery]:
         settings = self.settings
