@@ -15,9 +15,9 @@ Surface = Literal["brushed_metal", "cast_grain", "woven_fabric", "machined_part"
 
 app = App(
     name="synth",
-    help_epilogue="Brushed metal, cast grain and woven fabric, and a machined part that lies alike, with "
-    "scratches, pits, stains and cracks, on the part burrs too, and their masks, laid out as MVTec AD. The "
-    "same options give the same bytes.\n\n"
+    help_epilogue="Brushed metal, cast grain and woven fabric, and a machined part a few pixels aside, "
+    "with scratches, pits, stains and cracks, on the part burrs too, and their masks, laid out as MVTec AD. "
+    "The same options give the same bytes.\n\n"
     "```\n"
     "excision synth --out surfaces/\n"
     "excision synth --out fabric/ --surface woven_fabric --train 200 --seed 1\n"

@@ -47,7 +47,7 @@ class Subject:
 SUBJECTS = {name: Subject(draw, DEFECTS) for name, draw in SURFACES.items()} | {
     "machined_part": Subject(machined_part, PART_DEFECTS, MACHINED_CONTRAST)
 }
-"""All that can be drawn: three surfaces, and a part that always lies alike."""
+"""All that can be drawn: three surfaces, and a part a few pixels aside."""
 
 
 @dataclass(frozen=True, slots=True)
