@@ -1,8 +1,8 @@
-"""Which features are usual at each place of the image, and how far an image's are from them.
+"""Which features are usual at each place, and how far an image's are from them.
 
-Where parts lie alike under a fixed camera, the place tells what is to be seen: a hole here, an edge there. A
-defect at such a place may draw no more attention than the edge does, and yet look unlike it. The distance is
-that of Defard, Setkov, Loesch, Audigier, "PaDiM", ICPR Workshops 2021.
+Where parts lie alike under a fixed camera, or are aligned, the place tells what is to be seen: a hole here,
+an edge there. A defect at such a place may draw no more attention than the edge does, and yet look unlike it.
+The distance is that of Defard, Setkov, Loesch, Audigier, "PaDiM", ICPR Workshops 2021.
 """
 
 from __future__ import annotations
