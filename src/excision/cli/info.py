@@ -59,7 +59,7 @@ def info(run: RunArgument, /, *, json: JsonOption = None) -> None:
             *_facts(run / TRAINING, training, _COST),
             ("Threshold", f"{calibration.threshold:.6g}"),
             ("Promise", calibration.explain()),
-            *_feature_distance(run / MODEL),
+            *feature_distance(run / MODEL),
         ]
     )
     _say_settings(settings)
@@ -84,8 +84,12 @@ def _facts(path: Path, record: Any, lines: dict[str, str]) -> list[tuple[str, st
         raise ModelError(f"{path}: this is no record of a training: {error!r}") from error
 
 
-def _feature_distance(model: Path) -> list[tuple[str, str]]:
-    """Say that the distance of the features counts, if it does."""
+def feature_distance(model: Path) -> list[tuple[str, str]]:
+    """Say that the distance of the features counts, if it does; and whether parts are aligned for it.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:

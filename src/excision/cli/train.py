@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from excision.cli.info import feature_distance
 from excision.cli.options import DataArgument, LayoutOption
 from excision.cli.output import Bars, say, say_facts
 from excision.cli.settings_options import SettingsOptions, override
-from excision.run_folder import SETTINGS, TRAINING, check_free, read_json
+from excision.run_folder import MODEL, SETTINGS, TRAINING, check_free, read_json
 from excision.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def report(detector: Detector, out: Path, origin: str) -> None:
             ("Skipped", f"{len(facts['skipped'])} images" if facts["skipped"] else "none"),
             ("Image size", f"{size[0]} x {size[1]} pixels (height x width), {origin}"),
             ("Channels", "1 (grey)" if channels == 1 else "3 (colour)"),
+            *feature_distance(out / MODEL),
             ("Threshold", f"{calibration.threshold:.6g}"),
             ("Promise", calibration.explain()),
             ("Peak memory", f"{facts['peak_memory_mb']:.0f} MB"),
