@@ -46,26 +46,12 @@ class Alignment(nn.Module):
 
     starts: Tensor
 
-    def __init__(self, size: Size, starts: int = _TURNS) -> None:
+    def __init__(self, size: Size, starts: int = 1) -> None:
         super().__init__()
         self.size = size
-        finest = max(1, min(size) // _FINEST)
-        self.pitches = (4 * finest, 2 * finest, finest)
-        for level, pitch in enumerate(self.pitches):
-            height, width = (-(-side // pitch) for side in size)
-            self.register_buffer(f"usual_{level}", torch.zeros(1, 1, height, width))
-            self.register_buffer(f"descent_{level}", torch.zeros(height * width, 3))
+        self.pitch = max(1, min(size) // _FINEST)
+        self.coarse, self.middle, self.fine = (_Level(size, times * self.pitch) for times in (4, 2, 1))
         self.register_buffer("starts", torch.zeros(starts, 3))
-
-    @property
-    def usual(self) -> tuple[Tensor, ...]:
-        """Give the mean good image in deviations, each (1, 1, h, w) on points twice as fine as before."""
-        return tuple(self.get_buffer(f"usual_{level}") for level in range(len(self.pitches)))
-
-    @property
-    def descent(self) -> tuple[Tensor, ...]:
-        """Give what a difference at each of these points says of the pose, each (h * w, 3)."""
-        return tuple(self.get_buffer(f"descent_{level}") for level in range(len(self.pitches)))
 
     def forward(self, images: Tensor) -> Tensor:
         """Give the pose (B, 3) of images (B, C, H, W) in [0, 1]."""
@@ -111,7 +97,7 @@ class Alignment(nn.Module):
         self.starts = self.starts[(apart.cos() >= math.cos(_TURN)).any(dim=1)]
 
     def _look(self, images: Tensor) -> Tensor:
-        return shrink(in_deviations(images)[0], self.pitches[-1])
+        return shrink(in_deviations(images)[0], self.pitch)
 
     def _settle(self, fine: Tensor) -> Tensor:
         """Find the pose (B, 3) of small images (B, 1, h, w)."""
@@ -122,41 +108,68 @@ class Alignment(nn.Module):
         pose = self.starts.expand(fine.shape[0], -1, -1).flatten(0, 1)
         copies = coarse.expand(-1, starts, -1, -1).flatten(0, 1)[:, None]
         for _ in range(_STEPS[0]):
-            pose = self._step(copies, pose, 0)
-        differences, seen = self._compare(copies, pose, 0)
+            pose = self.coarse.step(copies, pose)
+        differences, seen = self.coarse.compare(copies, pose)
         off = differences.square().sum(dim=1) / seen.sum(dim=1).clamp_min(1)
         best = off.view(-1, starts).argmin(dim=1)
         pose = pose.view(-1, starts, 3).gather(1, best.view(-1, 1, 1).expand(-1, 1, 3))[:, 0]
-        for level, planes in ((1, middle), (2, fine)):
-            for _ in range(_STEPS[level]):
-                pose = self._step(planes, pose, level)
+        for _ in range(_STEPS[1]):
+            pose = self.middle.step(middle, pose)
+        for _ in range(_STEPS[2]):
+            pose = self.fine.step(fine, pose)
         aside = _MOST_ASIDE * min(self.size)
         return torch.cat((pose[:, :1], pose[:, 1:].clamp(-aside, aside)), dim=1)
 
-    def _step(self, planes: Tensor, pose: Tensor, level: int) -> Tensor:
-        differences, _ = self._compare(planes, pose, level)
-        change = differences @ self.descent[level]
+    def _adopt(self, small: list[Tensor], poses: Tensor) -> None:
+        """Take the mean of small images that lie like this as the usual one."""
+        usual = torch.zeros_like(self.fine.usual, dtype=torch.float64)
+        for each, pose in zip(small, poses[:, None], strict=True):
+            usual += _resample(each, pose, self.pitch, self.pitch, self.size) / len(small)
+        for level in (self.fine, self.middle, self.coarse):
+            level.adopt(usual)
+            usual = shrink(usual, 2)
+
+
+class _Level(nn.Module):
+    """The mean good image on points of one fineness, and the way to it.
+
+    Args:
+        size: (H, W) of the image in pixels.
+        pitch: from point to point in pixels.
+
+    Attributes:
+        usual: (1, 1, h, w), the mean good image in deviations.
+        descent: (h * w, 3), what a difference at each point says of the pose.
+    """
+
+    usual: Tensor
+    descent: Tensor
+
+    def __init__(self, size: Size, pitch: int) -> None:
+        super().__init__()
+        self.size, self.pitch = size, pitch
+        height, width = (-(-side // pitch) for side in size)
+        self.register_buffer("usual", torch.zeros(1, 1, height, width))
+        self.register_buffer("descent", torch.zeros(height * width, 3))
+
+    def adopt(self, usual: Tensor) -> None:
+        """Take over a mean good image (1, 1, h, w)."""
+        self.usual.copy_(usual)
+        self.descent.copy_(_descent(usual, self.pitch, self.size))
+
+    def step(self, planes: Tensor, pose: Tensor) -> Tensor:
+        """Give a better pose (B, 3) of small images (B, 1, h, w)."""
+        differences, _ = self.compare(planes, pose)
+        change = differences @ self.descent
         angle = pose[:, :1] - change[:, :1]
         return torch.cat((angle, pose[:, 1:] - _turn(change[:, 1:], angle)), dim=1)
 
-    def _compare(self, planes: Tensor, pose: Tensor, level: int) -> tuple[Tensor, Tensor]:
+    def compare(self, planes: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
         """Give differences (B, h * w) from the usual image, zero where nothing is seen, and what is seen."""
-        pitch = self.pitches[level]
-        where = _where(planes, pose, pitch, pitch, self.size)
+        where = _where(planes, pose, self.pitch, self.pitch, self.size)
         # Beyond the border nobody has seen; taken for what lies at it, it would pull the part there.
         seen = _within(where).flatten(1)
-        return (_read(planes, where) - self.usual[level]).flatten(1) * seen, seen
-
-    def _adopt(self, small: list[Tensor], poses: Tensor) -> None:
-        """Take the mean of small images that lie like this as the usual one."""
-        usual = torch.zeros_like(self.usual[-1], dtype=torch.float64)
-        pitch = self.pitches[-1]
-        for each, pose in zip(small, poses[:, None], strict=True):
-            usual += _resample(each, pose, pitch, pitch, self.size) / len(small)
-        for level in reversed(range(len(self.pitches))):
-            self.usual[level].copy_(usual)
-            self.descent[level].copy_(_descent(usual, self.pitches[level], self.size))
-            usual = shrink(usual, 2)
+        return (_read(planes, where) - self.usual).flatten(1) * seen, seen
 
 
 def _centred(poses: Tensor) -> Tensor:

@@ -147,7 +147,8 @@ def test_info_tells_that_the_feature_distance_counts(
     shutil.copytree(trained[0], tmp_path / "run")
     model = tmp_path / "run" / "model.safetensors"
     tensors = {**load_file(model), "familiar.explained": np.array([0.7], np.float32)}
-    for name, told in (("familiar.more", "the place"), ("alignment.fine", "the place on the part, aligned,")):
+    aligned = "the place on the part, aligned,"
+    for name, told in (("familiar.more", "the place"), ("alignment.starts", aligned)):
         save_file({**tensors, name: np.zeros(1, np.float32)}, model)
         assert main(["info", str(tmp_path / "run")]) == 0
         assert f"counts: {told} explains 70% of the features" in capsys.readouterr().out

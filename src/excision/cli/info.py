@@ -94,12 +94,13 @@ def feature_distance(model: Path) -> list[tuple[str, str]]:
 
     try:
         with safe_open(model, framework="numpy") as weights:
-            if _EXPLAINED not in weights.keys():  # noqa: SIM118  it is no dictionary
+            names = list(weights.keys())
+            if _EXPLAINED not in names:
                 return []
             explained = float(weights.get_tensor(_EXPLAINED)[0])
-            aligned = any(name.startswith("alignment.") for name in weights.keys())  # noqa: SIM118  the same
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{model}: cannot be read as weights: {error}") from error
+    aligned = any(name.startswith("alignment.") for name in names)
     place = "the place on the part, aligned," if aligned else "the place"
     return [("Feature distance", f"counts: {place} explains {explained:.0%} of the features")]
 
