@@ -51,7 +51,7 @@ def prepare_run(folder: Path, settings: Settings, data: dict[str, Any], *, resum
                 f"{folder} was begun on other images than these ({FINGERPRINT} differs): "
                 "give the data it was begun on, or choose another folder"
             )
-        for name in (MODEL, CHECKPOINT, CALIBRATION, TRAINING, LOG):
+        for name in (SETTINGS, FINGERPRINT, TUNING, CHECKPOINT, LOG, MODEL, CALIBRATION, TRAINING):
             remove_leftovers(folder / name)
         return
     try:
