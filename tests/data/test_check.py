@@ -10,8 +10,11 @@ import pytest
 from PIL import Image
 
 from excision.data import load_dataset
-from excision.data.check import TrainingPlan, choose_channels, choose_size, inspect_dataset, readable
+from excision.data.check import TrainingPlan, inspect_dataset, readable
+from excision.data.sizes import Reduction
+from excision.data.training_set import prepare
 from excision.errors import DatasetError
+from excision.settings import ImageSettings, Settings
 
 from .conftest import Draw
 
@@ -24,6 +27,11 @@ def parts(tmp_path: Path, draw: Draw, draw_mask: Draw) -> Path:
     draw("test/bent/0.png", size=(64, 48))
     draw_mask("ground_truth/bent/0_mask.png", size=(64, 48))
     return tmp_path
+
+
+def _trained(folder: Path) -> ImageSettings:
+    """Give size and channels as training settles them."""
+    return prepare(load_dataset(folder), Settings()).image
 
 
 def reasons(findings: tuple) -> dict[str, str]:
@@ -40,28 +48,8 @@ def test_a_clean_folder(parts: Path) -> None:
     assert report.sizes.median == report.sizes.most_common == report.sizes.smallest == (64, 48)
     assert report.sizes.most_common_count == 22
     assert report.unreadable == report.odd == report.masks == report.duplicates == ()
-    assert report.training == TrainingPlan(16, 4, (64, 48), channels=1, reduction=1.0, tile=None)
+    assert report.training == TrainingPlan(16, 4, (64, 48), channels=1, reduction=Reduction(1.0, None))
     assert seen == [(i, 22) for i in range(1, 23)]
-
-
-@pytest.mark.parametrize(
-    ("size", "reduction", "tile"),
-    [
-        ((1280, 800), 2.5, (256, 256)),
-        ((2000, 200), 1.6, None),
-        ((8000, 200), 3.1, (192, 192)),
-        ((9000, 90), 2.5, None),
-    ],
-)
-def test_tiles_are_proposed_where_much_resolution_would_be_lost(
-    size: tuple[int, int], reduction: float, tile: tuple[int, int] | None, tmp_path: Path, draw: Draw
-) -> None:
-    for number in range(6):
-        draw(f"train/good/{number}.png", size=size)
-    plan = inspect_dataset(load_dataset(tmp_path)).training
-    assert plan is not None
-    assert plan.reduction == pytest.approx(reduction, abs=0.05)
-    assert plan.tile == tile
 
 
 def test_broken_files_are_findings_and_do_not_train(parts: Path, draw: Draw) -> None:
@@ -80,7 +68,7 @@ def test_broken_files_are_findings_and_do_not_train(parts: Path, draw: Draw) -> 
     good, left_out = readable(dataset.train)
     assert len(good) == 20
     assert reasons(left_out) == broken
-    assert choose_size(dataset) == (64, 48)
+    assert _trained(parts).size == (64, 48)
 
 
 def test_mask_problems(parts: Path, draw: Draw, draw_mask: Draw) -> None:
@@ -132,14 +120,14 @@ def test_many_shapes_get_one_sentence(parts: Path, draw: Draw) -> None:
 
 
 def test_one_colour_image_in_training_asks_for_three_channels(parts: Path, draw: Draw) -> None:
-    assert choose_channels(load_dataset(parts)) == 1
+    assert _trained(parts).channels == 1
     draw("test/good/colour.png", mode="RGB", size=(64, 48))
-    assert choose_channels(load_dataset(parts)) == 1
+    assert _trained(parts).channels == 1
     noise = np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)
     Image.fromarray(noise).save(parts / "train/good/colour.png")
     report = inspect_dataset(load_dataset(parts))
     assert report.training is not None
-    assert report.training.channels == choose_channels(load_dataset(parts)) == 3
+    assert report.training.channels == _trained(parts).channels == 3
     assert not any("one channel would do" in note for note in report.notes)
 
 
@@ -162,7 +150,7 @@ def test_no_readable_image_at_all(tmp_path: Path) -> None:
     report = inspect_dataset(dataset)
     assert (report.sizes, report.training, len(report.unreadable)) == (None, None, 1)
     with pytest.raises(DatasetError, match="none of the 1 training images"):
-        choose_size(dataset)
+        prepare(dataset, Settings())
 
 
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path, draw: Draw) -> None:

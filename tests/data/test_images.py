@@ -7,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from excision.data.images import (
-    MAX_WORKING_PIXELS,
     ImageCache,
-    default_size,
     load_working_image,
     resize_image,
     resize_mask,
@@ -96,39 +94,6 @@ def test_cached_images_cannot_be_changed(draw: Draw) -> None:
 def test_the_cache_names_a_broken_file(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"no\.png"):
         ImageCache((16, 16), 1, 0).get(tmp_path / "no.png")
-
-
-@pytest.mark.parametrize(
-    ("sizes", "expected"),
-    [
-        ([(1260, 500)], (640, 256)),
-        ([(630, 230)], (624, 224)),
-        ([(256, 256)], (256, 256)),
-        ([(1024, 1024)], (400, 400)),
-        ([(300, 300), (300, 300), (4000, 10)], (288, 288)),
-        ([(10, 10)], (32, 32)),
-    ],
-)
-def test_default_sizes(sizes: list[tuple[int, int]], expected: tuple[int, int]) -> None:
-    assert default_size(sizes) == expected
-
-
-@given(st.lists(st.tuples(st.integers(1, 9000), st.integers(1, 9000)), min_size=1, max_size=9))
-def test_default_sizes_keep_their_promises(sizes: list[tuple[int, int]]) -> None:
-    height, width = default_size(sizes)
-    assert height % 16 == width % 16 == 0
-    assert min(height, width) >= 32
-    assert height * width <= MAX_WORKING_PIXELS
-
-
-@given(st.integers(32, 4000), st.integers(32, 4000))
-def test_default_sizes_never_enlarge_and_keep_the_shape(height: int, width: int) -> None:
-    assume(1 / 6 < height / width < 6)
-    h, w = default_size([(height, width)])
-    assert h <= height
-    assert w <= width
-    assert abs(h / w / (height / width) - 1) < 0.5
-    assert h * w > 0.4 * min(height * width, MAX_WORKING_PIXELS) or min(h, w) < 64
 
 
 def test_pillow_agrees_on_the_filter(draw: Draw) -> None:

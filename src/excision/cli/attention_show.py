@@ -67,7 +67,8 @@ def _draw(
     from PIL import Image
 
     from excision.data.decode import probe_image
-    from excision.data.images import default_size, load_working_image
+    from excision.data.images import load_working_image
+    from excision.data.sizes import default_size
     from excision.evaluation import pictures
     from excision.files import atomic_path
     from excision.masking import cells_to_mask, patch_attention, select_cells

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
+from excision.cli.advice import advise_tiles
 from excision.cli.options import DataArgument, JsonOption, LayoutOption
 from excision.cli.output import Bars, say, say_facts, say_table
 from excision.files import write_json
@@ -95,13 +96,8 @@ def _plan(report: DatasetReport) -> str:
         f"Training would learn from {plan.train} good images and calibrate with {plan.calibration}, in "
         f"{channels}, at {plan.size[0]} x {plan.size[1]} pixels (height x width; --size changes it)."
     )
-    if plan.tile is not None:
-        told += (
-            f"\nThat is {plan.reduction:.1f} times smaller than the images: a fine defect may be lost. "
-            f"`excision train --tile {plan.tile[0]} {plan.tile[1]}` sees them at full resolution, tile by "
-            "tile, which takes longer."
-        )
-    return told
+    advice = advise_tiles(plan.reduction.factor, plan.reduction.tile)
+    return f"{told}\n{advice}" if advice else told
 
 
 def _as_json(report: DatasetReport) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from excision.cli.advice import advise_tiles
 from excision.cli.info import feature_distance
 from excision.cli.options import DataArgument, LayoutOption
 from excision.cli.output import Bars, say, say_facts
@@ -104,6 +105,9 @@ def report(detector: Detector, out: Path, origin: str) -> None:
         say(f"  skipped {name}: {reason}")
     if len(facts["skipped"]) > _SHOWN:
         say(f"  ... and {len(facts['skipped']) - _SHOWN} more, named in {out / TRAINING}")
+    advice = advise_tiles(**facts["reduction"]) if "reduction" in facts else ""
+    if advice:
+        say(f"\n{advice}")
 
 
 def _sources(facts: dict[str, Any]) -> str:

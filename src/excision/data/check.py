@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from statistics import median
@@ -12,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data.decode import probe_image, read_mask, read_pixels
-from excision.data.images import SIZE_MULTIPLE, default_size
-from excision.data.preparation import Finding, Progress, choose_channels, choose_size, finding, readable
+from excision.data.preparation import Finding, Progress, finding, readable
 from excision.data.records import Dataset, Sample
+from excision.data.sizes import Reduction, Size, default_size
 from excision.data.splits import hold_out
 from excision.errors import DatasetError, ImageError
 
@@ -24,25 +23,15 @@ __all__ = [
     "Progress",
     "SizeSummary",
     "TrainingPlan",
-    "choose_channels",
-    "choose_size",
     "inspect_dataset",
     "readable",
 ]
-
-Size = tuple[int, int]
 
 _ODD_SHAPE = 1.5
 """An aspect ratio that differs from the median by more than this factor is reported."""
 
 _FEW = 0.05
 """Beyond this share of all images, odd shapes are a trait of the data set and get one sentence."""
-
-_STRONG_REDUCTION = 2.0
-"""From here on a defect that was fine to begin with is lost, and tiles are proposed."""
-
-_TILE, _LEAST_TILE = 256, 96
-"""Side of the tiles that are proposed, and the smallest that shows enough of a surface."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +54,14 @@ class TrainingPlan:
         calibration: images held out to set the threshold.
         size: working size (H, W).
         channels: 1 where every training image is grey, else 3.
-        reduction: how many times shorter the sides of an image of median area become.
-        tile: size (H, W) of tiles that would keep the full resolution, where the reduction costs much of it.
+        reduction: what is lost of the images.
     """
 
     train: int
     calibration: int
     size: Size
     channels: int
-    reduction: float
-    tile: Size | None
+    reduction: Reduction
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +242,4 @@ def _plan(dataset: Dataset, findings: _Findings) -> tuple[TrainingPlan | None, s
     sizes = [findings.sizes[s.name] for s in usable]
     size = default_size(sizes)
     channels = 3 if any(s.name in findings.colour for s in usable) else 1
-    reduction = max(1.0, math.sqrt(median(h * w for h, w in sizes) / (size[0] * size[1])))
-    side = min(_TILE, min(map(min, sizes)) // SIZE_MULTIPLE * SIZE_MULTIPLE)
-    worth_it = reduction >= _STRONG_REDUCTION and side >= _LEAST_TILE
-    tile = (side, side) if worth_it else None
-    return TrainingPlan(len(train), len(calibration), size, channels, reduction, tile), ""
+    return TrainingPlan(len(train), len(calibration), size, channels, Reduction.to(size, sizes)), ""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -15,14 +13,6 @@ from PIL import Image
 from excision.data.decode import array_image, read_image, stored_bands
 from excision.data.pixels import band_rows, to_channels, upright
 from excision.errors import ImageError
-
-MAX_WORKING_PIXELS = 163_840
-"""Pixels of a default working image at most; 640 x 256 and 400 x 400 just fit."""
-
-SIZE_MULTIPLE = 16
-"""A default size is a multiple of this, so that four halvings come out even."""
-
-MIN_WORKING_SIDE = 32
 
 
 def resize_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -153,42 +143,3 @@ class ImageCache:
                 self._kept[path] = image
                 self._free -= image.nbytes
         return image
-
-
-def default_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """Choose a working size for images of these sizes.
-
-    It has the median aspect ratio and the median area, reduced to `MAX_WORKING_PIXELS` where that is larger;
-    both sides are multiples of 16, at least 32, and beyond that never longer than in the median image.
-
-    Args:
-        sizes: (H, W) of at least one image.
-
-    Returns:
-        (H, W).
-    """
-    aspect = median(height / width for height, width in sizes)
-    area = median(height * width for height, width in sizes)
-    target = min(area, MAX_WORKING_PIXELS)
-    # A strip may be so narrow that its shorter side has to grow to 32; the longer one then gives way.
-    longest_side = MAX_WORKING_PIXELS / MIN_WORKING_SIDE
-    height = min((target * aspect) ** 0.5, longest_side)
-    width = min((target / aspect) ** 0.5, longest_side)
-    longest = ((area * aspect) ** 0.5, (area / aspect) ** 0.5)
-    candidates = [
-        (h, w)
-        for h in _around(height)
-        for w in _around(width)
-        if h * w <= MAX_WORKING_PIXELS and _fits(h, longest[0]) and _fits(w, longest[1])
-    ]
-    return min(candidates, key=lambda size: (abs(size[0] / height - 1) + abs(size[1] / width - 1), size))
-
-
-def _around(length: float) -> tuple[int, int]:
-    """Give the multiples just below and above a length, neither under the smallest side."""
-    below = int(length + 1e-6) // SIZE_MULTIPLE * SIZE_MULTIPLE
-    return max(below, MIN_WORKING_SIDE), max(below + SIZE_MULTIPLE, MIN_WORKING_SIDE)
-
-
-def _fits(side: int, longest: float) -> bool:
-    return side <= max(longest + 1e-6, MIN_WORKING_SIDE)

@@ -1,16 +1,14 @@
-"""What training needs to know of its images before it starts: which can be read, their size and channels."""
+"""What training needs to know of its images before it starts: which can be read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from excision.data.decode import ImageInfo, probe_image, read_pixels
-from excision.data.images import default_size
-from excision.data.records import Dataset, Sample
-from excision.errors import DatasetError, ImageError
+from excision.data.decode import read_pixels
+from excision.data.records import Sample
+from excision.errors import ImageError
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and the number of all."""
@@ -61,29 +59,3 @@ def readable(
         if progress is not None:
             progress(done, len(samples))
     return tuple(good), tuple(broken)
-
-
-def choose_channels(dataset: Dataset) -> Literal[1, 3]:
-    """Give 1 where the header of every readable training image says that it is grey, else 3."""
-    return 3 if any(info.colour for info in _headers(dataset.train)) else 1
-
-
-def choose_size(dataset: Dataset) -> tuple[int, int]:
-    """Give the default working size (H, W) for the training images, from their headers alone.
-
-    Raises:
-        DatasetError: none of the training images can be read.
-    """
-    sizes = [info.size for info in _headers(dataset.train)]
-    if not sizes:
-        raise DatasetError(f"{dataset.root}: none of the {len(dataset.train)} training images can be read")
-    return default_size(sizes)
-
-
-def _headers(samples: Iterable[Sample]) -> Iterator[ImageInfo]:
-    """Probe each image; those that cannot be read have no say."""
-    for sample in samples:
-        try:
-            yield probe_image(sample.image)
-        except ImageError:
-            continue

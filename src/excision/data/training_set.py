@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from excision.data import Dataset, Sample
 from excision.data.decode import array_image, probe_image
-from excision.data.images import ImageCache, any_full_image, default_size, working_image
-from excision.data.preparation import Finding, Progress, choose_channels, choose_size, readable
+from excision.data.images import ImageCache, any_full_image, working_image
+from excision.data.preparation import Finding, Progress, readable
+from excision.data.sizes import Reduction, Size, default_size
 from excision.data.splits import hold_out
 from excision.errors import DatasetError, ImageError
 from excision.files import sha256
@@ -37,12 +39,14 @@ class TrainingSet:
         training: names of what is trained on: images, or tiles of them.
         calibration: names of what sets the decision threshold.
         skipped: what could not be read.
+        reduction: what is lost of the images; None where they are used in tiles.
     """
 
     image: ImageSettings
     training: tuple[str, ...]
     calibration: tuple[str, ...]
     skipped: tuple[Finding, ...]
+    reduction: Reduction | None
     _pictures: dict[str, Picture]
     _cache: ImageCache
     _origin: dict[str, str]
@@ -106,6 +110,7 @@ class TrainingSet:
             "n_training": len(self.sources),
             **({"n_tiles": len(self._tiles)} if self._tiles else {}),
             "n_calibration": len(self.calibration),
+            **({"reduction": dataclasses.asdict(self.reduction)} if self.reduction else {}),
             "skipped": {finding.name: finding.reason for finding in self.skipped},
         }
 
@@ -126,24 +131,60 @@ def prepare(
         DatasetError: there are no normal images, none can be read, or too few to hold some out.
         ImageError: an array is no image.
     """
+    tiling = choose_tiling(settings)
     if isinstance(dataset, Dataset):
-        return _from_dataset(dataset, settings, reading)
+        return _part(_from_dataset(dataset, tiling, reading), settings)
     pictures = {str(i) if isinstance(p, np.ndarray) else str(p): _picture(p) for i, p in enumerate(dataset)}
     paths = [picture for picture in pictures.values() if isinstance(picture, Path)]
     if len(paths) == len(pictures):
         samples = tuple(Sample(str(p), p, "train", "good", None, str(p)) for p in paths)
-        return _from_dataset(Dataset(Path(), "images", samples), settings, reading)
+        return _part(_from_dataset(Dataset(Path(), "images", samples), tiling, reading), settings)
     if paths:
         raise DatasetError("the images are partly arrays and partly paths: give one kind")
-    return _from_arrays(pictures, settings)
+    return _part(_from_arrays(pictures, tiling), settings)
 
 
-def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None) -> TrainingSet:
+class _Usable(NamedTuple):
+    """Good images that can be trained on, by name; `cached` where they are worth keeping once decoded."""
+
+    samples: tuple[Sample, ...]
+    sizes: dict[str, Size]
+    colour: bool
+    skipped: tuple[Finding, ...]
+    pictures: dict[str, Picture]
+    cached: bool
+    origin: dict[str, str]
+
+
+def _part(usable: _Usable, settings: Settings) -> TrainingSet:
+    """Settle size and channels, and part the images for training and calibration."""
+    wanted, sizes = settings.image, list(usable.sizes.values())
+    size = wanted.tile or wanted.size or default_size(sizes)
+    derived: Literal[1, 3] = 3 if usable.colour else 1
+    channels = wanted.channels or derived
+    training, calibration = hold_out(usable.samples, settings.calibration.holdout)
+    tiles: tuple[Tile, ...] = ()
+    if wanted.tile is not None:
+        shown = {sample.name: usable.sizes[sample.name] for sample in training}
+        tiles = choose_tiles(shown, size, settings.training.seed)
+    return TrainingSet(
+        image=ImageSettings(size, channels, wanted.tile),
+        training=tuple(each.name for each in tiles or training),
+        calibration=tuple(sample.name for sample in calibration),
+        skipped=usable.skipped,
+        reduction=None if wanted.tile else Reduction.to(size, sizes),
+        _pictures=usable.pictures,
+        _cache=ImageCache(size, channels, settings.training.cache_mb * 2**20 if usable.cached else 0),
+        _origin=usable.origin,
+        _tiles=tiles,
+    )
+
+
+def _from_dataset(dataset: Dataset, tiling: Tiling | None, reading: Progress | None) -> _Usable:
     if not dataset.train:
         raise DatasetError(
             f"{dataset.root}: there are no normal training images; `excision check` shows what was understood"
         )
-    tiling = choose_tiling(settings)
     if tiling is None:
         good, skipped = readable(dataset.train, reading)
     else:
@@ -153,23 +194,15 @@ def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None
         raise DatasetError(
             f"{dataset.root}: none of the {len(dataset.train)} training images can be read{first}"
         )
-    usable = replace(dataset, samples=good)
-    size = settings.image.tile or settings.image.size or choose_size(usable)
-    channels = settings.image.channels or choose_channels(usable)
-    training, calibration = hold_out(good, settings.calibration.holdout)
-    tiles: tuple[Tile, ...] = ()
-    if tiling is not None:
-        sizes = {sample.name: probe_image(sample.image).size for sample in training}
-        tiles = choose_tiles(sizes, size, settings.training.seed)
-    return TrainingSet(
-        image=ImageSettings(size, channels, settings.image.tile),
-        training=tuple(each.name for each in tiles or training),
-        calibration=tuple(sample.name for sample in calibration),
+    headers = {sample.name: probe_image(sample.image) for sample in good}
+    return _Usable(
+        samples=good,
+        sizes={name: header.size for name, header in headers.items()},
+        colour=any(header.colour for header in headers.values()),
         skipped=skipped,
-        _pictures={sample.name: sample.image for sample in good},
-        _cache=ImageCache(size, channels, settings.training.cache_mb * 2**20),
-        _origin={"root": dataset.root.name, "layout": dataset.layout},
-        _tiles=tiles,
+        pictures={sample.name: sample.image for sample in good},
+        cached=True,
+        origin={"root": dataset.root.name, "layout": dataset.layout},
     )
 
 
@@ -178,7 +211,7 @@ def _decode_large(tiling: Tiling, path: Path) -> None:
     any_full_image(path, 1)
 
 
-def _from_arrays(pictures: dict[str, Picture], settings: Settings) -> TrainingSet:
+def _from_arrays(pictures: dict[str, Picture], tiling: Tiling | None) -> _Usable:
     arrays = {name: picture for name, picture in pictures.items() if isinstance(picture, np.ndarray)}
     if len(arrays) < 2:
         raise DatasetError(
@@ -189,29 +222,16 @@ def _from_arrays(pictures: dict[str, Picture], settings: Settings) -> TrainingSe
             array_image(array, 1)
         except ImageError as error:
             raise ImageError(f"image {name} of the given ones: {error}") from error
-    sizes = {name: (array.shape[0], array.shape[1]) for name, array in arrays.items()}
-    tiling = choose_tiling(settings)
-    if tiling is not None:
-        for name, shape in sizes.items():
-            tiling.check(*shape, f"image {name} of the given ones")
-    size = settings.image.tile or settings.image.size or default_size(list(sizes.values()))
-    colour = any(array.ndim == 3 and array.shape[2] == 3 for array in arrays.values())
-    derived: Literal[1, 3] = 3 if colour else 1
-    channels = settings.image.channels or derived
-    samples = [Sample(name, Path(name), "train", "good", None, name) for name in arrays]
-    training, calibration = hold_out(samples, settings.calibration.holdout)
-    tiles: tuple[Tile, ...] = ()
-    if tiling is not None:
-        tiles = choose_tiles({s.name: sizes[s.name] for s in training}, size, settings.training.seed)
-    return TrainingSet(
-        image=ImageSettings(size, channels, settings.image.tile),
-        training=tuple(each.name for each in tiles or training),
-        calibration=tuple(sample.name for sample in calibration),
+        if tiling is not None:
+            tiling.check(array.shape[0], array.shape[1], f"image {name} of the given ones")
+    return _Usable(
+        samples=tuple(Sample(name, Path(name), "train", "good", None, name) for name in arrays),
+        sizes={name: (array.shape[0], array.shape[1]) for name, array in arrays.items()},
+        colour=any(array.ndim == 3 and array.shape[2] == 3 for array in arrays.values()),
         skipped=(),
-        _pictures=pictures,
-        _cache=ImageCache(size, channels, 0),
-        _origin={"root": "", "layout": "arrays"},
-        _tiles=tiles,
+        pictures=pictures,
+        cached=False,
+        origin={"root": "", "layout": "arrays"},
     )
 
 

@@ -1,0 +1,86 @@
+"""How large the working image should be, and what is lost where images are larger."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+Size = tuple[int, int]
+"""(H, W) in pixels."""
+
+MAX_WORKING_PIXELS = 163_840
+"""Pixels of a default working image at most; 640 x 256 and 400 x 400 just fit."""
+
+SIZE_MULTIPLE = 16
+"""A default size is a multiple of this, so that four halvings come out even."""
+
+MIN_WORKING_SIDE = 32
+
+_STRONG_REDUCTION = 2.0
+"""From here on a defect that was fine to begin with is lost, and tiles are proposed."""
+
+_TILE, _LEAST_TILE = 256, 96
+"""Side of the tiles that are proposed, and the smallest that shows enough of a surface."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """How much smaller than the images the working image is.
+
+    Attributes:
+        factor: how many times shorter the sides of an image of median area become; 1 where it is not reduced.
+        tile: size (H, W) of tiles that keep the full resolution; None where little is lost, or where the
+            narrowest image has no room for one.
+    """
+
+    factor: float
+    tile: Size | None
+
+    @classmethod
+    def to(cls, size: Size, sizes: Sequence[Size]) -> Reduction:
+        """Say what working images of this size cost images of these sizes, of which there is at least one."""
+        factor = max(1.0, math.sqrt(median(h * w for h, w in sizes) / (size[0] * size[1])))
+        side = min(_TILE, min(map(min, sizes)) // SIZE_MULTIPLE * SIZE_MULTIPLE)
+        worth_it = factor >= _STRONG_REDUCTION and side >= _LEAST_TILE
+        return cls(factor, (side, side) if worth_it else None)
+
+
+def default_size(sizes: Sequence[Size]) -> Size:
+    """Choose a working size for images of these sizes.
+
+    It has the median aspect ratio and the median area, reduced to `MAX_WORKING_PIXELS` where that is larger;
+    both sides are multiples of 16, at least 32, and beyond that never longer than in the median image.
+
+    Args:
+        sizes: (H, W) of at least one image.
+
+    Returns:
+        (H, W).
+    """
+    aspect = median(height / width for height, width in sizes)
+    area = median(height * width for height, width in sizes)
+    target = min(area, MAX_WORKING_PIXELS)
+    # A strip may be so narrow that its shorter side has to grow to 32; the longer one then gives way.
+    longest_side = MAX_WORKING_PIXELS / MIN_WORKING_SIDE
+    height = min((target * aspect) ** 0.5, longest_side)
+    width = min((target / aspect) ** 0.5, longest_side)
+    longest = ((area * aspect) ** 0.5, (area / aspect) ** 0.5)
+    candidates = [
+        (h, w)
+        for h in _around(height)
+        for w in _around(width)
+        if h * w <= MAX_WORKING_PIXELS and _fits(h, longest[0]) and _fits(w, longest[1])
+    ]
+    return min(candidates, key=lambda size: (abs(size[0] / height - 1) + abs(size[1] / width - 1), size))
+
+
+def _around(length: float) -> tuple[int, int]:
+    """Give the multiples just below and above a length, neither under the smallest side."""
+    below = int(length + 1e-6) // SIZE_MULTIPLE * SIZE_MULTIPLE
+    return max(below, MIN_WORKING_SIDE), max(below + SIZE_MULTIPLE, MIN_WORKING_SIDE)
+
+
+def _fits(side: int, longest: float) -> bool:
+    return side <= max(longest + 1e-6, MIN_WORKING_SIDE)
