@@ -177,6 +177,23 @@ def test_two_data_sets_and_seeds(
     assert len(timed["rounds"]) == 7
 
 
+@pytest.mark.usefixtures("inside")
+def test_large_images_in_tiles(kolektor: Path, tmp_path: Path) -> None:
+    out, json_file = tmp_path / "out", tmp_path / "figures.json"
+    words = ["--methods", f"ear,{NAME}", "--seeds", 1, "--tile", 48, 48, *FEW, "--out", out]
+    assert call("benchmark", kolektor, *words) == 0
+    assert call("evaluate", out / "surface/ear/seed-0", kolektor, "--json", json_file) == 0
+    figures = read_json(out / "surface/ear/seed-0/cell.json")["figures"]
+    evaluated = read_json(json_file)
+    for timed in (evaluated, figures):
+        assert timed.pop("ms_per_image") > 0
+    assert figures == evaluated
+    # The fake rival can take nothing but an image of one size.
+    assert read_json(out / "surface" / NAME / "seed-0/cell.json")["figures"]["n_defect"] == 3
+    assert read_json(out / "surface/throughput.json")["size"] == [48, 48]
+    assert "the images a second are tiles" in (out / "benchmark.md").read_text()
+
+
 def test_timing_goes_on(kolektor: Path, tmp_path: Path, inside: list[dict[str, Any]]) -> None:
     words = ["--methods", NAME, "--seeds", 1, *FEW, "--out", tmp_path / "out"]
     assert call("benchmark", kolektor, *words) == 0

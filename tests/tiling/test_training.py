@@ -11,8 +11,6 @@ import pytest
 from PIL import Image
 
 from excision import Detector
-from excision.baselines import rival
-from excision.cli import run as command_line
 from excision.data import load_dataset
 from excision.data.images import any_full_image
 from excision.data.training_set import prepare
@@ -116,15 +114,6 @@ def test_images_smaller_than_a_tile_are_skipped_by_name(
         DatasetError, match=r"the first: .*smaller than a tile of 512 x 512: leave it out, or"
     ):
         prepare(load_dataset(tmp_path), large)
-
-
-def test_rivals_and_benchmarks_take_no_tiles(
-    tiled_settings: Settings, strips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SettingsError, match="PaDiM resizes images as a whole"):
-        rival("padim")(tiled_settings, device="cpu").fit(load_dataset(strips))
-    assert command_line(["benchmark", str(strips), "--tile", "64", "64", "--out", str(tmp_path)]) == 2
-    assert "give --size" in capsys.readouterr().err
 
 
 def test_recalibrating_cuts_the_same_tiles_again(tiled: Path, strips: Path) -> None:

@@ -17,16 +17,18 @@ from torch import Tensor, nn
 from excision import run_folder
 from excision.calibration import Calibration, calibrate
 from excision.data import Dataset, load_dataset
-from excision.data.decode import array_image
-from excision.data.images import load_working_image, working_image
+from excision.data.images import any_full_image, any_working_image
 from excision.data.training_set import TrainingSet, prepare
 from excision.devices import choose_device
-from excision.errors import ModelError, SettingsError
+from excision.errors import ModelError
 from excision.files import write_json
 from excision.memory_format import channels_last, image_tensor
 from excision.results import Detection
 from excision.settings import Settings
 from excision.settings.checks import as_fields
+from excision.tiling.assembly import join_maps, shown_reduction
+from excision.tiling.geometry import Tiling, choose_tiling
+from excision.tiling.reduction import shrink_image
 
 RIVAL = "rival.json"
 """File of a run folder that says which rival it holds, and with which knobs."""
@@ -154,19 +156,18 @@ class Rival(ABC):
 
         Raises:
             DatasetError: there are no normal images, or too few to hold some out.
-            SettingsError: `image.tile` is set.
+            ImageError: an image is smaller than a tile.
         """
         stage = stage or (lambda *_: None)
         if isinstance(dataset, str | Path):
             dataset = load_dataset(dataset)
-        if self.settings.image.tile is not None:
-            raise SettingsError(f"{self.name} resizes images as a whole: give image.size, not image.tile")
         data = prepare(dataset, self.settings, lambda done, total: stage("reading", done, total))
         self.settings = replace(self.settings, image=data.image)
         torch.manual_seed(self.settings.training.seed)
         network = channels_last(self.build().to(self.device))
         lesson = Lesson(data, self.settings, self.device, seconds, progress or (lambda *_: None))
-        self.learn(network, lesson)
+        with data.at_hand(None, lambda done, total: stage("cutting tiles", done, total)):
+            self.learn(network, lesson)
         self._network = network.eval()
         scores = []
         for image in data.calibration_images():
@@ -221,26 +222,47 @@ class Rival(ABC):
             raise ModelError(f"this {self.name} has no threshold yet: fit it, or load a run folder")
         return self.calibration
 
-    @torch.no_grad()
     def _inspect(self, image: Image) -> Detection:
         size, channels = self.settings.image.size, self.settings.image.channels
         assert size is not None  # fitting and loading settle it
         assert channels is not None  # the same
-        if isinstance(image, np.ndarray):
-            working = working_image(array_image(image, channels), size)
-        else:
-            working = load_working_image(Path(image), size, channels)
+        tiling = choose_tiling(self.settings)
+        full = tiling is not None
+        working = any_full_image(image, channels) if full else any_working_image(image, size, channels)
         start = time.perf_counter()
-        found = self.network(image_tensor(working, self.device))
-        score = float(found.scores[0])
+        if tiling is None:
+            anomaly_map, score = self._find(working)
+        else:
+            anomaly_map, score = self._find_in_tiles(working, tiling)
         seconds = time.perf_counter() - start
+        reduction = shown_reduction(working.shape[:2]) if full else 1
         return Detection(
             score=score,
             threshold=float("inf"),
-            anomaly_map=found.maps[0, 0].cpu().numpy(),
-            image=(working / np.float32(65535)).astype(np.float32),
+            anomaly_map=anomaly_map,
+            image=shrink_image(working, reduction),
             seconds=seconds,
+            reduction=reduction,
         )
+
+    @torch.no_grad()
+    def _find(self, working: NDArray[np.uint16]) -> tuple[NDArray[np.float32], float]:
+        found = self.network(image_tensor(working, self.device))
+        anomaly_map: NDArray[np.float32] = found.maps[0, 0].cpu().numpy()
+        return anomaly_map, float(found.scores[0])
+
+    def _find_in_tiles(
+        self, working: NDArray[np.uint16], tiling: Tiling
+    ) -> tuple[NDArray[np.float32], float]:
+        """Judge a large image by its worst tile, which is judged as the rival's paper does."""
+        scores = []
+
+        def look(tile: NDArray[np.uint16]) -> NDArray[np.float32]:
+            anomaly_map, score = self._find(tile)
+            scores.append(score)
+            return anomaly_map
+
+        return join_maps(working, tiling, look), max(scores)
 
 
 def _load(network: RivalNetwork, tensors: dict[str, Tensor]) -> None:

@@ -166,4 +166,6 @@ def _notes(study: Study, cells: list[dict[str, Any]], throughput: dict[str, dict
             "and in brackets the median of the ratio to EAR in the same round. Each runs at the faster "
             "of the precisions that the processor computes natively. The mean over data sets is geometric."
         )
+    if any(row.variant.settings.image.tile for row in plan.rows):
+        notes.append("Images were inspected in tiles at full resolution; the images a second are tiles.")
     return notes

@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from excision.baselines import rival
 from excision.benchmark.cell import machine, with_inference
 from excision.benchmark.plan import EAR, ROUNDS, THROUGHPUT, Inference
 from excision.data import Dataset, load_dataset
-from excision.data.images import load_working_image
+from excision.data.images import any_full_image, load_working_image
 from excision.detector import Detector
 from excision.devices import choose_device
 from excision.errors import DatasetError, ImageError, ModelError
 from excision.files import write_json
-from excision.memory_format import lay_out
+from excision.memory_format import image_tensor, lay_out
 from excision.recovery.training import compute_dtype
 from excision.run_folder import read_json
+from excision.settings import ImageSettings
 
 if TYPE_CHECKING:
     from excision.cli.output import Bars
@@ -52,12 +54,17 @@ def time_methods(job: dict[str, Any], bars: Bars) -> None:
     models, errors, sizes = _load(job["models"])
     if not models:
         raise ModelError("no model can be timed: " + "; ".join(errors.values()))
-    size, channels = next(iter(sizes.values()))
-    images = tensors_to_time(load_dataset(job["data"], job["layout"]), size, channels, device)
+    shown = next(iter(sizes.values()))
+    images = tensors_to_time(load_dataset(job["data"], job["layout"]), shown, device)
     precisions = _choose_precisions(models, images, device, errors)
     if not models:
         raise ModelError("no model can be timed: " + "; ".join(errors.values()))
-    protocol = {"models": job["models"], "timed": list(models), "machine": machine(), "size": list(size)}
+    protocol = {
+        "models": job["models"],
+        "timed": list(models),
+        "machine": machine(),
+        "size": list(images.shape[2:]),
+    }
     content = _begun(file, protocol)
     content |= {"precision": {name: _names(dtypes) for name, dtypes in precisions.items()}, "errors": errors}
     for done in range(len(content["rounds"]), ROUNDS):
@@ -90,8 +97,16 @@ def summarise(rounds: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[s
     return summary
 
 
-def tensors_to_time(dataset: Dataset, size: tuple[int, int], channels: int, device: torch.device) -> Tensor:
-    """Give test images spread over the data set, repeated where it has too few, as (16, C, H, W) in [0, 1].
+def tensors_to_time(dataset: Dataset, shown: ImageSettings, device: torch.device) -> Tensor:
+    """Give test images spread over the data set, repeated where it has too few.
+
+    Args:
+        dataset: with test images.
+        shown: settled size and channels; with tiles, the tile in the middle of each image stands for it.
+        device: where they are to lie.
+
+    Returns:
+        (16, C, H, W) in [0, 1].
 
     Raises:
         DatasetError: none can be read.
@@ -101,21 +116,29 @@ def tensors_to_time(dataset: Dataset, size: tuple[int, int], channels: int, devi
     found = []
     for place in places:
         with contextlib.suppress(ImageError):
-            working = load_working_image(samples[place].image, size, channels)
-            found.append(torch.from_numpy(working.astype(np.float32) / np.float32(65535)).permute(2, 0, 1))
+            found.append(image_tensor(_working(samples[place].image, shown), device))
     if not found:
         raise DatasetError(f"{dataset.root}: none of its test images can be read")
-    images = torch.stack([found[place % len(found)] for place in range(count)])
-    return lay_out(images.to(device))
+    return lay_out(torch.cat([found[place % len(found)] for place in range(count)]))
+
+
+def _working(image: Path, shown: ImageSettings) -> NDArray[np.uint16]:
+    assert shown.size is not None  # fitting settled it
+    assert shown.channels is not None  # the same
+    if shown.tile is None:
+        return load_working_image(image, shown.size, shown.channels)
+    full = any_full_image(image, shown.channels)
+    top, left = ((side - tile) // 2 for side, tile in zip(full.shape, shown.tile, strict=False))
+    return full[top : top + shown.tile[0], left : left + shown.tile[1]]
 
 
 def _load(
     named: dict[str, dict[str, Any]],
-) -> tuple[dict[str, Inspect], dict[str, str], dict[str, tuple[tuple[int, int], int]]]:
-    """Load every model; give them, why others failed, and the image size and channels of each."""
+) -> tuple[dict[str, Inspect], dict[str, str], dict[str, ImageSettings]]:
+    """Load every model; give them, why others failed, and what images each is shown."""
     models: dict[str, Inspect] = {}
     errors: dict[str, str] = {}
-    sizes: dict[str, tuple[tuple[int, int], int]] = {}
+    sizes: dict[str, ImageSettings] = {}
     for name, model in named.items():
         try:
             if model["method"] == EAR:
@@ -124,9 +147,7 @@ def _load(
             else:
                 found = rival(model["method"]).load(model["run"])
                 models[name], settings = found.network, found.settings
-            assert settings.image.size is not None  # fitting settled it
-            assert settings.image.channels is not None  # the same
-            sizes[name] = settings.image.size, settings.image.channels
+            sizes[name] = settings.image
         except Exception as error:
             # Any fault of one model must not hide the speed of the others.
             models.pop(name, None)

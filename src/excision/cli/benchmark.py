@@ -39,6 +39,7 @@ app = App(
     "excision benchmark parts/ fabric/ --methods ear,riad,padim --seeds 5 --out runs/two --json all.json\n"
     "excision benchmark parts/ --methods ear,unet --steps 300 --minutes 2 --size 256 256 --out runs/quick\n"
     "excision benchmark parts/ --ablations attention,budget,skips --out runs/ablations\n"
+    "excision benchmark strips/ --methods ear,patchcore --tile 256 256 --out runs/strips\n"
     "excision benchmark KolektorSDD2/ --preset paper --out runs/paper\n"
     "```",
 )
@@ -134,8 +135,6 @@ def _plan(
     from excision.benchmark.variants import ablation, paper_rows
     from excision.data import load_dataset
 
-    if settings.image.tile is not None:
-        raise SettingsError("--tile: a benchmark compares methods on images resized as a whole; give --size")
     if seeds < 1:
         raise SettingsError(f"--seeds is {seeds}: it takes at least one")
     if minutes is not None and not minutes > 0:

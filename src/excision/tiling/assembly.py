@@ -6,10 +6,10 @@ Nothing else of the image's size is held: 4 bytes a pixel for the map, beside th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,26 +118,23 @@ def inspect_tiles(
         ImageError: the image is smaller than a tile.
     """
     height, width, channels = working.shape
-    tiling.check(height, width, "the image")
-    factor = -(-max(height, width) // MOST_SHOWN)
     anomaly_map = np.zeros((height, width), dtype=np.float32)
+    factor = shown_reduction((height, width))
     pictures = {
         name: BlockMean((height, width, depth), factor)
         for name, depth in (("attention", 1), ("holed", channels), ("recovery", channels))
     }
     mask = np.zeros(reduced_shape((height, width), factor), dtype=np.bool_)
-    places = list(product(spans(height, tiling.size[0], tiling), spans(width, tiling.size[1], tiling)))
-    for down, across in places:
-        stages = inspect(cut(working, (down.origin, across.origin), tiling.size))
-        inside = (down.inside, across.inside)
-        weights = down.weights[:, None] * across.weights
-        place = (slice(down.start, down.stop), slice(across.start, across.stop))
-        anomaly_map[place] += weights * stages.anomaly_map[inside]
+    tiles = 0
+    for visit in visit_tiles(working, tiling):
+        tiles += 1
+        stages = inspect(visit.tile)
+        anomaly_map[visit.place] += visit.weights * stages.anomaly_map[visit.inside]
         for name, picture in pictures.items():
-            values = getattr(stages, name)[inside].reshape(*weights.shape, -1)
-            picture.add(place, weights[..., None] * values)
-        spot = blocks(place, factor)
-        mask[spot] |= combine_blocks(stages.mask[inside], place, factor, np.logical_or)
+            values = getattr(stages, name)[visit.inside].reshape(*visit.weights.shape, -1)
+            picture.add(visit.place, visit.weights[..., None] * values)
+        spot = blocks(visit.place, factor)
+        mask[spot] |= combine_blocks(stages.mask[visit.inside], visit.place, factor, np.logical_or)
     return Assembled(
         anomaly_map,
         shrink_image(working, factor),
@@ -146,8 +143,69 @@ def inspect_tiles(
         pictures["holed"].finished(),
         pictures["recovery"].finished(),
         factor,
-        len(places),
+        tiles,
     )
+
+
+def join_maps(
+    working: NDArray[np.uint16], tiling: Tiling, look: Callable[[NDArray[np.uint16]], FloatImage]
+) -> FloatImage:
+    """Join the anomaly maps of tiles as `inspect_tiles` does, where a map is all that is found in one.
+
+    Args:
+        working: (H, W, C), 65535 for 1; at least as large as a tile.
+        tiling: how it is covered.
+        look: gives the map (*tiling.size) of one tile (*tiling.size, C).
+
+    Returns:
+        (H, W).
+
+    Raises:
+        ImageError: the image is smaller than a tile.
+    """
+    joined = np.zeros(working.shape[:2], dtype=np.float32)
+    for visit in visit_tiles(working, tiling):
+        joined[visit.place] += visit.weights * look(visit.tile)[visit.inside]
+    return joined
+
+
+class Visit(NamedTuple):
+    """A tile on its way over an image.
+
+    Attributes:
+        tile: (h, w, C), a tile of the image.
+        place: of the image where this tile has a say.
+        inside: the same place in the tile.
+        weights: how much it says there; at every pixel of the image those of all tiles sum to 1.
+    """
+
+    tile: NDArray[np.uint16]
+    place: tuple[slice, slice]
+    inside: tuple[slice, slice]
+    weights: FloatImage
+
+
+def visit_tiles(working: NDArray[np.uint16], tiling: Tiling) -> Iterator[Visit]:
+    """Go over an image (H, W, C) tile by tile, in reading order.
+
+    Raises:
+        ImageError: the image is smaller than a tile.
+    """
+    height, width, _ = working.shape
+    tiling.check(height, width, "the image")
+    places = product(spans(height, tiling.size[0], tiling), spans(width, tiling.size[1], tiling))
+    for down, across in places:
+        yield Visit(
+            cut(working, (down.origin, across.origin), tiling.size),
+            (slice(down.start, down.stop), slice(across.start, across.stop)),
+            (down.inside, across.inside),
+            down.weights[:, None] * across.weights,
+        )
+
+
+def shown_reduction(size: tuple[int, int]) -> int:
+    """Give how many pixels of an image (H, W) make one of the pictures of its stages."""
+    return -(-max(size) // MOST_SHOWN)
 
 
 def cut(working: NDArray[np.uint16], origin: tuple[int, int], size: tuple[int, int]) -> NDArray[np.uint16]:
