@@ -191,7 +191,7 @@ def test_large_images_in_tiles(kolektor: Path, tmp_path: Path) -> None:
     # The fake rival can take nothing but an image of one size.
     assert read_json(out / "surface" / NAME / "seed-0/cell.json")["figures"]["n_defect"] == 3
     assert read_json(out / "surface/throughput.json")["size"] == [48, 48]
-    assert "the images a second are tiles" in (out / "benchmark.md").read_text()
+    assert "the images a second are tiles: surface." in (out / "benchmark.md").read_text()
 
 
 def test_timing_goes_on(kolektor: Path, tmp_path: Path, inside: list[dict[str, Any]]) -> None:

@@ -48,7 +48,9 @@ def test_a_clean_folder(parts: Path) -> None:
     assert report.sizes.median == report.sizes.most_common == report.sizes.smallest == (64, 48)
     assert report.sizes.most_common_count == 22
     assert report.unreadable == report.odd == report.masks == report.duplicates == ()
-    assert report.training == TrainingPlan(16, 4, (64, 48), channels=1, reduction=Reduction(1.0, None))
+    assert report.training == TrainingPlan(
+        16, 4, (64, 48), channels=1, tiles=False, reduction=Reduction(1.0, None)
+    )
     assert seen == [(i, 22) for i in range(1, 23)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 from excision.cli.advice import advise_tiles
 from excision.data import load_dataset
 from excision.data.check import inspect_dataset
-from excision.data.sizes import MAX_WORKING_PIXELS, Reduction, Size, default_size
+from excision.data.sizes import MAX_WORKING_PIXELS, Reduction, Size, default_size, strip_tile
 from excision.data.training_set import prepare
-from excision.settings import ImageSettings, Settings
+from excision.settings import ImageSettings, RecoverySettings, ScoreSettings, Settings
 
 from .conftest import Draw
 
@@ -60,18 +61,73 @@ def test_default_sizes_never_enlarge_and_keep_the_shape(height: int, width: int)
         ((9000, 90), 2.5, None),
     ],
 )
-def test_tiles_are_proposed_where_much_resolution_would_be_lost(
-    size: Size, factor: float, tile: Size | None, tmp_path: Path, draw: Draw
+def test_tiles_are_worth_it_where_much_resolution_would_be_lost(
+    size: Size, factor: float, tile: Size | None
 ) -> None:
+    lost = Reduction.to(default_size([size]), [size])
+    assert lost.factor == pytest.approx(factor, abs=0.05)
+    assert lost.tile == tile
+
+
+def test_narrower_images_than_any_so_far_must_have_room_for_a_tile() -> None:
+    assert Reduction.to((96, 1616), [(256, 4096)] * 9 + [(240, 4096)]).tile == (224, 224)
+    assert Reduction.to((96, 1616), [(256, 4096)] * 9 + [(150, 4096)]).tile is None
+
+
+@pytest.mark.parametrize(
+    ("sizes", "tile"),
+    [
+        ([(256, 4096)], (256, 256)),
+        ([(4096, 256)], (256, 256)),
+        ([(256, 4096), (4096, 256), (246, 900)], (224, 224)),
+        ([(640, 2048)], None),
+        ([(200, 800)], None),
+        ([(1024, 1024)], None),
+    ],
+    ids=str,
+)
+def test_strips(sizes: list[Size], tile: Size | None) -> None:
+    assert strip_tile(sizes) == tile
+
+
+def test_whole_images_are_resized_and_the_loss_is_told(tmp_path: Path, draw: Draw) -> None:
     for number in range(6):
-        draw(f"train/good/{number}.png", size=size)
+        draw(f"train/good/{number}.png", size=(1280, 800))
     dataset = load_dataset(tmp_path)
-    plan = inspect_dataset(dataset).training
+    plan, data = inspect_dataset(dataset).training, prepare(dataset, Settings())
+    assert plan is not None and plan.reduction is not None
+    assert data.image == ImageSettings(plan.size, plan.channels)
+    assert data.facts()["reduction"] == {"factor": plan.reduction.factor, "tile": (256, 256)}
+    assert not plan.tiles
+
+
+def test_strips_are_cut_into_tiles(tmp_path: Path, draw: Draw) -> None:
+    for number in range(6):
+        draw(f"train/good/{number}.png", size=(4096, 192))
+    dataset = load_dataset(tmp_path)
+    plan, data = inspect_dataset(dataset).training, prepare(dataset, Settings())
     assert plan is not None
-    assert plan.reduction.factor == pytest.approx(factor, abs=0.05)
-    assert plan.reduction.tile == tile
-    facts = prepare(dataset, Settings()).facts()
-    assert facts["reduction"] == {"factor": plan.reduction.factor, "tile": tile}
+    assert (plan.tiles, plan.size, plan.reduction) == (True, (192, 192), None)
+    assert data.image == ImageSettings((192, 192), plan.channels, (192, 192))
+    assert data.facts()["n_tiles"] == 22 * len(data.sources)
+    arrays = [np.zeros((192, 4096), np.uint8)] * 3
+    assert prepare(arrays, Settings()).image.tile == (192, 192)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(image=ImageSettings(size=(64, 1024))),
+        Settings(score=ScoreSettings(top=0.01)),
+        Settings(recovery=RecoverySettings(depth=7)),
+    ],
+    ids=["size", "top", "depth"],
+)
+def test_strips_are_resized_where_settings_want_it(settings: Settings) -> None:
+    arrays = [np.zeros((192, 4096), np.uint8)] * 3
+    data = prepare(arrays, settings)
+    assert data.image.tile is None
+    assert data.reduction is not None and data.reduction.tile == (192, 192)
 
 
 def test_who_trains_on_tiles_is_not_told_to(tmp_path: Path, draw: Draw) -> None:
@@ -79,10 +135,6 @@ def test_who_trains_on_tiles_is_not_told_to(tmp_path: Path, draw: Draw) -> None:
         draw(f"train/good/{number}.png", size=(1280, 800))
     tiles = Settings(image=ImageSettings(tile=(256, 256)))
     assert "reduction" not in prepare(load_dataset(tmp_path), tiles).facts()
-
-
-def test_a_narrow_image_leaves_no_room_for_tiles() -> None:
-    assert Reduction.to((96, 1616), [(256, 4096)] * 9 + [(80, 4096)]).tile is None
 
 
 def test_advice_names_the_option() -> None:

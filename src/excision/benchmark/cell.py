@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,4 +170,4 @@ def _measured(
 
 
 def _image(settings: Settings) -> dict[str, Any]:
-    return {"size": settings.image.size, "channels": settings.image.channels}
+    return dataclasses.asdict(settings.image)

@@ -166,6 +166,9 @@ def _notes(study: Study, cells: list[dict[str, Any]], throughput: dict[str, dict
             "and in brackets the median of the ratio to EAR in the same round. Each runs at the faster "
             "of the precisions that the processor computes natively. The mean over data sets is geometric."
         )
-    if any(row.variant.settings.image.tile for row in plan.rows):
-        notes.append("Images were inspected in tiles at full resolution; the images a second are tiles.")
+    in_tiles = dict.fromkeys(cell["dataset"] for cell in cells if cell["image"].get("tile"))
+    if in_tiles:
+        notes.append(
+            f"In tiles at full resolution, so that the images a second are tiles: {', '.join(in_tiles)}."
+        )
     return notes

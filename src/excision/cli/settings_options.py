@@ -21,7 +21,7 @@ SHORT_NAMES = {
 }
 """Settings that also have a short name."""
 
-_UNSET = {"image.tile": "none"}
+_UNSET = {"image.tile": "none, of strips derived from the images"}
 """What None stands for, where it is not derived from the images."""
 
 

@@ -15,7 +15,7 @@ from excision.cli.options import DataArgument, LayoutOption
 from excision.cli.output import Bars, say, say_facts
 from excision.cli.settings_options import SettingsOptions, override
 from excision.run_folder import MODEL, SETTINGS, TRAINING, check_free, read_json
-from excision.settings import Settings
+from excision.settings import ImageSettings, Settings
 
 if TYPE_CHECKING:
     from excision.detector import Detector
@@ -29,8 +29,9 @@ app = App(
     "part is called defective, so that good parts raise a false alarm no more often than "
     "`--false-alarm-rate` says. Training can be stopped at any moment; with `--resume` it goes on to the "
     "same weights.\n\n"
-    "Images are resized to one working size. With `--tile` they are not: training cuts tiles of that size "
-    "out of them at full resolution, and the model inspects images of any size tile by tile.\n\n"
+    "Images are resized to one working size. With `--tile` they are not, and neither are strips: training "
+    "cuts tiles of that size out of them at full resolution, and the model inspects images of any size tile "
+    "by tile.\n\n"
     "```\n"
     "excision train parts/ --out runs/parts\n"
     "excision train parts/ --out runs/parts --resume\n"
@@ -59,9 +60,6 @@ def train(
 
     check_free(out, resume=resume)
     chosen = override(_base(settings, out, resume), options)
-    origin = "as told" if chosen.image.size else "derived from the images; --size changes it"
-    if chosen.image.tile:
-        origin = "a tile at full resolution"
     dataset = load_dataset(data, layout)
     # What can be wrong with settings and data is found before the wait for torch.
     from excision.detector import Detector
@@ -74,7 +72,7 @@ def train(
         raise KeyboardInterrupt(f"stopped; continue with: {_resuming()}") from None
     if not (out / "figures").is_dir():
         _draw(out, detector)
-    report(detector, out, origin)
+    report(detector, out, _origin(chosen.image, detector.settings.image))
     say(f"\nNext: excision inspect {shlex.quote(str(out))} NEW_IMAGES --out results")
     if any(sample.defective for sample in dataset.test):
         say(f"  or: excision evaluate {shlex.quote(str(out))} {shlex.quote(data)}")
@@ -108,6 +106,15 @@ def report(detector: Detector, out: Path, origin: str) -> None:
     advice = advise_tiles(**facts["reduction"]) if "reduction" in facts else ""
     if advice:
         say(f"\n{advice}")
+
+
+def _origin(told: ImageSettings, settled: ImageSettings) -> str:
+    """Say where the size of the working image comes from."""
+    if told.tile is not None:
+        return "a tile at full resolution"
+    if settled.tile is not None:
+        return "a tile at full resolution, since the images are strips; --size resizes them whole"
+    return "as told" if told.size else "derived from the images; --size changes it"
 
 
 def _sources(facts: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from excision.data.decode import probe_image, read_mask, read_pixels
 from excision.data.preparation import Finding, Progress, finding, readable
 from excision.data.records import Dataset, Sample
-from excision.data.sizes import Reduction, Size, default_size
+from excision.data.sizes import Reduction, Size, default_size, strip_tile
 from excision.data.splits import hold_out
 from excision.errors import DatasetError, ImageError
 
@@ -52,16 +52,18 @@ class TrainingPlan:
     Attributes:
         train: images that the network learns from.
         calibration: images held out to set the threshold.
-        size: working size (H, W).
+        size: working size (H, W), of a tile where there are tiles.
         channels: 1 where every training image is grey, else 3.
-        reduction: what is lost of the images.
+        tiles: True where the images are strips, which are used in tiles at full resolution.
+        reduction: what is lost of the images; None where they are used in tiles.
     """
 
     train: int
     calibration: int
     size: Size
     channels: int
-    reduction: Reduction
+    tiles: bool
+    reduction: Reduction | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +242,8 @@ def _plan(dataset: Dataset, findings: _Findings) -> tuple[TrainingPlan | None, s
     except DatasetError as error:
         return None, str(error)
     sizes = [findings.sizes[s.name] for s in usable]
-    size = default_size(sizes)
+    tile = strip_tile(sizes)
+    size = tile or default_size(sizes)
     channels = 3 if any(s.name in findings.colour for s in usable) else 1
-    return TrainingPlan(len(train), len(calibration), size, channels, Reduction.to(size, sizes)), ""
+    reduction = None if tile else Reduction.to(size, sizes)
+    return TrainingPlan(len(train), len(calibration), size, channels, tile is not None, reduction), ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from excision.data.decode import read_pixels
+from excision.data.decode import ImageInfo, probe_image, read_pixels
 from excision.data.records import Sample
 from excision.errors import ImageError
 
@@ -59,3 +59,12 @@ def readable(
         if progress is not None:
             progress(done, len(samples))
     return tuple(good), tuple(broken)
+
+
+def readable_headers(samples: Iterable[Sample]) -> Iterator[ImageInfo]:
+    """Give what the header of each image says; those that cannot be read have no say."""
+    for sample in samples:
+        try:
+            yield probe_image(sample.image)
+        except ImageError:
+            continue

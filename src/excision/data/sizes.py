@@ -21,6 +21,9 @@ MIN_WORKING_SIDE = 32
 _STRONG_REDUCTION = 2.0
 """From here on a defect that was fine to begin with is lost, and tiles are proposed."""
 
+_STRIP = 4.0
+"""An image at least this many times as long as wide is a strip."""
+
 _TILE, _LEAST_TILE = 256, 96
 """Side of the tiles that are proposed, and the smallest that shows enough of a surface."""
 
@@ -31,8 +34,8 @@ class Reduction:
 
     Attributes:
         factor: how many times shorter the sides of an image of median area become; 1 where it is not reduced.
-        tile: size (H, W) of tiles that keep the full resolution; None where little is lost, or where the
-            narrowest image has no room for one.
+        tile: size (H, W) of tiles that keep the full resolution; None where little is lost, or where narrow
+            images leave no room for one.
     """
 
     factor: float
@@ -42,9 +45,27 @@ class Reduction:
     def to(cls, size: Size, sizes: Sequence[Size]) -> Reduction:
         """Say what working images of this size cost images of these sizes, of which there is at least one."""
         factor = max(1.0, math.sqrt(median(h * w for h, w in sizes) / (size[0] * size[1])))
-        side = min(_TILE, min(map(min, sizes)) // SIZE_MULTIPLE * SIZE_MULTIPLE)
+        widths = [min(size) for size in sizes]
+        # Where widths differ, those to come may be narrower by as much again.
+        side = min(_TILE, (2 * min(widths) - max(widths)) // SIZE_MULTIPLE * SIZE_MULTIPLE)
         worth_it = factor >= _STRONG_REDUCTION and side >= _LEAST_TILE
         return cls(factor, (side, side) if worth_it else None)
+
+
+def strip_tile(sizes: Sequence[Size]) -> Size | None:
+    """Give the size of the tiles in which strips are inspected at full resolution.
+
+    What is several times as long as wide is cut from something endless: no place on it is the place of a
+    part, and a whole one shows its texture too small.
+
+    Args:
+        sizes: (H, W) of at least one image.
+
+    Returns:
+        (H, W); None where the images are no strips, or where resizing them loses little.
+    """
+    length = median(max(size) / min(size) for size in sizes)
+    return Reduction.to(default_size(sizes), sizes).tile if length >= _STRIP else None
 
 
 def default_size(sizes: Sequence[Size]) -> Size:

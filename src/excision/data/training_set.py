@@ -7,7 +7,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data import Dataset, Sample
-from excision.data.decode import array_image, probe_image
+from excision.data.decode import array_image, probe_image, read_pixels
 from excision.data.images import ImageCache, any_full_image, working_image
-from excision.data.preparation import Finding, Progress, readable
-from excision.data.sizes import Reduction, Size, default_size
+from excision.data.preparation import Finding, Progress, readable, readable_headers
+from excision.data.sizes import Reduction, Size, default_size, strip_tile
 from excision.data.splits import hold_out
-from excision.errors import DatasetError, ImageError
+from excision.errors import DatasetError, ImageError, SettingsError
 from excision.files import sha256
 from excision.settings import ImageSettings, Settings
 from excision.tiling.cutting import Tile, choose_tiles, cut_tiles
@@ -131,23 +131,23 @@ def prepare(
         DatasetError: there are no normal images, none can be read, or too few to hold some out.
         ImageError: an array is no image.
     """
-    tiling = choose_tiling(settings)
     if isinstance(dataset, Dataset):
-        return _part(_from_dataset(dataset, tiling, reading), settings)
+        return _part(_from_dataset(dataset, settings, reading), settings)
     pictures = {str(i) if isinstance(p, np.ndarray) else str(p): _picture(p) for i, p in enumerate(dataset)}
     paths = [picture for picture in pictures.values() if isinstance(picture, Path)]
     if len(paths) == len(pictures):
         samples = tuple(Sample(str(p), p, "train", "good", None, str(p)) for p in paths)
-        return _part(_from_dataset(Dataset(Path(), "images", samples), tiling, reading), settings)
+        return _part(_from_dataset(Dataset(Path(), "images", samples), settings, reading), settings)
     if paths:
         raise DatasetError("the images are partly arrays and partly paths: give one kind")
-    return _part(_from_arrays(pictures, tiling), settings)
+    return _part(_from_arrays(pictures, settings), settings)
 
 
 class _Usable(NamedTuple):
     """Good images that can be trained on, by name; `cached` where they are worth keeping once decoded."""
 
     samples: tuple[Sample, ...]
+    tile: Size | None
     sizes: dict[str, Size]
     colour: bool
     skipped: tuple[Finding, ...]
@@ -158,21 +158,21 @@ class _Usable(NamedTuple):
 
 def _part(usable: _Usable, settings: Settings) -> TrainingSet:
     """Settle size and channels, and part the images for training and calibration."""
-    wanted, sizes = settings.image, list(usable.sizes.values())
-    size = wanted.tile or wanted.size or default_size(sizes)
+    sizes = list(usable.sizes.values())
+    size = usable.tile or settings.image.size or default_size(sizes)
     derived: Literal[1, 3] = 3 if usable.colour else 1
-    channels = wanted.channels or derived
+    channels = settings.image.channels or derived
     training, calibration = hold_out(usable.samples, settings.calibration.holdout)
     tiles: tuple[Tile, ...] = ()
-    if wanted.tile is not None:
+    if usable.tile is not None:
         shown = {sample.name: usable.sizes[sample.name] for sample in training}
         tiles = choose_tiles(shown, size, settings.training.seed)
     return TrainingSet(
-        image=ImageSettings(size, channels, wanted.tile),
+        image=ImageSettings(size, channels, usable.tile),
         training=tuple(each.name for each in tiles or training),
         calibration=tuple(sample.name for sample in calibration),
         skipped=usable.skipped,
-        reduction=None if wanted.tile else Reduction.to(size, sizes),
+        reduction=None if usable.tile else Reduction.to(size, sizes),
         _pictures=usable.pictures,
         _cache=ImageCache(size, channels, settings.training.cache_mb * 2**20 if usable.cached else 0),
         _origin=usable.origin,
@@ -180,15 +180,14 @@ def _part(usable: _Usable, settings: Settings) -> TrainingSet:
     )
 
 
-def _from_dataset(dataset: Dataset, tiling: Tiling | None, reading: Progress | None) -> _Usable:
+def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None) -> _Usable:
     if not dataset.train:
         raise DatasetError(
             f"{dataset.root}: there are no normal training images; `excision check` shows what was understood"
         )
-    if tiling is None:
-        good, skipped = readable(dataset.train, reading)
-    else:
-        good, skipped = readable(dataset.train, reading, partial(_decode_large, tiling))
+    tiling = _tiling(settings, [header.size for header in readable_headers(dataset.train)])
+    decode = read_pixels if tiling is None else partial(_decode_large, tiling)
+    good, skipped = readable(dataset.train, reading, decode)
     if not good:
         first = f"; the first: {skipped[0].reason}" if tiling else ""
         raise DatasetError(
@@ -197,6 +196,7 @@ def _from_dataset(dataset: Dataset, tiling: Tiling | None, reading: Progress | N
     headers = {sample.name: probe_image(sample.image) for sample in good}
     return _Usable(
         samples=good,
+        tile=tiling.size if tiling else None,
         sizes={name: header.size for name, header in headers.items()},
         colour=any(header.colour for header in headers.values()),
         skipped=skipped,
@@ -206,12 +206,26 @@ def _from_dataset(dataset: Dataset, tiling: Tiling | None, reading: Progress | N
     )
 
 
+def _tiling(settings: Settings, sizes: Sequence[Size]) -> Tiling | None:
+    """Give the tiling that settings ask for, or that strips get where nothing is asked for."""
+    wanted = choose_tiling(settings)
+    free = settings.image.size is None and settings.score.top == 0
+    tile = strip_tile(sizes) if wanted is None and free and sizes else None
+    if tile is None:
+        return wanted
+    try:
+        return choose_tiling(replace(settings, image=replace(settings.image, tile=tile)))
+    except SettingsError:
+        # Deeper networks than usual need larger tiles than the strips have room for.
+        return None
+
+
 def _decode_large(tiling: Tiling, path: Path) -> None:
     tiling.check(*probe_image(path).size, str(path))
     any_full_image(path, 1)
 
 
-def _from_arrays(pictures: dict[str, Picture], tiling: Tiling | None) -> _Usable:
+def _from_arrays(pictures: dict[str, Picture], settings: Settings) -> _Usable:
     arrays = {name: picture for name, picture in pictures.items() if isinstance(picture, np.ndarray)}
     if len(arrays) < 2:
         raise DatasetError(
@@ -222,11 +236,15 @@ def _from_arrays(pictures: dict[str, Picture], tiling: Tiling | None) -> _Usable
             array_image(array, 1)
         except ImageError as error:
             raise ImageError(f"image {name} of the given ones: {error}") from error
-        if tiling is not None:
-            tiling.check(array.shape[0], array.shape[1], f"image {name} of the given ones")
+    sizes = {name: (array.shape[0], array.shape[1]) for name, array in arrays.items()}
+    tiling = _tiling(settings, list(sizes.values()))
+    if tiling is not None:
+        for name, size in sizes.items():
+            tiling.check(*size, f"image {name} of the given ones")
     return _Usable(
         samples=tuple(Sample(name, Path(name), "train", "good", None, name) for name in arrays),
-        sizes={name: (array.shape[0], array.shape[1]) for name, array in arrays.items()},
+        tile=tiling.size if tiling else None,
+        sizes=sizes,
         colour=any(array.ndim == 3 and array.shape[2] == 3 for array in arrays.values()),
         skipped=(),
         pictures=pictures,

@@ -24,7 +24,8 @@ class ImageSettings:
         size: (H, W) in pixels; None derives it from the training images.
         channels: 1 (grey) or 3 (colour); None takes grey where every training image is grey.
         tile: (H, W) in pixels of the tiles in which large images are trained on and inspected at full
-            resolution; a tile is the working image then. None resizes every image as a whole.
+            resolution; a tile is the working image then. None, where size is None too, takes tiles of strips
+            and resizes all else as a whole.
     """
 
     size: tuple[int, int] | None = None
