@@ -129,6 +129,8 @@ def _working(image: Path, shown: ImageSettings) -> NDArray[np.uint16]:
         return load_working_image(image, shown.size, shown.channels)
     full = any_full_image(image, shown.channels)
     top, left = ((side - tile) // 2 for side, tile in zip(full.shape, shown.tile, strict=False))
+    if min(top, left) < 0:
+        raise ImageError(f"{image} is smaller than a tile")
     return full[top : top + shown.tile[0], left : left + shown.tile[1]]
 
 

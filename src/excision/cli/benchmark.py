@@ -39,7 +39,7 @@ app = App(
     "excision benchmark parts/ fabric/ --methods ear,riad,padim --seeds 5 --out runs/two --json all.json\n"
     "excision benchmark parts/ --methods ear,unet --steps 300 --minutes 2 --size 256 256 --out runs/quick\n"
     "excision benchmark parts/ --ablations attention,budget,skips --out runs/ablations\n"
-    "excision benchmark strips/ --methods ear,patchcore --tile 256 256 --out runs/strips\n"
+    "excision benchmark plates/ --methods ear,patchcore --tile 256 256 --out runs/plates\n"
     "excision benchmark KolektorSDD2/ --preset paper --out runs/paper\n"
     "```",
 )

@@ -46,8 +46,9 @@ class Reduction:
         """Say what working images of this size cost images of these sizes, of which there is at least one."""
         factor = max(1.0, math.sqrt(median(h * w for h, w in sizes) / (size[0] * size[1])))
         widths = [min(size) for size in sizes]
-        # Where widths differ, those to come may be narrower by as much again.
-        side = min(_TILE, (2 * min(widths) - max(widths)) // SIZE_MULTIPLE * SIZE_MULTIPLE)
+        # Those to come may be narrower than the narrowest so far by as much as that is than usual.
+        narrow = int(2 * min(widths) - median(widths))
+        side = min(_TILE, narrow // SIZE_MULTIPLE * SIZE_MULTIPLE)
         worth_it = factor >= _STRONG_REDUCTION and side >= _LEAST_TILE
         return cls(factor, (side, side) if worth_it else None)
 
