@@ -188,8 +188,10 @@ def test_large_images_in_tiles(kolektor: Path, tmp_path: Path) -> None:
     for timed in (evaluated, figures):
         assert timed.pop("ms_per_image") > 0
     assert figures == evaluated
-    # The fake rival can take nothing but an image of one size.
-    assert read_json(out / "surface" / NAME / "seed-0/cell.json")["figures"]["n_defect"] == 3
+    # The fake rival can take nothing but an image of one size, and takes a quarter of the time it is given.
+    fake = read_json(out / "surface" / NAME / "seed-0/cell.json")
+    assert fake["figures"]["n_defect"] == 3
+    assert fake["training_seconds"] >= fake["seconds_given"] / 4
     assert read_json(out / "surface/throughput.json")["size"] == [48, 48]
     assert "the images a second are tiles: surface." in (out / "benchmark.md").read_text()
 

@@ -33,6 +33,9 @@ from excision.tiling.reduction import shrink_image
 RIVAL = "rival.json"
 """File of a run folder that says which rival it holds, and with which knobs."""
 
+CALIBRATING = "calibrating"
+"""Stage that follows the training; all others go before it."""
+
 Image = NDArray[Any] | str | Path
 Progress = Callable[[int, int, dict[str, float]], None]
 Stage = Callable[[str, int, int], None]
@@ -172,7 +175,7 @@ class Rival(ABC):
         scores = []
         for image in data.calibration_images():
             scores.append(self._inspect(image).score)
-            stage("calibrating", len(scores), len(data.calibration))
+            stage(CALIBRATING, len(scores), len(data.calibration))
         self.calibration = calibrate(scores, self.settings.calibration.false_alarm_rate)
         return self
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from excision.baselines import rival
+from excision.baselines.base import CALIBRATING
 from excision.benchmark.clock import Clock
 from excision.benchmark.plan import CELL, EAR, Inference, settings_of
 from excision.calibration import Calibration
@@ -140,7 +141,7 @@ def _train_rival(
 
     def stage(what: str, done: int, total: int) -> None:
         nonlocal calibrating
-        if what == "reading":
+        if what != CALIBRATING:
             clock.start()
         elif not calibrating:
             calibrating = True
