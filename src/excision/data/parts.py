@@ -15,9 +15,21 @@ _RADIUS, _HUB, _BORE = 105, 39, 22  # of a picture of 256 pixels, as all lengths
 _HOLES, _HOLE, _RING = 6, 9.6, 74
 
 
-def machined_part(rng: np.random.Generator, size: Size) -> FloatImage:
-    """Turn a flange with a hub, a bore and a ring of holes, and lay it under the camera."""
-    x, y, pixel = _lying(rng, size)
+def machined_part(
+    rng: np.random.Generator, size: Size, aside: float = 1.6, turned: float | None = 0.02
+) -> FloatImage:
+    """Turn a flange with a hub, a bore and a ring of holes, and lay it under the camera.
+
+    Args:
+        rng: draws how it lies and what the tool left on it.
+        size: (H, W) of the picture.
+        aside: deviation of its place along either axis, in pixels of a picture of 256.
+        turned: deviation of its angle in radians; None lets it lie in any rotation.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+    """
+    x, y, pixel = _lying(rng, size, aside, turned)
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
     # A turned face shines across its grooves, in two sectors.
     sheen = 0.16 * np.cos(2 * (angle - 0.6 - rng.normal(0, 0.05))) ** 2 * np.clip(radius / 96, 0, 1)
@@ -31,15 +43,18 @@ def machined_part(rng: np.random.Generator, size: Size) -> FloatImage:
     return photographed(rng, _cut(backdrop, part, x, y, _RADIUS, pixel))
 
 
-def _lying(rng: np.random.Generator, size: Size) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+def _lying(
+    rng: np.random.Generator, size: Size, aside: float, turned: float | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Give coordinates x and y of each pixel on the part, (H, W), and the side of a pixel on it."""
     height, width = size
     pixel = 256 / min(size)
-    turned, right, down = rng.normal(0, 0.02), *rng.normal(0, 1.6, 2)
+    angle = rng.uniform(-np.pi, np.pi) if turned is None else rng.normal(0, turned)
+    right, down = rng.normal(0, aside, 2)
     rows, columns = np.mgrid[:height, :width]
     across = (columns - (width - 1) / 2) * pixel - right
     along = (rows - (height - 1) / 2) * pixel - down
-    cos, sin = np.cos(turned), np.sin(turned)
+    cos, sin = np.cos(angle), np.sin(angle)
     return cos * across + sin * along, cos * along - sin * across, pixel
 
 
