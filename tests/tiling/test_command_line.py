@@ -64,6 +64,19 @@ def test_training_says_what_it_cut(run: tuple[Path, str]) -> None:
     assert excision("info", run[0]).returncode == 0
 
 
+def test_strips_take_tiles_without_being_told(strips: Path, tmp_path: Path) -> None:
+    told = " ".join(excision("check", strips).stdout.split())
+    assert "at full resolution, in tiles of 256 x 256 pixels (height x width): the images are strips" in told
+    done = excision("train", strips, "--out", tmp_path / "run", *TINY[TINY.index("--steps") :])
+    assert done.returncode == 0, done.stderr
+    assert "3 good images in 48 tiles, 1 more to calibrate" in done.stdout
+    assert "a tile at full resolution, since the images are strips" in done.stdout
+    assert Settings.load(tmp_path / "run/settings.toml").image == ImageSettings((256, 256), 1, (256, 256))
+    done = excision("train", strips, "--out", tmp_path / "whole", "--size", 64, 1024, *TINY[3:])
+    assert done.returncode == 0, done.stderr
+    assert "4.0 times smaller than the images" in done.stdout and "--tile 256 256" in done.stdout
+
+
 def test_run_and_line_find_the_hole_at_its_place(
     run: tuple[Path, str], line: Path, strips: Path, tmp_path: Path
 ) -> None:
