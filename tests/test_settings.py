@@ -249,7 +249,7 @@ def test_the_documentation_lists_every_setting_with_its_default() -> None:
     page = (Path(__file__).parents[1] / "docs" / "method.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `(\w+\.\w+)` \| (.+?) \|", page.split("## Settings")[1], re.MULTILINE))
     expected = {
-        f"{section}.{name}": ("none" if name == "tile" else "derived") if value is None else json.dumps(value)
+        f"{section}.{name}": "derived" if value is None else json.dumps(value)
         for section, values in dataclasses.asdict(Settings()).items()
         for name, value in values.items()
     }

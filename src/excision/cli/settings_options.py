@@ -21,9 +21,6 @@ SHORT_NAMES = {
 }
 """Settings that also have a short name."""
 
-_UNSET = {"image.tile": "none, of strips derived from the images"}
-"""What None stands for, where it is not derived from the images."""
-
 
 def override(settings: Settings, options: SettingsOptions | None) -> Settings:
     """Give the settings with those replaced that the command line names.
@@ -56,8 +53,7 @@ def _section(name: str, kind: Any) -> Any:
         options = [f"--{full.replace('_', '-')}"]
         if full in SHORT_NAMES:
             options.append(SHORT_NAMES[full])
-        unset = _UNSET.get(full, "derived from the images")
-        default = unset if item.default is None else item.default
+        default = "derived from the images" if item.default is None else item.default
         parameter = Parameter(
             name=options,
             help=f"{words[item.name]} (default: {default})",
