@@ -14,6 +14,7 @@ from excision import Detector
 from excision.data import load_dataset
 from excision.data.images import any_full_image
 from excision.data.training_set import prepare
+from excision.deploy.examples import graph_image
 from excision.errors import DatasetError, ImageError, SettingsError
 from excision.run_folder import FINGERPRINT, TILES, TRAINING, load_model, prepare_run
 from excision.settings import ImageSettings, Settings
@@ -114,6 +115,15 @@ def test_images_smaller_than_a_tile_are_skipped_by_name(
         DatasetError, match=r"the first: .*smaller than a tile of 512 x 512: leave it out, or"
     ):
         prepare(load_dataset(tmp_path), large)
+
+
+def test_a_graph_is_shown_the_middle_of_a_large_image_and_nothing_of_a_small_one() -> None:
+    shown = ImageSettings((64, 80), 1, (64, 80))
+    large = draw_strip(1)
+    middle = graph_image(large, shown)
+    np.testing.assert_array_equal(middle, any_full_image(large, 1)[3:67, 160:240])
+    with pytest.raises(ImageError, match="smaller than a tile of 64 x 80"):
+        graph_image(large[:60], shown)
 
 
 def test_recalibrating_cuts_the_same_tiles_again(tiled: Path, strips: Path) -> None:

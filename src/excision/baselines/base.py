@@ -22,11 +22,12 @@ from excision.data.training_set import TrainingSet, prepare
 from excision.devices import choose_device
 from excision.errors import ModelError
 from excision.files import write_json
+from excision.fitting import part
 from excision.memory_format import channels_last, image_tensor
 from excision.results import Detection
 from excision.settings import Settings
 from excision.settings.checks import as_fields
-from excision.tiling.assembly import join_maps, shown_reduction
+from excision.tiling.assembly import shown_reduction, visit_tiles
 from excision.tiling.geometry import Tiling, choose_tiling
 from excision.tiling.reduction import shrink_image
 
@@ -161,21 +162,20 @@ class Rival(ABC):
             DatasetError: there are no normal images, or too few to hold some out.
             ImageError: an image is smaller than a tile.
         """
-        stage = stage or (lambda *_: None)
         if isinstance(dataset, str | Path):
             dataset = load_dataset(dataset)
-        data = prepare(dataset, self.settings, lambda done, total: stage("reading", done, total))
+        data = prepare(dataset, self.settings, part(stage, "reading"))
         self.settings = replace(self.settings, image=data.image)
         torch.manual_seed(self.settings.training.seed)
         network = channels_last(self.build().to(self.device))
         lesson = Lesson(data, self.settings, self.device, seconds, progress or (lambda *_: None))
-        with data.at_hand(None, lambda done, total: stage("cutting tiles", done, total)):
+        with data.at_hand(None, part(stage, "cutting tiles")):
             self.learn(network, lesson)
         self._network = network.eval()
-        scores = []
+        scores, calibrating = [], part(stage, CALIBRATING)
         for image in data.calibration_images():
             scores.append(self._inspect(image).score)
-            stage(CALIBRATING, len(scores), len(data.calibration))
+            calibrating(len(scores), len(data.calibration))
         self.calibration = calibrate(scores, self.settings.calibration.false_alarm_rate)
         return self
 
@@ -230,15 +230,14 @@ class Rival(ABC):
         assert size is not None  # fitting and loading settle it
         assert channels is not None  # the same
         tiling = choose_tiling(self.settings)
-        full = tiling is not None
-        working = any_full_image(image, channels) if full else any_working_image(image, size, channels)
-        start = time.perf_counter()
         if tiling is None:
-            anomaly_map, score = self._find(working)
+            working, reduction = any_working_image(image, size, channels), 1
         else:
-            anomaly_map, score = self._find_in_tiles(working, tiling)
+            working = any_full_image(image, channels)
+            reduction = shown_reduction(working.shape[:2])
+        start = time.perf_counter()
+        anomaly_map, score = self._find(working) if tiling is None else self._find_in_tiles(working, tiling)
         seconds = time.perf_counter() - start
-        reduction = shown_reduction(working.shape[:2]) if full else 1
         return Detection(
             score=score,
             threshold=float("inf"),
@@ -258,14 +257,12 @@ class Rival(ABC):
         self, working: NDArray[np.uint16], tiling: Tiling
     ) -> tuple[NDArray[np.float32], float]:
         """Judge a large image by its worst tile, which is judged as the rival's paper does."""
-        scores = []
-
-        def look(tile: NDArray[np.uint16]) -> NDArray[np.float32]:
-            anomaly_map, score = self._find(tile)
+        joined, scores = np.zeros(working.shape[:2], dtype=np.float32), []
+        for visit in visit_tiles(working, tiling):
+            anomaly_map, score = self._find(visit.tile)
+            joined[visit.place] += visit.weights * anomaly_map[visit.inside]
             scores.append(score)
-            return anomaly_map
-
-        return join_maps(working, tiling, look), max(scores)
+        return joined, max(scores)
 
 
 def _load(network: RivalNetwork, tensors: dict[str, Tensor]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,4 +170,4 @@ def _measured(
 
 
 def _image(settings: Settings) -> dict[str, Any]:
-    return dataclasses.asdict(settings.image)
+    return asdict(settings.image)

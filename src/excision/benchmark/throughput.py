@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from excision.baselines import rival
 from excision.benchmark.cell import machine, with_inference
 from excision.benchmark.plan import EAR, ROUNDS, THROUGHPUT, Inference
 from excision.data import Dataset, load_dataset
-from excision.data.images import any_full_image, load_working_image
+from excision.deploy.examples import graph_image
 from excision.detector import Detector
 from excision.devices import choose_device
 from excision.errors import DatasetError, ImageError, ModelError
@@ -116,22 +115,10 @@ def tensors_to_time(dataset: Dataset, shown: ImageSettings, device: torch.device
     found = []
     for place in places:
         with contextlib.suppress(ImageError):
-            found.append(image_tensor(_working(samples[place].image, shown), device))
+            found.append(image_tensor(graph_image(samples[place].image, shown), device))
     if not found:
         raise DatasetError(f"{dataset.root}: none of its test images can be read")
     return lay_out(torch.cat([found[place % len(found)] for place in range(count)]))
-
-
-def _working(image: Path, shown: ImageSettings) -> NDArray[np.uint16]:
-    assert shown.size is not None  # fitting settled it
-    assert shown.channels is not None  # the same
-    if shown.tile is None:
-        return load_working_image(image, shown.size, shown.channels)
-    full = any_full_image(image, shown.channels)
-    top, left = ((side - tile) // 2 for side, tile in zip(full.shape, shown.tile, strict=False))
-    if min(top, left) < 0:
-        raise ImageError(f"{image} is smaller than a tile")
-    return full[top : top + shown.tile[0], left : left + shown.tile[1]]
 
 
 def _load(

@@ -92,11 +92,14 @@ def _plan(report: DatasetReport) -> str:
     if plan is None:
         return f"Training is not possible: {report.obstacle}"
     channels = "grey" if plan.channels == 1 else "colour"
-    how = f"{plan.size[0]} x {plan.size[1]} pixels (height x width"
+    height, width = plan.size
     if plan.tiles:
-        how = f"full resolution, in tiles of {how}): the images are strips; --size resizes them whole."
+        how = (
+            f"full resolution, in tiles of {height} x {width} pixels (height x width): the images are "
+            "strips; --size resizes them whole."
+        )
     else:
-        how += "; --size changes it)."
+        how = f"{height} x {width} pixels (height x width; --size changes it)."
     told = (
         f"Training would learn from {plan.train} good images and calibrate with {plan.calibration}, in "
         f"{channels}, at {how}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -144,7 +144,7 @@ def prepare(
 
 
 class _Usable(NamedTuple):
-    """Good images that can be trained on, by name; `cached` where they are worth keeping once decoded."""
+    """Good images that can be trained on, by name."""
 
     samples: tuple[Sample, ...]
     tile: Size | None
@@ -152,7 +152,6 @@ class _Usable(NamedTuple):
     colour: bool
     skipped: tuple[Finding, ...]
     pictures: dict[str, Picture]
-    cached: bool
     origin: dict[str, str]
 
 
@@ -174,7 +173,7 @@ def _part(usable: _Usable, settings: Settings) -> TrainingSet:
         skipped=usable.skipped,
         reduction=None if usable.tile else Reduction.to(size, sizes),
         _pictures=usable.pictures,
-        _cache=ImageCache(size, channels, settings.training.cache_mb * 2**20 if usable.cached else 0),
+        _cache=ImageCache(size, channels, settings.training.cache_mb * 2**20),
         _origin=usable.origin,
         _tiles=tiles,
     )
@@ -185,7 +184,7 @@ def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None
         raise DatasetError(
             f"{dataset.root}: there are no normal training images; `excision check` shows what was understood"
         )
-    tiling = _tiling(settings, [header.size for header in readable_headers(dataset.train)])
+    tiling = _tiling(settings, (header.size for header in readable_headers(dataset.train)))
     decode = read_pixels if tiling is None else partial(_decode_large, tiling)
     good, skipped = readable(dataset.train, reading, decode)
     if not good:
@@ -201,18 +200,16 @@ def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None
         colour=any(header.colour for header in headers.values()),
         skipped=skipped,
         pictures={sample.name: sample.image for sample in good},
-        cached=True,
         origin={"root": dataset.root.name, "layout": dataset.layout},
     )
 
 
-def _tiling(settings: Settings, sizes: Sequence[Size]) -> Tiling | None:
-    """Give the tiling that settings ask for, or that strips get where nothing is asked for."""
-    wanted = choose_tiling(settings)
-    free = settings.image.size is None and settings.score.top == 0
-    tile = strip_tile(sizes) if wanted is None and free and sizes else None
-    if tile is None:
-        return wanted
+def _tiling(settings: Settings, sizes: Iterable[Size]) -> Tiling | None:
+    """Give the tiling that settings ask for, or that strips get; only then are sizes asked for."""
+    if settings.image.tile is not None or settings.image.size is not None or settings.score.top > 0:
+        return choose_tiling(settings)
+    known = list(sizes)
+    tile = strip_tile(known) if known else None
     try:
         return choose_tiling(replace(settings, image=replace(settings.image, tile=tile)))
     except SettingsError:
@@ -237,7 +234,7 @@ def _from_arrays(pictures: dict[str, Picture], settings: Settings) -> _Usable:
         except ImageError as error:
             raise ImageError(f"image {name} of the given ones: {error}") from error
     sizes = {name: (array.shape[0], array.shape[1]) for name, array in arrays.items()}
-    tiling = _tiling(settings, list(sizes.values()))
+    tiling = _tiling(settings, sizes.values())
     if tiling is not None:
         for name, size in sizes.items():
             tiling.check(*size, f"image {name} of the given ones")
@@ -248,7 +245,6 @@ def _from_arrays(pictures: dict[str, Picture], settings: Settings) -> _Usable:
         colour=any(array.ndim == 3 and array.shape[2] == 3 for array in arrays.values()),
         skipped=(),
         pictures=pictures,
-        cached=False,
         origin={"root": "", "layout": "arrays"},
     )
 

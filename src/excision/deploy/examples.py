@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
 from excision.data.images import any_full_image, any_working_image
 from excision.data.training_set import Picture
+from excision.errors import ImageError
 from excision.settings import ImageSettings
 from excision.tuning.defects import draw_defect
 
@@ -29,6 +32,9 @@ def graph_image(picture: Picture, image: ImageSettings) -> NDArray[np.uint16]:
         return any_working_image(picture, image.size, image.channels)
     full = any_full_image(picture, image.channels)
     top, left = ((whole - side) // 2 for whole, side in zip(full.shape, image.tile, strict=False))
+    if min(top, left) < 0:
+        what = picture if isinstance(picture, Path) else "an image"
+        raise ImageError(f"{what} is smaller than a tile of {image.tile[0]} x {image.tile[1]}")
     return full[top : top + image.tile[0], left : left + image.tile[1]].copy()
 
 

@@ -147,28 +147,6 @@ def inspect_tiles(
     )
 
 
-def join_maps(
-    working: NDArray[np.uint16], tiling: Tiling, look: Callable[[NDArray[np.uint16]], FloatImage]
-) -> FloatImage:
-    """Join the anomaly maps of tiles as `inspect_tiles` does, where a map is all that is found in one.
-
-    Args:
-        working: (H, W, C), 65535 for 1; at least as large as a tile.
-        tiling: how it is covered.
-        look: gives the map (*tiling.size) of one tile (*tiling.size, C).
-
-    Returns:
-        (H, W).
-
-    Raises:
-        ImageError: the image is smaller than a tile.
-    """
-    joined = np.zeros(working.shape[:2], dtype=np.float32)
-    for visit in visit_tiles(working, tiling):
-        joined[visit.place] += visit.weights * look(visit.tile)[visit.inside]
-    return joined
-
-
 class Visit(NamedTuple):
     """A tile on its way over an image.
 
