@@ -15,12 +15,12 @@ demo: $(INSTALLED)
 
 # The tests of deployment run OpenVINO, after which training with torch in the same process can crash: they go alone.
 test: lint
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/deploy
-	$(BIN)/python -m pytest tests/deploy
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/export
+	$(BIN)/python -m pytest tests/export
 
 lint: $(INSTALLED)
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests experiments
+	$(BIN)/ruff format --check src tests experiments
 	$(BIN)/mypy
 
 $(INSTALLED): pyproject.toml constraints.txt

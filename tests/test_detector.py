@@ -16,12 +16,11 @@ from PIL import Image
 from scipy import ndimage
 
 from excision import Detector, Prediction, Settings
-from excision.calibration import calibrate
 from excision.data import load_dataset
 from excision.errors import DatasetError, ImageError, ModelError, SettingsError
-from excision.run_folder import CALIBRATION, CHECKPOINT, FINGERPRINT, MODEL, SETTINGS, TRAINING
-
-from .conftest import draw_surface
+from excision.method.calibration import calibrate
+from excision.method.run_folder import CALIBRATION, CHECKPOINT, FINGERPRINT, MODEL, SETTINGS, TRAINING
+from tests.conftest import draw_surface
 
 Images = list[NDArray[Any]]
 _PLANES = ("anomaly_map", "attention", "mask", "image", "holed", "recovery")

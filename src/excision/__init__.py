@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from excision.data import Dataset, load_dataset
     from excision.detector import Detector
-    from excision.results import Prediction
+    from excision.predictions import Prediction
     from excision.settings import Settings
 
 __all__ = ["Dataset", "Detector", "Prediction", "Settings", "__version__", "load_dataset"]
@@ -22,7 +22,7 @@ __all__ = ["Dataset", "Detector", "Prediction", "Settings", "__version__", "load
 _HOMES = {
     "Dataset": "excision.data",
     "Detector": "excision.detector",
-    "Prediction": "excision.results",
+    "Prediction": "excision.predictions",
     "Settings": "excision.settings",
     "load_dataset": "excision.data",
 }

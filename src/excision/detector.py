@@ -13,24 +13,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from excision import run_folder
-from excision.attention.model import Attention
-from excision.calibration import Calibration, calibrate
 from excision.data import Dataset, load_dataset
 from excision.data.images import any_full_image, any_working_image
-from excision.data.training_set import TrainingSet, prepare
-from excision.devices import choose_device
 from excision.errors import ModelError
-from excision.files import write_json
-from excision.fitting import Stage, learn_usual, part, train_pipeline
-from excision.memory_format import channels_last, image_tensor
-from excision.pipeline import Pipeline
-from excision.results import Prediction
+from excision.method import run_folder
+from excision.method.attention.model import Attention
+from excision.method.calibration import Calibration, calibrate
+from excision.method.fitting import Stage, learn_usual, part, train_pipeline
+from excision.method.pipeline import Pipeline
+from excision.ops.devices import choose_device
+from excision.ops.memory_format import channels_last, image_tensor
+from excision.predictions import Prediction
 from excision.settings import Settings
-from excision.steps import Progress
+from excision.system.files import write_json
+from excision.system.usage import usage
 from excision.tiling.assembly import inspect_tiles
 from excision.tiling.geometry import choose_tiling
-from excision.usage import usage
+from excision.training.loop import Progress
+from excision.training.training_set import TrainingSet, prepare
 
 Image = NDArray[Any] | str | Path
 

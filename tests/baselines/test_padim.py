@@ -16,9 +16,9 @@ from scipy.spatial import distance
 from excision.baselines import rival
 from excision.baselines.efficientnet import weights_file
 from excision.baselines.padim import Moments, PaDiM, PaDiMNetwork, mahalanobis
-from excision.data.surfaces import cast_grain
 from excision.errors import ModelError, SettingsError
 from excision.settings import ImageSettings, Settings
+from excision.synthetic.surfaces import cast_grain
 
 SIZE = (64, 48)
 

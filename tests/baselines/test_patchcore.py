@@ -23,9 +23,9 @@ from excision.baselines.patchcore import (
     nearest_distances,
     project,
 )
-from excision.data.surfaces import cast_grain
 from excision.errors import ModelError, SettingsError
 from excision.settings import ImageSettings, Settings, TrainingSettings
+from excision.synthetic.surfaces import cast_grain
 
 SIZE = (64, 48)
 

@@ -24,11 +24,11 @@ from excision.baselines.reconstruction import (
     SkiplessUNet,
     UNetNetwork,
 )
-from excision.data.surfaces import cast_grain, woven_fabric
 from excision.errors import ModelError, SettingsError
-from excision.files import write_json
+from excision.ops.similarity import ssim_map
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
-from excision.similarity import ssim_map
+from excision.synthetic.surfaces import cast_grain, woven_fabric
+from excision.system.files import write_json
 
 SIZE = (48, 64)
 TINY = Settings(

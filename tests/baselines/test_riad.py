@@ -15,19 +15,12 @@ from scipy.ndimage import uniform_filter
 from torch import Tensor
 
 from excision.baselines import rival
-from excision.baselines.riad import (
-    Riad,
-    RiadNetwork,
-    assemble,
-    disjoint_masks,
-    inference_masks,
-    mean_filter,
-)
-from excision.data.surfaces import cast_grain
+from excision.baselines.riad import Riad, RiadNetwork, assemble, disjoint_masks, inference_masks, mean_filter
 from excision.errors import SettingsError
-from excision.recovery.unet import Recovery
+from excision.method.recovery.unet import Recovery
+from excision.ops.similarity import msgms_map
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
-from excision.similarity import msgms_map
+from excision.synthetic.surfaces import cast_grain
 
 SIZE = (48, 64)
 TINY = Settings(

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from excision.baselines import RIVALS, rival
 from excision.baselines.base import Rival
 from excision.baselines.efficientnet import weights_file
-from excision.data.surfaces import cast_grain
 from excision.errors import ImageError, ModelError
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
+from excision.synthetic.surfaces import cast_grain
 
 TILE = (64, 80)
 STRIP = (70, 300)

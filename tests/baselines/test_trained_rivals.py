@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from excision.baselines import RIVALS, rival
 from excision.baselines.base import Lesson, Rival
 from excision.baselines.training_loop import draw_crops, train_network
-from excision.data.surfaces import cast_grain
-from excision.data.training_set import prepare
 from excision.errors import ModelError, SettingsError
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
+from excision.synthetic.surfaces import cast_grain
+from excision.training.training_set import prepare
 
 TRAINED = ("ae", "unet", "unet-no-skips", "riad", "draem")
 SIZE = (56, 48)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from excision.data.synth import write_synthetic
+from excision.synthetic.dataset import write_synthetic
 
 # Small enough that a training takes seconds, with a checkpoint at every moment that a test may want one.
 TINY = shlex.split(

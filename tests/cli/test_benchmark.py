@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 import tomli_w
 
-from excision.attention.model import Attention
 from excision.benchmark import child
 from excision.cli import run as main
 from excision.data import load_dataset
 from excision.detector import Detector
 from excision.evaluation.evaluate import measure
-from excision.run_folder import CHECKPOINT, MODEL, SETTINGS, read_json
+from excision.method.attention.model import Attention
+from excision.method.run_folder import CHECKPOINT, MODEL, SETTINGS, read_json
 from excision.settings import Settings
 from tests.benchmark.conftest import fake_rival, kolektor, second
 from tests.benchmark.fakes import NAME

@@ -13,9 +13,9 @@ import pytest
 from excision.cli import run as main
 from excision.cli.settings_options import SettingsOptions, override
 from excision.errors import SettingsError
-from excision.files import sha256
-from excision.run_folder import CHECKPOINT, MODEL, read_json
+from excision.method.run_folder import CHECKPOINT, MODEL, read_json
 from excision.settings import Settings
+from excision.system.files import sha256
 from tests.cli.conftest import TINY, command, environment, excision
 
 STEPS = 400

@@ -12,11 +12,10 @@ from PIL import Image
 from excision.data import load_dataset
 from excision.data.check import TrainingPlan, inspect_dataset, readable
 from excision.data.sizes import Reduction
-from excision.data.training_set import prepare
 from excision.errors import DatasetError
 from excision.settings import ImageSettings, Settings
-
-from .conftest import Draw
+from excision.training.training_set import prepare
+from tests.data.conftest import Draw
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ import pytest
 
 from excision.data import load_dataset
 from excision.errors import DatasetError
-
-from .conftest import Draw
+from tests.data.conftest import Draw
 
 CSV = "image,split,label,mask\nb/1.png,train,good,\na/0.png,test,bent,m/0.png\na/1.png,test,ok,\n"
 

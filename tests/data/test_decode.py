@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from excision.data.decode import array_image, probe_image, read_image, read_pixels
-from excision.data.pixels import LUMA, MAX_PIXELS, RefusedError, unit_range, upright, upright_size
+from excision.data.pixels import MAX_PIXELS, RefusedError, unit_range, upright, upright_size
 from excision.errors import ImageError
+from excision.ops.colour import LUMA
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (12, 17), dtype=np.uint8)

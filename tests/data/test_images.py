@@ -11,16 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from excision.data.images import (
-    ImageCache,
-    load_working_image,
-    resize_image,
-    resize_mask,
-    working_image,
-)
+from excision.data.images import ImageCache, load_working_image, resize_image, resize_mask, working_image
 from excision.errors import ImageError
-
-from .conftest import Draw
+from tests.data.conftest import Draw
 
 
 @given(st.integers(8, 60), st.integers(8, 60), st.sampled_from([1, 3]), st.floats(0, 1, width=32))

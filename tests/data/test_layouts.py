@@ -14,8 +14,7 @@ from excision.data import Dataset, Sample, load_dataset
 from excision.data.layouts import LAYOUTS
 from excision.data.layouts.groups import part_groups
 from excision.errors import DatasetError
-
-from .conftest import Draw
+from tests.data.conftest import Draw
 
 
 def counts(dataset: Dataset) -> dict[tuple[str, str], int]:

@@ -13,10 +13,9 @@ from excision.cli.advice import advise_tiles
 from excision.data import load_dataset
 from excision.data.check import inspect_dataset
 from excision.data.sizes import MAX_WORKING_PIXELS, Reduction, Size, default_size, strip_tile
-from excision.data.training_set import prepare
 from excision.settings import ImageSettings, RecoverySettings, ScoreSettings, Settings
-
-from .conftest import Draw
+from excision.training.training_set import prepare
+from tests.data.conftest import Draw
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from excision.data.images import load_working_image
-from excision.results import Prediction
+from excision.predictions import Prediction
 
 
 class FakePredictor:

@@ -16,9 +16,9 @@ from sklearn import metrics as oracle
 
 from excision.data import load_dataset
 from excision.errors import DatasetError, SettingsError
-from excision.evaluation.evaluate import Evaluation, evaluate
-
-from .fakes import FakePredictor, save
+from excision.evaluation.evaluate import Evaluation
+from excision.report.writing import evaluate
+from tests.evaluation.fakes import FakePredictor, save
 
 KEYS = {
     "image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "aupro", "threshold",

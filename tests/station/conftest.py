@@ -19,7 +19,7 @@ from PIL import Image
 from excision.station.client import Client
 from tests.cli.conftest import environment
 from tests.cli.conftest import parts as parts  # noqa: PLC0414  a fixture of the command line, used here too
-from tests.deploy.conftest import run as run  # noqa: PLC0414  as above
+from tests.export.conftest import run as run  # noqa: PLC0414  as above
 
 START = 120.0
 
@@ -93,7 +93,7 @@ def end(service: Service) -> None:
 @pytest.fixture(scope="session")
 def line(run: Path, parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An exported model; tests must not change the folder."""
-    from excision.deploy.export import export
+    from excision.export.export import export
 
     folder = tmp_path_factory.mktemp("line") / "fabric"
     export(run, parts, folder, to="onnx")

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from excision.data.listing import IMAGE_SUFFIXES, is_image_name
-from excision.station.filing import file_away, free_place
-from excision.station.hot_folder import HotFolder, Phase
-from excision.station.scan import Found
+from excision.station.hot_folder.folder import HotFolder, Phase
+from excision.station.hot_folder.moving import file_away, free_place
+from excision.station.hot_folder.scan import Found
 
 
 class Followed:

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from excision.runtime import Inspector
-
-from .conftest import Service, Start, files_of, form
+from excision.runtime.inspector import Inspector
+from tests.station.conftest import Service, Start, files_of, form
 
 PAGES = ("/", "/review", "/review/threshold", "/models", "/try", "/login")
 HTMX = {"HX_Request": "true"}

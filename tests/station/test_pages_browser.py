@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser import opened
-
-from .conftest import Service, Start
+from tests.station.conftest import Service, Start
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text("utf-8")
 PAGES = (

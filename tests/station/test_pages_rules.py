@@ -20,9 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from excision.calibration import calibrate
 from excision.errors import BusyError, SettingsError
-from excision.station.images import Images
+from excision.method.calibration import calibrate
 from excision.station.pages import strings
 from excision.station.pages.archive import confirmed_good
 from excision.station.pages.charts import score_chart
@@ -30,7 +29,8 @@ from excision.station.pages.filters import Filter
 from excision.station.pages.forecast import forecast
 from excision.station.pages.jobs import Jobs, Work
 from excision.station.pages.shift import Budget, at_least, budget_of, promised_rate, read_shift
-from excision.station.store import Mark, Query, Result, Store
+from excision.station.store.store import Mark, Query, Result, Store
+from excision.station.work.kept_images import Images
 
 SCORES = st.floats(0.1, 100, allow_nan=False)
 TEMPLATES = resources.files("excision.station.pages").joinpath("templates")

@@ -15,11 +15,10 @@ import tifffile
 from PIL import Image
 
 from excision.errors import GoneError, ImageError, StationError
-from excision.inspection import inspect_file
-from excision.runtime import Inspector
+from excision.inspection.batch import inspect_file
+from excision.runtime.inspector import Inspector
 from excision.station.client import Client
-
-from .conftest import Service, Start, files_of, form, noise
+from tests.station.conftest import Service, Start, files_of, form, noise
 
 
 def test_results_are_the_runtimes_bit_for_bit(

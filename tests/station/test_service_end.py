@@ -20,8 +20,7 @@ import pytest
 from excision.errors import BusyError
 from excision.station.client import Client
 from tests.cli.conftest import excision
-
-from .conftest import Service, Start, files_of, form
+from tests.station.conftest import Service, Start, files_of, form
 
 
 def rows(data: Path, column: str) -> list[str]:

@@ -21,8 +21,7 @@ from schemathesis.specs.openapi.checks import (
 from excision.errors import StationError
 from excision.station.client import Client
 from tests.cli.conftest import excision
-
-from .conftest import Service, Start
+from tests.station.conftest import Service, Start
 
 KEY = "correct horse, battery staple"
 CLOSED = ["/v1/results", "/v1/models", "/metrics", "/openapi.json", "/v1/results/1", "/none"]

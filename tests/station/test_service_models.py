@@ -13,16 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from excision.deploy.folder import GOLDEN, Description, Golden
 from excision.detector import Detector
 from excision.errors import ModelError, SettingsError
-from excision.runtime import Inspector
-from excision.station.models import Models, named_folders
-from excision.station.store import Query, Store
-from excision.station.versions import fingerprint
+from excision.runtime.inspector import Inspector
+from excision.runtime.model_folder import GOLDEN, Description, Golden
+from excision.station.models.registry import Models, named_folders
+from excision.station.models.version import fingerprint
+from excision.station.store.store import Query, Store
 from tests.cli.conftest import excision
-
-from .conftest import Service, Start
+from tests.station.conftest import Service, Start
 
 
 @pytest.fixture

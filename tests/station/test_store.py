@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from excision.errors import ResultsError
-from excision.station.store import Mark, Query, Result, Store
+from excision.station.store.store import Mark, Query, Result, Store
 
 GOOD = Result(
     time=100.0,

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from excision.station.store import Mark, Query, Result, Store
-from excision.station.tables import COLUMNS, Format, LiveTable, write_table
+from excision.station.store.store import Mark, Query, Result, Store
+from excision.station.store.tables import COLUMNS, Format, LiveTable, write_table
 from tests.station.test_store import FAILED, GOOD
 
 FORMATS: tuple[Format, ...] = ("csv", "jsonl", "parquet")
@@ -87,7 +87,7 @@ def test_a_live_table_is_the_table_in_the_end(store: Store, tmp_path: Path, form
 def test_memory_does_not_grow_with_the_table(
     tmp_path: Path, form: Format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("excision.parquet.ROWS_IN_A_GROUP", 500)
+    monkeypatch.setattr("excision.system.parquet.ROWS_IN_A_GROUP", 500)
     store = Store(tmp_path / "results.sqlite")
     peaks = []
     write_table(store, tmp_path / f"warm.{form}", form)

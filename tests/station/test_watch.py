@@ -15,18 +15,18 @@ from typing import Any
 
 import pytest
 
-from excision.data.synth import write_synthetic
 from excision.errors import ImageError, SettingsError
-from excision.inspection import find_images, inspect_images
-from excision.inspection_log import read_log
-from excision.results import Prediction
+from excision.inspection.batch import find_images, inspect_images
+from excision.inspection.log import read_log
+from excision.predictions import Prediction
 from excision.settings import Settings
-from excision.station.store import Query, Result, Store
-from excision.station.watch import STORE, watch
-from excision.station.watching import Listeners, WatchCounts, WatchSettings
+from excision.station.hot_folder.settings import Listeners, WatchCounts, WatchSettings
+from excision.station.hot_folder.watcher import STORE, watch
+from excision.station.store.store import Query, Result, Store
+from excision.synthetic.dataset import write_synthetic
 from tests.cli.conftest import command, environment
 from tests.evaluation.fakes import FakePredictor, save
-from tests.test_inspection import stained, surface
+from tests.inspection.test_batch import stained, surface
 
 ROOT = Path(__file__).parents[2]
 IDENTITY = ("fake", "1")
@@ -339,7 +339,7 @@ def line(tmp_path_factory: pytest.TempPathFactory, tiny: Settings) -> tuple[Path
     """An exported model, and the data set it was trained on."""
     from excision import Detector
     from excision.data import load_dataset
-    from excision.deploy.export import export
+    from excision.export.export import export
 
     folder = tmp_path_factory.mktemp("line")
     parts = folder / "fabric"

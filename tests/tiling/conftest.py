@@ -12,11 +12,10 @@ from PIL import Image
 
 from excision import Detector
 from excision.data import load_dataset
-from excision.deploy.export import export
-from excision.deploy.proof import Proof
+from excision.export.export import export
+from excision.runtime.verification import Proof
 from excision.settings import ImageSettings, Settings
-
-from ..conftest import draw_surface
+from tests.conftest import draw_surface
 
 TILE = (64, 80)
 STRIP = (70, 400)

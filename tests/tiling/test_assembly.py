@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from excision.errors import ImageError
+from excision.ops.reduction import shrink_image, shrink_map, shrink_mask
 from excision.tiling import assembly
 from excision.tiling.assembly import Stages, inspect_tiles
 from excision.tiling.geometry import Tiling
-from excision.tiling.reduction import shrink_image, shrink_map, shrink_mask
 
 TILING = Tiling((96, 128), 16, 12)
 

@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from excision.inspection_log import read_log
+from excision.inspection.log import read_log
 from excision.settings import ImageSettings, Settings
-
-from ..cli.conftest import excision
-from ..conftest import draw_surface
+from tests.cli.conftest import excision
+from tests.conftest import draw_surface
 
 SIZE = (256, 4096)
 TINY = shlex.split(
@@ -115,7 +114,7 @@ def test_a_run_that_was_killed_goes_on(run: tuple[Path, str], strips: Path, tmp_
     import signal
     import subprocess
 
-    from ..cli.conftest import command, environment
+    from tests.cli.conftest import command, environment
 
     out = tmp_path / "run"
     words = command("train", strips, "--out", out, *TINY)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from excision.errors import SettingsError
-from excision.recovery.unet import UNet
+from excision.method.recovery.unet import UNet
 from excision.settings import (
     AttentionSettings,
     ImageSettings,

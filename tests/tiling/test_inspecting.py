@@ -13,16 +13,15 @@ from PIL import Image
 
 from excision import Detector
 from excision.cli import run as command_line
-from excision.deploy.folder import DESCRIPTION, Description, Golden
-from excision.deploy.proof import Proof, verify
 from excision.errors import ImageError, ModelError
-from excision.inspection import find_images, inspect_images
-from excision.inspection_log import read_log
-from excision.runtime import Inspector
-from excision.scope import REGION, Scope
+from excision.inspection.batch import find_images, inspect_images
+from excision.inspection.log import read_log
+from excision.runtime.defect_criteria import REGION, Scope
+from excision.runtime.inspector import Inspector
+from excision.runtime.model_folder import DESCRIPTION, Description, Golden
+from excision.runtime.verification import Proof, verify
 from excision.tiling import assembly
-
-from .conftest import TILE, draw_strip
+from tests.tiling.conftest import TILE, draw_strip
 
 
 def test_torch_and_the_exported_folder_say_the_same(exported: tuple[Path, Proof], tiled: Path) -> None:

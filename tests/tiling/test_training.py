@@ -13,13 +13,12 @@ from PIL import Image
 from excision import Detector
 from excision.data import load_dataset
 from excision.data.images import any_full_image
-from excision.data.training_set import prepare
-from excision.deploy.examples import graph_image
 from excision.errors import DatasetError, ImageError, SettingsError
-from excision.run_folder import FINGERPRINT, TILES, TRAINING, load_model, prepare_run
+from excision.export.examples import graph_image
+from excision.method.run_folder import FINGERPRINT, TILES, TRAINING, load_model, prepare_run
 from excision.settings import ImageSettings, Settings
-
-from .conftest import TILE, draw_strip
+from excision.training.training_set import prepare
+from tests.tiling.conftest import TILE, draw_strip
 
 
 def test_tiles_are_cut_at_full_resolution_out_of_training_images_alone(

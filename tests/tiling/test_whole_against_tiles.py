@@ -9,14 +9,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from excision.attention.model import Attention
-from excision.memory_format import image_tensor
-from excision.pipeline import Pipeline
+from excision.method.attention.model import Attention
+from excision.method.pipeline import Pipeline
+from excision.ops.memory_format import image_tensor
 from excision.settings import AttentionSettings, ImageSettings, MaskSettings, RecoverySettings, Settings
 from excision.tiling.assembly import Assembled, Stages, inspect_tiles
 from excision.tiling.geometry import Tiling, reach
-
-from .conftest import draw_strip
+from tests.tiling.conftest import draw_strip
 
 CPU = torch.device("cpu")
 

@@ -14,22 +14,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from excision import run_folder
-from excision.calibration import Calibration, calibrate
 from excision.data import Dataset, load_dataset
 from excision.data.images import any_full_image, any_working_image
-from excision.data.training_set import TrainingSet, prepare
-from excision.devices import choose_device
 from excision.errors import ModelError
-from excision.files import write_json
-from excision.fitting import part
-from excision.memory_format import channels_last, image_tensor
-from excision.results import Detection
+from excision.method import run_folder
+from excision.method.calibration import Calibration, calibrate
+from excision.method.fitting import part
+from excision.ops.devices import choose_device
+from excision.ops.memory_format import channels_last, image_tensor
+from excision.ops.reduction import shrink_image
+from excision.predictions import Detection
 from excision.settings import Settings
 from excision.settings.checks import as_fields
+from excision.system.files import write_json
 from excision.tiling.assembly import shown_reduction, visit_tiles
 from excision.tiling.geometry import Tiling, choose_tiling
-from excision.tiling.reduction import shrink_image
+from excision.training.training_set import TrainingSet, prepare
 
 RIVAL = "rival.json"
 """File of a run folder that says which rival it holds, and with which knobs."""

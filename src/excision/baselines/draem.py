@@ -19,11 +19,11 @@ from torch.nn import functional
 from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
 from excision.baselines.riad import mean_filter
 from excision.baselines.training_loop import train_network
-from excision.data.textures import random_texture
 from excision.errors import SettingsError
-from excision.recovery.unet import UNet
+from excision.method.recovery.unet import UNet
+from excision.ops.similarity import ssim_map
 from excision.settings import RecoverySettings, Settings
-from excision.similarity import ssim_map
+from excision.synthetic.textures import random_texture
 
 _MEAN_FILTER = 21  # pixels; section 3.5
 _GAMMA = 2.0  # of the focal loss

@@ -19,8 +19,8 @@ from torch.nn import functional
 from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
 from excision.baselines.efficientnet import CHANNELS, EfficientNetLite0
 from excision.errors import SettingsError
+from excision.ops.filters import gaussian_blur
 from excision.settings import Settings
-from excision.similarity import gaussian_blur
 
 _STRIDES = (4, 8, 16)
 _SMOOTHING = 4.0  # section IV

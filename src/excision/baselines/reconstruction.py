@@ -20,9 +20,10 @@ from torch.nn import functional
 from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
 from excision.baselines.training_loop import train_network
 from excision.errors import SettingsError
-from excision.recovery.unet import UNet
+from excision.method.recovery.unet import UNet
+from excision.ops.filters import gaussian_blur
+from excision.ops.similarity import ssim_map
 from excision.settings import Settings
-from excision.similarity import gaussian_blur, ssim_map
 
 _STRIDE = 16  # of the autoencoder's bottleneck
 _SLOPE = 0.2  # of the leaky ReLU; the paper's

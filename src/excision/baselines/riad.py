@@ -20,8 +20,8 @@ from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
 from excision.baselines.reconstruction import plain_unet
 from excision.baselines.training_loop import train_network
 from excision.errors import SettingsError
+from excision.ops.similarity import msgms_map, ssim_map
 from excision.settings import Settings
-from excision.similarity import msgms_map, ssim_map
 
 _SETS = 3  # n of the paper
 _WINDOW = 21  # side of the mean filter, the paper's

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from excision.baselines.base import Lesson
 from excision.errors import ModelError
-from excision.recovery.training import compute_dtype, learning_rate
+from excision.method.recovery.training import compute_dtype, learning_rate
 from excision.settings import Settings
 
 Loss = Callable[[Tensor, np.random.Generator], Tensor]

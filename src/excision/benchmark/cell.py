@@ -13,20 +13,20 @@ from excision.baselines import rival
 from excision.baselines.base import CALIBRATING
 from excision.benchmark.clock import Clock
 from excision.benchmark.plan import CELL, EAR, Inference, settings_of
-from excision.calibration import Calibration
 from excision.data import Dataset, load_dataset
 from excision.detector import Detector
 from excision.errors import ModelError
 from excision.evaluation.evaluate import measure
-from excision.files import write_json
-from excision.fitting import TUNING_STAGE
-from excision.results import Method
-from excision.run_folder import MODEL, read_json
+from excision.method.calibration import Calibration
+from excision.method.fitting import TUNING_STAGE
+from excision.method.run_folder import MODEL, read_json
+from excision.predictions import Method
 from excision.settings import Settings
-from excision.usage import usage
+from excision.system.files import write_json
+from excision.system.usage import usage
 
 if TYPE_CHECKING:
-    from excision.cli.output import Bars
+    from excision.progress import Bars
 
 
 def run_cell(job: dict[str, Any], bars: Bars) -> None:

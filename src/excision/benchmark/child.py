@@ -22,7 +22,7 @@ from typing import Any
 
 from excision.benchmark.plan import ERROR
 from excision.errors import ExcisionError
-from excision.files import write_json
+from excision.system.files import write_json
 
 Launch = Callable[[dict[str, Any]], int]
 """Does a job and gives its exit status."""
@@ -79,7 +79,7 @@ def do(job: dict[str, Any]) -> int:
     try:
         from excision.benchmark.cell import run_cell
         from excision.benchmark.throughput import time_methods
-        from excision.cli.output import Bars
+        from excision.progress import Bars
 
         with Bars() as bars:
             {"cell": run_cell, "throughput": time_methods}[job["kind"]](job, bars)

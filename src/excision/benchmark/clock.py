@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from excision.errors import ModelError
-from excision.files import write_json
-from excision.run_folder import read_json
-from excision.usage import peak_memory_mb
+from excision.method.run_folder import read_json
+from excision.system.files import write_json
+from excision.system.usage import peak_memory_mb
 
 CLOCK = "clock.json"
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from excision.benchmark.aggregate import Line
 from excision.benchmark.plan import EAR
-from excision.evaluation.figures import DEFECT_COLOUR, GOOD_COLOUR
+from excision.report.figures import DEFECT_COLOUR, GOOD_COLOUR
 
 _DPI = 130
 

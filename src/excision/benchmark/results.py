@@ -18,7 +18,7 @@ from excision.benchmark.tables import (
     markdown_table,
     method_cells,
 )
-from excision.files import write_bytes, write_text
+from excision.system.files import write_bytes, write_text
 
 MARKDOWN, SPEED, ACCURACY = "benchmark.md", "auroc_speed.png", "accuracy.png"
 

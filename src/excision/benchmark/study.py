@@ -10,8 +10,8 @@ from typing import Any
 from excision.benchmark import child
 from excision.benchmark.plan import CELL, EAR, ERROR, ROUNDS, THROUGHPUT, Cell, Plan, Source
 from excision.errors import ModelError, SettingsError
-from excision.files import write_json
-from excision.run_folder import read_json
+from excision.method.run_folder import read_json
+from excision.system.files import write_json
 
 Tell = Callable[[str], None]
 

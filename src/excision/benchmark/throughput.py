@@ -17,18 +17,18 @@ from excision.baselines import rival
 from excision.benchmark.cell import machine, with_inference
 from excision.benchmark.plan import EAR, ROUNDS, THROUGHPUT, Inference
 from excision.data import Dataset, load_dataset
-from excision.deploy.examples import graph_image
 from excision.detector import Detector
-from excision.devices import choose_device
 from excision.errors import DatasetError, ImageError, ModelError
-from excision.files import write_json
-from excision.memory_format import image_tensor, lay_out
-from excision.recovery.training import compute_dtype
-from excision.run_folder import read_json
+from excision.export.examples import graph_image
+from excision.method.recovery.training import compute_dtype
+from excision.method.run_folder import read_json
+from excision.ops.devices import choose_device
+from excision.ops.memory_format import image_tensor, lay_out
 from excision.settings import ImageSettings
+from excision.system.files import write_json
 
 if TYPE_CHECKING:
-    from excision.cli.output import Bars
+    from excision.progress import Bars
 
 BATCHES = (1, 16)
 SINGLES = 8

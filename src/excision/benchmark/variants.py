@@ -12,14 +12,7 @@ from typing import get_args
 
 from excision.benchmark.plan import EAR, Inference, Row, Variant
 from excision.errors import SettingsError
-from excision.settings import (
-    AnomalyMapKind,
-    AttentionSettings,
-    EvidenceKind,
-    Fill,
-    LossSettings,
-    Settings,
-)
+from excision.settings import AnomalyMapKind, AttentionSettings, EvidenceKind, Fill, LossSettings, Settings
 
 BUDGETS = (0.02, 0.04, 0.1)
 

@@ -7,8 +7,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.options import DataArgument, JsonOption, LayoutOption, SizeOption, VariantOption, number
-from excision.cli.output import Bars, say, say_table
-from excision.files import write_json
+from excision.cli.output import say, say_table
+from excision.progress import Bars
+from excision.system.files import write_json
 
 app = App(
     name="coverage",
@@ -33,9 +34,9 @@ def coverage(
     json: JsonOption = None,
 ) -> None:
     """Measure the coverage of true defects."""
-    from excision.attention.coverage import coverage as measure
     from excision.data import load_dataset
     from excision.errors import SettingsError
+    from excision.method.attention.coverage import coverage as measure
 
     if not 0 < budget < 1:
         raise SettingsError(f"--budget is {budget:g}: it must lie between 0 and 1")

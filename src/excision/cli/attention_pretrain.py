@@ -9,7 +9,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.options import VariantOption
-from excision.cli.output import Bars, figure, say, say_facts
+from excision.cli.output import figure, say, say_facts
+from excision.progress import Bars
 
 app = App(
     name="pretrain",
@@ -35,7 +36,7 @@ def pretrain(
     seed: Annotated[int, Parameter(help="Of everything random.")] = 0,
 ) -> None:
     """Pre-train one attention network."""
-    from excision.attention.pretrain import pretrain as make
+    from excision.method.attention.pretrain import pretrain as make
 
     with Bars() as bars:
         report = make(mnist, variant, out, steps, seed, bars.training)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.options import VariantOption, number
-from excision.cli.output import Bars, say
+from excision.cli.output import say
+from excision.progress import Bars
 
 if TYPE_CHECKING:
-    from excision.attention.model import Attention
+    from excision.method.attention.model import Attention
 
 app = App(
     name="show",
@@ -38,9 +39,9 @@ def show(
     budget: Annotated[float, Parameter(converter=number, help="Share of each image that is masked.")] = 0.1,
 ) -> int:
     """Draw attention and mask."""
-    from excision.attention.model import Attention
     from excision.errors import ImageError, SettingsError
-    from excision.inspection import find_images
+    from excision.inspection.batch import find_images
+    from excision.method.attention.model import Attention
 
     if not 0 < budget < 1:
         raise SettingsError(f"--budget is {budget:g}: it must lie between 0 and 1")
@@ -69,10 +70,10 @@ def _draw(
     from excision.data.decode import probe_image
     from excision.data.images import load_working_image
     from excision.data.sizes import default_size
-    from excision.evaluation import pictures
-    from excision.files import atomic_path
-    from excision.masking import cells_to_mask, patch_attention, select_cells
+    from excision.method.masking import cells_to_mask, patch_attention, select_cells
     from excision.settings import MaskSettings
+    from excision.system.files import atomic_path
+    from excision.visualization import pictures
 
     patch = MaskSettings().patch
     chosen = size or default_size([probe_image(path).size])

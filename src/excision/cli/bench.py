@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from excision.cli.output import Bars, say, say_table
+from excision.cli.output import say, say_table
+from excision.progress import Bars
 
 if TYPE_CHECKING:
-    from excision.deploy.backends import BackendName
-    from excision.deploy.speed import Speed
+    from excision.runtime.backend import BackendName
+    from excision.runtime.speed import Speed
 
 app = App(
     name="bench",
@@ -43,10 +44,10 @@ def bench(
     import dataclasses
     import os
 
-    from excision.deploy.folder import Description
-    from excision.deploy.speed import STAGES, measure
     from excision.errors import SettingsError
-    from excision.files import write_json
+    from excision.runtime.model_folder import Description
+    from excision.runtime.speed import STAGES, measure
+    from excision.system.files import write_json
 
     threads, batches = threads or [os.cpu_count() or 1], batches or [1, 8]
     if min(*threads, *batches, repeats) < 1:

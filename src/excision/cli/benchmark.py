@@ -13,8 +13,8 @@ from excision.cli.options import LayoutOption
 from excision.cli.output import say, say_table
 from excision.cli.settings_options import SettingsOptions, override
 from excision.errors import SettingsError
-from excision.files import write_json
 from excision.settings import Settings
+from excision.system.files import write_json
 
 if TYPE_CHECKING:
     from excision.benchmark.plan import Plan

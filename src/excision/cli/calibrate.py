@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.options import number
-from excision.cli.output import Bars, say
+from excision.cli.output import say
+from excision.progress import Bars
 
 if TYPE_CHECKING:
-    from excision.runtime import Inspector
+    from excision.runtime.inspector import Inspector
 
 app = App(
     name="calibrate",
@@ -66,9 +67,9 @@ def calibrate(
 ) -> int:
     """Set the decision threshold of an exported model anew, on good images."""
     from excision.errors import DatasetError, ImageError, SettingsError
-    from excision.inspection import find_images
-    from excision.runtime import Inspector
-    from excision.scope import Scope, read_region
+    from excision.inspection.batch import find_images
+    from excision.runtime.defect_criteria import Scope, read_region
+    from excision.runtime.inspector import Inspector
 
     inspector = Inspector(folder)
     inspector.scope = Scope(

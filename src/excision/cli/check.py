@@ -10,8 +10,9 @@ from cyclopts import App
 
 from excision.cli.advice import advise_tiles
 from excision.cli.options import DataArgument, JsonOption, LayoutOption
-from excision.cli.output import Bars, say, say_facts, say_table
-from excision.files import write_json
+from excision.cli.output import say, say_facts, say_table
+from excision.progress import Bars
+from excision.system.files import write_json
 
 if TYPE_CHECKING:
     from excision.data.check import DatasetReport

@@ -9,8 +9,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.evaluate import say_evaluation
-from excision.cli.output import Bars, say
+from excision.cli.output import say
 from excision.cli.train import report
+from excision.progress import Bars
 from excision.settings import CalibrationSettings, Settings
 
 SURFACE = "woven_fabric"
@@ -33,9 +34,9 @@ app = App(
 def demo(*, out: Annotated[Path, Parameter(help="Folder for all of it.")] = Path("demo")) -> None:
     """Train, calibrate, evaluate and report."""
     from excision.data import load_dataset
-    from excision.data.synth import write_synthetic
     from excision.detector import Detector
-    from excision.evaluation.evaluate import evaluate
+    from excision.report.writing import evaluate
+    from excision.synthetic.dataset import write_synthetic
 
     data, run, evaluation = out / "data", out / "run", out / "evaluation"
     settings = Settings(calibration=CalibrationSettings(RATE, HOLDOUT))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.options import DataArgument, JsonOption, LayoutOption, RunArgument
-from excision.cli.output import Bars, figure, say, say_table
-from excision.files import write_json
+from excision.cli.output import figure, say, say_table
+from excision.progress import Bars
+from excision.system.files import write_json
 
 if TYPE_CHECKING:
     from excision.evaluation.evaluate import Evaluation
@@ -65,7 +66,7 @@ def evaluate(
     """Measure a trained detector on the test images of a data set."""
     from excision.data import load_dataset
     from excision.detector import Detector
-    from excision.evaluation.evaluate import evaluate as measure
+    from excision.report.writing import evaluate as measure
 
     detector = Detector.load(run)
     if not mask or inference_skips is not None:

@@ -8,8 +8,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.options import DataArgument, RunArgument, number
-from excision.cli.output import Bars, say, say_table
-from excision.deploy.backends import BackendName, Precision
+from excision.cli.output import say, say_table
+from excision.progress import Bars
+from excision.runtime.backend import BackendName, Precision
 
 app = App(
     name="export",
@@ -49,7 +50,7 @@ def export(
     ] = None,
 ) -> int:
     """Write a trained model as a folder that needs no torch, and prove that it says the same."""
-    from excision.deploy.export import export as write
+    from excision.export.export import export as write
 
     with Bars() as bars:
         proof = write(run, data, out, to=to, precision=precision, allow_drift=allow_drift, stage=bars.stage)
@@ -60,7 +61,7 @@ def export(
 
 def proof_rows(proof: object) -> list[list[str]]:
     """Give the lines of a proof for a table."""
-    from excision.deploy.proof import Proof
+    from excision.runtime.verification import Proof
 
     assert isinstance(proof, Proof)
     return [

@@ -12,8 +12,7 @@ from cyclopts import App
 from excision.cli.options import JsonOption, RunArgument
 from excision.cli.output import say, say_facts
 from excision.errors import ModelError
-from excision.files import write_json
-from excision.run_folder import (
+from excision.method.run_folder import (
     CALIBRATION,
     FINGERPRINT,
     MODEL,
@@ -23,6 +22,7 @@ from excision.run_folder import (
     read_json,
 )
 from excision.settings import Settings
+from excision.system.files import write_json
 
 _EXPLAINED = "familiar.explained"
 _DATA = {"Data": "{root} (layout {layout})"}

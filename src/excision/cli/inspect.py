@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Group, Parameter
 
-from excision.cli.output import Bars, say
+from excision.cli.output import say
+from excision.progress import Bars
 
 if TYPE_CHECKING:
-    from excision.station.watching import WatchSettings
+    from excision.station.hot_folder.settings import WatchSettings
 
 app = App(
     name="inspect",
@@ -93,7 +94,7 @@ def inspect(
         if word.startswith("-") and word != "-":
             raise SettingsError(f"there is no option {word}; a file of that name is given as ./{word}")
     if watch:
-        from excision.station.watching import WatchSettings
+        from excision.station.hot_folder.settings import WatchSettings
 
         if resume:
             raise SettingsError("--watch always goes on where it was: leave out --resume")
@@ -115,11 +116,11 @@ def inspect(
 
 
 def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, parquet: bool) -> int:
-    from excision.inspection import find_images, inspect_images
-    from excision.inspection_inputs import expand
-    from excision.inspection_table import PARQUET, write_inspection_table
-    from excision.models import load_predictor
-    from excision.parquet import need_pyarrow
+    from excision.inspection.batch import find_images, inspect_images
+    from excision.inspection.inputs import expand
+    from excision.inspection.loading import load_predictor
+    from excision.inspection.table import PARQUET, write_inspection_table
+    from excision.system.parquet import need_pyarrow
 
     if parquet:
         need_pyarrow()
@@ -142,12 +143,12 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
 
 def _watch(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int:
     from excision.cli.watching import WatchLine, counted
-    from excision.interrupts import requests_to_stop
-    from excision.models import load_predictor
-    from excision.parquet import need_pyarrow
-    from excision.station.versions import fingerprint
-    from excision.station.watch import STORE, watch
-    from excision.station.watching import Listeners
+    from excision.inspection.loading import load_predictor
+    from excision.station.hot_folder.settings import Listeners
+    from excision.station.hot_folder.watcher import STORE, watch
+    from excision.station.models.version import fingerprint
+    from excision.system.interrupts import requests_to_stop
+    from excision.system.parquet import need_pyarrow
 
     with requests_to_stop() as request, WatchLine() as line:
         if "parquet" in settings.also:

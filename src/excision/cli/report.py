@@ -37,7 +37,7 @@ def report(
     notes: Annotated[str | None, Parameter(help="Text for the cover, or a text file that holds it.")] = None,
 ) -> None:
     """Make the report of a folder of results."""
-    from excision.evaluation.report import Words, write_report
+    from excision.report.report import Words, write_report
 
     target = write_report(results, out, Words(title, customer, _text(notes)))
     say(f"Report: {target}")

@@ -18,7 +18,7 @@ from excision.cli.output import say
 from excision.errors import ExcisionError, SettingsError
 
 if TYPE_CHECKING:
-    from excision.station.core import Station
+    from excision.station.station import Station
 
 app = App(
     name="serve",
@@ -81,11 +81,11 @@ def serve(
         raise SettingsError(
             f"--host {host} lets other machines in: give a key with --api-key-file or EXCISION_API_KEY"
         )
-    from excision.station.app import create_app
-    from excision.station.core import Station, StationSettings
-    from excision.station.metrics import Metrics
-    from excision.station.models import named_folders
+    from excision.station.api.app import create_app
+    from excision.station.api.metrics import Metrics
+    from excision.station.models.registry import named_folders
     from excision.station.pages.router import OPEN_PATHS, attach
+    from excision.station.station import Station, StationSettings
 
     settings = StationSettings(
         data=data,

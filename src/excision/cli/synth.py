@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from excision.cli.options import SizeOption
-from excision.cli.output import Bars, say
+from excision.cli.output import say
+from excision.progress import Bars
 
 Surface = Literal["brushed_metal", "cast_grain", "woven_fabric", "machined_part"]
 
@@ -44,7 +45,7 @@ def synth(
     seed: Annotated[int, Parameter(help="Another seed gives other pictures.")] = 0,
 ) -> None:
     """Write the embedded data set."""
-    from excision.data.synth import SUBJECTS, write_synthetic
+    from excision.synthetic.dataset import SUBJECTS, write_synthetic
 
     surfaces = tuple(surface or SUBJECTS)
     with Bars() as bars:

@@ -12,9 +12,10 @@ from cyclopts import App, Parameter
 from excision.cli.advice import advise_tiles
 from excision.cli.info import feature_distance
 from excision.cli.options import DataArgument, LayoutOption
-from excision.cli.output import Bars, say, say_facts
+from excision.cli.output import say, say_facts
 from excision.cli.settings_options import SettingsOptions, override
-from excision.run_folder import MODEL, SETTINGS, TRAINING, check_free, read_json
+from excision.method.run_folder import MODEL, SETTINGS, TRAINING, check_free, read_json
+from excision.progress import Bars
 from excision.settings import ImageSettings, Settings
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _base(file: Path | None, out: Path, resume: bool) -> Settings:
 
 
 def _draw(out: Path, detector: Detector) -> None:
-    from excision.evaluation.training_figure import write_training_figure
+    from excision.report.training_figure import write_training_figure
 
     assert detector.calibration is not None  # fitting sets it
     write_training_figure(out, detector.calibration)

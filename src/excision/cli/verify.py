@@ -35,8 +35,8 @@ def verify(
     threads: Annotated[int | None, Parameter(help="Threads of one inspection.")] = None,
 ) -> int:
     """Inspect the golden images of an exported model again and compare with what torch said."""
-    from excision.deploy.proof import verify as check
-    from excision.runtime import Inspector
+    from excision.runtime.inspector import Inspector
+    from excision.runtime.verification import verify as check
 
     proof = check(Inspector(folder, threads), allow_drift)
     say_table(f"{folder}", ("", ""), [*proof_rows(proof), ["seconds", f"{proof.seconds:.2f}"]])

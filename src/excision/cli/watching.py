@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from excision.station.watching import WatchCounts
+    from excision.station.hot_folder.settings import WatchCounts
 
 _PLAIN_EVERY = 10.0  # seconds between plain lines
 

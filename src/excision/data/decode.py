@@ -15,16 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data import raster
-from excision.data.pixels import (
-    ImageInfo,
-    RefusedError,
-    Stored,
-    band_rows,
-    check_size,
-    to_channels,
-    unit_range,
-)
+from excision.data.pixels import ImageInfo, RefusedError, Stored, check_size, to_channels, unit_range
 from excision.errors import ImageError
+from excision.ops.bands import band_rows
 
 __all__ = [
     "ImageInfo",

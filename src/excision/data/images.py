@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from excision.data.decode import array_image, read_image, stored_bands
-from excision.data.pixels import band_rows, to_channels, upright
+from excision.data.pixels import to_channels, upright
 from excision.errors import ImageError
+from excision.ops.bands import band_rows
 
 
 def resize_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

@@ -12,18 +12,16 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from excision.ops.colour import LUMA
+
 MAX_PIXELS = 150_000_000
 """Larger pictures are refused: a small file can unpack to any size, and 150 million take 1.8 GB."""
 
 MIN_SIDE = 8
 """Shorter sides are refused: such a picture is an icon or a mistake."""
 
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-"""Weights of red, green and blue in grey, after ITU-R BT.601."""
 
-
-BAND = 2**22
-"""Pixels that are brought to floating point at once where a picture is read band by band."""
+_LUMA = np.array(LUMA, dtype=np.float32)
 
 P = TypeVar("P", np.float32, np.uint16)
 
@@ -69,12 +67,6 @@ class Stored:
     size: tuple[int, int]
     orientation: int
     bands: Iterator[NDArray[np.float32]]
-
-
-def band_rows(height: int, width: int) -> Iterator[tuple[int, int]]:
-    """Give first row and row after the last of bands of about `BAND` pixels."""
-    rows = max(1, BAND // max(width, 1))
-    return ((top, min(top + rows, height)) for top in range(0, height, rows))
 
 
 def check_size(height: int, width: int) -> None:
@@ -142,5 +134,5 @@ def to_channels(pixels: NDArray[np.float32], channels: int) -> NDArray[np.float3
     if channels == 3:
         return np.repeat(pixels, 3, axis=2)
     # Summing rounded weights may exceed 1 by one unit in the last place.
-    grey: NDArray[np.float32] = np.minimum(pixels @ LUMA, np.float32(1))
+    grey: NDArray[np.float32] = np.minimum(pixels @ _LUMA, np.float32(1))
     return grey[..., np.newaxis]

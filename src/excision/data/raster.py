@@ -16,13 +16,13 @@ from excision.data.pixels import (
     ImageInfo,
     RefusedError,
     Stored,
-    band_rows,
     check_size,
     over_black,
     unit_range,
     upright,
     upright_size,
 )
+from excision.ops.bands import band_rows
 
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "PPM", "GIF", "WEBP", "JPEG2000", "TIFF")
 _ORIENTATION = 0x0112

@@ -18,7 +18,6 @@ from excision.data.pixels import (
     ImageInfo,
     RefusedError,
     Stored,
-    band_rows,
     check_size,
     cmyk_to_rgb,
     over_black,
@@ -26,6 +25,7 @@ from excision.data.pixels import (
     upright,
     upright_size,
 )
+from excision.ops.bands import band_rows
 
 # tifffile logs what it finds odd; without a handler Python would print that beside our own message.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())

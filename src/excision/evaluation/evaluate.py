@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -17,11 +15,11 @@ from excision import __version__
 from excision.data.decode import probe_image, read_mask
 from excision.data.images import resize_mask
 from excision.data.records import Dataset, Sample
-from excision.errors import DatasetError, ImageError, SettingsError
+from excision.errors import DatasetError, ImageError
 from excision.evaluation import metrics
 from excision.evaluation.examples import ScoredImage
 from excision.evaluation.pixel import PixelFigures, PixelMetrics
-from excision.results import Detection, Method, Predictor
+from excision.predictions import Detection, Method
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and the number of all."""
@@ -128,33 +126,6 @@ class Evaluation:
             "skipped": [{"image": s.name, "reason": s.reason} for s in self.skipped],
             "notes": list(self.notes),
         }
-
-
-def evaluate(
-    predictor: Predictor, dataset: Dataset, out: Path | None = None, progress: Progress | None = None
-) -> Evaluation:
-    """Measure a detector on the test images of a data set, and write what was found.
-
-    Args:
-        predictor: a detector.
-        dataset: data set with test images.
-        out: folder for `evaluation.json`, `scores.csv`, pictures and `report.html`; None writes nothing.
-        progress: called after each image.
-
-    Raises:
-        DatasetError: there is no test image, or none that can be read.
-        SettingsError: `out` is a file.
-    """
-    if out is not None and out.exists() and not out.is_dir():
-        raise SettingsError(f"{out}: is a file; name a folder for the results")
-    if out is None:
-        return measure(predictor, dataset, progress)
-    # Pictures and report need packages that the figures alone do without.
-    from excision.evaluation.output import keep_overlay, write_evaluation
-
-    evaluation = measure(predictor, dataset, progress, partial(keep_overlay, out))
-    write_evaluation(out, evaluation, dataset, predictor)
-    return evaluation
 
 
 def measure(

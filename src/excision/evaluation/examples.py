@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data.records import GOOD
-from excision.results import Prediction, Verdict
+from excision.predictions import Prediction, Verdict
 
 Outcome = Literal[
     "missed defect", "false alarm", "detected defect", "passed good", "defect", "review", "good"

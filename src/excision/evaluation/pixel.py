@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.data.pixels import band_rows
-from excision.regions import find_runs
+from excision.ops.bands import band_rows
+from excision.ops.connected_components import find_runs
 
 AUPRO_LIMIT = 0.3  # false-positive rate up to which the PRO curve is integrated
 

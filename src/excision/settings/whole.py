@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from excision.errors import SettingsError
-from excision.files import write_text
 from excision.settings.checks import as_fields, check_keys, check_types, require
 from excision.settings.sections import (
     AttentionSettings,
@@ -22,6 +21,7 @@ from excision.settings.sections import (
     ScoreSettings,
     TrainingSettings,
 )
+from excision.system.files import write_text
 from excision.tiling.geometry import choose_tiling
 
 

@@ -24,8 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.errors import BusyError, GoneError, ImageError, StationError
-from excision.inspection_log import Box
-from excision.results import Verdict
+from excision.predictions import Box, Verdict
 
 View = Literal["image", "overlay", "map", "map_tiff", "attention", "mask", "holed", "recovery"]
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.errors import ModelError
-from excision.results import Prediction
+from excision.ops.reduction import BlockMean, blocks, combine_blocks, reduced_shape, shrink_image
+from excision.predictions import Prediction
 from excision.tiling.geometry import Tiling
-from excision.tiling.reduction import BlockMean, blocks, combine_blocks, reduced_shape, shrink_image
 from excision.tiling.spans import spans
 
 FloatImage = NDArray[np.float32]

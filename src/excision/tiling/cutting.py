@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data.images import any_full_image
-from excision.files import atomic_path
+from excision.system.files import atomic_path
 
 MOST_TILES = 1024
 """Tiles that a training is given, shared evenly by its images; each image gives at least one."""

@@ -9,8 +9,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from excision.station.core import Station
-from excision.station.store import Query
+from excision.station.station import Station
+from excision.station.store.store import Query
 
 _CHUNK = 2**18
 # ZIP knows no earlier time, but a station whose clock has no battery does.

@@ -9,10 +9,10 @@ from html import escape
 from itertools import groupby
 from typing import Literal
 
-from excision.calibration import Calibration
-from excision.evaluation.svg import Scale, marks
+from excision.method.calibration import Calibration
 from excision.station.pages.strings import Words
-from excision.station.store import Result
+from excision.station.store.store import Result
+from excision.visualization.svg import Scale, marks
 
 _LEFT, _TOP, _BELOW, _AFTER = 56, 14, 38, 12
 _SIZES = {"wide": (960, 260), "narrow": (440, 260)}
@@ -66,7 +66,7 @@ def histogram(calibration: Calibration, thresholds: dict[str, float], t: Words) 
     """Draw the scores of the held-out good images with the thresholds, by the words to write there."""
     import numpy as np
 
-    from excision.evaluation.histogram import count_scores, draw_histogram
+    from excision.visualization.histogram import count_scores, draw_histogram
 
     name = t("models.held_out")
     first = next(iter(thresholds.values()))

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from excision.station.store import Query
+from excision.station.store.store import Query
 
 VERDICTS = ("good", "review", "defect", "failed")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from excision.station.store import Truth
+from excision.station.store.store import Truth
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from excision.errors import GoneError
-from excision.station.core import Station
 from excision.station.pages.charts import score_chart
 from excision.station.pages.pictures import LARGE, THUMB, has_image, has_stages, picture
 from excision.station.pages.shift import HOURS, Shift, budget_of, read_shift
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, station_of, words_of
-from excision.station.store import Query
+from excision.station.station import Station
+from excision.station.store.store import Query
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -9,14 +9,14 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
-from excision.deploy.folder import Description
+from excision.runtime.model_folder import Description
+from excision.station.models.version import Version
 from excision.station.pages import tasks
 from excision.station.pages.charts import histogram
 from excision.station.pages.jobs import Jobs
 from excision.station.pages.shift import calibration_of, promised_rate
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
-from excision.station.versions import Version
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from excision.data.decode import probe_image
 from excision.data.images import any_working_image
-from excision.station.core import Station
-from excision.station.store import Result
+from excision.station.station import Station
+from excision.station.store.store import Result
 
 THUMB, LARGE = 192, 1280
 """Longest sides in pixels."""

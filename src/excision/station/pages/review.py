@@ -9,13 +9,13 @@ from typing import Any, get_args
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
-from excision.station.answers import LARGEST_NUMBER
+from excision.station.api.schemas import LARGEST_NUMBER
 from excision.station.pages.archive import confirmed_good
 from excision.station.pages.filters import VERDICTS, Filter
 from excision.station.pages.pictures import has_image, has_stages
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
-from excision.station.store import Mark, Query, Result, Store, Truth
+from excision.station.store.store import Mark, Query, Result, Store, Truth
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

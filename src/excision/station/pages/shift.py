@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from excision.calibration import Calibration
-from excision.station.models import Models
-from excision.station.store import Query, Store
-from excision.station.versions import Version
+from excision.method.calibration import Calibration
+from excision.station.models.registry import Models
+from excision.station.models.version import Version
+from excision.station.store.store import Query, Store
 
 HOURS = (1, 4, 8, 12, 24, 168)
 """Lengths that are offered."""

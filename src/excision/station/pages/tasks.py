@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from excision.calibration import Calibration, calibrate
 from excision.errors import ImageError, ModelError, SettingsError
-from excision.station.core import Station
+from excision.method.calibration import Calibration, calibrate
+from excision.station.models.version import Version, check_name
 from excision.station.pages.jobs import Progress
-from excision.station.store import Query
-from excision.station.versions import Version, check_name
+from excision.station.station import Station
+from excision.station.store.store import Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ def check_golden(version: Version, progress: Progress) -> Check:
     Raises:
         ModelError: the model has none, or they are damaged.
     """
-    from excision.deploy.folder import Golden, is_exported
-    from excision.deploy.proof import DRIFT_LIMITS, replay
+    from excision.runtime.model_folder import Golden, is_exported
+    from excision.runtime.verification import DRIFT_LIMITS, replay
 
     if not is_exported(version.folder):
         raise ModelError(f"{version.folder.name} is a run folder: only an exported model has golden images")

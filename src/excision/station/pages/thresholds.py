@@ -10,11 +10,11 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from excision.errors import SettingsError
+from excision.station.models.version import Version
 from excision.station.pages.forecast import forecast
 from excision.station.pages.shift import calibration_of, promised_rate
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
-from excision.station.store import Query
-from excision.station.versions import Version
+from excision.station.store.store import Query
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

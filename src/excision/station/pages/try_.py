@@ -15,13 +15,13 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from excision.data.decode import probe_image
 from excision.errors import BusyError, ImageError
-from excision.results import Verdict
-from excision.station.core import Station
+from excision.predictions import Verdict
+from excision.station.api.uploads import UploadError, receive
+from excision.station.models.version import Version
 from excision.station.pages.pictures import LARGE, picture
 from excision.station.pages.web import PageRoute, render, station_of, wants_part, words_of
-from excision.station.uploads import UploadError, receive
-from excision.station.versions import Version
-from excision.station.views import STAGES, draw
+from excision.station.station import Station
+from excision.station.work.renderings import STAGES, draw
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -16,11 +16,11 @@ from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 
 from excision.errors import BusyError, ExcisionError, GoneError
-from excision.station.core import Station
-from excision.station.guard import COOKIE
+from excision.station.api.guard import COOKIE
+from excision.station.api.uploads import UploadError
 from excision.station.pages import strings
 from excision.station.pages.charts import NONE
-from excision.station.uploads import UploadError
+from excision.station.station import Station
 
 if TYPE_CHECKING:
     from jinja2 import Environment

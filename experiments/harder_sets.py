@@ -1,0 +1,206 @@
+"""Draw two data sets that are harder than those of `excision synth`, in the layout of MVTec AD.
+
+python benchmarks/harder_sets.py fabrics --out seven_fabrics
+python benchmarks/harder_sets.py part --out part_in_any_rotation
+
+"fabrics" are strips of 4096 x 256 pixels of seven fine weaves, 105 to train, 35 good and 60 defective ones to
+test. "part" is the machined part in any rotation and a dozen pixels aside, 80 to train, 30 and 50 to test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.progress import track
+from scipy.ndimage import gaussian_filter
+
+from excision.synthetic.defects import PART_DEFECTS
+from excision.synthetic.parts import MACHINED_CONTRAST, machined_part
+from excision.synthetic.surfaces import photographed, smooth_noise
+
+Array = NDArray[np.floating]
+Picture = tuple[Path, Array]
+
+STRIP = (256, 4096)
+Y, X = np.mgrid[: STRIP[0], : STRIP[1]].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """A weave; each strip of it differs a little.
+
+    Attributes:
+        period: pixels from thread to thread across the warp.
+        ratio: of the distance of weft threads to that of warp threads.
+        angle: of the warp, in radians.
+        level: its brightness.
+        contrast: of its threads, in brightness.
+        power: roundness of the threads.
+        twill: woven in diagonal ribs.
+    """
+
+    period: float
+    ratio: float
+    angle: float
+    level: float
+    contrast: float
+    power: float
+    twill: bool
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> Fabric:
+        return cls(
+            period=np.exp(rng.uniform(np.log(3.2), np.log(11))),
+            ratio=rng.uniform(0.7, 1.4),
+            angle=rng.choice([0, 0, 0.0, np.pi / 4, 0.6]),
+            level=rng.uniform(0.25, 0.6),
+            contrast=rng.uniform(0.05, 0.13),
+            power=rng.uniform(0.6, 1.6),
+            twill=bool(rng.random() < 0.5),
+        )
+
+    def strip(self, rng: np.random.Generator) -> Array:
+        """Weave one strip, (H, W) in [0, 1]."""
+        period, angle = self.period * rng.uniform(0.985, 1.015), self.angle + rng.normal(0, 0.004)
+        wander = 0.25 * smooth_noise(rng, STRIP, 50, 50) + 0.12 * smooth_noise(rng, STRIP, 3, 25)
+        across, along = np.cos(angle) * X + np.sin(angle) * Y, np.cos(angle) * Y - np.sin(angle) * X
+        warp = 2 * np.pi * across / period + wander + rng.uniform(0, 7)
+        weft = 2 * np.pi * along / (period * self.ratio) + wander + rng.uniform(0, 7)
+        if self.twill:
+            threads = np.sin(warp + weft) * 0.7 + 0.5 * np.sin(warp)
+        else:
+            over = np.sin((warp + weft) / 2) * np.sin((warp - weft) / 2) > 0
+            threads = np.where(over, np.abs(np.sin(warp / 2)), 0.9 * np.abs(np.sin(weft / 2))) ** self.power
+        threads = (threads - threads.mean()) / threads.std()
+        yarn = 0.25 * smooth_noise(rng, STRIP, 0.6, 30) + 0.25 * smooth_noise(rng, STRIP, 30, 0.6)
+        yarn = yarn + 0.3 * smooth_noise(rng, STRIP, 0.7, 0.7)
+        shade = self.level * rng.uniform(0.95, 1.05) + self.contrast * (threads + yarn)
+        return photographed(rng, shade + 0.01 * smooth_noise(rng, STRIP, 40, 40))
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a defect lies, and how much brighter or darker it is."""
+
+    x: float
+    y: float
+    contrast: float
+
+
+Damage = Callable[[np.random.Generator, Array, Spot], tuple[Array, NDArray[np.bool_]]]
+
+
+def broken_pick(rng: np.random.Generator, strip: Array, spot: Spot) -> tuple[Array, NDArray[np.bool_]]:
+    length, width = rng.uniform(40, 300), rng.uniform(1.5, 4)
+    bent = spot.y + 3 * np.sin((X - spot.x) / 90)
+    mask = (np.abs(X - spot.x) < length / 2) & (np.abs(Y - bent) < width / 2)
+    return strip + spot.contrast * _soft(mask, 0.6), mask
+
+
+def broken_end(rng: np.random.Generator, strip: Array, spot: Spot) -> tuple[Array, NDArray[np.bool_]]:
+    length, width = rng.uniform(40, 180), rng.uniform(1.5, 4)
+    bent = spot.x + 3 * np.sin((Y - spot.y) / 60)
+    mask = (np.abs(Y - spot.y) < length / 2) & (np.abs(X - bent) < width / 2)
+    return strip + spot.contrast * _soft(mask, 0.6), mask
+
+
+def nep(rng: np.random.Generator, strip: Array, spot: Spot) -> tuple[Array, NDArray[np.bool_]]:
+    mask = (X - spot.x) ** 2 + (Y - spot.y) ** 2 < rng.uniform(2, 5) ** 2
+    return strip + 1.3 * spot.contrast * _soft(mask, 0.8), mask
+
+
+def fuzzyball(rng: np.random.Generator, strip: Array, spot: Spot) -> tuple[Array, NDArray[np.bool_]]:
+    radius = rng.uniform(8, 22)
+    far = ((X - spot.x) / radius) ** 2 + ((Y - spot.y) / (radius * rng.uniform(0.6, 1.4))) ** 2
+    fuzz = 0.7 * spot.contrast * np.exp(-far * 1.2) * (1 + 0.5 * smooth_noise(rng, STRIP, 2, 2))
+    return strip + np.where(far > 2.5, 0, fuzz), far < 1
+
+
+def contamination(rng: np.random.Generator, strip: Array, spot: Spot) -> tuple[Array, NDArray[np.bool_]]:
+    radius = rng.uniform(3, 9)
+    far = ((X - spot.x) / radius) ** 2 + ((Y - spot.y) / (radius * rng.uniform(0.4, 2))) ** 2
+    mask = far + 0.3 * smooth_noise(rng, STRIP, 4, 4) < 1
+    mask &= (X - spot.x) ** 2 + (Y - spot.y) ** 2 < 900
+    return strip + 1.2 * spot.contrast * _soft(mask, 1), mask
+
+
+def slack(rng: np.random.Generator, strip: Array, spot: Spot) -> tuple[Array, NDArray[np.bool_]]:
+    width, length = rng.uniform(8, 20), rng.uniform(60, 160)
+    mask = (np.abs(Y - spot.y) < width / 2) & (np.abs(X - spot.x) < length / 2)
+    share = _soft(mask, 3)
+    return strip * (1 - share) + share * (gaussian_filter(strip, (0, 2.5)) + 0.3 * spot.contrast), mask
+
+
+DAMAGES: dict[str, Damage] = {
+    damage.__name__: damage for damage in (broken_pick, broken_end, nep, fuzzyball, contamination, slack)
+}
+
+
+def fabrics() -> Iterator[Picture]:
+    """Give each picture of the seven fabrics, and the mask of each defect, with its place in the data set."""
+    rng = np.random.default_rng(77)
+    weaves = [Fabric.drawn(rng) for _ in range(7)]
+    for part, (folder, count) in enumerate((("train/good", 105), ("test/good", 35)), start=1):
+        for number in range(count):
+            strip = weaves[number % 7].strip(np.random.default_rng([part, number]))
+            yield Path(folder, f"{number:03d}.png"), strip
+    for kind, (name, damage) in enumerate(DAMAGES.items()):
+        for number in range(10):
+            rng = np.random.default_rng([3, kind, number])
+            weave = weaves[(number + kind) % 7]
+            strip = weave.strip(rng)
+            x, y = rng.uniform(100, STRIP[1] - 100), rng.uniform(40, STRIP[0] - 40)
+            sign = rng.choice([-1, 1])
+            contrast = rng.uniform(1.2, 2.6) * weave.contrast * 1.1 * sign
+            yield from _defective(name, number, *damage(rng, strip, Spot(x, y, contrast)))
+
+
+def part() -> Iterator[Picture]:
+    """Give each picture of the part in any rotation, and the mask of each defect."""
+
+    def drawn(folder: str, number: int) -> tuple[np.random.Generator, NDArray[np.float32]]:
+        rng = np.random.default_rng([7, zlib.crc32(folder.encode()), number])
+        return rng, machined_part(rng, (256, 256), aside=4, turned=None)
+
+    for folder, count in (("train/good", 80), ("test/good", 30)):
+        for number in range(count):
+            yield Path(folder, f"{number:03d}.png"), drawn(folder, number)[1]
+    for name, defect in PART_DEFECTS.items():
+        for number in range(10):
+            rng, picture = drawn(f"test/{name}", number)
+            yield from _defective(name, number, *defect(rng, picture, MACHINED_CONTRAST))
+
+
+SETS = {"fabrics": (fabrics, 260), "part": (part, 210)}
+
+
+def _defective(kind: str, number: int, picture: Array, mask: NDArray[np.bool_]) -> Iterator[Picture]:
+    yield Path("test", kind, f"{number:03d}.png"), picture
+    yield Path("ground_truth", kind, f"{number:03d}_mask.png"), mask.astype(np.float32)
+
+
+def _soft(mask: NDArray[np.bool_], sigma: float) -> Array:
+    return gaussian_filter(mask.astype(np.float32), sigma)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("set", choices=SETS)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    draw, count = SETS[arguments.set]
+    for place, picture in track(draw(), "drawing", count):
+        file = arguments.out / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((picture.clip(0, 1) * 255 + 0.5).astype(np.uint8)).save(file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""Export of a trained detector, proven before it is handed over."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision import __version__
+from excision.data import Dataset, load_dataset
+from excision.detector import Detector
+from excision.errors import ModelError, SettingsError
+from excision.export.examples import graph_image, graph_input, with_defect
+from excision.export.graph import count_operations, write_onnx
+from excision.export.quantise import quantise
+from excision.method.calibration import calibrate
+from excision.method.run_folder import FINGERPRINT
+from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Precision
+from excision.runtime.inspector import Inspector
+from excision.runtime.model_folder import Description, Golden, Tile
+from excision.runtime.verification import DRIFT_LIMITS, Proof, replay
+from excision.tiling.geometry import choose_tiling
+from excision.training.training_set import Picture, TrainingSet, prepare
+
+_GOLDEN = 3  # of the good images, and as many with a defect drawn on them
+_EXAMPLES = 32  # training images, and as many with a defect drawn on them
+
+Stage = Callable[[str, int, int], None]
+
+
+def export(
+    run: Path,
+    dataset: Dataset | str | Path,
+    out: Path,
+    *,
+    to: BackendName = "onnx",
+    precision: Precision = "fp32",
+    allow_drift: float | None = None,
+    stage: Stage | None = None,
+) -> Proof:
+    """Write a trained run as a folder that needs no torch, and prove that it says the same.
+
+    The decision threshold is set anew on the held-out good images with the scores of the backend that will
+    run, at the false-alarm rate that the run was calibrated for.
+
+    Args:
+        run: run folder.
+        dataset: what it was trained on; its held-out good images are inspected again.
+        out: folder to write; it must not hold anything.
+        to: backend.
+        precision: that the networks compute in; for int8 up to 32 training images, as they are and with
+            defects drawn on them, tell which values occur.
+        allow_drift: largest score drift as a share of the threshold; None takes that of the precision.
+        stage: called as (what, done, all).
+
+    Returns:
+        How far the exported model is from torch, on golden and held-out images.
+
+    Raises:
+        ModelError: the run is not finished, or the exported model drifts too far: nothing is left then.
+        SettingsError: `out` holds something already, or backend and precision do not go together.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise SettingsError(f"{out} holds something already: choose another folder")
+    if precision not in PRECISIONS[to]:
+        raise SettingsError(
+            f"{to} computes in {' or '.join(PRECISIONS[to])} alone: choose --to openvino for {precision}"
+        )
+    tell = stage or (lambda *_: None)
+    detector = Detector.load(run, device="cpu")
+    data = prepare(dataset if isinstance(dataset, Dataset) else load_dataset(dataset), detector.settings)
+    held_out = list(data.calibration_images())
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        tell("exporting", 0, 1)
+        _write_graph(detector, out, to, _examples(detector, data) if precision == "int8" else [])
+        tell("exporting", 1, 1)
+        scores = _scores(detector, held_out, tell)
+        golden = _golden(detector, held_out, scores)
+        golden.save(out)
+        _describe(detector, run, to, precision).save(out)
+        return _prove(Inspector(out), golden, held_out, scores, allow_drift, tell)
+    except BaseException:
+        # A folder that was not proven must not be taken for one that was.
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+
+
+def _write_graph(detector: Detector, out: Path, to: BackendName, examples: list[NDArray[np.uint16]]) -> None:
+    """Write the graph; with examples of what it will see its convolutions are quantised."""
+    onnx = out / MODEL_FILES["onnx"]
+    write_onnx(detector.pipeline, onnx)
+    if examples:
+        quantise(onnx, [graph_input(image) for image in examples])
+    if to == "openvino":
+        try:
+            import openvino
+        except ModuleNotFoundError as error:
+            raise ModelError("an export for OpenVINO needs that package: pip install openvino") from error
+        openvino.save_model(openvino.convert_model(onnx), out / MODEL_FILES[to], compress_to_fp16=False)
+        onnx.unlink()
+
+
+def _examples(detector: Detector, data: TrainingSet) -> list[NDArray[np.uint16]]:
+    """Give training images, evenly spread, as they are and with defects drawn on them."""
+    pictures, rng = list(data.training_images()), np.random.default_rng(0)
+    places = _spread(len(pictures), _EXAMPLES)
+    good = [graph_image(pictures[place], detector.settings.image) for place in places]
+    return [*good, *(with_defect(image, rng) for image in good)]
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """Give at most so many places of a sequence, evenly spread."""
+    places: list[int] = np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
+    return places
+
+
+def _scores(detector: Detector, held_out: list[Picture], tell: Stage) -> list[float]:
+    scores = []
+    for done, image in enumerate(held_out, start=1):
+        scores.append(next(detector.predict([image])).score)
+        tell("inspecting with torch", done, len(held_out))
+    return scores
+
+
+def _golden(detector: Detector, held_out: list[Picture], scores: list[float]) -> Golden:
+    """Choose good images, and draw defects on them; with what torch says of each."""
+    # The threshold is itself the score of a good image, one of the highest: its verdict hangs on the last
+    # bit. The golden ones are taken from the lower half.
+    lower = np.argsort(scores, kind="stable")[: (len(scores) + 1) // 2]
+    chosen = [int(lower[place]) for place in _spread(len(lower), _GOLDEN)]
+    image = detector.settings.image
+    good = [graph_image(held_out[index], image) for index in chosen]
+    rng = np.random.default_rng(0)
+    images = [*good, *(with_defect(image, rng) for image in good)]
+    found = [next(detector.predict([image])) for image in images]
+    return Golden(
+        np.stack(images),
+        np.array([prediction.score for prediction in found]),
+        np.stack([prediction.anomaly_map for prediction in found]),
+    )
+
+
+def _describe(detector: Detector, run: Path, to: BackendName, precision: Precision) -> Description:
+    size, channels = detector.settings.image.size, detector.settings.image.channels
+    assert size is not None and channels is not None  # fitting settled them
+    assert detector.calibration is not None  # loading it read one
+    threshold = detector.pipeline.mask_threshold
+    fingerprint, tiling = run / FINGERPRINT, choose_tiling(detector.settings)
+    packages = ("torch", "onnxruntime" if to == "onnx" else "openvino")
+    return Description(
+        backend=to,
+        precision=precision,
+        size=size,
+        tile=None if tiling is None else Tile(tiling.grid, tiling.halo),
+        channels=channels,
+        mask_threshold=threshold if math.isfinite(threshold) else None,
+        calibration=detector.calibration,
+        review=None,
+        minimum_area=1,
+        operations=count_operations(detector.pipeline),
+        data=hashlib.sha256(fingerprint.read_bytes()).hexdigest() if fingerprint.is_file() else None,
+        versions={
+            "excision": __version__,
+            "python": platform.python_version(),
+            **{package: version(package) for package in packages},
+        },
+    )
+
+
+def _prove(
+    inspector: Inspector,
+    golden: Golden,
+    held_out: list[Picture],
+    before: list[float],
+    allow_drift: float | None,
+    tell: Stage,
+) -> Proof:
+    wanted = inspector.description.calibration.wanted_rate
+    # Of these very scores: the image that sets the threshold would else pass or fail by its last bit, which
+    # depends on how many threads torch had in training.
+    torch_threshold = calibrate(before, wanted).threshold
+    after = []
+    for done, image in enumerate(held_out, start=1):
+        after.append(inspector.inspect(image).score)
+        tell("proving", done, len(held_out))
+    inspector.recalibrate(after, wanted)
+    proof = replay(inspector, golden, torch_threshold)
+    drift = np.abs(np.subtract(before, after)).max() / max(abs(inspector.threshold), 1e-9)
+    changed = np.not_equal(np.array(before) > torch_threshold, np.array(after) > inspector.threshold)
+    proof = replace(
+        proof,
+        images=proof.images + len(held_out),
+        score_drift=max(proof.score_drift, float(drift)),
+        verdicts_changed=proof.verdicts_changed + int(changed.sum()),
+    )
+    proof.check(DRIFT_LIMITS[inspector.description.precision] if allow_drift is None else allow_drift)
+    return proof

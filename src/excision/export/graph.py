@@ -1,0 +1,113 @@
+"""The whole method as one graph: image in; anomaly map, anomaly score and every stage out."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+from excision.export.quiet import errors_alone
+from excision.method.attention.networks import InstanceNorm
+from excision.method.pipeline import Pipeline
+from excision.runtime.backend import INPUT, OUTPUTS
+from excision.system.files import atomic_path
+
+OPSET = 20
+
+
+class Graph(nn.Module):
+    """The pipeline as a backend sees it.
+
+    Args:
+        pipeline: trained, with its size settled; it is copied.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        super().__init__()
+        self.pipeline = copy.deepcopy(pipeline).cpu().eval()
+        for module in list(self.pipeline.modules()):
+            for name, child in module.named_children():
+                if isinstance(child, InstanceNorm):
+                    setattr(module, name, _InstanceNorm(child))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Inspect images (B, C, H, W) in [0, 1]; the stages by `OUTPUTS`, the mask as 0 and 1."""
+        stages = self.pipeline.inspect(image)
+        shown = stages._replace(mask=stages.mask.to(image.dtype))._asdict()
+        return tuple(shown[name] for name in OUTPUTS)
+
+
+class _InstanceNorm(nn.Module):
+    """The same for a batch of any size, which a graph has no loop for."""
+
+    def __init__(self, norm: InstanceNorm) -> None:
+        super().__init__()
+        self.weight, self.bias = norm.weight, norm.bias
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.instance_norm(features, weight=self.weight, bias=self.bias)
+
+
+def write_onnx(pipeline: Pipeline, path: Path) -> None:
+    """Write the graph as ONNX, for batches of any size and images of the model's own size.
+
+    Args:
+        pipeline: trained, with its size settled.
+        path: of the file.
+    """
+    settings = pipeline.settings.image
+    assert settings.size is not None  # fitting settled it
+    assert settings.channels is not None  # the same
+    # Two, since a single image would be taken for a batch of always one.
+    example = torch.rand(2, settings.channels, *settings.size)
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    with torch.no_grad(), atomic_path(path) as temporary, _quiet():
+        program = torch.onnx.export(
+            Graph(pipeline).eval(),
+            (example,),
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            dynamic_shapes={INPUT: {0: batch}},
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+        assert program is not None  # an exporter with `dynamo` gives one
+        program.save(temporary, external_data=False)
+
+
+def count_operations(pipeline: Pipeline) -> dict[str, int]:
+    """Count the floating-point operations of both networks for one image: two for each product summed up.
+
+    Args:
+        pipeline: with its size settled.
+    """
+    settings = pipeline.settings
+    assert settings.image.size is not None and settings.image.channels is not None  # fitting settled them
+    image = torch.zeros(1, settings.image.channels, *settings.image.size)
+    skips = settings.recovery.skips("inference")
+    calls: dict[str, Callable[[], object]] = {
+        "attention": lambda: pipeline.cells(image),
+        "recovery": lambda: pipeline.recovery(image, torch.zeros_like(image[:, :1]), skips),
+    }
+    counted = {}
+    for name, call in calls.items():
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            call()
+        counted[name] = int(counter.get_total_flops())
+    return counted
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what torch has to say of its own insides, which no user can act upon."""
+    with errors_alone("torch.onnx"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,253 @@
+"""Inspecting files one after another, and keeping each result the moment it is there."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from excision.data.decode import probe_image
+from excision.data.listing import list_images
+from excision.errors import DatasetError, ImageError, SettingsError
+from excision.inspection.log import JSONL, Inspection, InspectionLog, read_log
+from excision.ops.connected_components import find_regions
+from excision.predictions import Box, Prediction, Predictor
+from excision.system.files import atomic_path
+
+if TYPE_CHECKING:
+    from excision.evaluation.examples import Example
+
+REPORT, OVERLAYS = "report.html", "overlays"
+
+_DEFECT_EXAMPLES, _REVIEW_EXAMPLES, _GOOD_EXAMPLES = 16, 8, 8
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class InspectionSummary:
+    """How many images were good, in the grey zone, defective, or could not be inspected."""
+
+    n_good: int
+    n_defect: int
+    n_failed: int
+    n_review: int = 0
+
+    @property
+    def exit_status(self) -> int:
+        """Give 2 where something could not be inspected, else 1 where not all are good, else 0."""
+        return 2 if self.n_failed else 1 if self.n_defect or self.n_review else 0
+
+
+def find_images(paths: Sequence[Path], leave_out: Path | None = None) -> list[Path]:
+    """List the images to inspect: named files as they are, and the image files anywhere below named folders.
+
+    Args:
+        paths: files and folders.
+        leave_out: folder whose images are passed over when they are found in a search.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        # What does not exist stays in the list: it is reported like any image that cannot be read.
+        found |= dict.fromkeys(_search(path, leave_out) if path.is_dir() else [path])
+    if not found:
+        raise DatasetError(f"no image in {', '.join(map(str, paths))}")
+    return list(found)
+
+
+def _search(folder: Path, leave_out: Path | None) -> list[Path]:
+    images = list_images(folder).images
+    if leave_out is None:
+        return images
+    inside = leave_out.resolve()
+    return [image for image in images if inside not in image.resolve().parents]
+
+
+def inspect_images(
+    predictor: Predictor,
+    images: Sequence[Path],
+    out: Path,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> InspectionSummary:
+    """Inspect images and write `results.jsonl`, `results.csv`, `overlays/` and `report.html`.
+
+    Each line is on disk before the next image is opened. An image that cannot be inspected is recorded with
+    its error, and the rest go on. Of an image nothing stays in memory but its path.
+
+    Args:
+        predictor: what inspects.
+        images: files.
+        out: folder for the results.
+        resume: keep the verdicts of an earlier inspection, and inspect only what they lack.
+        progress: called as (done, all).
+
+    Raises:
+        SettingsError: `out` holds results that are not to be resumed, or were made with another threshold.
+    """
+    kept = _kept(predictor, out, resume=resume)
+    done = {line.image for line in kept}
+    tally = _Tally()
+    for line in kept:
+        tally.add(line)
+    with InspectionLog(out, kept) as log:
+        del kept
+        for count, path in enumerate(images, start=1):
+            if str(path) not in done:
+                line = inspect_file(predictor, path, out)
+                log.add(line)
+                tally.add(line)
+            if progress is not None:
+                progress(count, len(images))
+    _write_report(predictor, out, tally)
+    return InspectionSummary(tally.n_good, tally.n_defect, tally.n_failed, tally.n_review)
+
+
+def _kept(predictor: Predictor, out: Path, *, resume: bool) -> list[Inspection]:
+    """Give the verdicts of an earlier inspection; what failed then is tried again."""
+    if not resume:
+        if (out / JSONL).exists():
+            raise SettingsError(
+                f"{out} holds results already: continue them (--resume), or choose another folder"
+            )
+        return []
+    lines = read_log(out)
+    if any(line.threshold != predictor.threshold for line in lines):
+        raise SettingsError(f"{out} holds results of another model: choose another folder")
+    return [line for line in lines if line.verdict is not None]
+
+
+@dataclass
+class _Tally:
+    """Counts, and the few lines that the report shows."""
+
+    n_good: int = 0
+    n_review: int = 0
+    n_defect: int = 0
+    n_failed: int = 0
+    _defects: list[tuple[float, str]] = field(default_factory=list)
+    _reviews: list[tuple[float, str]] = field(default_factory=list)
+    _goods: list[tuple[float, str]] = field(default_factory=list)
+
+    def add(self, line: Inspection) -> None:
+        """Count a line, and keep it if it is among the strongest of its verdict."""
+        if line.score is None:
+            self.n_failed += 1
+        elif line.verdict == "defect":
+            self.n_defect += 1
+            _keep_largest(self._defects, (line.score, line.image), _DEFECT_EXAMPLES)
+        elif line.verdict == "review":
+            self.n_review += 1
+            _keep_largest(self._reviews, (line.score, line.image), _REVIEW_EXAMPLES)
+        else:
+            self.n_good += 1
+            _keep_largest(self._goods, (line.score, line.image), _GOOD_EXAMPLES)
+
+    def shown(self) -> list[str]:
+        """Give the images of the strongest defects, the grey zone, and the good parts closest to it."""
+        kinds = (self._defects, self._reviews, self._goods)
+        return [image for kind in kinds for _, image in sorted(kind, reverse=True)]
+
+
+def _keep_largest(heap: list[tuple[float, str]], item: tuple[float, str], most: int) -> None:
+    heapq.heappush(heap, item)
+    if len(heap) > most:
+        heapq.heappop(heap)
+
+
+def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -> Inspection:
+    """Inspect one image and write its overlay; what cannot be read is told in the line's `error`.
+
+    Args:
+        predictor: what inspects.
+        path: image file.
+        out: folder that the overlay is written below.
+        state: text that tells apart files that lie under one path at different times, so that each has an
+            overlay of its own.
+    """
+    start = time.perf_counter()
+    try:
+        prediction = next(iter(predictor.predict([path])))
+        size = probe_image(path).size
+        if not math.isfinite(prediction.score):
+            raise ImageError(f"{path}: the anomaly score is {prediction.score}, no number")
+    except ImageError as error:
+        seconds = round(time.perf_counter() - start, 4)
+        return Inspection(
+            str(path), None, predictor.threshold, None, None, (), seconds, overlay=None, error=str(error)
+        )
+    seconds = round(time.perf_counter() - start, 4)
+    above = prediction.anomaly_map > prediction.lowest_threshold
+    boxes = [region.box for region in find_regions(above, prediction.anomaly_map)]
+    overlay = _overlay_name(path, state)
+    shown = prediction.overview()
+    reduced = [_enlarge(box, above.shape, shown.anomaly_map.shape) for box in boxes]
+    _write_overlay(out / overlay, shown, reduced)
+    return Inspection(
+        image=str(path),
+        score=prediction.score,
+        threshold=prediction.threshold,
+        verdict=prediction.verdict,
+        defect_area_share=float(above.mean()),
+        boxes=tuple(_enlarge(box, above.shape, size) for box in boxes),
+        seconds=seconds,
+        overlay=overlay,
+        error=None,
+    )
+
+
+def _enlarge(box: Box, working: tuple[int, ...], other: tuple[int, ...]) -> Box:
+    """Give a box of the working image in pixels of another size, such as the file's, rounded outwards."""
+    (x, y, width, height), scale_y, scale_x = box, other[0] / working[0], other[1] / working[1]
+    left, top = math.floor(x * scale_x), math.floor(y * scale_y)
+    right, bottom = math.ceil((x + width) * scale_x), math.ceil((y + height) * scale_y)
+    return left, top, min(right, other[1]) - left, min(bottom, other[0]) - top
+
+
+def _overlay_name(path: Path, state: str) -> str:
+    """Name the overlay by the whole path, since images of different folders may share a name."""
+    digest = hashlib.sha256(os.fsencode(path) + state.encode()).hexdigest()[:10]
+    return f"{OVERLAYS}/{_readable(path.stem)[:64]}-{digest}.png"
+
+
+def _write_overlay(path: Path, prediction: Prediction, boxes: Sequence[Box]) -> None:
+    from PIL import Image
+
+    from excision.visualization.pictures import overlay
+
+    picture = overlay(prediction.image, prediction.anomaly_map, prediction.threshold, boxes)
+    with atomic_path(path) as temporary:
+        Image.fromarray(picture).save(temporary)
+
+
+def _write_report(predictor: Predictor, out: Path, tally: _Tally) -> None:
+    from excision.report.writing import write_inspection
+
+    write_inspection(out, predictor, _examples(predictor, tally.shown()))
+
+
+def _examples(predictor: Predictor, images: Sequence[str]) -> Iterator[Example]:
+    """Inspect the images to show again: keeping every stage of all would not stay flat."""
+    from excision.evaluation.examples import Example
+
+    for image in images:
+        try:
+            yield Example(_readable(image), None, next(iter(predictor.predict([Path(image)]))).overview())
+        except ImageError:
+            # The file has been moved since; its line of results stands all the same.
+            continue
+
+
+def _readable(name: str) -> str:
+    """Give a name that can be shown: a file name need not be text."""
+    return name.encode("utf-8", errors="backslashreplace").decode("utf-8")

@@ -1,0 +1,113 @@
+"""Results of an inspection on disk: a line an image in JSON and in CSV, each there once it is known."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from excision.predictions import Box, Verdict
+from excision.system.files import write_bytes
+
+JSONL, CSV = "results.jsonl", "results.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """The line that is kept of an image.
+
+    Attributes:
+        image: its path as it was found.
+        score: anomaly score; None where the image could not be inspected.
+        threshold: decision threshold.
+        verdict: "good", "review" or "defect"; None where the image could not be inspected.
+        defect_area_share: share of the pixels above the threshold, or above that of the grey zone
+            where there is one, 0 to 1.
+        boxes: around each such region, strongest first: (x, y, width, height) in pixels of
+            the image file, upright.
+        seconds: from opening the file to the verdict.
+        overlay: picture of image and anomaly map, relative to the folder of results.
+        error: why the image could not be inspected.
+    """
+
+    image: str
+    score: float | None
+    threshold: float
+    verdict: Verdict | None
+    defect_area_share: float | None
+    boxes: tuple[Box, ...]
+    seconds: float
+    overlay: str | None
+    error: str | None
+
+
+class InspectionLog:
+    """Writes the lines, each flushed at once; begins with those that are kept of an earlier inspection."""
+
+    def __init__(self, out: Path, kept: Iterable[Inspection]) -> None:
+        kept = tuple(kept)
+        write_bytes(out / JSONL, _bytes("".join(map(_as_json, kept))))
+        write_bytes(out / CSV, _bytes(_header() + "".join(map(_as_row, kept))))
+        self._jsonl = (out / JSONL).open("ab")
+        self._csv = (out / CSV).open("ab")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._jsonl.close()
+        self._csv.close()
+
+    def add(self, line: Inspection) -> None:
+        """Write one line to both files."""
+        for stream, text in ((self._jsonl, _as_json(line)), (self._csv, _as_row(line))):
+            stream.write(_bytes(text))
+            stream.flush()
+
+
+def read_log(out: Path) -> list[Inspection]:
+    """Read the lines of an earlier inspection; the one that a kill cut short is left out."""
+    return list(iterate_log(out))
+
+
+def iterate_log(out: Path) -> Iterator[Inspection]:
+    """Read the lines of an earlier inspection one by one, as `read_log` does."""
+    if not (out / JSONL).is_file():
+        return
+    # Split at newlines alone: a file name may hold what else ends a line in Unicode.
+    with (out / JSONL).open(encoding="utf-8", errors="replace", newline="\n") as stream:
+        for text in stream:
+            try:
+                content = json.loads(text)
+                content["boxes"] = tuple(tuple(box) for box in content["boxes"])
+                yield Inspection(**content)
+            except (ValueError, KeyError, TypeError):
+                continue
+
+
+def _as_json(line: Inspection) -> str:
+    return json.dumps(dataclasses.asdict(line), ensure_ascii=False) + "\n"
+
+
+def _header() -> str:
+    return ",".join(field.name for field in dataclasses.fields(Inspection)) + "\n"
+
+
+def _as_row(line: Inspection) -> str:
+    values = {**dataclasses.asdict(line), "boxes": json.dumps(line.boxes)}
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values.values())
+    return text.getvalue()
+
+
+def _bytes(text: str) -> bytes:
+    # A file name need not be text: what is none is written as an escape, which JSON reads back.
+    return text.encode("utf-8", errors="backslashreplace")

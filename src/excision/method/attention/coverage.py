@@ -1,0 +1,113 @@
+"""How much of the true defects an attention covers: what it misses cannot be excised."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from excision.data import Dataset, Sample
+from excision.data.decode import probe_image, read_mask
+from excision.data.images import load_working_image, resize_mask
+from excision.errors import DatasetError, ImageError
+from excision.method.attention.model import Attention
+from excision.method.masking import cells_to_mask, select_cells
+from excision.settings import AttentionVariant
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class CoverageReport:
+    """Share of the true defect area under a mask of a fixed share of each image.
+
+    Attributes:
+        variant: of the attention.
+        size: working size (H, W).
+        budget: share of each image's cells that is masked.
+        patch: side of a cell in pixels.
+        coverage: mean over defective images of the covered share of their defect area, 0 to 1.
+        coverage_by_label: the same for each kind of defect.
+        n_defect: number of defective images it was measured on.
+        left_out: defective images without a readable image or a mask with a defect, with the reason.
+    """
+
+    variant: AttentionVariant
+    size: tuple[int, int]
+    budget: float
+    patch: int
+    coverage: float
+    coverage_by_label: dict[str, float]
+    n_defect: int
+    left_out: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give all figures as plain JSON values."""
+        return asdict(self)
+
+
+def coverage(
+    dataset: Dataset,
+    size: tuple[int, int],
+    budget: float,
+    variant: AttentionVariant = "surface",
+    patch: int = 8,
+    progress: Progress | None = None,
+) -> CoverageReport:
+    """Mask the strongest share `budget` of every defective image, and measure what of the defect is covered.
+
+    Args:
+        dataset: with masks.
+        size: working size (H, W).
+        budget: share of the cells of each image, between 0 and 1.
+        variant: of the attention.
+        patch: side of a cell in pixels.
+        progress: called as (done, all).
+
+    Raises:
+        DatasetError: no defective image has a mask.
+    """
+    attention = Attention.pretrained(variant)
+    defective = [sample for sample in dataset.samples if sample.defective]
+    shares: dict[str, list[float]] = defaultdict(list)
+    left_out: dict[str, str] = {}
+    for done, sample in enumerate(defective, start=1):
+        try:
+            shares[sample.label].append(_covered(sample, attention, size, budget, patch))
+        except ImageError as error:
+            left_out[sample.name] = str(error)
+        if progress is not None:
+            progress(done, len(defective))
+    everything = [share for label in shares.values() for share in label]
+    if not everything:
+        raise DatasetError(
+            f"{dataset.root}: none of its {len(defective)} defective images has a mask to measure coverage on"
+        )
+    return CoverageReport(
+        variant=variant,
+        size=size,
+        budget=budget,
+        patch=patch,
+        coverage=float(np.mean(everything)),
+        coverage_by_label={label: float(np.mean(each)) for label, each in sorted(shares.items()) if each},
+        n_defect=len(everything),
+        left_out=left_out,
+    )
+
+
+def _covered(sample: Sample, attention: Attention, size: tuple[int, int], budget: float, patch: int) -> float:
+    """Give the covered share of one image's defect area."""
+    if sample.mask is None:
+        raise ImageError("has no mask")
+    truth = resize_mask(read_mask(sample.mask, probe_image(sample.image).size), size)
+    if not truth.any():
+        raise ImageError("its mask shows no defect at this size")
+    pixels = load_working_image(sample.image, size, 1).astype(np.float32) / np.float32(65535)
+    cells = attention.cells(torch.from_numpy(pixels[None, None, :, :, 0]), patch)
+    chosen = select_cells(cells, float("-inf"), budget)
+    mask = cells_to_mask(chosen, patch, size)[0, 0].numpy()
+    return float((mask & truth).sum() / truth.sum())

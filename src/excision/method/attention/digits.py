@@ -1,0 +1,114 @@
+"""MNIST digits drawn on procedural surfaces: the lessons of the surface attention.
+
+A digit stands in for a defect: it is warped until it may be a hair crack, a pit or a stain, and it differs
+from the surface in brightness, in texture, or in sharpness.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from excision.synthetic.textures import FloatImage, random_texture
+
+
+class Lesson(NamedTuple):
+    """A batch of surfaces, some with a digit.
+
+    Attributes:
+        images: (B, 1, S, S) brightness in [0, 1].
+        strokes: (B, 1, S, S) in [0, 1], how much each pixel belongs to the digit; zero where there is none.
+    """
+
+    images: Tensor
+    strokes: Tensor
+
+
+def draw_lesson(
+    digits: NDArray[np.uint8],
+    batch: int,
+    size: int,
+    rng: np.random.Generator,
+    empty_share: float = 0.15,
+) -> Lesson:
+    """Draw a batch; the same generator state gives the same batch."""
+    chosen = rng.integers(0, len(digits), size=batch)
+    images, strokes = zip(
+        *(draw_surface(digits[i], size, rng, empty=rng.random() < empty_share) for i in chosen), strict=True
+    )
+    return Lesson(*(torch.from_numpy(np.stack(part))[:, None] for part in (images, strokes)))
+
+
+def draw_surface(
+    digit: NDArray[np.uint8], size: int, rng: np.random.Generator, *, empty: bool
+) -> tuple[FloatImage, FloatImage]:
+    """Draw a digit (28, 28), unless the surface stays empty, on a procedural surface.
+
+    Returns:
+        Brightness and stroke, each (size, size) in [0, 1].
+    """
+    surface = random_texture(rng, size)
+    stroke = np.zeros((size, size), np.float32) if empty else warp_digit(digit, size, rng)
+    marked = surface if empty else mark(surface, stroke, rng)
+    image = rng.uniform(0.3, 0.7) + np.exp(rng.uniform(np.log(0.015), np.log(0.15))) * marked
+    if rng.random() < 0.3:
+        image = np.round(image * 255) / 255  # what an 8-bit camera leaves of it
+    return image.clip(0, 1).astype(np.float32), stroke
+
+
+def warp_digit(digit: NDArray[np.uint8], size: int, rng: np.random.Generator) -> FloatImage:
+    """Place one digit (28, 28) on a (size, size) field: scaled, stretched, turned, bent and shifted."""
+    height = size * np.exp(rng.uniform(np.log(0.08), np.log(1.3)))
+    stretch = np.exp(rng.uniform(-1.2, 1.2) * rng.random())
+    # Pixels of the field that half a digit spans, along its own two axes.
+    half = np.array([height / np.sqrt(stretch), height * np.sqrt(stretch)]) / 2
+    angle = rng.uniform(-np.pi, np.pi)
+    centre = rng.uniform(0.08, 0.92, size=2) * size
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    bend = _smooth_field(rng, size) * (rng.uniform(0, 0.25) * half.min())
+    dy, dx = y - centre[0] + bend[0], x - centre[1] + bend[1]
+    u = (np.cos(angle) * dx + np.sin(angle) * dy) / half[1]
+    v = (np.cos(angle) * dy - np.sin(angle) * dx) / half[0]
+    grid = torch.from_numpy(np.stack((u, v), axis=-1).astype(np.float32))[None]
+    source = torch.from_numpy(digit.astype(np.float32) / 255)[None, None]
+    if half.min() < 14:
+        # A digit drawn smaller than its 28 pixels is blurred first, or its strokes would break up.
+        factor = min(6, int(np.ceil(14 / half.min())))
+        source = functional.avg_pool2d(source, factor, stride=1, padding=factor // 2, count_include_pad=False)
+    stroke = functional.grid_sample(source, grid, padding_mode="zeros", align_corners=False)[0, 0].numpy()
+    sharpness = np.exp(rng.uniform(0, 1.2))
+    placed: FloatImage = (stroke * sharpness / max(float(stroke.max()), 1e-3)).clip(0, 1).astype(np.float32)
+    return placed
+
+
+def _smooth_field(rng: np.random.Generator, size: int) -> FloatImage:
+    """Two smooth random fields (2, size, size) of about unit deviation, for bending strokes."""
+    coarse = torch.from_numpy(rng.standard_normal((1, 2, 6, 6), dtype=np.float32))
+    field = functional.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)
+    bend: FloatImage = field[0].numpy()
+    return bend
+
+
+def mark(surface: FloatImage, stroke: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """Let the stroke change the surface: brightness most often, else texture, else sharpness."""
+    weight = stroke / max(float(stroke.sum()), 1e-6)
+    mean = float((surface * weight).sum())
+    deviation = float(np.sqrt((weight * (surface - mean) ** 2).sum())) + 0.05
+    kind = rng.choice(3, p=(0.78, 0.14, 0.08))
+    contrast = deviation * np.exp(rng.uniform(np.log(0.7), np.log(5))) * rng.choice((-1.0, 1.0))
+    if kind == 0:
+        brightness: FloatImage = contrast * stroke
+        return surface + brightness
+    if kind == 1:
+        other = random_texture(rng, len(surface))
+        replaced = mean + deviation * rng.uniform(0.3, 2.5) * other / (other.std() + 1e-6) + 0.4 * contrast
+    else:
+        # Little of the texture is left, as where something was smeared or polished.
+        replaced = mean + 0.25 * (surface - mean) + 0.3 * contrast
+    marked: FloatImage = surface + stroke * (replaced - surface)
+    return marked

@@ -1,0 +1,93 @@
+"""Attention as the rest of the package sees it: image in, attention map of the same size out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from excision.method.attention.networks import PlainAttention, SurfaceAttention
+from excision.method.attention.normalise import reflect_pad
+from excision.method.attention.weights import SHIPPED, load_weights
+from excision.method.masking import patch_attention
+from excision.ops.colour import to_grey
+from excision.ops.memory_format import lay_out
+from excision.ops.resampling import enlarge, shrink
+from excision.settings import AttentionVariant
+
+_LEAST = 32  # pixels a side; on less, the coarsest grid has a single place, and nothing to compare it with
+
+
+class Attention(nn.Module):
+    """A frozen, pre-trained attention network that takes images of any size."""
+
+    def __init__(self, variant: AttentionVariant = "surface") -> None:
+        super().__init__()
+        self.variant = variant
+        self.network = SurfaceAttention() if variant == "surface" else PlainAttention()
+        self.requires_grad_(False).eval()
+
+    @classmethod
+    def pretrained(cls, variant: AttentionVariant = "surface", folder: Path = SHIPPED) -> Attention:
+        """Load the shipped weights, or those that `excision attention pretrain` wrote to `folder`.
+
+        Raises:
+            ModelError: the weights are missing or damaged.
+        """
+        attention = cls(variant)
+        load_weights(attention.network, variant, folder)
+        return attention
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Give the attention map.
+
+        Args:
+            images: (B, C, H, W) in [0, 1], C of 1 or 3, any H and W.
+
+        Returns:
+            (B, 1, H, W) logits; larger is more defect-like. The unit is the network's own: a softmax over
+            positions would make it depend on the size of the image.
+        """
+        return enlarge(self.grid(images), self.network.stride, (images.shape[2], images.shape[3]))
+
+    @torch.no_grad()
+    def cells(self, images: Tensor, patch: int) -> Tensor:
+        """Give the mean attention of each cell of a patch grid.
+
+        Args:
+            images: (B, C, H, W) in [0, 1], C of 1 or 3, any H and W.
+            patch: side of a cell in pixels.
+
+        Returns:
+            (B, 1, ceil(H / patch), ceil(W / patch)) logits.
+        """
+        return self.grid(images) if patch == self.network.stride else patch_attention(self(images), patch)
+
+    @torch.no_grad()
+    def grid(self, images: Tensor) -> Tensor:
+        """Give the attention on the network's own grid.
+
+        Args:
+            images: (B, C, H, W) in [0, 1], C of 1 or 3, any H and W.
+
+        Returns:
+            (B, 1, ceil(H / stride), ceil(W / stride)) logits.
+        """
+        grey = lay_out(to_grey(images))
+        height, width = (-(-side // self.network.stride) for side in grey.shape[2:])
+        scales = [self._at_scale(grey, factor)[:, :, :height, :width] for factor in self.network.scales]
+        return torch.stack(scales).mean(dim=0)
+
+    def _at_scale(self, grey: Tensor, factor: int) -> Tensor:
+        """Logits on the grid, or a little beyond it, of an image (B, 1, H, W) seen `factor` times smaller."""
+        stride, margin = self.network.stride, self.network.margin
+        padded = reflect_pad(shrink(grey, factor), margin)
+        # Up to a multiple of the grid, so that its places and the pixels line up.
+        bottom, right = (max(_LEAST - side, -side % stride) for side in padded.shape[2:])
+        padded = functional.pad(padded, (0, right, 0, bottom), mode="replicate")
+        logits = self.network.locate(padded)
+        outside = margin // stride * factor
+        return enlarge(logits, factor)[:, :, outside:, outside:]

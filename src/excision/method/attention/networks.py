@@ -1,0 +1,172 @@
+"""The two attention networks, both pre-trained on MNIST and on nothing else.
+
+Each maps brightness (B, 1, H, W) to attention logits on a grid of `stride` pixels a place. It is asked about
+the image at `scales` (1 its own size, 2 half of it), continued by `margin` pixels of its reflection. The
+plain one learns where to look by learning which digit it sees; the surface one is told the digit's pixels.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from excision.method.attention.normalise import local_normalise
+
+
+class PlainAttention(nn.Module):
+    """The paper's attention network: a digit classifier with spatial softmax attention.
+
+    Park et al., "Excision and Recovery", arXiv:2310.04010, section 3: two blocks of two 3x3 convolutions
+    and a max-pool, a 1x1 convolution whose softmax over all positions weights the features, then a
+    convolution, global average pooling and two linear layers.
+    """
+
+    stride: ClassVar[int] = 4
+    scales: ClassVar[tuple[int, ...]] = (1,)
+    # It knows no border from its training, and takes the zeros beyond it for one of a digit.
+    margin: ClassVar[int] = 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(_plain_block(1, 32), _plain_block(32, 64))
+        self.attention = nn.Conv2d(64, 1, 1)
+        self.head = nn.Conv2d(64, 512, 3, padding=1)
+        self.hidden = nn.Linear(512, 128)
+        self.digit = nn.Linear(128, 10)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                # Without a normalisation, torch's own start lets the signal fade from layer to layer.
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                assert layer.bias is not None  # both are built with one
+                nn.init.zeros_(layer.bias)
+        # Starts with even attention, so that no position is looked away from by chance.
+        nn.init.zeros_(self.attention.weight)
+
+    def attend(self, images: Tensor) -> Tensor:
+        """Attention logits (B, 1, H/4, W/4) of bright strokes on dark; `images` (B, 1, H, W), any unit."""
+        logits: Tensor = self.attention(self.features(images))
+        return logits
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Give attention logits (B, 1, H/4, W/4) and digit logits (B, 10)."""
+        features = self.features(images)
+        logits = self.attention(features)
+        attended = features * _spatial_softmax(logits)
+        pooled = functional.relu(self.head(attended)).mean(dim=(2, 3))
+        return logits, self.digit(functional.relu(self.hidden(pooled)))
+
+    def locate(self, brightness: Tensor) -> Tensor:
+        """Attention logits (B, 1, H/4, W/4) of strokes of either polarity; brightness (B, 1, H, W) in [0, 1].
+
+        A digit is bright on black; a defect is as often dark on bright. So the locally normalised image is
+        shown in both polarities, and the larger answer counts.
+        """
+        relative = (local_normalise(brightness, radius=14) / 6).clamp(-1, 1)
+        return torch.maximum(self.attend(relative.clamp_min(0)), self.attend((-relative).clamp_min(0)))
+
+
+class SurfaceAttention(nn.Module):
+    """Attention trained on MNIST digits that are drawn on procedural surfaces.
+
+    Dilated convolutions on two grids, of 8 and of 16 pixels, let each place be judged against a wide
+    surrounding, and instance normalisation makes every feature relative to the image's own texture. Little
+    is computed on finer grids: that is where the time would go.
+    """
+
+    stride: ClassVar[int] = 8
+    # A smaller image shows a stain as the stroke that it is taught to see; the mean sees either.
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    margin: ClassVar[int] = 0
+
+    def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 48, 64)) -> None:
+        super().__init__()
+        half, quarter, fine, coarse = widths
+        self.stem = nn.Sequential(
+            nn.Conv2d(2, half, 5, stride=2, padding=2),
+            nn.ReLU(inplace=True),
+            _shrink(half, quarter),
+            _shrink(quarter, fine),
+        )
+        self.fine = nn.Sequential(*(_DilatedBlock(fine, dilation) for dilation in (1, 2, 4)))
+        self.down = _shrink(fine, coarse)
+        self.coarse = nn.Sequential(*(_DilatedBlock(coarse, dilation) for dilation in (1, 2, 4, 1)))
+        self.up = nn.Conv2d(coarse, fine, 1)
+        self.joined = nn.Sequential(*(_DilatedBlock(fine, dilation) for dilation in (2, 1)))
+        self.attention = nn.Conv2d(fine, 1, 1)
+
+    def locate(self, brightness: Tensor) -> Tensor:
+        """Attention logits (B, 1, H/8, W/8) of strokes of either polarity; brightness in [0, 1].
+
+        It learnt both polarities, so one pass answers for both.
+        """
+        relative = [local_normalise(brightness, radius) for radius in (8, 32)]
+        stacked = torch.cat(relative, dim=1).contiguous(memory_format=torch.channels_last)
+        fine = self.fine(self.stem(stacked))
+        coarse = self.up(self.coarse(self.down(fine)))
+        enlarged = functional.interpolate(coarse, size=fine.shape[2:], mode="bilinear", align_corners=False)
+        logits: Tensor = self.attention(self.joined(fine + enlarged))
+        return logits
+
+
+class _DilatedBlock(nn.Module):
+    """x + ReLU(norm(dilated convolution of x))."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False)
+        self.norm = InstanceNorm(width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.relu_(self.norm(self.convolution(features))) + features
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalisation with scale and shift, as `nn.InstanceNorm2d` computes it, with channels last.
+
+    Torch's own copies such features into another memory order and back, which takes longer than the
+    convolutions around it.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise (B, C, H, W) over H and W."""
+        # With its own statistics a batch of one image is normalised over that image alone.
+        singles = [
+            functional.batch_norm(single[None], None, None, self.weight, self.bias, training=True)
+            for single in features
+        ]
+        return singles[0] if len(singles) == 1 else torch.cat(singles)
+
+
+def _shrink(inputs: int, outputs: int) -> nn.Sequential:
+    """Halve the grid."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
+        InstanceNorm(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+AttentionNetwork = PlainAttention | SurfaceAttention
+
+
+def _plain_block(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(outputs, outputs, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+    )
+
+
+def _spatial_softmax(logits: Tensor) -> Tensor:
+    """Softmax over all positions; (B, 1, h, w) to the same shape, each map summing to 1."""
+    return torch.softmax(logits.flatten(2), dim=2).view_as(logits)

@@ -1,0 +1,153 @@
+"""Tuning the pre-trained attention to a product, on defects drawn on its good images."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from excision.errors import ModelError
+from excision.method.attention.digits import Lesson
+from excision.method.attention.model import Attention
+from excision.method.attention.networks import AttentionNetwork
+from excision.method.attention.pretrain import lesson_loss
+from excision.method.attention.tuning.lessons import LessonSource
+from excision.method.pipeline import Pipeline
+from excision.method.run_folder import TUNING
+from excision.ops.memory_format import channels_last
+from excision.settings import Settings
+from excision.training.checkpoint import load_checkpoint, save_checkpoint
+from excision.training.loop import Progress, run_steps, warm_cosine
+from excision.training.training_set import TrainingSet
+
+_RATE = 2e-3
+_STEPS_AN_IMAGE = 8
+_MEMORY = 0.99  # of the running average of the weights, once it has seen enough steps
+
+
+def tune_attention(
+    pipeline: Pipeline,
+    data: TrainingSet,
+    settings: Settings,
+    folder: Path | None,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Tune the attention of a pipeline to its training images; nothing is done for 0 steps.
+
+    Args:
+        pipeline: on its device.
+        data: what is trained on.
+        settings: of attention and training, with the size settled.
+        folder: for the checkpoint; None keeps none.
+        progress: called as (done, all).
+    """
+    count, size = len(data.training), settings.image.size
+    # With few images, many steps would only teach the network these images by heart.
+    steps = min(settings.attention.tuning, _STEPS_AN_IMAGE * count)
+    if steps == 0:
+        return
+    assert size is not None  # a training set settles it
+    rehearsal = settings.attention.trust / (settings.attention.trust + count)
+    source = LessonSource(count, data.read, size, settings.training.seed, rehearsal)
+    every = settings.training.checkpoint_every
+    tune(pipeline.attention, source, steps, every, folder, lambda done, all_, _: progress(done, all_))
+
+
+def tune(
+    attention: Attention,
+    source: LessonSource,
+    steps: int,
+    checkpoint_every: int,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Tune the attention in place.
+
+    It is left with a running average of its weights, which is steadier than the last ones (Polyak and
+    Juditsky, "Acceleration of stochastic approximation by averaging", 1992). A checkpoint in `folder` is
+    continued from, as in training.
+
+    Args:
+        attention: pre-trained, on its device.
+        source: of pieces of good images with drawn defects.
+        steps: optimiser steps.
+        checkpoint_every: steps between checkpoints.
+        folder: for the checkpoint; None keeps none.
+        progress: called as (finished steps, total steps, figures) after each step.
+
+    Raises:
+        ModelError: the checkpoint is damaged, or the loss went to infinity.
+    """
+    attention.requires_grad_(True)
+    network = attention.network
+    both = nn.ModuleDict({"live": network, "average": copy.deepcopy(network)})
+    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-3)
+    path = None if folder is None else folder / TUNING
+    begin = 0
+    if path is not None and path.is_file():
+        begin = load_checkpoint(path, both, optimiser)
+
+    def save(finished: int) -> None:
+        if path is not None:
+            save_checkpoint(path, both, optimiser, finished)
+
+    loop = _Loop(network, both["average"], optimiser, steps, begin)
+    run_steps(loop, source.batch, steps, checkpoint_every, save, progress or (lambda *_: None))
+    network.load_state_dict(both["average"].state_dict())
+    attention.requires_grad_(False).eval()
+
+
+class _Loop:
+    """One optimiser step at a time.
+
+    Attributes:
+        finished: number of steps that the weights have been through; None while one is under way.
+    """
+
+    def __init__(
+        self,
+        network: AttentionNetwork,
+        average: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        total: int,
+        finished: int,
+    ) -> None:
+        self.finished: int | None = finished
+        self._network = channels_last(network).train()
+        self._average = average
+        self._optimiser = optimiser
+        self._total = total
+
+    def run(self, step: int, batch: Lesson) -> dict[str, float]:
+        """Do one step and give its figures: loss and learning rate.
+
+        Raises:
+            ModelError: the loss is no longer a finite number.
+        """
+        self.finished = None
+        rate = warm_cosine(step, self._total, _RATE)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        device = next(self._network.parameters()).device
+        loss = lesson_loss(self._network, Lesson(*(part.to(device) for part in batch)))
+        value = loss.item()
+        if not math.isfinite(value):
+            raise ModelError(f"the tuning of the attention went astray: its loss is {value}")
+        self._optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
+        self._optimiser.step()
+        self._remember(step)
+        self.finished = step + 1
+        return {"loss": value, "learning_rate": rate}
+
+    @torch.no_grad()
+    def _remember(self, step: int) -> None:
+        memory = min(_MEMORY, (step + 1) / (step + 10))
+        averages: list[Tensor] = list(self._average.parameters())
+        for average, live in zip(averages, self._network.parameters(), strict=True):
+            average.lerp_(live, 1 - memory)

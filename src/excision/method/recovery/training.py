@@ -1,0 +1,185 @@
+"""The training loop of the U-Net: seeded, resumable at any step, safe to interrupt."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+
+import torch
+
+from excision.errors import ModelError
+from excision.method.masking import excise
+from excision.method.recovery.batches import Batch, BatchSource
+from excision.method.recovery.losses import training_loss
+from excision.method.recovery.unet import UNet
+from excision.method.run_folder import CHECKPOINT, LOG
+from excision.ops.memory_format import channels_last
+from excision.settings import Precision, Settings
+from excision.system.files import write_text
+from excision.training.checkpoint import load_checkpoint, save_checkpoint
+from excision.training.loop import Progress, run_steps, warm_cosine
+
+_LOG_EVERY = 10
+
+
+def train(
+    network: UNet,
+    source: BatchSource,
+    settings: Settings,
+    device: torch.device,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Train the network in place.
+
+    A checkpoint in `folder` is continued from; the weights at the end are the same, bit for bit on one
+    machine, as those of a training that was never interrupted. An interrupt (Ctrl-C) lets the
+    step under way finish, saves a checkpoint and is raised again; a second one does not wait.
+
+    Args:
+        network: to be trained; its initial weights count only where there is no checkpoint.
+        source: of the batches.
+        settings: of skips, mask, loss and training.
+        device: where to train.
+        folder: for checkpoints and log; None keeps neither.
+        progress: called as (finished steps, total steps, figures) after each step.
+
+    Raises:
+        ModelError: the checkpoint is damaged or belongs to other settings, or the loss went to infinity.
+    """
+    channels_last(network.to(device))
+    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.training.learning_rate, weight_decay=1e-4)
+    begin = 0
+    if folder is not None and (folder / CHECKPOINT).is_file():
+        begin = load_checkpoint(folder / CHECKPOINT, network, optimiser)
+    log = _Log(folder, begin)
+
+    def save(finished: int) -> None:
+        if folder is not None:
+            save_checkpoint(folder / CHECKPOINT, network, optimiser, finished)
+
+    def done(finished: int, total: int, figures: dict[str, float]) -> None:
+        log.add(finished, figures)
+        if progress is not None:
+            progress(finished, total, figures)
+
+    loop = _Loop(network, optimiser, settings, device, begin)
+    run_steps(loop, source.batch, settings.training.steps, settings.training.checkpoint_every, save, done)
+    network.eval()
+
+
+class _Loop:
+    """One optimiser step at a time.
+
+    Attributes:
+        finished: number of steps that the weights have been through; None while one is under way.
+    """
+
+    def __init__(
+        self,
+        network: UNet,
+        optimiser: torch.optim.Optimizer,
+        settings: Settings,
+        device: torch.device,
+        finished: int,
+    ) -> None:
+        self.finished: int | None = finished
+        self._network = network
+        self._optimiser = optimiser
+        self._settings = settings
+        self._device = device
+        self._dtype = compute_dtype(settings.training.precision, device)
+
+    def run(self, step: int, batch: Batch) -> dict[str, float]:
+        """Do one step and give its figures: loss, learning rate, and images a second.
+
+        Raises:
+            ModelError: the loss is no longer a finite number.
+        """
+        start = time.perf_counter()
+        # From here on: looking at a batch changes the running statistics of its normalisation.
+        self.finished = None
+        self._network.train()
+        rate = learning_rate(step, self._settings)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        images = batch.images.to(self._device, memory_format=torch.channels_last)
+        mask = batch.mask.to(self._device)
+        holed = excise(images, mask, self._settings.mask.fill, self._settings.mask.patch)
+        skips = training_switches(step, self._settings)
+        # bfloat16 only inside the network: the loss divides by small variances.
+        with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
+            recovery = self._network(holed, mask.to(holed.dtype), skips)
+        recovery = type(recovery)(*(part.float() for part in recovery))
+        loss = training_loss(recovery, images, mask, self._settings.loss)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise ModelError(
+                f"the training went astray, its loss is {value} at step {step + 1}: "
+                "begin anew with a lower training.learning_rate"
+            )
+        self._optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
+        self._optimiser.step()
+        self.finished = step + 1
+        seconds = time.perf_counter() - start
+        return {"loss": value, "learning_rate": rate, "images_per_second": len(images) / seconds}
+
+
+def learning_rate(step: int, settings: Settings) -> float:
+    """Give the rate of a step: a linear warm-up over the first tenth, then a cosine down to zero."""
+    return warm_cosine(step, settings.training.steps, settings.training.learning_rate)
+
+
+def training_switches(step: int, settings: Settings) -> tuple[bool, ...]:
+    """Give the skip switches of a training step.
+
+    A share `recovery.rehearsal` of the steps, evenly spread, runs with the switches of inference, so that
+    the decoder has met the zeros it will be fed; 0 is the paper's rule.
+    """
+    share = settings.recovery.rehearsal
+    rehearses = math.floor((step + 1) * share) > math.floor(step * share)
+    return settings.recovery.skips("inference" if rehearses else "training")
+
+
+def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """Choose the number format of the network's arithmetic in training.
+
+    "auto" takes bfloat16 only where the processor multiplies it natively: there it is several times faster,
+    elsewhere it is emulated and several times slower.
+    """
+    if precision != "auto":
+        return torch.bfloat16 if precision == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    return torch.bfloat16 if native else torch.float32
+
+
+class _Log:
+    """Metrics as JSON lines; what a killed run logged beyond its last checkpoint is dropped on resume."""
+
+    def __init__(self, folder: Path | None, step: int) -> None:
+        self._path = None if folder is None else folder / LOG
+        if self._path is None:
+            return
+        kept = []
+        if self._path.is_file() and step:
+            for line in self._path.read_text("utf-8", errors="replace").splitlines():
+                try:
+                    finished = json.loads(line)["step"] <= step
+                except (json.JSONDecodeError, KeyError, TypeError):
+                    finished = False  # the line that the kill cut short
+                if finished:
+                    kept.append(line)
+        write_text(self._path, "".join(f"{line}\n" for line in kept))
+
+    def add(self, step: int, figures: dict[str, float]) -> None:
+        if self._path is None or step % _LOG_EVERY:
+            return
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"step": step, **figures}) + "\n")

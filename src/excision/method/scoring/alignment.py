@@ -1,0 +1,256 @@
+"""Where a part lies under the camera: its rotation and shift against the usual place, and the way back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from excision.method.scoring.edge_features import in_deviations
+from excision.ops.resampling import Size, enlarge, shrink
+
+_FINEST = 64  # points along the short side
+_STEPS = (4, 3, 1)  # on points four times as coarse, twice, and these
+_TURNS = 24  # rotations, evenly spread over the circle, from which good images are aligned
+_ROUNDS = 4
+_TURN = 2 * math.pi / _TURNS
+_STEADY = 1e-4  # of each term of the normal equations, added to it; a disc has no rotation to find
+_MOST_ASIDE = 0.25  # of the short side
+_FINER = 4  # points on the way back, for each along a side of a place
+
+
+class Alignment(nn.Module):
+    """Finds how a part lies, by comparing a small image of it with the mean of the good ones.
+
+    The pose (B, 3) of a part is its rotation in radians about the middle of the image, and its shift to the
+    right and down in pixels. It is found by the inverse compositional algorithm of Baker, Matthews,
+    "Lucas-Kanade 20 years on: a unifying framework", International Journal of Computer Vision 56, 2004: a
+    fixed number of Gauss-Newton steps, whose matrix is known beforehand.
+
+    It starts from all rotations near those of the good images: a part that they show in one rotation is not
+    found upside down.
+
+    Args:
+        size: (H, W) of the images in pixels.
+        starts: number of rotations from which it starts.
+
+    Attributes:
+        starts: (starts, 3), poses.
+    """
+
+    starts: Tensor
+
+    def __init__(self, size: Size, starts: int = 1) -> None:
+        super().__init__()
+        self.size = size
+        self.pitch = max(1, min(size) // _FINEST)
+        self.coarse, self.middle, self.fine = (_Level(size, times * self.pitch) for times in (4, 2, 1))
+        self.register_buffer("starts", torch.zeros(starts, 3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give the pose (B, 3) of images (B, C, H, W) in [0, 1]."""
+        return self._settle(self._look(images))
+
+    def align(self, images: Tensor, pose: Tensor) -> Tensor:
+        """Turn and shift images (B, C, H, W) so that the part lies as usual; the border is continued."""
+        return _resample(images, pose, 1, 1, self.size)
+
+    def put_back(self, planes: Tensor, pose: Tensor, pitch: int) -> tuple[Tensor, Tensor]:
+        """Give planes of an aligned image, on squares of `pitch` pixels, as the part lies in the image.
+
+        Returns:
+            The planes, (B, 1, ceil(H / pitch), ceil(W / pitch)) to (B, 1, H, W), and how far the aligned
+            image shows each pixel, (B, 1, H, W) in [0, 1]; zero where it does not.
+        """
+        step = pitch // _FINER
+        angle, shift = pose[:, :1], pose[:, 1:]
+        back = torch.cat((-angle, -_turn(shift, -angle)), dim=1)
+        where = _where(planes, back, pitch, step, self.size)
+        shown = _within(where)[:, None].to(planes.dtype)
+        both = enlarge(torch.cat((_read(planes, where) * shown, shown), dim=1), step, self.size)
+        return both[:, :1], both[:, 1:]
+
+    @torch.no_grad()
+    def learn(self, images: Iterable[Tensor]) -> None:
+        """Learn how good images (1, C, H, W) lie in the mean; of each a small one is kept in memory.
+
+        The mean is sharpened in turns: each image is aligned with it, and their mean taken anew
+        (Learned-Miller, "Data driven image models through continuous joint alignment", IEEE TPAMI 28, 2006).
+        """
+        small = [self._look(image) for image in images]
+        self.starts = self.starts.new_zeros(_TURNS, 3)
+        self.starts[1:, 0] = torch.arange(2, _TURNS + 1) // 2 * _TURN
+        self.starts[2::2, 0] *= -1
+        # The first alone: in any rotation their mean would be a blur that fits them all alike.
+        poses = self.starts[:1]
+        for _ in range(_ROUNDS):
+            self._adopt(small[: len(poses)], poses)
+            poses = _centred(torch.cat([self._settle(each) for each in small]))
+        self._adopt(small, poses)
+        apart = self.starts[:, :1] - poses[:, 0]
+        self.starts = self.starts[(apart.cos() >= math.cos(_TURN)).any(dim=1)]
+
+    def _look(self, images: Tensor) -> Tensor:
+        return shrink(in_deviations(images)[0], self.pitch)
+
+    def _settle(self, fine: Tensor) -> Tensor:
+        """Find the pose (B, 3) of small images (B, 1, h, w)."""
+        middle = shrink(fine, 2)
+        coarse = shrink(middle, 2)
+        starts = self.starts.shape[0]
+        # One after the other along the batch: all starts of the first image, then of the second.
+        pose = self.starts.expand(fine.shape[0], -1, -1).flatten(0, 1)
+        copies = coarse.expand(-1, starts, -1, -1).flatten(0, 1)[:, None]
+        for _ in range(_STEPS[0]):
+            pose = self.coarse.step(copies, pose)
+        differences, seen = self.coarse.compare(copies, pose)
+        off = differences.square().sum(dim=1) / seen.sum(dim=1).clamp_min(1)
+        best = off.view(-1, starts).argmin(dim=1)
+        pose = pose.view(-1, starts, 3).gather(1, best.view(-1, 1, 1).expand(-1, 1, 3))[:, 0]
+        for _ in range(_STEPS[1]):
+            pose = self.middle.step(middle, pose)
+        for _ in range(_STEPS[2]):
+            pose = self.fine.step(fine, pose)
+        aside = _MOST_ASIDE * min(self.size)
+        return torch.cat((pose[:, :1], pose[:, 1:].clamp(-aside, aside)), dim=1)
+
+    def _adopt(self, small: list[Tensor], poses: Tensor) -> None:
+        """Take the mean of small images that lie like this as the usual one."""
+        usual = torch.zeros_like(self.fine.usual, dtype=torch.float64)
+        for each, pose in zip(small, poses[:, None], strict=True):
+            usual += _resample(each, pose, self.pitch, self.pitch, self.size) / len(small)
+        for level in (self.fine, self.middle, self.coarse):
+            level.adopt(usual)
+            usual = shrink(usual, 2)
+
+
+class _Level(nn.Module):
+    """The mean good image on points of one fineness, and the way to it.
+
+    Args:
+        size: (H, W) of the image in pixels.
+        pitch: from point to point in pixels.
+
+    Attributes:
+        usual: (1, 1, h, w), the mean good image in deviations.
+        descent: (h * w, 3), what a difference at each point says of the pose.
+    """
+
+    usual: Tensor
+    descent: Tensor
+
+    def __init__(self, size: Size, pitch: int) -> None:
+        super().__init__()
+        self.size, self.pitch = size, pitch
+        height, width = (-(-side // pitch) for side in size)
+        self.register_buffer("usual", torch.zeros(1, 1, height, width))
+        self.register_buffer("descent", torch.zeros(height * width, 3))
+
+    def adopt(self, usual: Tensor) -> None:
+        """Take over a mean good image (1, 1, h, w)."""
+        self.usual.copy_(usual)
+        self.descent.copy_(_descent(usual, self.pitch, self.size))
+
+    def step(self, planes: Tensor, pose: Tensor) -> Tensor:
+        """Give a better pose (B, 3) of small images (B, 1, h, w)."""
+        differences, _ = self.compare(planes, pose)
+        change = differences @ self.descent
+        angle = pose[:, :1] - change[:, :1]
+        return torch.cat((angle, pose[:, 1:] - _turn(change[:, 1:], angle)), dim=1)
+
+    def compare(self, planes: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
+        """Give differences (B, h * w) from the usual image, zero where nothing is seen, and what is seen."""
+        where = _where(planes, pose, self.pitch, self.pitch, self.size)
+        # Beyond the border nobody has seen; taken for what lies at it, it would pull the part there.
+        seen = _within(where).flatten(1)
+        return (_read(planes, where) - self.usual).flatten(1) * seen, seen
+
+
+def _centred(poses: Tensor) -> Tensor:
+    """Give the same poses (N, 3) against another usual one, in the middle of them."""
+    angles = poses[:, :1]
+    angles = angles - torch.atan2(angles.sin().mean(), angles.cos().mean())
+    middle = _turn(poses[:, 1:], -angles).mean(dim=0, keepdim=True)
+    return torch.cat((angles, poses[:, 1:] - _turn(middle, angles)), dim=1)
+
+
+def _resample(planes: Tensor, pose: Tensor, pitch: int, step: int, size: Size) -> Tensor:
+    """Read planes at points that lie every `step` pixels of an image that is turned and shifted.
+
+    Args:
+        planes: (B, C, h, w), on squares of `pitch` pixels.
+        pose: (B, 3); a point p is read at R p + t, both from the middle of the image.
+        pitch: in pixels.
+        step: in pixels.
+        size: (H, W) of the image in pixels.
+
+    Returns:
+        (B, C, ceil(H / step), ceil(W / step)), interpolated bilinearly; beyond the border what lies at it.
+    """
+    return _read(planes, _where(planes, pose, pitch, step, size))
+
+
+def _read(planes: Tensor, where: Tensor) -> Tensor:
+    return functional.grid_sample(planes, where, padding_mode="border", align_corners=False)
+
+
+def _within(where: Tensor) -> Tensor:
+    """Tell which points (B, rows, columns, 2) lie within the border; (B, rows, columns) bool."""
+    return where.abs().amax(dim=3) <= 1
+
+
+def _where(planes: Tensor, pose: Tensor, pitch: int, step: int, size: Size) -> Tensor:
+    """Give the points (B, rows, columns, 2) of `_resample` as the sampler counts them.
+
+    That is from -1 at the outer edge of the first square to 1 at that of the last.
+    """
+    cos, sin = torch.cos(pose[:, :1]), torch.sin(pose[:, :1])
+    matrix = torch.cat((cos, sin, -sin, cos, pose[:, 1:]), dim=1).view(-1, 3, 2)
+    scale, begin = _sampler(planes.shape[2] * pitch, planes.shape[3] * pitch, size)
+    counted = matrix * torch.from_numpy(scale).to(pose) + torch.from_numpy(begin).to(pose)
+    rows, columns = (-(-side // step) for side in size)
+    return (torch.from_numpy(_points(step, size)).to(pose) @ counted).view(-1, rows, columns, 2)
+
+
+@lru_cache(maxsize=64)
+def _sampler(height: int, width: int, size: Size) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give scale (2,) and shift (3, 2) from pixels off the middle of an image to the sampler's counting."""
+    scale = 2 / np.array([width, height])
+    begin = np.zeros((3, 2))
+    begin[2] = np.array([size[1], size[0]]) / 2 * scale - 1
+    return scale.astype(np.float32), begin.astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _points(step: int, size: Size) -> NDArray[np.float32]:
+    """Middles of squares of `step` pixels as rows (x, y, 1), from the middle of an image of `size`."""
+    rows, columns = ((np.arange(-(-side // step)) + 0.5) * step - side / 2 for side in size)
+    y, x = np.meshgrid(rows, columns, indexing="ij")
+    points: NDArray[np.float32] = np.stack((x, y, np.ones_like(x)), axis=2).reshape(-1, 3).astype(np.float32)
+    return points
+
+
+def _turn(shift: Tensor, angle: Tensor) -> Tensor:
+    """Turn shifts (B, 2) by angles (B, 1)."""
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    x, y = shift[:, :1], shift[:, 1:]
+    return torch.cat((cos * x - sin * y, sin * x + cos * y), dim=1)
+
+
+def _descent(usual: Tensor, pitch: int, size: Size) -> Tensor:
+    """Give the Gauss-Newton step (h * w, 3) that a difference of 1 at each point of (1, 1, h, w) asks for."""
+    padded = functional.pad(usual, (1, 1, 1, 1), mode="replicate")
+    right = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]).flatten() / (2 * pitch)
+    down = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]).flatten() / (2 * pitch)
+    x, y, _ = torch.from_numpy(_points(pitch, size)).to(usual).T
+    slopes = torch.stack((down * x - right * y, right, down))
+    normal = slopes @ slopes.T
+    steady = normal + torch.diag(_STEADY * normal.diagonal() + torch.finfo(torch.float32).tiny)
+    steps: Tensor = torch.linalg.solve(steady, slopes)
+    return steps.T

@@ -1,0 +1,106 @@
+"""Oriented edges and lines of three widths, of which the outline of a part and the marks on it are made."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from excision.ops.colour import to_grey
+from excision.ops.resampling import shrink
+
+PLACE = 8
+"""Side in pixels of the square that shares one set of features."""
+
+_DIRECTIONS = 4
+_WIDTHS = (1, 2, 4)  # pixels
+_SATURATION = 0.1  # deviations of the image; the response that counts as half of the strongest
+_FLAT = 0.02  # deviation, in brightness, of an image that has nothing on it but noise
+
+
+def count_features(channels: int) -> int:
+    """Give the number of features of a place, in grey (1) or colour (3) images."""
+    oriented = len(_WIDTHS) * 2 * _DIRECTIONS
+    colours = 2 if channels == 3 else 0
+    return 2 * (oriented + colours)
+
+
+def oriented_features(images: Tensor) -> Tensor:
+    """Say which edges and lines cross each place, how strongly and which side is the bright one.
+
+    The brightness, in deviations of the image, is seen through the first and second derivatives of a
+    Gaussian in four directions, at full size and twice and four times smaller (Freeman, Adelson, "The design
+    and use of steerable filters", IEEE TPAMI 13, 1991). A response r saturates, r / (|r| + 0.1), as cells of
+    the visual cortex do (Heeger, "Normalization of cell responses in cat striate cortex", 1992): so a faint
+    edge counts beside a strong one, and a strong one that lies a pixel aside is no event. Of each the mean
+    over the place is given, and that of its absolute value. Of a colour image so are the two differences of
+    opponent colours, red to green and yellow to blue.
+
+    Args:
+        images: (B, C, H, W) in [0, 1], C of 1 or 3, each side at least 32.
+
+    Returns:
+        (B, `count_features(C)`, ceil(H / `PLACE`), ceil(W / `PLACE`)) in (-1, 1); more or less light on all
+        of the image changes nothing.
+    """
+    brightness, deviation = in_deviations(images)
+    height, width = brightness.shape[2:]
+    beyond = (0, -width % PLACE, 0, -height % PLACE)
+    seen = functional.pad(brightness, beyond, mode="replicate")
+    filters = torch.from_numpy(_FILTERS).to(seen)
+    found = []
+    for line in _WIDTHS:
+        if line > 1:
+            seen = shrink(seen, 2)
+        responses = functional.conv2d(functional.pad(seen, (2,) * 4, mode="reflect"), filters)
+        found += _means(responses, PLACE // line)
+    if images.shape[1] == 3:
+        red, green, blue = images[:, :1], images[:, 1:2], images[:, 2:]
+        opponents = torch.cat((red - green, (red + green) / 2 - blue), dim=1) / deviation
+        found += _means(functional.pad(opponents, beyond, mode="replicate"), PLACE)
+    return torch.cat(found, dim=1)
+
+
+def in_deviations(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the brightness of images in deviations from its mean over the image, and the deviation.
+
+    Images (B, C, H, W) in [0, 1], C of 1 or 3, to (B, 1, H, W) and (B, 1, 1, 1) > 0.
+    """
+    grey = to_grey(images)
+    centred = grey - grey.mean(dim=(2, 3), keepdim=True)
+    deviation = centred.square().mean(dim=(2, 3), keepdim=True).sqrt().clamp_min(_FLAT)
+    return centred / deviation, deviation
+
+
+def _means(responses: Tensor, side: int) -> list[Tensor]:
+    """Saturate responses, and average them and their absolute values over squares of `side` pixels.
+
+    In place: fresh memory of that size would take longer than the computing.
+    """
+    saturated = responses.div_(responses.abs().add_(_SATURATION))
+    return [_pool(saturated, side), _pool(saturated.abs_(), side)]
+
+
+def _pool(planes: Tensor, side: int) -> Tensor:
+    """Average over squares; first along the columns, where memory is read as it lies."""
+    batch, channels, height, width = planes.shape
+    rows = planes.reshape(batch, channels, height // side, side, width).mean(dim=3)
+    return rows.reshape(batch, channels, height // side, width // side, side).mean(dim=4)
+
+
+def _derivatives() -> NDArray[np.float32]:
+    """Give first and second derivatives along each direction, (2 * directions, 1, 5, 5)."""
+    smooth, slope = np.array([1, 2, 1]) / 4, np.array([-1, 0, 1]) / 2
+    even, first, second = (np.convolve(*pair) for pair in ((smooth, smooth), (smooth, slope), (slope, slope)))
+    filters = []
+    for angle in np.arange(_DIRECTIONS) * np.pi / _DIRECTIONS:
+        x, y = np.cos(angle), np.sin(angle)
+        filters.append(x * np.outer(even, first) + y * np.outer(first, even))
+        mixed = 2 * x * y * np.outer(first, first)
+        filters.append(x**2 * np.outer(even, second) + mixed + y**2 * np.outer(second, even))
+    return np.array(filters, dtype=np.float32)[:, None]
+
+
+_FILTERS = _derivatives()

@@ -1,0 +1,51 @@
+"""How surprising a value would be for a good image, in nats."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+_LEAST = 1e-6
+
+
+def tail(largest: Tensor) -> tuple[float, float]:
+    """Describe how large the largest value of a good image is.
+
+    Args:
+        largest: (N,), the largest value of each of N good images.
+
+    Returns:
+        Their median, and the mean excess over it of those above it; both > 0.
+    """
+    median = float(largest.median())
+    above = largest[largest > median]
+    excess = float((above - median).mean()) if len(above) else 0.0
+    # Good images without any value, or all alike, leave no scale to measure surprise by.
+    return max(median, _LEAST), max(excess, _LEAST)
+
+
+def surprise(values: Tensor, median: float, excess: float, truncation: float = 1.0) -> Tensor:
+    """Say in nats how surprising it would be for a good image to reach a value anywhere.
+
+    It is -ln p, with p the share of good images whose largest value is at least this. Above the median their
+    tail is taken as exponential, the limit of peaks over a threshold for all but heavy tails (Pickands,
+    "Statistical inference using extreme order statistics", 1975); below it the surprise falls linearly to
+    zero: p = 1/2 * exp(-(v - median) / excess), and 2^(-v / median).
+
+    With a truncation t it is max(0, ln t - ln p): what a share t of the good images reaches says nothing.
+    This is the soft thresholding of Zhang, Tong, Landers, Wu, "TFisher: a powerful truncation and weighting
+    procedure for combining p-values", Annals of Applied Statistics 14, 2020.
+
+    Args:
+        values: any shape, >= 0.
+        median: > 0, as `tail` gives it.
+        excess: > 0, as `tail` gives it.
+        truncation: t, above 0; 1 truncates nothing.
+
+    Returns:
+        The same shape, >= 0; untruncated, ln 2 at the median.
+    """
+    below = (values / median).clamp_max_(1).mul_(math.log(2))
+    found = (values - median).div_(excess).clamp_min_(0).add_(below)
+    return found.add_(math.log(truncation)).clamp_min_(0)

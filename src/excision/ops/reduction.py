@@ -1,0 +1,78 @@
+"""Reducing a large picture block by block, from parts of it, without ever holding it in floating point."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.ops.bands import band_rows
+
+FloatImage = NDArray[np.float32]
+Place = tuple[slice, slice]
+
+
+def reduced_shape(size: tuple[int, int], factor: int) -> tuple[int, int]:
+    """Give (h, w) of a picture of this size (H, W), reduced by a factor and rounded up."""
+    return -(-size[0] // factor), -(-size[1] // factor)
+
+
+def shrink_map(anomaly_map: FloatImage, factor: int) -> FloatImage:
+    """Reduce a map (H, W) by taking the largest value of each block, so that the smallest defect shows."""
+    place = (slice(0, anomaly_map.shape[0]), slice(0, anomaly_map.shape[1]))
+    return combine_blocks(anomaly_map, place, factor, np.maximum)
+
+
+def shrink_mask(mask: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
+    """Reduce a mask (H, W): a block is in it where any of its pixels is."""
+    return combine_blocks(mask, (slice(0, mask.shape[0]), slice(0, mask.shape[1])), factor, np.logical_or)
+
+
+def shrink_image(working: NDArray[np.uint16], factor: int) -> FloatImage:
+    """Reduce a working image (H, W, C) to (h, w, C) float32 in [0, 1] by the mean of each block."""
+    height, width, _ = working.shape
+    picture = BlockMean(working.shape, factor)
+    for top, bottom in band_rows(height, width):
+        place = (slice(top, bottom), slice(0, width))
+        picture.add(place, working[top:bottom].astype(np.float32) / np.float32(65535))
+    return picture.finished()
+
+
+class BlockMean:
+    """The mean of each block of `factor` pixels a side, gathered from parts of the image."""
+
+    def __init__(self, shape: tuple[int, ...], factor: int) -> None:
+        height, width, channels = shape
+        self._factor = factor
+        self._sides = (height, width)
+        self._total = np.zeros((*reduced_shape((height, width), factor), channels), dtype=np.float32)
+
+    def add(self, place: Place, values: FloatImage) -> None:
+        """Add values (h, w, C) at a place of the image."""
+        self._total[blocks(place, self._factor)] += combine_blocks(values, place, self._factor, np.add)
+
+    def finished(self) -> FloatImage:
+        """Give the means, (h, w, C); blocks at the right and lower border may be cut short."""
+        rows, columns = (
+            np.minimum(self._factor, side - np.arange(0, side, self._factor)) for side in self._sides
+        )
+        self._total /= (rows[:, None] * columns).astype(np.float32)[..., None]
+        return self._total
+
+
+def blocks(place: Place, factor: int) -> Place:
+    """Give the blocks that a part of the image touches."""
+    down, across = (slice(axis.start // factor, (axis.stop - 1) // factor + 1) for axis in place)
+    return down, across
+
+
+def combine_blocks(values: NDArray[Any], place: Place, factor: int, combine: np.ufunc) -> NDArray[Any]:
+    """Combine the values (h, w, ...) of a part of the image block by block, for `blocks` of the same."""
+    if factor == 1:
+        return values
+    for axis, part in enumerate(place):
+        first = -(-(part.start + 1) // factor) * factor
+        edges = [0, *range(first - part.start, part.stop - part.start, factor)]
+        values = combine.reduceat(values, edges, axis=axis)
+    return values

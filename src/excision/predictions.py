@@ -1,0 +1,99 @@
+"""What an inspection of one image returns, and what can be asked for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.ops.reduction import shrink_map
+
+Verdict = Literal["good", "review", "defect"]
+
+Box = tuple[int, int, int, int]
+"""A rectangle (x, y, width, height) in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What any method says of one image, at the working size (H, W) with C channels.
+
+    Of an image that was inspected in tiles the anomaly map has the full size (H, W). All other pictures are
+    reduced to (ceil(H / reduction), ceil(W / reduction)) where it is large.
+
+    Attributes:
+        score: anomaly score; larger is more anomalous.
+        threshold: decision threshold in the unit of `score`.
+        verdict: "defect" exactly where `score > threshold`; "review" where it is above the review threshold
+            alone.
+        anomaly_map: (H, W) float32 in the unit of `score`; pixels above the threshold are defective.
+        image: (H, W, C) float32 in [0, 1], the working image.
+        seconds: time from decoded image to verdict.
+        review_threshold: where the grey zone begins that a person has to look at; None for no such zone.
+        reduction: pixels of the anomaly map along the side of a pixel of the other pictures.
+    """
+
+    score: float
+    threshold: float
+    anomaly_map: NDArray[np.float32]
+    image: NDArray[np.float32]
+    seconds: float
+    review_threshold: float | None = field(default=None, kw_only=True)
+    reduction: int = field(default=1, kw_only=True)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Give "defect" above the threshold, "review" in the grey zone below it, else "good"."""
+        if self.score > self.threshold:
+            return "defect"
+        return "review" if self.score > self.lowest_threshold else "good"
+
+    @property
+    def lowest_threshold(self) -> float:
+        """What exceeds this is not passed as good."""
+        return self.threshold if self.review_threshold is None else self.review_threshold
+
+    def overview(self) -> Self:
+        """Give the same to show: the anomaly map as small as the rest, by the largest value of a block."""
+        if self.reduction == 1:
+            return self
+        return replace(self, anomaly_map=shrink_map(self.anomaly_map, self.reduction), reduction=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction(Detection):
+    """Every stage of Excision And Recovery on one image, beside what any method says.
+
+    Attributes:
+        attention: (H, W) float32, larger is more defect-like; the unit is the network's own.
+        mask: (H, W) bool, True where the image was excised.
+        holed: (H, W, C) float32 in [0, 1], the image with the masked region filled.
+        recovery: (H, W, C) float32 in [0, 1], what the U-Net put into the hole.
+    """
+
+    attention: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    holed: NDArray[np.float32]
+    recovery: NDArray[np.float32]
+
+
+class Method(Protocol):
+    """Whatever finds anomalies in image files: `Detector` and everything it is compared with."""
+
+    @property
+    def threshold(self) -> float:
+        """Decision threshold in the unit of the anomaly score."""
+
+    def predict(self, images: Iterable[Path], /) -> Iterator[Detection]:
+        """Say what is found in each image; ImageError where one cannot be read."""
+
+
+class Predictor(Method, Protocol):
+    """A method that shows every stage of its work, as `Detector` does."""
+
+    def predict(self, images: Iterable[Path], /) -> Iterator[Prediction]:
+        """Give a prediction for each image; ImageError where one cannot be read."""

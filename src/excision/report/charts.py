@@ -1,0 +1,79 @@
+"""Which charts a folder of results can give, and what goes into each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from excision.evaluation import metrics
+from excision.report.figures import Curve, kinds_chart, precision_recall_chart, rates_chart, roc_chart
+from excision.report.results_folder import Results, Summary
+from excision.visualization.histogram import Histogram, count_scores, draw_histogram
+from excision.visualization.svg import Chart, Point
+
+_COLOURS = {"good": "good", "review": "review", "defect": "defect", "defective": "defect"}
+
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """The charts in the order of the page, and the counts behind the first; None where there is no score."""
+
+    charts: tuple[Chart, ...]
+    histogram: Histogram | None
+
+
+def charts_of(results: Results, summary: Summary) -> Charts:
+    """Draw what the results can give."""
+    scores = {name: values for name, values in summary.scores.items() if values.size}
+    if not scores:
+        return Charts((), None)
+    about = results.about
+    lines = {"threshold": about.threshold, "review from": about.review_threshold}
+    thresholds = {name: value for name, value in lines.items() if value is not None}
+    evaluation = about.kind == "evaluation"
+    histogram = count_scores(scores, about.threshold)
+    charts = [draw_histogram(histogram, thresholds, _COLOURS, shares=evaluation)]
+    if evaluation:
+        charts += _curves(results, summary)
+    kinds = kinds_of(results)
+    if kinds:
+        charts.append(kinds_chart(kinds))
+    return Charts(tuple(charts), histogram)
+
+
+def kinds_of(results: Results) -> list[tuple[str, int, int]]:
+    """Give each kind of defect with its number of images and of those found."""
+    return [(kind, k["images"], k["detected"]) for kind, k in results.figures.get("kinds", {}).items()]
+
+
+def _curves(results: Results, summary: Summary) -> list[Chart]:
+    good, defective = summary.scores["good"], summary.scores["defective"]
+    charts: list[Chart] = []
+    if good.size and defective.size:
+        truth = np.concatenate([np.zeros(good.size, bool), np.ones(defective.size, bool)])
+        scores = np.concatenate([good, defective])
+        roc_point, recall_point = _working_points(results, summary)
+        far, detected = metrics.roc_curve(truth, scores)
+        charts.append(roc_chart(Curve(far, detected, metrics.image_auroc(truth, scores), roc_point)))
+        precision, recall = metrics.precision_recall_curve(truth, scores)
+        area = metrics.average_precision(truth, scores)
+        curve = Curve(recall, precision, area, recall_point)
+        charts.append(precision_recall_chart(curve, float(truth.mean())))
+    if good.size:
+        promise = results.about.promise
+        promised = None if promise is None else promise.promised_rate
+        charts.append(rates_chart(good, defective, results.about.threshold, promised))
+    return charts
+
+
+def _working_points(results: Results, summary: Summary) -> tuple[Point | None, Point | None]:
+    """Give where the decision threshold stands on the ROC and on the precision-recall curve."""
+    threshold = results.about.threshold
+    if threshold is None:
+        return None, None
+    good, defective = summary.scores["good"], summary.scores["defective"]
+    alarms, found = int((good > threshold).sum()), int((defective > threshold).sum())
+    recall = found / defective.size
+    precision = (recall, found / (alarms + found)) if alarms + found else None
+    return (alarms / good.size, recall), precision

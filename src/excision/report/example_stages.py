@@ -1,0 +1,157 @@
+"""The stages of the images that a report shows, on disk, so that it can be made anew without the model."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from excision.errors import ResultsError
+from excision.evaluation.examples import Example, Outcome, outcome
+from excision.predictions import Verdict
+from excision.system.files import write_bytes, write_json
+from excision.visualization import pictures
+from excision.visualization.overlays import readable
+from excision.visualization.pictures import Picture
+
+EXAMPLES = "examples"
+_INDEX = "examples.json"
+
+# A report embeds no more, whatever an index says.
+MOST_EXAMPLES, _MOST_STAGES = 32, 8
+
+# Beyond this a stage shows no more on a screen; it is the most that a default working image has.
+_PIXELS = 163_840
+# 24 examples of 7 stages at this many bytes, as base64, stay under 8 MB with the rest of the page.
+_BYTES = 32_000
+_QUALITIES = (84, 70, 50, 30, 10)
+_FILE = re.compile(r"\d+-[a-z-]+\.webp")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One picture of an example: what it shows, its file in `examples/`, width and height in pixels."""
+
+    caption: str
+    file: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class StagedExample:
+    """An image whose stages lie on disk.
+
+    Attributes:
+        name: of the image.
+        label: "good", the kind of defect, or None where nobody has said.
+        verdict: "good", "review" or "defect".
+        score: anomaly score.
+        threshold: decision threshold, in the same unit; None where it is not finite.
+        stages: from the input to the anomaly map, and the ground truth where it is known.
+    """
+
+    name: str
+    label: str | None
+    verdict: Verdict
+    score: float
+    threshold: float | None
+    stages: tuple[Stage, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """What label and verdict together mean."""
+        return outcome(self.label, self.verdict)
+
+
+def write_examples(folder: Path, examples: Iterable[Example]) -> None:
+    """Write `examples/` in a folder of results, in place of earlier ones.
+
+    Examples are taken one by one and nothing of them is kept, so a generator keeps memory flat.
+    """
+    target = folder / EXAMPLES
+    if target.is_dir():
+        for path in target.iterdir():
+            if path.name == _INDEX or _FILE.fullmatch(path.name):
+                path.unlink()
+    entries = [_write(target, number, example) for number, example in enumerate(examples, start=1)]
+    write_json(target / _INDEX, [asdict(entry) for entry in entries])
+
+
+def read_examples(folder: Path) -> list[StagedExample]:
+    """Read what `write_examples` wrote; nothing where a folder of results has no examples.
+
+    Raises:
+        ResultsError: the index is damaged.
+    """
+    path = folder / EXAMPLES / _INDEX
+    if not path.is_file():
+        return []
+    try:
+        entries: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))
+        return [_entry(content) for content in entries[:MOST_EXAMPLES]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultsError(f"{path}: is damaged ({error!r}); inspect or evaluate again") from error
+
+
+def _entry(content: dict[str, Any]) -> StagedExample:
+    stages = tuple(Stage(**stage) for stage in content.pop("stages"))[:_MOST_STAGES]
+    example = StagedExample(**content, stages=stages)
+    # Files of other folders must never end up in a report that is handed out.
+    if not all(_FILE.fullmatch(stage.file) and stage.width > 0 and stage.height > 0 for stage in stages):
+        raise ValueError("a stage names no picture of this folder")
+    if example.verdict not in ("good", "review", "defect") or not isinstance(example.score, float):
+        raise ValueError("an example without verdict or score")
+    return example
+
+
+def _write(target: Path, number: int, example: Example) -> StagedExample:
+    stages = []
+    for caption, picture in _stages(example):
+        image = _fitted(Image.fromarray(picture))
+        file = f"{number:02d}-{caption.lower().replace(' ', '-')}.webp"
+        write_bytes(target / file, _compressed(image))
+        stages.append(Stage(caption, file, image.width, image.height))
+    p = example.prediction
+    threshold = p.threshold if abs(p.threshold) < float("inf") else None
+    return StagedExample(
+        readable(example.name), example.label, p.verdict, float(p.score), threshold, tuple(stages)
+    )
+
+
+def _stages(example: Example) -> Iterator[tuple[str, Picture]]:
+    p = example.prediction
+    yield "Input", pictures.show_image(p.image)
+    yield "Attention", pictures.attention_map(p.attention)
+    yield "Mask", pictures.show_mask(p.image, p.mask)
+    yield "Holed image", pictures.show_image(p.holed)
+    yield "Recovery", pictures.show_image(p.recovery)
+    yield "Anomaly map", pictures.heat_map(p.anomaly_map, p.threshold)
+    if example.ground_truth is not None:
+        yield "Ground truth", pictures.show_ground_truth(p.image, example.ground_truth)
+
+
+def _fitted(image: Image.Image) -> Image.Image:
+    excess = (image.width * image.height / _PIXELS) ** 0.5
+    if excess <= 1:
+        return image
+    size = max(1, round(image.width / excess)), max(1, round(image.height / excess))
+    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
+
+
+def _compressed(image: Image.Image) -> bytes:
+    """Give WebP of the best quality that stays within a stage's share of the page."""
+    content = b""
+    for quality in _QUALITIES:
+        stream = io.BytesIO()
+        image.save(stream, format="WEBP", quality=quality, method=2)
+        content = stream.getvalue()
+        if len(content) <= _BYTES:
+            break
+    return content

@@ -1,0 +1,223 @@
+"""One self-contained HTML page of a folder of results: nothing is loaded from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from excision import __version__
+from excision.evaluation.examples import Outcome
+from excision.report.charts import charts_of, kinds_of
+from excision.report.example_stages import EXAMPLES, StagedExample, read_examples
+from excision.report.results_folder import Results, Row, Summary, open_results
+from excision.report.tables import Table, histogram_table, kinds_table, thresholds_table
+from excision.report.wording import cover
+from excision.system.files import atomic_path
+from excision.visualization import pictures
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+REPORT = "report.html"
+
+_NOTED = 20
+_MOST_KINDS = 200
+
+HEADINGS: dict[Outcome, str] = {
+    "missed defect": "Missed defects, lowest scores first",
+    "false alarm": "False alarms, highest scores first",
+    "detected defect": "Detected defects",
+    "passed good": "Good images that passed",
+    "defect": "Defects found, highest scores first",
+    "review": "To review, highest scores first",
+    "good": "Good images that came closest to an alarm",
+}
+
+SIGNS = {"defect": "▲", "review": "◆", "good": "●"}
+"""A verdict has a shape beside its colour and its word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a user adds to a report.
+
+    Attributes:
+        title: in place of the one that follows from the results.
+        customer: for whom the report is.
+        notes: text in paragraphs, for the cover.
+    """
+
+    title: str | None = None
+    customer: str | None = None
+    notes: str | None = None
+
+
+def write_report(folder: Path, out: Path | None = None, words: Words | None = None) -> Path:
+    """Write the report of a folder of results as one HTML file, atomically.
+
+    The same results give the same bytes. Of an image only its score is kept in memory, so that memory stays
+    flat; the page embeds the pictures of `examples/` and links to those of all other images.
+
+    Args:
+        folder: that `excision evaluate` or `excision inspect` wrote.
+        out: the file; `report.html` in the folder where not given.
+        words: title, customer and notes.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        ResultsError: the folder holds no results, or a file in it is damaged.
+    """
+    results = open_results(folder)
+    summary = results.summarise(_NOTED)
+    target = out if out is not None else folder / REPORT
+    with (
+        atomic_path(target) as temporary,
+        temporary.open("w", encoding="utf-8", newline="\n", errors="backslashreplace") as stream,
+    ):
+        page = _template().stream(_content(results, summary, words or Words(), target))
+        page.enable_buffering(256)
+        stream.writelines(page)
+    return target
+
+
+def _content(results: Results, summary: Summary, words: Words, target: Path) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    front, charts = cover(results, summary), charts_of(results, summary)
+    script, theme = _part("report.js"), _part("theme.js")
+    links = _Links(results.folder, target.parent)
+    return {
+        "cover": front,
+        "title": words.title or front.title,
+        "customer": words.customer,
+        "paragraphs": [p for p in (words.notes or "").split("\n") if p.strip()],
+        "notes": _notes(results, summary),
+        "charts": [(chart, Markup(chart.inline())) for chart in charts.charts],
+        "bars": histogram_table(charts.histogram) if charts.histogram else None,
+        "tables": _tables(results, summary),
+        "sections": _sections(results.folder),
+        "evaluation": results.about.kind == "evaluation",
+        "total": sum(summary.counts.values()),
+        "outcomes": _outcomes(summary),
+        "labels": sorted({label for label, _ in summary.counts if label is not None})[:_MOST_KINDS],
+        "rows": (links.shown(row) for row in results.rows()),
+        "links": links,
+        "legend": pictures.heat_colours(),
+        "signs": SIGNS,
+        "version": __version__,
+        "scripts": {"theme": Markup(theme), "report": Markup(script)},
+        "policy": " ".join(f"'sha256-{_digest(text)}'" for text in (theme, script)),
+    }
+
+
+def _tables(results: Results, summary: Summary) -> list[Table]:
+    tables = []
+    kinds = kinds_of(results)
+    if kinds:
+        tables.append(kinds_table(kinds))
+    good = summary.scores["good"]
+    if results.about.kind == "evaluation" and good.size:
+        tables.append(thresholds_table(good, summary.scores["defective"], results.about.threshold))
+    return tables
+
+
+def _notes(results: Results, summary: Summary) -> list[str]:
+    if results.about.kind == "evaluation":
+        return [str(note) for note in results.figures.get("notes", ())]
+    failed = sum(number for (_, verdict), number in summary.counts.items() if verdict is None)
+    notes = [reason for _, reason in summary.first_errors]
+    if failed > len(notes):
+        notes.append(
+            f"{failed - len(notes):,} more images could not be inspected; the table of images lists them."
+        )
+    return notes
+
+
+def _outcomes(summary: Summary) -> list[tuple[str, int]]:
+    """Give what came of the images, with how many: the choices of the filter."""
+    numbers: dict[str, int] = {}
+    for (label, verdict), number in summary.counts.items():
+        name = Row("", label, None, verdict, None).outcome
+        numbers[name] = numbers.get(name, 0) + number
+    order = [*HEADINGS, "not inspected"]
+    return sorted(numbers.items(), key=lambda item: order.index(item[0]))
+
+
+@dataclass(slots=True)
+class _Links:
+    """Makes a row of the page from a row of the results, and counts the pictures that are not on disk."""
+
+    folder: Path
+    beside: Path
+    missing: int = 0
+
+    def shown(self, row: Row) -> dict[str, Any]:
+        """Give a row with the address of its picture, where there is one."""
+        return {"row": row, "outcome": row.outcome, "link": self._address(row.overlay)}
+
+    def _address(self, overlay: str | None) -> str | None:
+        if overlay is None:
+            return None
+        picture = self.folder / overlay
+        if not picture.is_file():
+            self.missing += 1
+            return None
+        return quote(Path(os.path.relpath(picture, self.beside)).as_posix())
+
+
+def _sections(folder: Path) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    """Give the examples under their headings, each with its pictures read when its turn comes."""
+    for kind, group in groupby(read_examples(folder), key=lambda example: example.outcome):
+        yield HEADINGS[kind], (_shown(folder, example) for example in group)
+
+
+def _shown(folder: Path, example: StagedExample) -> dict[str, Any]:
+    stages = [(stage, folder / EXAMPLES / stage.file) for stage in example.stages]
+    there = [(stage, _inline(path)) for stage, path in stages if path.is_file()]
+    threshold = example.threshold
+    level = 50 * example.score / threshold if threshold is not None and threshold > 0 else 0
+    first = example.stages[0] if example.stages else None
+    tall = first is not None and first.height > 1.5 * first.width
+    wide = first is not None and first.width > 1.5 * first.height
+    return {
+        "example": example,
+        "level": min(100.0, max(0.0, level)),
+        "shape": "tall" if tall else "wide" if wide else "square",
+        "stages": there,
+    }
+
+
+def _inline(path: Path) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+
+
+def _part(name: str) -> str:
+    return resources.files("excision.report").joinpath("templates", name).read_text("utf-8")
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+
+
+def _template() -> Template:
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        # The style of figures belongs to what draws them.
+        loader=ChoiceLoader([PackageLoader("excision.report"), PackageLoader("excision.visualization")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")

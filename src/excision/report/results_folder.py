@@ -1,0 +1,249 @@
+"""A folder of results, read back for a report: what it says as a whole, and its images one by one."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.errors import ResultsError
+from excision.evaluation.examples import outcome
+from excision.inspection.log import JSONL, iterate_log
+from excision.method.calibration import Calibration
+from excision.predictions import Verdict
+from excision.system.files import write_json
+from excision.visualization.overlays import readable
+
+EVALUATION = "evaluation.json"
+SCORES = "scores.csv"
+ABOUT = "about.json"
+SCORES_HEAD = ("image", "label", "score", "verdict", "overlay")
+
+_VERDICTS: dict[str, Verdict] = {"good": "good", "review": "review", "defect": "defect"}
+
+Kind = Literal["evaluation", "inspection"]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the calibration of a threshold says.
+
+    Attributes:
+        wanted_rate: false-alarm rate that was asked for.
+        promised_rate: false-alarm rate that holds.
+        held_out: number of good images that the threshold was chosen from.
+    """
+
+    wanted_rate: float
+    promised_rate: float
+    held_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a report says beside figures and images; a part is None where nobody knew it.
+
+    Attributes:
+        kind: which verb made the results.
+        subject: what was inspected, in a word: the name of the data set.
+        layout: of the data set.
+        date: day on which the results were made, YYYY-MM-DD.
+        threshold: decision threshold; None where it is not finite.
+        review_threshold: where the grey zone begins.
+        promise: of the threshold.
+    """
+
+    kind: Kind
+    subject: str | None = None
+    layout: str | None = None
+    date: str | None = None
+    threshold: float | None = None
+    review_threshold: float | None = None
+    promise: Promise | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image of the results.
+
+    Attributes:
+        name: of the image.
+        label: "good", the kind of defect, or None where unknown.
+        score: anomaly score; None where the image could not be inspected.
+        verdict: "good", "review", "defect", or None where there is none.
+        overlay: its picture, relative to the folder of results, or None.
+        error: why it could not be inspected.
+        regions: number of regions above the threshold, where known.
+        area: share of the pixels above the threshold, where known.
+    """
+
+    name: str
+    label: str | None
+    score: float | None
+    verdict: Verdict | None
+    overlay: str | None
+    error: str | None = None
+    regions: int | None = None
+    area: float | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What came of the image, in words."""
+        return "not inspected" if self.verdict is None else outcome(self.label, self.verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one pass over the rows gathers: nine bytes an image, and counts.
+
+    Attributes:
+        scores: for each name the finite scores: "good" and "defective" by label in an evaluation, by verdict
+            in an inspection.
+        counts: number of images by (label, verdict); the verdict is None where there was none.
+        first_errors: of the first images that could not be inspected, name and reason.
+    """
+
+    scores: dict[str, NDArray[np.float64]]
+    counts: Counter[tuple[str | None, Verdict | None]]
+    first_errors: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A folder of results.
+
+    Attributes:
+        folder: where it lies.
+        about: what is known of the whole.
+        figures: content of `evaluation.json`; empty for an inspection.
+        rows: gives the images in the order in which they were inspected, anew at each call.
+    """
+
+    folder: Path
+    about: About
+    figures: dict[str, Any]
+    rows: Callable[[], Iterator[Row]]
+
+    def summarise(self, errors: int = 20) -> Summary:
+        """Go through the rows once, keeping of each its score alone."""
+        evaluation = self.about.kind == "evaluation"
+        names = ("good", "defective") if evaluation else ("good", "review", "defect")
+        scores = {name: array("d") for name in names}
+        counts: Counter[tuple[str | None, Verdict | None]] = Counter()
+        failed: list[tuple[str, str]] = []
+        for row in self.rows():
+            counts[row.label if evaluation else None, row.verdict] += 1
+            if row.error is not None and len(failed) < errors:
+                failed.append((row.name, row.error))
+            if row.score is not None and row.verdict is not None and math.isfinite(row.score):
+                group = ("good" if row.label == "good" else "defective") if evaluation else row.verdict
+                scores[group].append(row.score)
+        arrays = {name: np.frombuffer(values, np.float64) for name, values in scores.items()}
+        return Summary(arrays, counts, tuple(failed))
+
+
+def write_about(folder: Path, about: About) -> None:
+    """Write `about.json` beside the results."""
+    write_json(folder / ABOUT, dataclasses.asdict(about))
+
+
+def promise_of(predictor: object) -> Promise | None:
+    """Give what the threshold of a detector or of an exported model promises; None where it does not say."""
+    found = getattr(getattr(predictor, "description", predictor), "calibration", None)
+    if not isinstance(found, Calibration):
+        return None
+    return Promise(found.wanted_rate, found.promised_rate, len(found.scores))
+
+
+def open_results(folder: Path) -> Results:
+    """Open a folder that `excision evaluate` or `excision inspect` wrote, in this version or an earlier one.
+
+    Raises:
+        ResultsError: it is none, or a file in it is damaged.
+    """
+    about = _about(folder)
+    if about.kind == "evaluation":
+        figures = _json(folder / EVALUATION)
+        if about.threshold is None and isinstance(figures.get("threshold"), float):
+            about = dataclasses.replace(about, threshold=figures["threshold"])
+        if about.subject is None:
+            about = dataclasses.replace(about, subject=str(figures.get("dataset", folder.name)))
+        return Results(folder, about, figures, partial(_evaluated, folder, figures))
+    first = next(iterate_log(folder), None)
+    if first is None:
+        raise ResultsError(f"{folder / JSONL}: holds no result; inspect again, with --resume")
+    if about.threshold is None and math.isfinite(first.threshold):
+        about = dataclasses.replace(about, threshold=first.threshold)
+    return Results(folder, about, {}, partial(_inspected, folder))
+
+
+def _about(folder: Path) -> About:
+    files: dict[Kind, Path] = {"evaluation": folder / EVALUATION, "inspection": folder / JSONL}
+    there = [kind for kind, path in files.items() if path.is_file()]
+    if not there:
+        raise ResultsError(
+            f"{folder}: holds no results; name a folder that `excision evaluate` or `excision inspect` wrote"
+        )
+    if (folder / ABOUT).is_file():
+        content = _json(folder / ABOUT)
+        try:
+            promise = content.pop("promise", None)
+            about = About(**content, promise=Promise(**promise) if promise else None)
+        except (TypeError, ValueError) as error:
+            raise ResultsError(
+                f"{folder / ABOUT}: is damaged ({error}); inspect or evaluate again"
+            ) from error
+        if about.kind in there:
+            return about
+    return About(there[0])
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path}: cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ResultsError(f"{path}: holds no figures; evaluate again")
+    return content
+
+
+def _evaluated(folder: Path, figures: dict[str, Any]) -> Iterator[Row]:
+    path = folder / SCORES
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            for line in csv.DictReader(stream):
+                overlay = line.get("overlay") or None
+                verdict = _VERDICTS[line["verdict"]]
+                yield Row(line["image"], line["label"], float(line["score"]), verdict, overlay)
+    except FileNotFoundError as error:
+        raise ResultsError(f"{path}: is missing; evaluate again") from error
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ResultsError(f"{path}: is damaged ({error!r}); evaluate again") from error
+    for skipped in figures.get("skipped", ()):
+        yield Row(readable(skipped["image"]), None, None, None, None, readable(skipped["reason"]))
+
+
+def _inspected(folder: Path) -> Iterator[Row]:
+    for line in iterate_log(folder):
+        yield Row(
+            readable(line.image),
+            None,
+            line.score,
+            line.verdict,
+            line.overlay and readable(line.overlay),
+            line.error and readable(line.error),
+            len(line.boxes) if line.verdict else None,
+            line.defect_area_share,
+        )

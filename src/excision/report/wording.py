@@ -1,0 +1,264 @@
+"""The cover of a report in words: what was inspected, found and missed, and what was promised and held."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from excision.evaluation.intervals import chance_of_alarms, rate_interval
+from excision.report.results_folder import Promise, Results, Summary
+
+# Below this a count is no accident any more.
+_UNLIKELY = 0.05
+_MOST_KINDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A headline figure.
+
+    Attributes:
+        name: what it is.
+        value: the figure as it is to be read.
+        hint: one short line that says how to read it.
+    """
+
+    name: str
+    value: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """The first page.
+
+    Attributes:
+        title: heading.
+        headline: the result in one sentence.
+        statements: what each is about, and one or two sentences.
+        cards: headline figures.
+        facts: names and values of what was inspected with what.
+    """
+
+    title: str
+    headline: str
+    statements: tuple[tuple[str, str], ...]
+    cards: tuple[Card, ...]
+    facts: tuple[tuple[str, str], ...]
+
+
+def cover(results: Results, summary: Summary) -> Cover:
+    """Say what the results are."""
+    return (
+        _evaluation(results, summary) if results.about.kind == "evaluation" else _inspection(results, summary)
+    )
+
+
+def percent(share: float | None) -> str:
+    """Write a share in per cent, so that only none is written as 0 and only all as 100."""
+    if share is None:
+        return "n/a"
+    if share in (0, 1):
+        return f"{100 * share:.0f} %"
+    if share < 0.001:
+        return f"{100 * share:.2g} %"
+    return "> 99.9 %" if share >= 0.9995 else f"{100 * share:.1f} %"
+
+
+def figure(value: float | None) -> str:
+    """Write a figure between 0 and 1 with three digits; 1 only where nothing is missing to it."""
+    if value is None:
+        return "n/a"
+    return "0.999+" if 0.9995 <= value < 1 else f"{value:.3f}"
+
+
+def count(number: int, what: str = "image") -> str:
+    """Write a number of things: "1 image", "1,204 images"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """How many images were good or defective, and raised an alarm, which is the verdict "defect"."""
+
+    good: int
+    alarms: int
+    defective: int
+    found: int
+    failed: int
+
+    @classmethod
+    def of(cls, summary: Summary) -> _Counts:
+        def total(good: bool, *verdicts: str) -> int:
+            return sum(
+                n for (label, v), n in summary.counts.items() if v in verdicts and (label == "good") == good
+            )
+
+        scored = ("good", "review", "defect")
+        failed = sum(n for (_, verdict), n in summary.counts.items() if verdict not in scored)
+        return cls(
+            total(True, *scored), total(True, "defect"), total(False, *scored), total(False, "defect"), failed
+        )
+
+
+def _evaluation(results: Results, summary: Summary) -> Cover:
+    figures, about, counts = results.figures, results.about, _Counts.of(summary)
+    kinds = {name: (k["images"], k["detected"]) for name, k in figures.get("kinds", {}).items()}
+    statements = [("Inspected", _inspected(str(about.subject), counts, list(kinds)))]
+    if counts.defective:
+        statements.append(("Missed", _missed(counts, kinds)))
+    if counts.good:
+        statements.append(("False alarms", _false_alarms(counts, about.promise)))
+    if figures.get("image_auroc") is not None:
+        statements.append(("Ranking", _ranking(figures)))
+    return Cover(
+        f"Evaluation of {about.subject}",
+        _evaluation_headline(counts),
+        tuple(statements),
+        tuple(_evaluation_cards(figures, counts, about.promise)),
+        tuple(_facts(results)),
+    )
+
+
+def _evaluation_headline(counts: _Counts) -> str:
+    parts = []
+    if counts.defective:
+        parts.append(f"{counts.found:,} of {count(counts.defective, 'defective image')} found")
+    if counts.good:
+        parts.append(f"{counts.alarms:,} of {count(counts.good, 'good image')} called defective")
+    sentence = ", ".join(parts) or "No image could be inspected"
+    return sentence[0].upper() + sentence[1:] + "."
+
+
+def _inspected(subject: str, counts: _Counts, kinds: list[str]) -> str:
+    named = ", ".join(kinds[:_MOST_KINDS]) + (", ..." if len(kinds) > _MOST_KINDS else "")
+    kinds_told = f" ({named})" if kinds else ""
+    failed = f" {count(counts.failed)} could not be inspected." if counts.failed else ""
+    return (
+        f"{subject}: {count(counts.good + counts.defective)}, {counts.good:,} of them good and "
+        f"{counts.defective:,} with a known defect{kinds_told}.{failed} The model learnt from good images "
+        "alone, and its threshold was set on good images before this test."
+    )
+
+
+def _missed(counts: _Counts, kinds: dict[str, tuple[int, int]]) -> str:
+    missed = counts.defective - counts.found
+    low, high = rate_interval(missed, counts.defective)
+    interval = f"(95 % interval of the rate: {percent(low)} to {percent(high)})"
+    if not missed:
+        return f"Nothing: every defective image was found {interval}."
+    worst = sorted(((n - found, n, kind) for kind, (n, found) in kinds.items() if n > found), reverse=True)
+    told = "; ".join(f"{lost} of {n} {kind}" for lost, n, kind in worst[:_MOST_KINDS])
+    rest = "; and others" if len(worst) > _MOST_KINDS else ""
+    return (
+        f"{missed:,} of {count(counts.defective, 'defective image')}, {percent(missed / counts.defective)} "
+        f"{interval}: {told}{rest}."
+    )
+
+
+def _false_alarms(counts: _Counts, promise: Promise | None) -> str:
+    low, high = rate_interval(counts.alarms, counts.good)
+    measured = (
+        f"Measured: {counts.alarms:,} of {count(counts.good, 'good image')}, "
+        f"{percent(counts.alarms / counts.good)} (95 % interval {percent(low)} to {percent(high)})."
+    )
+    if promise is None:
+        return measured
+    chance = chance_of_alarms(counts.alarms, counts.good, promise.promised_rate, promise.held_out)
+    if chance < _UNLIKELY:
+        verdict = (
+            f" That is more than the promise explains: so many would come up in {percent(chance)} of such "
+            "tests. The test images differ from those the threshold was set on; set it anew on good images "
+            "of today."
+        )
+    else:
+        verdict = " That agrees with the promise."
+    return f"{_promised(promise)} {measured}{verdict}"
+
+
+def _promised(promise: Promise) -> str:
+    images = count(promise.held_out, "held-out good image")
+    said = f"Promised: at most {percent(promise.promised_rate)}, from {images}"
+    if promise.promised_rate <= promise.wanted_rate + 1e-9:
+        return f"{said}."
+    needed = math.ceil(1 / promise.wanted_rate - 1e-9) - 1
+    return f"{said}; the {percent(promise.wanted_rate)} that was asked for takes {needed:,} of them."
+
+
+def _ranking(figures: dict[str, Any]) -> str:
+    auroc, found = figures["image_auroc"], figures.get("aupro")
+    place = f" Where a defect lies is told with an AUPRO of {figure(found)}." if found is not None else ""
+    return (
+        f"A defective image has a higher anomaly score than a good one in {percent(auroc)} of all pairs "
+        f"(image AUROC {figure(auroc)}; image AP {figure(figures.get('image_ap'))}).{place}"
+    )
+
+
+def _evaluation_cards(figures: dict[str, Any], counts: _Counts, promise: Promise | None) -> Iterator[Card]:
+    found = f"{counts.found:,} of {counts.defective:,}"
+    alarms = f"{counts.alarms:,} of {counts.good:,}"
+    yield Card("Detection rate", percent(figures.get("detection_rate")), f"{found} defective images")
+    yield Card("False-alarm rate", percent(figures.get("false_alarm_rate")), f"{alarms} good images")
+    if promise is not None:
+        hint = f"from {count(promise.held_out, 'held-out image')}"
+        yield Card("Promised at most", percent(promise.promised_rate), hint)
+    yield Card("Image AUROC", figure(figures.get("image_auroc")), "0.5 is chance, 1 perfect")
+    yield Card("Image AP", figure(figures.get("image_ap")), "average precision")
+    yield Card("AUPRO", figure(figures.get("aupro")), "up to 30 % false-positive rate")
+    yield Card("Pixel AUROC", figure(figures.get("pixel_auroc")), "0.5 is chance, 1 perfect")
+    yield Card("Pixel AP", figure(figures.get("pixel_ap")), "average precision")
+    yield Card("Image F1", figure(figures.get("image_f1_max")), "best over all thresholds")
+    if isinstance(figures.get("ms_per_image"), float):
+        yield Card("Time per image", _time(figures["ms_per_image"]), "median, image to verdict")
+
+
+def _time(milliseconds: float) -> str:
+    return f"{milliseconds:.3g} ms" if milliseconds < 999.5 else f"{milliseconds / 1000:.3g} s"
+
+
+def _inspection(results: Results, summary: Summary) -> Cover:
+    numbers = {verdict: summary.counts[None, verdict] for verdict in ("good", "review", "defect")}
+    failed = sum(summary.counts.values()) - sum(numbers.values())
+    total = sum(numbers.values())
+    grey = f", {numbers['review']:,} to review" if numbers["review"] else ""
+    statements = [("Inspected", f"{count(total + failed)}: {_verdicts(numbers)}.")]
+    if results.about.promise is not None:
+        statements.append(
+            (
+                "False alarms",
+                f"{_promised(results.about.promise)} This is the share of good images called defective.",
+            )
+        )
+    if failed:
+        statements.append(("Not inspected", f"{count(failed)}; the reasons stand below."))
+    # The card is shown only where something lies in that zone.
+    review = [Card("To review", f"{numbers['review']:,}", "in the grey zone")] if numbers["review"] else []
+    cards = (
+        Card("Defective", f"{numbers['defect']:,}", "score above the threshold"),
+        *review,
+        Card("Good", f"{numbers['good']:,}", "score at or below it"),
+        Card("Not inspected", f"{failed:,}", "see the notes" if failed else "none"),
+    )
+    verb = "is" if numbers["defect"] == 1 else "are"
+    headline = f"{numbers['defect']:,} of {count(total)} {verb} defective{grey}."
+    return Cover("Inspection", headline, tuple(statements), cards, tuple(_facts(results)))
+
+
+def _verdicts(numbers: dict[str, int]) -> str:
+    grey = f"{numbers['review']:,} to review, " if numbers["review"] else ""
+    return f"{numbers['defect']:,} defective, {grey}{numbers['good']:,} good"
+
+
+def _facts(results: Results) -> Iterator[tuple[str, str]]:
+    about = results.about
+    if about.kind == "evaluation":
+        yield "Data set", str(about.subject)
+    if about.layout:
+        yield "Layout", about.layout
+    yield "Threshold", "none" if about.threshold is None else f"{about.threshold:.4g}"
+    if about.review_threshold is not None:
+        yield "Review from", f"{about.review_threshold:.4g}"
+    if about.date:
+        yield "Date", about.date

@@ -1,0 +1,147 @@
+"""What an evaluation and an inspection leave in their folder: figures, pictures, charts, the report."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.data.records import Dataset, Sample
+from excision.errors import ImageError, SettingsError
+from excision.evaluation.evaluate import Evaluation, Progress, measure, read_ground_truth
+from excision.evaluation.examples import Example, ScoredImage, choose_examples
+from excision.ops.reduction import shrink_mask
+from excision.predictions import Detection, Prediction, Predictor
+from excision.report.charts import charts_of
+from excision.report.example_stages import write_examples
+from excision.report.report import write_report
+from excision.report.results_folder import (
+    EVALUATION,
+    SCORES,
+    SCORES_HEAD,
+    About,
+    open_results,
+    promise_of,
+    write_about,
+)
+from excision.system.files import write_json, write_text
+from excision.visualization.overlays import overlay_name, readable, write_overlay
+
+FIGURES = "figures"
+
+
+def evaluate(
+    predictor: Predictor, dataset: Dataset, out: Path | None = None, progress: Progress | None = None
+) -> Evaluation:
+    """Measure a detector on the test images of a data set, and write what was found.
+
+    Args:
+        predictor: a detector.
+        dataset: data set with test images.
+        out: folder for `evaluation.json`, `scores.csv`, pictures and `report.html`; None writes nothing.
+        progress: called after each image.
+
+    Raises:
+        DatasetError: there is no test image, or none that can be read.
+        SettingsError: `out` is a file.
+    """
+    if out is not None and out.exists() and not out.is_dir():
+        raise SettingsError(f"{out}: is a file; name a folder for the results")
+    if out is None:
+        return measure(predictor, dataset, progress)
+    evaluation = measure(predictor, dataset, progress, partial(keep_overlay, out))
+    write_evaluation(out, evaluation, dataset, predictor)
+    return evaluation
+
+
+def keep_overlay(
+    out: Path, sample: Sample, detection: Detection, ground_truth: NDArray[np.bool_] | None
+) -> None:
+    """Write the picture of one test image into a folder of results."""
+    write_overlay(out / overlay_name(sample.name), detection, ground_truth)
+
+
+def write_evaluation(out: Path, evaluation: Evaluation, dataset: Dataset, predictor: Predictor) -> None:
+    """Write everything but the overlays into a folder, in place of what an earlier evaluation left there.
+
+    The images to show are predicted again, one by one: keeping every stage of all would not stay flat.
+    """
+    write_json(out / EVALUATION, evaluation.to_json())
+    write_text(out / SCORES, _scores(evaluation.images))
+    write_about(
+        out,
+        About(
+            "evaluation",
+            evaluation.dataset,
+            dataset.layout,
+            _today(),
+            _finite(evaluation.threshold),
+            _finite(getattr(predictor, "review_threshold", None)),
+            promise_of(predictor),
+        ),
+    )
+    write_examples(out, _examples(dataset, predictor, choose_examples(evaluation.images)))
+    _write_charts(out)
+    write_report(out)
+
+
+def write_inspection(out: Path, predictor: Predictor, examples: Iterable[Example]) -> None:
+    """Write the report of an inspection, and what it shows beside the results that lie in the folder."""
+    review = _finite(getattr(predictor, "review_threshold", None))
+    threshold = _finite(predictor.threshold)
+    write_about(out, About("inspection", None, None, _today(), threshold, review, promise_of(predictor)))
+    write_examples(out, examples)
+    write_report(out)
+
+
+def _write_charts(out: Path) -> None:
+    results = open_results(out)
+    charts = charts_of(results, results.summarise()).charts
+    names = {f"{chart.name}.svg": chart for chart in charts}
+    for old in ("scores.svg", "roc.svg", "precision-recall.svg", "rates.svg", "kinds.svg"):
+        if old not in names:
+            (out / FIGURES / old).unlink(missing_ok=True)
+    for name, chart in names.items():
+        write_text(out / FIGURES / name, chart.standalone())
+
+
+def _examples(dataset: Dataset, predictor: Predictor, images: Sequence[ScoredImage]) -> Iterator[Example]:
+    samples = {sample.name: sample for sample in dataset.test}
+    for image in images:
+        sample = samples[image.name]
+        prediction = next(iter(predictor.predict([sample.image])))
+        yield Example(image.name, image.label, prediction.overview(), _truth(sample, prediction))
+
+
+def _truth(sample: Sample, prediction: Prediction) -> NDArray[np.bool_] | None:
+    height, width = prediction.anomaly_map.shape
+    try:
+        truth = read_ground_truth(sample, (height, width)) if sample.defective else None
+        return None if truth is None else shrink_mask(truth, prediction.reduction)
+    except ImageError:
+        return None  # a note tells of it already
+
+
+def _scores(images: Sequence[ScoredImage]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(SCORES_HEAD)
+    for image in images:
+        overlay = overlay_name(image.name)
+        writer.writerow([readable(image.name), image.label, repr(image.score), image.verdict, overlay])
+    return stream.getvalue()
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _today() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,35 @@
+"""What every backend that computes an exported graph has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+BackendName = Literal["onnx", "openvino"]
+
+Precision = Literal["fp32", "bf16", "int8"]
+
+INPUT = "image"
+
+OUTPUTS = ("anomaly_map", "score", "attention", "mask", "holed", "recovery")
+"""What the graph gives: the stages of the method, by name."""
+
+PRECISIONS: dict[BackendName, tuple[Precision, ...]] = {
+    "onnx": ("fp32", "int8"),
+    "openvino": ("fp32", "bf16", "int8"),
+}
+"""What each backend can compute the networks in."""
+
+MODEL_FILES: dict[BackendName, str] = {"onnx": "model.onnx", "openvino": "model.xml"}
+
+
+class Backend(Protocol):
+    """A loaded graph; it may be called from several threads at once."""
+
+    def run(
+        self, images: NDArray[np.float32], outputs: Sequence[str] = OUTPUTS
+    ) -> dict[str, NDArray[np.float32]]:
+        """Inspect images (B, C, H, W) in [0, 1] as far as the outputs need; by name, each (B, ...)."""

@@ -1,0 +1,42 @@
+"""Choose what computes an exported graph on the line: ONNX Runtime or OpenVINO."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from excision.errors import ModelError
+from excision.runtime.backend import MODEL_FILES, Backend, BackendName, Precision
+from excision.runtime.onnx_backend import OnnxBackend
+
+
+def open_backend(folder: Path, name: BackendName, precision: Precision, threads: int | None) -> Backend:
+    """Load the graph of an exported folder.
+
+    Args:
+        folder: with the graph's file.
+        name: of the backend; OpenVINO also computes what was exported for ONNX Runtime.
+        precision: that the networks compute in.
+        threads: of one inspection; None leaves it to the backend.
+
+    Raises:
+        ModelError: the file is missing or damaged, or the backend is not installed.
+    """
+    path = folder / MODEL_FILES[name]
+    other = folder / MODEL_FILES["onnx"]
+    if name == "openvino" and other.is_file():
+        path = other  # which it reads too
+    if not path.is_file():
+        raise ModelError(f"{path} is missing: export the model again")
+    try:
+        return OnnxBackend(path, threads) if name == "onnx" else _openvino(path, precision, threads)
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{folder} needs the package {error.name}: pip install {error.name}") from error
+    except Exception as error:
+        # The backends raise errors of their own kinds for whatever is wrong with a file.
+        raise ModelError(f"{path}: cannot be loaded as a graph: {error}") from error
+
+
+def _openvino(path: Path, precision: Precision, threads: int | None) -> Backend:
+    from excision.runtime.openvino_backend import OpenVinoBackend
+
+    return OpenVinoBackend(path, precision, threads)

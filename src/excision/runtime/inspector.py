@@ -1,0 +1,190 @@
+"""Inspecting with an exported model, without torch.
+
+>>> from excision.runtime.inspector import Inspector
+>>> inspector = Inspector("exported/parts")
+>>> inspector.inspect("part_017.png").verdict
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.data.images import any_full_image, any_working_image
+from excision.errors import ModelError
+from excision.method.calibration import calibrate
+from excision.predictions import Prediction
+from excision.runtime.backends import open_backend
+from excision.runtime.defect_criteria import REGION, Scope, read_region
+from excision.runtime.model_folder import Description
+from excision.tiling.assembly import inspect_tiles
+
+Image = NDArray[Any] | str | Path
+
+_FULL = np.float32(65535)
+
+
+class Inspector:
+    """An exported model, loaded once and called as often as wanted, from any number of threads.
+
+    Args:
+        folder: that `excision export` wrote.
+        threads: of one inspection; None leaves it to the backend.
+
+    Attributes:
+        scope: what counts in an anomaly map.
+
+    Raises:
+        ModelError: the folder is none of an exported model, or a file in it is missing or damaged.
+    """
+
+    def __init__(self, folder: str | Path, threads: int | None = None) -> None:
+        self.folder = Path(folder)
+        self.description = Description.load(self.folder)
+        self._tiling = self.description.tiling
+        self.scope = self._load_scope()
+        self._backend = open_backend(
+            self.folder, self.description.backend, self.description.precision, threads
+        )
+
+    @property
+    def threshold(self) -> float:
+        """Decision threshold in the unit of the anomaly score."""
+        return self.description.calibration.threshold
+
+    @property
+    def review_threshold(self) -> float | None:
+        """Where the grey zone begins, in the unit of the anomaly score; None for no such zone."""
+        review = self.description.review
+        return None if review is None else review.threshold
+
+    def inspect(self, image: Image) -> Prediction:
+        """Give an image its verdict, with every stage.
+
+        Args:
+            image: a path, or an array (H, W), (H, W, 1) or (H, W, 3) of uint8, uint16, or float in [0, 1].
+
+        Raises:
+            ImageError: the image cannot be read or has no defined meaning.
+            ModelError: the backend cannot compute it.
+        """
+        return self.inspect_working(self.working(image))
+
+    def predict(self, images: Iterable[Image] | Image) -> Iterator[Prediction]:
+        """Inspect images one after another, lazily, each alone, so that none changes another's score.
+
+        Raises:
+            ImageError: an image cannot be read or has no defined meaning.
+        """
+        if isinstance(images, str | Path | np.ndarray):
+            images = [images]
+        for image in images:
+            yield self.inspect(image)
+
+    def working(self, image: Image) -> NDArray[np.uint16]:
+        """Give the working image (H, W, C) of a path or an array; of full size where it is seen in tiles.
+
+        Raises:
+            ImageError: the image cannot be read or has no defined meaning.
+        """
+        if self.description.tile is not None:
+            return any_full_image(image, self.description.channels)
+        return any_working_image(image, self.description.size, self.description.channels)
+
+    @property
+    def region_size(self) -> tuple[int, int] | None:
+        """Size (H, W) of a region of interest; None for any, where images of any size are seen in tiles."""
+        return None if self.description.tile is not None else self.description.size
+
+    def inspect_working(self, working: NDArray[np.uint16], scope: Scope | None = None) -> Prediction:
+        """Inspect a working image.
+
+        Args:
+            working: (H, W, C); in tiles where it is larger than one and the model has them.
+            scope: what counts; None takes the scope that the folder is calibrated for.
+
+        Raises:
+            ImageError: it is smaller than a tile.
+            ModelError: the backend cannot compute it.
+        """
+        tiling, scope = self._tiling, self.scope if scope is None else scope
+        lowest = self.threshold if self.review_threshold is None else self.review_threshold
+        if tiling is None or working.shape[:2] == tiling.size:
+            found = self._compute(working)
+            if scope.is_everything:
+                return found
+            score = scope.score(found.anomaly_map)
+            return replace(found, score=score, anomaly_map=scope.clean(found.anomaly_map, lowest))
+        start = time.perf_counter()
+        whole = inspect_tiles(working, tiling, self._compute)
+        seconds = time.perf_counter() - start
+        found = whole.prediction(self.threshold, seconds, self.review_threshold)
+        return replace(found, score=scope.apply(found.anomaly_map, lowest))
+
+    def _compute(self, working: NDArray[np.uint16]) -> Prediction:
+        """Inspect one working image; everything counts."""
+        pixels = working.astype(np.float32) / _FULL
+        start = time.perf_counter()
+        try:
+            found = self._backend.run(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
+        except Exception as error:
+            # The backends raise errors of their own kinds.
+            raise ModelError(f"{self.folder}: the backend failed: {error}") from error
+        seconds = time.perf_counter() - start
+        score, anomaly_map = float(found["score"][0]), found["anomaly_map"][0, 0]
+        if not math.isfinite(score):
+            raise ModelError(f"{self.folder}: the anomaly score is no finite number: the model is damaged")
+        return Prediction(
+            score=score,
+            threshold=self.threshold,
+            anomaly_map=anomaly_map,
+            attention=found["attention"][0, 0],
+            mask=found["mask"][0, 0] > 0,
+            image=pixels,
+            holed=found["holed"][0].transpose(1, 2, 0),
+            recovery=found["recovery"][0].transpose(1, 2, 0),
+            seconds=seconds,
+            review_threshold=self.review_threshold,
+        )
+
+    def recalibrate(
+        self, scores: Iterable[float], false_alarm_rate: float, review_rate: float | None = None
+    ) -> None:
+        """Set the thresholds anew from scores of good images, and keep them in the folder with the scope.
+
+        Args:
+            scores: anomaly scores of good images that took no part in training.
+            false_alarm_rate: share of good images that may be called defective.
+            review_rate: share that may be called defective or sent to review; None for no grey zone.
+
+        Raises:
+            ValueError: there is no score, or a rate is out of range.
+        """
+        scores = list(scores)
+        calibration = calibrate(scores, false_alarm_rate)
+        review = None
+        if review_rate is not None:
+            if review_rate < false_alarm_rate:
+                raise ValueError(
+                    f"the review rate is {review_rate}: it must be above the false-alarm rate, "
+                    f"{false_alarm_rate}"
+                )
+            review = calibrate(scores, review_rate)
+        area = self.scope.minimum_area
+        self.description = replace(
+            self.description, calibration=calibration, review=review, minimum_area=area
+        )
+        self.scope.save(self.folder)
+        self.description.save(self.folder)
+
+    def _load_scope(self) -> Scope:
+        path = self.folder / REGION
+        region = read_region(path, self.region_size) if path.is_file() else None
+        return Scope(region, self.description.minimum_area)

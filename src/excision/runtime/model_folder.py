@@ -1,0 +1,166 @@
+"""The exported folder: everything that a line needs to inspect, and nothing that needs torch.
+
+model.onnx       the graph, or model.xml and model.bin for OpenVINO
+model.json       size, thresholds, calibration, and what the model was made of
+region.png       region of interest, white where a defect counts; absent where it counts everywhere
+golden.npz       images with the scores and maps that torch gives them, for the proof
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.errors import ModelError, SettingsError
+from excision.method.calibration import Calibration
+from excision.runtime.backend import BackendName, Precision
+from excision.system.files import atomic_path, write_json
+from excision.tiling.geometry import Tiling
+
+DESCRIPTION, GOLDEN = "model.json", "golden.npz"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """How tiles lie on a large image; see `Tiling`.
+
+    Attributes:
+        grid: pixels that they begin on multiples of.
+        halo: pixels along a shared border of which a tile is not asked.
+    """
+
+    grid: int
+    halo: int
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What `model.json` says.
+
+    Attributes:
+        backend: that the graph was exported for.
+        precision: that it was proven in.
+        size: (H, W) of the working image in pixels.
+        tile: grid and halo where the working image is a tile of large images; None where images are resized.
+        channels: 1 (grey) or 3 (RGB); the graph takes them in [0, 1].
+        mask_threshold: cells with more attention are excised; it is inside the graph. None for no mask.
+        calibration: decision threshold and what it promises, with the scores of this backend.
+        review: where the grey zone begins, and the share of good parts above that; None for no such zone.
+        minimum_area: pixels of the working image that a defect must cover to count.
+        operations: floating-point operations of "attention" and "recovery" for one image.
+        data: SHA-256 of the fingerprint of the images that were trained on.
+        versions: of what made the folder.
+        format: of the folder.
+    """
+
+    backend: BackendName
+    precision: Precision
+    size: tuple[int, int]
+    channels: int
+    mask_threshold: float | None
+    calibration: Calibration
+    review: Calibration | None
+    minimum_area: int
+    operations: dict[str, int]
+    data: str | None
+    versions: dict[str, str]
+    format: int = FORMAT
+    tile: Tile | None = None
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """How a large image is covered by tiles; None where images are resized whole."""
+        return None if self.tile is None else Tiling(self.size, **dataclasses.asdict(self.tile))
+
+    def save(self, folder: Path) -> None:
+        """Write `model.json`."""
+        write_json(folder / DESCRIPTION, dataclasses.asdict(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> Description:
+        """Read `model.json`.
+
+        Raises:
+            ModelError: it is missing, damaged, or of a later format.
+        """
+        path = folder / DESCRIPTION
+        try:
+            content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{path}: cannot be read as JSON: {error}") from error
+        try:
+            description = cls(**_checked(content))
+            _ = description.tiling  # which refuses tiles that do not fit
+        except (KeyError, TypeError, ValueError, SettingsError) as error:
+            raise ModelError(f"{path}: this describes no exported model: {error!r}") from error
+        return description
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Images and what torch says of them.
+
+    Attributes:
+        images: (N, H, W, C) uint16, working images.
+        scores: (N,) float64.
+        maps: (N, H, W) float32.
+    """
+
+    images: NDArray[np.uint16]
+    scores: NDArray[np.float64]
+    maps: NDArray[np.float32]
+
+    def save(self, folder: Path) -> None:
+        """Write `golden.npz`."""
+        with atomic_path(folder / GOLDEN) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, images=self.images, scores=self.scores, maps=self.maps)
+
+    @classmethod
+    def load(cls, folder: Path) -> Golden:
+        """Read `golden.npz`.
+
+        Raises:
+            ModelError: it is missing or damaged.
+        """
+        path = folder / GOLDEN
+        try:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+                return cls(stored["images"], stored["scores"], stored["maps"])
+        except Exception as error:
+            # A damaged archive fails in as many ways as zip files can be damaged.
+            raise ModelError(f"{path}: these are no golden images: {error}") from error
+
+
+def is_exported(folder: Path) -> bool:
+    """Tell whether a folder is an exported one, by its description."""
+    return (folder / DESCRIPTION).is_file()
+
+
+def _checked(content: dict[str, Any]) -> dict[str, Any]:
+    if content["format"] > FORMAT:
+        raise ValueError(f"format {content['format']} is later than {FORMAT}, which this version reads")
+    for name, allowed in (("backend", get_args(BackendName)), ("precision", get_args(Precision))):
+        if content[name] not in allowed:
+            raise ValueError(f"{name} is {content[name]!r}, none of {', '.join(allowed)}")
+    height, width = content["size"]
+    # Folders that were written before there were tiles do not speak of them.
+    review, tile = content["review"], content.get("tile")
+    checked = None if tile is None else Tile(int(tile["grid"]), int(tile["halo"]))
+    return {
+        **content,
+        "size": (int(height), int(width)),
+        "calibration": _calibration(content["calibration"]),
+        "review": None if review is None else _calibration(review),
+        "tile": checked,
+    }
+
+
+def _calibration(content: dict[str, Any]) -> Calibration:
+    return Calibration(**{**content, "scores": tuple(map(float, content["scores"]))})

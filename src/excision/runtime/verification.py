@@ -1,0 +1,87 @@
+"""Proof that an exported model says what torch said: its golden images, replayed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from excision.errors import ModelError
+from excision.runtime.defect_criteria import Scope
+from excision.runtime.inspector import Inspector
+from excision.runtime.model_folder import Golden
+
+DRIFT_LIMITS = {"fp32": 1e-3, "bf16": 0.1, "int8": 0.25}
+"""Largest score drift that passes where none is stated, by precision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How far an exported model is from torch on some images.
+
+    Attributes:
+        images: how many were replayed.
+        score_drift: largest difference of a score, as a share of the decision threshold.
+        map_difference: largest difference of a pixel of the anomaly map, as a share of the threshold.
+        verdicts_changed: images on the other side of the backend's threshold than torch put them of its own.
+        seconds: that the replay took.
+    """
+
+    images: int
+    score_drift: float
+    map_difference: float
+    verdicts_changed: int
+    seconds: float
+
+    def check(self, allowed: float) -> None:
+        """Refuse what drifted too far.
+
+        Raises:
+            ModelError: the score drift is above `allowed`.
+        """
+        if self.score_drift > allowed:
+            raise ModelError(
+                f"the exported model drifts from torch by {self.score_drift:.2%} of the threshold, more than "
+                f"the {allowed:.2%} allowed: choose another --precision, or another limit by --allow-drift"
+            )
+
+
+def replay(inspector: Inspector, golden: Golden, torch_threshold: float | None = None) -> Proof:
+    """Inspect the golden images again and compare.
+
+    Args:
+        inspector: of the exported folder.
+        golden: its golden images.
+        torch_threshold: by which torch gave its verdicts; None takes that of the inspector.
+    """
+    if torch_threshold is None:
+        torch_threshold = inspector.threshold
+    start = time.perf_counter()
+    found = [inspector.inspect_working(image, Scope()) for image in golden.images]
+    seconds = time.perf_counter() - start
+    unit = max(abs(inspector.threshold), 1e-9)
+    scores = np.array([prediction.score for prediction in found])
+    maps = np.stack([prediction.anomaly_map for prediction in found])
+    return Proof(
+        images=len(found),
+        score_drift=float(np.abs(scores - golden.scores).max() / unit),
+        map_difference=float(np.abs(maps - golden.maps).max() / unit),
+        verdicts_changed=int(((scores > inspector.threshold) != (golden.scores > torch_threshold)).sum()),
+        seconds=seconds,
+    )
+
+
+def verify(inspector: Inspector, allowed: float | None = None) -> Proof:
+    """Replay the golden images of an exported folder on this machine.
+
+    Args:
+        inspector: of the folder.
+        allowed: largest score drift as a share of the threshold; None takes that of the precision.
+
+    Raises:
+        ModelError: the golden images are damaged, or the model drifts too far.
+    """
+    proof = replay(inspector, Golden.load(inspector.folder))
+    proof.check(DRIFT_LIMITS[inspector.description.precision] if allowed is None else allowed)
+    return proof

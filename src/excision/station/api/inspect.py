@@ -1,0 +1,103 @@
+"""Images in, verdicts out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import JSONResponse
+
+from excision.errors import BusyError, SettingsError
+from excision.station.api.schemas import Inspected, Problem, Rejected, ResultAnswer
+from excision.station.api.uploads import Received, UploadError, drain, receive
+from excision.station.station import Station
+from excision.station.work.queue import Outcome
+
+router = APIRouter()
+
+_BINARY = {"type": "string", "format": "binary"}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "image": {"type": "array", "items": _BINARY, "minItems": 1},
+                        "model": {"type": "string"},
+                        "source": {"type": "string"},
+                    },
+                    "required": ["image"],
+                }
+            },
+            "application/octet-stream": {"schema": _BINARY},
+        },
+    }
+}
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "The request holds no image, or is cut short"},
+    404: {"model": Problem, "description": "There is no such model"},
+    408: {"model": Problem, "description": "The bytes come too slowly"},
+    413: {"model": Problem, "description": "Too many bytes or images"},
+    422: {"model": Rejected, "description": "The only image could not be inspected, or a parameter is wrong"},
+    500: {"model": Rejected, "description": "The model failed on the only image"},
+    503: {"model": Problem, "description": "No room now: ask again after `Retry-After` seconds"},
+}
+
+_MOST_RECEIVED = 2  # requests whose images are coming in, as a multiple of the places in the queue
+
+
+@router.post("/v1/inspect", response_model=Inspected, responses=_ANSWERS, openapi_extra=_BODY)
+async def inspect(
+    request: Request,
+    model: Annotated[str | None, Query(max_length=64, description="Name of the model.")] = None,
+    source: Annotated[str | None, Query(max_length=500, description="Name of the image.")] = None,
+    x_source: Annotated[str | None, Header(max_length=500, description="As `source`.")] = None,
+) -> JSONResponse:
+    """Inspect one or many images: a form with files, or the bytes of one image as the body.
+
+    The answer comes when every result is on disk. One image that cannot be inspected among several has an
+    `error` in its entry; a single one is answered with status 422.
+    """
+    station: Station = request.app.state.station
+    try:
+        _check(station, model)
+        if station.intake.is_full or station.receiving >= _MOST_RECEIVED * station.intake.bound:
+            raise BusyError("every place is taken: try again shortly")
+        station.receiving += 1
+        try:
+            received = await receive(request, station.images, station.limits, source or x_source)
+        finally:
+            station.receiving -= 1
+    except (BusyError, UploadError, SettingsError):
+        await drain(request, station.limits)
+        raise
+    return _answer(await _outcomes(station, received, model))
+
+
+def _check(station: Station, model: str | None) -> None:
+    if model is not None and model not in station.models.names:
+        raise UploadError(404, "there is no such model: GET /v1/models lists them")
+
+
+async def _outcomes(station: Station, received: Received, model: str | None) -> list[Outcome]:
+    model = model or received.fields.get("model")
+    try:
+        _check(station, model)
+        answers = station.submit(received.uploads, model)
+    except BaseException:
+        received.discard()
+        raise
+    return await asyncio.gather(*map(asyncio.wrap_future, answers))
+
+
+def _answer(outcomes: list[Outcome]) -> JSONResponse:
+    results = [ResultAnswer.of(outcome.result) for outcome in outcomes]
+    error = results[0].error if len(results) == 1 else None
+    if error is None:
+        return JSONResponse(Inspected(results=results).model_dump(mode="json"))
+    status = 500 if outcomes[0].station_fault else 422
+    return JSONResponse(Rejected(detail=error, results=results).model_dump(mode="json"), status)

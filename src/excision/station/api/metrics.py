@@ -1,0 +1,58 @@
+"""What a station counts, for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from excision.station.station import Station
+from excision.station.work.queue import Outcome
+
+_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+
+class Metrics:
+    """Counters of one station, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._images = Counter(
+            "excision_images", "Images answered", ["model", "verdict"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "excision_stage_seconds",
+            "Seconds of a stage",
+            ["stage"],
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._refused = Counter(
+            "excision_requests_refused", "Requests refused", ["status"], registry=self._registry
+        )
+
+    def watch(self, station: Station) -> None:
+        """Show how full the queue of a station is."""
+        unanswered = Gauge(
+            "excision_unanswered_images", "Accepted, not yet answered", registry=self._registry
+        )
+        unanswered.set_function(lambda: station.intake.unanswered)
+        bound = Gauge("excision_queue_bound", "How many those may be", registry=self._registry)
+        bound.set(station.intake.bound)
+
+    def answered(self, outcomes: Sequence[Outcome], storing: float) -> None:
+        """Count results that are on disk."""
+        for outcome in outcomes:
+            result = outcome.result
+            self._images.labels(result.model, result.verdict or "failed").inc()
+            for stage, seconds in result.seconds.items():
+                self._seconds.labels(stage).observe(seconds)
+        self._seconds.labels("store").observe(storing)
+
+    def refused(self, status: int) -> None:
+        """Count a request that was refused."""
+        self._refused.labels(str(status)).inc()
+
+    def text(self) -> bytes:
+        """Give all in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,80 @@
+"""Models: which version inspects, how another takes over, and by which thresholds is judged."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Path, Query, Request
+
+from excision.station.api.schemas import (
+    Event,
+    History,
+    LoadRequest,
+    ModelAnswer,
+    ModelList,
+    Problem,
+    RollbackRequest,
+    ThresholdRequest,
+)
+from excision.station.models.registry import Models
+
+router = APIRouter(prefix="/v1/models")
+
+Name = Annotated[str, Path(max_length=64, description="Name of the model.")]
+
+_UNKNOWN: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem, "description": "There is no such model"},
+    422: {"model": Problem, "description": "It cannot be done; what inspected before goes on"},
+}
+
+
+@router.get("")
+def models(request: Request) -> ModelList:
+    """List the models; the first one inspects where none is asked for."""
+    known: Models = request.app.state.station.models
+    return ModelList(models=[ModelAnswer.of(name, known.place(name)) for name in known.names])
+
+
+@router.get("/{name}", responses=_UNKNOWN)
+def model(request: Request, name: Name) -> ModelAnswer:
+    """Give a model."""
+    return ModelAnswer.of(name, _known(request, name).place(name))
+
+
+@router.get("/{name}/history", responses=_UNKNOWN)
+def history(request: Request, name: Name, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> History:
+    """List what was changed about a model, the newest first."""
+    _known(request, name)
+    events = request.app.state.station.store.history(name, limit)
+    return History(
+        events=[Event(**{**event, "time": datetime.fromtimestamp(event["time"], UTC)}) for event in events]
+    )
+
+
+@router.post("/{name}/load", responses=_UNKNOWN)
+def load(request: Request, name: Name, body: LoadRequest) -> ModelAnswer:
+    """Load a folder of the station's folder of models; it takes over once it has proven itself."""
+    return ModelAnswer.of(name, _known(request, name).load(name, body.folder, body.who))
+
+
+@router.post("/{name}/rollback", responses=_UNKNOWN)
+def rollback(request: Request, name: Name, body: RollbackRequest) -> ModelAnswer:
+    """Let the version before take over again."""
+    return ModelAnswer.of(name, _known(request, name).rollback(name, body.who))
+
+
+@router.post("/{name}/thresholds", responses=_UNKNOWN)
+def thresholds(request: Request, name: Name, body: ThresholdRequest) -> ModelAnswer:
+    """Judge by other thresholds from the next image on."""
+    place = _known(request, name).set_thresholds(
+        name, body.threshold, body.review_threshold, body.who, body.note
+    )
+    return ModelAnswer.of(name, place)
+
+
+def _known(request: Request, name: str) -> Models:
+    known: Models = request.app.state.station.models
+    if name not in known.names:
+        raise HTTPException(404, "there is no such model: GET /v1/models lists them")
+    return known

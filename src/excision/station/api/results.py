@@ -1,0 +1,168 @@
+"""Results, their pictures and maps, and what people say about them."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import anyio
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
+from fastapi.responses import FileResponse
+
+from excision.errors import GoneError
+from excision.station.api.schemas import (
+    LARGEST_NUMBER,
+    MarkAnswer,
+    NewMark,
+    Problem,
+    ResultAnswer,
+    ResultDetail,
+    ResultPage,
+)
+from excision.station.station import Station
+from excision.station.store import store
+from excision.station.store.store import Mark, Result
+from excision.station.work.renderings import Stage, View
+
+router = APIRouter(prefix="/v1/results")
+
+Number = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, description="Number of the result.")]
+Score = Annotated[float | None, Query(allow_inf_nan=False)]
+
+_UNKNOWN: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem, "description": "There is no such result"},
+    422: {"model": Problem, "description": "A parameter is wrong"},
+}
+_GONE: dict[int | str, dict[str, Any]] = {
+    410: {"model": Problem, "description": "The image is not kept, or its model is not loaded any more"}
+}
+_PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
+_TIFF: dict[int | str, dict[str, Any]] = {200: {"content": {"image/tiff": {}}}}
+_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".bmp": "image/bmp",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+    ".tif": "image/tiff",
+}
+_OTHER = "application/octet-stream"
+_ANY: dict[int | str, dict[str, Any]] = {200: {"content": {kind: {} for kind in (*_TYPES.values(), _OTHER)}}}
+
+# A view waits for the one before it: those that wait must not take the threads of everything else.
+_VIEWING = anyio.CapacityLimiter(2)
+
+
+@router.get("", responses={422: _UNKNOWN[422]})
+def results(
+    request: Request,
+    since: Annotated[datetime | None, Query(description="Earliest time; UTC where it names no zone.")] = None,
+    until: Annotated[datetime | None, Query(description="Time before which they lie.")] = None,
+    verdict: Annotated[
+        Literal["good", "review", "defect", "failed"] | None,
+        Query(description='"failed" for what could not be inspected.'),
+    ] = None,
+    lowest: Score = None,
+    highest: Score = None,
+    source: Annotated[str | None, Query(max_length=500, description="Part of the source.")] = None,
+    model: Annotated[str | None, Query(max_length=64)] = None,
+    marked: Annotated[bool | None, Query(description="With a mark, or without.")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: Annotated[
+        int | None, Query(ge=1, le=LARGEST_NUMBER, description="`next` of the page before.")
+    ] = None,
+) -> ResultPage:
+    """List results, newest first."""
+    query = store.Query(
+        since=_seconds(since),
+        until=_seconds(until),
+        verdict=verdict,
+        lowest=lowest,
+        highest=highest,
+        source=source,
+        model=model,
+        marked=marked,
+    )
+    found = _station(request).store.newest(query, limit + 1, cursor)
+    page = found[:limit]
+    return ResultPage(
+        results=[ResultAnswer.of(result) for result in page],
+        next=page[-1].id if len(found) > limit else None,
+    )
+
+
+@router.get("/{number}", responses=_UNKNOWN)
+def result(request: Request, number: Number) -> ResultDetail:
+    """Give a result with its marks."""
+    marks = _station(request).store.marks(number)
+    return ResultDetail(
+        result=ResultAnswer.of(_result(request, number)), marks=[MarkAnswer.of(mark) for mark in marks]
+    )
+
+
+@router.post("/{number}/marks", status_code=201, responses=_UNKNOWN)
+def mark(request: Request, number: Number, new: NewMark) -> ResultDetail:
+    """Say what a part really is. Earlier marks stay; the last one counts."""
+    _result(request, number)
+    _station(request).store.mark(number, Mark(new.truth, new.who, new.note, time.time()))
+    return result(request, number)
+
+
+@router.get("/{number}/image", responses=_UNKNOWN | _GONE | _ANY, response_class=FileResponse)
+def image(request: Request, number: Number) -> FileResponse:
+    """Give the image as it was uploaded, byte for byte."""
+    path = _station(request).images.find(_result(request, number).image)
+    if path is None:
+        raise GoneError(f"the image of result {number} is not kept")
+    return FileResponse(path, media_type=_TYPES.get(path.suffix, _OTHER))
+
+
+@router.get("/{number}/overlay.png", responses=_UNKNOWN | _GONE | _PNG, response_class=Response)
+async def overlay(request: Request, number: Number) -> Response:
+    """Give the anomaly map laid over the image, with boxes."""
+    return await _view(request, number, "overlay")
+
+
+@router.get("/{number}/map.png", responses=_UNKNOWN | _GONE | _PNG, response_class=Response)
+async def anomaly_map(request: Request, number: Number) -> Response:
+    """Give the anomaly map in colours: orange-red at the threshold, pale yellow from twice it on."""
+    return await _view(request, number, "map")
+
+
+@router.get("/{number}/map.tiff", responses=_UNKNOWN | _GONE | _TIFF, response_class=Response)
+async def anomaly_map_tiff(request: Request, number: Number) -> Response:
+    """Give the anomaly map itself, 32-bit floating point in the unit of the anomaly score."""
+    return await _view(request, number, "tiff")
+
+
+@router.get("/{number}/stages/{stage}.png", responses=_UNKNOWN | _GONE | _PNG, response_class=Response)
+async def stage(request: Request, number: Number, stage: Stage) -> Response:
+    """Give a stage of the method as a picture."""
+    return await _view(request, number, stage)
+
+
+async def _view(request: Request, number: int, view: View) -> Response:
+    station = _station(request)
+    found = await run_sync(_result, request, number)
+    content = await run_sync(station.views.view, found, view, limiter=_VIEWING)
+    return Response(content, media_type="image/tiff" if view == "tiff" else "image/png")
+
+
+def _station(request: Request) -> Station:
+    station: Station = request.app.state.station
+    return station
+
+
+def _result(request: Request, number: int) -> Result:
+    found = _station(request).result(number)
+    if found is None:
+        raise HTTPException(404, f"there is no result {number}")
+    return found
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

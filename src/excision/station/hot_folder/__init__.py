@@ -1,0 +1,1 @@
+"""Inspecting whatever arrives in a folder."""

@@ -1,0 +1,79 @@
+"""How a hot folder is watched, what was done so far, and who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from excision.errors import SettingsError
+from excision.station.store.tables import Format
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """How a hot folder is watched.
+
+    Attributes:
+        after: "leave" inspected files where they are, or "move" them to `good`, `review`, `defect` or
+            `failed` in the folder of results.
+        settle: seconds over which size and time of a file must stay the same before it is taken for whole.
+        stop_after: results after which to end; None for no end.
+        idle_exit: seconds without anything to do after which to end; None for no end.
+        also: tables to write beside the store.
+    """
+
+    after: Literal["leave", "move"] = "leave"
+    settle: float = 1.0
+    stop_after: int | None = None
+    idle_exit: float | None = None
+    also: tuple[Format, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.settle < 0:
+            raise SettingsError(f"--settle is {self.settle:g}: it must be 0 seconds or more")
+        if self.stop_after is not None and self.stop_after < 1:
+            raise SettingsError(f"--stop-after is {self.stop_after}: it must be at least 1")
+        if self.idle_exit is not None and self.idle_exit < 0:
+            raise SettingsError(f"--idle-exit is {self.idle_exit:g}: it must be 0 seconds or more")
+
+
+@dataclass(slots=True)
+class WatchCounts:
+    """What this watcher has done so far.
+
+    Attributes:
+        good: images of that verdict; the same for `review` and `defect`.
+        failed: images that could not be inspected.
+        moved: files that were moved, also those that an earlier watcher had inspected.
+        waiting: files that are in the folder and not dealt with.
+        last: path of the last image, and what was found.
+    """
+
+    good: int = 0
+    review: int = 0
+    defect: int = 0
+    failed: int = 0
+    moved: int = 0
+    waiting: int = 0
+    last: str = ""
+
+    @property
+    def results(self) -> int:
+        """Give the number of results."""
+        return self.good + self.review + self.defect + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Whom a watcher tells.
+
+    Attributes:
+        stop: asked between images whether to end.
+        progress: called with the counts whenever they may have changed.
+        note: called with a sentence that a person should read.
+    """
+
+    stop: Callable[[], bool]
+    progress: Callable[[WatchCounts], None]
+    note: Callable[[str], None]

@@ -1,0 +1,271 @@
+"""Watching a hot folder: every file that is dropped there is inspected once, whatever stops in between."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from excision.data.decode import probe_image
+from excision.errors import ImageError, ResultsError, SettingsError
+from excision.inspection.batch import OVERLAYS, inspect_file
+from excision.inspection.log import Inspection
+from excision.predictions import Predictor
+from excision.station.hot_folder.folder import HotFile, HotFolder, Phase
+from excision.station.hot_folder.moving import file_away, free_place
+from excision.station.hot_folder.scan import Found, state_of, within
+from excision.station.hot_folder.settings import Listeners, WatchCounts, WatchSettings
+from excision.station.lock import only_watcher
+from excision.station.store.store import Result, Store
+from excision.station.store.tables import LiveTable
+
+STORE = "results.sqlite"
+
+_TRIES = 2  # of a file that cannot be read
+_MOVE_AGAIN = 30.0  # seconds until a move that failed is tried again
+_WORK = 2.0  # seconds of inspecting after which the folder is looked at again
+_LOOK_SHARE = 5  # of the time, looking takes one part in so many at most
+_OLD = 3600.0  # seconds after which a half written overlay belongs to no living process
+
+
+def watch(
+    predictor: Predictor,
+    identity: tuple[str, str],
+    folder: Path,
+    out: Path,
+    settings: WatchSettings,
+    listeners: Listeners,
+) -> WatchCounts:
+    """Inspect each file of a folder once it is whole, until asked to stop.
+
+    A file is known by its path, size and time of writing: as long as these stay, it is inspected once, also
+    by several watchers one after another. Its result is on disk before the file is touched.
+
+    Args:
+        predictor: what inspects.
+        identity: name and version of the model.
+        folder: hot folder, searched with everything below it.
+        out: folder for `results.sqlite`, overlays, tables, and what is moved.
+        settings: how.
+        listeners: whom to ask and to tell.
+
+    Raises:
+        SettingsError: the folder does not exist or cannot be watched with this `out`, another watcher writes
+            there, or pyarrow is missing.
+        ResultsError: the results cannot be opened or written.
+        ModelError: the model cannot compute.
+    """
+    folder, out = _checked(folder, out)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(only_watcher(out))
+            _remove_old_halves(out)
+            store = Store(out / STORE)
+            stack.callback(store.close)
+            tables = [
+                stack.enter_context(LiveTable(store, out / f"results.{form}", form)) for form in settings.also
+            ]
+            watcher = _Watcher(predictor, identity, folder, out, settings, listeners, store, tables)
+            return watcher.run()
+    except sqlite3.Error as error:
+        raise ResultsError(f"{out / STORE}: cannot be written ({error})") from error
+
+
+def _checked(folder: Path, out: Path) -> tuple[Path, Path]:
+    if not folder.is_dir():
+        raise SettingsError(f"{folder}: there is no such folder to watch")
+    folder, out = folder.resolve(), out.resolve()
+    if within(str(folder), str(out)):
+        raise SettingsError(f"{folder} is part of the results: choose an --out that does not hold it")
+    return folder, out
+
+
+def _remove_old_halves(out: Path) -> None:
+    """Remove what killed processes left in the folder of overlays."""
+    if not (out / OVERLAYS).is_dir():
+        return
+    before = time.time() - _OLD
+    with os.scandir(out / OVERLAYS) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") and entry.stat(follow_symlinks=False).st_mtime < before:
+                Path(entry.path).unlink(missing_ok=True)
+
+
+class _Watcher:
+    def __init__(
+        self,
+        predictor: Predictor,
+        identity: tuple[str, str],
+        folder: Path,
+        out: Path,
+        settings: WatchSettings,
+        listeners: Listeners,
+        store: Store,
+        tables: Sequence[LiveTable],
+    ) -> None:
+        self._predictor, self._identity = predictor, identity
+        self._out, self._settings, self._listeners = out, settings, listeners
+        self._store, self._tables = store, tables
+        self._folder = HotFolder(folder, out, settings.settle, self._phase_of, listeners.note)
+        self._counts = WatchCounts()
+
+    def run(self) -> WatchCounts:
+        busy = time.monotonic()
+        while not self._ended():
+            start = time.monotonic()
+            ready = self._folder.look()
+            spent = time.monotonic() - start
+            done = self._work_on(ready, until=time.monotonic() + max(_WORK, _LOOK_SHARE * spent))
+            self._counts.waiting = self._folder.waiting - done
+            self._listeners.progress(self._counts)
+            now = time.monotonic()
+            if self._folder.settling or done:
+                busy = now
+            elif self._settings.idle_exit is not None and now - busy >= self._settings.idle_exit:
+                break
+            if done == len(ready):
+                interval = min(max(self._settings.settle / 2, 0.05), 1.0)
+                self._pause(max(interval, (_LOOK_SHARE - 1) * spent))
+        return self._counts
+
+    def _ended(self) -> bool:
+        enough = self._settings.stop_after
+        return self._listeners.stop() or (enough is not None and self._counts.results >= enough)
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        # A signal does not end a sleep: short ones let a request to stop be seen soon.
+        while not self._listeners.stop() and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
+
+    def _phase_of(self, found: Found) -> Phase:
+        if not self._store.has_file(found.path, found.size, found.mtime_ns):
+            return "settling"
+        return "filing" if self._settings.after == "move" else "done"
+
+    def _work_on(self, ready: Sequence[HotFile], until: float) -> int:
+        """Deal with files one after another until that time, and give how many were dealt with."""
+        for done, file in enumerate(ready):
+            if self._ended() or time.monotonic() > until:
+                return done
+            if state_of(file.path) == (file.size, file.mtime_ns):
+                self._deal_with(file)
+            self._counts.waiting = self._folder.waiting - done - 1
+            self._listeners.progress(self._counts)
+        return len(ready)
+
+    def _deal_with(self, file: HotFile) -> None:
+        if file.phase == "filing":
+            result = self._store.of_file(file.path, file.size, file.mtime_ns)
+        else:
+            result = self._inspect(file)
+        if result is None:
+            return
+        if self._settings.after == "move":
+            file.phase = "filing"
+            self._move(file, result)
+        else:
+            file.finish()
+
+    def _inspect(self, file: HotFile) -> Result | None:
+        """Inspect a file and keep the result; None where it changed meanwhile or is to be tried again."""
+        path = Path(file.path)
+        line = inspect_file(self._predictor, path, self._out, f"{file.size} {file.mtime_ns}")
+        size = _size_of(path)
+        if state_of(file.path) != (file.size, file.mtime_ns):
+            # Still being written, or gone: the next look shows which.
+            return None
+        if line.verdict is None:
+            file.tries += 1
+            if file.tries < _TRIES:
+                file.ready_at = time.monotonic() + self._settings.settle
+                return None
+        result = self._result(file, line, size)
+        (number,) = self._store.add([result])
+        if number is None:
+            return self._store.of_file(file.path, file.size, file.mtime_ns)
+        result = dataclasses.replace(result, id=number)
+        for table in self._tables:
+            table.add(result)
+        self._count(file, result)
+        return result
+
+    def _result(self, file: HotFile, line: Inspection, size: tuple[int, int] | None) -> Result:
+        moved = self._settings.after == "move"
+        return Result(
+            time=time.time(),
+            source=_readable(file.path),
+            model=self._identity[0],
+            model_version=self._identity[1],
+            threshold=line.threshold,
+            score=line.score,
+            verdict=line.verdict,
+            error=line.error,
+            # Not every method knows a grey zone.
+            review_threshold=getattr(self._predictor, "review_threshold", None),
+            defect_area_share=line.defect_area_share,
+            boxes=line.boxes,
+            seconds={"total": line.seconds},
+            width=None if size is None else size[1],
+            height=None if size is None else size[0],
+            image=self._free_image(file, line.verdict) if moved else None,
+            file_size=file.size,
+            file_mtime_ns=file.mtime_ns,
+        )
+
+    def _count(self, file: HotFile, result: Result) -> None:
+        kind = result.verdict or "failed"
+        setattr(self._counts, kind, getattr(self._counts, kind) + 1)
+        found = kind if result.score is None else f"{kind}, score {result.score:.4g}"
+        self._counts.last = f"{_readable(file.shown)}: {found}"
+
+    def _free_image(self, file: HotFile, verdict: str | None) -> str:
+        """Choose where a file is to go, relative to the folder of results."""
+        # The store holds text alone, and what it says must be the name of the file.
+        place = free_place(self._out / (verdict or "failed"), _readable(file.shown), file.mtime_ns)
+        return str(place.relative_to(self._out))
+
+    def _move(self, file: HotFile, result: Result) -> None:
+        if state_of(file.path) != (file.size, file.mtime_ns):
+            # Another file has taken its path: it is inspected on its own.
+            return
+        try:
+            if result.image is None or not self._filed(file, result.image):
+                image = self._free_image(file, result.verdict)
+                self._store.set_image(result.id, image)
+                file_away(Path(file.path), self._out / image)
+        except FileNotFoundError:
+            # Somebody else took it; its result stays.
+            return
+        except OSError as error:
+            file.ready_at = time.monotonic() + _MOVE_AGAIN
+            reason = f"{error.strerror}: {_readable(str(error.filename2 or error.filename))}"
+            self._listeners.note(f"{_readable(file.path)}: cannot be moved ({reason}); it is tried again")
+            return
+        self._counts.moved += 1
+        file.finish()
+
+    def _filed(self, file: HotFile, image: str) -> bool:
+        """Move a file to the place that its result names; False where another file is there."""
+        try:
+            file_away(Path(file.path), self._out / image)
+        except FileExistsError:
+            return False
+        return True
+
+
+def _size_of(path: Path) -> tuple[int, int] | None:
+    """Give (height, width) in pixels, or None where the file is no image."""
+    try:
+        return probe_image(path).size
+    except ImageError:
+        return None
+
+
+def _readable(name: str) -> str:
+    """Give a file's name as the store keeps it, which is text."""
+    return os.fsencode(name).decode("utf-8", errors="backslashreplace")

@@ -1,0 +1,209 @@
+"""The models of a station by name: which version inspects, which stood before, and how that changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from excision.errors import ModelError, SettingsError
+from excision.station.models.version import Version, check_name, fingerprint, load_version
+from excision.station.store.store import Store
+
+LOADED, ROLLED_BACK, THRESHOLDS = "loaded", "rolled back", "thresholds"
+"""Events in the history of a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What stands under a model's name.
+
+    Attributes:
+        current: version that inspects.
+        previous: version before it, kept loaded so that a rollback takes no time; None where there is none.
+    """
+
+    current: Version
+    previous: Version | None = None
+
+
+class Models:
+    """Models by name; reading never waits, and changes come one at a time.
+
+    Args:
+        folders: of each model, by name.
+        store: keeps the history.
+        below: folder whose sub-folders may be loaded by their name; None allows none.
+        threads: of one inspection.
+
+    Raises:
+        ModelError: a folder holds no model, or it does not say what it should.
+        SettingsError: a name is none, or there is no model.
+    """
+
+    def __init__(
+        self, folders: Mapping[str, Path], store: Store, below: Path | None = None, threads: int | None = None
+    ) -> None:
+        if not folders:
+            raise SettingsError("a station needs at least one model")
+        self._store = store
+        self._below = below
+        self._threads = threads
+        self._changing = threading.Lock()
+        self._places: dict[str, Place] = {}
+        for name, folder in folders.items():
+            version = self._settled(check_name(name), load_version(folder, threads))
+            self._places[name] = Place(version)
+            self._note(name, LOADED, version, who="start")
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the models, in the order they were given."""
+        return list(self._places)
+
+    @property
+    def default(self) -> str:
+        """Name of the model that inspects where none is asked for: the first."""
+        return next(iter(self._places))
+
+    def place(self, name: str) -> Place:
+        """Give what stands under a name.
+
+        Raises:
+            KeyError: there is no such model.
+        """
+        return self._places[name]
+
+    def current(self, name: str) -> Version:
+        """Give the version that inspects now.
+
+        Raises:
+            KeyError: there is no such model.
+        """
+        return self._places[name].current
+
+    def holding(self, name: str, version: str) -> Version | None:
+        """Give a loaded version with the weights of that one, with whichever thresholds, or None."""
+        place = self._places.get(name)
+        for candidate in (place.current, place.previous) if place is not None else ():
+            if candidate is not None and candidate.base == version.partition(".")[0]:
+                return candidate
+        return None
+
+    def load(self, name: str, folder: str, who: str = "") -> Place:
+        """Load a folder by its name and let it take over once it has proven itself.
+
+        Args:
+            name: of the model.
+            folder: name of a folder that lies directly in the folder of models; never a path.
+            who: asks for it.
+
+        Raises:
+            KeyError: there is no such model.
+            ModelError: it holds no model, or one that does not say what it should; the old one stays.
+            SettingsError: it is no name, or the station was given no folder of models.
+        """
+        return self._take_over(name, lambda _: self._find(folder), who)
+
+    def reload(self, name: str, who: str = "") -> Place:
+        """Load a model's own folder again where its content has changed.
+
+        Raises:
+            KeyError: there is no such model.
+            ModelError: as `load`.
+        """
+        return self._take_over(name, lambda place: place.current.folder, who)
+
+    def rollback(self, name: str, who: str = "") -> Place:
+        """Let the version before take over; the present one becomes the one before.
+
+        Raises:
+            KeyError: there is no such model.
+            SettingsError: there is no version before.
+        """
+        with self._changing:
+            place = self._places[name]
+            if place.previous is None:
+                raise SettingsError(f"{name}: there is no earlier version to go back to")
+            return self._put(name, ROLLED_BACK, place.previous, place.current, who)
+
+    def set_thresholds(
+        self, name: str, threshold: float, review_threshold: float | None, who: str = "", note: str = ""
+    ) -> Place:
+        """Judge by other thresholds from the next image on; weights and scores stay as they are.
+
+        The version before is the one with the old thresholds, so that `rollback` undoes this.
+
+        Raises:
+            KeyError: there is no such model.
+            SettingsError: the thresholds are not finite, not above 0, or in the wrong order.
+        """
+        with self._changing:
+            place = self._places[name]
+            version = place.current.with_thresholds(threshold, review_threshold)
+            if version.version == place.current.version:
+                return place
+            return self._put(name, THRESHOLDS, version, place.current, who, note)
+
+    def _take_over(self, name: str, find: Callable[[Place], Path], who: str) -> Place:
+        with self._changing:
+            place = self._places[name]
+            folder = find(place)
+            if fingerprint(folder) == place.current.base:
+                return place
+            version = self._settled(name, load_version(folder, self._threads))
+            return self._put(name, LOADED, version, place.current, who)
+
+    def _put(
+        self, name: str, what: str, current: Version, previous: Version, who: str, note: str = ""
+    ) -> Place:
+        # The history first: no result may name a version that it does not know.
+        self._note(name, what, current, who, note)
+        place = self._places[name] = Place(current, previous)
+        return place
+
+    def _find(self, folder: str) -> Path:
+        if self._below is None:
+            raise SettingsError("this station was started without --models: it loads no other folder")
+        path = self._below / check_name(folder)
+        if not path.is_dir():
+            raise ModelError(f"there is no model {folder!r} in the station's folder of models")
+        return path
+
+    def _settled(self, name: str, version: Version) -> Version:
+        """Give a version the thresholds that a person last set for these weights, if any did."""
+        for event in self._store.history(name, count=1000):
+            details: dict[str, Any] = event["details"]
+            if details.get("base") == version.base and "threshold" in details:
+                return version.with_thresholds(details["threshold"], details["review_threshold"])
+        return version
+
+    def _note(self, name: str, what: str, version: Version, who: str = "", note: str = "") -> None:
+        details = {
+            "version": version.version,
+            "base": version.base,
+            "folder": version.folder.name,
+            "threshold": version.threshold,
+            "review_threshold": version.review_threshold,
+        }
+        self._store.note(name, what, {**details, "note": note} if note else details, who)
+
+
+def named_folders(words: list[str]) -> dict[str, Path]:
+    """Read models as the command line gives them: `FOLDER`, named like it, or `NAME=FOLDER`.
+
+    Raises:
+        SettingsError: a name is none, or given twice.
+    """
+    folders: dict[str, Path] = {}
+    for word in words:
+        name, equals, folder = word.partition("=")
+        path = Path(folder if equals and not Path(word).exists() else word)
+        if path == Path(word):
+            name = path.resolve().name
+        if check_name(name) in folders:
+            raise SettingsError(f"two models are called {name}: name them apart with NAME=FOLDER")
+        folders[name] = path
+    return folders

@@ -1,0 +1,181 @@
+"""A model that a station inspects with: loaded, named by what it is made of, with thresholds of its own."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+import re
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from excision.errors import ModelError, SettingsError
+from excision.runtime.model_folder import is_exported
+from excision.system.files import sha256
+
+if TYPE_CHECKING:
+    from excision.predictions import Prediction, Predictor
+
+_DIGITS = 12
+# Of an exported folder, then of a run folder. Golden images and logs change no verdict.
+_FILES = (
+    "model.json",
+    "model.onnx",
+    "model.xml",
+    "model.bin",
+    "region.png",
+    "model.safetensors",
+    "calibration.json",
+    "settings.toml",
+)
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One state of a model; never changed, so that whoever holds it goes on with what it began with.
+
+    Attributes:
+        folder: that it was loaded from.
+        base: names the content of that folder, 12 hexadecimal digits.
+        version: names base and thresholds; it is the base where the thresholds are those of the folder.
+        threshold: decision threshold in the unit of the anomaly score.
+        review_threshold: where the grey zone begins; None for no such zone.
+        loaded: when, seconds since 1970 in UTC.
+        predictor: what inspects.
+    """
+
+    folder: Path
+    base: str
+    version: str
+    threshold: float
+    review_threshold: float | None
+    loaded: float
+    predictor: Predictor = field(repr=False, compare=False)
+
+    def inspect(self, path: Path) -> Prediction:
+        """Inspect an image file, alone, so that its score is the same bit for bit whatever comes with it.
+
+        Raises:
+            ImageError: it cannot be read as an image.
+            ModelError: the model cannot compute it.
+        """
+        return next(iter(self.predictor.predict([path])))
+
+    def with_thresholds(self, threshold: float, review_threshold: float | None) -> Version:
+        """Give the same weights with other thresholds; the graph is shared, not loaded again.
+
+        Raises:
+            SettingsError: they are not finite, not above 0, or in the wrong order; or the model is of a kind
+                that knows no grey zone.
+        """
+        _check(threshold, review_threshold)
+        if (threshold, review_threshold) == (self.threshold, self.review_threshold):
+            return self
+        own = _with_thresholds(self.predictor, threshold, review_threshold)
+        text = f"{threshold!r} {review_threshold!r}"
+        digits = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+        return replace(
+            self,
+            version=f"{self.base}.{digits}",
+            threshold=threshold,
+            review_threshold=review_threshold,
+            predictor=own,
+        )
+
+
+def check_name(name: str) -> str:
+    """Give a model's name back if it is one: letters, digits, dots, dashes and underscores, at most 64.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    if not _NAME.fullmatch(name):
+        raise SettingsError(
+            f"{name!r} is no name of a model: take up to 64 letters, digits, dots, dashes and underscores, "
+            "with no dot or dash in front"
+        )
+    return name
+
+
+def fingerprint(folder: Path) -> str:
+    """Name the content of a model's folder: whatever could change a verdict changes these 12 digits.
+
+    Raises:
+        ModelError: the folder holds no model, or a file in it cannot be read.
+    """
+    if not is_exported(folder) and not (folder / "model.safetensors").is_file():
+        raise ModelError(f"{folder}: neither an exported model nor a finished run is here")
+    digest = hashlib.sha256()
+    try:
+        for name in _FILES:
+            if (folder / name).is_file():
+                digest.update(f"{name} {sha256(folder / name)}\n".encode())
+    except OSError as error:
+        raise ModelError(f"{folder}: the model cannot be read ({error})") from error
+    return digest.hexdigest()[:_DIGITS]
+
+
+def load_version(folder: Path, threads: int | None = None) -> Version:
+    """Load a model and have it prove itself: an exported one replays its golden images.
+
+    Args:
+        folder: exported folder, which needs no torch, or run folder, which does.
+        threads: of one inspection; None leaves it to the backend.
+
+    Raises:
+        ModelError: the folder holds no model, a file in it is damaged, or it does not say what it should.
+    """
+    base = fingerprint(folder)
+    predictor = _exported(folder, threads) if is_exported(folder) else _trained(folder, threads)
+    if fingerprint(folder) != base:
+        raise ModelError(f"{folder}: the model changed while it was loaded; load it again once it is written")
+    review = getattr(predictor, "review_threshold", None)
+    return Version(folder, base, base, predictor.threshold, review, time.time(), predictor)
+
+
+def _exported(folder: Path, threads: int | None) -> Predictor:
+    from excision.runtime.inspector import Inspector
+    from excision.runtime.verification import verify
+
+    inspector = Inspector(folder, threads)
+    verify(inspector)
+    return inspector
+
+
+def _trained(folder: Path, threads: int | None) -> Predictor:
+    import torch
+
+    from excision.detector import Detector
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return Detector.load(folder)
+
+
+def _check(threshold: float, review_threshold: float | None) -> None:
+    numbers = [threshold] if review_threshold is None else [threshold, review_threshold]
+    if not all(math.isfinite(number) and number > 0 for number in numbers):
+        raise SettingsError("thresholds must be finite numbers above 0")
+    if review_threshold is not None and review_threshold > threshold:
+        raise SettingsError(
+            f"the grey zone would begin at {review_threshold:g}, above the decision threshold {threshold:g}"
+        )
+
+
+def _with_thresholds(predictor: Any, threshold: float, review: float | None) -> Predictor:
+    own: Any = copy.copy(predictor)
+    if hasattr(own, "description"):
+        from excision.method.calibration import Calibration
+
+        # Thresholds that a person sets promise no rate.
+        zone = None if review is None else Calibration(review, math.nan, math.nan, ())
+        calibration = replace(own.description.calibration, threshold=threshold)
+        own.description = replace(own.description, calibration=calibration, review=zone)
+    elif review is not None:
+        raise SettingsError("a run folder knows no grey zone: export the model to have one")
+    else:
+        own.calibration = replace(own.calibration, threshold=threshold)
+    return own  # type: ignore[no-any-return]  # a copy of a Predictor is one

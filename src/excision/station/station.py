@@ -1,0 +1,169 @@
+"""The station as one object, which the service and its pages share; it knows nothing of HTTP."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from excision.data.pixels import MAX_PIXELS
+from excision.errors import SettingsError
+from excision.station.lock import only_one
+from excision.station.models.registry import Models
+from excision.station.store.store import Result, Store
+from excision.station.work.kept_images import Images, Keep
+from excision.station.work.queue import Intake, Job, Outcome
+from excision.station.work.renderings import Views
+from excision.station.work.upload import Limits, inspect_upload
+from excision.station.work.workers import Observer, Workers
+
+RESULTS, LOCK = "results.sqlite", "service.lock"
+
+_LONGEST_SOURCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StationSettings:
+    """How a station is set up.
+
+    Attributes:
+        data: folder of results and images.
+        models: folder of each model, by name; the first inspects where none is asked for.
+        models_below: folder whose sub-folders clients may load by name; None allows none.
+        folders: folder whose sub-folders a model may be measured on, by name; None allows none.
+        keep: which images are kept: "all", "flagged" (those not good) or "none".
+        queue: images that may be accepted and not yet answered.
+        workers: images that are inspected at the same time; None takes the number of cores.
+        threads: of one inspection; None parts the cores among the workers.
+        max_bytes: of one request.
+        max_pixels: of one image; the decoder refuses more than 150 million in any case.
+    """
+
+    data: Path
+    models: Mapping[str, Path]
+    models_below: Path | None = None
+    folders: Path | None = None
+    keep: Keep = "all"
+    queue: int = 64
+    workers: int | None = None
+    threads: int | None = None
+    max_bytes: int = 64 * 2**20
+    max_pixels: int = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        for name in ("queue", "workers", "threads", "max_bytes", "max_pixels"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise SettingsError(f"{name.replace('_', '-')} is {number}: it must be at least 1")
+
+    @property
+    def shares(self) -> tuple[int, int]:
+        """Number of workers, and of threads of one inspection.
+
+        One thread each on as many images as there are cores: networks of this size lose more by sharing one
+        image among cores than they gain.
+        """
+        cores = _cores()
+        workers = self.workers or max(1, cores // (self.threads or 1))
+        return workers, self.threads or max(1, cores // workers)
+
+
+@dataclass
+class Station:
+    """Models, queue, workers, results and images of one folder.
+
+    Making one loads and proves the models, and removes what a killed process left; `close` finishes what is
+    accepted.
+
+    Args:
+        settings: how it is set up.
+        observer: is told of every result that is on disk.
+
+    Attributes:
+        store: results, marks and events.
+        models: by name.
+        images: kept uploads.
+        views: pictures and maps of results.
+        intake: what is accepted.
+        limits: of what is taken.
+        receiving: requests whose images are coming in; the service counts them.
+        started: seconds since 1970 in UTC.
+
+    Raises:
+        ModelError: a folder holds no model, or one that does not say what it should.
+        ResultsError: the results cannot be opened.
+        SettingsError: another process has the folder, or a setting is wrong.
+    """
+
+    settings: StationSettings
+    observer: Observer | None = None
+    started: float = field(default_factory=time.time)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        workers, threads = settings.shares
+        with ExitStack() as opened:
+            opened.enter_context(
+                only_one(settings.data, LOCK, "excision serve", "another service runs", "--data")
+            )
+            self.store = Store(settings.data / RESULTS)
+            opened.callback(self.store.close)
+            self.models = Models(settings.models, self.store, settings.models_below, threads)
+            self.images = Images(settings.data, settings.keep)
+            self.images.tidy(self.store)
+            self._opened = opened.pop_all()
+        self.views = Views(self.images, self.models)
+        self.intake = Intake(settings.queue)
+        self.limits = Limits(settings.max_bytes, settings.max_pixels, min(settings.queue, 100))
+        self.receiving = 0
+        self._workers = Workers(self.intake, self._inspect, self.store, self.images, workers, self.observer)
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether every thread that is needed runs."""
+        return self._workers.are_alive
+
+    def submit(self, uploads: Sequence[tuple[Path, str]], model: str | None = None) -> list[Future[Outcome]]:
+        """Accept images, all of them or none.
+
+        Args:
+            uploads: of each the file, made at `images.arriving()`, and the name that the client gave it. From
+                here on the files are the station's.
+            model: name of the model; None takes the default.
+
+        Returns:
+            For each the answer, once its result is on disk; BusyError where it could not be written there.
+
+        Raises:
+            BusyError: there is no room for all of them now; nothing is accepted.
+            KeyError: there is no such model.
+        """
+        name = self.models.default if model is None else model
+        self.models.place(name)
+        jobs = [Job(path, source[:_LONGEST_SOURCE], name) for path, source in uploads]
+        self.intake.offer(jobs)
+        return [job.answer for job in jobs]
+
+    def result(self, number: int) -> Result | None:
+        """Give a result by its number, or None."""
+        return self.store.get(number)
+
+    def close(self) -> None:
+        """Accept nothing more, finish and answer what is accepted, and let go of the folder."""
+        self.intake.close()
+        self._workers.finish()
+        self._opened.close()
+
+    def _inspect(self, job: Job) -> Outcome:
+        return inspect_upload(job, self.models.current(job.model), self.images, self.limits)
+
+
+def _cores() -> int:
+    """Cores that this process may use, which a container may limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""What a station keeps of every image, in SQLite."""

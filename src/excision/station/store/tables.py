@@ -1,0 +1,132 @@
+"""The results of a station as a table: CSV, JSON lines or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Literal, Self
+
+from excision.station.store.store import Query, Result, Store
+from excision.system.files import atomic_path
+from excision.system.parquet import write_parquet
+
+Format = Literal["csv", "jsonl", "parquet"]
+
+COLUMNS = {
+    "id": "int",
+    "time": "time",
+    "source": "text",
+    "model": "text",
+    "model_version": "text",
+    "threshold": "float",
+    "review_threshold": "float",
+    "score": "float",
+    "verdict": "text",
+    "error": "text",
+    "defect_area_share": "float",
+    "boxes": "boxes",
+    "seconds": "seconds",
+    "width": "int",
+    "height": "int",
+    "image": "text",
+    "file_size": "int",
+    "file_mtime_ns": "int",
+}
+"""The columns, which are the fields of `Result`, each with its kind in Parquet (see `write_parquet`)."""
+
+
+def write_table(store: Store, path: Path, form: Format, query: Query | None = None) -> int:
+    """Write results, oldest first; the file takes its place once it is whole, and memory stays flat.
+
+    CSV and JSON lines give times in seconds since 1970; CSV gives boxes and seconds as JSON.
+
+    Args:
+        store: with the results.
+        path: file to write.
+        form: "csv", "jsonl" or "parquet".
+        query: which results; all where not given.
+
+    Returns:
+        The number of results.
+
+    Raises:
+        SettingsError: pyarrow, which Parquet needs, is missing.
+    """
+    results = store.walk(query or Query())
+    if form == "parquet":
+        return write_parquet(path, COLUMNS, map(_as_dict, results))
+    count = 0
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        stream.write(_head(form))
+        for result in results:
+            stream.write(_line(result, form))
+            count += 1
+    return count
+
+
+class LiveTable:
+    """A table that follows a store: whole from the beginning, and each further result at once.
+
+    Parquet can only be written as a whole: it follows when the table is closed.
+
+    Args:
+        store: with the results so far.
+        path: file to write.
+        form: "csv", "jsonl" or "parquet".
+
+    Raises:
+        SettingsError: pyarrow, which Parquet needs, is missing.
+    """
+
+    def __init__(self, store: Store, path: Path, form: Format) -> None:
+        self._store, self._path, self._form = store, path, form
+        write_table(store, path, form)
+        self._stream: BinaryIO | None = None if form == "parquet" else path.open("ab")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream is not None:
+            self._stream.close()
+        elif error is None:
+            write_table(self._store, self._path, self._form)
+
+    def add(self, result: Result) -> None:
+        """Write a result that the store has just got."""
+        if self._stream is not None:
+            self._stream.write(_line(result, self._form))
+            self._stream.flush()
+
+
+def _as_dict(result: Result) -> dict[str, Any]:
+    return {name: getattr(result, name) for name in COLUMNS}
+
+
+def _head(form: Format) -> bytes:
+    return (",".join(COLUMNS) + "\n").encode("utf-8") if form == "csv" else b""
+
+
+def _line(result: Result, form: Format) -> bytes:
+    values = _as_dict(result)
+    if form == "jsonl":
+        return _bytes(json.dumps(values, ensure_ascii=False) + "\n")
+    return _bytes(
+        _row({**values, "boxes": json.dumps(result.boxes), "seconds": json.dumps(result.seconds)}.values())
+    )
+
+
+def _row(values: Iterable[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", errors="backslashreplace")

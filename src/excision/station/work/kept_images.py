@@ -1,0 +1,129 @@
+"""Where a station keeps uploads: first where they arrive, then by day, the original bytes.
+
+incoming/                      what is being received or waits; emptied at each start
+images/YYYY-MM-DD/<name>.<ext> what a result refers to, by the day (UTC) of the inspection
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from excision.predictions import Verdict
+from excision.station.store.store import Store
+
+Keep = Literal["all", "flagged", "none"]
+"""Which images are kept beside their results: all, those that are not good, or none."""
+
+INCOMING, IMAGES = "incoming", "images"
+
+_DAY = "%Y-%m-%d"
+_LATEST_DAYS = 2
+
+# First bytes and ending. What a file is called or said to be is its sender's word, which counts for nothing.
+_ENDINGS = (
+    (b"\x89PNG", ".png"),
+    (b"\xff\xd8", ".jpg"),
+    (b"BM", ".bmp"),
+    (b"GIF8", ".gif"),
+    (b"RIFF", ".webp"),
+    (b"II", ".tif"),
+    (b"MM", ".tif"),
+    (b"\0\0\0\x0cjP", ".jp2"),
+    (b"\xffO\xffQ", ".j2k"),
+    (b"P", ".pnm"),
+)
+
+
+class Images:
+    """The uploads of a station; one process at a time may have them.
+
+    Args:
+        folder: the station's.
+        keep: which stay.
+    """
+
+    def __init__(self, folder: Path, keep: Keep = "all") -> None:
+        self.folder = folder
+        self.keep: Keep = keep
+        self._incoming = folder / INCOMING
+        self._incoming.mkdir(parents=True, exist_ok=True)
+
+    def arriving(self) -> Path:
+        """Give a new path for the bytes of an upload; nothing that a client sends becomes part of it."""
+        return self._incoming / uuid.uuid4().hex
+
+    def place(self, upload: Path, verdict: Verdict | None, when: float) -> str | None:
+        """Say where an upload is to be kept, relative to the station's folder; None for nowhere.
+
+        What could not be inspected is not kept: anybody could fill the disk with it.
+
+        Args:
+            upload: as it arrived.
+            verdict: of the inspection.
+            when: of the inspection, seconds since 1970 in UTC.
+        """
+        if verdict is None or self.keep == "none" or (self.keep == "flagged" and verdict == "good"):
+            return None
+        day = datetime.fromtimestamp(when, UTC).strftime(_DAY)
+        return f"{IMAGES}/{day}/{upload.name}{_ending(upload)}"
+
+    def settle(self, uploads: list[tuple[Path, str]]) -> None:
+        """Move uploads to their places and see them onto the disk, so that a result may refer to them.
+
+        Raises:
+            OSError: the disk is full, or its like.
+        """
+        folders = set()
+        for upload, place in uploads:
+            target = self.folder / place
+            if target.parent not in folders:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                folders.add(target.parent)
+            _sync(upload)
+            upload.replace(target)
+        for folder in folders:
+            _sync(folder)
+
+    def find(self, place: str | None) -> Path | None:
+        """Give the file that a result refers to, or None where it is not, or no longer, kept."""
+        if place is None:
+            return None
+        path = self.folder / place
+        return path if path.is_file() else None
+
+    def tidy(self, store: Store) -> int:
+        """Remove what a killed process left: uploads without a result. None may be on its way now.
+
+        Returns:
+            How many files were removed.
+        """
+        leftovers = list(self._incoming.iterdir())
+        days = sorted((self.folder / IMAGES).glob("????-??-??"))
+        # A kill leaves something only on the day it came, and that is the latest, or midnight was near.
+        for day in days[-_LATEST_DAYS:]:
+            start = datetime.strptime(day.name, _DAY).replace(tzinfo=UTC)
+            known = store.images(start.timestamp(), (start + timedelta(days=1)).timestamp())
+            leftovers += [path for path in day.iterdir() if f"{IMAGES}/{day.name}/{path.name}" not in known]
+        for path in leftovers:
+            path.unlink(missing_ok=True)
+        return len(leftovers)
+
+
+def _ending(path: Path) -> str:
+    with path.open("rb") as stream:
+        start = stream.read(8)
+    return next((ending for magic, ending in _ENDINGS if start.startswith(magic)), ".bin")
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders; it writes their entries by itself
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,159 @@
+"""Pictures and maps of a result, computed anew from the kept image by the version that gave the result."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+import numpy as np
+from PIL import Image
+
+from excision.errors import ExcisionError, GoneError
+from excision.predictions import Prediction
+from excision.station.models.registry import Models
+from excision.station.store.store import Result
+from excision.station.work.kept_images import Images
+
+Stage = Literal["attention", "mask", "holed", "recovery", "map"]
+View = Literal["overlay", "attention", "mask", "holed", "recovery", "map", "tiff"]
+"""A stage as a picture, the map laid over the image, or the map itself as a TIFF of 32-bit floats."""
+
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+_BUDGET = 256 * 2**20
+
+
+class Views:
+    """Views of results; those that were last asked for stay at hand.
+
+    One view is computed at a time, so that looking at results takes at most one core from inspecting.
+
+    Args:
+        images: the kept ones.
+        models: the loaded ones.
+        budget: bytes of predictions that stay at hand.
+    """
+
+    def __init__(self, images: Images, models: Models, budget: int = _BUDGET) -> None:
+        self._images = images
+        self._models = models
+        self._budget = budget
+        self._kept: OrderedDict[int, Prediction] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def prediction(self, result: Result) -> Prediction:
+        """Give every stage of a result again, bit for bit; thresholds are those of the result.
+
+        Raises:
+            GoneError: the image is not kept, or the version that gave the result is not loaded any more.
+        """
+        with self._lock:
+            if result.id not in self._kept:
+                self._kept[result.id] = self._compute(result)
+                while len(self._kept) > 1 and sum(map(_bytes, self._kept.values())) > self._budget:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(result.id)
+            return self._kept[result.id]
+
+    def view(self, result: Result, view: View) -> bytes:
+        """Give a view of a result: a PNG of the working size, or for "tiff" the anomaly map itself.
+
+        Raises:
+            GoneError: as `prediction`.
+        """
+        prediction = self.prediction(result)
+        return draw(prediction, view)
+
+    def _compute(self, result: Result) -> Prediction:
+        path = self._images.find(result.image)
+        if path is None:
+            why = "could not be inspected" if result.verdict is None else "is not kept"
+            raise GoneError(f"the image of result {result.id} {why}: there is nothing to draw its maps from")
+        version = self._models.holding(result.model, result.model_version)
+        if version is None:
+            raise GoneError(
+                f"result {result.id} was given by version {result.model_version} of {result.model}, which is "
+                "not loaded any more: its maps cannot be computed"
+            )
+        try:
+            return version.with_thresholds(result.threshold, result.review_threshold).inspect(path)
+        except ExcisionError as error:
+            raise GoneError(f"the image of result {result.id} cannot be read any more: {error}") from error
+
+
+def draw(prediction: Prediction, view: View) -> bytes:
+    """Give a view of a prediction: a PNG of the working size, or for "tiff" the anomaly map itself."""
+    if view == "tiff":
+        return _tiff(prediction.anomaly_map)
+    return _png(_DRAW[view](prediction.overview()))
+
+
+def _overlay(prediction: Prediction) -> Any:
+    from excision.ops.connected_components import find_regions
+    from excision.visualization.pictures import overlay
+
+    above = prediction.anomaly_map > prediction.lowest_threshold
+    boxes = [region.box for region in find_regions(above, prediction.anomaly_map)]
+    return overlay(prediction.image, prediction.anomaly_map, prediction.threshold, boxes)
+
+
+def _map(prediction: Prediction) -> Any:
+    from excision.visualization.pictures import heat_map
+
+    return heat_map(prediction.anomaly_map, prediction.threshold)
+
+
+def _attention(prediction: Prediction) -> Any:
+    from excision.visualization.pictures import attention_map
+
+    return attention_map(prediction.attention)
+
+
+def _mask(prediction: Prediction) -> Any:
+    from excision.visualization.pictures import show_mask
+
+    return show_mask(prediction.image, prediction.mask)
+
+
+def _holed(prediction: Prediction) -> Any:
+    from excision.visualization.pictures import show_image
+
+    return show_image(prediction.holed)
+
+
+def _recovery(prediction: Prediction) -> Any:
+    from excision.visualization.pictures import show_image
+
+    return show_image(prediction.recovery)
+
+
+_DRAW: dict[str, Callable[[Prediction], Any]] = {
+    "overlay": _overlay,
+    "map": _map,
+    "attention": _attention,
+    "mask": _mask,
+    "holed": _holed,
+    "recovery": _recovery,
+}
+
+
+def _png(picture: Any) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, format="PNG", compress_level=1)
+    return stream.getvalue()
+
+
+def _tiff(anomaly_map: Any) -> bytes:
+    import tifffile
+
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, anomaly_map.astype(np.float32), photometric="minisblack", metadata=None)
+    return stream.getvalue()
+
+
+def _bytes(prediction: Prediction) -> int:
+    stages = (prediction.image, prediction.anomaly_map, prediction.attention, prediction.mask)
+    return sum(array.nbytes for array in (*stages, prediction.holed, prediction.recovery))

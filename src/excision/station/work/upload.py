@@ -1,0 +1,118 @@
+"""One uploaded image to what is kept of it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import UnidentifiedImageError
+
+from excision.data.decode import probe_image
+from excision.errors import ImageError
+from excision.ops.connected_components import find_regions
+from excision.predictions import Box, Prediction
+from excision.station.models.version import Version
+from excision.station.store.store import Result
+from excision.station.work.kept_images import Images
+from excision.station.work.queue import Job, Outcome
+
+_LOG = logging.getLogger(__name__)
+
+_MOST_BOXES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a station takes.
+
+    Attributes:
+        max_bytes: of one request.
+        max_pixels: of one image, by its header.
+        max_files: images in one request.
+    """
+
+    max_bytes: int
+    max_pixels: int
+    max_files: int
+
+
+def inspect_upload(job: Job, version: Version, images: Images, limits: Limits) -> Outcome:
+    """Inspect an upload; whatever goes wrong becomes a result that says so.
+
+    Args:
+        job: whose answer is not set here.
+        version: that inspects.
+        images: say where the upload is to be kept; it is not moved yet.
+        limits: of its size.
+    """
+    # Microseconds are what an answer shows: asking for results since the time of one must find that one.
+    start, now = time.perf_counter(), round(time.time(), 6)
+    blank = Result(
+        time=now,
+        source=job.source,
+        model=job.model,
+        model_version=version.version,
+        threshold=version.threshold,
+        review_threshold=version.review_threshold,
+        seconds={"queue": round(start - job.accepted, 6)},
+    )
+    try:
+        size = _size(job.path, limits.max_pixels)
+        prediction = version.inspect(job.path)
+    except ImageError as error:
+        return Outcome(replace(blank, error=_reason(job, error)))
+    except Exception as error:
+        # A result there must be: the image is accepted. What happened is for whoever runs the station.
+        _LOG.exception("inspecting %s failed", job.source)
+        reason = f"the station could not inspect this image ({type(error).__name__})"
+        return Outcome(replace(blank, error=f"{job.source}: {reason}"), station_fault=True)
+    seconds = time.perf_counter() - start
+    timings = {
+        "decode": round(max(seconds - prediction.seconds, 0.0), 6),
+        "model": round(prediction.seconds, 6),
+    }
+    result = replace(blank, **_findings(prediction, size), width=size[1], height=size[0])
+    place = images.place(job.path, result.verdict, now)
+    return Outcome(replace(result, image=place, seconds=blank.seconds | timings))
+
+
+def _size(path: Path, max_pixels: int) -> tuple[int, int]:
+    """Read (H, W) from the header: a small file may unpack to any size."""
+    height, width = probe_image(path).size
+    if height * width > max_pixels:
+        raise ImageError(
+            f"{path}: {width} x {height} pixels exceed this station's limit of {max_pixels} (--max-pixels)"
+        )
+    return height, width
+
+
+def _reason(job: Job, error: ImageError) -> str:
+    """Say why in the client's words: the station's own paths are nobody's business."""
+    if isinstance(error.__cause__, UnidentifiedImageError):
+        return f"{job.source}: this is no image of a kind that can be read"
+    return str(error).replace(str(job.path), job.source)
+
+
+def _findings(prediction: Prediction, size: tuple[int, int]) -> dict[str, Any]:
+    above = prediction.anomaly_map > prediction.lowest_threshold
+    # Most parts are good: looking for regions costs as much as all else here.
+    regions = find_regions(above, prediction.anomaly_map)[:_MOST_BOXES] if above.any() else []
+    return {
+        "score": prediction.score,
+        "verdict": prediction.verdict,
+        "defect_area_share": float(np.mean(above)),
+        "boxes": tuple(_enlarge(region.box, above.shape, size) for region in regions),
+    }
+
+
+def _enlarge(box: Box, working: tuple[int, ...], original: tuple[int, int]) -> Box:
+    """Give a box of the working image in pixels of the image file, rounded outwards."""
+    (x, y, width, height), scale_y, scale_x = box, original[0] / working[0], original[1] / working[1]
+    left, top = math.floor(x * scale_x), math.floor(y * scale_y)
+    right, bottom = math.ceil((x + width) * scale_x), math.ceil((y + height) * scale_y)
+    return left, top, min(right, original[1]) - left, min(bottom, original[0]) - top

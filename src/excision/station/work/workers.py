@@ -1,0 +1,143 @@
+"""Threads that inspect what was accepted, and one that sees results onto the disk before they are answered.
+
+An image is always inspected alone, so that its score is the same bit for bit whatever else is under way.
+What is done together is the writing: results that are ready go to the disk in one transaction, and only
+then are they answered. Inspecting never waits for the disk.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from excision.errors import BusyError
+from excision.station.store.store import Store
+from excision.station.work.kept_images import Images
+from excision.station.work.queue import Intake, Job, Outcome
+
+_LOG = logging.getLogger(__name__)
+
+MOST_TOGETHER = 8
+"""Results in one transaction at most."""
+
+LINGER = 0.02
+"""Seconds that a result may wait for others to be written with it, while images wait to be inspected."""
+
+
+class Observer(Protocol):
+    """Whoever counts what happens."""
+
+    def answered(self, outcomes: Sequence[Outcome], storing: float) -> None:
+        """Hear of results that are on disk, and of the seconds that took."""
+
+
+class Workers:
+    """The threads of a station.
+
+    Args:
+        intake: where images come from.
+        inspect: inspects one, and never raises.
+        store: keeps the results.
+        images: keep the uploads.
+        count: of threads that inspect.
+        observer: is told of every result.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        inspect: Callable[[Job], Outcome],
+        store: Store,
+        images: Images,
+        count: int,
+        observer: Observer | None = None,
+    ) -> None:
+        self._intake = intake
+        self._inspect = inspect
+        self._store = store
+        self._images = images
+        self._observer = observer
+        # As bounded as the intake: each image in it is an accepted one.
+        self._ready: queue.SimpleQueue[tuple[Job, Outcome] | None] = queue.SimpleQueue()
+        self._inspecting = [
+            threading.Thread(target=self._run, name=f"inspect-{number}", daemon=True)
+            for number in range(count)
+        ]
+        self._keeping = threading.Thread(target=self._keep, name="keep", daemon=True)
+        for thread in (*self._inspecting, self._keeping):
+            thread.start()
+
+    @property
+    def are_alive(self) -> bool:
+        """Tell whether every thread runs."""
+        return all(thread.is_alive() for thread in (*self._inspecting, self._keeping))
+
+    def finish(self) -> None:
+        """Finish and answer what is accepted, then end; the intake is closed."""
+        for thread in self._inspecting:
+            thread.join()
+        self._ready.put(None)
+        self._keeping.join()
+
+    def _run(self) -> None:
+        while (job := self._intake.take()) is not None:
+            self._ready.put((job, self._inspect(job)))
+
+    def _keep(self) -> None:
+        going = True
+        while going:
+            batch = self._gather()
+            going = None not in batch
+            ready = [item for item in batch if item is not None]
+            if ready:
+                self._answer([job for job, _ in ready], [outcome for _, outcome in ready])
+
+    def _gather(self) -> list[tuple[Job, Outcome] | None]:
+        """Take what is ready; while more than that is waiting to be inspected, a little later as well."""
+        batch = [self._ready.get()]
+        end = time.monotonic() + LINGER
+        while len(batch) < MOST_TOGETHER and batch[-1] is not None:
+            try:
+                patience = end - time.monotonic() if self._intake.waiting else 0.0
+                batch.append(self._ready.get(timeout=max(patience, 0.0)))
+            except queue.Empty:
+                break
+        return batch
+
+    def _answer(self, jobs: list[Job], outcomes: list[Outcome]) -> None:
+        start = time.perf_counter()
+        try:
+            numbers = self._write(jobs, outcomes)
+        except (sqlite3.Error, OSError) as error:
+            _LOG.exception("results could not be written")
+            self._intake.release(len(jobs))
+            for job in jobs:
+                job.path.unlink(missing_ok=True)
+                job.answer.set_exception(BusyError(f"the result could not be written to disk ({error})"))
+            return
+        storing = time.perf_counter() - start
+        for job in jobs:
+            job.path.unlink(missing_ok=True)
+        self._intake.release(len(jobs))
+        known = [
+            replace(outcome, result=replace(outcome.result, id=number or 0))
+            for outcome, number in zip(outcomes, numbers, strict=True)
+        ]
+        if self._observer is not None:
+            self._observer.answered(known, storing)
+        for job, outcome in zip(jobs, known, strict=True):
+            seconds = outcome.result.seconds | {"store": round(storing, 6)}
+            job.answer.set_result(replace(outcome, result=replace(outcome.result, seconds=seconds)))
+
+    def _write(self, jobs: list[Job], outcomes: list[Outcome]) -> list[int | None]:
+        results = [outcome.result for outcome in outcomes]
+        self._images.settle(
+            [(job.path, result.image) for job, result in zip(jobs, results, strict=True) if result.image]
+        )
+        return self._store.add(results)

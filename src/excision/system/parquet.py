@@ -1,0 +1,87 @@
+"""Tables in Parquet, row group by row group, so that memory does not grow with them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from excision.errors import SettingsError
+from excision.system.files import atomic_path
+
+ROWS_IN_A_GROUP = 10_000
+
+Columns = Mapping[str, str]
+"""Each column with its kind: "text", "int", "float", "time", "boxes" or "seconds"."""
+
+
+def need_pyarrow() -> None:
+    """Make sure, before any long work, that Parquet can be written.
+
+    Raises:
+        SettingsError: pyarrow is missing.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("pyarrow") is None:
+        raise SettingsError('Parquet needs pyarrow; install it with: pip install "excision[parquet]"')
+
+
+def write_parquet(path: Path, columns: Columns, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write rows to a file that takes its place once it is whole.
+
+    Kinds of columns: "text" is a string, "int" an int64, "float" a float64, "time" a timestamp in
+    microseconds in UTC (given in seconds since 1970), "boxes" a list of structs x, y, width, height of int32
+    (given as tuples of four), "seconds" a map from string to float64 (given as a dict). All may be null.
+
+    Args:
+        path: file to write.
+        columns: names and kinds.
+        rows: values by name.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        SettingsError: pyarrow is missing.
+    """
+    need_pyarrow()
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    schema = pa.schema([(name, _types()[kind]) for name, kind in columns.items()])
+    remaining, count = iter(rows), 0
+    with atomic_path(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
+        while group := list(itertools.islice(remaining, ROWS_IN_A_GROUP)):
+            values = {name: [_value(kind, row[name]) for row in group] for name, kind in columns.items()}
+            writer.write_table(pa.table(values, schema=schema))
+            count += len(group)
+    return count
+
+
+def _types() -> dict[str, Any]:
+    import pyarrow as pa
+
+    box = pa.struct([(name, pa.int32()) for name in ("x", "y", "width", "height")])
+    return {
+        "text": pa.string(),
+        "int": pa.int64(),
+        "float": pa.float64(),
+        "time": pa.timestamp("us", tz="UTC"),
+        "boxes": pa.list_(box),
+        "seconds": pa.map_(pa.string(), pa.float64()),
+    }
+
+
+def _value(kind: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if kind == "text":
+        # A file name need not be text; Parquet's strings must be.
+        return str(value).encode("utf-8", errors="backslashreplace").decode("utf-8")
+    if kind == "time":
+        return round(value * 1e6)
+    if kind == "boxes":
+        return [dict(zip(("x", "y", "width", "height"), box, strict=True)) for box in value]
+    return list(value.items()) if kind == "seconds" else value

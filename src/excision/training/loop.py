@@ -1,0 +1,95 @@
+"""Optimiser steps one after another: drawn ahead, safe to interrupt, with checkpoints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+from excision.system.interrupts import deferred_interrupt
+
+_WARM_UP = 0.1  # share of the steps over which the learning rate rises
+
+Progress = Callable[[int, int, dict[str, float]], None]
+B = TypeVar("B")
+Batch_contra = TypeVar("Batch_contra", contravariant=True)
+
+
+class Loop(Protocol[Batch_contra]):
+    """What does one step.
+
+    Attributes:
+        finished: number of steps that the weights have been through; None while one is under way.
+    """
+
+    finished: int | None
+
+    def run(self, step: int, batch: Batch_contra) -> dict[str, float]:
+        """Do one step and give its figures."""
+        ...
+
+
+def run_steps(
+    loop: Loop[B],
+    draw: Callable[[int], B],
+    total: int,
+    checkpoint_every: int,
+    save: Callable[[int], None],
+    done: Progress,
+) -> None:
+    """Run a loop from where it stands to the end.
+
+    An interrupt (Ctrl-C) lets the step under way finish, saves a checkpoint and is raised again; a second
+    one does not wait.
+
+    Args:
+        loop: knows how many steps are finished.
+        draw: gives the batch of a step; called in another thread, one step ahead.
+        total: number of steps.
+        checkpoint_every: steps between checkpoints.
+        save: writes a checkpoint of so many finished steps.
+        done: called as (finished steps, total steps, figures) after each step.
+    """
+
+    def keep() -> None:
+        # An interrupt that struck inside an update leaves no whole step to keep.
+        if loop.finished is not None:
+            save(loop.finished)
+
+    assert loop.finished is not None  # nothing is under way yet
+    with deferred_interrupt() as interrupt:
+        try:
+            for step, batch in _drawn_ahead(draw, loop.finished, total):
+                figures = loop.run(step, batch)
+                done(step + 1, total, figures)
+                if interrupt.asked:
+                    raise KeyboardInterrupt
+                if (step + 1) % checkpoint_every == 0:
+                    keep()
+        except KeyboardInterrupt:
+            keep()
+            raise
+        keep()
+
+
+def _drawn_ahead(draw: Callable[[int], B], first: int, end: int) -> Iterator[tuple[int, B]]:
+    """Give the steps from `first` to `end` with their batches; one is drawn while another is worked on."""
+    if first >= end:
+        return
+    with ThreadPoolExecutor(max_workers=1) as drawer:
+        upcoming = drawer.submit(draw, first)
+        for step in range(first, end):
+            batch = upcoming.result()
+            if step + 1 < end:
+                upcoming = drawer.submit(draw, step + 1)
+            yield step, batch
+
+
+def warm_cosine(step: int, total: int, peak: float) -> float:
+    """Give the learning rate of a step: a linear warm-up over the first tenth, then a cosine down to zero."""
+    warm_up = max(1, round(_WARM_UP * total))
+    if step < warm_up:
+        return peak * (step + 1) / warm_up
+    phase = (step - warm_up) / max(1, total - warm_up)
+    return peak * 0.5 * (1 + math.cos(math.pi * phase))

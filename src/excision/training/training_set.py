@@ -1,0 +1,260 @@
+"""What a training works on: readable good images, parted for training and calibration."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.data import Dataset, Sample
+from excision.data.decode import array_image, probe_image, read_pixels
+from excision.data.images import ImageCache, any_full_image, working_image
+from excision.data.preparation import Finding, Progress, readable, readable_headers
+from excision.data.sizes import Reduction, Size, default_size, strip_tile
+from excision.data.splits import hold_out
+from excision.errors import DatasetError, ImageError, SettingsError
+from excision.settings import ImageSettings, Settings
+from excision.system.files import sha256
+from excision.tiling.cutting import Tile, choose_tiles, cut_tiles
+from excision.tiling.geometry import Tiling, choose_tiling
+
+Picture = NDArray[Any] | Path
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Good images, parted for training and calibration.
+
+    Attributes:
+        image: settings with size and channels settled.
+        training: names of what is trained on: images, or tiles of them.
+        calibration: names of what sets the decision threshold.
+        skipped: what could not be read.
+        reduction: what is lost of the images; None where they are used in tiles.
+    """
+
+    image: ImageSettings
+    training: tuple[str, ...]
+    calibration: tuple[str, ...]
+    skipped: tuple[Finding, ...]
+    reduction: Reduction | None
+    _pictures: dict[str, Picture]
+    _cache: ImageCache
+    _origin: dict[str, str]
+    _tiles: tuple[Tile, ...] = ()
+
+    def read(self, index: int) -> NDArray[np.uint16]:
+        """Give the working image (H, W, C), 65535 for 1, of a training image by its place."""
+        picture = self._pictures[self.training[index]]
+        if isinstance(picture, Path):
+            return self._cache.get(picture)
+        pixels = array_image(picture, self._cache.channels)
+        return working_image(pixels, self._cache.size)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the images that are trained on, whole or in tiles."""
+        return tuple(dict.fromkeys(tile.source for tile in self._tiles)) or self.training
+
+    @contextmanager
+    def at_hand(self, folder: Path | None, cutting: Progress) -> Iterator[None]:
+        """Cut the training tiles, so that they can be read; nothing is done where images are used whole.
+
+        Args:
+            folder: for the tiles; what is there already is not cut again. None takes one that is removed.
+            cutting: called as (done, all) images.
+
+        Raises:
+            ImageError: an image can no longer be read.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            for done, source in enumerate(self.sources if self._tiles else (), start=1):
+                self._cut(source, folder or Path(scratch))
+                cutting(done, len(self.sources))
+            yield
+
+    def _cut(self, source: str, folder: Path) -> None:
+        places = {}
+        for number, tile in enumerate(self._tiles):
+            if tile.source == source:
+                path = folder / f"{number:05d}.tif"
+                places[path], self._pictures[tile.name] = tile.origin, path
+        cut_tiles(self._pictures[source], places, self._cache.size, self._cache.channels)
+
+    def training_images(self) -> Iterator[Picture]:
+        """Give the images that are trained on one after another, whole even where they are used in tiles."""
+        return (self._pictures[name] for name in self.sources)
+
+    def calibration_images(self) -> Iterator[Picture]:
+        """Give the held-out images one after another."""
+        return (self._pictures[name] for name in self.calibration)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Name the data by content: for training and calibration each image's name and SHA-256."""
+        parts = {"training": self.sources, "calibration": self.calibration}
+        hashes = {part: {n: _hash(self._pictures[n]) for n in names} for part, names in parts.items()}
+        return {**self._origin, **hashes}
+
+    def facts(self) -> dict[str, Any]:
+        """Give the counts and what was skipped, for the record of the training."""
+        return {
+            "n_training": len(self.sources),
+            **({"n_tiles": len(self._tiles)} if self._tiles else {}),
+            "n_calibration": len(self.calibration),
+            **({"reduction": dataclasses.asdict(self.reduction)} if self.reduction else {}),
+            "skipped": {finding.name: finding.reason for finding in self.skipped},
+        }
+
+
+def prepare(
+    dataset: Dataset | Sequence[NDArray[Any] | str | Path],
+    settings: Settings,
+    reading: Progress | None = None,
+) -> TrainingSet:
+    """Find the readable normal training images, settle size and channels, hold some out for calibration.
+
+    Args:
+        dataset: a data set, or a sequence of normal images as arrays or paths.
+        settings: of image, calibration and training.
+        reading: called as (done, all) while the images are checked.
+
+    Raises:
+        DatasetError: there are no normal images, none can be read, or too few to hold some out.
+        ImageError: an array is no image.
+    """
+    if isinstance(dataset, Dataset):
+        return _part(_from_dataset(dataset, settings, reading), settings)
+    pictures = {str(i) if isinstance(p, np.ndarray) else str(p): _picture(p) for i, p in enumerate(dataset)}
+    paths = [picture for picture in pictures.values() if isinstance(picture, Path)]
+    if len(paths) == len(pictures):
+        samples = tuple(Sample(str(p), p, "train", "good", None, str(p)) for p in paths)
+        return _part(_from_dataset(Dataset(Path(), "images", samples), settings, reading), settings)
+    if paths:
+        raise DatasetError("the images are partly arrays and partly paths: give one kind")
+    return _part(_from_arrays(pictures, settings), settings)
+
+
+class _Usable(NamedTuple):
+    """Good images that can be trained on, by name."""
+
+    samples: tuple[Sample, ...]
+    tile: Size | None
+    sizes: dict[str, Size]
+    colour: bool
+    skipped: tuple[Finding, ...]
+    pictures: dict[str, Picture]
+    origin: dict[str, str]
+
+
+def _part(usable: _Usable, settings: Settings) -> TrainingSet:
+    """Settle size and channels, and part the images for training and calibration."""
+    sizes = list(usable.sizes.values())
+    size = usable.tile or settings.image.size or default_size(sizes)
+    derived: Literal[1, 3] = 3 if usable.colour else 1
+    channels = settings.image.channels or derived
+    training, calibration = hold_out(usable.samples, settings.calibration.holdout)
+    tiles: tuple[Tile, ...] = ()
+    if usable.tile is not None:
+        shown = {sample.name: usable.sizes[sample.name] for sample in training}
+        tiles = choose_tiles(shown, size, settings.training.seed)
+    return TrainingSet(
+        image=ImageSettings(size, channels, usable.tile),
+        training=tuple(each.name for each in tiles or training),
+        calibration=tuple(sample.name for sample in calibration),
+        skipped=usable.skipped,
+        reduction=None if usable.tile else Reduction.to(size, sizes),
+        _pictures=usable.pictures,
+        _cache=ImageCache(size, channels, settings.training.cache_mb * 2**20),
+        _origin=usable.origin,
+        _tiles=tiles,
+    )
+
+
+def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None) -> _Usable:
+    if not dataset.train:
+        raise DatasetError(
+            f"{dataset.root}: there are no normal training images; `excision check` shows what was understood"
+        )
+    tiling = _tiling(settings, (header.size for header in readable_headers(dataset.train)))
+    decode = read_pixels if tiling is None else partial(_decode_large, tiling)
+    good, skipped = readable(dataset.train, reading, decode)
+    if not good:
+        first = f"; the first: {skipped[0].reason}" if tiling else ""
+        raise DatasetError(
+            f"{dataset.root}: none of the {len(dataset.train)} training images can be read{first}"
+        )
+    headers = {sample.name: probe_image(sample.image) for sample in good}
+    return _Usable(
+        samples=good,
+        tile=tiling.size if tiling else None,
+        sizes={name: header.size for name, header in headers.items()},
+        colour=any(header.colour for header in headers.values()),
+        skipped=skipped,
+        pictures={sample.name: sample.image for sample in good},
+        origin={"root": dataset.root.name, "layout": dataset.layout},
+    )
+
+
+def _tiling(settings: Settings, sizes: Iterable[Size]) -> Tiling | None:
+    """Give the tiling that settings ask for, or that strips get; only then are sizes asked for."""
+    if settings.image.tile is not None or settings.image.size is not None or settings.score.top > 0:
+        return choose_tiling(settings)
+    known = list(sizes)
+    tile = strip_tile(known) if known else None
+    try:
+        return choose_tiling(replace(settings, image=replace(settings.image, tile=tile)))
+    except SettingsError:
+        # Deeper networks than usual need larger tiles than the strips have room for.
+        return None
+
+
+def _decode_large(tiling: Tiling, path: Path) -> None:
+    tiling.check(*probe_image(path).size, str(path))
+    any_full_image(path, 1)
+
+
+def _from_arrays(pictures: dict[str, Picture], settings: Settings) -> _Usable:
+    arrays = {name: picture for name, picture in pictures.items() if isinstance(picture, np.ndarray)}
+    if len(arrays) < 2:
+        raise DatasetError(
+            f"{len(arrays)} images are too few: calibration holds at least one out of training"
+        )
+    for name, array in arrays.items():
+        try:
+            array_image(array, 1)
+        except ImageError as error:
+            raise ImageError(f"image {name} of the given ones: {error}") from error
+    sizes = {name: (array.shape[0], array.shape[1]) for name, array in arrays.items()}
+    tiling = _tiling(settings, sizes.values())
+    if tiling is not None:
+        for name, size in sizes.items():
+            tiling.check(*size, f"image {name} of the given ones")
+    return _Usable(
+        samples=tuple(Sample(name, Path(name), "train", "good", None, name) for name in arrays),
+        tile=tiling.size if tiling else None,
+        sizes=sizes,
+        colour=any(array.ndim == 3 and array.shape[2] == 3 for array in arrays.values()),
+        skipped=(),
+        pictures=pictures,
+        origin={"root": "", "layout": "arrays"},
+    )
+
+
+def _picture(image: NDArray[Any] | str | Path) -> Picture:
+    return image if isinstance(image, np.ndarray) else Path(image)
+
+
+def _hash(picture: Picture) -> str:
+    if isinstance(picture, Path):
+        return sha256(picture)
+    described = f"{picture.dtype}{picture.shape}".encode()
+    return hashlib.sha256(described + np.ascontiguousarray(picture).tobytes()).hexdigest()

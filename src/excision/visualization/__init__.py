@@ -1,0 +1,1 @@
+"""Anomaly maps, overlays and charts as pictures."""

@@ -1,0 +1,280 @@
+"""An exported model says what torch says, proves it, and needs no torch to do so."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from excision import Detector
+from excision.cli import run as command_line
+from excision.data import load_dataset
+from excision.errors import ImageError, ModelError, SettingsError
+from excision.export import export as module
+from excision.export.export import export
+from excision.export.graph import write_onnx
+from excision.inspection.batch import find_images, inspect_images
+from excision.inspection.loading import load_predictor
+from excision.method.calibration import calibrate
+from excision.method.run_folder import CALIBRATION
+from excision.runtime.backend import MODEL_FILES, BackendName
+from excision.runtime.backends import open_backend
+from excision.runtime.inspector import Inspector
+from excision.runtime.model_folder import DESCRIPTION, GOLDEN, Description, Golden
+from excision.runtime.verification import Proof, verify
+
+
+def test_stages_and_scores_are_those_of_torch(exported: tuple[Path, Proof], run: Path, parts: Path) -> None:
+    detector, inspector = Detector.load(run, device="cpu"), Inspector(exported[0], threads=1)
+    samples = load_dataset(parts).test
+    for torch_says, found in zip(
+        detector.predict([sample.image for sample in samples]),
+        inspector.predict([sample.image for sample in samples]),
+        strict=True,
+    ):
+        assert found.score == pytest.approx(torch_says.score, rel=1e-3)
+        np.testing.assert_array_equal(found.image, torch_says.image)
+        np.testing.assert_array_equal(found.mask, torch_says.mask)
+        for plane in ("anomaly_map", "attention", "holed", "recovery"):
+            ours, theirs = getattr(found, plane), getattr(torch_says, plane)
+            assert ours.shape == theirs.shape
+            np.testing.assert_allclose(ours, theirs, rtol=1e-2, atol=1e-3)
+
+
+def test_the_proof_covers_golden_and_held_out_images(exported: tuple[Path, Proof], run: Path) -> None:
+    out, proof = exported
+    held_out = json.loads((run / CALIBRATION).read_text())["scores"]
+    golden = Golden.load(out)
+    assert proof.images == len(golden.images) + len(held_out)
+    assert 0 <= proof.score_drift < 1e-3
+    assert proof.verdicts_changed == 0
+    again = verify(Inspector(out))
+    assert again.images == len(golden.images) == len(golden.scores) == len(golden.maps)
+    # A defect was drawn on the second half.
+    half = len(golden.images) // 2
+    assert (golden.images[:half] != golden.images[half:]).any(axis=(1, 2, 3)).all()
+
+
+def test_the_threshold_is_calibrated_on_the_scores_of_the_backend(
+    exported: tuple[Path, Proof], run: Path
+) -> None:
+    calibration = Description.load(exported[0]).calibration
+    wished = Detector.load(run).settings.calibration.false_alarm_rate
+    assert calibration == calibrate(calibration.scores, wished)
+    np.testing.assert_allclose(calibration.scores, calibrate_scores(run), rtol=1e-3)
+
+
+def calibrate_scores(run: Path) -> list[float]:
+    scores: list[float] = json.loads((run / CALIBRATION).read_text())["scores"]
+    return scores
+
+
+def test_an_image_has_one_score_alone_in_threads_and_again(exported: tuple[Path, Proof]) -> None:
+    inspector = Inspector(exported[0], threads=1)
+    images = Golden.load(exported[0]).images
+    alone = [inspector.inspect_working(image).score for image in images]
+    found: list[list[float]] = [[] for _ in range(4)]
+
+    def work(place: int) -> None:
+        found[place] = [inspector.inspect_working(image).score for image in images]
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [alone] * 4
+
+
+def test_the_graph_takes_batches_of_any_size(exported: tuple[Path, Proof]) -> None:
+    inspector = Inspector(exported[0], threads=1)
+    images = Golden.load(exported[0]).images
+    batch = np.ascontiguousarray((images / np.float32(65535)).astype(np.float32).transpose(0, 3, 1, 2))
+    for size in (1, 2, len(batch)):
+        found = inspector._backend.run(batch[:size])
+        assert found["score"].shape == (size,)
+        alone = [inspector.inspect_working(image).score for image in images[:size]]
+        np.testing.assert_allclose(found["score"], alone, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (40, 40, 1), (31, 77), (9, 200)])
+def test_arrays_are_understood_as_the_detector_understands_them(
+    shape: tuple[int, ...], exported: tuple[Path, Proof], run: Path
+) -> None:
+    image = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    (expected,) = Detector.load(run, device="cpu").predict(image)
+    assert Inspector(exported[0]).inspect(image).score == pytest.approx(expected.score, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((8, 8, 2), np.uint8),
+        np.zeros((1, 1), np.uint8),
+        np.full((8, 8), np.nan),
+        np.zeros((0, 8), np.uint8),
+        7,
+        "missing.png",
+    ],
+    ids=["channels", "tiny", "nan", "empty", "number", "missing"],
+)
+def test_what_is_no_image_is_refused(image: Any, exported: tuple[Path, Proof]) -> None:
+    with pytest.raises(ImageError):
+        Inspector(exported[0]).inspect(image)
+
+
+def test_an_exported_folder_inspects_like_a_run(
+    exported: tuple[Path, Proof], parts: Path, tmp_path: Path
+) -> None:
+    predictor = load_predictor(exported[0])
+    images = [sample.image for sample in load_dataset(parts).test]
+    summary = inspect_images(predictor, images, tmp_path / "out")
+    assert summary.n_failed == 0 and summary.n_good + summary.n_defect == len(images)
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_recalibrating_changes_the_threshold_and_nothing_else(
+    exported: tuple[Path, Proof], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(exported[0], tmp_path / "copy"))
+    before = Description.load(folder)
+    Inspector(folder).recalibrate([1.0, 2.0, 3.0], 0.3)
+    after = Description.load(folder)
+    assert after.calibration == calibrate([1.0, 2.0, 3.0], 0.3)
+    assert dataclasses.replace(after, calibration=before.calibration) == before
+
+
+def test_a_grey_zone_lies_between_the_thresholds(
+    exported: tuple[Path, Proof], parts: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(exported[0], tmp_path / "copy"))
+    images = [sample.image for sample in load_dataset(parts).test]
+    inspector = Inspector(folder)
+    scores = sorted({prediction.score for prediction in inspector.predict(images)})
+    low, middle, high = scores[0], scores[1], scores[-1]
+    inspector.recalibrate([low, low, middle], 0.3, 0.5)
+    verdicts = {p.score: p.verdict for p in Inspector(folder).predict(images)}
+    assert (verdicts[low], verdicts[middle], verdicts[high]) == ("good", "review", "defect")
+    with pytest.raises(ValueError, match="review rate"):
+        inspector.recalibrate([1.0, 2.0, 3.0], 0.3, 0.1)
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("name", [DESCRIPTION, GOLDEN, "model"])
+@pytest.mark.parametrize("damage", [Path.unlink, _truncate, lambda path: path.write_bytes(b"")])
+def test_damaged_files_are_named(
+    name: str, damage: Any, exported: tuple[Path, Proof], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(exported[0], tmp_path / "copy"))
+    file = folder / (MODEL_FILES[Description.load(folder).backend] if name == "model" else name)
+    damage(file)
+    with pytest.raises(ModelError, match=file.name):
+        verify(Inspector(folder))
+
+
+def test_a_description_of_another_format_or_backend_is_refused(
+    exported: tuple[Path, Proof], tmp_path: Path
+) -> None:
+    content = json.loads((exported[0] / DESCRIPTION).read_text())
+    for change in ({"format": 2}, {"backend": "abacus"}, {"size": [3]}, {"colour": 1}):
+        (tmp_path / DESCRIPTION).write_text(json.dumps(content | change))
+        with pytest.raises(ModelError, match=DESCRIPTION):
+            Description.load(tmp_path)
+
+
+def test_a_model_that_drifts_is_refused_and_nothing_is_left(
+    run: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = module._golden
+
+    def wrong(*arguments: Any) -> Golden:
+        golden = whole(*arguments)
+        return dataclasses.replace(golden, scores=golden.scores * 1.5)
+
+    monkeypatch.setattr(module, "_golden", wrong)
+    with pytest.raises(ModelError, match=r"drifts from torch .* than the 0\.10%.*--allow-drift"):
+        export(run, parts, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert export(run, parts, tmp_path / "out", allow_drift=10.0).score_drift > 0.1
+    with pytest.raises(SettingsError, match="holds something already"):
+        export(run, parts, tmp_path / "out")
+    with pytest.raises(SettingsError, match="fp32 or int8 alone: choose --to openvino for bf16"):
+        export(run, parts, tmp_path / "other", precision="bf16")
+
+
+def test_inspecting_imports_no_torch(exported: tuple[Path, Proof]) -> None:
+    code = (
+        "import sys, numpy\n"
+        "from excision.runtime.inspector import Inspector\n"
+        f"found = Inspector({str(exported[0])!r}).inspect(numpy.zeros((40, 40), numpy.uint8))\n"
+        "print(sorted({'torch', 'scipy', 'matplotlib', 'safetensors'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_region_and_minimum_area_are_calibrated_for_and_kept(
+    exported: tuple[Path, Proof], parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(exported[0], tmp_path / "copy"))
+    height, width = Description.load(folder).size
+    (tmp_path / "roi.toml").write_text(
+        f"size = [{height}, {width}]\n"
+        f"polygons = [[[0, 0], [{width // 2}, 0], [{width // 2}, {height}], [0, {height}]]]\n"
+    )
+    good = next(path for path in parts.rglob("good") if path.is_dir())
+    words = ["--roi", str(tmp_path / "roi.toml"), "--minimum-area", "9", "--review-rate", "40%"]
+    assert command_line(["calibrate", str(folder), str(good), "--false-alarm-rate", "20%", *words]) == 0
+    assert "Review from" in capsys.readouterr().out
+    inspector, whole = Inspector(folder), Inspector(exported[0])
+    assert inspector.scope.minimum_area == 9 and inspector.scope.region is not None
+    scores = []
+    for image in find_images([good]):
+        found, everything = inspector.inspect(image), whole.inspect(image)
+        assert found.score == inspector.scope.score(everything.anomaly_map) <= everything.score
+        assert not found.anomaly_map[:, width // 2 + 1 :].any()
+        scores.append(found.score)
+    assert sorted(scores) == list(inspector.description.calibration.scores)
+    # The proof is that of the graph, whatever counts on the line.
+    assert verify(inspector).score_drift < 1e-3
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_the_distance_of_features_is_in_the_graph(
+    backend: BackendName, aligned: bool, run: Path, tmp_path: Path
+) -> None:
+    pipeline = Detector.load(run, device="cpu").pipeline
+    familiar, size = pipeline.new_familiar(), pipeline.settings.image.size
+    assert familiar is not None and size is not None
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(3, pipeline.settings.image.channels or 1, 6, 6, generator=generator)
+    images = torch.nn.functional.interpolate(coarse, size, mode="bicubic").clamp(0, 1)
+    familiar.means.copy_(torch.randn(familiar.means.shape, generator=generator) / 10)
+    familiar.whitening.copy_(torch.randn(familiar.whitening.shape, generator=generator) / 5)
+    familiar.explained.fill_(0.5)
+    if aligned:
+        pipeline.alignment = pipeline.new_alignment()
+        pipeline.alignment.learn(images[:1].roll(shift, dims=3) for shift in (-2, 2))
+        images = torch.cat([images[:1].roll((3, shift), dims=(2, 3)) for shift in (-3, 1, 5)])
+    before = pipeline(images).anomaly_map
+    pipeline.familiar = familiar
+    wanted = pipeline(images).anomaly_map
+    assert (wanted - before).abs().max() > 0.1
+    write_onnx(pipeline, tmp_path / MODEL_FILES["onnx"])
+    graph = open_backend(tmp_path, backend, "fp32", threads=1)
+    for count in (1, 3):
+        found = graph.run(images[:count].numpy())["anomaly_map"]
+        np.testing.assert_allclose(found, wanted[:count].numpy(), rtol=1e-3, atol=1e-3)

@@ -1,0 +1,63 @@
+"""A graph in OpenVINO: one image at a time, and bfloat16 where it does no harm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from excision.runtime.backend import MODEL_FILES, OUTPUTS, BackendName
+from excision.runtime.model_folder import Description
+from excision.runtime.openvino_backend import OpenVinoBackend
+from excision.runtime.verification import Proof
+
+Exports = dict[BackendName, tuple[Path, Proof]]
+
+
+def surface(folder: Path, contrast: float, count: int = 1) -> NDArray[np.float32]:
+    description = Description.load(folder)
+    shape = (count, description.channels, *description.size)
+    noise = np.random.default_rng(0).normal(size=shape)
+    images: NDArray[np.float32] = (0.7 + contrast * noise).clip(0, 1).astype(np.float32)
+    return images
+
+
+def test_an_image_is_the_same_to_the_last_bit_in_any_batch(exports: Exports) -> None:
+    folder = exports["openvino"][0]
+    graph = OpenVinoBackend(folder / MODEL_FILES["openvino"], "fp32", threads=1)
+    images = surface(folder, 0.1, count=5)
+    together = graph.run(images)
+    assert set(together) == set(OUTPUTS)
+    for place in range(5):
+        alone = graph.run(images[place : place + 1])
+        for name in OUTPUTS:
+            np.testing.assert_array_equal(together[name][place], alone[name][0])
+
+
+@pytest.mark.parametrize("outputs", [("attention",), ("holed",), ("score", "anomaly_map")])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_part_of_the_graph_says_what_the_whole_says(
+    exports: Exports, precision: Any, outputs: tuple[str, ...]
+) -> None:
+    folder = exports["openvino"][0]
+    graph = OpenVinoBackend(folder / MODEL_FILES["openvino"], precision, threads=1)
+    images = surface(folder, 0.1)
+    whole, part = graph.run(images), graph.run(images, outputs)
+    assert tuple(part) == outputs
+    for name in outputs:
+        np.testing.assert_allclose(part[name], whole[name], rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("contrast", [0.004, 0.02])
+def test_in_bfloat16_an_even_surface_keeps_its_attention(exports: Exports, contrast: float) -> None:
+    """Eight bits hold hardly anything of one grey level, so the local normalisation must not use them."""
+    folder = exports["openvino"][0]
+    images = surface(folder, contrast)
+    full, half = (
+        OpenVinoBackend(folder / MODEL_FILES["openvino"], precision, threads=1).run(images, ("attention",))
+        for precision in ("fp32", "bf16")
+    )
+    np.testing.assert_allclose(half["attention"], full["attention"], atol=0.08)

@@ -1,0 +1,160 @@
+"""What is usual at a place, and the distance from it, against a slow version in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from excision.method.scoring.feature_distance import Familiar
+
+Array = NDArray[np.float64]
+
+GRIDS = [(6, 8), (7, 5), (3, 3)]
+
+
+def parts(count: int, grid: tuple[int, int], channels: int = 3, noise: float = 0.3, seed: int = 0) -> Array:
+    """Features (N, C, h, w) of parts that lie alike: a pattern of the place, and noise growing downwards."""
+    rng = np.random.default_rng(seed)
+    pattern = np.random.default_rng(99).normal(size=(1, channels, *grid))
+    growing = np.linspace(0.5, 1.5, grid[0])[:, None]
+    mixing = np.random.default_rng(98).normal(size=(channels, channels))
+    drawn = np.einsum("cd,ndhw->nchw", mixing, rng.normal(size=(count, channels, *grid)))
+    values: Array = pattern + noise * growing * drawn
+    return values
+
+
+def learnt(features: Array) -> Familiar:
+    familiar = Familiar(features.shape[1], (features.shape[2], features.shape[3])).double()
+    familiar.learn(lambda: [torch.from_numpy(each)[None] for each in features])
+    assert familiar.counts
+    return familiar
+
+
+def distances(familiar: Familiar, features: Array) -> Array:
+    found: Array = familiar(torch.from_numpy(features))[:, 0].numpy()
+    return found
+
+
+def smooth(planes: Array, sigma: float) -> Array:
+    """Gaussian over the last two axes, cut off where `gaussian_blur` cuts it off."""
+    radius = max(1, round(3 * sigma))
+    # Where a picture is too small to be reflected, its border is repeated.
+    mode = "mirror" if radius < min(planes.shape[-2:]) else "nearest"
+    filtered: Array = ndimage.gaussian_filter(planes, sigma, axes=(-2, -1), radius=radius, mode=mode)
+    return filtered
+
+
+def slow_distances(training: Array, features: Array) -> Array:
+    """One place after the other, with blocks of 2 x 2 places, then averaged over neighbours."""
+    channels, height, width = training.shape[1:]
+    mean = training.mean(axis=0)
+    rows, columns = range(0, height, 2), range(0, width, 2)
+    own = np.empty((channels, channels, len(rows), len(columns)))
+    total, places = np.zeros((channels, channels)), 0
+    for y, x in np.ndindex(own.shape[2:]):
+        centred = (training - mean)[:, :, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2]
+        samples = centred.transpose(0, 2, 3, 1).reshape(-1, channels)
+        own[:, :, y, x] = samples.T @ samples / len(samples)
+        total, places = total + samples.T @ samples, places + len(samples)
+    of_all = total / places
+    floor = np.diag(0.01 * np.diag(of_all) + 1e-6)
+    own = smooth(own, 0.5)
+    found = np.empty((len(features), height, width))
+    for image, y, x in np.ndindex(found.shape):
+        inverse = np.linalg.inv(0.98 * own[:, :, y // 2, x // 2] + 0.02 * of_all + floor)
+        off = features[image, :, y, x] - mean[:, y, x]
+        found[image, y, x] = off @ inverse @ off / channels
+    return smooth(found, 1.0)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_distances_agree_with_the_slow_version(grid: tuple[int, int]) -> None:
+    training, others = parts(20, grid), parts(4, grid, noise=0.8, seed=1)
+    np.testing.assert_allclose(
+        distances(learnt(training), others), slow_distances(training, others), rtol=1e-6
+    )
+
+
+def test_the_tail_is_that_of_images_which_the_other_half_judges() -> None:
+    training = parts(21, (6, 8))
+    familiar = learnt(training)
+    largest = np.empty(len(training))
+    for half in (0, 1):
+        judged = slow_distances(training[1 - half :: 2], training[half::2])
+        largest[half::2] = judged.max(axis=(1, 2))
+    median = np.sort(largest)[(len(largest) - 1) // 2]
+    excess = (largest[largest > median] - median).mean()
+    np.testing.assert_allclose(familiar.tail.numpy(), (median, excess), rtol=1e-6)
+
+
+@pytest.mark.parametrize("noise", [0.2, 0.5, 0.9])
+def test_what_the_place_explains_is_its_share_of_the_variance(noise: float) -> None:
+    rng = np.random.default_rng(0)
+    pattern, noises = rng.normal(size=(1, 4, 20, 20)), noise * rng.normal(size=(60, 4, 20, 20))
+    familiar = learnt(pattern + noises)
+    assert float(familiar.explained) == pytest.approx(1 / (1 + noise**2), abs=0.03)
+
+
+def test_it_does_not_count_where_the_place_tells_little_or_images_are_few() -> None:
+    chance = np.random.default_rng(0).normal(size=(60, 4, 20, 20))
+    for features, worth in ((chance, False), (parts(7, (6, 8)), False), (parts(8, (6, 8)), True)):
+        familiar = Familiar(features.shape[1], (features.shape[2], features.shape[3])).double()
+        images = [torch.from_numpy(each)[None] for each in features]
+        familiar.learn(lambda images=images: images)
+        assert familiar.counts == worth
+
+
+@pytest.mark.parametrize("noise", [0.3, 1.0, 3.0])
+def test_the_weight_is_the_correlation_ratio_and_at_least_a_half(noise: float) -> None:
+    rng = np.random.default_rng(0)
+    pattern, noises = rng.normal(size=(1, 1, 20, 20)), noise * rng.normal(size=(60, 1, 20, 20))
+    features = pattern + noises
+    between = ((features.mean(axis=0) - features.mean()) ** 2).sum() * len(features)
+    ratio = np.sqrt(between / ((features - features.mean()) ** 2).sum())
+    assert float(learnt(features).weight) == pytest.approx(max(ratio, 0.5), abs=0.02)
+
+
+def test_the_same_features_are_usual_at_one_place_and_far_off_at_another() -> None:
+    rng = np.random.default_rng(0)
+    pattern = np.repeat(np.array([2.0, -2.0]), 5)[None, None, None, :]  # left and right of a picture
+    familiar = learnt(pattern + 0.1 * rng.normal(size=(40, 2, 8, 10)))
+    image = np.broadcast_to(pattern, (1, 2, 8, 10)).copy()
+    usual = distances(familiar, image).max()
+    image[0, :, 4, 7] = 2.0  # as on the left
+    found = distances(familiar, image)[0]
+    assert found[4, 7] > 50 * max(usual, 1) and found[4, 7] == found.max()
+
+
+def test_an_image_is_judged_alone_as_in_a_batch() -> None:
+    familiar = learnt(parts(20, (7, 5))).float()
+    batch = torch.from_numpy(parts(4, (7, 5), seed=2)).float()
+    together = familiar(batch)
+    assert together.shape == (4, 1, 7, 5) and (together >= 0).all()
+    for place in range(4):
+        torch.testing.assert_close(together[place], familiar(batch[place : place + 1])[0])
+
+
+@pytest.mark.parametrize("grid", [(2, 2), (40, 32), (64, 64), (65, 64), (300, 100)])
+def test_large_grids_share_covariances_among_more_places(grid: tuple[int, int]) -> None:
+    familiar = Familiar(2, grid)
+    assert len(familiar.whitening) <= 1024
+    assert familiar.side == 2 or len(familiar.whitening) > 1024 / 4.5
+    assert familiar(torch.rand(1, 2, *grid)).shape == (1, 1, *grid)
+
+
+def test_a_feature_that_never_varied_is_not_judged_by_its_last_bits() -> None:
+    training = parts(12, (6, 8))
+    training[:, 1] = training[0, 1]
+    familiar = learnt(training)
+    image = training[:1].copy()
+    usual = distances(familiar, image)
+    image[:, 1] += 1e-4
+    np.testing.assert_allclose(distances(familiar, image), usual, atol=0.01)
+
+
+def test_features_without_any_variance_have_finite_distances() -> None:
+    familiar = learnt(np.broadcast_to(parts(1, (6, 8)), (12, 3, 6, 8)).copy())
+    assert np.isfinite(distances(familiar, parts(2, (6, 8)))).all()

@@ -1,0 +1,275 @@
+"""The report: figures are those of the results, every image is reachable, nothing comes from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from excision.cli import run as main
+from excision.errors import ResultsError
+from excision.report.report import Words, write_report
+from excision.report.wording import percent
+from tests.report.results import HOSTILE, Page, evaluated, inspected
+
+ADDRESS = re.compile(r"https?:|//[a-z]|@import|url\((?!#)", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def evaluation(tmp_path_factory):
+    return evaluated(tmp_path_factory.mktemp("evaluation"))
+
+
+@pytest.fixture(scope="module")
+def inspection(tmp_path_factory):
+    return inspected(tmp_path_factory.mktemp("inspection"))
+
+
+def scores(found, kind):
+    return np.array([i.score for i in found.images if (i.label == "good") == (kind == "good")])
+
+
+def test_cover_says_what_the_json_says(evaluation):
+    found, out = evaluation
+    page, figures = Page(out / "report.html"), json.loads((out / "evaluation.json").read_text("utf-8"))
+    for name in ("image_auroc", "image_ap", "aupro", "pixel_auroc", "pixel_ap", "image_f1_max"):
+        assert f"{figures[name]:.3f}" in page.text
+    detected = round(figures["detection_rate"] * figures["n_defect"])
+    alarms = round(figures["false_alarm_rate"] * figures["n_normal"])
+    assert 0 < detected < figures["n_defect"]
+    assert alarms > 0
+    assert f"{detected} of {figures['n_defect']} defective images found" in page.text
+    assert f"{alarms} of {figures['n_normal']} good images called defective" in page.text
+    missed = {k: v["images"] - v["detected"] for k, v in figures["kinds"].items()}
+    assert all(f"{n} of {figures['kinds'][k]['images']} {k}" in page.text for k, n in missed.items() if n)
+    assert found.dataset in page.text
+
+
+def test_charts_and_tables_agree_with_the_json(evaluation):
+    found, out = evaluation
+    page, figures = Page(out / "report.html"), json.loads((out / "evaluation.json").read_text("utf-8"))
+    told = dict(re.findall(r'<desc id="([a-z-]+)-desc">(.*?)</desc>', page.source))
+    assert f"image AUROC {figures['image_auroc']:.3f}" in told["roc"]
+    assert f"image AP {figures['image_ap']:.3f}" in told["precision-recall"]
+    point = (
+        f"false-alarm rate {figures['false_alarm_rate']:.3f}, detection rate {figures['detection_rate']:.3f}"
+    )
+    assert point in told["roc"]
+    kinds = [[k, str(v["images"]), str(v["detected"])] for k, v in figures["kinds"].items()]
+    assert [row[:3] for row in page.tables["kinds-table"][1:]] == kinds
+    assert all(f"{kind}: {hits} of {images}" in told["kinds"] for kind, images, hits in kinds)
+    bars = page.tables["scores-table"][1:]
+    assert sum(int(row[2]) for row in bars) == figures["n_normal"]
+    assert sum(int(row[3]) for row in bars) == figures["n_defect"]
+    assert len(found.images) == figures["n_normal"] + figures["n_defect"]
+
+
+def test_other_thresholds_are_counted_on_the_scores(evaluation):
+    found, out = evaluation
+    good, defect = scores(found, "good"), scores(found, "defect")
+    page = Page(out / "report.html")
+    keys = re.findall(
+        r'<td class="n" data-key="([^"]+)">[^<]*</td>', page.source.split("thresholds-table")[1]
+    )
+    rows = page.tables["thresholds-table"][1:]
+    assert sum("(in use)" in row[0] for row in rows) == 1
+    for row, value in zip(rows, (float(k) for k in keys[::6]), strict=False):
+        assert row[1] == f"{(good > value).sum()} of {len(good)}"
+        assert row[2] == percent(float((good > value).mean()))
+        assert row[3] == f"{(defect > value).sum()} of {len(defect)}"
+
+
+def test_every_image_is_a_row_whose_picture_is_there(evaluation):
+    found, out = evaluation
+    page = Page(out / "report.html")
+    rows = page.tables[None][1:]
+    assert [(row[0], row[1], row[3]) for row in rows] == [(i.name, i.label, i.outcome) for i in found.images]
+    links = [link for link in page.all("a", "href") if not link.startswith("#")]
+    assert len(links) == len(set(links)) == len(found.images)
+    assert all((out / unquote(link)).is_file() for link in links)
+
+
+def test_links_hold_from_another_folder(evaluation, tmp_path):
+    _, out = evaluation
+    target = write_report(out, tmp_path / "deep" / "my report.html")
+    links = [link for link in Page(target).all("a", "href") if not link.startswith("#")]
+    assert links
+    assert all((target.parent / unquote(link)).is_file() for link in links)
+
+
+def test_a_picture_that_is_gone_is_told_not_linked(evaluation, tmp_path):
+    shutil.copytree(evaluation[1], tmp_path / "out")
+    for path in sorted((tmp_path / "out/overlays").iterdir())[:2]:
+        path.unlink()
+    page = Page(write_report(tmp_path / "out"))
+    assert "2 pictures are not on disk" in page.text
+    assert len(page.all("a", "href")) == len(Page(evaluation[1] / "report.html").all("a", "href")) - 2
+
+
+@pytest.mark.parametrize("kind", ["evaluation", "inspection"])
+def test_nothing_is_loaded_from_elsewhere(kind, request):
+    folder = request.getfixturevalue(kind)
+    page = Page((folder[1] if kind == "evaluation" else folder) / "report.html")
+    assert not {"link", "iframe", "object"} & {tag for tag, _ in page.tags}
+    assert page.all("img", "src")
+    assert all(source.startswith("data:image/webp;base64,") for source in page.all("img", "src"))
+    assert not page.all("script", "src")
+    assert not ADDRESS.search(re.sub(r"base64,[^\"]+", "", page.source))
+    assert all(not urlsplit(link).scheme and not urlsplit(link).netloc for link in page.all("a", "href"))
+
+
+def test_embedded_pictures_are_bounded_and_whole(evaluation):
+    _, out = evaluation
+    page = Page(out / "report.html")
+    sources = page.all("img", "src")
+    assert 24 * 6 <= len(sources) <= 24 * 7
+    for source in sources:
+        with Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))) as image:
+            assert image.size == (24, 32)
+    assert len(page.source) < 8e6
+
+
+def test_hostile_names_are_text(inspection):
+    page = Page(inspection / "report.html")
+    assert "<script>alert" not in page.source
+    assert sum(HOSTILE in row[0] for row in page.tables[None]) == 1
+    assert any(HOSTILE in alt for alt in page.all("img", "alt"))
+    links = [link for link in page.all("a", "href") if not link.startswith("#")]
+    assert len(links) == 2
+    assert all((inspection / unquote(link)).is_file() for link in links)
+
+
+def test_an_inspection_says_what_it_found_and_what_it_could_not(inspection):
+    page = Page(inspection / "report.html")
+    assert "1 of 2 images is defective" in page.text
+    (broken,) = [row for row in page.tables[None] if "broken.png" in row[0]]
+    assert broken[1] == ""
+    assert "broken.png" in broken[-1]
+    assert 'id="roc-title"' not in page.source
+    assert 'id="scores-title"' in page.source
+
+
+def test_words_of_the_user_are_text(evaluation, tmp_path):
+    words = Words("<u>T</u>", "<u>Example & Co", "one <u>\n\ntwo")
+    page = Page(write_report(evaluation[1], tmp_path / "r.html", words))
+    for text in ("<u>T</u>", "<u>Example & Co", "one <u>", "two"):
+        assert text in page.text
+    assert "u" not in {tag for tag, _ in page.tags}
+
+
+def test_the_same_results_give_the_same_bytes(evaluation, inspection):
+    for out in (evaluation[1], inspection):
+        before = (out / "report.html").read_bytes()
+        assert write_report(out) == out / "report.html"
+        assert (out / "report.html").read_bytes() == before
+
+
+def test_a_promise_that_is_broken_is_told(evaluation, tmp_path):
+    shutil.copytree(evaluation[1], tmp_path / "out")
+    about = json.loads((tmp_path / "out/about.json").read_text("utf-8"))
+    for held_out, broken in ((500, True), (1, False)):
+        about["promise"] = {"wanted_rate": 0.01, "promised_rate": 1 / (held_out + 1), "held_out": held_out}
+        (tmp_path / "out/about.json").write_text(json.dumps(about))
+        text = Page(write_report(tmp_path / "out")).text
+        assert ("more than the promise explains" in text) == broken
+        assert ("agrees with the promise" in text) != broken
+    assert "takes 99 of them" in text
+
+
+def test_results_of_an_earlier_version_still_give_a_report(evaluation, tmp_path):
+    shutil.copytree(evaluation[1], tmp_path / "out")
+    for name in ("examples", "overlays"):
+        shutil.rmtree(tmp_path / "out" / name)
+    (tmp_path / "out/about.json").unlink()
+    lines = (tmp_path / "out/scores.csv").read_text("utf-8").splitlines()
+    (tmp_path / "out/scores.csv").write_text("\n".join(line.rpartition(",")[0] for line in lines))
+    page = Page(write_report(tmp_path / "out"))
+    assert len(page.tables[None]) == len(lines)
+    assert "no examples" in page.text
+    assert "0.25" in page.text
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("evaluation.json", "{"),
+        ("evaluation.json", "[1]"),
+        ("scores.csv", "image,label,score,verdict\na,good,none,good\n"),
+        ("scores.csv", "image,label,score,verdict\na,good,1,perhaps\n"),
+        ("scores.csv", "a,b\n1,2\n"),
+        ("about.json", '{"kind": "evaluation", "colour": 1}'),
+        ("about.json", '{"kind": "evaluation", "promise": 3}'),
+        ("examples/examples.json", '[{"name": 1}]'),
+        ("examples/examples.json", "{}{"),
+    ],
+)
+def test_damaged_results_are_named(evaluation, tmp_path, capsys, file, content):
+    shutil.copytree(evaluation[1], tmp_path / "out")
+    (tmp_path / "out" / file).write_text(content)
+    assert main(["report", str(tmp_path / "out")]) == 2
+    assert str(tmp_path / "out" / file) in capsys.readouterr().err
+
+
+def test_a_file_of_another_folder_is_never_embedded(evaluation, tmp_path):
+    shutil.copytree(evaluation[1], tmp_path / "out")
+    index = tmp_path / "out/examples/examples.json"
+    content = json.loads(index.read_text("utf-8"))
+    content[0]["stages"][0]["file"] = "../../secret.webp"
+    index.write_text(json.dumps(content))
+    (tmp_path / "secret.webp").write_text("secret")
+    with pytest.raises(ResultsError, match="no picture of this folder"):
+        write_report(tmp_path / "out")
+
+
+def test_the_verb_adds_words_and_names_what_is_missing(inspection, tmp_path, capsys):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("Lamp replaced.")
+    target = tmp_path / "acceptance.html"
+    words = ["--title", "Acceptance", "--customer", "Example", "--notes", str(notes), "--out", str(target)]
+    assert main(["report", str(inspection), *words]) == 0
+    assert str(target) in capsys.readouterr().out
+    page = Page(target)
+    assert all(word in page.text for word in ("Acceptance", "Example", "Lamp replaced."))
+    notes.write_bytes(b"\xff\xfe")
+    assert main(["report", str(inspection), *words]) == 2
+    assert "notes.txt" in capsys.readouterr().err
+    assert main(["report", str(tmp_path)]) == 2
+    assert "excision evaluate" in capsys.readouterr().err
+
+
+MEMORY = """
+import sys, tracemalloc
+for name in ("torch", "matplotlib", "scipy"):
+    sys.modules[name] = None
+from pathlib import Path
+from excision.evaluation.report import write_report
+write_report(Path(sys.argv[1]))
+tracemalloc.start()
+write_report(Path(sys.argv[1]))
+print(tracemalloc.get_traced_memory()[1])
+"""
+
+
+def test_memory_stays_flat_and_neither_torch_nor_matplotlib_is_needed(inspection, tmp_path):
+    peaks = []
+    line = (inspection / "results.jsonl").read_text("utf-8").splitlines()[0]
+    for number in (500, 5000):
+        folder = tmp_path / str(number)
+        shutil.copytree(inspection, folder)
+        (folder / "results.jsonl").write_text((line + "\n") * number)
+        done = subprocess.run(
+            [sys.executable, "-c", MEMORY, str(folder)], capture_output=True, text=True, check=True
+        )
+        peaks.append(int(done.stdout))
+        assert len(Page(folder / "report.html").tables[None]) == number + 1
+    # A score is eight bytes, and numpy takes a few copies of them; a row of the page is over 300.
+    assert peaks[1] - peaks[0] < 4500 * 100

@@ -1,0 +1,130 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from excision.system.files import (
+    atomic_path,
+    remove_leftovers,
+    sha256,
+    write_bytes,
+    write_json,
+    write_tensors,
+    write_text,
+)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_new_content_takes_the_place_of_the_old(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "a.txt"
+    write_text(target, "one\n")
+    write_text(target, "zwei ä\n")
+    assert target.read_bytes() == "zwei ä\n".encode()
+    assert names(target.parent) == {"a.txt"}
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_a_failure_keeps_the_old_file_and_leaves_nothing_behind(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    target = tmp_path / "a.bin"
+    write_bytes(target, b"old")
+
+    def fail() -> None:
+        with atomic_path(target) as temporary:
+            temporary.write_bytes(b"half of the n")
+            assert target.read_bytes() == b"old"
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert target.read_bytes() == b"old"
+    assert names(tmp_path) == {"a.bin"}
+
+
+def test_the_temporary_file_is_hidden_beside_the_target_with_its_suffix(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "picture.png") as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.suffix == ".png" and temporary.name.startswith(".")
+
+
+def test_names_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    target = tmp_path / ("ä" * 120 + ".png")
+    write_bytes(target, b"x")
+    assert target.read_bytes() == b"x"
+
+
+def test_result_is_readable_as_any_new_file_is(tmp_path: Path) -> None:
+    write_text(tmp_path / "ours", "")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    before = os.umask(0)
+    os.umask(before)
+    assert before == os.umask(before)  # writing has left it as it was
+
+
+def test_remove_leftovers_takes_only_what_a_killed_writer_left(tmp_path: Path) -> None:
+    target = tmp_path / "checkpoint.safetensors"
+    write_bytes(target, b"whole")
+    others = {".checkpoint-x.txt", ".model-x.safetensors", "checkpoint-x.safetensors"}
+    for name in {".checkpoint-abc.safetensors", *others}:
+        (tmp_path / name).touch()
+    remove_leftovers(target)
+    assert names(tmp_path) == {"checkpoint.safetensors", *others}
+    remove_leftovers(tmp_path / "nowhere" / "a.txt")
+
+
+WRITE_FOR_EVER = """
+import sys
+from pathlib import Path
+import torch
+from excision.system.files import write_tensors
+while True:
+    write_tensors(Path(sys.argv[1]), {"a": torch.ones(1 << 23)})
+"""
+
+
+def test_a_killed_writer_of_tensors_leaves_nothing_that_is_not_removed(tmp_path: Path) -> None:
+    target = tmp_path / "a.safetensors"
+    left = set()
+    for delay in (0.005, 0.03, 0.06, 0.09):
+        with subprocess.Popen([sys.executable, "-c", WRITE_FOR_EVER, str(target)]) as process:
+            deadline = time.monotonic() + 60
+            while not any(path.name.startswith(".") for path in tmp_path.iterdir()):
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+            time.sleep(delay)
+            process.kill()
+        left |= names(tmp_path) - {target.name}
+        remove_leftovers(target)
+        assert names(tmp_path) <= {target.name}
+    assert left, "no kill came while it wrote"
+    write_tensors(target, {"a": torch.arange(3)})
+    assert load_file(target)["a"].tolist() == [0, 1, 2]
+
+
+def test_json_refuses_what_json_does_not_have(tmp_path: Path) -> None:
+    target = tmp_path / "a.json"
+    write_json(target, {"a": [1, None]})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(target, {"a": float("nan")})
+    assert target.read_text() == '{\n  "a": [\n    1,\n    null\n  ]\n}\n'
+
+
+def test_sha256(tmp_path: Path) -> None:
+    content = os.urandom(3_000_000)
+    write_bytes(tmp_path / "a", content)
+    assert sha256(tmp_path / "a") == hashlib.sha256(content).hexdigest()
