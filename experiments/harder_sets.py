@@ -1,7 +1,7 @@
 """Draw two data sets that are harder than those of `excision synth`, in the layout of MVTec AD.
 
-python benchmarks/harder_sets.py fabrics --out seven_fabrics
-python benchmarks/harder_sets.py part --out part_in_any_rotation
+python experiments/harder_sets.py fabrics --out seven_fabrics
+python experiments/harder_sets.py part --out part_in_any_rotation
 
 "fabrics" are strips of 4096 x 256 pixels of seven fine weaves, 105 to train, 35 good and 60 defective ones to
 test. "part" is the machined part in any rotation and a dozen pixels aside, 80 to train, 30 and 50 to test.

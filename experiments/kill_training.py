@@ -1,6 +1,6 @@
 """Kill a training at random moments, resume it each time, and compare its weights with an uninterrupted run.
 
-    python benchmarks/kill_training.py [--kills 10] [--steps 400] [--seed 0]
+    python experiments/kill_training.py [--kills 10] [--steps 400] [--seed 0]
 
 Prints when each kill struck and whether the two models are the same file. Ends with status 1 if not, or
 if the training ended before every kill had struck; more steps leave more to strike.

@@ -1,6 +1,6 @@
 """Kill a watcher of a hot folder again and again while files are dropped there, and look for lost results.
 
-    python benchmarks/kill_watch.py line/parts images/ [--after move] [--kills 50] [--seed 0]
+    python experiments/kill_watch.py line/parts images/ [--after move] [--kills 50] [--seed 0]
 
 A feeder drops changed copies of the images all the while, half of them slowly in pieces, half by a rename.
 After the last kill one watcher runs to its end. Every file must then have exactly one result, with the score

@@ -1,9 +1,9 @@
 """Inspect a procedural plate of 12,000 x 8,000 pixels with an exported model, and tell time and memory.
 
-    python benchmarks/large_image.py --draw plates/ [--surface cast_grain] [--plates 8] [--plate 1536 2048]
+    python experiments/large_image.py --draw plates/ [--surface cast_grain] [--plates 8] [--plate 1536 2048]
     excision train plates/ --tile 256 256 --out runs/plates
     excision export runs/plates plates/ --out line/plates
-    python benchmarks/large_image.py line/plates [--size 8000 12000] [--defects 12] [--json figures.json]
+    python experiments/large_image.py line/plates [--size 8000 12000] [--defects 12] [--json figures.json]
 
 The first command draws good plates to learn from. The last draws one plate in strips, with defects in some of
 them, and inspects it in a process of its own, so that the peak memory is that of the inspection alone.

@@ -1,8 +1,8 @@
 """How the service stands up to load, on this machine's loopback.
 
-    python benchmarks/load_service.py line/parts new_images/                  # speed against the runtime
-    python benchmarks/load_service.py line/parts new_images/ --kills 20       # kill -9 under load
-    python benchmarks/load_service.py line/parts new_images/ --malformed 200  # uploads that are none
+    python experiments/load_service.py line/parts new_images/                  # speed against the runtime
+    python experiments/load_service.py line/parts new_images/ --kills 20       # kill -9 under load
+    python experiments/load_service.py line/parts new_images/ --malformed 200  # uploads that are none
 
 Each ends with status 1 where something was lost, stored twice, or answered with 500.
 """

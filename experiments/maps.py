@@ -1,6 +1,6 @@
 """Compare absolute anomaly maps and smoothing on finished runs: every map is read off the same pass.
 
-    python benchmarks/maps.py DATA RUN [RUN ...]
+    python experiments/maps.py DATA RUN [RUN ...]
 
 The scores are those of the test images, so this explains a default; it is no way to choose one for a line.
 """
@@ -38,8 +38,8 @@ def _scores(detector: Detector, dataset: Dataset) -> dict[Key, list[float]]:
     scores: dict[Key, list[float]] = defaultdict(list)
     for image in test_images(detector, dataset):
         mask = pipeline(image).mask
-        holed = excise(image, mask, settings.mask.fill, settings.mask.patch)
-        recovery = pipeline.recovery(holed, mask.to(image.dtype), settings.recovery.skips("inference"))
+        masked_image = excise(image, mask, settings.mask.fill, settings.mask.patch)
+        recovery = pipeline.recovery(masked_image, mask.to(image.dtype), settings.recovery.skips("inference"))
         for kind, smoothing in product(MAPS, SMOOTHINGS):
             maps = anomaly_map(image, recovery, mask, ScoreSettings(map=kind, smoothing=smoothing))
             scores[kind, smoothing].append(float(anomaly_score(maps, settings.score.top)[0]))

@@ -1,6 +1,6 @@
 """Export a run for every backend and precision, inspect the test images with each, and print the table.
 
-    python benchmarks/parity.py RUN DATA --out runs/parity
+    python experiments/parity.py RUN DATA --out runs/parity
 
 Drift is the largest difference of a score from torch as a share of torch's threshold. A verdict has changed
 where an image lies on the other side of the threshold; each backend has the one calibrated on its own scores.

@@ -1,6 +1,6 @@
 """Compare how the residuals count beside the attention on finished runs: every map is read off the same pass.
 
-    python benchmarks/residual_evidence.py DATA RUN [RUN ...]
+    python experiments/residual_evidence.py DATA RUN [RUN ...]
 
 The scores are those of the test images, so this explains a default; it is no way to choose one for a line.
 """

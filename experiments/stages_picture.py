@@ -1,6 +1,6 @@
 """Draw every stage of one image side by side, as on the first page of the documentation.
 
-python benchmarks/stages_picture.py RUN IMAGE [IMAGE ...] --out docs/images/stages.png
+python experiments/stages_picture.py RUN IMAGE [IMAGE ...] --out docs/images/stages.png
 
 Each image is a row; the columns are the stages in their order.
 """
@@ -36,7 +36,7 @@ def _panels(prediction: Prediction) -> dict[str, pictures.Picture]:
         "input": pictures.show_image(prediction.image),
         "attention": pictures.attention_map(prediction.attention),
         "mask": pictures.show_mask(prediction.image, prediction.mask),
-        "holed image": pictures.show_image(prediction.holed),
+        "masked_image image": pictures.show_image(prediction.masked_image),
         "recovery": pictures.show_image(prediction.recovery),
         "anomaly map": pictures.heat_map(prediction.anomaly_map, prediction.threshold),
     }

@@ -1,6 +1,6 @@
 """How far the anomaly map in tiles is from that of the whole image at once, where both fit into memory.
 
-    python benchmarks/tiles_against_whole.py RUN GOOD IMAGE [IMAGE ...] [--halos 0 16 32 64]
+    python experiments/tiles_against_whole.py RUN GOOD IMAGE [IMAGE ...] [--halos 0 16 32 64]
 
 RUN was trained with `--tile`. The networks are the same for tiles and whole; what is usual at each place, and
 the mask threshold, are learnt anew for the whole from the images of the folder GOOD, which have the size of
@@ -29,7 +29,7 @@ from excision.method.pipeline import Pipeline
 from excision.ops.memory_format import channels_last, image_tensor
 from excision.settings import ImageSettings
 from excision.tiling.assembly import Assembled, inspect_tiles
-from excision.tiling.geometry import Tiling, choose_tiling
+from excision.tiling.geometry import Tiling
 
 CPU = torch.device("cpu")
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--halos", type=int, nargs="+", default=(0, 16, 32, 64))
     arguments = parser.parse_args()
     detector = Detector.load(arguments.run, device="cpu")
-    tiling, channels = choose_tiling(detector.settings), detector.settings.image.channels
+    tiling, channels = detector.settings.tiling, detector.settings.image.channels
     if tiling is None or channels is None:
         parser.error(f"{arguments.run} was not trained with --tile")
     images = [any_full_image(path, channels) for path in arguments.images]
@@ -64,7 +64,7 @@ def for_whole(detector: Detector, good: Sequence[NDArray[np.uint16]]) -> Pipelin
     settings = replace(detector.settings, image=ImageSettings(size, detector.settings.image.channels))
     pipeline = Pipeline(settings, copy.deepcopy(learnt.attention))
     pipeline.recovery.load_state_dict(learnt.recovery.state_dict())
-    # The unit of the map: the surprise counts from what is usual in a tile.
+    # The unit of the map: the surprisal counts from what is usual in a tile.
     pipeline.tails.copy_(learnt.tails)
     pipeline = channels_last(pipeline).eval()
     for learn in (set_usual_attention, set_mask_threshold, set_usual_level):
@@ -83,7 +83,7 @@ def inspect(pipeline: Pipeline, image: NDArray[np.uint16]) -> Assembled:
         image.astype(np.float32),
         planes["attention"][..., 0],
         planes["mask"][..., 0],
-        planes["holed"],
+        planes["masked_image"],
         planes["recovery"],
         1,
         1,

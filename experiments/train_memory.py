@@ -1,6 +1,6 @@
 """Train on many images and print the peak memory of the process.
 
-    python benchmarks/train_memory.py [--images 10000] [--size 256 256] [--steps 300]
+    python experiments/train_memory.py [--images 10000] [--size 256 256] [--steps 300]
 
 The images are drawn first, into a temporary folder: the same few hundred surfaces again and again, each with
 noise of its own, so that no two files are the same.

@@ -23,7 +23,7 @@ from excision.method.run_folder import CALIBRATION, CHECKPOINT, FINGERPRINT, MOD
 from tests.conftest import draw_surface
 
 Images = list[NDArray[Any]]
-_PLANES = ("anomaly_map", "attention", "mask", "image", "holed", "recovery")
+_PLANES = ("anomaly_map", "attention", "mask", "image", "masked_image", "recovery")
 
 
 def one(detector: Detector, image: NDArray[Any] | str | Path) -> Prediction:
@@ -62,7 +62,7 @@ def test_prediction_has_every_stage_at_the_working_size(fitted: Detector, scratc
     for plane in ("anomaly_map", "attention"):
         assert getattr(prediction, plane).shape == size
         assert getattr(prediction, plane).dtype == np.float32
-    for plane in ("image", "holed", "recovery"):
+    for plane in ("image", "masked_image", "recovery"):
         values = getattr(prediction, plane)
         assert values.shape == (*size, 1) and values.dtype == np.float32
         assert values.min() >= 0 and values.max() <= 1
@@ -82,8 +82,8 @@ def test_stages_of_a_prediction_fit_together(fitted: Detector, scratched: NDArra
     prediction = one(fitted, scratched)
     mask = prediction.mask
     assert 0 < mask.mean() <= fitted.settings.mask.cap
-    assert (prediction.holed[mask] == 0).all()
-    np.testing.assert_array_equal(prediction.holed[~mask], prediction.image[~mask])
+    assert (prediction.masked_image[mask] == 0).all()
+    np.testing.assert_array_equal(prediction.masked_image[~mask], prediction.image[~mask])
     np.testing.assert_array_equal(prediction.recovery[~mask], prediction.image[~mask])
     assert prediction.score == prediction.anomaly_map.max()
     # The map is how surprising the residual, in units of the usual, and the attention are together. The shown
@@ -91,9 +91,9 @@ def test_stages_of_a_prediction_fit_together(fitted: Detector, scratched: NDArra
     working = torch.from_numpy(prediction.image).permute(2, 0, 1)[None]
     pipeline, score, size = fitted.pipeline, fitted.settings.score, mask.shape
     hole = torch.from_numpy(mask)[None, None]
-    holed = torch.from_numpy(prediction.holed).permute(2, 0, 1)[None]
+    masked_image = torch.from_numpy(prediction.masked_image).permute(2, 0, 1)[None]
     with torch.no_grad():
-        recovery = pipeline.recovery(holed, hole.float(), fitted.settings.recovery.skips("inference"))
+        recovery = pipeline.recovery(masked_image, hole.float(), fitted.settings.recovery.skips("inference"))
     difference = ((working - recovery.mean) * hole)[0, 0].numpy()
     deviation = np.exp(recovery.log_variance[0, 0].numpy() / 2)
     # On blocks of 2 x 2 pixels, sigma is one block.
@@ -114,8 +114,8 @@ def test_stages_of_a_prediction_fit_together(fitted: Detector, scratched: NDArra
         return np.log(2) * np.minimum(found / median, 1) + np.maximum((found - median) / excess, 0)
 
     usual = pipeline.usual[0].numpy()
-    surprise = np.maximum(surprises(difference**2 / usual[0], 0), surprises(broad**2 / usual[1], 1))
-    beyond = np.maximum(surprise + np.log(score.residual_truncation), 0)
+    surprisal = np.maximum(surprises(difference**2 / usual[0], 0), surprises(broad**2 / usual[1], 1))
+    beyond = np.maximum(surprisal + np.log(score.residual_truncation), 0)
     total = score.residual_weight * beyond + enlarged(surprises(cells, 2), mask.shape)
     np.testing.assert_allclose(prediction.anomaly_map, total, rtol=1e-3, atol=1e-4)
 
@@ -238,7 +238,7 @@ def test_without_mask(tiny: Settings, surfaces: Images, tmp_path: Path) -> None:
     detector = Detector(replace(tiny, mask=replace(tiny.mask, enabled=False))).fit(surfaces, tmp_path / "run")
     prediction = one(detector, surfaces[0])
     assert not prediction.mask.any()
-    np.testing.assert_array_equal(prediction.holed, prediction.image)
+    np.testing.assert_array_equal(prediction.masked_image, prediction.image)
     assert (prediction.anomaly_map > 0).mean() > 0.9
     assert_same(prediction, one(Detector.load(tmp_path / "run"), surfaces[0]))
 

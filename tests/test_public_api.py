@@ -52,7 +52,7 @@ def test_signatures() -> None:
         "seconds",
         "attention",
         "mask",
-        "holed",
+        "masked_image",
         "recovery",
         "review_threshold",
         "reduction",

@@ -19,17 +19,16 @@ from excision.errors import ModelError
 from excision.method import run_folder
 from excision.method.attention.model import Attention
 from excision.method.calibration import Calibration, calibrate
-from excision.method.fitting import Stage, learn_usual, part, train_pipeline
+from excision.method.fitting import learn_usual, train_pipeline
 from excision.method.pipeline import Pipeline
 from excision.ops.devices import choose_device
 from excision.ops.memory_format import channels_last, image_tensor
 from excision.predictions import Prediction
+from excision.progress import StageProgress, TrainingProgress, of_stage
 from excision.settings import Settings
 from excision.system.files import write_json
 from excision.system.usage import usage
 from excision.tiling.assembly import inspect_tiles
-from excision.tiling.geometry import choose_tiling
-from excision.training.loop import Progress
 from excision.training.training_set import TrainingSet, prepare
 
 Image = NDArray[Any] | str | Path
@@ -77,8 +76,8 @@ class Detector:
         dataset: Dataset | Sequence[Image] | str | Path,
         run: str | Path | None = None,
         resume: bool = False,
-        progress: Progress | None = None,
-        stage: Stage | None = None,
+        progress: TrainingProgress | None = None,
+        stage: StageProgress | None = None,
     ) -> Detector:
         """Train and calibrate on the normal training images.
 
@@ -104,17 +103,17 @@ class Detector:
             run_folder.check_free(run, resume=resume)
         if isinstance(dataset, str | Path):
             dataset = load_dataset(dataset)
-        data = prepare(dataset, self.settings, part(stage, "reading"))
+        data = prepare(dataset, self.settings, of_stage(stage, "reading"))
         self.settings = replace(self.settings, image=data.image)
         if run is not None:
             run_folder.prepare_run(run, self.settings, data.fingerprint(), resume=resume)
             if (run / run_folder.MODEL).is_file():
                 # A kill may have come between the model and the end of the tidying up.
                 run_folder.remove_checkpoints(run)
-                return self._adopt(run)
+                return self._load(run)
         self.calibration = None
         tiles = run / run_folder.TILES if run is not None else None
-        with data.at_hand(tiles, part(stage, "cutting tiles")):
+        with data.materialised(tiles, of_stage(stage, "cutting tiles")):
             self._train(data, run, progress, stage)
             self._calibrate(data, stage)
         if run is not None:
@@ -143,7 +142,7 @@ class Detector:
         for image in images:
             yield self._predict_one(image)
 
-    def recalibrate(self, dataset: Dataset | str | Path, stage: Stage | None = None) -> Detector:
+    def recalibrate(self, dataset: Dataset | str | Path, stage: StageProgress | None = None) -> Detector:
         """Learn usual level and threshold anew, without training; for another inference, or new light.
 
         Args:
@@ -159,8 +158,8 @@ class Detector:
         """
         if isinstance(dataset, str | Path):
             dataset = load_dataset(dataset)
-        data = prepare(dataset, self.pipeline.settings, part(stage, "reading"))
-        with data.at_hand(None, part(stage, "cutting tiles")):
+        data = prepare(dataset, self.pipeline.settings, of_stage(stage, "reading"))
+        with data.materialised(None, of_stage(stage, "cutting tiles")):
             self._calibrate(data, stage)
         return self
 
@@ -182,7 +181,7 @@ class Detector:
         Raises:
             ModelError: the folder holds no finished run, or a file in it is damaged.
         """
-        return cls(device=device)._adopt(Path(folder))
+        return cls(device=device)._load(Path(folder))
 
     def with_inference(self, *, mask: bool = True, skips: str | None = None) -> Detector:
         """Give the same weights with another inference, for ablation.
@@ -200,18 +199,18 @@ class Detector:
             settings = replace(settings, recovery=replace(settings.recovery, inference_skips=skips))
         twin = Detector(settings, device=str(self.device))
         twin._pipeline = self._build(settings)
-        twin._pipeline.adopt(self.pipeline.state_dict())
+        twin._pipeline.load_learned(self.pipeline.state_dict())
         twin._pipeline.mask_threshold = self.pipeline.mask_threshold
         twin.calibration = self.calibration
         return twin
 
-    def _adopt(self, folder: Path) -> Detector:
+    def _load(self, folder: Path) -> Detector:
         tensors, settings, mask_threshold, calibration = run_folder.load_model(folder)
         self.settings, self.calibration = settings, calibration
         self._pipeline = self._build(settings)
         self._pipeline.mask_threshold = mask_threshold
         try:
-            self._pipeline.adopt(tensors)
+            self._pipeline.load_learned(tensors)
         except RuntimeError as error:
             raise ModelError(f"{folder}: weights and settings do not belong together: {error}") from error
         return self
@@ -221,7 +220,11 @@ class Detector:
         return channels_last(pipeline.to(self.device)).eval()
 
     def _train(
-        self, data: TrainingSet, run: Path | None, progress: Progress | None, stage: Stage | None
+        self,
+        data: TrainingSet,
+        run: Path | None,
+        progress: TrainingProgress | None,
+        stage: StageProgress | None,
     ) -> None:
         torch.manual_seed(self.settings.training.seed)
         chosen = self.settings.attention
@@ -230,10 +233,10 @@ class Detector:
         self._pipeline = channels_last(pipeline.to(self.device)).eval()
         train_pipeline(self._pipeline, data, self.device, run, progress, stage)
 
-    def _calibrate(self, data: TrainingSet, stage: Stage | None) -> None:
+    def _calibrate(self, data: TrainingSet, stage: StageProgress | None) -> None:
         """Learn what is usual from what was trained on, and the threshold from what was held out."""
         learn_usual(self.pipeline, data, self.device, stage)
-        scores, calibrating = [], part(stage, "calibrating")
+        scores, calibrating = [], of_stage(stage, "calibrating")
         for image in data.calibration_images():
             scores.append(self._predict_one(image).score)
             calibrating(len(scores), len(data.calibration))
@@ -241,7 +244,7 @@ class Detector:
 
     def _predict_one(self, image: Image) -> Prediction:
         working = self._working(image)
-        tiling = choose_tiling(self.settings)
+        tiling = self.settings.tiling
         if tiling is None or working.shape[:2] == tiling.size:
             return self._inspect(working)
         start = time.perf_counter()
@@ -258,7 +261,7 @@ class Detector:
             raise ModelError("the anomaly score is no finite number: the weights are damaged or went astray")
         planes = {
             name: getattr(stages, name)[0].permute(1, 2, 0).cpu().numpy()
-            for name in ("holed", "recovery", "attention", "mask", "anomaly_map")
+            for name in ("masked_image", "recovery", "attention", "mask", "anomaly_map")
         }
         return Prediction(
             score=score,
@@ -267,7 +270,7 @@ class Detector:
             attention=planes["attention"][..., 0],
             mask=planes["mask"][..., 0],
             image=(working / np.float32(65535)).astype(np.float32),
-            holed=planes["holed"],
+            masked_image=planes["masked_image"],
             recovery=planes["recovery"],
             seconds=seconds,
         )

@@ -71,13 +71,13 @@ class Prediction(Detection):
     Attributes:
         attention: (H, W) float32, larger is more defect-like; the unit is the network's own.
         mask: (H, W) bool, True where the image was excised.
-        holed: (H, W, C) float32 in [0, 1], the image with the masked region filled.
+        masked_image: (H, W, C) float32 in [0, 1], the image with the masked region filled.
         recovery: (H, W, C) float32 in [0, 1], what the U-Net put into the hole.
     """
 
     attention: NDArray[np.float32]
     mask: NDArray[np.bool_]
-    holed: NDArray[np.float32]
+    masked_image: NDArray[np.float32]
     recovery: NDArray[np.float32]
 
 

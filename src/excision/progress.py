@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+Progress = Callable[[int, int], None]
+"""Called with how much is done, and how much there is."""
+
+StageProgress = Callable[[str, int, int], None]
+"""The same of work in several stages: called with the name of the stage first."""
+
+TrainingProgress = Callable[[int, int, dict[str, float]], None]
+"""Called with the number of finished steps, that of all steps, and figures of the last one."""
+
+
+def of_stage(progress: StageProgress | None, stage: str) -> Progress:
+    """Give the progress of one stage; without anybody to tell, one that does nothing."""
+    return partial(progress, stage) if progress is not None else lambda *_: None
 
 
 class Bars:
     """Progress bars on stderr, one a stage; where stderr is no terminal each is printed once, when done."""
 
     def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
         self._progress = Progress(
             TextColumn("{task.description:<20}"),
             BarColumn(),
@@ -33,7 +51,7 @@ class Bars:
     ) -> None:
         self._progress.stop()
 
-    def part(self, what: str) -> Callable[[int, int], None]:
+    def part(self, what: str) -> Progress:
         """Give a callback (done, all) for the bar named `what`."""
         return lambda done, total: self.stage(what, done, total)
 

@@ -1,4 +1,4 @@
-"""PaDiM: Gaussians and distances against numpy and scipy, and the rival as a whole."""
+"""PaDiM: Gaussians and distances against numpy and scipy, and the baseline as a whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial import distance
 
-from excision.baselines import rival
+from excision.baselines import baseline
 from excision.baselines.efficientnet import weights_file
 from excision.baselines.padim import Moments, PaDiM, PaDiMNetwork, mahalanobis
 from excision.errors import ModelError, SettingsError
@@ -205,10 +205,12 @@ def test_colour_and_odd_sizes_work(fitted: PaDiM) -> None:
     assert found.anomaly_map.shape == (51, 75)
 
 
-@pytest.mark.parametrize("knobs", [{"dimensions": 0}, {"dimensions": 177}, {"grid": 2}, {"ridge": 0.0}])
-def test_knobs_out_of_range_are_refused(knobs: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match=next(iter(knobs))):
-        PaDiM(**knobs)
+@pytest.mark.parametrize(
+    "hyperparameters", [{"dimensions": 0}, {"dimensions": 177}, {"grid": 2}, {"ridge": 0.0}]
+)
+def test_hyperparameters_out_of_range_are_refused(hyperparameters: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(hyperparameters))):
+        PaDiM(**hyperparameters)
 
 
 def test_an_unknown_knob_is_refused() -> None:
@@ -217,4 +219,4 @@ def test_an_unknown_knob_is_refused() -> None:
 
 
 def test_it_is_found_by_name() -> None:
-    assert rival("padim") is PaDiM
+    assert baseline("padim") is PaDiM

@@ -1,4 +1,4 @@
-"""PatchCore: coreset, search and score against slow and obvious versions, and the rival as a whole."""
+"""PatchCore: coreset, search and score against slow and obvious versions, and the baseline as a whole."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
-from excision.baselines import rival
+from excision.baselines import baseline
 from excision.baselines.efficientnet import weights_file
 from excision.baselines.patchcore import (
     PatchCore,
@@ -200,7 +200,7 @@ def test_the_same_seed_gives_the_same_bank_and_another_another(fitted: PatchCore
 
 
 @pytest.mark.parametrize(
-    ("knobs", "size"),
+    ("hyperparameters", "size"),
     [
         ({"coreset": 0.5}, 192),  # of 8 images with 48 patches
         ({"coreset": 0.5, "bank": 50}, 50),
@@ -211,10 +211,10 @@ def test_the_same_seed_gives_the_same_bank_and_another_another(fitted: PatchCore
     ],
 )
 def test_the_bank_has_the_size_that_was_asked_for(
-    fitted: PatchCore, knobs: dict[str, Any], size: int
+    fitted: PatchCore, hyperparameters: dict[str, Any], size: int
 ) -> None:
     assert fitted is not None
-    patchcore = PatchCore(device="cpu", **knobs).fit([_good(number) for number in range(10)])
+    patchcore = PatchCore(device="cpu", **hyperparameters).fit([_good(number) for number in range(10)])
     assert len(patchcore.network.get_buffer("bank")) == size
     (found,) = patchcore.predict(_defective(100))
     assert found.score > 0
@@ -238,10 +238,12 @@ def test_progress_counts_up_to_its_total(fitted: PatchCore) -> None:
     assert [done for done, _ in calls] == sorted({done for done, _ in calls})
 
 
-@pytest.mark.parametrize("knobs", [{"coreset": 0}, {"coreset": 1.5}, {"bank": 0}, {"neighbours": 0}])
-def test_knobs_out_of_range_are_refused(knobs: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match=next(iter(knobs))):
-        PatchCore(**knobs)
+@pytest.mark.parametrize(
+    "hyperparameters", [{"coreset": 0}, {"coreset": 1.5}, {"bank": 0}, {"neighbours": 0}]
+)
+def test_hyperparameters_out_of_range_are_refused(hyperparameters: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(hyperparameters))):
+        PatchCore(**hyperparameters)
 
 
 def test_an_unknown_knob_is_refused() -> None:
@@ -250,4 +252,4 @@ def test_an_unknown_knob_is_refused() -> None:
 
 
 def test_it_is_found_by_name() -> None:
-    assert rival("patchcore") is PatchCore
+    assert baseline("patchcore") is PatchCore

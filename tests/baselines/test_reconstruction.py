@@ -1,4 +1,4 @@
-"""The autoencoder and the plain U-Nets: what they are shown, what they say, and the rivals as a whole."""
+"""The autoencoder and the plain U-Nets: what they are shown, what they say, and the baselines as a whole."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from excision.baselines import rival
-from excision.baselines.base import RIVAL, Rival
+from excision.baselines import baseline
+from excision.baselines.base import BASELINE, Baseline
 from excision.baselines.reconstruction import (
     Autoencoder,
     AutoencoderNetwork,
@@ -35,7 +35,7 @@ TINY = Settings(
     recovery=RecoverySettings(width=8, depth=3),
     training=TrainingSettings(steps=8, batch=2, crop=32, precision="float32"),
 )
-KINDS: list[type[Rival]] = [Autoencoder, PlainUNet, SkiplessUNet]
+KINDS: list[type[Baseline]] = [Autoencoder, PlainUNet, SkiplessUNet]
 
 
 def _good(number: int) -> NDArray[np.uint8]:
@@ -46,8 +46,8 @@ GOOD = [_good(number) for number in range(8)]
 
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name)
-def fitted(request: pytest.FixtureRequest) -> Rival:
-    found: Rival = request.param(TINY, device="cpu").fit(GOOD)
+def fitted(request: pytest.FixtureRequest) -> Baseline:
+    found: Baseline = request.param(TINY, device="cpu").fit(GOOD)
     return found
 
 
@@ -140,7 +140,7 @@ def test_the_unet_sees_the_whole_image_and_no_hole(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_training_lowers_the_loss(kind: type[Rival]) -> None:
+def test_training_lowers_the_loss(kind: type[Baseline]) -> None:
     losses: list[float] = []
     longer = Settings(
         recovery=TINY.recovery,
@@ -153,7 +153,7 @@ def test_training_lowers_the_loss(kind: type[Rival]) -> None:
     assert np.mean(losses[-20:]) < 0.8 * np.mean(losses[:3])
 
 
-def test_saved_and_loaded_it_gives_the_same(fitted: Rival, tmp_path: Path) -> None:
+def test_saved_and_loaded_it_gives_the_same(fitted: Baseline, tmp_path: Path) -> None:
     fitted.save(tmp_path)
     loaded = type(fitted).load(tmp_path, device="cpu")
     assert loaded.threshold == fitted.threshold
@@ -164,7 +164,7 @@ def test_saved_and_loaded_it_gives_the_same(fitted: Rival, tmp_path: Path) -> No
 
 
 @torch.no_grad()
-def test_an_image_is_judged_the_same_in_any_batch(fitted: Rival) -> None:
+def test_an_image_is_judged_the_same_in_any_batch(fitted: Baseline) -> None:
     images = torch.rand(5, 1, *SIZE)
     together = fitted.network(images)
     for number in range(5):
@@ -173,29 +173,29 @@ def test_an_image_is_judged_the_same_in_any_batch(fitted: Rival) -> None:
         assert torch.equal(alone.scores[0], together.scores[number])
 
 
-def test_learning_twice_gives_the_same(fitted: Rival) -> None:
+def test_learning_twice_gives_the_same(fitted: Baseline) -> None:
     again = type(fitted)(TINY, device="cpu").fit(GOOD)
     for name, tensor in fitted.network.state_dict().items():
         assert torch.equal(again.network.state_dict()[name], tensor)
 
 
-def test_one_pass_is_paid(fitted: Rival) -> None:
+def test_one_pass_is_paid(fitted: Baseline) -> None:
     assert fitted.network.passes == 1
 
 
-def test_a_folder_knows_its_knobs_and_its_method(tmp_path: Path) -> None:
+def test_a_folder_knows_its_hyperparameters_and_its_method(tmp_path: Path) -> None:
     Autoencoder(TINY, device="cpu", latent=5).fit(GOOD).save(tmp_path)
     loaded = Autoencoder.load(tmp_path, device="cpu")
-    assert loaded.knobs == {"latent": 5} and loaded.threshold > 0
+    assert loaded.hyperparameters == {"latent": 5} and loaded.threshold > 0
     with pytest.raises(ModelError, match="a model of ae, not of unet"):
         PlainUNet.load(tmp_path, device="cpu")
-    write_json(tmp_path / RIVAL, {"method": "ae", "knobs": {}})
+    write_json(tmp_path / BASELINE, {"method": "ae", "hyperparameters": {}})
     with pytest.raises(ModelError, match="no weights of ae"):
         Autoencoder.load(tmp_path, device="cpu")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_colour_and_odd_sizes_work(kind: type[Rival]) -> None:
+def test_colour_and_odd_sizes_work(kind: type[Baseline]) -> None:
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 255, (51, 75, 3), dtype=np.uint8) for _ in range(3)]
     sized = Settings(ImageSettings(size=(51, 75)), recovery=TINY.recovery, training=TINY.training)
@@ -206,7 +206,7 @@ def test_colour_and_odd_sizes_work(kind: type[Rival]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_bfloat16_trains(kind: type[Rival]) -> None:
+def test_bfloat16_trains(kind: type[Baseline]) -> None:
     coarse = TrainingSettings(steps=3, batch=2, crop=32, precision="bfloat16")
     (found,) = (
         kind(Settings(recovery=TINY.recovery, training=coarse), device="cpu").fit(GOOD).predict(GOOD[0])
@@ -215,23 +215,25 @@ def test_bfloat16_trains(kind: type[Rival]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "knobs"),
+    ("kind", "hyperparameters"),
     [
         (Autoencoder, {"latent": 0}),
         *[(kind, {"smoothing": value}) for kind in KINDS for value in (-1.0, np.nan)],
     ],
 )
-def test_knobs_out_of_range_are_refused(kind: type[Rival], knobs: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match=next(iter(knobs))):
-        kind(**knobs)
+def test_hyperparameters_out_of_range_are_refused(
+    kind: type[Baseline], hyperparameters: dict[str, Any]
+) -> None:
+    with pytest.raises(SettingsError, match=next(iter(hyperparameters))):
+        kind(**hyperparameters)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_unknown_knob_is_refused(kind: type[Rival]) -> None:
+def test_an_unknown_knob_is_refused(kind: type[Baseline]) -> None:
     with pytest.raises(TypeError, match="blur"):
         kind(blur=3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_is_found_by_name(kind: type[Rival]) -> None:
-    assert rival(kind.name) is kind
+def test_it_is_found_by_name(kind: type[Baseline]) -> None:
+    assert baseline(kind.name) is kind

@@ -1,4 +1,4 @@
-"""RIAD: its masks, where each pixel of the recovery comes from, and the rival as a whole."""
+"""RIAD: its masks, where each pixel of the recovery comes from, and the baseline as a whole."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from torch import Tensor
 
-from excision.baselines import rival
+from excision.baselines import baseline
 from excision.baselines.riad import Riad, RiadNetwork, assemble, disjoint_masks, inference_masks, mean_filter
 from excision.errors import SettingsError
 from excision.method.recovery.unet import Recovery
@@ -59,9 +59,9 @@ class _Fake(torch.nn.Module):
         self.decoders = like.decoders
         self.calls: list[tuple[Tensor, Tensor, tuple[bool, ...]]] = []
 
-    def forward(self, holed: Tensor, mask: Tensor, skips: tuple[bool, ...]) -> Recovery:
-        self.calls.append((holed, mask, skips))
-        return Recovery(holed, torch.zeros_like(holed))
+    def forward(self, masked_image: Tensor, mask: Tensor, skips: tuple[bool, ...]) -> Recovery:
+        self.calls.append((masked_image, mask, skips))
+        return Recovery(masked_image, torch.zeros_like(masked_image))
 
 
 @given(seed=st.integers(0, 1000), height=side, width=side, k=st.integers(1, 20), n=st.integers(1, 5))
@@ -141,10 +141,10 @@ def test_twelve_passes_are_paid(network: RiadNetwork) -> None:
     fake = _Fake(network.unet)
     network.unet = fake
     network(torch.rand(1, 1, *SIZE))
-    assert sum(len(holed) for holed, _, _ in fake.calls) == network.passes == 12
+    assert sum(len(masked_image) for masked_image, _, _ in fake.calls) == network.passes == 12
     fake.calls.clear()
     network(torch.rand(2, 1, *SIZE))
-    assert sum(len(holed) for holed, _, _ in fake.calls) == 24
+    assert sum(len(masked_image) for masked_image, _, _ in fake.calls) == 24
 
 
 def test_fewer_regions_cost_fewer_passes() -> None:
@@ -153,7 +153,7 @@ def test_fewer_regions_cost_fewer_passes() -> None:
     fake = _Fake(built.unet)
     built.unet = fake
     built(torch.rand(1, 1, *SIZE))
-    assert sum(len(holed) for holed, _, _ in fake.calls) == built.passes == 3
+    assert sum(len(masked_image) for masked_image, _, _ in fake.calls) == built.passes == 3
 
 
 def test_the_network_is_not_told_where_the_hole_is(network: RiadNetwork) -> None:
@@ -180,10 +180,10 @@ def test_a_perfect_recovery_is_no_anomaly(network: RiadNetwork) -> None:
     image = torch.rand(1, 1, *SIZE)
 
     class Knows(_Fake):
-        def forward(self, holed: Tensor, mask: Tensor, skips: tuple[bool, ...]) -> Recovery:
+        def forward(self, masked_image: Tensor, mask: Tensor, skips: tuple[bool, ...]) -> Recovery:
             assert not mask.any()
             assert skips
-            return Recovery(image.expand_as(holed), torch.zeros_like(holed))
+            return Recovery(image.expand_as(masked_image), torch.zeros_like(masked_image))
 
     network.unet = Knows(network.unet)
     assert 0 <= float(network(image).scores[0]) < 1e-5
@@ -197,10 +197,10 @@ def test_training_meets_every_region(network: RiadNetwork) -> None:
     smallest = set()
     for step in range(40):
         network.loss(images, np.random.default_rng(step))
-        holed = fake.calls[-1][0]
-        assert torch.equal(holed[0::2], holed[1::2])  # the masks are those of the batch
-        assert torch.equal((holed[0::2] == 0).sum(dim=0), torch.ones(1, 32, 32))
-        smallest.add(max(k for k in (2, 4, 8, 16) if _whole(holed[0, 0] == 0, k)))
+        masked_image = fake.calls[-1][0]
+        assert torch.equal(masked_image[0::2], masked_image[1::2])  # the masks are those of the batch
+        assert torch.equal((masked_image[0::2] == 0).sum(dim=0), torch.ones(1, 32, 32))
+        smallest.add(max(k for k in (2, 4, 8, 16) if _whole(masked_image[0, 0] == 0, k)))
     assert smallest == {2, 4, 8, 16}
 
 
@@ -288,5 +288,5 @@ def test_an_unknown_knob_is_refused() -> None:
 
 
 def test_it_is_found_by_name() -> None:
-    found: Any = rival("riad")
+    found: Any = baseline("riad")
     assert found is Riad

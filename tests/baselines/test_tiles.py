@@ -1,4 +1,4 @@
-"""Rivals on strips: they learn from tiles, and judge an image by its worst tile."""
+"""Baselines on strips: they learn from tiles, and judge an image by its worst tile."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from excision.baselines import RIVALS, rival
-from excision.baselines.base import Rival
+from excision.baselines import BASELINES, baseline
+from excision.baselines.base import Baseline
 from excision.baselines.efficientnet import weights_file
 from excision.errors import ImageError, ModelError
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
@@ -33,14 +33,14 @@ def strip(number: int, size: tuple[int, int] = STRIP) -> NDArray[np.uint8]:
 GOOD = [strip(number) for number in range(8)]
 
 
-@pytest.fixture(scope="module", params=sorted(RIVALS))
-def fitted(request: pytest.FixtureRequest) -> tuple[str, Rival]:
+@pytest.fixture(scope="module", params=sorted(BASELINES))
+def fitted(request: pytest.FixtureRequest) -> tuple[str, Baseline]:
     if request.param in ("patchcore", "padim"):
         try:
             weights_file()
         except ModelError as error:
             pytest.skip(str(error))
-    return request.param, rival(request.param)(TINY, device="cpu").fit(GOOD)
+    return request.param, baseline(request.param)(TINY, device="cpu").fit(GOOD)
 
 
 def tiles_by_hand(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
@@ -53,7 +53,7 @@ def tiles_by_hand(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     return [padded[top : top + 64, left : left + 80] for top, left in corners]
 
 
-def test_an_image_is_as_anomalous_as_its_worst_tile(fitted: tuple[str, Rival]) -> None:
+def test_an_image_is_as_anomalous_as_its_worst_tile(fitted: tuple[str, Baseline]) -> None:
     method = fitted[1]
     image = strip(99)
     image[20:40, 150:156] = 250
@@ -68,7 +68,7 @@ def test_an_image_is_as_anomalous_as_its_worst_tile(fitted: tuple[str, Rival]) -
     np.testing.assert_allclose(found.image[..., 0], image / 255, atol=1e-6)
 
 
-def test_where_one_tile_speaks_alone_the_map_is_its_own(fitted: tuple[str, Rival]) -> None:
+def test_where_one_tile_speaks_alone_the_map_is_its_own(fitted: tuple[str, Baseline]) -> None:
     image = strip(98)
     found = next(fitted[1].predict(image))
     pixels = torch.from_numpy(image[:64, :80].astype(np.float32) / np.float32(255))
@@ -77,16 +77,16 @@ def test_where_one_tile_speaks_alone_the_map_is_its_own(fitted: tuple[str, Rival
     np.testing.assert_allclose(found.anomaly_map[:32, :56], alone[:32, :56], rtol=1e-4, atol=1e-6)
 
 
-def test_it_comes_back_from_disk(fitted: tuple[str, Rival], tmp_path: Path) -> None:
+def test_it_comes_back_from_disk(fitted: tuple[str, Baseline], tmp_path: Path) -> None:
     name, method = fitted
     method.save(tmp_path)
-    again = rival(name).load(tmp_path, device="cpu")
+    again = baseline(name).load(tmp_path, device="cpu")
     assert again.settings.image == ImageSettings(TILE, 1, TILE)
     before, after = (next(found.predict(GOOD)) for found in (method, again))
     assert before.score == after.score
     np.testing.assert_array_equal(before.anomaly_map, after.anomaly_map)
 
 
-def test_an_image_smaller_than_a_tile_is_refused(fitted: tuple[str, Rival]) -> None:
+def test_an_image_smaller_than_a_tile_is_refused(fitted: tuple[str, Baseline]) -> None:
     with pytest.raises(ImageError, match=r"60 x 300 pixels .* smaller than a tile of 64 x 80"):
         next(fitted[1].predict(strip(1, (60, 300))))

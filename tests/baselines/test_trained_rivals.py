@@ -1,4 +1,4 @@
-"""What the rivals with gradients share: they train, detect, come back from disk, and judge alone."""
+"""What the baselines with gradients share: they train, detect, come back from disk, and judge alone."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from excision.baselines import RIVALS, rival
-from excision.baselines.base import Lesson, Rival
+from excision.baselines import BASELINES, baseline
+from excision.baselines.base import Baseline, Lesson
 from excision.baselines.training_loop import draw_crops, train_network
 from excision.errors import ModelError, SettingsError
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
@@ -34,27 +34,27 @@ GOOD = [good(number) for number in range(10)]
 
 
 @pytest.fixture(scope="module", params=TRAINED)
-def fitted(request: pytest.FixtureRequest) -> tuple[str, Rival]:
-    return request.param, rival(request.param)(TINY, device="cpu").fit(GOOD)
+def fitted(request: pytest.FixtureRequest) -> tuple[str, Baseline]:
+    return request.param, baseline(request.param)(TINY, device="cpu").fit(GOOD)
 
 
-def test_scores_come_back_from_disk(fitted: tuple[str, Rival], tmp_path: Path) -> None:
+def test_scores_come_back_from_disk(fitted: tuple[str, Baseline], tmp_path: Path) -> None:
     name, method = fitted
     method.save(tmp_path)
-    again = rival(name).load(tmp_path, device="cpu")
+    again = baseline(name).load(tmp_path, device="cpu")
     assert again.threshold == method.threshold
     for before, after in zip(method.predict(GOOD), again.predict(GOOD), strict=True):
         assert before.score == after.score
         np.testing.assert_array_equal(before.anomaly_map, after.anomaly_map)
 
 
-def test_maps_have_the_size_of_the_image(fitted: tuple[str, Rival]) -> None:
+def test_maps_have_the_size_of_the_image(fitted: tuple[str, Baseline]) -> None:
     found = next(fitted[1].predict(good(99)))
     assert found.anomaly_map.shape == SIZE == found.image.shape[:2]
     assert (found.anomaly_map >= 0).all() and np.isfinite(found.score)
 
 
-def test_an_image_is_judged_by_itself(fitted: tuple[str, Rival]) -> None:
+def test_an_image_is_judged_by_itself(fitted: tuple[str, Baseline]) -> None:
     images = torch.rand(3, 1, *SIZE)
     with torch.no_grad():
         together = fitted[1].network(images)
@@ -66,28 +66,28 @@ def test_an_image_is_judged_by_itself(fitted: tuple[str, Rival]) -> None:
 @pytest.mark.parametrize("name", TRAINED)
 def test_same_seed_same_scores(name: str) -> None:
     scores = [
-        [found.score for found in rival(name)(TINY, device="cpu").fit(GOOD[:5]).predict(GOOD[5:7])]
+        [found.score for found in baseline(name)(TINY, device="cpu").fit(GOOD[:5]).predict(GOOD[5:7])]
         for _ in range(2)
     ]
     assert scores[0] == scores[1]
 
 
-@pytest.mark.parametrize("name", sorted(RIVALS))
-def test_unknown_knobs_are_refused(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(BASELINES))
+def test_unknown_hyperparameters_are_refused(name: str) -> None:
     with pytest.raises(TypeError, match="nonsense"):
-        rival(name)(TINY, nonsense=1)
+        baseline(name)(TINY, nonsense=1)
 
 
 def test_unknown_rival() -> None:
     with pytest.raises(SettingsError, match="patchcore"):
-        rival("patchcoer")
+        baseline("patchcoer")
 
 
 @pytest.mark.parametrize("name", ["ae", "riad"])
 def test_a_defect_stands_out(name: str) -> None:
     marked = good(50)
     marked[20:32, 20:30] = 255
-    clean, defective = rival(name)(TINY, device="cpu").fit(GOOD).predict([good(50), marked])
+    clean, defective = baseline(name)(TINY, device="cpu").fit(GOOD).predict([good(50), marked])
     assert defective.score > clean.score
     # The filter over the map is nearly half as wide as the image, so only the difference can tell where.
     rise = defective.anomaly_map - clean.anomaly_map

@@ -1,4 +1,4 @@
-"""A data set laid out as KolektorSDD2, and the fake rival for this process and those it starts."""
+"""A data set laid out as KolektorSDD2, and the fake baseline for this process and those it starts."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def fake_rival(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Register the fake rival here, and by a `sitecustomize` in every process that is started."""
-    entry = ("tests.benchmark.fakes", "FakeRival")
+def fake_baseline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Register the fake baseline here, and by a `sitecustomize` in every process that is started."""
+    entry = ("tests.benchmark.fakes", "FakeBaseline")
     site = tmp_path_factory.mktemp("site")
     (site / "sitecustomize.py").write_text(
-        f"from excision import baselines\nbaselines.RIVALS[{NAME!r}] = {entry!r}\n", encoding="utf-8"
+        f"from excision import baselines\nbaselines.BASELINES[{NAME!r}] = {entry!r}\n", encoding="utf-8"
     )
     paths = [str(site), str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(baselines.RIVALS, NAME, entry)
+        patch.setitem(baselines.BASELINES, NAME, entry)
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
         yield

@@ -1,4 +1,4 @@
-"""A rival that learns in no time: what is far from the mean training image is an anomaly."""
+"""A baseline that learns in no time: what is far from the mean training image is an anomaly."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
+from excision.baselines.base import Baseline, BaselineNetwork, Found, Lesson
 from excision.errors import ModelError
 
 NAME = "fake"
 
 
-class MeanNetwork(RivalNetwork):
+class MeanNetwork(BaselineNetwork):
     """One parameter a pixel, so that the count is known."""
 
     passes = 3
@@ -30,23 +30,23 @@ class MeanNetwork(RivalNetwork):
         return Found(maps, maps.flatten(1).amax(dim=1))
 
 
-class FakeRival(Rival):
+class FakeBaseline(Baseline):
     """Takes the time it is given; fails or is killed where the environment says so."""
 
     name: ClassVar[str] = NAME
 
-    def build(self) -> RivalNetwork:
+    def build(self) -> BaselineNetwork:
         assert self.settings.image.size is not None
         assert self.settings.image.channels is not None
         return MeanNetwork(self.settings.image.channels, self.settings.image.size)
 
-    def learn(self, network: RivalNetwork, lesson: Lesson) -> None:
+    def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
         assert isinstance(network, MeanNetwork)
         fault = os.environ.get("FAKE_FAULT", "")
         if fault == "error":
             raise ModelError("it went astray")
         if fault == "crash":
-            raise ZeroDivisionError("a fault of the rival")
+            raise ZeroDivisionError("a fault of the baseline")
         if fault == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if fault == "hang":

@@ -101,13 +101,13 @@ def lines() -> list[Line]:
     ratios = {
         batch: {"images_per_second": speed, "ratio": 1.0} for batch, speed in (("1", 23.456), ("16", 1234.6))
     }
-    rival = {
+    baseline = {
         "1": {"images_per_second": 2.3456, "ratio": 0.1},
         "16": {"images_per_second": 100.0, "ratio": None},
     }
     return [
         line("EAR | x", "ear", ear, ratios),
-        line("RIAD", "riad", [cell(0, 0.7)], rival),
+        line("RIAD", "riad", [cell(0, 0.7)], baseline),
         line("PaDiM", "padim", [], None),
     ]
 

@@ -23,12 +23,12 @@ from excision.evaluation.evaluate import measure
 from excision.method.attention.model import Attention
 from excision.method.run_folder import CHECKPOINT, MODEL, SETTINGS, read_json
 from excision.settings import Settings
-from tests.benchmark.conftest import fake_rival, kolektor, second
+from tests.benchmark.conftest import fake_baseline, kolektor, second
 from tests.benchmark.fakes import NAME
 from tests.cli.conftest import TINY, command, environment, excision
 
 # Fixtures that another folder's tests define too.
-__all__ = ["fake_rival", "kolektor", "second"]
+__all__ = ["fake_baseline", "kolektor", "second"]
 
 FEW = [*TINY, "--false-alarm-rate", "40%", "--steps", "10"]
 TWO = [*FEW[:-1], "2"]
@@ -188,7 +188,7 @@ def test_large_images_in_tiles(kolektor: Path, tmp_path: Path) -> None:
     for timed in (evaluated, figures):
         assert timed.pop("ms_per_image") > 0
     assert figures == evaluated
-    # The fake rival can take nothing but an image of one size, and takes a quarter of the time it is given.
+    # The fake baseline takes images of one size only, and a quarter of the time it is given.
     fake = read_json(out / "surface" / NAME / "seed-0/cell.json")
     assert fake["figures"]["n_defect"] == 3
     assert fake["training_seconds"] >= fake["seconds_given"] / 4
@@ -274,7 +274,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"), [("error", "it went astray"), ("crash", "ZeroDivisionError: a fault of the rival")]
+    ("fault", "said"), [("error", "it went astray"), ("crash", "ZeroDivisionError: a fault of the baseline")]
 )
 def test_failed_cell_is_noted_and_tried_again(
     fault: str,
@@ -350,7 +350,7 @@ def test_stopped_and_killed_it_goes_on(kolektor: Path, tmp_path: Path, inside: l
     assert not (ear / "cell.json").exists()
     before = read_json(ear / "clock.json")
     assert 10 <= before["parts"]["training"][0] < 150
-    # Killed between the cells: EAR is finished, and the rival under way.
+    # Killed between the cells: EAR is finished, and the baseline under way.
     with start("hang", *words) as process:
         wait_for(lambda: (ear / "cell.json").exists() and children(process.pid), process)
         (orphan,) = children(process.pid)

@@ -146,7 +146,7 @@ def test_info_tells_that_the_feature_distance_counts(
 ) -> None:
     shutil.copytree(trained[0], tmp_path / "run")
     model = tmp_path / "run" / "model.safetensors"
-    tensors = {**load_file(model), "familiar.explained": np.array([0.7], np.float32)}
+    tensors = {**load_file(model), "familiar.explained_variance": np.array([0.7], np.float32)}
     aligned = "the place on the part, aligned,"
     for name, told in (("familiar.more", "the place"), ("alignment.starts", aligned)):
         save_file({**tensors, name: np.zeros(1, np.float32)}, model)

@@ -40,7 +40,7 @@ def prediction(image: np.ndarray, threshold: float = 0.25) -> Prediction:
         attention=distance.astype(np.float32),
         mask=mask,
         image=image,
-        holed=np.where(mask[..., np.newaxis], 0, image).astype(np.float32),
+        masked_image=np.where(mask[..., np.newaxis], 0, image).astype(np.float32),
         recovery=np.where(mask[..., np.newaxis], np.median(image), image).astype(np.float32),
         seconds=0.001 + image.shape[0] / 1e6,
     )

@@ -44,7 +44,7 @@ def test_stages_and_scores_are_those_of_torch(exported: tuple[Path, Proof], run:
         assert found.score == pytest.approx(torch_says.score, rel=1e-3)
         np.testing.assert_array_equal(found.image, torch_says.image)
         np.testing.assert_array_equal(found.mask, torch_says.mask)
-        for plane in ("anomaly_map", "attention", "holed", "recovery"):
+        for plane in ("anomaly_map", "attention", "masked_image", "recovery"):
             ours, theirs = getattr(found, plane), getattr(torch_says, plane)
             assert ours.shape == theirs.shape
             np.testing.assert_allclose(ours, theirs, rtol=1e-2, atol=1e-3)
@@ -264,7 +264,7 @@ def test_the_distance_of_features_is_in_the_graph(
     images = torch.nn.functional.interpolate(coarse, size, mode="bicubic").clamp(0, 1)
     familiar.means.copy_(torch.randn(familiar.means.shape, generator=generator) / 10)
     familiar.whitening.copy_(torch.randn(familiar.whitening.shape, generator=generator) / 5)
-    familiar.explained.fill_(0.5)
+    familiar.explained_variance.fill_(0.5)
     if aligned:
         pipeline.alignment = pipeline.new_alignment()
         pipeline.alignment.learn(images[:1].roll(shift, dims=3) for shift in (-2, 2))

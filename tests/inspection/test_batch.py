@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from excision.errors import DatasetError, SettingsError
 from excision.inspection.batch import InspectionSummary, _enlarge, find_images, inspect_images
-from excision.inspection.log import Inspection
+from excision.inspection.log import InspectionRecord
 from excision.predictions import Prediction
 from tests.evaluation.fakes import FakePredictor, save
 
@@ -217,7 +217,7 @@ def test_enlarged_box_covers_its_region_and_stays_inside(
 
 
 def test_line_has_the_promised_fields() -> None:
-    fields = [field.name for field in dataclasses.fields(Inspection)]
+    fields = [field.name for field in dataclasses.fields(InspectionRecord)]
     assert fields == [
         "image", "score", "threshold", "verdict", "defect_area_share", "boxes", "seconds", "overlay", "error",
     ]  # fmt: skip

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from excision.cli import run as main
 from excision.errors import DatasetError, SettingsError
 from excision.inspection.inputs import _matches, expand
-from excision.inspection.log import Inspection, InspectionLog
+from excision.inspection.log import InspectionLog, InspectionRecord
 from excision.inspection.table import COLUMNS, write_inspection_table
 from excision.system.parquet import ROWS_IN_A_GROUP
 from tests.cli.conftest import command, environment, excision
@@ -146,21 +146,23 @@ def parquet_rows(path: Path) -> list[dict[str, Any]]:
     return [{**row, "boxes": [list(box.values()) for box in row["boxes"]]} for row in rows]
 
 
-def line(number: int) -> Inspection:
-    return Inspection(f"{number}.png", number / 3, 1.0, "good", 0.5, ((1, 2, 3, 4),) * 2, 0.1, None, None)
+def line(number: int) -> InspectionRecord:
+    return InspectionRecord(
+        f"{number}.png", number / 3, 1.0, "good", 0.5, ((1, 2, 3, 4),) * 2, 0.1, None, None
+    )
 
 
 def test_the_table_has_every_field_and_row_groups(tmp_path: Path) -> None:
     from pyarrow import parquet
 
-    failed = Inspection("odd\udcff.png", None, 1.0, None, None, (), 0.1, None, "odd\udcff.png: damaged")
+    failed = InspectionRecord("odd\udcff.png", None, 1.0, None, None, (), 0.1, None, "odd\udcff.png: damaged")
     count = 2 * ROWS_IN_A_GROUP + 1
     with InspectionLog(tmp_path, [*map(line, range(count - 1)), failed]):
         pass
     assert write_inspection_table(tmp_path) == count
     table = parquet.ParquetFile(tmp_path / "results.parquet")
     assert table.metadata.num_row_groups == math.ceil(count / ROWS_IN_A_GROUP)
-    assert table.schema_arrow.names == list(COLUMNS) == list(Inspection.__dataclass_fields__)
+    assert table.schema_arrow.names == list(COLUMNS) == list(InspectionRecord.__dataclass_fields__)
     rows = parquet_rows(tmp_path / "results.parquet")
     assert rows[1] == {**vars_of(line(1)), "boxes": [[1, 2, 3, 4]] * 2}
     assert rows[-1] == {
@@ -172,8 +174,8 @@ def test_the_table_has_every_field_and_row_groups(tmp_path: Path) -> None:
     assert rows[-1]["image"] == "odd\\udcff.png"
 
 
-def vars_of(found: Inspection) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in Inspection.__dataclass_fields__}
+def vars_of(found: InspectionRecord) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in InspectionRecord.__dataclass_fields__}
 
 
 def test_without_pyarrow_it_says_what_to_install(

@@ -1,4 +1,4 @@
-"""Attention map to mask, and mask to holed image, against slow and obvious versions."""
+"""Attention map to mask, and mask to masked_image image, against slow and obvious versions."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_cells_to_mask_paints_whole_cells(size: tuple[int, int]) -> None:
         assert mask[0, 0, y, x] == cells[y // 8, x // 8]
 
 
-def holed(fill: Fill, image: FloatArray, mask: NDArray[np.bool_], patch: int = 4) -> FloatArray:
+def masked_image(fill: Fill, image: FloatArray, mask: NDArray[np.bool_], patch: int = 4) -> FloatArray:
     result: FloatArray = excise(
         torch.from_numpy(image)[None], torch.from_numpy(mask)[None, None], fill, patch
     )[0].numpy()
@@ -116,7 +116,7 @@ def test_excise_against_numpy(fill: Fill, size: tuple[int, int], channels: int) 
         else:
             blown_up = np.kron(cell_means(plane, 4), np.ones((4, 4)))[: size[0], : size[1]]
             plane[mask] = blown_up[mask]
-    result = holed(fill, image, mask)
+    result = masked_image(fill, image, mask)
     np.testing.assert_allclose(result, expected, atol=1e-6)
     np.testing.assert_array_equal(result[:, ~mask], image[:, ~mask])
 
@@ -125,13 +125,13 @@ def test_excise_against_numpy(fill: Fill, size: tuple[int, int], channels: int) 
 def test_excise_keeps_the_range_and_an_image_without_a_hole(fill: Fill) -> None:
     image = np.random.default_rng(3).integers(0, 2, (1, 9, 9)).astype(np.float32)
     nothing = np.zeros((9, 9), bool)
-    np.testing.assert_array_equal(holed(fill, image, nothing), image)
-    everything = holed(fill, image, ~nothing)
+    np.testing.assert_array_equal(masked_image(fill, image, nothing), image)
+    everything = masked_image(fill, image, ~nothing)
     assert everything.min() >= 0 and everything.max() <= 1
 
 
 def test_mean_of_an_image_that_is_all_hole_is_grey() -> None:
-    result = holed("mean", np.ones((3, 8, 8), np.float32), np.ones((8, 8), bool))
+    result = masked_image("mean", np.ones((3, 8, 8), np.float32), np.ones((8, 8), bool))
     assert (result == 0.5).all()
 
 
@@ -141,7 +141,7 @@ def test_nothing_of_a_hole_is_left_by_zero_and_mean() -> None:
     mask[4:8, 8:12] = True
     other = np.where(mask, 1 - image, image)
     for fill in ("zero", "mean"):
-        np.testing.assert_array_equal(holed(fill, image, mask), holed(fill, other, mask))
+        np.testing.assert_array_equal(masked_image(fill, image, mask), masked_image(fill, other, mask))
 
 
 @pytest.mark.parametrize("size", [(32, 40), (30, 33)])

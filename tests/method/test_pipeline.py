@@ -12,7 +12,7 @@ from scipy import ndimage
 from excision.method.attention.model import Attention
 from excision.method.normal_statistics import set_familiar
 from excision.method.pipeline import Pipeline
-from excision.method.scoring.edge_features import oriented_features
+from excision.method.scoring.edge_features import edge_features
 from excision.settings import ImageSettings, MaskSettings, RecoverySettings, ScoreSettings, Settings
 from excision.synthetic.parts import machined_part
 
@@ -44,8 +44,8 @@ def test_the_surprise_of_the_residual_counts_by_its_weight_beyond_its_truncation
     median, excess = pipeline.tails[:2].T.reshape(2, 1, 2, 1, 1).numpy()
     each = np.log(2) * np.minimum(residuals / median, 1) + np.maximum(residuals - median, 0) / excess
     assert (each[:, 0] > each[:, 1]).any() and (each[:, 0] < each[:, 1]).any()
-    surprise = each.max(axis=1, keepdims=True)
-    counted = np.maximum(surprise + np.log(truncation), 0)
+    surprisal = each.max(axis=1, keepdims=True)
+    counted = np.maximum(surprisal + np.log(truncation), 0)
     maps = []
     for counts in (0.0, weight):
         score = replace(settings.score, residual_weight=counts, residual_truncation=truncation)
@@ -82,13 +82,13 @@ def test_the_distance_of_the_features_counts_by_its_weight() -> None:
     joined = pipeline(image).anomaly_map[0, 0].numpy()
     pipeline.familiar = None
     rest = pipeline(image).anomaly_map[0, 0].numpy()
-    weight, distance = float(familiar.weight), familiar(oriented_features(image))[0, 0].numpy()
+    weight, distance = float(familiar.weight), familiar(edge_features(image))[0, 0].numpy()
     assert 0.5 < weight < 1
     median, excess = familiar.tail.tolist()
-    surprise = np.log(2) * np.minimum(distance / median, 1) + np.maximum(distance - median, 0) / excess
+    surprisal = np.log(2) * np.minimum(distance / median, 1) + np.maximum(distance - median, 0) / excess
     places = [(np.arange(side) + 0.5) / 8 - 0.5 for side in (72, 64)]
     grid = np.meshgrid(*(at.clip(0, n - 1) for at, n in zip(places, (9, 8), strict=True)), indexing="ij")
-    enlarged = ndimage.map_coordinates(surprise, grid, order=1)
+    enlarged = ndimage.map_coordinates(surprisal, grid, order=1)
     np.testing.assert_allclose(joined, (1 - weight) * rest + weight * enlarged, rtol=1e-3, atol=1e-4)
 
 
@@ -97,7 +97,7 @@ def test_what_stands_in_a_wrong_place_is_found_by_the_distance() -> None:
     good, image = parts(1, seed=1), parts(1, seed=1)
     image[..., 40:64, 30:54] = image[..., 16:40, 10:34]  # a second disc like the first
     assert pipeline.familiar is not None
-    usual, moved = (pipeline.familiar(oriented_features(each)) for each in (good, image))
+    usual, moved = (pipeline.familiar(edge_features(each)) for each in (good, image))
     assert moved[..., 5:8, 4:7].max() > 3 * usual.max()
 
 
@@ -110,7 +110,7 @@ def test_another_colour_of_the_same_brightness_is_found_by_the_distance() -> Non
     tinted[:, 0, 24:40, 16:32] += 0.1 * 0.587
     tinted[:, 1, 24:40, 16:32] -= 0.1 * 0.299
     assert pipeline.familiar is not None
-    usual, other = (pipeline.familiar(oriented_features(each)) for each in (good, tinted))
+    usual, other = (pipeline.familiar(edge_features(each)) for each in (good, tinted))
     assert other[..., 3:5, 2:4].max() > 3 * usual.max()
 
 
@@ -135,7 +135,7 @@ def test_parts_that_lie_aside_are_aligned_and_what_is_wrong_on_them_found_in_pla
     images = parts_aside(16)
     set_familiar(pipeline, lambda index: images[index][None], len(images), lambda *_: None)
     assert pipeline.alignment is not None and pipeline.familiar is not None
-    assert pipeline.familiar.explained > 0.8
+    assert pipeline.familiar.explained_variance > 0.8
     good, marked = parts_aside(4, seed=1), parts_aside(4, seed=1)
     marked[:, :, 40:46, 60:66] += 0.15
     usual, other = pipeline(good), pipeline(marked)
@@ -144,7 +144,7 @@ def test_parts_that_lie_aside_are_aligned_and_what_is_wrong_on_them_found_in_pla
         row, column = np.unravel_index(found.argmax(), found.shape)
         assert abs(row - 43) <= 8 and abs(column - 63) <= 8
     twin = Pipeline(ASIDE, Attention("surface")).eval()
-    twin.adopt(pipeline.state_dict())
+    twin.load_learned(pipeline.state_dict())
     assert torch.equal(twin(marked).anomaly_map, other.anomaly_map)
     unaligned = replace(ASIDE, score=ScoreSettings(align=False))
     pipeline = Pipeline(unaligned, Attention("surface")).eval()
@@ -186,18 +186,20 @@ def test_what_was_learnt_is_adopted_with_and_without_familiar_features() -> None
         if not counts:
             pipeline.familiar = None
         twin = Pipeline(PARTS, Attention("surface")).eval()
-        twin.adopt(pipeline.state_dict())
+        twin.load_learned(pipeline.state_dict())
         twin.mask_threshold = pipeline.mask_threshold
         assert (twin.familiar is not None) == counts
         assert torch.equal(twin(image).anomaly_map, pipeline(image).anomaly_map)
     for damaged in ("familiar.means", "tails"):
         with pytest.raises(RuntimeError, match=damaged):
-            Pipeline(PARTS, Attention("surface")).adopt({k: v for k, v in whole.items() if k != damaged})
+            Pipeline(PARTS, Attention("surface")).load_learned(
+                {k: v for k, v in whole.items() if k != damaged}
+            )
 
 
 def test_weights_that_knew_the_places_serve_without_a_mask() -> None:
     whole = fitted_to_parts(PARTS).state_dict()
     without = Pipeline(replace(PARTS, mask=MaskSettings(enabled=False)), Attention("surface")).eval()
-    without.adopt(whole)
+    without.load_learned(whole)
     assert without.familiar is None
     assert without(parts(1)).anomaly_map.isfinite().all()

@@ -251,7 +251,7 @@ import sys, tracemalloc
 for name in ("torch", "matplotlib", "scipy"):
     sys.modules[name] = None
 from pathlib import Path
-from excision.evaluation.report import write_report
+from excision.report.report import write_report
 write_report(Path(sys.argv[1]))
 tracemalloc.start()
 write_report(Path(sys.argv[1]))

@@ -115,7 +115,7 @@ def test_an_evaluation_needs_no_matplotlib(tmp_path):
         "import sys; sys.modules['matplotlib'] = sys.modules['torch'] = None\n"
         "from pathlib import Path\n"
         "from excision.data import load_dataset\n"
-        "from excision.evaluation.evaluate import evaluate\n"
+        "from excision.report.writing import evaluate\n"
         "from tests.evaluation.fakes import FakePredictor\n"
         f"root = Path({str(tmp_path)!r})\n"
         "evaluate(FakePredictor(), load_dataset(root / 'parts'), root / 'out')\n"

@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import ndimage
 
 from excision.errors import ImageError, SettingsError
-from excision.runtime.defect_criteria import REGION, Scope, read_region
+from excision.runtime.defect_criteria import REGION, DefectCriteria, read_region
 
 MAPS = arrays(np.float32, (7, 9), elements=st.sampled_from([0.0, 1.0, 2.0, 3.5, 8.0]))
 
@@ -29,14 +29,14 @@ def slow_score(values: NDArray[np.float32], area: int) -> float:
 
 @given(MAPS, st.integers(1, 70))
 def test_the_score_is_that_of_the_slow_version(values: NDArray[np.float32], area: int) -> None:
-    assert Scope(minimum_area=area).score(values) == slow_score(values, area)
+    assert DefectCriteria(minimum_area=area).score(values) == slow_score(values, area)
 
 
 @given(MAPS, st.integers(1, 12), st.sampled_from([0.5, 1.0, 3.0, 8.0]))
 def test_what_is_left_above_the_threshold_is_what_counts(
     values: NDArray[np.float32], area: int, threshold: float
 ) -> None:
-    scope = Scope(minimum_area=area)
+    scope = DefectCriteria(minimum_area=area)
     above = scope.clean(values, threshold) > threshold
     labels, count = ndimage.label(values > threshold, structure=np.ones((3, 3)))
     wanted = np.zeros_like(above)
@@ -49,7 +49,7 @@ def test_what_is_left_above_the_threshold_is_what_counts(
 @given(MAPS, arrays(np.bool_, (7, 9)))
 def test_nothing_counts_outside_the_region(values: NDArray[np.float32], region: NDArray[np.bool_]) -> None:
     region[0, 0] = True
-    scope = Scope(region)
+    scope = DefectCriteria(region)
     assert scope.score(values) == values[region].max()
     cleaned = scope.clean(values, 1.0)
     np.testing.assert_array_equal(cleaned[region], values[region])
@@ -62,9 +62,9 @@ def test_a_picture_is_scaled_to_the_working_image(tmp_path: Path) -> None:
     Image.fromarray(picture).save(tmp_path / "roi.png")
     region = read_region(tmp_path / "roi.png", (8, 8))
     assert region[:4].all() and not region[4:].any()
-    Scope(region).save(tmp_path)
+    DefectCriteria(region).save(tmp_path)
     np.testing.assert_array_equal(read_region(tmp_path / REGION, (8, 8)), region)
-    Scope().save(tmp_path)
+    DefectCriteria().save(tmp_path)
     assert not (tmp_path / REGION).exists()
 
 
@@ -87,8 +87,8 @@ def test_damaged_polygons_are_named(text: str, tmp_path: Path) -> None:
 
 def test_a_scope_that_finds_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="empty"):
-        Scope(np.zeros((4, 4), bool))
+        DefectCriteria(np.zeros((4, 4), bool))
     with pytest.raises(SettingsError, match="at least 1 pixel"):
-        Scope(minimum_area=0)
+        DefectCriteria(minimum_area=0)
     with pytest.raises(ImageError, match=r"missing\.png"):
         read_region(tmp_path / "missing.png", (4, 4))

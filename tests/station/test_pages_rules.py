@@ -29,18 +29,20 @@ from excision.station.pages.filters import Filter
 from excision.station.pages.forecast import forecast
 from excision.station.pages.jobs import Jobs, Work
 from excision.station.pages.shift import Budget, at_least, budget_of, promised_rate, read_shift
-from excision.station.store.store import Mark, Query, Result, Store
+from excision.station.store.store import Mark, Query, Store, StoredResult
 from excision.station.work.kept_images import Images
 
 SCORES = st.floats(0.1, 100, allow_nan=False)
 TEMPLATES = resources.files("excision.station.pages").joinpath("templates")
 
 
-def result(score: float | None = 0.5, **more: Any) -> Result:
+def result(score: float | None = 0.5, **more: Any) -> StoredResult:
     verdict = None if score is None else "defect" if score > 1 else "good"
     error = "torn" if score is None else None
     fields: dict[str, Any] = {"time": 100.0, "source": "a.png", "model": "m", "model_version": "1"}
-    return Result(**{**fields, "threshold": 1.0, "score": score, "verdict": verdict, "error": error, **more})
+    return StoredResult(
+        **{**fields, "threshold": 1.0, "score": score, "verdict": verdict, "error": error, **more}
+    )
 
 
 def test_every_word_that_a_template_says_is_there() -> None:

@@ -44,8 +44,8 @@ def test_maps_are_the_runtimes_bit_for_bit(service: Service, line: Path, picture
     raw = tifffile.imread(io.BytesIO(client.view(answer.id, "map_tiff")))
     assert raw.dtype == np.float32
     np.testing.assert_array_equal(raw, prediction.anomaly_map)
-    holed = np.asarray(Image.open(io.BytesIO(client.view(answer.id, "holed"))))
-    np.testing.assert_array_equal(holed[..., 0], np.rint(prediction.holed[..., 0] * 255))
+    masked_image = np.asarray(Image.open(io.BytesIO(client.view(answer.id, "masked_image"))))
+    np.testing.assert_array_equal(masked_image[..., 0], np.rint(prediction.masked_image[..., 0] * 255))
     views = {
         view: client.view(answer.id, view) for view in ("overlay", "map", "attention", "mask", "recovery")
     }

@@ -1,4 +1,4 @@
-"""Models of a running service: what takes over, what does not, and the way back."""
+"""ModelRegistry of a running service: what takes over, what does not, and the way back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from excision.detector import Detector
 from excision.errors import ModelError, SettingsError
 from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import GOLDEN, Description, Golden
-from excision.station.models.registry import Models, named_folders
+from excision.station.models.registry import ModelRegistry, named_folders
 from excision.station.models.version import fingerprint
 from excision.station.store.store import Query, Store
 from tests.cli.conftest import excision
@@ -241,7 +241,7 @@ def test_a_folder_that_changes_while_it_is_loaded_is_refused(
 
     monkeypatch.setattr(Golden, "load", changing)
     with pytest.raises(ModelError, match="changed while it was loaded"):
-        Models({"fabric": folder}, Store(tmp_path / "results.sqlite"))
+        ModelRegistry({"fabric": folder}, Store(tmp_path / "results.sqlite"))
     assert (folder / GOLDEN).is_file()
 
 
@@ -253,7 +253,7 @@ def test_names_of_models(line: Path, tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match="name"):
             named_folders(words)
     with pytest.raises(SettingsError, match="at least one model"):
-        Models({}, Store(tmp_path / "results.sqlite"))
+        ModelRegistry({}, Store(tmp_path / "results.sqlite"))
 
 
 def test_scores_do_not_depend_on_what_else_is_under_way(start: Start, pictures: list[Path]) -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from excision.errors import ResultsError
-from excision.station.store.store import Mark, Query, Result, Store
+from excision.station.store.store import Mark, Query, Store, StoredResult
 
-GOOD = Result(
+GOOD = StoredResult(
     time=100.0,
     source="in/a.png",
     model="parts",

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from excision.station.store.store import Mark, Query, Result, Store
+from excision.station.store.store import Mark, Query, Store, StoredResult
 from excision.station.store.tables import COLUMNS, Format, LiveTable, write_table
 from tests.station.test_store import FAILED, GOOD
 
@@ -43,7 +43,7 @@ def read(path: Path, form: Format) -> list[dict[str, Any]]:
     return rows
 
 
-def told(result: Result, form: Format) -> dict[str, Any]:
+def told(result: StoredResult, form: Format) -> dict[str, Any]:
     values = {name: getattr(result, name) for name in COLUMNS}
     if form == "jsonl":
         return {**values, "boxes": [list(box) for box in result.boxes]}
@@ -58,7 +58,7 @@ def told(result: Result, form: Format) -> dict[str, Any]:
 
 
 def test_columns_are_the_fields_of_a_result() -> None:
-    assert set(COLUMNS) == {field.name for field in dataclasses.fields(Result)}
+    assert set(COLUMNS) == {field.name for field in dataclasses.fields(StoredResult)}
 
 
 @pytest.mark.parametrize("form", FORMATS)

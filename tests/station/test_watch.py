@@ -22,7 +22,7 @@ from excision.predictions import Prediction
 from excision.settings import Settings
 from excision.station.hot_folder.settings import Listeners, WatchCounts, WatchSettings
 from excision.station.hot_folder.watcher import STORE, watch
-from excision.station.store.store import Query, Result, Store
+from excision.station.store.store import Query, Store, StoredResult
 from excision.synthetic.dataset import write_synthetic
 from tests.cli.conftest import command, environment
 from tests.evaluation.fakes import FakePredictor, save
@@ -42,7 +42,7 @@ def run_watch(
     return watch(predictor or FakePredictor(), IDENTITY, folder, out, chosen, listeners), notes
 
 
-def results(out: Path) -> list[Result]:
+def results(out: Path) -> list[StoredResult]:
     store = Store(out / STORE)
     found = list(store.walk(Query()))
     store.close()
@@ -426,7 +426,7 @@ assert not {{"torch", "pyarrow", "matplotlib", "scipy"}} & set(sys.modules)
 
 @pytest.mark.parametrize("after", ["leave", "move"])
 def test_kills_lose_and_double_nothing(line: tuple[Path, Path], after: str) -> None:
-    script = [sys.executable, str(ROOT / "benchmarks" / "kill_watch.py"), *map(str, line)]
+    script = [sys.executable, str(ROOT / "experiments" / "kill_watch.py"), *map(str, line)]
     done = subprocess.run(
         [*script, "--kills", "5", "--after", after],
         capture_output=True, text=True, check=False, env=environment(), timeout=300,

@@ -25,7 +25,7 @@ class Said:
     anomaly_map: NDArray[np.float32]
     attention: NDArray[np.float32]
     mask: NDArray[np.bool_]
-    holed: NDArray[np.float32]
+    masked_image: NDArray[np.float32]
     recovery: NDArray[np.float32]
 
 
@@ -55,10 +55,10 @@ def test_what_depends_on_the_pixel_alone_is_the_same_in_tiles(height: int, width
     found, expected = inspect_tiles(image, TILING, say), say(image)
     np.testing.assert_allclose(found.anomaly_map, expected.anomaly_map, atol=1e-6)
     np.testing.assert_allclose(found.attention, expected.attention, atol=1e-6)
-    np.testing.assert_allclose(found.holed, expected.holed, atol=1e-6)
+    np.testing.assert_allclose(found.masked_image, expected.masked_image, atol=1e-6)
     np.testing.assert_allclose(found.recovery, expected.recovery, atol=1e-6)
     np.testing.assert_array_equal(found.mask, expected.mask)
-    np.testing.assert_array_equal(found.image, expected.holed)
+    np.testing.assert_array_equal(found.image, expected.masked_image)
     assert found.reduction == 1
 
 
@@ -66,7 +66,7 @@ def test_a_single_tile_keeps_its_bits() -> None:
     image = draw(*TILING.size, 1)
     found, expected = inspect_tiles(image, TILING, say), say(image)
     assert found.tiles == 1
-    for name in ("anomaly_map", "attention", "mask", "holed", "recovery"):
+    for name in ("anomaly_map", "attention", "mask", "masked_image", "recovery"):
         assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
 
 
@@ -78,9 +78,9 @@ def test_pictures_of_a_large_image_are_means_of_blocks(most: int, monkeypatch: p
     factor = -(-397 // most)
     assert found.reduction == factor
     np.testing.assert_allclose(found.anomaly_map, expected.anomaly_map, atol=1e-6)
-    for name in ("attention", "holed", "recovery"):
+    for name in ("attention", "masked_image", "recovery"):
         np.testing.assert_allclose(getattr(found, name), reduce(getattr(expected, name), factor), atol=1e-5)
-    np.testing.assert_allclose(found.image, reduce(expected.holed, factor), atol=1e-5)
+    np.testing.assert_allclose(found.image, reduce(expected.masked_image, factor), atol=1e-5)
     blocks = reduce(expected.mask.astype(float), factor) > 0
     np.testing.assert_array_equal(found.mask, blocks)
     np.testing.assert_array_equal(shrink_mask(expected.mask, factor), blocks)
@@ -119,7 +119,7 @@ def test_the_border_of_a_tile_has_no_say() -> None:
         said = say(tile)
         rim = np.full(tile.shape[:2], 99, dtype=np.float32)
         rim[TILING.halo : -TILING.halo, TILING.halo : -TILING.halo] = 0
-        return Said(rim, said.attention, said.mask, said.holed, said.recovery)
+        return Said(rim, said.attention, said.mask, said.masked_image, said.recovery)
 
     found = inspect_tiles(draw(400, 512, 1), TILING, speak).anomaly_map
     inner = found[TILING.halo : -2 * TILING.halo, TILING.halo : -2 * TILING.halo]

@@ -12,10 +12,10 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from excision.data import pixels
 from excision.data.decode import read_image
 from excision.data.images import any_full_image, any_working_image
 from excision.errors import ImageError
+from excision.ops import bands
 
 SIZE = (75, 90)
 
@@ -72,7 +72,7 @@ FILES: dict[str, Callable[[Path], None]] = {
 @pytest.fixture(params=[2**22, 700, 1])
 def band(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bands of the whole image, of a few rows, and of a single one."""
-    monkeypatch.setattr(pixels, "BAND", request.param)
+    monkeypatch.setattr(bands, "BAND", request.param)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -113,7 +113,7 @@ def test_what_is_no_image_is_refused(image: Any) -> None:
 
 
 def test_damage_found_in_a_later_band_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pixels, "BAND", 1000)
+    monkeypatch.setattr(bands, "BAND", 1000)
     array = values(np.float32, 1)
     array[70, 3] = 1.5
     tifffile.imwrite(tmp_path / "bad.tif", array)

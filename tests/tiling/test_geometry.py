@@ -22,7 +22,7 @@ from excision.settings import (
     TrainingSettings,
 )
 from excision.tiling.cutting import MOST_TILES, choose_tiles
-from excision.tiling.geometry import RAMP, Tiling, choose_tiling, reach
+from excision.tiling.geometry import RAMP, Tiling, reach
 from excision.tiling.spans import spans
 
 
@@ -83,10 +83,10 @@ def tiled(side: int, **changes: object) -> Settings:
 
 def test_the_grid_holds_cells_and_places_of_both_networks() -> None:
     deep = RecoverySettings(stem=2, depth=5)
-    found = choose_tiling(tiled(256, mask=MaskSettings(patch=12), recovery=deep))
+    found = tiled(256, mask=MaskSettings(patch=12), recovery=deep).tiling
     assert found is not None
     assert [found.grid % side for side in (12, 32, 8)] == [0, 0, 0]
-    assert choose_tiling(Settings()) is None
+    assert Settings().tiling is None
 
 
 @pytest.mark.parametrize(("stem", "depth"), [(1, 3), (2, 2), (4, 3)])
@@ -132,9 +132,9 @@ def test_size_and_tile_are_one() -> None:
 def test_the_halo_is_bounded_by_reach_tile_and_cost() -> None:
     near = RecoverySettings(stem=1, depth=2)
     halos = {
-        (256, 3): choose_tiling(tiled(256)),
-        (1024, 3): choose_tiling(tiled(1024)),
-        (1024, 2): choose_tiling(tiled(1024, recovery=near, attention=AttentionSettings(variant="plain"))),
+        (256, 3): tiled(256).tiling,
+        (1024, 3): tiled(1024).tiling,
+        (1024, 2): tiled(1024, recovery=near, attention=AttentionSettings(variant="plain")).tiling,
     }
     found = {key: tiling.halo for key, tiling in halos.items() if tiling is not None}
     assert found[1024, 2] == reach(1, 2) < found[1024, 3]

@@ -1,4 +1,4 @@
-"""Inspecting in tiles: torch and the exported folder agree, scores are exact, and the Scope holds."""
+"""Inspecting in tiles: torch and the exported folder agree, scores are exact, and the criteria hold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from excision.cli import run as command_line
 from excision.errors import ImageError, ModelError
 from excision.inspection.batch import find_images, inspect_images
 from excision.inspection.log import read_log
-from excision.runtime.defect_criteria import REGION, Scope
+from excision.runtime.defect_criteria import REGION, DefectCriteria
 from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import DESCRIPTION, Description, Golden
 from excision.runtime.verification import Proof, verify
@@ -33,7 +33,7 @@ def test_torch_and_the_exported_folder_say_the_same(exported: tuple[Path, Proof]
         assert ours.anomaly_map.shape == theirs.anomaly_map.shape == size
         assert theirs.score == pytest.approx(ours.score, rel=1e-3)
         np.testing.assert_array_equal(theirs.mask, ours.mask)
-        for plane in ("anomaly_map", "image", "attention", "holed", "recovery"):
+        for plane in ("anomaly_map", "image", "attention", "masked_image", "recovery"):
             np.testing.assert_allclose(getattr(theirs, plane), getattr(ours, plane), rtol=1e-2, atol=1e-3)
 
 
@@ -129,7 +129,7 @@ def test_a_region_is_scaled_to_each_image_and_a_minimum_area_holds(
         height, width = everything.anomaly_map.shape
         region = np.zeros((height, width), dtype=bool)
         region[:, : width // 2] = True
-        expected = Scope(region, 5)
+        expected = DefectCriteria(region, 5)
         assert found.score == expected.score(everything.anomaly_map)
         np.testing.assert_array_equal(
             found.anomaly_map, expected.clean(everything.anomaly_map, inspector.threshold)

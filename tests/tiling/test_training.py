@@ -28,7 +28,7 @@ def test_tiles_are_cut_at_full_resolution_out_of_training_images_alone(
     assert data.image == ImageSettings(TILE, 1, TILE)
     assert set(data.sources) & set(data.calibration) == set()
     assert len(data.sources) + len(data.calibration) == 6
-    with data.at_hand(tmp_path / "tiles", lambda *_: None):
+    with data.materialised(tmp_path / "tiles", lambda *_: None):
         for index, name in enumerate(data.training):
             source, _, place = name.partition(" at row ")
             top, left = (int(number) for number in place.split(", column "))
@@ -46,11 +46,11 @@ def test_what_is_held_out_stays_whole(tiled_settings: Settings, strips: Path) ->
 
 def test_a_cutting_that_was_stopped_goes_on(tiled_settings: Settings, strips: Path, tmp_path: Path) -> None:
     data = prepare(load_dataset(strips), tiled_settings)
-    with data.at_hand(tmp_path, lambda *_: None):
+    with data.materialised(tmp_path, lambda *_: None):
         before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.iterdir()}
     removed = sorted(before)[3]
     removed.unlink()
-    with data.at_hand(tmp_path, lambda *_: None):
+    with data.materialised(tmp_path, lambda *_: None):
         after = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.iterdir()}
     assert {path for path in before if before[path][0] != after[path][0]} == {removed}
     assert {path: content for path, (_, content) in before.items()} == {
@@ -75,7 +75,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     run = tmp_path / "run"
     # As after a kill in the middle of the cutting.
     prepare_run(run, settings, data.fingerprint(), resume=False)
-    with data.at_hand(run / TILES, lambda *_: None):
+    with data.materialised(run / TILES, lambda *_: None):
         pass
     sorted((run / TILES).iterdir())[0].unlink()
     Detector(tiled_settings, device="cpu").fit(load_dataset(strips), run, resume=True)

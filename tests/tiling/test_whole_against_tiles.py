@@ -48,9 +48,9 @@ class Networks:
         pipeline.tails.copy_(torch.tensor([[0.2, 0.1], [0.2, 0.1], [1.0, 0.5]]))
         stages = pipeline(image_tensor(working, CPU))
         planes = [part[0].permute(1, 2, 0).numpy() for part in stages[:5]]
-        attention, mask, holed, recovery, anomaly_map = planes
+        attention, mask, masked_image, recovery, anomaly_map = planes
         image = working.astype(np.float32)
-        flat = (anomaly_map[..., 0], image, attention[..., 0], mask[..., 0], holed, recovery)
+        flat = (anomaly_map[..., 0], image, attention[..., 0], mask[..., 0], masked_image, recovery)
         return Assembled(*flat, reduction=1, tiles=1)
 
 
@@ -73,7 +73,7 @@ def test_local_attention_and_recovery_agree_but_for_rounding() -> None:
     assert tiled.tiles == 2 * 3
     assert 0.05 < whole.mask.mean() < 0.2
     np.testing.assert_array_equal(tiled.mask, whole.mask)
-    for name in ("anomaly_map", "attention", "holed", "recovery"):
+    for name in ("anomaly_map", "attention", "masked_image", "recovery"):
         expected = getattr(whole, name)
         assert np.ptp(expected) > 0.5
         np.testing.assert_allclose(getattr(tiled, name), expected, atol=1e-4 * np.ptp(expected))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from excision.errors import SettingsError
 
 if TYPE_CHECKING:
-    from excision.baselines.base import Rival
+    from excision.baselines.base import Baseline
 
-RIVALS: dict[str, tuple[str, str]] = {
+BASELINES: dict[str, tuple[str, str]] = {
     "ae": ("excision.baselines.reconstruction", "Autoencoder"),
     "unet": ("excision.baselines.reconstruction", "PlainUNet"),
     "unet-no-skips": ("excision.baselines.reconstruction", "SkiplessUNet"),
@@ -19,17 +19,17 @@ RIVALS: dict[str, tuple[str, str]] = {
     "patchcore": ("excision.baselines.patchcore", "PatchCore"),
     "padim": ("excision.baselines.padim", "PaDiM"),
 }
-"""Module and class of each rival; imported when asked for."""
+"""Module and class of each baseline; imported when asked for."""
 
 
-def rival(name: str) -> type[Rival]:
-    """Give a rival's class by its name.
+def baseline(name: str) -> type[Baseline]:
+    """Give a baseline's class by its name.
 
     Raises:
-        SettingsError: there is no such rival.
+        SettingsError: there is no such baseline.
     """
-    if name not in RIVALS:
-        raise SettingsError(f'"{name}" is no method to compare with: choose from ear, {", ".join(RIVALS)}')
-    module, kind = RIVALS[name]
-    found: type[Rival] = getattr(import_module(module), kind)
+    if name not in BASELINES:
+        raise SettingsError(f'"{name}" is no method to compare with: choose from ear, {", ".join(BASELINES)}')
+    module, kind = BASELINES[name]
+    found: type[Baseline] = getattr(import_module(module), kind)
     return found

@@ -1,10 +1,10 @@
-"""What every rival has in common: the interface of the detector, around a network that gives anomaly maps."""
+"""What every baseline has in common: the interface of the detector around a network that gives maps."""
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -19,43 +19,41 @@ from excision.data.images import any_full_image, any_working_image
 from excision.errors import ModelError
 from excision.method import run_folder
 from excision.method.calibration import Calibration, calibrate
-from excision.method.fitting import part
 from excision.ops.devices import choose_device
 from excision.ops.memory_format import channels_last, image_tensor
 from excision.ops.reduction import shrink_image
 from excision.predictions import Detection
+from excision.progress import StageProgress, TrainingProgress, of_stage
 from excision.settings import Settings
 from excision.settings.checks import as_fields
 from excision.system.files import write_json
 from excision.tiling.assembly import shown_reduction, visit_tiles
-from excision.tiling.geometry import Tiling, choose_tiling
+from excision.tiling.geometry import Tiling
 from excision.training.training_set import TrainingSet, prepare
 
-RIVAL = "rival.json"
-"""File of a run folder that says which rival it holds, and with which knobs."""
+BASELINE = "baseline.json"
+"""File of a run folder that says which baseline it holds, and with which hyperparameters."""
 
 CALIBRATING = "calibrating"
-"""Stage that follows the training; all others go before it."""
+"""StageProgress that follows the training; all others go before it."""
 
 Image = NDArray[Any] | str | Path
-Progress = Callable[[int, int, dict[str, float]], None]
-Stage = Callable[[str, int, int], None]
 
 
 class Found(NamedTuple):
-    """What a rival finds in a batch.
+    """What a baseline finds in a batch.
 
     Attributes:
         maps: (B, 1, H, W) >= 0, larger is more anomalous.
-        scores: (B,), read off the maps as the rival's paper does.
+        scores: (B,), read off the maps as the baseline's paper does.
     """
 
     maps: Tensor
     scores: Tensor
 
 
-class RivalNetwork(nn.Module, ABC):
-    """A rival from tensor to tensor; its state dict is all that has to be kept of it.
+class BaselineNetwork(nn.Module, ABC):
+    """A baseline from tensor to tensor; its state dict is all that has to be kept of it.
 
     Attributes:
         passes: how often an image goes through the largest network.
@@ -70,7 +68,7 @@ class RivalNetwork(nn.Module, ABC):
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What a rival learns from.
+    """What a baseline learns from.
 
     Attributes:
         data: good images, without those held out for calibration.
@@ -84,41 +82,43 @@ class Lesson:
     settings: Settings
     device: torch.device
     seconds: float | None = None
-    progress: Progress = field(default=lambda *_: None)
+    progress: TrainingProgress = field(default=lambda *_: None)
 
     def image(self, index: int) -> Tensor:
         """Give a training image (1, C, H, W) in [0, 1] by its place."""
         return image_tensor(self.data.read(index), self.device)
 
 
-class Rival(ABC):
+class Baseline(ABC):
     """A method to be compared with, behind the interface of `Detector`.
 
     Args:
         settings: of image, training and calibration; what only EAR knows is not looked at.
         device: "cpu", "cuda", or "auto" for a GPU where there is one.
-        knobs: the rival's own settings, by name; what is not named takes the paper's value.
+        hyperparameters: the baseline's own settings, by name; what is not named takes the paper's value.
 
     Raises:
         SettingsError: there is no such device.
-        TypeError: a knob is unknown.
+        TypeError: a hyperparameter is unknown.
     """
 
     name: ClassVar[str]
 
-    def __init__(self, settings: Settings | None = None, device: str = "auto", **knobs: Any) -> None:
+    def __init__(
+        self, settings: Settings | None = None, device: str = "auto", **hyperparameters: Any
+    ) -> None:
         self.settings = settings or Settings()
         self.device = choose_device(device)
-        self.knobs = knobs
+        self.hyperparameters = hyperparameters
         self.calibration: Calibration | None = None
-        self._network: RivalNetwork | None = None
+        self._network: BaselineNetwork | None = None
 
     @abstractmethod
-    def build(self) -> RivalNetwork:
-        """Build the network for `self.settings` and `self.knobs`, untrained; buffers may be empty."""
+    def build(self) -> BaselineNetwork:
+        """Build the untrained network for the settings and hyperparameters; buffers may be empty."""
 
     @abstractmethod
-    def learn(self, network: RivalNetwork, lesson: Lesson) -> None:
+    def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
         """Train the network in place, or fill its buffers. `torch.manual_seed` has been called."""
 
     @property
@@ -126,18 +126,18 @@ class Rival(ABC):
         """Decision threshold in the unit of the anomaly score.
 
         Raises:
-            ModelError: the rival has not been fitted.
+            ModelError: the baseline has not been fitted.
         """
         if self.calibration is None:
             raise ModelError(f"this {self.name} has no threshold yet: fit it, or load a run folder")
         return self.calibration.threshold
 
     @property
-    def network(self) -> RivalNetwork:
+    def network(self) -> BaselineNetwork:
         """The network, for timing and counting.
 
         Raises:
-            ModelError: the rival has not been fitted.
+            ModelError: the baseline has not been fitted.
         """
         if self._network is None:
             raise ModelError(f"this {self.name} has no weights yet: fit it, or load a run folder")
@@ -147,8 +147,8 @@ class Rival(ABC):
         self,
         dataset: Dataset | Sequence[Image] | str | Path,
         seconds: float | None = None,
-        progress: Progress | None = None,
-        stage: Stage | None = None,
+        progress: TrainingProgress | None = None,
+        stage: StageProgress | None = None,
     ) -> Self:
         """Train and calibrate on the normal training images, parted as for `Detector`.
 
@@ -164,15 +164,15 @@ class Rival(ABC):
         """
         if isinstance(dataset, str | Path):
             dataset = load_dataset(dataset)
-        data = prepare(dataset, self.settings, part(stage, "reading"))
+        data = prepare(dataset, self.settings, of_stage(stage, "reading"))
         self.settings = replace(self.settings, image=data.image)
         torch.manual_seed(self.settings.training.seed)
         network = channels_last(self.build().to(self.device))
         lesson = Lesson(data, self.settings, self.device, seconds, progress or (lambda *_: None))
-        with data.at_hand(None, part(stage, "cutting tiles")):
+        with data.materialised(None, of_stage(stage, "cutting tiles")):
             self.learn(network, lesson)
         self._network = network.eval()
-        scores, calibrating = [], part(stage, CALIBRATING)
+        scores, calibrating = [], of_stage(stage, CALIBRATING)
         for image in data.calibration_images():
             scores.append(self._inspect(image).score)
             calibrating(len(scores), len(data.calibration))
@@ -184,7 +184,7 @@ class Rival(ABC):
 
         Raises:
             ImageError: an image cannot be read or has no defined meaning.
-            ModelError: the rival has not been fitted.
+            ModelError: the baseline has not been fitted.
         """
         threshold = self.threshold
         if isinstance(images, str | Path | np.ndarray):
@@ -193,32 +193,32 @@ class Rival(ABC):
             yield replace(self._inspect(image), threshold=threshold)
 
     def save(self, folder: str | Path) -> None:
-        """Write weights, settings, knobs and calibration."""
+        """Write weights, settings, hyperparameters and calibration."""
         calibration = self._calibrated()
-        write_json(Path(folder) / RIVAL, {"method": self.name, "knobs": self.knobs})
+        write_json(Path(folder) / BASELINE, {"method": self.name, "hyperparameters": self.hyperparameters})
         run_folder.save_model(
             Path(folder), self.network.state_dict(), self.settings, float("inf"), calibration
         )
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Self:
-        """Read a rival from a folder.
+        """Read a baseline from a folder.
 
         Raises:
-            ModelError: the folder holds no finished rival of this kind, or a file in it is damaged.
+            ModelError: the folder holds no finished baseline of this kind, or a file in it is damaged.
         """
         tensors, settings, _, calibration = run_folder.load_model(Path(folder))
-        made = run_folder.read_json(Path(folder) / RIVAL)
+        made = _identity(Path(folder))
         if made.get("method") != cls.name:
             raise ModelError(f"{folder}: this is a model of {made.get('method')}, not of {cls.name}")
-        rival = cls(settings, device, **as_fields(made["knobs"]))
-        network = channels_last(rival.build().to(rival.device))
+        baseline = cls(settings, device, **as_fields(made["hyperparameters"]))
+        network = channels_last(baseline.build().to(baseline.device))
         try:
             _load(network, tensors)
         except RuntimeError as error:
             raise ModelError(f"{folder}: these are no weights of {cls.name}: {error}") from error
-        rival._network, rival.calibration = network.eval(), calibration
-        return rival
+        baseline._network, baseline.calibration = network.eval(), calibration
+        return baseline
 
     def _calibrated(self) -> Calibration:
         if self.calibration is None:
@@ -229,7 +229,7 @@ class Rival(ABC):
         size, channels = self.settings.image.size, self.settings.image.channels
         assert size is not None  # fitting and loading settle it
         assert channels is not None  # the same
-        tiling = choose_tiling(self.settings)
+        tiling = self.settings.tiling
         if tiling is None:
             working, reduction = any_working_image(image, size, channels), 1
         else:
@@ -256,7 +256,7 @@ class Rival(ABC):
     def _find_in_tiles(
         self, working: NDArray[np.uint16], tiling: Tiling
     ) -> tuple[NDArray[np.float32], float]:
-        """Judge a large image by its worst tile, which is judged as the rival's paper does."""
+        """Judge a large image by its worst tile, which is judged as the baseline's paper does."""
         joined, scores = np.zeros(working.shape[:2], dtype=np.float32), []
         for visit in visit_tiles(working, tiling):
             anomaly_map, score = self._find(visit.tile)
@@ -265,7 +265,16 @@ class Rival(ABC):
         return joined, max(scores)
 
 
-def _load(network: RivalNetwork, tensors: dict[str, Tensor]) -> None:
+def _identity(folder: Path) -> dict[str, Any]:
+    """Read which baseline a folder holds; those of the first release used other names."""
+    if (folder / BASELINE).is_file() or not (folder / "rival.json").is_file():
+        made: dict[str, Any] = run_folder.read_json(folder / BASELINE)
+        return made
+    old = run_folder.read_json(folder / "rival.json")
+    return {"method": old.get("method"), "hyperparameters": old.get("knobs", {})}
+
+
+def _load(network: BaselineNetwork, tensors: dict[str, Tensor]) -> None:
     """Load a state dict whose buffers may have grown in learning."""
     for name, buffer in network.named_buffers():
         if name in tensors and tensors[name].shape != buffer.shape:

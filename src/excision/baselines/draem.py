@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
+from excision.baselines.base import Baseline, BaselineNetwork, Found, Lesson
 from excision.baselines.riad import mean_filter
 from excision.baselines.training_loop import train_network
 from excision.errors import SettingsError
@@ -33,7 +33,7 @@ _NOISE_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class DraemKnobs:
+class DraemHyperparameters:
     """What DRAEM alone knows.
 
     Attributes:
@@ -68,7 +68,7 @@ def draw_anomalies(images: Tensor, rng: np.random.Generator, coarsest: int = 32)
     Args:
         images: (B, C, H, W) in [0, 1].
         rng: source of shapes, textures and opacities.
-        coarsest: see `DraemKnobs`.
+        coarsest: see `DraemHyperparameters`.
 
     Returns:
         Images of the same shape in [0, 1], and where they were changed, (B, 1, H, W) bool.
@@ -104,14 +104,16 @@ def focal_loss(logits: Tensor, target: Tensor, gamma: float = _GAMMA) -> Tensor:
     return (wrong.clamp_min(0) ** gamma * entropy).mean()
 
 
-class Draem(Rival):
-    """DRAEM behind the interface of the detector; `DraemKnobs` lists its knobs."""
+class Draem(Baseline):
+    """DRAEM behind the interface of the detector; `DraemHyperparameters` lists its hyperparameters."""
 
     name: ClassVar[str] = "DRAEM"
 
-    def __init__(self, settings: Settings | None = None, device: str = "auto", **knobs: Any) -> None:
-        super().__init__(settings, device, **knobs)
-        self._own = DraemKnobs(**knobs)
+    def __init__(
+        self, settings: Settings | None = None, device: str = "auto", **hyperparameters: Any
+    ) -> None:
+        super().__init__(settings, device, **hyperparameters)
+        self._own = DraemHyperparameters(**hyperparameters)
 
     def build(self) -> DraemNetwork:
         """Build both networks, untrained."""
@@ -119,7 +121,7 @@ class Draem(Rival):
         assert channels is not None  # fitting and loading settle it
         return DraemNetwork(channels, self.settings.recovery)
 
-    def learn(self, network: RivalNetwork, lesson: Lesson) -> None:
+    def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
         """Train both networks together: L2 + SSIM for the reconstruction, focal loss for the segmentation."""
         assert isinstance(network, DraemNetwork)
 
@@ -135,7 +137,7 @@ class Draem(Rival):
         train_network(network, lesson, loss)
 
 
-class DraemNetwork(RivalNetwork):
+class DraemNetwork(BaselineNetwork):
     """A reconstructive network without skips, and a discriminative one with all of them."""
 
     passes = 2

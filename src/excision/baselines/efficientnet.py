@@ -1,4 +1,4 @@
-"""Features of an ImageNet classifier: EfficientNet-Lite0, frozen, for the rivals that build on such features.
+"""Features of an ImageNet classifier: EfficientNet-Lite0, frozen, for the baselines that build on them.
 
 The network is that of Tan and Le, "EfficientNet", ICML 2019, in Google's variant for edge devices: no
 squeeze-and-excitation, ReLU6 in place of swish, and stem and head that are not scaled. Its weights come from

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
+from excision.baselines.base import Baseline, BaselineNetwork, Found, Lesson
 from excision.baselines.efficientnet import CHANNELS, EfficientNetLite0
 from excision.errors import SettingsError
 from excision.ops.filters import gaussian_blur
@@ -30,7 +30,7 @@ _INVERTED = 512  # positions whose covariances are inverted at once
 
 
 @dataclass(frozen=True, slots=True)
-class PaDiMKnobs:
+class PaDiMHyperparameters:
     """What PaDiM alone knows.
 
     Attributes:
@@ -53,23 +53,25 @@ class PaDiMKnobs:
             raise SettingsError(f"ridge is {self.ridge}: it must be above 0")
 
 
-class PaDiM(Rival):
-    """PaDiM behind the interface of the detector; `PaDiMKnobs` lists its knobs.
+class PaDiM(Baseline):
+    """PaDiM behind the interface of the detector; `PaDiMHyperparameters` lists its hyperparameters.
 
     Learning is one look at each image: no time limit applies to it.
     """
 
     name: ClassVar[str] = "PaDiM"
 
-    def __init__(self, settings: Settings | None = None, device: str = "auto", **knobs: Any) -> None:
-        super().__init__(settings, device, **knobs)
-        self._own = PaDiMKnobs(**knobs)
+    def __init__(
+        self, settings: Settings | None = None, device: str = "auto", **hyperparameters: Any
+    ) -> None:
+        super().__init__(settings, device, **hyperparameters)
+        self._own = PaDiMHyperparameters(**hyperparameters)
 
     def build(self) -> PaDiMNetwork:
         """Build the network without Gaussians, and random weights that learning or loading replaces."""
         return PaDiMNetwork(self._own.dimensions, self._own.grid)
 
-    def learn(self, network: RivalNetwork, lesson: Lesson) -> None:
+    def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
         """Fit the Gaussian of each position.
 
         Raises:
@@ -86,7 +88,7 @@ class PaDiM(Rival):
         network.whitening = moments.whitening(self._own.ridge)
 
 
-class PaDiMNetwork(RivalNetwork):
+class PaDiMNetwork(BaselineNetwork):
     """Features and a Gaussian at each of P positions.
 
     Attributes:

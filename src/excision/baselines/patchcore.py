@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
+from excision.baselines.base import Baseline, BaselineNetwork, Found, Lesson
 from excision.baselines.efficientnet import CHANNELS, EfficientNetLite0
 from excision.errors import SettingsError
 from excision.ops.filters import gaussian_blur
@@ -28,7 +28,7 @@ _REPORT_EVERY = 100
 
 
 @dataclass(frozen=True, slots=True)
-class PatchCoreKnobs:
+class PatchCoreHyperparameters:
     """What PatchCore alone knows.
 
     Attributes:
@@ -57,23 +57,25 @@ class PatchCoreKnobs:
                 raise SettingsError(f"{name} is {getattr(self, name)}: it must be at least 1")
 
 
-class PatchCore(Rival):
-    """PatchCore behind the interface of the detector; `PatchCoreKnobs` lists its knobs.
+class PatchCore(Baseline):
+    """PatchCore behind the interface of the detector; `PatchCoreHyperparameters` lists its hyperparameters.
 
     Learning is one look at each image and the choice of the bank: no time limit applies to it.
     """
 
     name: ClassVar[str] = "PatchCore"
 
-    def __init__(self, settings: Settings | None = None, device: str = "auto", **knobs: Any) -> None:
-        super().__init__(settings, device, **knobs)
-        self._own = PatchCoreKnobs(**knobs)
+    def __init__(
+        self, settings: Settings | None = None, device: str = "auto", **hyperparameters: Any
+    ) -> None:
+        super().__init__(settings, device, **hyperparameters)
+        self._own = PatchCoreHyperparameters(**hyperparameters)
 
     def build(self) -> PatchCoreNetwork:
         """Build the network with an empty bank, and random weights that learning or loading replaces."""
         return PatchCoreNetwork(self._own.strides, self._own.neighbours, self._own.unit_length)
 
-    def learn(self, network: RivalNetwork, lesson: Lesson) -> None:
+    def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
         """Fill the memory bank.
 
         Raises:
@@ -97,7 +99,7 @@ class PatchCore(Rival):
         network.keep(patches[greedy_coreset(points, wanted, first, chosen)])
 
 
-class PatchCoreNetwork(RivalNetwork):
+class PatchCoreNetwork(BaselineNetwork):
     """Features, memory bank, and the search in it.
 
     Attributes:

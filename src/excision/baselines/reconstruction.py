@@ -1,4 +1,4 @@
-"""Rivals that rebuild the whole image, and look at what they fail to rebuild.
+"""Baselines that rebuild the whole image, and look at what they fail to rebuild.
 
 A convolutional autoencoder as of Bergmann, Löwe, Fauser, Sattlegger, Steger, "Improving unsupervised defect
 segmentation by applying structural similarity to autoencoders", VISAPP 2019, and EAR's own U-Net without
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
+from excision.baselines.base import Baseline, BaselineNetwork, Found, Lesson
 from excision.baselines.training_loop import train_network
 from excision.errors import SettingsError
 from excision.method.recovery.unet import UNet
@@ -30,7 +30,7 @@ _SLOPE = 0.2  # of the leaky ReLU; the paper's
 
 
 @dataclass(frozen=True, slots=True)
-class UNetKnobs:
+class UNetHyperparameters:
     """What the plain U-Nets alone know.
 
     Attributes:
@@ -45,7 +45,7 @@ class UNetKnobs:
 
 
 @dataclass(frozen=True, slots=True)
-class AutoencoderKnobs:
+class AutoencoderHyperparameters:
     """What the autoencoder alone knows.
 
     Attributes:
@@ -63,7 +63,7 @@ class AutoencoderKnobs:
             raise SettingsError(f"smoothing is {self.smoothing}: it must not be negative")
 
 
-class ReconstructionNetwork(RivalNetwork):
+class ReconstructionNetwork(BaselineNetwork):
     """A network that rebuilds images, compared with what it was given.
 
     Args:
@@ -181,23 +181,25 @@ class AutoencoderNetwork(ReconstructionNetwork):
         nn.init.constant_(last.bias, 0.5)
 
 
-class _Reconstruction(Rival):
-    """What the rivals of this module have in common: the loss is the mean of the map."""
+class _Reconstruction(Baseline):
+    """What the baselines of this module have in common: the loss is the mean of the map."""
 
-    def learn(self, network: RivalNetwork, lesson: Lesson) -> None:
+    def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
         """Train the network to give back good images."""
         assert isinstance(network, ReconstructionNetwork)
         train_network(network, lesson, network.loss)
 
 
 class Autoencoder(_Reconstruction):
-    """SSIM autoencoder behind the interface of the detector; `AutoencoderKnobs` lists its knobs."""
+    """SSIM autoencoder behind the interface of the detector; see `AutoencoderHyperparameters`."""
 
     name: ClassVar[str] = "ae"
 
-    def __init__(self, settings: Settings | None = None, device: str = "auto", **knobs: Any) -> None:
-        super().__init__(settings, device, **knobs)
-        self._own = AutoencoderKnobs(**knobs)
+    def __init__(
+        self, settings: Settings | None = None, device: str = "auto", **hyperparameters: Any
+    ) -> None:
+        super().__init__(settings, device, **hyperparameters)
+        self._own = AutoencoderHyperparameters(**hyperparameters)
 
     def build(self) -> AutoencoderNetwork:
         """Build the untrained network; the channels are settled."""
@@ -207,14 +209,16 @@ class Autoencoder(_Reconstruction):
 
 
 class PlainUNet(_Reconstruction):
-    """U-Net with all skips behind the interface of the detector; `UNetKnobs` lists its knobs."""
+    """U-Net with all skips behind the interface of the detector; see `UNetHyperparameters`."""
 
     name: ClassVar[str] = "unet"
     skips: ClassVar[bool] = True
 
-    def __init__(self, settings: Settings | None = None, device: str = "auto", **knobs: Any) -> None:
-        super().__init__(settings, device, **knobs)
-        self._own = UNetKnobs(**knobs)
+    def __init__(
+        self, settings: Settings | None = None, device: str = "auto", **hyperparameters: Any
+    ) -> None:
+        super().__init__(settings, device, **hyperparameters)
+        self._own = UNetHyperparameters(**hyperparameters)
 
     def build(self) -> UNetNetwork:
         """Build the untrained network; the channels are settled."""
@@ -222,7 +226,7 @@ class PlainUNet(_Reconstruction):
 
 
 class SkiplessUNet(PlainUNet):
-    """U-Net whose skips are off in training and at inference; `UNetKnobs` lists its knobs."""
+    """U-Net whose skips are off in training and at inference; see `UNetHyperparameters`."""
 
     name: ClassVar[str] = "unet-no-skips"
     skips: ClassVar[bool] = False

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from excision.baselines.base import Found, Lesson, Rival, RivalNetwork
+from excision.baselines.base import Baseline, BaselineNetwork, Found, Lesson
 from excision.baselines.reconstruction import plain_unet
 from excision.baselines.training_loop import train_network
 from excision.errors import SettingsError
@@ -29,7 +29,7 @@ _MASK_SEED = 2021  # of the masks at inference: the same for every image and eve
 
 
 @dataclass(frozen=True, slots=True)
-class RiadKnobs:
+class RiadHyperparameters:
     """What RIAD alone knows.
 
     Attributes:
@@ -43,26 +43,28 @@ class RiadKnobs:
             raise SettingsError(f"regions is {self.regions}: name one or more sides of at least 1 pixel")
 
 
-class Riad(Rival):
-    """RIAD behind the interface of the detector; `RiadKnobs` lists its knobs."""
+class Riad(Baseline):
+    """RIAD behind the interface of the detector; `RiadHyperparameters` lists its hyperparameters."""
 
     name: ClassVar[str] = "riad"
 
-    def __init__(self, settings: Settings | None = None, device: str = "auto", **knobs: Any) -> None:
-        super().__init__(settings, device, **knobs)
-        self._own = RiadKnobs(**knobs)
+    def __init__(
+        self, settings: Settings | None = None, device: str = "auto", **hyperparameters: Any
+    ) -> None:
+        super().__init__(settings, device, **hyperparameters)
+        self._own = RiadHyperparameters(**hyperparameters)
 
     def build(self) -> RiadNetwork:
         """Build the untrained network; the channels are settled."""
         return RiadNetwork(self.settings, tuple(self._own.regions))
 
-    def learn(self, network: RivalNetwork, lesson: Lesson) -> None:
+    def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
         """Train the network to paint in what is hidden."""
         assert isinstance(network, RiadNetwork)
         train_network(network, lesson, network.loss)
 
 
-class RiadNetwork(RivalNetwork):
+class RiadNetwork(BaselineNetwork):
     """The U-Net and the masks.
 
     Args:

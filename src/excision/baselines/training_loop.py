@@ -1,4 +1,4 @@
-"""The training loop that all rivals with gradients share: EAR's optimiser, schedule, batch and crops."""
+"""The training loop that all baselines with gradients share: EAR's optimiser, schedule, batch and crops."""
 
 from __future__ import annotations
 

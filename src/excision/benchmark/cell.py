@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
-from excision.baselines import rival
+from excision.baselines import baseline
 from excision.baselines.base import CALIBRATING
 from excision.benchmark.clock import Clock
 from excision.benchmark.plan import CELL, EAR, Inference, settings_of
@@ -21,12 +21,10 @@ from excision.method.calibration import Calibration
 from excision.method.fitting import TUNING_STAGE
 from excision.method.run_folder import MODEL, read_json
 from excision.predictions import Method
+from excision.progress import Bars
 from excision.settings import Settings
 from excision.system.files import write_json
 from excision.system.usage import usage
-
-if TYPE_CHECKING:
-    from excision.progress import Bars
 
 
 def run_cell(job: dict[str, Any], bars: Bars) -> None:
@@ -55,7 +53,7 @@ def run_cell(job: dict[str, Any], bars: Bars) -> None:
         facts = _measured(detector, detector.pipeline, detector.calibration, dataset, bars)
         facts |= {"passes": 1, "image": _image(detector.settings)}
     else:
-        kind = rival(identity["method"])
+        kind = baseline(identity["method"])
         if not (clock.finished and (run / MODEL).is_file()):
             _train_rival(identity["method"], settings, dataset, run, clock, job["seconds"], bars)
         found = kind.load(run)
@@ -147,9 +145,9 @@ def _train_rival(
             clock.tick()
         bars.stage(what, done, total)
 
-    # A rival begins anew where it was stopped.
+    # A baseline begins anew where it was stopped.
     clock.reset()
-    found = rival(name)(settings)
+    found = baseline(name)(settings)
     found.fit(dataset, seconds=seconds, progress=progress, stage=stage)
     found.save(run)
     clock.finish()

@@ -22,6 +22,7 @@ from typing import Any
 
 from excision.benchmark.plan import ERROR
 from excision.errors import ExcisionError
+from excision.progress import Bars
 from excision.system.files import write_json
 
 Launch = Callable[[dict[str, Any]], int]
@@ -79,12 +80,11 @@ def do(job: dict[str, Any]) -> int:
     try:
         from excision.benchmark.cell import run_cell
         from excision.benchmark.throughput import time_methods
-        from excision.progress import Bars
 
         with Bars() as bars:
             {"cell": run_cell, "throughput": time_methods}[job["kind"]](job, bars)
     except Exception as error:
-        # A rival may fail in any way, and the other cells have to go on.
+        # A baseline may fail in any way, and the other cells have to go on.
         known = isinstance(error, ExcisionError | OSError)
         message = str(error) if known else f"{type(error).__name__}: {error}"
         write_json(folder / ERROR, {"error": message, "traceback": traceback.format_exc()})

@@ -59,7 +59,7 @@ class Variant:
 
     Attributes:
         key: name of its folder.
-        method: "ear" or the name of a rival.
+        method: "ear" or the name of a baseline.
         settings: of the training.
         inference: only of EAR; anything but the default is measured on the run of the variant "ear".
     """
@@ -151,7 +151,7 @@ class Plan:
         rows: of the table of methods.
         ablations: rows of each further table, by its title.
         seeds: of every row.
-        minutes: training time of each rival; None gives it as long as EAR took.
+        minutes: training time of each baseline; None gives it as long as EAR took.
     """
 
     sources: tuple[Source, ...]
@@ -170,9 +170,9 @@ class Plan:
     def cells(self) -> list[Cell]:
         """Give every cell in the order of work: the first seed of all, then the second of all."""
         with_ear = any(variant.key == EAR for variant in self.variants)
-        rivals: str | float = self.minutes if self.minutes is not None else EAR if with_ear else "steps"
+        baselines: str | float = self.minutes if self.minutes is not None else EAR if with_ear else "steps"
         return [
-            Cell(source, variant, seed, "steps" if variant.method == EAR else rivals)
+            Cell(source, variant, seed, "steps" if variant.method == EAR else baselines)
             for seed in self.seeds
             for source in self.sources
             for variant in self.variants
@@ -186,7 +186,7 @@ def choose_methods(names: str) -> tuple[str, ...]:
         SettingsError: one is unknown, or none is named.
     """
     chosen = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-    known = (EAR, *baselines.RIVALS)
+    known = (EAR, *baselines.BASELINES)
     for name in chosen:
         if name not in known:
             raise SettingsError(f'"{name}" is no method to compare: choose from {", ".join(known)}')

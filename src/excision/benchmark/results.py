@@ -159,7 +159,7 @@ def _notes(study: Study, cells: list[dict[str, Any]], throughput: dict[str, dict
         }
         (budget,) = budgets
         told = given[budget] if isinstance(budget, str) else f"{budget:g} minutes of training"
-        notes.append(f"Every rival that is trained by gradients was given {told}.")
+        notes.append(f"Every baseline that is trained by gradients was given {told}.")
     if any(throughput.values()):
         notes.append(
             "Images a second: the methods take turns on the same test images; the median over the rounds, "

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from excision.baselines import rival
+from excision.baselines import baseline
 from excision.benchmark.cell import machine, with_inference
 from excision.benchmark.plan import EAR, ROUNDS, THROUGHPUT, Inference
 from excision.data import Dataset, load_dataset
@@ -24,11 +24,9 @@ from excision.method.recovery.training import compute_dtype
 from excision.method.run_folder import read_json
 from excision.ops.devices import choose_device
 from excision.ops.memory_format import image_tensor, lay_out
+from excision.progress import Bars
 from excision.settings import ImageSettings
 from excision.system.files import write_json
-
-if TYPE_CHECKING:
-    from excision.progress import Bars
 
 BATCHES = (1, 16)
 SINGLES = 8
@@ -134,7 +132,7 @@ def _load(
                 detector = with_inference(Detector.load(model["run"]), Inference(**model["inference"]))
                 models[name], settings = detector.pipeline, detector.settings
             else:
-                found = rival(model["method"]).load(model["run"])
+                found = baseline(model["method"]).load(model["run"])
                 models[name], settings = found.network, found.settings
             sizes[name] = settings.image
         except Exception as error:

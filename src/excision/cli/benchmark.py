@@ -27,7 +27,7 @@ FAILED = 2
 app = App(
     name="benchmark",
     help_epilogue="Every method is trained and measured on every data set with every seed, each in a process "
-    "of its own. EAR goes first; each rival that is trained by gradients is then given as many seconds of "
+    "of its own. EAR goes first; each baseline that is trained by gradients is then given as many seconds of "
     "training as EAR took, or `--minutes`. At the end the methods take turns on the same images, to compare "
     "their speed. What is finished is not run again: the same command goes on where it was stopped. What "
     "fails is noted, the rest go on, and the exit status is 2.\n\n"
@@ -78,7 +78,7 @@ def benchmark(
     seeds: Annotated[int, Parameter(help="Number of seeds, counted from --seed.")] = SEEDS,
     minutes: Annotated[
         float | None,
-        Parameter(help="Training time of each rival, instead of EAR's. EAR always trains --steps."),
+        Parameter(help="Training time of each baseline, instead of EAR's. EAR always trains --steps."),
     ] = None,
     layout: LayoutOption = None,
     json: Annotated[
@@ -111,7 +111,7 @@ def benchmark(
         say(note)
     for name, error in results.failures.items():
         say(f"Failed: {name}: {error}")
-    say(f"Results: {out / MARKDOWN}")
+    say(f"ResultsFolder: {out / MARKDOWN}")
     return FAILED if results.failures else 0
 
 
@@ -141,7 +141,7 @@ def _plan(
         raise SettingsError(f"--minutes is {minutes}: it must be above 0")
     if preset == "paper":
         layout = layout or "kolektorsdd2"
-        names = (EAR, *baselines.RIVALS)
+        names = (EAR, *baselines.BASELINES)
     else:
         names = METHODS if ablations is None else ()
     if methods is not None:

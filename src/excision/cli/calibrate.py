@@ -68,11 +68,11 @@ def calibrate(
     """Set the decision threshold of an exported model anew, on good images."""
     from excision.errors import DatasetError, ImageError, SettingsError
     from excision.inspection.batch import find_images
-    from excision.runtime.defect_criteria import Scope, read_region
+    from excision.runtime.defect_criteria import DefectCriteria, read_region
     from excision.runtime.inspector import Inspector
 
     inspector = Inspector(folder)
-    inspector.scope = Scope(
+    inspector.scope = DefectCriteria(
         inspector.scope.region if roi is None else read_region(roi, inspector.region_size),
         inspector.scope.minimum_area if minimum_area is None else minimum_area,
     )

@@ -24,7 +24,7 @@ from excision.method.run_folder import (
 from excision.settings import Settings
 from excision.system.files import write_json
 
-_EXPLAINED = "familiar.explained"
+_EXPLAINED = "familiar.explained_variance"
 _DATA = {"Data": "{root} (layout {layout})"}
 _COST = {
     "Trained on": "{n_training} good images",
@@ -47,7 +47,7 @@ def info(run: RunArgument, /, *, json: JsonOption = None) -> None:
     """Print data, settings, threshold and cost of a run."""
     if not (run / SETTINGS).is_file():
         raise ModelError(f"{run}: this is no run folder ({SETTINGS} is missing)")
-    settings = Settings.load(run / SETTINGS)
+    settings = Settings.load(run / SETTINGS, warn_of_old_names=False)
     if not (run / MODEL).is_file():
         again = f"excision train DATA --out {shlex.quote(str(run))} --resume"
         raise ModelError(f"{run}: the training is not finished; continue it with `{again}`")

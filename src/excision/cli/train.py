@@ -128,7 +128,7 @@ def _base(file: Path | None, out: Path, resume: bool) -> Settings:
     if file is not None:
         return Settings.load(file)
     if resume and (out / SETTINGS).is_file():
-        return Settings.load(out / SETTINGS)
+        return Settings.load(out / SETTINGS, warn_of_old_names=False)
     return Settings()
 
 

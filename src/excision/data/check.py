@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data.decode import probe_image, read_mask, read_pixels
-from excision.data.preparation import Finding, Progress, finding, readable
+from excision.data.preparation import Finding, finding, readable
 from excision.data.records import Dataset, Sample
 from excision.data.sizes import Reduction, Size, default_size, strip_tile
 from excision.data.splits import hold_out
 from excision.errors import DatasetError, ImageError
+from excision.progress import Progress
 
 __all__ = [
     "DatasetReport",

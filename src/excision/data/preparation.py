@@ -9,9 +9,7 @@ from pathlib import Path
 from excision.data.decode import ImageInfo, probe_image, read_pixels
 from excision.data.records import Sample
 from excision.errors import ImageError
-
-Progress = Callable[[int, int], None]
-"""Called with the number of images done and the number of all."""
+from excision.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,7 @@ from excision.evaluation import metrics
 from excision.evaluation.examples import ScoredImage
 from excision.evaluation.pixel import PixelFigures, PixelMetrics
 from excision.predictions import Detection, Method
-
-Progress = Callable[[int, int], None]
-"""Called with the number of images done and the number of all."""
+from excision.progress import Progress
 
 Keep = Callable[[Sample, Detection, "NDArray[np.bool_] | None"], None]
 """Called with each test image, what was found in it, and where it is truly defective, if known."""

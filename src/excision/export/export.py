@@ -6,7 +6,6 @@ import hashlib
 import math
 import platform
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -23,17 +22,15 @@ from excision.export.graph import count_operations, write_onnx
 from excision.export.quantise import quantise
 from excision.method.calibration import calibrate
 from excision.method.run_folder import FINGERPRINT
+from excision.progress import StageProgress
 from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Precision
 from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import Description, Golden, Tile
 from excision.runtime.verification import DRIFT_LIMITS, Proof, replay
-from excision.tiling.geometry import choose_tiling
 from excision.training.training_set import Picture, TrainingSet, prepare
 
 _GOLDEN = 3  # of the good images, and as many with a defect drawn on them
 _EXAMPLES = 32  # training images, and as many with a defect drawn on them
-
-Stage = Callable[[str, int, int], None]
 
 
 def export(
@@ -44,7 +41,7 @@ def export(
     to: BackendName = "onnx",
     precision: Precision = "fp32",
     allow_drift: float | None = None,
-    stage: Stage | None = None,
+    stage: StageProgress | None = None,
 ) -> Proof:
     """Write a trained run as a folder that needs no torch, and prove that it says the same.
 
@@ -123,7 +120,7 @@ def _spread(count: int, most: int) -> list[int]:
     return places
 
 
-def _scores(detector: Detector, held_out: list[Picture], tell: Stage) -> list[float]:
+def _scores(detector: Detector, held_out: list[Picture], tell: StageProgress) -> list[float]:
     scores = []
     for done, image in enumerate(held_out, start=1):
         scores.append(next(detector.predict([image])).score)
@@ -154,7 +151,7 @@ def _describe(detector: Detector, run: Path, to: BackendName, precision: Precisi
     assert size is not None and channels is not None  # fitting settled them
     assert detector.calibration is not None  # loading it read one
     threshold = detector.pipeline.mask_threshold
-    fingerprint, tiling = run / FINGERPRINT, choose_tiling(detector.settings)
+    fingerprint, tiling = run / FINGERPRINT, detector.settings.tiling
     packages = ("torch", "onnxruntime" if to == "onnx" else "openvino")
     return Description(
         backend=to,
@@ -182,7 +179,7 @@ def _prove(
     held_out: list[Picture],
     before: list[float],
     allow_drift: float | None,
-    tell: Stage,
+    tell: StageProgress,
 ) -> Proof:
     wanted = inspector.description.calibration.wanted_rate
     # Of these very scores: the image that sets the threshold would else pass or fail by its last bit, which

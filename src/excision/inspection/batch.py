@@ -7,7 +7,7 @@ import heapq
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from excision.data.decode import probe_image
 from excision.data.listing import list_images
 from excision.errors import DatasetError, ImageError, SettingsError
-from excision.inspection.log import JSONL, Inspection, InspectionLog, read_log
+from excision.inspection.log import JSONL, InspectionLog, InspectionRecord, read_log
 from excision.ops.connected_components import find_regions
 from excision.predictions import Box, Prediction, Predictor
+from excision.progress import Progress
 from excision.system.files import atomic_path
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 REPORT, OVERLAYS = "report.html", "overlays"
 
 _DEFECT_EXAMPLES, _REVIEW_EXAMPLES, _GOOD_EXAMPLES = 16, 8, 8
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ def inspect_images(
     return InspectionSummary(tally.n_good, tally.n_defect, tally.n_failed, tally.n_review)
 
 
-def _kept(predictor: Predictor, out: Path, *, resume: bool) -> list[Inspection]:
+def _kept(predictor: Predictor, out: Path, *, resume: bool) -> list[InspectionRecord]:
     """Give the verdicts of an earlier inspection; what failed then is tried again."""
     if not resume:
         if (out / JSONL).exists():
@@ -139,7 +138,7 @@ class _Tally:
     _reviews: list[tuple[float, str]] = field(default_factory=list)
     _goods: list[tuple[float, str]] = field(default_factory=list)
 
-    def add(self, line: Inspection) -> None:
+    def add(self, line: InspectionRecord) -> None:
         """Count a line, and keep it if it is among the strongest of its verdict."""
         if line.score is None:
             self.n_failed += 1
@@ -165,7 +164,7 @@ def _keep_largest(heap: list[tuple[float, str]], item: tuple[float, str], most: 
         heapq.heappop(heap)
 
 
-def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -> Inspection:
+def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -> InspectionRecord:
     """Inspect one image and write its overlay; what cannot be read is told in the line's `error`.
 
     Args:
@@ -183,7 +182,7 @@ def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -
             raise ImageError(f"{path}: the anomaly score is {prediction.score}, no number")
     except ImageError as error:
         seconds = round(time.perf_counter() - start, 4)
-        return Inspection(
+        return InspectionRecord(
             str(path), None, predictor.threshold, None, None, (), seconds, overlay=None, error=str(error)
         )
     seconds = round(time.perf_counter() - start, 4)
@@ -193,7 +192,7 @@ def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -
     shown = prediction.overview()
     reduced = [_enlarge(box, above.shape, shown.anomaly_map.shape) for box in boxes]
     _write_overlay(out / overlay, shown, reduced)
-    return Inspection(
+    return InspectionRecord(
         image=str(path),
         score=prediction.score,
         threshold=prediction.threshold,

@@ -19,7 +19,7 @@ JSONL, CSV = "results.jsonl", "results.csv"
 
 
 @dataclass(frozen=True, slots=True)
-class Inspection:
+class InspectionRecord:
     """The line that is kept of an image.
 
     Attributes:
@@ -50,7 +50,7 @@ class Inspection:
 class InspectionLog:
     """Writes the lines, each flushed at once; begins with those that are kept of an earlier inspection."""
 
-    def __init__(self, out: Path, kept: Iterable[Inspection]) -> None:
+    def __init__(self, out: Path, kept: Iterable[InspectionRecord]) -> None:
         kept = tuple(kept)
         write_bytes(out / JSONL, _bytes("".join(map(_as_json, kept))))
         write_bytes(out / CSV, _bytes(_header() + "".join(map(_as_row, kept))))
@@ -66,19 +66,19 @@ class InspectionLog:
         self._jsonl.close()
         self._csv.close()
 
-    def add(self, line: Inspection) -> None:
+    def add(self, line: InspectionRecord) -> None:
         """Write one line to both files."""
         for stream, text in ((self._jsonl, _as_json(line)), (self._csv, _as_row(line))):
             stream.write(_bytes(text))
             stream.flush()
 
 
-def read_log(out: Path) -> list[Inspection]:
+def read_log(out: Path) -> list[InspectionRecord]:
     """Read the lines of an earlier inspection; the one that a kill cut short is left out."""
     return list(iterate_log(out))
 
 
-def iterate_log(out: Path) -> Iterator[Inspection]:
+def iterate_log(out: Path) -> Iterator[InspectionRecord]:
     """Read the lines of an earlier inspection one by one, as `read_log` does."""
     if not (out / JSONL).is_file():
         return
@@ -88,20 +88,20 @@ def iterate_log(out: Path) -> Iterator[Inspection]:
             try:
                 content = json.loads(text)
                 content["boxes"] = tuple(tuple(box) for box in content["boxes"])
-                yield Inspection(**content)
+                yield InspectionRecord(**content)
             except (ValueError, KeyError, TypeError):
                 continue
 
 
-def _as_json(line: Inspection) -> str:
+def _as_json(line: InspectionRecord) -> str:
     return json.dumps(dataclasses.asdict(line), ensure_ascii=False) + "\n"
 
 
 def _header() -> str:
-    return ",".join(field.name for field in dataclasses.fields(Inspection)) + "\n"
+    return ",".join(field.name for field in dataclasses.fields(InspectionRecord)) + "\n"
 
 
-def _as_row(line: Inspection) -> str:
+def _as_row(line: InspectionRecord) -> str:
     values = {**dataclasses.asdict(line), "boxes": json.dumps(line.boxes)}
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(values.values())

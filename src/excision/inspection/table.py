@@ -21,7 +21,7 @@ COLUMNS = {
     "overlay": "text",
     "error": "text",
 }
-"""The fields of `Inspection`, each with its kind in Parquet (see `write_parquet`)."""
+"""The fields of `InspectionRecord`, each with its kind in Parquet (see `write_parquet`)."""
 
 
 def write_inspection_table(out: Path) -> int:

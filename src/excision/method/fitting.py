@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +21,8 @@ from excision.method.pipeline import Pipeline
 from excision.method.recovery.batches import BatchSource
 from excision.method.recovery.training import train
 from excision.ops.memory_format import image_tensor
-from excision.training.loop import Progress
+from excision.progress import StageProgress, TrainingProgress, of_stage
 from excision.training.training_set import TrainingSet
-
-Stage = Callable[[str, int, int], None]
-Part = Callable[[int, int], None]
 
 TUNING_STAGE = "tuning attention"
 """The stage that trains too, and counts optimiser steps."""
@@ -37,8 +33,8 @@ def train_pipeline(
     data: TrainingSet,
     device: torch.device,
     run: Path | None = None,
-    progress: Progress | None = None,
-    stage: Stage | None = None,
+    progress: TrainingProgress | None = None,
+    stage: StageProgress | None = None,
 ) -> None:
     """Tune the attention, choose the mask threshold, and train the recovery.
 
@@ -57,21 +53,21 @@ def train_pipeline(
 
     def chosen_cells(image: NDArray[np.uint16]) -> NDArray[np.bool_]:
         with torch.no_grad():
-            cells = pipeline.choose(pipeline.cells(image_tensor(image, device)))
+            cells = pipeline.select_cells(pipeline.cells(image_tensor(image, device)))
         chosen: NDArray[np.bool_] = cells[0, 0].cpu().numpy()
         return chosen
 
     if settings.mask.enabled:
-        tune_attention(pipeline, data, settings, run, part(stage, TUNING_STAGE))
+        tune_attention(pipeline, data, settings, run, of_stage(stage, TUNING_STAGE))
         read, count = _reader(data, device), len(data.training)
-        set_usual_attention(pipeline, read, count, part(stage, "usual attention"))
-        set_mask_threshold(pipeline, read, count, part(stage, "mask threshold"))
+        set_usual_attention(pipeline, read, count, of_stage(stage, "usual attention"))
+        set_mask_threshold(pipeline, read, count, of_stage(stage, "mask threshold"))
     source = BatchSource(len(data.training), data.read, chosen_cells, settings.mask, settings.training)
     train(pipeline.recovery, source, settings, device, run, progress)
 
 
 def learn_usual(
-    pipeline: Pipeline, data: TrainingSet, device: torch.device, stage: Stage | None = None
+    pipeline: Pipeline, data: TrainingSet, device: torch.device, stage: StageProgress | None = None
 ) -> None:
     """Learn from what was trained on how large all evidence usually is.
 
@@ -82,14 +78,9 @@ def learn_usual(
         stage: called as (what, done, all).
     """
     read, count = _reader(data, device), len(data.training)
-    set_familiar(pipeline, read, count, part(stage, "familiar features"))
-    set_usual_level(pipeline, read, count, part(stage, "usual residual"))
-    set_tails(pipeline, read, count, part(stage, "usual maxima"))
-
-
-def part(stage: Stage | None, what: str) -> Part:
-    """Give a callback for one stage that takes (done, all)."""
-    return partial(stage, what) if stage is not None else lambda *_: None
+    set_familiar(pipeline, read, count, of_stage(stage, "familiar features"))
+    set_usual_level(pipeline, read, count, of_stage(stage, "usual residual"))
+    set_tails(pipeline, read, count, of_stage(stage, "usual maxima"))
 
 
 def _reader(data: TrainingSet, device: torch.device) -> Callable[[int], torch.Tensor]:

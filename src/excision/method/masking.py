@@ -1,4 +1,4 @@
-"""Attention map to one deterministic mask, and the mask to the holed image."""
+"""Attention map to one deterministic mask, and the mask to the masked_image image."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def excise(images: Tensor, mask: Tensor, fill: Fill, patch: int) -> Tensor:
         patch: side of a cell in pixels, for "mosaic".
 
     Returns:
-        (B, C, H, W) in [0, 1]: the holed image.
+        (B, C, H, W) in [0, 1]: the masked_image image.
     """
     if fill == "zero":
         return images * ~mask

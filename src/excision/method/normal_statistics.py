@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from excision.method.pipeline import Pipeline
-from excision.method.scoring.edge_features import oriented_features
-from excision.method.scoring.residuals import anomaly_score, usual_level
+from excision.method.scoring.edge_features import edge_features
+from excision.method.scoring.residuals import anomaly_score, mean_residual
 from excision.method.scoring.surprisal import tail
 from excision.ops.filters import gaussian_blur
+from excision.progress import Progress
 
 # Enough for any quantile of cells, and few enough that a large data set does not make the user wait.
 MOST_IMAGES = 256
@@ -20,8 +21,6 @@ MOST_IMAGES = 256
 _NEIGHBOURS = 1.0  # cells, standard deviation
 _LEAST_SPREAD = 0.3  # logits; a cell that was always alike is not judged by rounding
 _LEFT_BY_ALIGNMENT = 0.5  # of what the place does not explain
-
-Progress = Callable[[int, int], None]
 
 
 def set_usual_attention(
@@ -89,7 +88,7 @@ def set_usual_level(
         evidence, mask = pipeline.evidence(image)
         total += torch.cat(evidence.residuals, dim=1)
         seen += mask if pipeline.counts_inside_alone else 1
-    usual.copy_(usual_level(total, seen, pipeline.settings.score.relative))
+    usual.copy_(mean_residual(total, seen, pipeline.settings.score.relative))
 
 
 def set_familiar(pipeline: Pipeline, read: Callable[[int], Tensor], count: int, progress: Progress) -> None:
@@ -108,16 +107,16 @@ def set_familiar(pipeline: Pipeline, read: Callable[[int], Tensor], count: int, 
     familiar, aligned = pipeline.new_familiar(), pipeline.new_familiar()
     if familiar is None or aligned is None:
         return
-    familiar.learn(lambda: map(oriented_features, _evenly(read, count, progress)))
+    familiar.learn(lambda: map(edge_features, _evenly(read, count, progress)))
     if pipeline.settings.score.align:
         alignment = pipeline.new_alignment()
         alignment.learn(_evenly(read, count, progress))
 
         def as_it_lies(image: Tensor) -> Tensor:
-            return oriented_features(alignment.align(image, alignment(image)))
+            return edge_features(alignment.align(image, alignment(image)))
 
         aligned.learn(lambda: map(as_it_lies, _evenly(read, count, progress)))
-        if 1 - aligned.explained < _LEFT_BY_ALIGNMENT * (1 - familiar.explained):
+        if 1 - aligned.explained_variance < _LEFT_BY_ALIGNMENT * (1 - familiar.explained_variance):
             pipeline.alignment, familiar = alignment, aligned
     if familiar.counts:
         pipeline.familiar = familiar

@@ -13,10 +13,10 @@ from excision.method.attention.model import Attention
 from excision.method.masking import cells_to_mask, excise, select_cells
 from excision.method.recovery.unet import Recovery, UNet
 from excision.method.scoring.alignment import Alignment
-from excision.method.scoring.edge_features import PLACE, count_features, oriented_features
-from excision.method.scoring.feature_distance import Familiar
+from excision.method.scoring.edge_features import CELL_SIZE, count_features, edge_features
+from excision.method.scoring.feature_distance import FeatureDistance
 from excision.method.scoring.residuals import anomaly_map, anomaly_score, broad_residual
-from excision.method.scoring.surprisal import surprise
+from excision.method.scoring.surprisal import surprisal
 from excision.ops.resampling import enlarge
 from excision.settings import Settings
 
@@ -27,16 +27,16 @@ class Stages(NamedTuple):
     Attributes:
         attention: (B, 1, H, W), larger is more defect-like; in deviations from what is usual at its place.
         mask: (B, 1, H, W) bool, True where the image is excised.
-        holed: (B, C, H, W) in [0, 1].
+        masked_image: (B, C, H, W) in [0, 1].
         recovery: (B, C, H, W) in [0, 1]; where only the hole counts, the image itself outside it.
-        anomaly_map: (B, 1, H, W) >= 0; the weighted surprise in nats. With `score.evidence` "residual" the
+        anomaly_map: (B, 1, H, W) >= 0; the weighted surprisal in nats. With `score.evidence` "residual" the
             residual itself, in units of what is usual unless `score.relative` is 0.
         score: (B,) >= 0, in the unit of the map.
     """
 
     attention: Tensor
     mask: Tensor
-    holed: Tensor
+    masked_image: Tensor
     recovery: Tensor
     anomaly_map: Tensor
     score: Tensor
@@ -50,8 +50,8 @@ class Evidence(NamedTuple):
             own and, if R is 2, the broad one; in units of what is usual, unless `score.relative` is 0.
         attention: (B, 1, ceil(H / patch), ceil(W / patch)) >= 0, of the patch grid, in deviations above what
             is usual.
-        distance: (B, 1, ceil(H / `PLACE`), ceil(W / `PLACE`)) >= 0: how far the edges and lines of a place
-            are from those that are usual there; None where that does not count.
+        distance: (B, 1, ceil(H / `CELL_SIZE`), ceil(W / `CELL_SIZE`)) >= 0: how far the edges and lines of a
+            place are from those that are usual there; None where that does not count.
         pose: (B, 3), how the part lies against the places of the distance; None where that is not asked.
     """
 
@@ -102,25 +102,25 @@ class Pipeline(nn.Module):
         self.register_buffer("level", torch.zeros(1, 1, *grid))
         self.register_buffer("spread", torch.ones(1, 1, *grid))
         self.register_buffer("tails", torch.ones(residuals + 1, 2))
-        self.familiar: Familiar | None = None
+        self.familiar: FeatureDistance | None = None
         self.alignment: Alignment | None = None
 
-    def new_familiar(self) -> Familiar | None:
+    def new_familiar(self) -> FeatureDistance | None:
         """Give what could learn which features are usual at each place; None where that is not to count."""
         image, wanted = self.settings.image, self.settings.score.feature_distance and self.counts_attention
         # A place of a tile is no place of the part.
         if not wanted or image.size is None or image.tile is not None:
             return None
         assert image.channels is not None  # it was settled before
-        grid = (-(-image.size[0] // PLACE), -(-image.size[1] // PLACE))
-        return Familiar(count_features(image.channels), grid).to(self.level.device)
+        grid = (-(-image.size[0] // CELL_SIZE), -(-image.size[1] // CELL_SIZE))
+        return FeatureDistance(count_features(image.channels), grid).to(self.level.device)
 
     def new_alignment(self, starts: int = 1) -> Alignment:
         """Give what could learn how parts lie, where images are of one size; with as many starts to fill."""
         assert self.settings.image.size is not None  # or there is nothing familiar
         return Alignment(self.settings.image.size, starts).to(self.level.device)
 
-    def adopt(self, tensors: dict[str, Tensor]) -> None:
+    def load_learned(self, tensors: dict[str, Tensor]) -> None:
         """Take over the `state_dict` of another pipeline.
 
         Raises:
@@ -154,14 +154,14 @@ class Pipeline(nn.Module):
     def inspect(self, images: Tensor) -> Stages:
         """Inspect images as `forward` does, but all at once: their scores may differ in the last bits."""
         cells = self.cells(images)
-        mask, holed, recovery = self._recover(images, cells)
+        mask, masked_image, recovery = self._recover(images, cells)
         inside = mask if self.counts_inside_alone else None
         maps = self.join(self._weigh(images, recovery, inside, cells))
         shown = recovery.mean.clamp(0, 1)
         return Stages(
             attention=self._enlarge(cells, images),
             mask=mask,
-            holed=holed,
+            masked_image=masked_image,
             recovery=shown if inside is None else torch.where(mask, shown, images),
             anomaly_map=maps,
             score=anomaly_score(maps, self.settings.score.top),
@@ -176,7 +176,7 @@ class Pipeline(nn.Module):
         return self._weigh(images, recovery, inside, cells), mask
 
     def join(self, evidence: Evidence) -> Tensor:
-        """Give the anomaly map (B, 1, H, W) >= 0: the surprise of the residuals and that of the attention.
+        """Give the anomaly map (B, 1, H, W) >= 0: the surprisal of the residuals and that of the attention.
 
         The residuals see the same difference, so the more surprising of them counts. It is added to the
         attention by the statistic of I. J. Good, "On the weighted combination of significance tests", Journal
@@ -192,22 +192,22 @@ class Pipeline(nn.Module):
         *of_residuals, of_attention = self.tails.tolist()
         score = self.settings.score
         found = [
-            surprise(residual, median, excess, score.residual_truncation)
+            surprisal(residual, median, excess, score.residual_truncation)
             for residual, (median, excess) in zip(evidence.residuals, of_residuals, strict=True)
         ]
         residual = reduce(torch.maximum, found)
-        attention = surprise(evidence.attention, *of_attention)
+        attention = surprisal(evidence.attention, *of_attention)
         maps = residual.mul_(score.residual_weight).add_(self._enlarge(attention, residual))
         if evidence.distance is None:
             return maps
         assert self.familiar is not None  # it gave the distance
-        distance = surprise(evidence.distance, *self.familiar.tail.tolist())
+        distance = surprisal(evidence.distance, *self.familiar.tail.tolist())
         weight = self.familiar.weight
         if evidence.pose is None:
-            told = enlarge(distance, PLACE, (maps.shape[2], maps.shape[3]))
+            told = enlarge(distance, CELL_SIZE, (maps.shape[2], maps.shape[3]))
             return maps.mul_(1 - weight).add_(told.mul_(weight))
         assert self.alignment is not None  # it gave the pose
-        told, shown = self.alignment.put_back(distance, evidence.pose, PLACE)
+        told, shown = self.alignment.put_back(distance, evidence.pose, CELL_SIZE)
         # In the corners that turning cuts off nothing was compared, and all else counts in full.
         return maps.mul_(1 - weight * shown).add_(told.mul_(weight))
 
@@ -215,11 +215,15 @@ class Pipeline(nn.Module):
         settings = self.settings
         size = (images.shape[2], images.shape[3])
         if settings.mask.enabled:
-            mask = cells_to_mask(self.choose(cells), settings.mask.patch, size)
+            mask = cells_to_mask(self.select_cells(cells), settings.mask.patch, size)
         else:
             mask = torch.zeros_like(images[:, :1], dtype=torch.bool)
-        holed = excise(images, mask, settings.mask.fill, settings.mask.patch)
-        return mask, holed, self.recovery(holed, mask.to(images.dtype), settings.recovery.skips("inference"))
+        masked_image = excise(images, mask, settings.mask.fill, settings.mask.patch)
+        return (
+            mask,
+            masked_image,
+            self.recovery(masked_image, mask.to(images.dtype), settings.recovery.skips("inference")),
+        )
 
     def _weigh(self, images: Tensor, recovery: Recovery, inside: Tensor | None, cells: Tensor) -> Evidence:
         score = self.settings.score
@@ -232,7 +236,7 @@ class Pipeline(nn.Module):
             if self.alignment is not None:
                 pose = self.alignment(images)
                 images = self.alignment.align(images, pose)
-            distance = self.familiar(oriented_features(images))
+            distance = self.familiar(edge_features(images))
         return Evidence(tuple(relative), cells.clamp_min(0), distance, pose)
 
     def _enlarge(self, cells: Tensor, images: Tensor) -> Tensor:
@@ -261,6 +265,6 @@ class Pipeline(nn.Module):
         raw = self.attention.cells(images, self.settings.mask.patch)
         return (raw - self.level) / self.spread
 
-    def choose(self, cells: Tensor) -> Tensor:
+    def select_cells(self, cells: Tensor) -> Tensor:
         """Choose the cells to excise; the same shape, bool."""
         return select_cells(cells, self.mask_threshold, self.settings.mask.cap)

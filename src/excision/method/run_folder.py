@@ -34,6 +34,8 @@ TILES = "tiles"
 CALIBRATION, FINGERPRINT, TRAINING = "calibration.json", "fingerprint.json", "training.json"
 FORMAT = "1"
 
+_RENAMED = {"familiar.explained": "familiar.explained_variance"}
+
 
 def prepare_run(folder: Path, settings: Settings, data: dict[str, Any], *, resume: bool) -> None:
     """Write settings and fingerprint, or on resume check that they are the ones the run began with.
@@ -45,7 +47,7 @@ def prepare_run(folder: Path, settings: Settings, data: dict[str, Any], *, resum
     check_free(folder, resume=resume)
     settings_file, data_file = folder / SETTINGS, folder / FINGERPRINT
     if settings_file.is_file() and data_file.is_file():
-        _same_settings(Settings.load(settings_file), settings, folder)
+        _same_settings(Settings.load(settings_file, warn_of_old_names=False), settings, folder)
         if read_json(data_file) != data:
             raise SettingsError(
                 f"{folder} was begun on other images than these ({FINGERPRINT} differs): "
@@ -118,11 +120,11 @@ def load_model(folder: Path) -> tuple[dict[str, Tensor], Settings, float, Calibr
     if not (folder / MODEL).is_file():
         raise ModelError(_no_model(folder))
     try:
-        tensors = load_file(folder / MODEL)
+        tensors = {_RENAMED.get(name, name): each for name, each in load_file(folder / MODEL).items()}
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{folder / MODEL}: cannot be read as weights: {error}") from error
     try:
-        settings = Settings.load(folder / SETTINGS)
+        settings = Settings.load(folder / SETTINGS, warn_of_old_names=False)
     except SettingsError as error:
         raise ModelError(str(error)) from error
     return tensors, settings, *load_calibration(folder / CALIBRATION)

@@ -8,7 +8,7 @@ import numpy as np
 
 from excision.evaluation import metrics
 from excision.report.figures import Curve, kinds_chart, precision_recall_chart, rates_chart, roc_chart
-from excision.report.results_folder import Results, Summary
+from excision.report.results_folder import ResultsFolder, Summary
 from excision.visualization.histogram import Histogram, count_scores, draw_histogram
 from excision.visualization.svg import Chart, Point
 
@@ -23,7 +23,7 @@ class Charts:
     histogram: Histogram | None
 
 
-def charts_of(results: Results, summary: Summary) -> Charts:
+def charts_of(results: ResultsFolder, summary: Summary) -> Charts:
     """Draw what the results can give."""
     scores = {name: values for name, values in summary.scores.items() if values.size}
     if not scores:
@@ -42,12 +42,12 @@ def charts_of(results: Results, summary: Summary) -> Charts:
     return Charts(tuple(charts), histogram)
 
 
-def kinds_of(results: Results) -> list[tuple[str, int, int]]:
+def kinds_of(results: ResultsFolder) -> list[tuple[str, int, int]]:
     """Give each kind of defect with its number of images and of those found."""
     return [(kind, k["images"], k["detected"]) for kind, k in results.figures.get("kinds", {}).items()]
 
 
-def _curves(results: Results, summary: Summary) -> list[Chart]:
+def _curves(results: ResultsFolder, summary: Summary) -> list[Chart]:
     good, defective = summary.scores["good"], summary.scores["defective"]
     charts: list[Chart] = []
     if good.size and defective.size:
@@ -67,7 +67,7 @@ def _curves(results: Results, summary: Summary) -> list[Chart]:
     return charts
 
 
-def _working_points(results: Results, summary: Summary) -> tuple[Point | None, Point | None]:
+def _working_points(results: ResultsFolder, summary: Summary) -> tuple[Point | None, Point | None]:
     """Give where the decision threshold stands on the ROC and on the precision-recall curve."""
     threshold = results.about.threshold
     if threshold is None:

@@ -17,7 +17,7 @@ from excision import __version__
 from excision.evaluation.examples import Outcome
 from excision.report.charts import charts_of, kinds_of
 from excision.report.example_stages import EXAMPLES, StagedExample, read_examples
-from excision.report.results_folder import Results, Row, Summary, open_results
+from excision.report.results_folder import ResultsFolder, Row, Summary, open_results
 from excision.report.tables import Table, histogram_table, kinds_table, thresholds_table
 from excision.report.wording import cover
 from excision.system.files import atomic_path
@@ -90,7 +90,7 @@ def write_report(folder: Path, out: Path | None = None, words: Words | None = No
     return target
 
 
-def _content(results: Results, summary: Summary, words: Words, target: Path) -> dict[str, Any]:
+def _content(results: ResultsFolder, summary: Summary, words: Words, target: Path) -> dict[str, Any]:
     from markupsafe import Markup
 
     front, charts = cover(results, summary), charts_of(results, summary)
@@ -120,7 +120,7 @@ def _content(results: Results, summary: Summary, words: Words, target: Path) -> 
     }
 
 
-def _tables(results: Results, summary: Summary) -> list[Table]:
+def _tables(results: ResultsFolder, summary: Summary) -> list[Table]:
     tables = []
     kinds = kinds_of(results)
     if kinds:
@@ -131,7 +131,7 @@ def _tables(results: Results, summary: Summary) -> list[Table]:
     return tables
 
 
-def _notes(results: Results, summary: Summary) -> list[str]:
+def _notes(results: ResultsFolder, summary: Summary) -> list[str]:
     if results.about.kind == "evaluation":
         return [str(note) for note in results.figures.get("notes", ())]
     failed = sum(number for (_, verdict), number in summary.counts.items() if verdict is None)

@@ -120,7 +120,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
+class ResultsFolder:
     """A folder of results.
 
     Attributes:
@@ -166,7 +166,7 @@ def promise_of(predictor: object) -> Promise | None:
     return Promise(found.wanted_rate, found.promised_rate, len(found.scores))
 
 
-def open_results(folder: Path) -> Results:
+def open_results(folder: Path) -> ResultsFolder:
     """Open a folder that `excision evaluate` or `excision inspect` wrote, in this version or an earlier one.
 
     Raises:
@@ -179,13 +179,13 @@ def open_results(folder: Path) -> Results:
             about = dataclasses.replace(about, threshold=figures["threshold"])
         if about.subject is None:
             about = dataclasses.replace(about, subject=str(figures.get("dataset", folder.name)))
-        return Results(folder, about, figures, partial(_evaluated, folder, figures))
+        return ResultsFolder(folder, about, figures, partial(_evaluated, folder, figures))
     first = next(iterate_log(folder), None)
     if first is None:
         raise ResultsError(f"{folder / JSONL}: holds no result; inspect again, with --resume")
     if about.threshold is None and math.isfinite(first.threshold):
         about = dataclasses.replace(about, threshold=first.threshold)
-    return Results(folder, about, {}, partial(_inspected, folder))
+    return ResultsFolder(folder, about, {}, partial(_inspected, folder))
 
 
 def _about(folder: Path) -> About:

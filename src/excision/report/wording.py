@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from excision.evaluation.intervals import chance_of_alarms, rate_interval
-from excision.report.results_folder import Promise, Results, Summary
+from excision.report.results_folder import Promise, ResultsFolder, Summary
 
 # Below this a count is no accident any more.
 _UNLIKELY = 0.05
@@ -49,7 +49,7 @@ class Cover:
     facts: tuple[tuple[str, str], ...]
 
 
-def cover(results: Results, summary: Summary) -> Cover:
+def cover(results: ResultsFolder, summary: Summary) -> Cover:
     """Say what the results are."""
     return (
         _evaluation(results, summary) if results.about.kind == "evaluation" else _inspection(results, summary)
@@ -103,7 +103,7 @@ class _Counts:
         )
 
 
-def _evaluation(results: Results, summary: Summary) -> Cover:
+def _evaluation(results: ResultsFolder, summary: Summary) -> Cover:
     figures, about, counts = results.figures, results.about, _Counts.of(summary)
     kinds = {name: (k["images"], k["detected"]) for name, k in figures.get("kinds", {}).items()}
     statements = [("Inspected", _inspected(str(about.subject), counts, list(kinds)))]
@@ -218,7 +218,7 @@ def _time(milliseconds: float) -> str:
     return f"{milliseconds:.3g} ms" if milliseconds < 999.5 else f"{milliseconds / 1000:.3g} s"
 
 
-def _inspection(results: Results, summary: Summary) -> Cover:
+def _inspection(results: ResultsFolder, summary: Summary) -> Cover:
     numbers = {verdict: summary.counts[None, verdict] for verdict in ("good", "review", "defect")}
     failed = sum(summary.counts.values()) - sum(numbers.values())
     total = sum(numbers.values())
@@ -243,7 +243,7 @@ def _inspection(results: Results, summary: Summary) -> Cover:
     )
     verb = "is" if numbers["defect"] == 1 else "are"
     headline = f"{numbers['defect']:,} of {count(total)} {verb} defective{grey}."
-    return Cover("Inspection", headline, tuple(statements), cards, tuple(_facts(results)))
+    return Cover("InspectionRecord", headline, tuple(statements), cards, tuple(_facts(results)))
 
 
 def _verdicts(numbers: dict[str, int]) -> str:
@@ -251,7 +251,7 @@ def _verdicts(numbers: dict[str, int]) -> str:
     return f"{numbers['defect']:,} defective, {grey}{numbers['good']:,} good"
 
 
-def _facts(results: Results) -> Iterator[tuple[str, str]]:
+def _facts(results: ResultsFolder) -> Iterator[tuple[str, str]]:
     about = results.about
     if about.kind == "evaluation":
         yield "Data set", str(about.subject)

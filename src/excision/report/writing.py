@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from excision.data.records import Dataset, Sample
 from excision.errors import ImageError, SettingsError
-from excision.evaluation.evaluate import Evaluation, Progress, measure, read_ground_truth
+from excision.evaluation.evaluate import Evaluation, measure, read_ground_truth
 from excision.evaluation.examples import Example, ScoredImage, choose_examples
 from excision.ops.reduction import shrink_mask
 from excision.predictions import Detection, Prediction, Predictor
+from excision.progress import Progress
 from excision.report.charts import charts_of
 from excision.report.example_stages import write_examples
 from excision.report.report import write_report

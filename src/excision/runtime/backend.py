@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ Precision = Literal["fp32", "bf16", "int8"]
 
 INPUT = "image"
 
-OUTPUTS = ("anomaly_map", "score", "attention", "mask", "holed", "recovery")
+OUTPUTS = ("anomaly_map", "score", "attention", "mask", "masked_image", "recovery")
 """What the graph gives: the stages of the method, by name."""
 
 PRECISIONS: dict[BackendName, tuple[Precision, ...]] = {
@@ -33,3 +33,12 @@ class Backend(Protocol):
         self, images: NDArray[np.float32], outputs: Sequence[str] = OUTPUTS
     ) -> dict[str, NDArray[np.float32]]:
         """Inspect images (B, C, H, W) in [0, 1] as far as the outputs need; by name, each (B, ...)."""
+
+
+OLD_OUTPUTS = {"masked_image": "holed"}
+"""What graphs of the first release call an output."""
+
+
+def stored_names(outputs: Sequence[str], stored: Collection[str]) -> list[str]:
+    """Give the names by which a graph that stores these outputs knows the wanted ones."""
+    return [name if name in stored else OLD_OUTPUTS.get(name, name) for name in outputs]

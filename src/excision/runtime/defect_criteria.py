@@ -23,7 +23,7 @@ REGION = "region.png"
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class DefectCriteria:
     """What counts; by default everything does.
 
     Attributes:

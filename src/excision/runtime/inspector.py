@@ -22,7 +22,7 @@ from excision.errors import ModelError
 from excision.method.calibration import calibrate
 from excision.predictions import Prediction
 from excision.runtime.backends import open_backend
-from excision.runtime.defect_criteria import REGION, Scope, read_region
+from excision.runtime.defect_criteria import REGION, DefectCriteria, read_region
 from excision.runtime.model_folder import Description
 from excision.tiling.assembly import inspect_tiles
 
@@ -103,7 +103,7 @@ class Inspector:
         """Size (H, W) of a region of interest; None for any, where images of any size are seen in tiles."""
         return None if self.description.tile is not None else self.description.size
 
-    def inspect_working(self, working: NDArray[np.uint16], scope: Scope | None = None) -> Prediction:
+    def inspect_working(self, working: NDArray[np.uint16], scope: DefectCriteria | None = None) -> Prediction:
         """Inspect a working image.
 
         Args:
@@ -148,7 +148,7 @@ class Inspector:
             attention=found["attention"][0, 0],
             mask=found["mask"][0, 0] > 0,
             image=pixels,
-            holed=found["holed"][0].transpose(1, 2, 0),
+            masked_image=found["masked_image"][0].transpose(1, 2, 0),
             recovery=found["recovery"][0].transpose(1, 2, 0),
             seconds=seconds,
             review_threshold=self.review_threshold,
@@ -184,7 +184,7 @@ class Inspector:
         self.scope.save(self.folder)
         self.description.save(self.folder)
 
-    def _load_scope(self) -> Scope:
+    def _load_scope(self) -> DefectCriteria:
         path = self.folder / REGION
         region = read_region(path, self.region_size) if path.is_file() else None
-        return Scope(region, self.description.minimum_area)
+        return DefectCriteria(region, self.description.minimum_area)

@@ -10,10 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.runtime.backend import INPUT, OUTPUTS
+from excision.runtime.backend import INPUT, OUTPUTS, stored_names
 
 
 class OnnxBackend:
+    """A loaded graph; it may be called from several threads at once.
+
+    Args:
+        path: of the graph.
+        threads: of one inspection; None leaves it to ONNX Runtime.
+
+    Raises:
+        Exception: of ONNX Runtime's own kinds, for a damaged file.
+    """
+
     def __init__(self, path: Path, threads: int | None) -> None:
         import onnxruntime
 
@@ -24,17 +34,20 @@ class OnnxBackend:
             return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
         self._whole = session(path.read_bytes())
-        self._parts = functools.cache(lambda outputs: session(_cut(path, outputs)))
+        self._stored = [output.name for output in self._whole.get_outputs()]
+        self._parts = functools.cache(lambda names: session(_cut(path, names)))
 
     def run(
         self, images: NDArray[np.float32], outputs: Sequence[str] = OUTPUTS
     ) -> dict[str, NDArray[np.float32]]:
-        computes = self._whole if outputs == OUTPUTS else self._parts(tuple(outputs))
-        found: list[Any] = computes.run(list(outputs), {INPUT: images})
+        """Inspect images (B, C, H, W) in [0, 1] as far as the outputs need; by name, each (B, ...)."""
+        names = stored_names(outputs, self._stored)
+        computes = self._whole if outputs == OUTPUTS else self._parts(tuple(names))
+        found: list[Any] = computes.run(names, {INPUT: images})
         return dict(zip(outputs, found, strict=True))
 
 
-def _cut(path: Path, outputs: Sequence[str]) -> bytes:
+def _cut(path: Path, names: Sequence[str]) -> bytes:
     """Leave out of a graph what does not lead to these outputs; ONNX Runtime would compute it all the same.
 
     Raises:
@@ -43,5 +56,5 @@ def _cut(path: Path, outputs: Sequence[str]) -> bytes:
     import onnx.utils
 
     whole = onnx.utils.Extractor(onnx.load(path))
-    part: bytes = whole.extract_model([INPUT], list(outputs)).SerializeToString()
+    part: bytes = whole.extract_model([INPUT], list(names)).SerializeToString()
     return part

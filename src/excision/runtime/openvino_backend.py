@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.runtime.backend import OUTPUTS, Precision
+from excision.runtime.backend import OUTPUTS, Precision, stored_names
 
 _FULL, _HALF = "f32", "bf16"
 
@@ -93,7 +93,8 @@ class OpenVinoBackend:
         shape = model.input().partial_shape
         shape[0] = 1
         model.reshape(shape)
-        return Model([model.output(name) for name in outputs], model.get_parameters())
+        stored = {name for output in model.outputs for name in output.get_names()}
+        return Model([model.output(name) for name in stored_names(outputs, stored)], model.get_parameters())
 
     def _in(self, model: Any, precision: str) -> Any:
         options = {**self._options, "INFERENCE_PRECISION_HINT": precision}

@@ -31,7 +31,7 @@ STAGES = ("decode", "attention", "mask", "recovery", "map")
 
 _ENDS = {
     "attention": ("attention",),
-    "mask": ("holed",),
+    "mask": ("masked_image",),
     "recovery": ("recovery",),
     "map": ("anomaly_map", "score"),
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from excision.errors import ModelError
-from excision.runtime.defect_criteria import Scope
+from excision.runtime.defect_criteria import DefectCriteria
 from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import Golden
 
@@ -58,7 +58,7 @@ def replay(inspector: Inspector, golden: Golden, torch_threshold: float | None =
     if torch_threshold is None:
         torch_threshold = inspector.threshold
     start = time.perf_counter()
-    found = [inspector.inspect_working(image, Scope()) for image in golden.images]
+    found = [inspector.inspect_working(image, DefectCriteria()) for image in golden.images]
     seconds = time.perf_counter() - start
     unit = max(abs(inspector.threshold), 1e-9)
     scores = np.array([prediction.score for prediction in found])

@@ -4,6 +4,7 @@ The command line mirrors these names (`--mask.fill mosaic`), and a run folder ho
 """
 
 from excision.settings.sections import (
+    ATTENTION_STRIDES,
     AnomalyMapKind,
     AttentionSettings,
     AttentionVariant,
@@ -22,6 +23,7 @@ from excision.settings.sections import (
 from excision.settings.whole import Settings
 
 __all__ = [
+    "ATTENTION_STRIDES",
     "AnomalyMapKind",
     "AttentionSettings",
     "AttentionVariant",

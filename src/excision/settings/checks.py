@@ -17,12 +17,11 @@ def require(condition: bool, message: str) -> None:
 
 
 def check_keys(kind: Any, section: str, values: Any) -> None:
-    """Refuse what a TOML file holds for a section unless it is a table of fields of its dataclass `kind`.
+    """Refuse the values of a section unless all are fields of its dataclass `kind`, of the right types.
 
     Raises:
-        SettingsError: it is no table, or holds an unknown name or a value of a wrong type.
+        SettingsError: a name is unknown, or a value has a wrong type.
     """
-    require(isinstance(values, dict), f"{section} must be a section: write [{section}]")
     hints = get_type_hints(kind)
     for key, value in as_fields(values).items():
         require(key in hints, f"{section}.{key} is unknown; known are {', '.join(hints)}")

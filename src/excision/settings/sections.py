@@ -9,6 +9,10 @@ from excision.errors import SettingsError
 from excision.settings.checks import require
 
 AttentionVariant = Literal["surface", "plain"]
+
+ATTENTION_STRIDES: dict[AttentionVariant, int] = {"surface": 8, "plain": 4}
+"""Pixels between neighbouring positions of each attention network's grid."""
+
 Fill = Literal["zero", "mean", "mosaic"]
 Normalisation = Literal["batch", "instance", "none"]
 AnomalyMapKind = Literal["squared", "likelihood", "ssim", "msgms"]
@@ -52,20 +56,28 @@ class AttentionSettings:
         pretrained: False starts with random weights, to see what the pre-training is worth.
         tuning: most steps that tune it to defects drawn on the product's own good images, eight an image;
             0 leaves it as MNIST made it (the paper).
-        trust: good images as which the pre-training counts in tuning: the share trust / (trust + images) of
-            the lessons are its own.
+        pretraining_weight: weight of the pre-training data during tuning, as an equivalent number of good
+            images: the share weight / (weight + images) of the tuning images is drawn from it.
         relative: take it in deviations from what is usual at its place on good images.
     """
 
     variant: AttentionVariant = "surface"
     pretrained: bool = True
     tuning: int = 3000
-    trust: int = 150
+    pretraining_weight: int = 150
     relative: bool = True
+
+    @property
+    def stride(self) -> int:
+        """Pixels between neighbouring positions of the network's grid."""
+        return ATTENTION_STRIDES[self.variant]
 
     def __post_init__(self) -> None:
         require(self.tuning >= 0, f"attention.tuning is {self.tuning}: it must not be negative")
-        require(self.trust >= 0, f"attention.trust is {self.trust}: it must not be negative")
+        require(
+            self.pretraining_weight >= 0,
+            f"attention.pretraining_weight is {self.pretraining_weight}: it must not be negative",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +120,7 @@ class RecoverySettings:
         normalisation: "batch", "instance" or "none".
         training_skips: skips on in training.
         inference_skips: skips on at inference.
-        rehearsal: share of the training steps that run with the skips of inference; 0 is the paper's rule.
+        replay: share of the training steps that run with the skips of inference; 0 is the paper's rule.
     """
 
     width: int = 16
@@ -117,13 +129,13 @@ class RecoverySettings:
     normalisation: Normalisation = "batch"
     training_skips: str = "all"
     inference_skips: str = "deep"
-    rehearsal: float = 0.5
+    replay: float = 0.5
 
     def __post_init__(self) -> None:
         require(self.width >= 1, f"recovery.width is {self.width}: it must be at least 1 channel")
         require(self.stem in (1, 2, 4), f"recovery.stem is {self.stem}: it must be 1, 2 or 4 pixels")
         require(2 <= self.depth <= 7, f"recovery.depth is {self.depth}: it must lie between 2 and 7")
-        require(0 <= self.rehearsal <= 1, f"recovery.rehearsal is {self.rehearsal}: it must lie in 0 to 1")
+        require(0 <= self.replay <= 1, f"recovery.replay is {self.replay}: it must lie in 0 to 1")
         self.skips("training")
         self.skips("inference")
 
@@ -187,8 +199,8 @@ class ScoreSettings:
             which faint and extended defects leave more; 0 does without it.
         relative: the residual is divided by what it usually is at that place on good images, averaged over a
             Gaussian of this standard deviation in pixels; 0 leaves it absolute.
-        evidence: "both" adds the surprise of residual and attention; "residual" counts that alone.
-        residual_weight: how much the surprise of the residual counts where both do, that of the attention
+        evidence: "both" adds the surprisal of residual and attention; "residual" counts that alone.
+        residual_weight: how much the surprisal of the residual counts where both do, that of the attention
             counting 1.
         residual_truncation: share of good images whose residuals may reach a value before it counts where
             both do; 1 counts every value.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import tomllib
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from excision.errors import SettingsError
 from excision.settings.checks import as_fields, check_keys, check_types, require
+from excision.settings.renamed import RENAMED, with_new_names
 from excision.settings.sections import (
     AttentionSettings,
     CalibrationSettings,
@@ -22,7 +24,7 @@ from excision.settings.sections import (
     TrainingSettings,
 )
 from excision.system.files import write_text
-from excision.tiling.geometry import choose_tiling
+from excision.tiling.geometry import Tiling
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,29 @@ class Settings:
         if size is not None:
             self._check_size(size)
         if self.image.tile is not None:
-            choose_tiling(self)
+            _ = self.tiling  # refuses tiles that are too small
             require(
                 self.score.top == 0,
                 f"score.top is {self.score.top}: with image.tile it must be 0, since a share of a large "
                 "image has nothing to do with the size of a defect",
             )
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """How large images are covered by tiles; None where `image.tile` is not set.
+
+        Raises:
+            SettingsError: the tiles are too small for the networks and cells.
+        """
+        if self.image.tile is None:
+            return None
+        return Tiling.for_networks(
+            self.image.tile,
+            patch=self.mask.patch,
+            stem=self.recovery.stem,
+            depth=self.recovery.depth,
+            attention_stride=self.attention.stride,
+        )
 
     def _check_size(self, size: tuple[int, int]) -> None:
         """Refuse what an image of this size is too small for."""
@@ -79,8 +98,12 @@ class Settings:
         write_text(path, tomli_w.dumps(sections))
 
     @classmethod
-    def load(cls, path: Path) -> Settings:
+    def load(cls, path: Path, warn_of_old_names: bool = True) -> Settings:
         """Read settings from TOML; what the file leaves out takes its default.
+
+        Args:
+            path: of the file.
+            warn_of_old_names: False for a file that Excision wrote and nobody has to edit.
 
         Raises:
             SettingsError: the file is missing, is no TOML, or holds an unknown name or a wrong value.
@@ -89,11 +112,21 @@ class Settings:
             sections = tomllib.loads(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(f"{path}: cannot be read as TOML settings: {error}") from error
-        kinds: dict[str, Any] = {f.name: f.default_factory for f in dataclasses.fields(cls)}
         try:
-            for name, values in sections.items():
-                require(name in kinds, f"{name} is unknown; known are {', '.join(kinds)}")
-                check_keys(kinds[name], name, values)
-            return cls(**{name: kinds[name](**as_fields(values)) for name, values in sections.items()})
+            return cls(
+                **{name: _section(name, values, warn_of_old_names) for name, values in sections.items()}
+            )
         except SettingsError as error:
             raise SettingsError(f"{path}: {error}") from error
+
+
+def _section(name: str, values: Any, warn_of_old_names: bool) -> Any:
+    """Make the settings of a section of what a TOML file holds for it."""
+    kinds: dict[str, Any] = {f.name: f.default_factory for f in dataclasses.fields(Settings)}
+    require(name in kinds, f"{name} is unknown; known are {', '.join(kinds)}")
+    require(isinstance(values, dict), f"{name} must be a section: write [{name}]")
+    values, old = with_new_names(name, values)
+    for each in old if warn_of_old_names else ():
+        warnings.warn(f"the setting {each} is now called {RENAMED[each]}", FutureWarning, stacklevel=4)
+    check_keys(kinds[name], name, values)
+    return kinds[name](**as_fields(values))

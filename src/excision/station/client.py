@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from excision.errors import BusyError, GoneError, ImageError, StationError
 from excision.predictions import Box, Verdict
 
-View = Literal["image", "overlay", "map", "map_tiff", "attention", "mask", "holed", "recovery"]
+View = Literal["image", "overlay", "map", "map_tiff", "attention", "mask", "masked_image", "recovery"]
 
 _FILTERS = ("since", "until", "verdict", "lowest", "highest", "source", "model", "marked")
 _PAGE = 500

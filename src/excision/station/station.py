@@ -13,11 +13,11 @@ from pathlib import Path
 from excision.data.pixels import MAX_PIXELS
 from excision.errors import SettingsError
 from excision.station.lock import only_one
-from excision.station.models.registry import Models
-from excision.station.store.store import Result, Store
+from excision.station.models.registry import ModelRegistry
+from excision.station.store.store import Store, StoredResult
 from excision.station.work.kept_images import Images, Keep
-from excision.station.work.queue import Intake, Job, Outcome
-from excision.station.work.renderings import Views
+from excision.station.work.queue import Job, JobQueue, Outcome
+from excision.station.work.renderings import Renderings
 from excision.station.work.upload import Limits, inspect_upload
 from excision.station.work.workers import Observer, Workers
 
@@ -74,7 +74,7 @@ class StationSettings:
 
 @dataclass
 class Station:
-    """Models, queue, workers, results and images of one folder.
+    """ModelRegistry, queue, workers, results and images of one folder.
 
     Making one loads and proves the models, and removes what a killed process left; `close` finishes what is
     accepted.
@@ -112,12 +112,12 @@ class Station:
             )
             self.store = Store(settings.data / RESULTS)
             opened.callback(self.store.close)
-            self.models = Models(settings.models, self.store, settings.models_below, threads)
+            self.models = ModelRegistry(settings.models, self.store, settings.models_below, threads)
             self.images = Images(settings.data, settings.keep)
             self.images.tidy(self.store)
             self._opened = opened.pop_all()
-        self.views = Views(self.images, self.models)
-        self.intake = Intake(settings.queue)
+        self.views = Renderings(self.images, self.models)
+        self.intake = JobQueue(settings.queue)
         self.limits = Limits(settings.max_bytes, settings.max_pixels, min(settings.queue, 100))
         self.receiving = 0
         self._workers = Workers(self.intake, self._inspect, self.store, self.images, workers, self.observer)
@@ -148,7 +148,7 @@ class Station:
         self.intake.offer(jobs)
         return [job.answer for job in jobs]
 
-    def result(self, number: int) -> Result | None:
+    def result(self, number: int) -> StoredResult | None:
         """Give a result by its number, or None."""
         return self.store.get(number)
 

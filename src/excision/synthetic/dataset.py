@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from excision.data.preparation import Progress
 from excision.data.records import GOOD
 from excision.errors import DatasetError, SettingsError
+from excision.progress import Progress
 from excision.synthetic.defects import DEFECTS, PART_DEFECTS, Defective, Draw
 from excision.synthetic.parts import MACHINED_CONTRAST, machined_part
 from excision.synthetic.surfaces import SURFACES, FloatImage, Size

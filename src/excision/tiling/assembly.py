@@ -42,7 +42,7 @@ class Stages(Protocol):
         """(H, W)."""
 
     @property
-    def holed(self) -> FloatImage:
+    def masked_image(self) -> FloatImage:
         """(H, W, C)."""
 
     @property
@@ -59,7 +59,7 @@ class Assembled:
         image: (h, w, C) float32 in [0, 1], like the other stages reduced; each pixel is a mean.
         attention: (h, w) float32.
         mask: (h, w) bool, True where any pixel was excised.
-        holed: (h, w, C) float32 in [0, 1].
+        masked_image: (h, w, C) float32 in [0, 1].
         recovery: (h, w, C) float32 in [0, 1].
         reduction: pixels of the image along the side of one of these; 1 where the image is small.
         tiles: number of tiles that were inspected.
@@ -69,7 +69,7 @@ class Assembled:
     image: FloatImage
     attention: FloatImage
     mask: NDArray[np.bool_]
-    holed: FloatImage
+    masked_image: FloatImage
     recovery: FloatImage
     reduction: int
     tiles: int
@@ -93,7 +93,7 @@ class Assembled:
             seconds=seconds,
             attention=self.attention,
             mask=self.mask,
-            holed=self.holed,
+            masked_image=self.masked_image,
             recovery=self.recovery,
             reduction=self.reduction,
             review_threshold=review_threshold,
@@ -122,7 +122,7 @@ def inspect_tiles(
     factor = shown_reduction((height, width))
     pictures = {
         name: BlockMean((height, width, depth), factor)
-        for name, depth in (("attention", 1), ("holed", channels), ("recovery", channels))
+        for name, depth in (("attention", 1), ("masked_image", channels), ("recovery", channels))
     }
     mask = np.zeros(reduced_shape((height, width), factor), dtype=np.bool_)
     tiles = 0
@@ -140,7 +140,7 @@ def inspect_tiles(
         shrink_image(working, factor),
         pictures["attention"].finished()[..., 0],
         mask,
-        pictures["holed"].finished(),
+        pictures["masked_image"].finished(),
         pictures["recovery"].finished(),
         factor,
         tiles,

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Self
 
 from excision.errors import ImageError, SettingsError
-
-if TYPE_CHECKING:
-    from excision.settings import Settings
 
 RAMP = 16
 """Pixels over which one tile takes over from the next. A power of two, so that weights are exact numbers."""
 
-_STRIDES = {"surface": 8, "plain": 4}
-_WIDEST = 32
+_WIDEST_HALO = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +37,28 @@ class Tiling:
                 f"{least} pixels"
             )
 
+    @classmethod
+    def for_networks(
+        cls, tile: tuple[int, int], *, patch: int, stem: int, depth: int, attention_stride: int
+    ) -> Self:
+        """Choose grid and halo to suit the networks.
+
+        The halo is as wide as the receptive field of the recovery, but at most 32 pixels and an eighth of the
+        tile: what lies farther away changes little.
+
+        Args:
+            tile: (H, W) of a tile in pixels.
+            patch: side of a cell of the mask in pixels.
+            stem: stride of the recovery's first level in pixels.
+            depth: number of the recovery's levels.
+            attention_stride: stride of the attention network in pixels.
+
+        Raises:
+            SettingsError: the tiles are too small for the networks and cells.
+        """
+        grid = math.lcm(patch, stem * 2 ** (depth - 1), attention_stride)
+        return cls(tile, grid, min(reach(stem, depth), min(tile) // 8, _WIDEST_HALO))
+
     def check(self, height: int, width: int, what: str) -> None:
         """Refuse an image that a tile does not fit into.
 
@@ -52,26 +70,6 @@ class Tiling:
                 f"{what} has {height} x {width} pixels (height x width) and is smaller than a tile of "
                 f"{self.size[0]} x {self.size[1]}: leave it out, or train with a smaller --tile"
             )
-
-
-def choose_tiling(settings: Settings) -> Tiling | None:
-    """Give the tiling that settings ask for; None where images are inspected whole.
-
-    The halo is as wide as the recovery sees, but no more than 32 pixels and an eighth of the tile: what
-    lies farther off changes little.
-
-    Raises:
-        SettingsError: the tiles are too small for the networks and cells.
-    """
-    if settings.image.tile is None:
-        return None
-    grid = math.lcm(
-        settings.mask.patch,
-        settings.recovery.stem * 2 ** (settings.recovery.depth - 1),
-        _STRIDES[settings.attention.variant],
-    )
-    halo = min(reach(settings.recovery.stem, settings.recovery.depth), min(settings.image.tile) // 8, _WIDEST)
-    return Tiling(settings.image.tile, grid, halo)
 
 
 def reach(stem: int, depth: int) -> int:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
+from excision.progress import TrainingProgress
 from excision.system.interrupts import deferred_interrupt
 
 _WARM_UP = 0.1  # share of the steps over which the learning rate rises
 
-Progress = Callable[[int, int, dict[str, float]], None]
 B = TypeVar("B")
 Batch_contra = TypeVar("Batch_contra", contravariant=True)
 
@@ -36,7 +36,7 @@ def run_steps(
     total: int,
     checkpoint_every: int,
     save: Callable[[int], None],
-    done: Progress,
+    done: TrainingProgress,
 ) -> None:
     """Run a loop from where it stands to the end.
 

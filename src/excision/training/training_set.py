@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from excision.data import Dataset, Sample
 from excision.data.decode import array_image, probe_image, read_pixels
 from excision.data.images import ImageCache, any_full_image, working_image
-from excision.data.preparation import Finding, Progress, readable, readable_headers
+from excision.data.preparation import Finding, readable, readable_headers
 from excision.data.sizes import Reduction, Size, default_size, strip_tile
 from excision.data.splits import hold_out
 from excision.errors import DatasetError, ImageError, SettingsError
+from excision.progress import Progress
 from excision.settings import ImageSettings, Settings
 from excision.system.files import sha256
 from excision.tiling.cutting import Tile, choose_tiles, cut_tiles
-from excision.tiling.geometry import Tiling, choose_tiling
+from excision.tiling.geometry import Tiling
 
 Picture = NDArray[Any] | Path
 
@@ -66,7 +67,7 @@ class TrainingSet:
         return tuple(dict.fromkeys(tile.source for tile in self._tiles)) or self.training
 
     @contextmanager
-    def at_hand(self, folder: Path | None, cutting: Progress) -> Iterator[None]:
+    def materialised(self, folder: Path | None, cutting: Progress) -> Iterator[None]:
         """Cut the training tiles, so that they can be read; nothing is done where images are used whole.
 
         Args:
@@ -207,11 +208,11 @@ def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None
 def _tiling(settings: Settings, sizes: Iterable[Size]) -> Tiling | None:
     """Give the tiling that settings ask for, or that strips get; only then are sizes asked for."""
     if settings.image.tile is not None or settings.image.size is not None or settings.score.top > 0:
-        return choose_tiling(settings)
+        return settings.tiling
     known = list(sizes)
     tile = strip_tile(known) if known else None
     try:
-        return choose_tiling(replace(settings, image=replace(settings.image, tile=tile)))
+        return replace(settings, image=replace(settings.image, tile=tile)).tiling
     except SettingsError:
         # Deeper networks than usual need larger tiles than the strips have room for.
         return None

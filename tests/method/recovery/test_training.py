@@ -117,7 +117,7 @@ def test_learning_rate_of_short_trainings(steps: int) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.5, 0.9, 1.0])
 def test_rehearsal_is_spread_evenly(share: float) -> None:
-    recovery = RecoverySettings(depth=4, inference_skips="3", training_skips="all", rehearsal=share)
+    recovery = RecoverySettings(depth=4, inference_skips="3", training_skips="all", replay=share)
     settings = replace(TINY, recovery=recovery)
     switches = [training_switches(step, settings) for step in range(200)]
     assert set(switches) <= {(True, True, True), (False, False, True)}

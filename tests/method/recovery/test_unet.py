@@ -33,13 +33,13 @@ def network(
 
 
 def inputs(channels: int, size: tuple[int, int], batch: int = 2) -> tuple[Tensor, Tensor]:
-    holed = torch.rand(batch, channels, *size, dtype=torch.float64)
-    return holed, (torch.rand(batch, 1, *size) < 0.2).double()
+    masked_image = torch.rand(batch, channels, *size, dtype=torch.float64)
+    return masked_image, (torch.rand(batch, 1, *size) < 0.2).double()
 
 
-def by_concatenation(unet: UNet, holed: Tensor, mask: Tensor, skips: tuple[bool, ...]) -> Recovery:
+def by_concatenation(unet: UNet, masked_image: Tensor, mask: Tensor, skips: tuple[bool, ...]) -> Recovery:
     """The textbook U-Net: one convolution over the concatenation, fed zeros where a skip is off."""
-    features, kept = torch.cat((holed, mask), dim=1), []
+    features, kept = torch.cat((masked_image, mask), dim=1), []
     for level, encoder in enumerate(unet.encoders):
         features = functional.max_pool2d(features, 2) if level else features
         features = functional.relu(encoder.first_norm(encoder.first(features)))
@@ -64,10 +64,10 @@ def by_concatenation(unet: UNet, holed: Tensor, mask: Tensor, skips: tuple[bool,
 def test_a_stem_takes_and_gives_squares_of_pixels(stem: int, channels: int) -> None:
     """The same network without a stem, fed one channel for each place in the square, answers alike."""
     unet = network(channels, width=4, depth=3, stem=stem)
-    holed, mask = inputs(channels, (8 * stem, 12 * stem), batch=1)
+    masked_image, mask = inputs(channels, (8 * stem, 12 * stem), batch=1)
     places = [
         plane[:, :, y::stem, x::stem]
-        for plane in (*holed.split(1, dim=1), mask)
+        for plane in (*masked_image.split(1, dim=1), mask)
         for y in range(stem)
         for x in range(stem)
     ]
@@ -80,12 +80,12 @@ def test_a_stem_takes_and_gives_squares_of_pixels(stem: int, channels: int) -> N
     handle = inner.head.register_forward_hook(lambda *told: raw.append(told[2]))
     inner(squares[:, :-1], squares[:, -1:], (False, True))
     handle.remove()
-    expected = torch.empty(1, 2 * channels, *holed.shape[2:], dtype=torch.float64)
+    expected = torch.empty(1, 2 * channels, *masked_image.shape[2:], dtype=torch.float64)
     for channel in range(2 * channels):
         for y in range(stem):
             for x in range(stem):
                 expected[:, channel, y::stem, x::stem] = raw[0][:, channel * stem**2 + y * stem + x]
-    recovery = unet(holed, mask, (False, True))
+    recovery = unet(masked_image, mask, (False, True))
     torch.testing.assert_close(recovery.mean, expected[:, :channels])
     torch.testing.assert_close(recovery.log_variance, expected[:, channels:].clamp(-15, 0))
 
@@ -100,8 +100,8 @@ def test_a_stem_takes_any_size(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("normalisation", get_args(Normalisation))
 def test_a_skip_that_is_off_contributes_zeros(normalisation: Normalisation, skips: tuple[bool, ...]) -> None:
     unet = network(normalisation=normalisation)
-    holed, mask = inputs(1, (24, 40))
-    recovery, expected = unet(holed, mask, skips), by_concatenation(unet, holed, mask, skips)
+    masked_image, mask = inputs(1, (24, 40))
+    recovery, expected = unet(masked_image, mask, skips), by_concatenation(unet, masked_image, mask, skips)
     torch.testing.assert_close(recovery.mean, expected.mean)
     torch.testing.assert_close(recovery.log_variance, expected.log_variance)
     assert expected.log_variance.std() > 0
@@ -109,8 +109,8 @@ def test_a_skip_that_is_off_contributes_zeros(normalisation: Normalisation, skip
 
 def test_every_skip_matters() -> None:
     unet = network(depth=5)
-    holed, mask = inputs(1, (32, 32))
-    answers = [unet(holed, mask, skips).mean for skips in product((False, True), repeat=4)]
+    masked_image, mask = inputs(1, (32, 32))
+    answers = [unet(masked_image, mask, skips).mean for skips in product((False, True), repeat=4)]
     for index, answer in enumerate(answers):
         for other in answers[:index]:
             assert (answer - other).abs().max() > 1e-10
@@ -147,17 +147,17 @@ def test_any_size_depth_and_channels(channels: int, depth: int, size: tuple[int,
 
 def test_padding_to_the_stride_is_no_more_than_repeating_the_border() -> None:
     unet = network(depth=3)
-    holed, mask = inputs(1, (18, 21))
-    padded = [functional.pad(part, (0, 3, 0, 2), mode="replicate") for part in (holed, mask)]
+    masked_image, mask = inputs(1, (18, 21))
+    padded = [functional.pad(part, (0, 3, 0, 2), mode="replicate") for part in (masked_image, mask)]
     expected = unet(*padded, (True, True)).mean[:, :, :18, :21]
-    torch.testing.assert_close(unet(holed, mask, (True, True)).mean, expected)
+    torch.testing.assert_close(unet(masked_image, mask, (True, True)).mean, expected)
 
 
 def test_images_of_a_batch_do_not_see_each_other_at_inference() -> None:
     unet = network(depth=3)
-    holed, mask = inputs(1, (16, 16), batch=3)
-    together = unet(holed, mask, (True, True)).mean
-    alone = unet(holed[1:2], mask[1:2], (True, True)).mean
+    masked_image, mask = inputs(1, (16, 16), batch=3)
+    together = unet(masked_image, mask, (True, True)).mean
+    alone = unet(masked_image[1:2], mask[1:2], (True, True)).mean
     torch.testing.assert_close(together[1:2], alone)
 
 
@@ -183,9 +183,9 @@ def test_predicted_spread_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("holed", "mask", "skips", "message"),
+    ("masked_image", "mask", "skips", "message"),
     [
-        ((1, 3, 16, 16), (1, 1, 16, 16), 2, r"holed is \(1, 3, 16, 16\): expected \(B, 1, H, W\)"),
+        ((1, 3, 16, 16), (1, 1, 16, 16), 2, r"masked_image is \(1, 3, 16, 16\): expected \(B, 1, H, W\)"),
         ((1, 16, 16), (1, 1, 16, 16), 2, r"expected \(B, 1, H, W\)"),
         ((2, 1, 16, 16), (1, 1, 16, 16), 2, r"mask is \(1, 1, 16, 16\): expected \(2, 1, 16, 16\)"),
         ((1, 1, 16, 16), (1, 1, 16, 8), 2, "mask is"),
@@ -193,7 +193,7 @@ def test_predicted_spread_is_bounded() -> None:
     ],
 )
 def test_wrong_shapes_are_named(
-    holed: tuple[int, ...], mask: tuple[int, ...], skips: int, message: str
+    masked_image: tuple[int, ...], mask: tuple[int, ...], skips: int, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        UNet(1, 2, 3, "none")(torch.zeros(holed), torch.zeros(mask), (True,) * skips)
+        UNet(1, 2, 3, "none")(torch.zeros(masked_image), torch.zeros(mask), (True,) * skips)

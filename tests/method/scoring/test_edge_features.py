@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from excision.method.scoring.edge_features import PLACE, count_features, oriented_features
+from excision.method.scoring.edge_features import CELL_SIZE, count_features, edge_features
 
 Array = NDArray[np.float64]
 
@@ -20,7 +20,7 @@ def picture(size: tuple[int, int], seed: int = 0) -> Array:
 
 
 def features(image: Array) -> Array:
-    found: Array = oriented_features(torch.from_numpy(image)[None, None])[0].numpy()
+    found: Array = edge_features(torch.from_numpy(image)[None, None])[0].numpy()
     return found
 
 
@@ -68,7 +68,7 @@ def test_features_agree_with_the_slow_version(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [(33, 47), (32, 39), (65, 33)])
 def test_any_size_has_the_features_of_every_place(size: tuple[int, int]) -> None:
     found = features(picture(size))
-    assert found.shape == (count_features(1), -(-size[0] // PLACE), -(-size[1] // PLACE))
+    assert found.shape == (count_features(1), -(-size[0] // CELL_SIZE), -(-size[1] // CELL_SIZE))
     assert np.abs(found).max() < 1
 
 
@@ -93,7 +93,7 @@ def test_a_faint_edge_counts_beside_a_strong_one() -> None:
 def test_a_colour_image_has_the_features_of_its_brightness_and_those_of_its_colours() -> None:
     image = torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(0)).double()
     brightness = 0.299 * image[:, :1] + 0.587 * image[:, 1:2] + 0.114 * image[:, 2:]
-    found, grey = oriented_features(image)[0], oriented_features(brightness)[0]
+    found, grey = edge_features(image)[0], edge_features(brightness)[0]
     assert len(found) == count_features(3) == len(grey) + 4
     torch.testing.assert_close(found[: len(grey)], grey)
     red, green, blue = image[0]
@@ -105,13 +105,13 @@ def test_a_colour_image_has_the_features_of_its_brightness_and_those_of_its_colo
 
 def test_a_grey_picture_in_colours_has_no_colour() -> None:
     grey = torch.rand(1, 1, 40, 40, generator=torch.Generator().manual_seed(0))
-    found, alone = oriented_features(grey.expand(1, 3, 40, 40))[0], oriented_features(grey)[0]
+    found, alone = edge_features(grey.expand(1, 3, 40, 40))[0], edge_features(grey)[0]
     torch.testing.assert_close(found[: len(alone)], alone, atol=1e-4, rtol=1e-4)
     assert not found[len(alone) :].any()
 
 
 def test_images_are_seen_one_by_one() -> None:
     images = torch.rand(3, 3, 40, 40, generator=torch.Generator().manual_seed(0))
-    together = oriented_features(images)
+    together = edge_features(images)
     for place in range(3):
-        torch.testing.assert_close(together[place], oriented_features(images[place : place + 1])[0])
+        torch.testing.assert_close(together[place], edge_features(images[place : place + 1])[0])

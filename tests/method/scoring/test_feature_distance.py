@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from excision.method.scoring.feature_distance import Familiar
+from excision.method.scoring.feature_distance import FeatureDistance
 
 Array = NDArray[np.float64]
 
@@ -26,14 +26,14 @@ def parts(count: int, grid: tuple[int, int], channels: int = 3, noise: float = 0
     return values
 
 
-def learnt(features: Array) -> Familiar:
-    familiar = Familiar(features.shape[1], (features.shape[2], features.shape[3])).double()
+def learnt(features: Array) -> FeatureDistance:
+    familiar = FeatureDistance(features.shape[1], (features.shape[2], features.shape[3])).double()
     familiar.learn(lambda: [torch.from_numpy(each)[None] for each in features])
     assert familiar.counts
     return familiar
 
 
-def distances(familiar: Familiar, features: Array) -> Array:
+def distances(familiar: FeatureDistance, features: Array) -> Array:
     found: Array = familiar(torch.from_numpy(features))[:, 0].numpy()
     return found
 
@@ -95,13 +95,13 @@ def test_what_the_place_explains_is_its_share_of_the_variance(noise: float) -> N
     rng = np.random.default_rng(0)
     pattern, noises = rng.normal(size=(1, 4, 20, 20)), noise * rng.normal(size=(60, 4, 20, 20))
     familiar = learnt(pattern + noises)
-    assert float(familiar.explained) == pytest.approx(1 / (1 + noise**2), abs=0.03)
+    assert float(familiar.explained_variance) == pytest.approx(1 / (1 + noise**2), abs=0.03)
 
 
 def test_it_does_not_count_where_the_place_tells_little_or_images_are_few() -> None:
     chance = np.random.default_rng(0).normal(size=(60, 4, 20, 20))
     for features, worth in ((chance, False), (parts(7, (6, 8)), False), (parts(8, (6, 8)), True)):
-        familiar = Familiar(features.shape[1], (features.shape[2], features.shape[3])).double()
+        familiar = FeatureDistance(features.shape[1], (features.shape[2], features.shape[3])).double()
         images = [torch.from_numpy(each)[None] for each in features]
         familiar.learn(lambda images=images: images)
         assert familiar.counts == worth
@@ -139,7 +139,7 @@ def test_an_image_is_judged_alone_as_in_a_batch() -> None:
 
 @pytest.mark.parametrize("grid", [(2, 2), (40, 32), (64, 64), (65, 64), (300, 100)])
 def test_large_grids_share_covariances_among_more_places(grid: tuple[int, int]) -> None:
-    familiar = Familiar(2, grid)
+    familiar = FeatureDistance(2, grid)
     assert len(familiar.whitening) <= 1024
     assert familiar.side == 2 or len(familiar.whitening) > 1024 / 4.5
     assert familiar(torch.rand(1, 2, *grid)).shape == (1, 1, *grid)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from excision.method.recovery.unet import Recovery
-from excision.method.scoring.residuals import anomaly_map, anomaly_score, broad_residual, usual_level
-from excision.method.scoring.surprisal import surprise, tail
+from excision.method.scoring.residuals import anomaly_map, anomaly_score, broad_residual, mean_residual
+from excision.method.scoring.surprisal import surprisal, tail
 from excision.ops.similarity import gms_map, ssim_map
 from excision.settings import AnomalyMapKind, ScoreSettings
 
@@ -189,7 +189,7 @@ def test_usual_level_is_a_smoothed_mean_drawn_towards_that_of_all_places(radius:
     rng = np.random.default_rng(4)
     seen = rng.integers(0, 6, (60, 50)).astype(float)
     total = seen * rng.gamma(2.0, 0.1, (60, 50))
-    level = usual_level(torch.from_numpy(total)[None, None], torch.from_numpy(seen)[None, None], radius)
+    level = mean_residual(torch.from_numpy(total)[None, None], torch.from_numpy(seen)[None, None], radius)
     overall = total.sum() / seen.sum()
     smooth = [
         ndimage.gaussian_filter(plane, radius, radius=round(3 * radius), mode="mirror")
@@ -201,14 +201,14 @@ def test_usual_level_is_a_smoothed_mean_drawn_towards_that_of_all_places(radius:
 def test_a_place_that_was_never_excised_takes_the_mean_of_all() -> None:
     total, seen = torch.zeros(1, 1, 64, 64), torch.zeros(1, 1, 64, 64)
     total[..., :8, :8], seen[..., :8, :8] = 6.0, 3.0
-    level = usual_level(total, seen, 1.0)
+    level = mean_residual(total, seen, 1.0)
     assert level[0, 0, 40, 40].item() == pytest.approx(2.0)
 
 
 def test_nothing_usual_leaves_maps_as_they_are() -> None:
     nothing = torch.zeros(1, 1, 16, 16)
-    assert (usual_level(nothing, nothing, 4.0) == 1).all()
-    assert (usual_level(nothing, nothing + 5, 4.0) == 1).all()
+    assert (mean_residual(nothing, nothing, 4.0) == 1).all()
+    assert (mean_residual(nothing, nothing + 5, 4.0) == 1).all()
 
 
 def test_surprise_is_the_logarithm_of_the_share_that_goes_as_far() -> None:
@@ -218,8 +218,10 @@ def test_surprise_is_the_logarithm_of_the_share_that_goes_as_far() -> None:
     assert median == pytest.approx(3 + 2 * np.log(2), rel=0.02) and excess == pytest.approx(2, rel=0.05)
     for value in (5.0, 8.0, 12.0):
         share = (largest >= value).double().mean().item()
-        assert surprise(torch.tensor(value), median, excess).item() == pytest.approx(-np.log(share), rel=0.08)
-        beyond = surprise(torch.tensor(value), median, excess, truncation=0.1).item()
+        assert surprisal(torch.tensor(value), median, excess).item() == pytest.approx(
+            -np.log(share), rel=0.08
+        )
+        beyond = surprisal(torch.tensor(value), median, excess, truncation=0.1).item()
         assert beyond == pytest.approx(max(0.0, np.log(0.1 / share)), rel=0.08, abs=0.08)
 
 
@@ -227,14 +229,14 @@ def test_surprise_is_the_logarithm_of_the_share_that_goes_as_far() -> None:
 def test_surprise_starts_at_zero_never_falls_and_halves_at_the_median(
     median: float, excess: float, values: list[float]
 ) -> None:
-    surprises = surprise(torch.tensor(sorted(values), dtype=torch.float64), median, excess)
+    surprises = surprisal(torch.tensor(sorted(values), dtype=torch.float64), median, excess)
     assert (surprises >= 0).all() and (surprises.diff() >= -1e-9).all()
-    assert surprise(torch.zeros(1), median, excess).item() == 0
-    assert surprise(torch.tensor([median]), median, excess).item() == pytest.approx(np.log(2), rel=1e-4)
+    assert surprisal(torch.zeros(1), median, excess).item() == 0
+    assert surprisal(torch.tensor([median]), median, excess).item() == pytest.approx(np.log(2), rel=1e-4)
 
 
 def test_tail_of_images_that_are_all_alike_is_no_division_by_zero() -> None:
     for largest in (torch.zeros(5), torch.ones(1), torch.full((4,), 2.0)):
         median, excess = tail(largest)
         assert median > 0 and excess > 0
-        assert torch.isfinite(surprise(torch.tensor([0.0, 3.0]), median, excess)).all()
+        assert torch.isfinite(surprisal(torch.tensor([0.0, 3.0]), median, excess)).all()

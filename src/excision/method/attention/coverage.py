@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,9 +15,8 @@ from excision.data.images import load_working_image, resize_mask
 from excision.errors import DatasetError, ImageError
 from excision.method.attention.model import Attention
 from excision.method.masking import cells_to_mask, select_cells
+from excision.progress import Progress
 from excision.settings import AttentionVariant
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

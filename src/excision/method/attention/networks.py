@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from excision.method.attention.normalise import local_normalise
+from excision.settings import ATTENTION_STRIDES
 
 
 class PlainAttention(nn.Module):
@@ -24,7 +25,7 @@ class PlainAttention(nn.Module):
     convolution, global average pooling and two linear layers.
     """
 
-    stride: ClassVar[int] = 4
+    stride: ClassVar[int] = ATTENTION_STRIDES["plain"]
     scales: ClassVar[tuple[int, ...]] = (1,)
     # It knows no border from its training, and takes the zeros beyond it for one of a digit.
     margin: ClassVar[int] = 16
@@ -76,7 +77,7 @@ class SurfaceAttention(nn.Module):
     is computed on finer grids: that is where the time would go.
     """
 
-    stride: ClassVar[int] = 8
+    stride: ClassVar[int] = ATTENTION_STRIDES["surface"]
     # A smaller image shows a stain as the stroke that it is taught to see; the mean sees either.
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3)
     margin: ClassVar[int] = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,9 +18,9 @@ from excision.method.attention.mnist import load_mnist
 from excision.method.attention.networks import AttentionNetwork, PlainAttention, SurfaceAttention
 from excision.method.attention.weights import save_weights
 from excision.ops.memory_format import channels_last
+from excision.progress import TrainingProgress
 from excision.settings import AttentionVariant
 
-Progress = Callable[[int, int, dict[str, float]], None]
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 _DEFAULT_STEPS: dict[AttentionVariant, int] = {"plain": 4000, "surface": 2000}
@@ -56,7 +55,7 @@ def pretrain(
     out: Path,
     steps: int | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: TrainingProgress | None = None,
 ) -> PretrainReport:
     """Train one attention network and write `<variant>.safetensors` and `<variant>.json` to `out`.
 
@@ -88,7 +87,7 @@ def pretrain(
 
 
 def _train_plain(
-    network: PlainAttention, train: Digits, steps: int, seed: int, progress: Progress | None
+    network: PlainAttention, train: Digits, steps: int, seed: int, progress: TrainingProgress | None
 ) -> None:
     """Cross-entropy on MNIST, with Adam as published; larger batches and a falling rate get there sooner."""
     rng = np.random.default_rng(seed)
@@ -129,7 +128,7 @@ def _train_surface(
     digits: NDArray[np.uint8],
     steps: int,
     seed: int,
-    progress: Progress | None,
+    progress: TrainingProgress | None,
 ) -> None:
     """Learn where the digit is, from batches of surfaces."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-3)

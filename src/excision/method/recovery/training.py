@@ -16,10 +16,11 @@ from excision.method.recovery.losses import training_loss
 from excision.method.recovery.unet import UNet
 from excision.method.run_folder import CHECKPOINT, LOG
 from excision.ops.memory_format import channels_last
+from excision.progress import TrainingProgress
 from excision.settings import Precision, Settings
 from excision.system.files import write_text
 from excision.training.checkpoint import load_checkpoint, save_checkpoint
-from excision.training.loop import Progress, run_steps, warm_cosine
+from excision.training.loop import run_steps, warm_cosine
 
 _LOG_EVERY = 10
 
@@ -30,7 +31,7 @@ def train(
     settings: Settings,
     device: torch.device,
     folder: Path | None = None,
-    progress: Progress | None = None,
+    progress: TrainingProgress | None = None,
 ) -> None:
     """Train the network in place.
 
@@ -107,11 +108,11 @@ class _Loop:
             group["lr"] = rate
         images = batch.images.to(self._device, memory_format=torch.channels_last)
         mask = batch.mask.to(self._device)
-        holed = excise(images, mask, self._settings.mask.fill, self._settings.mask.patch)
+        masked_image = excise(images, mask, self._settings.mask.fill, self._settings.mask.patch)
         skips = training_switches(step, self._settings)
         # bfloat16 only inside the network: the loss divides by small variances.
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
-            recovery = self._network(holed, mask.to(holed.dtype), skips)
+            recovery = self._network(masked_image, mask.to(masked_image.dtype), skips)
         recovery = type(recovery)(*(part.float() for part in recovery))
         loss = training_loss(recovery, images, mask, self._settings.loss)
         value = loss.item()
@@ -137,10 +138,10 @@ def learning_rate(step: int, settings: Settings) -> float:
 def training_switches(step: int, settings: Settings) -> tuple[bool, ...]:
     """Give the skip switches of a training step.
 
-    A share `recovery.rehearsal` of the steps, evenly spread, runs with the switches of inference, so that
+    A share `recovery.replay` of the steps, evenly spread, runs with the switches of inference, so that
     the decoder has met the zeros it will be fed; 0 is the paper's rule.
     """
-    share = settings.recovery.rehearsal
+    share = settings.recovery.replay
     rehearses = math.floor((step + 1) * share) > math.floor(step * share)
     return settings.recovery.skips("inference" if rehearses else "training")
 

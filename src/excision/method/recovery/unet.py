@@ -67,21 +67,21 @@ class UNet(nn.Module):
         start = torch.tensor([0.5, -4.0]).repeat_interleave(channels * stem**2)
         self.head.bias = nn.Parameter(start)
 
-    def forward(self, holed: Tensor, mask: Tensor, skips: Sequence[bool]) -> Recovery:
+    def forward(self, masked_image: Tensor, mask: Tensor, skips: Sequence[bool]) -> Recovery:
         """Recover the image.
 
         Args:
-            holed: (B, C, H, W) in [0, 1], the excised image; any H and W.
-            mask: (B, 1, H, W), one inside the hole and zero outside, of the type of `holed`.
+            masked_image: (B, C, H, W) in [0, 1], the excised image; any H and W.
+            mask: (B, 1, H, W), one inside the hole and zero outside, of the type of `masked_image`.
             skips: one switch for each skip connection, shallowest first.
 
         Raises:
             ValueError: channels or number of switches differ from the network's.
         """
-        self._check(holed, mask, skips)
-        height, width = holed.shape[2:]
+        self._check(masked_image, mask, skips)
+        height, width = masked_image.shape[2:]
         padding = (0, -width % self.stride, 0, -height % self.stride)
-        features = functional.pad(torch.cat((holed, mask), dim=1), padding, mode="replicate")
+        features = functional.pad(torch.cat((masked_image, mask), dim=1), padding, mode="replicate")
         kept: list[Tensor | None] = []
         for level, encoder in enumerate(self.encoders):
             if level:
@@ -98,10 +98,12 @@ class UNet(nn.Module):
         # Spread between a tenth of a grey level and the full range: outside it the likelihood degenerates.
         return Recovery(mean, log_variance.clamp(-15, 0))
 
-    def _check(self, holed: Tensor, mask: Tensor, skips: Sequence[bool]) -> None:
-        expected = (holed.shape[0], 1, *holed.shape[2:])
-        if holed.ndim != 4 or holed.shape[1] != self.channels:
-            raise ValueError(f"holed is {tuple(holed.shape)}: expected (B, {self.channels}, H, W)")
+    def _check(self, masked_image: Tensor, mask: Tensor, skips: Sequence[bool]) -> None:
+        expected = (masked_image.shape[0], 1, *masked_image.shape[2:])
+        if masked_image.ndim != 4 or masked_image.shape[1] != self.channels:
+            raise ValueError(
+                f"masked_image is {tuple(masked_image.shape)}: expected (B, {self.channels}, H, W)"
+            )
         if tuple(mask.shape) != expected:
             raise ValueError(f"mask is {tuple(mask.shape)}: expected {expected}")
         if len(skips) != len(self.decoders):

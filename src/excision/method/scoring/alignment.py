@@ -90,9 +90,9 @@ class Alignment(nn.Module):
         # The first alone: in any rotation their mean would be a blur that fits them all alike.
         poses = self.starts[:1]
         for _ in range(_ROUNDS):
-            self._adopt(small[: len(poses)], poses)
+            self._load(small[: len(poses)], poses)
             poses = _centred(torch.cat([self._settle(each) for each in small]))
-        self._adopt(small, poses)
+        self._load(small, poses)
         apart = self.starts[:, :1] - poses[:, 0]
         self.starts = self.starts[(apart.cos() >= math.cos(_TURN)).any(dim=1)]
 
@@ -120,13 +120,13 @@ class Alignment(nn.Module):
         aside = _MOST_ASIDE * min(self.size)
         return torch.cat((pose[:, :1], pose[:, 1:].clamp(-aside, aside)), dim=1)
 
-    def _adopt(self, small: list[Tensor], poses: Tensor) -> None:
+    def _load(self, small: list[Tensor], poses: Tensor) -> None:
         """Take the mean of small images that lie like this as the usual one."""
         usual = torch.zeros_like(self.fine.usual, dtype=torch.float64)
         for each, pose in zip(small, poses[:, None], strict=True):
             usual += _resample(each, pose, self.pitch, self.pitch, self.size) / len(small)
         for level in (self.fine, self.middle, self.coarse):
-            level.adopt(usual)
+            level.load_learned(usual)
             usual = shrink(usual, 2)
 
 
@@ -152,7 +152,7 @@ class _Level(nn.Module):
         self.register_buffer("usual", torch.zeros(1, 1, height, width))
         self.register_buffer("descent", torch.zeros(height * width, 3))
 
-    def adopt(self, usual: Tensor) -> None:
+    def load_learned(self, usual: Tensor) -> None:
         """Take over a mean good image (1, 1, h, w)."""
         self.usual.copy_(usual)
         self.descent.copy_(_descent(usual, self.pitch, self.size))

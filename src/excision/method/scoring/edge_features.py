@@ -11,7 +11,7 @@ from torch.nn import functional
 from excision.ops.colour import to_grey
 from excision.ops.resampling import shrink
 
-PLACE = 8
+CELL_SIZE = 8
 """Side in pixels of the square that shares one set of features."""
 
 _DIRECTIONS = 4
@@ -27,7 +27,7 @@ def count_features(channels: int) -> int:
     return 2 * (oriented + colours)
 
 
-def oriented_features(images: Tensor) -> Tensor:
+def edge_features(images: Tensor) -> Tensor:
     """Say which edges and lines cross each place, how strongly and which side is the bright one.
 
     The brightness, in deviations of the image, is seen through the first and second derivatives of a
@@ -42,12 +42,12 @@ def oriented_features(images: Tensor) -> Tensor:
         images: (B, C, H, W) in [0, 1], C of 1 or 3, each side at least 32.
 
     Returns:
-        (B, `count_features(C)`, ceil(H / `PLACE`), ceil(W / `PLACE`)) in (-1, 1); more or less light on all
-        of the image changes nothing.
+        (B, `count_features(C)`, ceil(H / `CELL_SIZE`), ceil(W / `CELL_SIZE`)) in (-1, 1); brightening or
+        darkening the whole image changes nothing.
     """
     brightness, deviation = in_deviations(images)
     height, width = brightness.shape[2:]
-    beyond = (0, -width % PLACE, 0, -height % PLACE)
+    beyond = (0, -width % CELL_SIZE, 0, -height % CELL_SIZE)
     seen = functional.pad(brightness, beyond, mode="replicate")
     filters = torch.from_numpy(_FILTERS).to(seen)
     found = []
@@ -55,11 +55,11 @@ def oriented_features(images: Tensor) -> Tensor:
         if line > 1:
             seen = shrink(seen, 2)
         responses = functional.conv2d(functional.pad(seen, (2,) * 4, mode="reflect"), filters)
-        found += _means(responses, PLACE // line)
+        found += _means(responses, CELL_SIZE // line)
     if images.shape[1] == 3:
         red, green, blue = images[:, :1], images[:, 1:2], images[:, 2:]
         opponents = torch.cat((red - green, (red + green) / 2 - blue), dim=1) / deviation
-        found += _means(functional.pad(opponents, beyond, mode="replicate"), PLACE)
+        found += _means(functional.pad(opponents, beyond, mode="replicate"), CELL_SIZE)
     return torch.cat(found, dim=1)
 
 

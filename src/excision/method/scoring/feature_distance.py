@@ -26,7 +26,7 @@ _LEAST_IMAGES = 8
 _LEAST_EXPLAINED = 0.05
 
 
-class Familiar(nn.Module):
+class FeatureDistance(nn.Module):
     """Mahalanobis distance of features from what is usual at their place.
 
     Neighbouring places share a covariance, in square blocks, so that few images are enough to know it.
@@ -39,13 +39,14 @@ class Familiar(nn.Module):
         means: (1, C, h, w), the usual features.
         whitening: (blocks, C, C), a factor A of each inverse covariance AᵀA.
         tail: (2,), the median over good images of their largest distance, and the mean excess of those above.
-        explained: (1,), share of the features' variance over good images that the place explains, 0 to 1.
+        explained_variance: (1,), share of the features' variance over good images that the place explains,
+            0 to 1.
     """
 
     means: Tensor
     whitening: Tensor
     tail: Tensor
-    explained: Tensor
+    explained_variance: Tensor
 
     def __init__(self, channels: int, grid: tuple[int, int]) -> None:
         super().__init__()
@@ -56,7 +57,7 @@ class Familiar(nn.Module):
         self.register_buffer("means", torch.zeros(1, channels, *grid))
         self.register_buffer("whitening", torch.eye(channels).repeat(blocks, 1, 1))
         self.register_buffer("tail", torch.ones(2))
-        self.register_buffer("explained", torch.zeros(1))
+        self.register_buffer("explained_variance", torch.zeros(1))
 
     @property
     def weight(self) -> Tensor:
@@ -64,7 +65,7 @@ class Familiar(nn.Module):
 
         The correlation ratio of features and place is the root of what the place explains (K. Pearson, 1905).
         """
-        return self.explained.sqrt().clamp_min(0.5)
+        return self.explained_variance.sqrt().clamp_min(0.5)
 
     def forward(self, features: Tensor) -> Tensor:
         """Give the squared distance for each channel, averaged over neighbours; about 1 where all is usual.
@@ -76,7 +77,7 @@ class Familiar(nn.Module):
     @property
     def counts(self) -> bool:
         """Tell whether the distance is worth counting: not where the place explains less than a twentieth."""
-        return float(self.explained) >= _LEAST_EXPLAINED
+        return float(self.explained_variance) >= _LEAST_EXPLAINED
 
     @torch.no_grad()
     def learn(self, features: Callable[[], Iterable[Tensor]]) -> None:
@@ -102,7 +103,7 @@ class Familiar(nn.Module):
         self.means.copy_(usual.means)
         self.whitening.copy_(usual.whitening)
         self.tail.copy_(torch.tensor(tail(torch.stack(largest))))
-        self.explained.fill_(whole.explained())
+        self.explained_variance.fill_(whole.explained_variance())
 
     def _distance(self, features: Tensor, usual: _Usual) -> Tensor:
         found = usual.whitening @ _to_blocks(features - usual.means, self.side)
@@ -129,7 +130,7 @@ def _to_places(blocks: Tensor, side: int, grid: tuple[int, int]) -> Tensor:
 
 
 class _Usual(NamedTuple):
-    """What is usual: `means` and `whitening` as in `Familiar`."""
+    """What is usual: `means` and `whitening` as in `FeatureDistance`."""
 
     means: Tensor
     whitening: Tensor
@@ -138,7 +139,7 @@ class _Usual(NamedTuple):
 class _Moments:
     """Sums over images, from which means and covariances follow; in float64, and never an image."""
 
-    def __init__(self, familiar: Familiar) -> None:
+    def __init__(self, familiar: FeatureDistance) -> None:
         self._familiar = familiar
         shape = familiar.means.double()
         self.count = 0
@@ -160,7 +161,7 @@ class _Moments:
         both.products = self.products + other.products
         return both
 
-    def explained(self) -> float:
+    def explained_variance(self) -> float:
         """Share of the variance that lies between places, by analysis of variance; the mean over channels."""
         means = self.sums / self.count
         within = (self.squares / self.count - means.square()).clamp_min(0).mean(dim=(2, 3))

@@ -81,7 +81,7 @@ def anomaly_score(maps: Tensor, top: float) -> Tensor:
     return flat.topk(count, dim=1).values.mean(dim=1)
 
 
-def usual_level(total: Tensor, seen: Tensor, radius: float) -> Tensor:
+def mean_residual(total: Tensor, seen: Tensor, radius: float) -> Tensor:
     """Say what the anomaly map usually is at each place of a good image.
 
     It is the mean over good images, taken over a Gaussian neighbourhood and drawn towards the mean over all

@@ -21,16 +21,16 @@ def tail(largest: Tensor) -> tuple[float, float]:
     median = float(largest.median())
     above = largest[largest > median]
     excess = float((above - median).mean()) if len(above) else 0.0
-    # Good images without any value, or all alike, leave no scale to measure surprise by.
+    # Good images without any value, or all alike, leave no scale to measure surprisal by.
     return max(median, _LEAST), max(excess, _LEAST)
 
 
-def surprise(values: Tensor, median: float, excess: float, truncation: float = 1.0) -> Tensor:
+def surprisal(values: Tensor, median: float, excess: float, truncation: float = 1.0) -> Tensor:
     """Say in nats how surprising it would be for a good image to reach a value anywhere.
 
     It is -ln p, with p the share of good images whose largest value is at least this. Above the median their
     tail is taken as exponential, the limit of peaks over a threshold for all but heavy tails (Pickands,
-    "Statistical inference using extreme order statistics", 1975); below it the surprise falls linearly to
+    "Statistical inference using extreme order statistics", 1975); below it the surprisal falls linearly to
     zero: p = 1/2 * exp(-(v - median) / excess), and 2^(-v / median).
 
     With a truncation t it is max(0, ln t - ln p): what a share t of the good images reaches says nothing.

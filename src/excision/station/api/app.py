@@ -15,8 +15,8 @@ from starlette.requests import ClientDisconnect
 from excision import __version__
 from excision.errors import BusyError, ExcisionError, GoneError, ModelError, SettingsError
 from excision.station.api import inspect, models, operation, results
-from excision.station.api.guard import OPEN, Guard
 from excision.station.api.metrics import Metrics
+from excision.station.api.security import OPEN, Guard
 from excision.station.api.uploads import UploadError
 from excision.station.station import Station
 

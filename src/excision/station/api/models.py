@@ -1,4 +1,4 @@
-"""Models: which version inspects, how another takes over, and by which thresholds is judged."""
+"""ModelRegistry: which version inspects, how another takes over, and by which thresholds is judged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from excision.station.api.schemas import (
     RollbackRequest,
     ThresholdRequest,
 )
-from excision.station.models.registry import Models
+from excision.station.models.registry import ModelRegistry
 
 router = APIRouter(prefix="/v1/models")
 
@@ -32,7 +32,7 @@ _UNKNOWN: dict[int | str, dict[str, Any]] = {
 @router.get("")
 def models(request: Request) -> ModelList:
     """List the models; the first one inspects where none is asked for."""
-    known: Models = request.app.state.station.models
+    known: ModelRegistry = request.app.state.station.models
     return ModelList(models=[ModelAnswer.of(name, known.place(name)) for name in known.names])
 
 
@@ -73,8 +73,8 @@ def thresholds(request: Request, name: Name, body: ThresholdRequest) -> ModelAns
     return ModelAnswer.of(name, place)
 
 
-def _known(request: Request, name: str) -> Models:
-    known: Models = request.app.state.station.models
+def _known(request: Request, name: str) -> ModelRegistry:
+    known: ModelRegistry = request.app.state.station.models
     if name not in known.names:
         raise HTTPException(404, "there is no such model: GET /v1/models lists them")
     return known

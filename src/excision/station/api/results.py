@@ -23,7 +23,7 @@ from excision.station.api.schemas import (
 )
 from excision.station.station import Station
 from excision.station.store import store
-from excision.station.store.store import Mark, Result
+from excision.station.store.store import Mark, StoredResult
 from excision.station.work.renderings import Stage, View
 
 router = APIRouter(prefix="/v1/results")
@@ -155,7 +155,7 @@ def _station(request: Request) -> Station:
     return station
 
 
-def _result(request: Request, number: int) -> Result:
+def _result(request: Request, number: int) -> StoredResult:
     found = _station(request).result(number)
     if found is None:
         raise HTTPException(404, f"there is no result {number}")

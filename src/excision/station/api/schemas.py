@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from excision.predictions import Box, Verdict
 from excision.station.models.registry import Place
 from excision.station.models.version import Version
-from excision.station.store.store import Mark, Result
+from excision.station.store.store import Mark, StoredResult
 from excision.station.work.renderings import STAGES
 
 LARGEST_NUMBER = 2**63 - 1
@@ -60,7 +60,7 @@ class Links(BaseModel):
     stages: dict[str, str]
 
     @classmethod
-    def of(cls, result: Result) -> Links:
+    def of(cls, result: StoredResult) -> Links:
         """Give the links of a result."""
         here = f"/v1/results/{result.id}"
         if result.image is None:
@@ -98,7 +98,7 @@ class ResultAnswer(BaseModel):
     links: Links
 
     @classmethod
-    def of(cls, result: Result) -> ResultAnswer:
+    def of(cls, result: StoredResult) -> ResultAnswer:
         """Give the answer for a result."""
         return cls(
             **{name: getattr(result, name) for name in cls.model_fields if name not in ("time", "links")},

@@ -13,14 +13,14 @@ from pathlib import Path
 from excision.data.decode import probe_image
 from excision.errors import ImageError, ResultsError, SettingsError
 from excision.inspection.batch import OVERLAYS, inspect_file
-from excision.inspection.log import Inspection
+from excision.inspection.log import InspectionRecord
 from excision.predictions import Predictor
 from excision.station.hot_folder.folder import HotFile, HotFolder, Phase
 from excision.station.hot_folder.moving import file_away, free_place
 from excision.station.hot_folder.scan import Found, state_of, within
 from excision.station.hot_folder.settings import Listeners, WatchCounts, WatchSettings
 from excision.station.lock import only_watcher
-from excision.station.store.store import Result, Store
+from excision.station.store.store import Store, StoredResult
 from excision.station.store.tables import LiveTable
 
 STORE = "results.sqlite"
@@ -171,7 +171,7 @@ class _Watcher:
         else:
             file.finish()
 
-    def _inspect(self, file: HotFile) -> Result | None:
+    def _inspect(self, file: HotFile) -> StoredResult | None:
         """Inspect a file and keep the result; None where it changed meanwhile or is to be tried again."""
         path = Path(file.path)
         line = inspect_file(self._predictor, path, self._out, f"{file.size} {file.mtime_ns}")
@@ -194,9 +194,9 @@ class _Watcher:
         self._count(file, result)
         return result
 
-    def _result(self, file: HotFile, line: Inspection, size: tuple[int, int] | None) -> Result:
+    def _result(self, file: HotFile, line: InspectionRecord, size: tuple[int, int] | None) -> StoredResult:
         moved = self._settings.after == "move"
-        return Result(
+        return StoredResult(
             time=time.time(),
             source=_readable(file.path),
             model=self._identity[0],
@@ -217,7 +217,7 @@ class _Watcher:
             file_mtime_ns=file.mtime_ns,
         )
 
-    def _count(self, file: HotFile, result: Result) -> None:
+    def _count(self, file: HotFile, result: StoredResult) -> None:
         kind = result.verdict or "failed"
         setattr(self._counts, kind, getattr(self._counts, kind) + 1)
         found = kind if result.score is None else f"{kind}, score {result.score:.4g}"
@@ -229,7 +229,7 @@ class _Watcher:
         place = free_place(self._out / (verdict or "failed"), _readable(file.shown), file.mtime_ns)
         return str(place.relative_to(self._out))
 
-    def _move(self, file: HotFile, result: Result) -> None:
+    def _move(self, file: HotFile, result: StoredResult) -> None:
         if state_of(file.path) != (file.size, file.mtime_ns):
             # Another file has taken its path: it is inspected on its own.
             return

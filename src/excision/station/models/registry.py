@@ -29,8 +29,8 @@ class Place:
     previous: Version | None = None
 
 
-class Models:
-    """Models by name; reading never waits, and changes come one at a time.
+class ModelRegistry:
+    """ModelRegistry by name; reading never waits, and changes come one at a time.
 
     Args:
         folders: of each model, by name.

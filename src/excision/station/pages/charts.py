@@ -11,7 +11,7 @@ from typing import Literal
 
 from excision.method.calibration import Calibration
 from excision.station.pages.strings import Words
-from excision.station.store.store import Result
+from excision.station.store.store import StoredResult
 from excision.visualization.svg import Scale, marks
 
 _LEFT, _TOP, _BELOW, _AFTER = 56, 14, 38, 12
@@ -33,7 +33,7 @@ SHAPES = {
 """The shape of each verdict, which stands beside its colour and its word."""
 
 
-def score_chart(results: Sequence[Result], t: Words, size: Literal["wide", "narrow"] = "wide") -> str:
+def score_chart(results: Sequence[StoredResult], t: Words, size: Literal["wide", "narrow"] = "wide") -> str:
     """Draw anomaly scores in the order of inspection, with the thresholds that were in force.
 
     Args:
@@ -83,7 +83,7 @@ def _levels(x: Scale, y: Scale) -> list[str]:
     return parts
 
 
-def _times(results: Sequence[Result], x: Scale, y: Scale) -> list[str]:
+def _times(results: Sequence[StoredResult], x: Scale, y: Scale) -> list[str]:
     places = sorted({round(share * (len(results) - 1)) for share in (0, 0.5, 1)})
     parts = []
     for place in places:
@@ -94,7 +94,7 @@ def _times(results: Sequence[Result], x: Scale, y: Scale) -> list[str]:
     return parts
 
 
-def _thresholds(results: Sequence[Result], x: Scale, y: Scale) -> list[str]:
+def _thresholds(results: Sequence[StoredResult], x: Scale, y: Scale) -> list[str]:
     parts = []
     for kind, values in (
         ("threshold", [result.threshold for result in results]),
@@ -109,7 +109,7 @@ def _thresholds(results: Sequence[Result], x: Scale, y: Scale) -> list[str]:
     return parts
 
 
-def _point(result: Result, place: float, y: Scale) -> str:
+def _point(result: StoredResult, place: float, y: Scale) -> str:
     verdict = result.verdict or "failed"
     height = y.start if result.score is None else y(result.score)
     score = NONE if result.score is None else f"{result.score:.4g}"
@@ -119,7 +119,7 @@ def _point(result: Result, place: float, y: Scale) -> str:
     )
 
 
-def _describe(results: Sequence[Result], t: Words) -> str:
+def _describe(results: Sequence[StoredResult], t: Words) -> str:
     scores = [result.score for result in results if result.score is not None]
     alarms = sum(result.verdict == "defect" for result in results)
     return t(

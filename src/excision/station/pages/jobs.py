@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from excision.errors import BusyError, ExcisionError
+from excision.progress import Progress
 
 _LOG = logging.getLogger(__name__)
 
-Progress = Callable[[int, int], None]
-"""Called with the steps done and the number of all; ends the work by an exception where it is to stop."""
 
 State = Literal["running", "done", "failed", "stopped"]
 

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from excision.station.api.guard import COOKIE
+from excision.station.api.security import COOKIE
 from excision.station.pages.web import PageRoute, render, small_form, words_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)

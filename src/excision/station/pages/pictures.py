@@ -11,7 +11,7 @@ from PIL import Image
 from excision.data.decode import probe_image
 from excision.data.images import any_working_image
 from excision.station.station import Station
-from excision.station.store.store import Result
+from excision.station.store.store import StoredResult
 
 THUMB, LARGE = 192, 1280
 """Longest sides in pixels."""
@@ -32,12 +32,12 @@ def picture(path: Path, longest: int) -> bytes:
     return stream.getvalue()
 
 
-def has_image(station: Station, result: Result) -> bool:
+def has_image(station: Station, result: StoredResult) -> bool:
     """Tell whether the image of a result is kept."""
     return station.images.find(result.image) is not None
 
 
-def has_stages(station: Station, result: Result) -> bool:
+def has_stages(station: Station, result: StoredResult) -> bool:
     """Tell whether the stages of a result can be computed anew."""
     holds = station.models.holding(result.model, result.model_version) is not None
     return holds and has_image(station, result)

@@ -15,11 +15,11 @@ from excision.station.pages.filters import VERDICTS, Filter
 from excision.station.pages.pictures import has_image, has_stages
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
-from excision.station.store.store import Mark, Query, Result, Store, Truth
+from excision.station.store.store import Mark, Query, Store, StoredResult, Truth
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-STAGES = ("attention", "mask", "holed", "recovery", "map")
+STAGES = ("attention", "mask", "masked_image", "recovery", "map")
 
 _TIMES = ("since", "until")
 
@@ -71,7 +71,7 @@ def download(request: Request) -> Response:
     )
 
 
-def _asked(request: Request, chosen: Filter, number: str) -> Result | None:
+def _asked(request: Request, chosen: Filter, number: str) -> StoredResult | None:
     if not number:
         found = station_of(request).store.newest(chosen.query, 1)
         return found[0] if found else None
@@ -80,7 +80,7 @@ def _asked(request: Request, chosen: Filter, number: str) -> Result | None:
     return _existing(request, int(number))
 
 
-def _existing(request: Request, number: int) -> Result:
+def _existing(request: Request, number: int) -> StoredResult:
     found = station_of(request).result(number) if 0 < number <= LARGEST_NUMBER else None
     if found is None:
         raise HTTPException(404, f"there is no result {number}")
@@ -88,7 +88,7 @@ def _existing(request: Request, number: int) -> Result:
 
 
 def _shown(
-    request: Request, chosen: Filter, result: Result | None, just_marked: Truth | None = None
+    request: Request, chosen: Filter, result: StoredResult | None, just_marked: Truth | None = None
 ) -> Response:
     station = station_of(request)
     values: dict[str, Any] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from excision.station.api.guard import OPEN
+from excision.station.api.security import OPEN
 from excision.station.pages import live, login, models, review, thresholds, try_
 from excision.station.pages.jobs import Jobs
 from excision.station.pages.web import ASSETS, asset

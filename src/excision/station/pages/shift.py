@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from excision.method.calibration import Calibration
-from excision.station.models.registry import Models
+from excision.station.models.registry import ModelRegistry
 from excision.station.models.version import Version
 from excision.station.store.store import Query, Store
 
@@ -110,7 +110,7 @@ def promised_rate(scores: Iterable[float], threshold: float) -> float:
     return 1 - sum(score <= threshold for score in known) / (len(known) + 1)
 
 
-def budget_of(store: Store, models: Models, since: float) -> Budget | None:
+def budget_of(store: Store, models: ModelRegistry, since: float) -> Budget | None:
     """Take stock of the alarms since a time; None where no model says what was promised.
 
     The rate is that of each model at its present threshold.

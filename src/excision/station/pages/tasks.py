@@ -8,8 +8,8 @@ from typing import Any
 
 from excision.errors import ImageError, ModelError, SettingsError
 from excision.method.calibration import Calibration, calibrate
+from excision.progress import Progress
 from excision.station.models.version import Version, check_name
-from excision.station.pages.jobs import Progress
 from excision.station.station import Station
 from excision.station.store.store import Query
 

@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 
 from excision.errors import BusyError, ExcisionError, GoneError
-from excision.station.api.guard import COOKIE
+from excision.station.api.security import COOKIE
 from excision.station.api.uploads import UploadError
 from excision.station.pages import strings
 from excision.station.pages.charts import NONE

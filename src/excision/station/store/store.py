@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from excision.errors import ResultsError
 from excision.predictions import Box, Verdict
-from excision.station.store.schema import connect
+from excision.station.store.migrations import connect
 
 Truth = Literal["good", "defect"]
 
@@ -28,7 +28,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class StoredResult:
     """What is kept of one inspected image.
 
     Attributes:
@@ -168,7 +168,7 @@ class Store:
             self._open.clear()
         self._threads = threading.local()
 
-    def add(self, results: Sequence[Result]) -> list[int | None]:
+    def add(self, results: Sequence[StoredResult]) -> list[int | None]:
         """Keep results in one transaction.
 
         Returns:
@@ -194,7 +194,7 @@ class Store:
         ).fetchone()
         return found is not None
 
-    def of_file(self, source: str, size: int, mtime_ns: int) -> Result | None:
+    def of_file(self, source: str, size: int, mtime_ns: int) -> StoredResult | None:
         """Give the result of a file of a hot folder as it is now, or None."""
         row = self._connection.execute(
             "SELECT * FROM results WHERE source = ? AND file_size = ? AND file_mtime_ns = ?",
@@ -207,7 +207,7 @@ class Store:
         with self._transaction() as connection:
             connection.execute("UPDATE results SET image = ? WHERE id = ?", (_text(image), number))
 
-    def get(self, number: int) -> Result | None:
+    def get(self, number: int) -> StoredResult | None:
         """Give the result of that number, or None."""
         row = self._connection.execute("SELECT * FROM results WHERE id = ?", (number,)).fetchone()
         return None if row is None else _from_row(row)
@@ -219,7 +219,7 @@ class Store:
         )
         return {row["image"] for row in rows}
 
-    def newest(self, query: Query, count: int, before: int | None = None) -> list[Result]:
+    def newest(self, query: Query, count: int, before: int | None = None) -> list[StoredResult]:
         """Give results, newest first.
 
         Args:
@@ -236,7 +236,7 @@ class Store:
         )
         return [_from_row(row) for row in rows]
 
-    def oldest(self, query: Query, count: int, after: int = 0) -> list[Result]:
+    def oldest(self, query: Query, count: int, after: int = 0) -> list[StoredResult]:
         """Give results, oldest first, with numbers above `after`."""
         condition, values = query.where()
         rows = self._connection.execute(
@@ -244,7 +244,7 @@ class Store:
         )
         return [_from_row(row) for row in rows]
 
-    def walk(self, query: Query) -> Iterator[Result]:
+    def walk(self, query: Query) -> Iterator[StoredResult]:
         """Give all results, oldest first; memory stays flat, and no lock is held meanwhile."""
         after = 0
         while page := self.oldest(query, 500, after):
@@ -327,17 +327,17 @@ class Store:
             raise
 
 
-def _as_row(result: Result) -> tuple[Any, ...]:
+def _as_row(result: StoredResult) -> tuple[Any, ...]:
     values = dataclasses.asdict(result)
     values |= {"boxes": json.dumps(result.boxes), "seconds": json.dumps(result.seconds)}
     return tuple(_text(values[name]) for name in _COLUMNS.split(", "))
 
 
-def _from_row(row: sqlite3.Row) -> Result:
+def _from_row(row: sqlite3.Row) -> StoredResult:
     values = dict(row)
     values["boxes"] = tuple(tuple(box) for box in json.loads(values["boxes"]))
     values["seconds"] = json.loads(values["seconds"])
-    return Result(**values)
+    return StoredResult(**values)
 
 
 def _text(value: Any) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, Self
 
-from excision.station.store.store import Query, Result, Store
+from excision.station.store.store import Query, Store, StoredResult
 from excision.system.files import atomic_path
 from excision.system.parquet import write_parquet
 
@@ -36,7 +36,7 @@ COLUMNS = {
     "file_size": "int",
     "file_mtime_ns": "int",
 }
-"""The columns, which are the fields of `Result`, each with its kind in Parquet (see `write_parquet`)."""
+"""The columns, which are the fields of `StoredResult`, each with its type in Parquet."""
 
 
 def write_table(store: Store, path: Path, form: Format, query: Query | None = None) -> int:
@@ -98,14 +98,14 @@ class LiveTable:
         elif error is None:
             write_table(self._store, self._path, self._form)
 
-    def add(self, result: Result) -> None:
+    def add(self, result: StoredResult) -> None:
         """Write a result that the store has just got."""
         if self._stream is not None:
             self._stream.write(_line(result, self._form))
             self._stream.flush()
 
 
-def _as_dict(result: Result) -> dict[str, Any]:
+def _as_dict(result: StoredResult) -> dict[str, Any]:
     return {name: getattr(result, name) for name in COLUMNS}
 
 
@@ -113,7 +113,7 @@ def _head(form: Format) -> bytes:
     return (",".join(COLUMNS) + "\n").encode("utf-8") if form == "csv" else b""
 
 
-def _line(result: Result, form: Format) -> bytes:
+def _line(result: StoredResult, form: Format) -> bytes:
     values = _as_dict(result)
     if form == "jsonl":
         return _bytes(json.dumps(values, ensure_ascii=False) + "\n")

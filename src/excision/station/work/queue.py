@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from excision.errors import BusyError
-from excision.station.store.store import Result
+from excision.station.store.store import StoredResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Outcome:
         station_fault: True where the image could not be inspected and it is not the image's fault.
     """
 
-    result: Result
+    result: StoredResult
     station_fault: bool = False
 
 
@@ -53,7 +53,7 @@ class Job:
     answer: Future[Outcome] = field(default_factory=_promise)
 
 
-class Intake:
+class JobQueue:
     """Accepted images, first in, first out, from any number of threads.
 
     Args:

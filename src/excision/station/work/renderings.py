@@ -13,12 +13,12 @@ from PIL import Image
 
 from excision.errors import ExcisionError, GoneError
 from excision.predictions import Prediction
-from excision.station.models.registry import Models
-from excision.station.store.store import Result
+from excision.station.models.registry import ModelRegistry
+from excision.station.store.store import StoredResult
 from excision.station.work.kept_images import Images
 
-Stage = Literal["attention", "mask", "holed", "recovery", "map"]
-View = Literal["overlay", "attention", "mask", "holed", "recovery", "map", "tiff"]
+Stage = Literal["attention", "mask", "masked_image", "recovery", "map"]
+View = Literal["overlay", "attention", "mask", "masked_image", "recovery", "map", "tiff"]
 """A stage as a picture, the map laid over the image, or the map itself as a TIFF of 32-bit floats."""
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -26,8 +26,8 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 _BUDGET = 256 * 2**20
 
 
-class Views:
-    """Views of results; those that were last asked for stay at hand.
+class Renderings:
+    """Renderings of results; those that were last asked for stay at hand.
 
     One view is computed at a time, so that looking at results takes at most one core from inspecting.
 
@@ -37,14 +37,14 @@ class Views:
         budget: bytes of predictions that stay at hand.
     """
 
-    def __init__(self, images: Images, models: Models, budget: int = _BUDGET) -> None:
+    def __init__(self, images: Images, models: ModelRegistry, budget: int = _BUDGET) -> None:
         self._images = images
         self._models = models
         self._budget = budget
         self._kept: OrderedDict[int, Prediction] = OrderedDict()
         self._lock = threading.Lock()
 
-    def prediction(self, result: Result) -> Prediction:
+    def prediction(self, result: StoredResult) -> Prediction:
         """Give every stage of a result again, bit for bit; thresholds are those of the result.
 
         Raises:
@@ -58,7 +58,7 @@ class Views:
             self._kept.move_to_end(result.id)
             return self._kept[result.id]
 
-    def view(self, result: Result, view: View) -> bytes:
+    def view(self, result: StoredResult, view: View) -> bytes:
         """Give a view of a result: a PNG of the working size, or for "tiff" the anomaly map itself.
 
         Raises:
@@ -67,7 +67,7 @@ class Views:
         prediction = self.prediction(result)
         return draw(prediction, view)
 
-    def _compute(self, result: Result) -> Prediction:
+    def _compute(self, result: StoredResult) -> Prediction:
         path = self._images.find(result.image)
         if path is None:
             why = "could not be inspected" if result.verdict is None else "is not kept"
@@ -121,7 +121,7 @@ def _mask(prediction: Prediction) -> Any:
 def _holed(prediction: Prediction) -> Any:
     from excision.visualization.pictures import show_image
 
-    return show_image(prediction.holed)
+    return show_image(prediction.masked_image)
 
 
 def _recovery(prediction: Prediction) -> Any:
@@ -135,7 +135,7 @@ _DRAW: dict[str, Callable[[Prediction], Any]] = {
     "map": _map,
     "attention": _attention,
     "mask": _mask,
-    "holed": _holed,
+    "masked_image": _holed,
     "recovery": _recovery,
 }
 
@@ -156,4 +156,4 @@ def _tiff(anomaly_map: Any) -> bytes:
 
 def _bytes(prediction: Prediction) -> int:
     stages = (prediction.image, prediction.anomaly_map, prediction.attention, prediction.mask)
-    return sum(array.nbytes for array in (*stages, prediction.holed, prediction.recovery))
+    return sum(array.nbytes for array in (*stages, prediction.masked_image, prediction.recovery))

@@ -17,7 +17,7 @@ from excision.errors import ImageError
 from excision.ops.connected_components import find_regions
 from excision.predictions import Box, Prediction
 from excision.station.models.version import Version
-from excision.station.store.store import Result
+from excision.station.store.store import StoredResult
 from excision.station.work.kept_images import Images
 from excision.station.work.queue import Job, Outcome
 
@@ -52,7 +52,7 @@ def inspect_upload(job: Job, version: Version, images: Images, limits: Limits) -
     """
     # Microseconds are what an answer shows: asking for results since the time of one must find that one.
     start, now = time.perf_counter(), round(time.time(), 6)
-    blank = Result(
+    blank = StoredResult(
         time=now,
         source=job.source,
         model=job.model,

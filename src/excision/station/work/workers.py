@@ -19,7 +19,7 @@ from typing import Protocol
 from excision.errors import BusyError
 from excision.station.store.store import Store
 from excision.station.work.kept_images import Images
-from excision.station.work.queue import Intake, Job, Outcome
+from excision.station.work.queue import Job, JobQueue, Outcome
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Workers:
 
     def __init__(
         self,
-        intake: Intake,
+        intake: JobQueue,
         inspect: Callable[[Job], Outcome],
         store: Store,
         images: Images,

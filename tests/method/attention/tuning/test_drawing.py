@@ -72,11 +72,11 @@ def test_a_defect_changes_the_surface_only_near_where_it_says() -> None:
 
 
 def source(
-    channels: int = 1, size: tuple[int, int] = (48, 72), seed: int = 0, rehearsal: float = 0.3
+    channels: int = 1, size: tuple[int, int] = (48, 72), seed: int = 0, replay: float = 0.3
 ) -> LessonSource:
     rng = np.random.default_rng(5)
     images = [(65535 * rng.random((*size, channels))).astype(np.uint16) for _ in range(3)]
-    return LessonSource(3, lambda index: images[index], size, seed, rehearsal)
+    return LessonSource(3, lambda index: images[index], size, seed, replay)
 
 
 @pytest.mark.parametrize("size", [(48, 72), (33, 260), (400, 230), (32, 32)])
@@ -101,7 +101,7 @@ def test_batches_have_good_and_marked_pieces_in_range() -> None:
 
 def test_colour_is_seen_as_its_brightness() -> None:
     colour = np.full((40, 40, 3), (65535, 0, 0), dtype=np.uint16)
-    images, shares = LessonSource(1, lambda _: colour, (40, 40), 0, rehearsal=0.0).batch(0)
+    images, shares = LessonSource(1, lambda _: colour, (40, 40), 0, replay=0.0).batch(0)
     good = images[shares.amax(dim=(1, 2, 3)) == 0]
     assert len(good)
     # Every piece has its own light, between exp(-0.3) and exp(0.3) of the true one.
@@ -111,8 +111,8 @@ def test_colour_is_seen_as_its_brightness() -> None:
 def test_the_share_of_rehearsal_is_kept() -> None:
     """Good images are all black, so that what is grey is a lesson of the pre-training."""
 
-    def grey(rehearsal: float) -> float:
-        read = LessonSource(1, lambda _: np.zeros((40, 40, 1), np.uint16), (40, 40), 0, rehearsal)
+    def grey(replay: float) -> float:
+        read = LessonSource(1, lambda _: np.zeros((40, 40, 1), np.uint16), (40, 40), 0, replay)
         medians = [read.batch(step).images.flatten(1).median(dim=1).values for step in range(2)]
         return (torch.cat(medians) > 0.15).float().mean().item()
 

@@ -22,7 +22,7 @@ def source(seed: int = 0) -> LessonSource:
     for _ in range(4):
         rows = rng.normal(0.5, 0.08, (SIZE[0], 1, 1)) + rng.normal(0, 0.01, (*SIZE, 1))
         images.append((65535 * rows.clip(0, 1)).astype(np.uint16))
-    return LessonSource(4, lambda index: images[index], SIZE, seed, rehearsal=0.3)
+    return LessonSource(4, lambda index: images[index], SIZE, seed, replay=0.3)
 
 
 def tuned(steps: int, folder: Path | None = None, interrupt_at: int | None = None) -> dict[str, torch.Tensor]:

@@ -1,7 +1,7 @@
 """Batches for tuning, the same for a seed and step: pieces of good images, most with a defect drawn on.
 
-Among them are lessons of the pre-training, so that the network does not forget what it came with (rehearsal;
-Robins, "Catastrophic forgetting, rehearsal and pseudorehearsal", 1995).
+Among them are images of the pre-training, so that the network does not forget what it came with (experience
+replay; Robins, "Catastrophic forgetting, rehearsal and pseudorehearsal", 1995).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from excision.method.attention.digits import Lesson, draw_surface
 from excision.method.attention.tuning.drawn_defects import draw_defect
 from excision.method.attention.tuning.strokes import pen_stroke
 from excision.ops.colour import LUMA
+from excision.settings import ATTENTION_STRIDES
 
 FloatImage = NDArray[np.float32]
 
@@ -25,7 +26,7 @@ _AREA = 2**18  # pixels of a batch
 _DRAWING = 128  # pixels of the square in which a defect is drawn
 _GOOD = 0.25  # share of the pieces without a defect
 _CLOSER, _WIDER = 0.6, 0.25  # shares of the pieces seen from closer, and from as far off as the image allows
-_GRID = 8  # sides are multiples of it
+_STRIDE = ATTENTION_STRIDES["surface"]  # sides are multiples of it, which suits the finer grid too
 
 
 class LessonSource:
@@ -36,7 +37,7 @@ class LessonSource:
         read: gives the working image (H, W, C) uint16 of an image by its place.
         size: (H, W) of the working images.
         seed: of everything random.
-        rehearsal: share of the lessons that are those of the pre-training, 0 to 1.
+        replay: share of the lessons that are those of the pre-training, 0 to 1.
     """
 
     def __init__(
@@ -45,14 +46,14 @@ class LessonSource:
         read: Callable[[int], NDArray[np.uint16]],
         size: tuple[int, int],
         seed: int,
-        rehearsal: float,
+        replay: float,
     ) -> None:
         self._count = count
         self._read = read
         self._size = size
         self._seed = seed
-        self._rehearsal = rehearsal
-        height, width = (max(_GRID, min(side, _SIDE) // _GRID * _GRID) for side in size)
+        self._replay = replay
+        height, width = (max(_STRIDE, min(side, _SIDE) // _STRIDE * _STRIDE) for side in size)
         self._piece = (height, width)
         self._batch = max(2, _AREA // (height * width))
 
@@ -63,8 +64,8 @@ class LessonSource:
         return Lesson(*(torch.from_numpy(np.stack(part))[:, None] for part in (images, shares)))
 
     def _one(self, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
-        if rng.random() < self._rehearsal:
-            return self._rehearse(rng)
+        if rng.random() < self._replay:
+            return self._replay_pretraining(rng)
         piece = self._cut(rng)
         share = np.zeros_like(piece)
         if rng.random() < _GOOD:
@@ -80,7 +81,7 @@ class LessonSource:
             share[square] = np.maximum(share[square], drawn)
         return piece, share
 
-    def _rehearse(self, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
+    def _replay_pretraining(self, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
         height, width = self._piece
         empty = bool(rng.random() < _GOOD)
         surface, stroke = draw_surface(pen_stroke(rng), max(self._piece), rng, empty=empty)

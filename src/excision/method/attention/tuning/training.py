@@ -19,9 +19,10 @@ from excision.method.attention.tuning.lessons import LessonSource
 from excision.method.pipeline import Pipeline
 from excision.method.run_folder import TUNING
 from excision.ops.memory_format import channels_last
+from excision.progress import TrainingProgress
 from excision.settings import Settings
 from excision.training.checkpoint import load_checkpoint, save_checkpoint
-from excision.training.loop import Progress, run_steps, warm_cosine
+from excision.training.loop import run_steps, warm_cosine
 from excision.training.training_set import TrainingSet
 
 _RATE = 2e-3
@@ -51,8 +52,8 @@ def tune_attention(
     if steps == 0:
         return
     assert size is not None  # a training set settles it
-    rehearsal = settings.attention.trust / (settings.attention.trust + count)
-    source = LessonSource(count, data.read, size, settings.training.seed, rehearsal)
+    replay = settings.attention.pretraining_weight / (settings.attention.pretraining_weight + count)
+    source = LessonSource(count, data.read, size, settings.training.seed, replay)
     every = settings.training.checkpoint_every
     tune(pipeline.attention, source, steps, every, folder, lambda done, all_, _: progress(done, all_))
 
@@ -63,7 +64,7 @@ def tune(
     steps: int,
     checkpoint_every: int,
     folder: Path | None = None,
-    progress: Progress | None = None,
+    progress: TrainingProgress | None = None,
 ) -> None:
     """Tune the attention in place.
 
