@@ -23,6 +23,7 @@ from excision.method.fitting import learn_usual, train_pipeline
 from excision.method.pipeline import Pipeline
 from excision.ops.devices import choose_device
 from excision.ops.memory_format import channels_last, image_tensor
+from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
 from excision.progress import StageProgress, TrainingProgress, of_stage
 from excision.settings import Settings
@@ -269,7 +270,7 @@ class Detector:
             anomaly_map=planes["anomaly_map"][..., 0],
             attention=planes["attention"][..., 0],
             mask=planes["mask"][..., 0],
-            image=(working / np.float32(65535)).astype(np.float32),
+            image=to_unit(working),
             masked_image=planes["masked_image"],
             recovery=planes["recovery"],
             seconds=seconds,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from excision.baselines.base import Lesson
 from excision.errors import ModelError
 from excision.method.recovery.training import compute_dtype, learning_rate
+from excision.ops.unit_range import to_unit
 from excision.settings import Settings
 
 Loss = Callable[[Tensor, np.random.Generator], Tensor]
@@ -70,7 +71,7 @@ def draw_crops(lesson: Lesson, rng: np.random.Generator) -> Tensor:
         top, left = (int(rng.integers(max(0, length - side) + 1)) for length in image.shape[:2])
         crop = image[top : top + side, left : left + side]
         crops.append(crop[:, ::-1] if rng.random() < 0.5 else crop)
-    pixels = torch.from_numpy(np.stack(crops).astype(np.float32) / np.float32(65535))
+    pixels = torch.from_numpy(to_unit(np.stack(crops)))
     return pixels.permute(0, 3, 1, 2).to(lesson.device).contiguous(memory_format=torch.channels_last)
 
 

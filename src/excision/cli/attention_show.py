@@ -71,13 +71,14 @@ def _draw(
     from excision.data.images import load_working_image
     from excision.data.sizes import default_size
     from excision.method.masking import cells_to_mask, patch_attention, select_cells
+    from excision.ops.unit_range import to_unit
     from excision.settings import MaskSettings
     from excision.system.files import atomic_path
     from excision.visualization import pictures
 
     patch = MaskSettings().patch
     chosen = size or default_size([probe_image(path).size])
-    image = load_working_image(path, chosen, 3).astype(np.float32) / np.float32(65535)
+    image = to_unit(load_working_image(path, chosen, 3))
     seen = attention(torch.from_numpy(image).permute(2, 0, 1)[None])
     cells = select_cells(patch_attention(seen, patch), float("-inf"), budget)
     mask = cells_to_mask(cells, patch, chosen)[0, 0].numpy().astype(bool)

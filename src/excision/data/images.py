@@ -14,6 +14,7 @@ from excision.data.decode import array_image, read_image, stored_bands
 from excision.data.pixels import to_channels, upright
 from excision.errors import ImageError
 from excision.ops.bands import band_rows
+from excision.ops.unit_range import from_unit
 
 
 def resize_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -53,12 +54,7 @@ def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bo
 
 def working_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint16]:
     """Bring a decoded image (H, W, C) in [0, 1] to the working size, as uint16 with 65535 for 1."""
-    return _rounded(resize_image(image, size))
-
-
-def _rounded(image: NDArray[np.float32]) -> NDArray[np.uint16]:
-    scaled: NDArray[np.float32] = np.rint(image * np.float32(65535))
-    return scaled.astype(np.uint16)
+    return from_unit(resize_image(image, size))
 
 
 def load_working_image(path: str | Path, size: tuple[int, int], channels: int) -> NDArray[np.uint16]:
@@ -109,7 +105,7 @@ def any_full_image(image: NDArray[Any] | str | Path, channels: int) -> NDArray[n
     with stored_bands(image) as picture:
         full = np.empty((*picture.size, channels), dtype=np.uint16)
         for (top, bottom), band in zip(band_rows(*picture.size), picture.bands, strict=True):
-            full[top:bottom] = _rounded(to_channels(band, channels))
+            full[top:bottom] = from_unit(to_channels(band, channels))
         return upright(full, picture.orientation)
 
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from excision.data.images import any_full_image, any_working_image
 from excision.errors import ImageError
 from excision.method.attention.tuning.drawn_defects import draw_defect
+from excision.ops.unit_range import from_unit, to_unit
 from excision.settings import ImageSettings
 from excision.training.training_set import Picture
 
 _DRAWN = 128  # pixels of the square that a defect is drawn in
-_FULL = np.float32(65535)
 
 
 def graph_image(picture: Picture, image: ImageSettings) -> NDArray[np.uint16]:
@@ -40,17 +40,16 @@ def graph_image(picture: Picture, image: ImageSettings) -> NDArray[np.uint16]:
 
 def graph_input(working: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Give a working image (H, W, C) as (1, C, H, W) in [0, 1]."""
-    unit: NDArray[np.float32] = working.transpose(2, 0, 1)[None].astype(np.float32) / _FULL
-    return np.ascontiguousarray(unit)
+    return np.ascontiguousarray(to_unit(working).transpose(2, 0, 1)[None])
 
 
 def with_defect(working: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.uint16]:
     """Draw a defect on the middle of a working image (H, W, C)."""
-    unit = working.astype(np.float32) / _FULL
+    unit = to_unit(working)
     side = min(*unit.shape[:2], _DRAWN)
     top, left = ((full - side) // 2 for full in unit.shape[:2])
     square = unit[top : top + side, left : left + side]
     grey = square.mean(axis=2)
     marked, _ = draw_defect(grey, lambda: grey[::-1], rng)
     square += (marked - grey)[..., None]
-    return (unit.clip(0, 1) * _FULL).round().astype(np.uint16)
+    return from_unit(unit.clip(0, 1))

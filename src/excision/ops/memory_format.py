@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from excision.ops.unit_range import to_unit
+
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -33,5 +35,5 @@ def lay_out(images: Tensor) -> Tensor:
 
 def image_tensor(working: NDArray[np.uint16], device: torch.device) -> Tensor:
     """Give a working image (H, W, C) as (1, C, H, W) in [0, 1] on a device."""
-    pixels = torch.from_numpy(working.astype(np.float32) / np.float32(65535))
+    pixels = torch.from_numpy(to_unit(working))
     return lay_out(pixels.permute(2, 0, 1)[None].to(device))

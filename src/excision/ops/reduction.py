@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.ops.bands import band_rows
+from excision.ops.unit_range import to_unit
 
 FloatImage = NDArray[np.float32]
 Place = tuple[slice, slice]
@@ -35,7 +36,7 @@ def shrink_image(working: NDArray[np.uint16], factor: int) -> FloatImage:
     picture = BlockMean(working.shape, factor)
     for top, bottom in band_rows(height, width):
         place = (slice(top, bottom), slice(0, width))
-        picture.add(place, working[top:bottom].astype(np.float32) / np.float32(65535))
+        picture.add(place, to_unit(working[top:bottom]))
     return picture.finished()
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from excision.data.images import any_full_image, any_working_image
 from excision.errors import ModelError
 from excision.method.calibration import calibrate
+from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
 from excision.runtime.backends import open_backend
 from excision.runtime.defect_criteria import REGION, DefectCriteria, read_region
@@ -27,8 +28,6 @@ from excision.runtime.model_folder import Description
 from excision.tiling.assembly import inspect_tiles
 
 Image = NDArray[Any] | str | Path
-
-_FULL = np.float32(65535)
 
 
 class Inspector:
@@ -130,7 +129,7 @@ class Inspector:
 
     def _compute(self, working: NDArray[np.uint16]) -> Prediction:
         """Inspect one working image; everything counts."""
-        pixels = working.astype(np.float32) / _FULL
+        pixels = to_unit(working)
         start = time.perf_counter()
         try:
             found = self._backend.run(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))

@@ -23,6 +23,7 @@ from PIL import Image
 
 from excision.data.images import load_working_image
 from excision.errors import ModelError
+from excision.ops.unit_range import to_unit
 from excision.runtime.backend import BackendName
 from excision.runtime.backends import open_backend
 from excision.runtime.model_folder import Description, Golden
@@ -36,7 +37,6 @@ _ENDS = {
     "map": ("anomaly_map", "score"),
 }
 _SIDE = 1024  # of the square matrices whose product tells the machine's limit
-_FULL = np.float32(65535)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _measure_here(
 ) -> list[Speed]:
     description, golden = Description.load(folder), Golden.load(folder)
     backend = open_backend(folder, name, description.precision, threads)
-    pixels = (golden.images.astype(np.float32) / _FULL).transpose(0, 3, 1, 2)
+    pixels = to_unit(golden.images).transpose(0, 3, 1, 2)
     backend.run(np.ascontiguousarray(pixels[:1]))
     first_result = time.time() - float(os.environ.get("EXCISION_BENCH_START", time.time()))
     found = []

@@ -15,6 +15,7 @@ from excision.data.images import load_working_image, resize_mask
 from excision.errors import DatasetError, ImageError
 from excision.method.attention.model import Attention
 from excision.method.masking import cells_to_mask, select_cells
+from excision.ops.unit_range import to_unit
 from excision.progress import Progress
 from excision.settings import AttentionVariant
 
@@ -104,7 +105,7 @@ def _covered(sample: Sample, attention: Attention, size: tuple[int, int], budget
     truth = resize_mask(read_mask(sample.mask, probe_image(sample.image).size), size)
     if not truth.any():
         raise ImageError("its mask shows no defect at this size")
-    pixels = load_working_image(sample.image, size, 1).astype(np.float32) / np.float32(65535)
+    pixels = to_unit(load_working_image(sample.image, size, 1))
     cells = attention.cells(torch.from_numpy(pixels[None, None, :, :, 0]), patch)
     chosen = select_cells(cells, float("-inf"), budget)
     mask = cells_to_mask(chosen, patch, size)[0, 0].numpy()

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from excision.method.masking import cells_to_mask
+from excision.ops.unit_range import to_unit
 from excision.settings import MaskSettings, TrainingSettings
 
 BoolGrid = NDArray[np.bool_]
@@ -66,7 +67,7 @@ class BatchSource:
         """Give the batch of a step; it depends on the seed and the step alone, never on earlier calls."""
         rng = np.random.default_rng((self._training.seed, step))
         pairs = [self._crop(rng) for _ in range(self._training.batch)]
-        images = torch.from_numpy(np.stack([image for image, _ in pairs]).astype(np.float32) / 65535)
+        images = torch.from_numpy(to_unit(np.stack([image for image, _ in pairs])))
         grids = torch.from_numpy(np.stack([grid for _, grid in pairs]))[:, None]
         size = (images.shape[1], images.shape[2])
         mask = cells_to_mask(grids, self._mask.patch, size)

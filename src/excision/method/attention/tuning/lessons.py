@@ -17,6 +17,7 @@ from excision.method.attention.digits import Lesson, draw_surface
 from excision.method.attention.tuning.drawn_defects import draw_defect
 from excision.method.attention.tuning.strokes import pen_stroke
 from excision.ops.colour import LUMA
+from excision.ops.unit_range import to_unit
 from excision.settings import ATTENTION_STRIDES
 
 FloatImage = NDArray[np.float32]
@@ -114,7 +115,7 @@ class LessonSource:
 
 def _grey(pixels: NDArray[np.uint16]) -> FloatImage:
     """Give the brightness (H, W) in [0, 1] of a working image (H, W, C)."""
-    unit = pixels.astype(np.float32) / np.float32(65535)
+    unit = to_unit(pixels)
     if unit.shape[2] == 1:
         grey: FloatImage = np.ascontiguousarray(unit[..., 0])
         return grey
