@@ -12,18 +12,34 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from excision.data import Dataset, load_dataset
+    from excision.data import Dataset as Dataset
+    from excision.data import load_dataset
     from excision.detector import Detector
+    from excision.errors import ExcisionError
+    from excision.inspection.loading import load
     from excision.predictions import Prediction
+    from excision.runtime.inspector import Inspector
     from excision.settings import Settings
 
-__all__ = ["Dataset", "Detector", "Prediction", "Settings", "__version__", "load_dataset"]
+__all__ = [
+    "Detector",
+    "ExcisionError",
+    "Inspector",
+    "Prediction",
+    "Settings",
+    "__version__",
+    "load",
+    "load_dataset",
+]
 
 _HOMES = {
     "Dataset": "excision.data",
     "Detector": "excision.detector",
+    "ExcisionError": "excision.errors",
+    "Inspector": "excision.runtime.inspector",
     "Prediction": "excision.predictions",
     "Settings": "excision.settings",
+    "load": "excision.inspection.loading",
     "load_dataset": "excision.data",
 }
 
@@ -35,3 +51,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Show tab completion the public names alone, whatever has been imported so far."""
+    return __all__

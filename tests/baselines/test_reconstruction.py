@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from excision.baselines import baseline
-from excision.baselines.base import BASELINE, Baseline
+from excision.baselines.base import Baseline
 from excision.baselines.reconstruction import (
     Autoencoder,
     AutoencoderNetwork,
@@ -25,6 +25,7 @@ from excision.baselines.reconstruction import (
     UNetNetwork,
 )
 from excision.errors import ModelError, SettingsError
+from excision.method.folder_kinds import BASELINE
 from excision.ops.similarity import ssim_map
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
 from excision.synthetic.surfaces import cast_grain, woven_fabric

@@ -23,7 +23,7 @@ from excision.export import export as module
 from excision.export.export import export
 from excision.export.graph import write_onnx
 from excision.inspection.batch import find_images, inspect_images
-from excision.inspection.loading import load_predictor
+from excision.inspection.loading import load
 from excision.method.calibration import calibrate
 from excision.method.run_folder import CALIBRATION
 from excision.runtime.backend import MODEL_FILES, BackendName
@@ -135,7 +135,7 @@ def test_what_is_no_image_is_refused(image: Any, exported: tuple[Path, Proof]) -
 def test_an_exported_folder_inspects_like_a_run(
     exported: tuple[Path, Proof], parts: Path, tmp_path: Path
 ) -> None:
-    predictor = load_predictor(exported[0])
+    predictor = load(exported[0])
     images = [sample.image for sample in load_dataset(parts).test]
     summary = inspect_images(predictor, images, tmp_path / "out")
     assert summary.n_failed == 0 and summary.n_good + summary.n_defect == len(images)

@@ -19,6 +19,7 @@ from excision.data.images import any_full_image, any_working_image
 from excision.errors import ModelError
 from excision.method import run_folder
 from excision.method.calibration import Calibration, calibrate
+from excision.method.folder_kinds import BASELINE, OLD_BASELINE
 from excision.ops.devices import choose_device
 from excision.ops.memory_format import channels_last, image_tensor
 from excision.ops.reduction import shrink_image
@@ -30,9 +31,6 @@ from excision.system.files import write_json
 from excision.tiling.assembly import shown_reduction, visit_tiles
 from excision.tiling.geometry import Tiling
 from excision.training.training_set import TrainingSet, prepare
-
-BASELINE = "baseline.json"
-"""File of a run folder that says which baseline it holds, and with which hyperparameters."""
 
 CALIBRATING = "calibrating"
 """StageProgress that follows the training; all others go before it."""
@@ -267,10 +265,10 @@ class Baseline(ABC):
 
 def _identity(folder: Path) -> dict[str, Any]:
     """Read which baseline a folder holds; those of the first release used other names."""
-    if (folder / BASELINE).is_file() or not (folder / "rival.json").is_file():
+    if (folder / BASELINE).is_file() or not (folder / OLD_BASELINE).is_file():
         made: dict[str, Any] = run_folder.read_json(folder / BASELINE)
         return made
-    old = run_folder.read_json(folder / "rival.json")
+    old = run_folder.read_json(folder / OLD_BASELINE)
     return {"method": old.get("method"), "hyperparameters": old.get("knobs", {})}
 
 

@@ -118,13 +118,13 @@ def inspect(
 def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, parquet: bool) -> int:
     from excision.inspection.batch import find_images, inspect_images
     from excision.inspection.inputs import expand
-    from excision.inspection.loading import load_predictor
+    from excision.inspection.loading import load
     from excision.inspection.table import PARQUET, write_inspection_table
     from excision.system.parquet import need_pyarrow
 
     if parquet:
         need_pyarrow()
-    predictor = load_predictor(model)
+    predictor = load(model)
     found = find_images(expand(images), leave_out=out)
     try:
         with Bars() as bars:
@@ -143,7 +143,7 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
 
 def _watch(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int:
     from excision.cli.watching import WatchLine, counted
-    from excision.inspection.loading import load_predictor
+    from excision.inspection.loading import load
     from excision.station.hot_folder.settings import Listeners
     from excision.station.hot_folder.watcher import STORE, watch
     from excision.station.models.version import fingerprint
@@ -153,7 +153,7 @@ def _watch(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int
     with requests_to_stop() as request, WatchLine() as line:
         if "parquet" in settings.also:
             need_pyarrow()
-        predictor = load_predictor(model)
+        predictor = load(model)
         identity = model.resolve().name, fingerprint(model)
         line.note(f"Watching {folder}; Ctrl-C ends")
         listeners = Listeners(lambda: request.asked, line.show, line.note)

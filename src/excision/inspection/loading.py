@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from excision.predictions import Predictor
-from excision.runtime.model_folder import is_exported
+from excision.errors import ModelError
+from excision.method.folder_kinds import folder_kind, wrong_folder
+
+if TYPE_CHECKING:
+    from excision.detector import Detector
+    from excision.runtime.inspector import Inspector
 
 
-def load_predictor(folder: Path) -> Predictor:
-    """Load an exported model, which needs no torch, or a run folder, which does.
+def load(folder: str | Path) -> Detector | Inspector:
+    """Open a folder with a model: the run folder of a training, or an exported folder.
+
+    Args:
+        folder: that `excision train`, `Detector.save` or `excision export` wrote.
+
+    Returns:
+        A `Detector` for a run folder, which needs torch, or an `Inspector` for an exported folder.
 
     Raises:
-        ModelError: the folder holds neither, or a file in it is damaged.
+        ModelError: the folder is neither, or a file in it is missing or damaged.
     """
-    if is_exported(folder):
-        from excision.runtime.inspector import Inspector
+    folder = Path(folder)
+    match folder_kind(folder):
+        case "exported":
+            from excision.runtime.inspector import Inspector
 
-        return Inspector(folder)
-    from excision.detector import Detector
+            return Inspector(folder)
+        case "run":
+            from excision.detector import Detector
 
-    return Detector.load(folder)
+            return Detector.load(folder)
+        case _:
+            raise ModelError(wrong_folder(folder, "model"))

@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 from excision.errors import ModelError, SettingsError
 from excision.method.calibration import Calibration
+from excision.method.folder_kinds import RUN_MODEL, RUN_SETTINGS, wrong_folder
 from excision.settings import Settings
 from excision.system.files import remove_leftovers, write_json, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MODEL, SETTINGS = "model.safetensors", "settings.toml"
+MODEL, SETTINGS = RUN_MODEL, RUN_SETTINGS
 CHECKPOINT, TUNING, LOG = "checkpoint.safetensors", "tuning.safetensors", "log.jsonl"
 TILES = "tiles"
 CALIBRATION, FINGERPRINT, TRAINING = "calibration.json", "fingerprint.json", "training.json"
@@ -118,7 +119,7 @@ def load_model(folder: Path) -> tuple[dict[str, Tensor], Settings, float, Calibr
     from safetensors.torch import load_file
 
     if not (folder / MODEL).is_file():
-        raise ModelError(_no_model(folder))
+        raise ModelError(wrong_folder(folder, "run folder"))
     try:
         tensors = {_RENAMED.get(name, name): each for name, each in load_file(folder / MODEL).items()}
     except (OSError, SafetensorError) as error:
@@ -160,15 +161,6 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read as JSON: {error}") from error
-
-
-def _no_model(folder: Path) -> str:
-    if not folder.is_dir():
-        return f"{folder}: there is no such folder; `excision train DATA --out {folder}` makes it"
-    if (folder / SETTINGS).is_file():
-        again = f"excision train DATA --out {folder} --resume"
-        return f"{folder}: the training is not finished; continue it with `{again}`"
-    return f"{folder}: this is no run folder ({MODEL} is missing)"
 
 
 def _same_settings(begun: Settings, wanted: Settings, folder: Path) -> None:

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from excision.errors import ModelError, SettingsError
 from excision.method.calibration import Calibration
+from excision.method.folder_kinds import EXPORTED_MODEL, wrong_folder
 from excision.runtime.backend import BackendName, Precision
 from excision.system.files import atomic_path, write_json
 from excision.tiling.geometry import Tiling
 
-DESCRIPTION, GOLDEN = "model.json", "golden.npz"
+DESCRIPTION, GOLDEN = EXPORTED_MODEL, "golden.npz"
 FORMAT = 1
 
 
@@ -88,9 +89,11 @@ class Description:
         """Read `model.json`.
 
         Raises:
-            ModelError: it is missing, damaged, or of a later format.
+            ModelError: the folder is no exported one, or the file is damaged or of a later format.
         """
         path = folder / DESCRIPTION
+        if not path.is_file():
+            raise ModelError(wrong_folder(folder, "exported folder"))
         try:
             content: dict[str, Any] = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:

@@ -1,0 +1,85 @@
+"""What a folder holds, by the names of its files, and what to tell someone who named the wrong one."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Literal
+
+RUN_MODEL, RUN_SETTINGS = "model.safetensors", "settings.toml"
+EXPORTED_MODEL = "model.json"
+BASELINE, OLD_BASELINE = "baseline.json", "rival.json"
+"""Says which baseline a run folder holds, and with which hyperparameters; the first release's name last."""
+
+RESULTS = ("evaluation.json", "results.jsonl", "results.sqlite")
+
+Kind = Literal[
+    "missing", "file", "exported", "baseline", "run", "unfinished run", "results", "images", "other"
+]
+Wanted = Literal["run folder", "exported folder", "model"]
+"""What was asked for; "model" is a run folder or an exported folder."""
+
+
+def folder_kind(folder: Path) -> Kind:
+    """Tell what a folder holds; no file in it is opened."""
+    if not folder.is_dir():
+        return "file" if folder.exists() else "missing"
+    names: tuple[tuple[Kind, tuple[str, ...]], ...] = (
+        ("exported", (EXPORTED_MODEL,)),
+        ("baseline", (BASELINE, OLD_BASELINE)),
+        ("run", (RUN_MODEL,)),
+        ("unfinished run", (RUN_SETTINGS,)),
+        ("results", RESULTS),
+    )
+    for kind, marks in names:
+        if any((folder / mark).is_file() for mark in marks):
+            return kind
+    return "images" if _holds_images(folder, depth=2) else "other"
+
+
+def wrong_folder(folder: Path, wanted: Wanted) -> str:
+    """Say why a folder cannot be opened as what was wanted, and what to do about it."""
+    quoted, name = shlex.quote(str(folder)), shlex.quote(folder.resolve().name)
+    exporting = f"excision export {quoted} DATA --out line/{name}"
+    training = f"excision train DATA --out {quoted}"
+    export = wanted == "exported folder"
+    making = f"excision export RUN DATA --out {quoted}" if export else training
+    explanations: dict[Kind, str] = {
+        "missing": f"there is no such folder; `{making}` makes it",
+        "file": "this is a file: name the folder that it is in",
+        "exported": "this is an exported folder: open it with excision.Inspector or excision.load, or name "
+        "the run folder that it was exported from",
+        "baseline": "this is the run of a baseline: open it with the baseline's class in excision.baselines",
+        "run": f"this is a run folder: export it first: {exporting}",
+        "unfinished run": f"the training is not finished; continue it with `{training} --resume`"
+        + (f", then export it: {exporting}" if export else ""),
+        "results": f"this folder holds results, not a model: {_model_beside(folder)}",
+        "images": "this folder holds images, not a model: train a model on them first: "
+        f"excision train {quoted} --out runs/{name}",
+        "other": _nothing_here(wanted),
+    }
+    return f"{folder}: {explanations[folder_kind(folder)]}"
+
+
+def _model_beside(folder: Path) -> str:
+    # By default an evaluation writes its results into the folder of its model.
+    parent = folder.resolve().parent
+    if folder_kind(parent) in ("run", "exported"):
+        return f"name {parent}"
+    return "name the run folder or the exported folder that gave them"
+
+
+def _nothing_here(wanted: Wanted) -> str:
+    if wanted == "model":
+        return f"this is neither a run folder ({RUN_MODEL}) nor an exported folder ({EXPORTED_MODEL})"
+    missing = RUN_MODEL if wanted == "run folder" else EXPORTED_MODEL
+    return f"this is no {wanted} ({missing} is missing)"
+
+
+def _holds_images(folder: Path, depth: int) -> bool:
+    # The names alone are wanted wherever a run folder is, and must not cost a decoder.
+    from excision.data.listing import image_files, subfolders
+
+    if image_files(folder):
+        return True
+    return depth > 0 and any(_holds_images(child, depth - 1) for child in subfolders(folder))
