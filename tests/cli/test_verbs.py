@@ -146,12 +146,32 @@ def test_info_tells_that_the_feature_distance_counts(
 ) -> None:
     shutil.copytree(trained[0], tmp_path / "run")
     model = tmp_path / "run" / "model.safetensors"
-    tensors = {**load_file(model), "familiar.explained_variance": np.array([0.7], np.float32)}
-    aligned = "the place on the part, aligned,"
-    for name, told in (("familiar.more", "the place"), ("alignment.starts", aligned)):
-        save_file({**tensors, name: np.zeros(1, np.float32)}, model)
+    tensors = {
+        name: tensor
+        for name, tensor in load_file(model).items()
+        if not name.startswith(("familiar.", "alignment.", "scorer."))
+    }
+    explained, starts = np.array([0.7], np.float32), np.zeros((6, 3), np.float32)
+    for extra, told in (
+        ({"scorer.feature_distance.explained_variance": explained}, "position in the image explains 70%"),
+        (
+            {"scorer.feature_distance.explained_variance": explained, "scorer.alignment.starts": starts},
+            "position on the aligned part explains 70%",
+        ),
+        ({"familiar.explained": explained}, "position in the image explains 70%"),
+        (
+            {"familiar.explained": explained, "alignment.starts": starts},
+            "position on the aligned part explains 70%",
+        ),
+        ({}, None),
+    ):
+        save_file({**tensors, **extra}, model)
         assert main(["info", str(tmp_path / "run")]) == 0
-        assert f"counts: {told} explains 70% of the features" in capsys.readouterr().out
+        shown = capsys.readouterr().out
+        if told is None:
+            assert "Feature distance" not in shown
+        else:
+            assert f"Feature distance  used: {told} of the variance" in shown
     model.write_bytes(b"damaged")
     assert main(["info", str(tmp_path / "run")]) == 2
     assert "run/model.safetensors: " in capsys.readouterr().err

@@ -12,6 +12,7 @@ from cyclopts import App
 from excision.cli.options import JsonOption, RunArgument
 from excision.cli.output import say, say_facts
 from excision.errors import ModelError
+from excision.method.model_facts import read_feature_distance
 from excision.method.run_folder import (
     CALIBRATION,
     FINGERPRINT,
@@ -24,7 +25,6 @@ from excision.method.run_folder import (
 from excision.settings import Settings
 from excision.system.files import write_json
 
-_EXPLAINED = "familiar.explained_variance"
 _DATA = {"Data": "{root} (layout {layout})"}
 _COST = {
     "Trained on": "{n_training} good images",
@@ -85,24 +85,16 @@ def _facts(path: Path, record: Any, lines: dict[str, str]) -> list[tuple[str, st
 
 
 def feature_distance(model: Path) -> list[tuple[str, str]]:
-    """Say that the distance of the features counts, if it does; and whether parts are aligned for it.
+    """Say whether the model uses the feature distance, and whether it aligns parts first.
 
     Raises:
         ModelError: the file is damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(model, framework="numpy") as weights:
-            names = list(weights.keys())
-            if _EXPLAINED not in names:
-                return []
-            explained = float(weights.get_tensor(_EXPLAINED)[0])
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{model}: cannot be read as weights: {error}") from error
-    aligned = any(name.startswith("alignment.") for name in names)
-    place = "the place on the part, aligned," if aligned else "the place"
-    return [("Feature distance", f"counts: {place} explains {explained:.0%} of the features")]
+    facts = read_feature_distance(model)
+    if facts is None:
+        return []
+    position = "position on the aligned part" if facts.aligned else "position in the image"
+    return [("Feature distance", f"used: {position} explains {facts.explained_variance:.0%} of the variance")]
 
 
 def _say_settings(settings: Settings) -> None:

@@ -1,0 +1,55 @@
+"""Facts about a trained model, read from its weights without building the model or importing torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from excision.errors import ModelError
+
+# The names of a tensor in the formats of the run folder, the newest first.
+_EXPLAINED_VARIANCE = (
+    "scorer.feature_distance.explained_variance",
+    "familiar.explained_variance",
+    "familiar.explained",
+)
+_STARTS = ("scorer.alignment.starts", "alignment.starts")
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureDistanceFacts:
+    """What training found out about the feature distance.
+
+    Attributes:
+        explained_variance: share in [0, 1] of the variance of the features that position explains.
+        aligned: whether a position is one of the aligned part rather than of the image.
+    """
+
+    explained_variance: float
+    aligned: bool
+
+
+def read_feature_distance(model: Path) -> FeatureDistanceFacts | None:
+    """Read from the weights of a run folder, of any format, whether the model uses the feature distance.
+
+    Args:
+        model: `model.safetensors` of the run folder.
+
+    Returns:
+        None if it does not.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(model, framework="numpy") as weights:
+            names = set(weights.keys())
+            name = next((each for each in _EXPLAINED_VARIANCE if each in names), None)
+            if name is None:
+                return None
+            explained = float(weights.get_tensor(name)[0])
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{model}: cannot be read as weights: {error}") from error
+    return FeatureDistanceFacts(explained, aligned=not names.isdisjoint(_STARTS))
