@@ -20,9 +20,10 @@ test: lint docs
 	$(BIN)/python -m pytest tests/export
 
 lint: $(INSTALLED)
-	$(BIN)/ruff check src tests experiments
-	$(BIN)/ruff format --check src tests experiments
+	$(BIN)/ruff check src tests experiments tools
+	$(BIN)/ruff format --check src tests experiments tools
 	$(BIN)/mypy
+	$(BIN)/python tools/structure.py
 
 # Strict: a link that leads nowhere or an undocumented argument is an error.
 docs: $(INSTALLED)
