@@ -41,8 +41,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("__main__",),
     ),
     "method": (
-        ("calibration",),
-        ("masking", "run_folder"),
+        ("calibration", "folder_kinds", "format_1"),
+        ("masking", "run_folder", "model_facts"),
         ("recovery",),
         ("attention", "scoring"),
         ("pipeline",),

@@ -58,7 +58,7 @@ def train_pipeline(
         return chosen
 
     if settings.mask.enabled:
-        tune_attention(pipeline, data, settings, run, of_stage(stage, TUNING_STAGE))
+        tune_attention(pipeline.attention, data, settings, run, of_stage(stage, TUNING_STAGE))
         read, count = _reader(data, device), len(data.training)
         set_usual_attention(pipeline, read, count, of_stage(stage, "usual attention"))
         set_mask_threshold(pipeline, read, count, of_stage(stage, "mask threshold"))

@@ -16,7 +16,6 @@ from excision.method.attention.model import Attention
 from excision.method.attention.networks import AttentionNetwork
 from excision.method.attention.pretrain import lesson_loss
 from excision.method.attention.tuning.lessons import LessonSource
-from excision.method.pipeline import Pipeline
 from excision.method.run_folder import TUNING
 from excision.ops.memory_format import channels_last
 from excision.progress import TrainingProgress
@@ -31,16 +30,16 @@ _MEMORY = 0.99  # of the running average of the weights, once it has seen enough
 
 
 def tune_attention(
-    pipeline: Pipeline,
+    attention: Attention,
     data: TrainingSet,
     settings: Settings,
     folder: Path | None,
     progress: Callable[[int, int], None],
 ) -> None:
-    """Tune the attention of a pipeline to its training images; nothing is done for 0 steps.
+    """Tune the attention to the training images; nothing is done for 0 steps.
 
     Args:
-        pipeline: on its device.
+        attention: on its device.
         data: what is trained on.
         settings: of attention and training, with the size settled.
         folder: for the checkpoint; None keeps none.
@@ -55,7 +54,7 @@ def tune_attention(
     replay = settings.attention.pretraining_weight / (settings.attention.pretraining_weight + count)
     source = LessonSource(count, data.read, size, settings.training.seed, replay)
     every = settings.training.checkpoint_every
-    tune(pipeline.attention, source, steps, every, folder, lambda done, all_, _: progress(done, all_))
+    tune(attention, source, steps, every, folder, lambda done, all_, _: progress(done, all_))
 
 
 def tune(
