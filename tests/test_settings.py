@@ -246,8 +246,8 @@ def test_unknown_skips_say_what_may_be_written(text: str, phase: str) -> None:
 
 
 def test_the_documentation_lists_every_setting_with_its_default() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "method.md").read_text("utf-8")
-    rows = dict(re.findall(r"^\| `(\w+\.\w+)` \| (.+?) \|", page.split("## Settings")[1], re.MULTILINE))
+    page = (Path(__file__).parents[1] / "docs" / "settings.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+\.\w+)` \| (.+?) \|", page, re.MULTILINE))
     expected = {
         f"{section}.{name}": "derived" if value is None else json.dumps(value)
         for section, values in dataclasses.asdict(Settings()).items()

@@ -11,7 +11,7 @@ import pytest
 from excision.cli import VERBS, build
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 PACKAGE = ROOT / "src" / "excision" / "cli"
 
 # A command begins its line; in the source of a help text, after a quote or an escaped newline.
@@ -19,8 +19,9 @@ SHOWN = re.compile(r"(?:^|[\"n`]|\$ )(excision [^`\"\n\\#]*)", re.MULTILINE)
 
 
 def commands(text: str) -> list[str]:
-    blocks = re.findall(r"```(?:sh|console)?(?:\n|\\n)(.*?)```", text, flags=re.DOTALL)
-    return [found.strip() for block in blocks for found in SHOWN.findall(block)]
+    blocks = re.findall(r"```(\w*)(?:\n|\\n)(.*?)```", text, flags=re.DOTALL)
+    shown = [block for language, block in blocks if language in {"", "sh", "console"}]
+    return [found.strip() for block in shown for found in SHOWN.findall(block)]
 
 
 DOCUMENTED = [(path.name, line) for path in DOCUMENTS for line in commands(path.read_text("utf-8"))]

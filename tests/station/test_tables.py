@@ -100,7 +100,7 @@ def test_memory_does_not_grow_with_the_table(
     assert peaks[1] < 1.5 * peaks[0]
 
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "station.md").read_text("utf-8")
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "station" / "database.md").read_text("utf-8")
 
 
 def test_the_document_names_every_column(store: Store) -> None:
