@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 
 from excision.data import Dataset, load_dataset
 from excision.data.images import any_full_image, any_working_image
-from excision.errors import ModelError
+from excision.errors import ModelError, SettingsError
 from excision.method import run_folder
 from excision.method.attention.model import Attention
-from excision.method.calibration import Calibration, calibrate
+from excision.method.calibration import Calibration, calibrate, check_thresholds
 from excision.method.fitting import learn_usual, train_pipeline
 from excision.method.pipeline import Pipeline
 from excision.ops.devices import choose_device
@@ -60,6 +61,29 @@ class Detector:
             ModelError: the detector has not been fitted.
         """
         return self._calibrated().threshold
+
+    @property
+    def review_threshold(self) -> None:
+        """None: only an exported model has a grey zone."""
+        return None
+
+    def with_thresholds(self, threshold: float, review_threshold: float | None = None) -> Self:
+        """Give the same weights with a threshold that a person set; networks are shared, not copied.
+
+        Args:
+            threshold: decision threshold in the unit of the anomaly score.
+            review_threshold: None, since only an exported model has a grey zone.
+
+        Raises:
+            ModelError: the detector has not been fitted.
+            SettingsError: the threshold is not finite or not above 0, or a grey zone is asked for.
+        """
+        check_thresholds(threshold, review_threshold)
+        if review_threshold is not None:
+            raise SettingsError("a run folder has no grey zone: export the model to have one")
+        twin = copy.copy(self)
+        twin.calibration = self._calibrated().at(threshold)
+        return twin
 
     @property
     def pipeline(self) -> Pipeline:

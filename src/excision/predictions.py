@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from excision.ops.reduction import shrink_map
+
+if TYPE_CHECKING:
+    from excision.method.calibration import Calibration
 
 Verdict = Literal["good", "review", "defect"]
 
@@ -93,7 +96,23 @@ class Method(Protocol):
 
 
 class Predictor(Method, Protocol):
-    """A method that shows every stage of its work, as `Detector` does."""
+    """A method that shows every stage of its work: `Detector`, and the `Inspector` of an exported model."""
+
+    @property
+    def review_threshold(self) -> float | None:
+        """Where the grey zone begins, in the unit of the anomaly score; None for no such zone."""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the decision threshold promises; None before there is one."""
 
     def predict(self, images: Iterable[Path], /) -> Iterator[Prediction]:
         """Give a prediction for each image; ImageError where one cannot be read."""
+
+    def with_thresholds(self, threshold: float, review_threshold: float | None) -> Self:
+        """Give the same weights with thresholds that a person set; this predictor stays as it is.
+
+        Raises:
+            SettingsError: they are not finite, not above 0, or in the wrong order; or this kind of predictor
+                has no grey zone.
+        """

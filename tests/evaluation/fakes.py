@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from PIL import Image
 
 from excision.data.images import load_working_image
+from excision.method.calibration import Calibration
 from excision.predictions import Prediction
 
 
@@ -17,6 +21,8 @@ class FakePredictor:
 
     def __init__(self, threshold: float = 0.25, size: tuple[int, int] = (32, 24), channels: int = 1) -> None:
         self.threshold = threshold
+        self.review_threshold: float | None = None
+        self.calibration: Calibration | None = None
         self.size = size
         self.channels = channels
         self.seen: list[Path] = []
@@ -25,7 +31,13 @@ class FakePredictor:
         for path in images:
             self.seen.append(Path(path))
             working = load_working_image(path, self.size, self.channels)
-            yield prediction((working / np.float32(65535)).astype(np.float32), self.threshold)
+            found = prediction((working / np.float32(65535)).astype(np.float32), self.threshold)
+            yield replace(found, review_threshold=self.review_threshold)
+
+    def with_thresholds(self, threshold: float, review_threshold: float | None) -> Self:
+        twin = copy.copy(self)
+        twin.threshold, twin.review_threshold = threshold, review_threshold
+        return twin
 
 
 def prediction(image: np.ndarray, threshold: float = 0.25) -> Prediction:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from excision.method.calibration import calibrate
+from excision.errors import SettingsError
+from excision.method.calibration import calibrate, check_thresholds
 
 FINITE = st.floats(-1e6, 1e6)
 
@@ -95,3 +96,26 @@ def test_scores_that_are_none_are_refused(scores: list[float]) -> None:
 def test_rates_out_of_range_are_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="false-alarm rate"):
         calibrate([1.0], rate)
+
+
+@given(scores=st.lists(FINITE, min_size=1, max_size=60), threshold=FINITE)
+def test_a_threshold_that_a_person_set_says_so_with_the_rate_it_has(
+    scores: list[float], threshold: float
+) -> None:
+    found = calibrate(scores, 0.1).at(threshold)
+    below = len([score for score in scores if score <= threshold])
+    assert (found.threshold, found.wanted_rate) == (threshold, None)
+    assert found.promised_rate == pytest.approx(1 - Fraction(below, len(scores) + 1))
+    assert found.scores == tuple(sorted(scores))
+    assert found.keeps_wish and found.rate == found.promised_rate
+    text = found.explain()
+    assert text.startswith("a person set this threshold")
+    assert f"{found.promised_rate:.2%}" in text and "nan" not in text
+
+
+@pytest.mark.parametrize(
+    "thresholds", [(0.0, None), (-1.0, None), (math.nan, None), (math.inf, None), (1.0, 2.0), (1.0, 0.0)]
+)
+def test_thresholds_that_judge_nothing_are_refused(thresholds: tuple[float, float | None]) -> None:
+    with pytest.raises(SettingsError):
+        check_thresholds(*thresholds)

@@ -129,7 +129,7 @@ def test_review_steps_through_what_fits(service: Service, numbers: dict[str, int
     seen, address = [], "/review?verdict=defect"
     while address:
         page = get(service, address, **HTMX)
-        shown = re.search(r"StoredResult (\d+)<", page)
+        shown = re.search(r"Result (\d+)<", page)
         assert shown is not None
         seen.append(int(shown[1]))
         older = re.search(r'id="older" rel="next" href="([^"]+)"', page)
@@ -192,7 +192,7 @@ def test_marking_may_go_on_to_the_next(service: Service, numbers: dict[str, int]
     fields = {"truth": "defect", "onward": "yes", "verdict": "defect"}
     _, _, page = post(service, f"/review/{latest}/marks", fields, **HTMX)
     _, listed = service.json("GET", f"/v1/results?verdict=defect&cursor={latest}&limit=1")
-    assert f"StoredResult {listed['results'][0]['id']}<" in page
+    assert f"Result {listed['results'][0]['id']}<" in page
 
 
 def test_confirmed_good_parts_are_a_folder_to_train_on(

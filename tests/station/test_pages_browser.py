@@ -131,7 +131,7 @@ def test_the_slider_moves_from_image_to_map_by_keys(browser: Any, filled: Servic
 
 
 def number_shown(page: Any) -> int:
-    return int(page.locator(".heading .quiet").inner_text().removeprefix("StoredResult "))
+    return int(page.locator(".heading .quiet").inner_text().removeprefix("Result "))
 
 
 def test_review_is_done_by_keys_alone(browser: Any, filled: Service) -> None:
@@ -141,7 +141,7 @@ def test_review_is_done_by_keys_alone(browser: Any, filled: Service) -> None:
         assert number_shown(page) == first
         for key, number in (("ArrowRight", second), ("ArrowRight", third), ("ArrowLeft", second)):
             page.keyboard.press(key)
-            page.locator(".heading", has_text=f"StoredResult {number}").wait_for()
+            page.locator(".heading", has_text=f"Result {number}").wait_for()
             assert page.url.endswith(f"verdict=defect&id={number}")
         page.keyboard.press("n")
         page.keyboard.type("good dent")
@@ -160,7 +160,7 @@ def test_review_is_done_by_keys_alone(browser: Any, filled: Service) -> None:
         page.reload()
         assert page.locator("#who").input_value() == "G. Dupont"
         page.go_back()
-        page.locator(".heading", has_text=f"StoredResult {third}").wait_for()
+        page.locator(".heading", has_text=f"Result {third}").wait_for()
 
 
 def test_keys_can_be_switched_off(browser: Any, filled: Service) -> None:
@@ -173,7 +173,7 @@ def test_keys_can_be_switched_off(browser: Any, filled: Service) -> None:
         page.get_by_role("button", name="Keys: off").click()
         assert number_shown(page) == first
         page.locator("body").press("ArrowRight")
-        page.locator(".heading", has_text=f"StoredResult {first - 1}").wait_for()
+        page.locator(".heading", has_text=f"Result {first - 1}").wait_for()
 
 
 def test_the_first_key_skips_to_the_content(browser: Any, filled: Service) -> None:

@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from excision.errors import BusyError, SettingsError
-from excision.method.calibration import calibrate
+from excision.method.calibration import calibrate, promised_rate
 from excision.station.pages import strings
 from excision.station.pages.archive import confirmed_good
 from excision.station.pages.charts import score_chart
 from excision.station.pages.filters import Filter
 from excision.station.pages.forecast import forecast
 from excision.station.pages.jobs import Jobs, Work
-from excision.station.pages.shift import Budget, at_least, budget_of, promised_rate, read_shift
+from excision.station.pages.shift import Budget, at_least, budget_of, read_shift
 from excision.station.store.store import Mark, Query, Store, StoredResult
 from excision.station.work.kept_images import Images
 

@@ -1,4 +1,4 @@
-"""ModelRegistry of a running service: what takes over, what does not, and the way back."""
+"""Models of a running service: what takes over, what does not, and the way back."""
 
 from __future__ import annotations
 

@@ -203,8 +203,8 @@ _KILLED = """
 import errno, os, shutil, sys
 from pathlib import Path
 import tests.station.test_watch as tests
-from excision.station import filing, watch
-from excision.station.store import Store
+from excision.station.hot_folder import watcher as watch
+from excision.station.store.store import Store
 owner, name, when, far = sys.argv[1:5]
 link = os.link
 def elsewhere(source, place):

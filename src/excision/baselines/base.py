@@ -33,7 +33,7 @@ from excision.tiling.geometry import Tiling
 from excision.training.training_set import TrainingSet, prepare
 
 CALIBRATING = "calibrating"
-"""StageProgress that follows the training; all others go before it."""
+"""Stage that follows the training; all others go before it."""
 
 Image = NDArray[Any] | str | Path
 

@@ -111,7 +111,7 @@ def benchmark(
         say(note)
     for name, error in results.failures.items():
         say(f"Failed: {name}: {error}")
-    say(f"ResultsFolder: {out / MARKDOWN}")
+    say(f"Results: {out / MARKDOWN}")
     return FAILED if results.failures else 0
 
 

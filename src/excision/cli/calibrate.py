@@ -76,8 +76,8 @@ def calibrate(
         inspector.scope.region if roi is None else read_region(roi, inspector.region_size),
         inspector.scope.minimum_area if minimum_area is None else minimum_area,
     )
-    before = inspector.description.calibration
-    rate = before.wanted_rate if false_alarm_rate is None else false_alarm_rate
+    before = inspector.calibration
+    rate = before.rate if false_alarm_rate is None else false_alarm_rate
     if not 0 < rate < 1:
         raise SettingsError(f"--false-alarm-rate is {rate}: it must lie between 0 and 1")
     review = _review_rate(inspector, review_rate)
@@ -95,7 +95,7 @@ def calibrate(
     if not scores:
         raise DatasetError("none of the images can be read: the threshold stays as it was")
     inspector.recalibrate(scores, rate, review)
-    after, zone = inspector.description.calibration, inspector.description.review
+    after, zone = inspector.calibration, inspector.description.review
     say(f"Threshold: {before.threshold:.6g} before, {after.threshold:.6g} now. {after.explain()}.")
     if zone is not None:
         say(f"Review from {zone.threshold:.6g}: at most {zone.promised_rate:.2%} of good parts lie above.")
@@ -105,5 +105,5 @@ def calibrate(
 def _review_rate(inspector: Inspector, wished: float | None) -> float | None:
     if wished is None:
         kept = inspector.description.review
-        return None if kept is None else kept.wanted_rate
+        return None if kept is None else kept.rate
     return wished or None

@@ -133,7 +133,7 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
         raise KeyboardInterrupt("stopped; every finished result is kept, and --resume continues") from None
     review = f"{summary.n_review} to review, " if summary.n_review else ""
     say(f"{summary.n_good} good, {review}{summary.n_defect} defective, {summary.n_failed} not inspected")
-    say(f"ResultsFolder: {out / 'results.csv'}")
+    say(f"Results: {out / 'results.csv'}")
     if parquet:
         write_inspection_table(out)
         say(f"Table:   {out / PARQUET}")
@@ -159,5 +159,5 @@ def _watch(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int
         listeners = Listeners(lambda: request.asked, line.show, line.note)
         counts = watch(predictor, identity, folder, out, settings, listeners)
     say(counted(counts))
-    say(f"ResultsFolder: {out / STORE}")
+    say(f"Results: {out / STORE}")
     return 0

@@ -145,7 +145,7 @@ def _listen(application: Any, station: Station, listener: socket.socket) -> None
     listener.listen(config.backlog)
     host, port = listener.getsockname()[:2]
     say(f"Serving {', '.join(station.models.names)} at http://{f'[{host}]' if ':' in host else host}:{port}")
-    say(f"ResultsFolder: {station.store.path}")
+    say(f"Results: {station.store.path}")
     server.run(sockets=[listener])
 
 

@@ -181,7 +181,7 @@ def _prove(
     allow_drift: float | None,
     tell: StageProgress,
 ) -> Proof:
-    wanted = inspector.description.calibration.wanted_rate
+    wanted = inspector.calibration.rate
     # Of these very scores: the image that sets the threshold would else pass or fail by its last bit, which
     # depends on how many threads torch had in training.
     torch_threshold = calibrate(before, wanted).threshold

@@ -139,10 +139,10 @@ def load_calibration(path: Path) -> tuple[float, Calibration]:
     """
     content = read_json(path)
     try:
-        stored = content["mask_threshold"]
+        stored, wanted = content["mask_threshold"], content["wanted_rate"]
         calibration = Calibration(
             threshold=float(content["threshold"]),
-            wanted_rate=float(content["wanted_rate"]),
+            wanted_rate=None if wanted is None else float(wanted),
             promised_rate=float(content["promised_rate"]),
             scores=tuple(map(float, content["scores"])),
         )

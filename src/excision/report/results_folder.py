@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from excision.errors import ResultsError
 from excision.evaluation.examples import outcome
 from excision.inspection.log import JSONL, iterate_log
-from excision.method.calibration import Calibration
-from excision.predictions import Verdict
+from excision.predictions import Predictor, Verdict
 from excision.system.files import write_json
 from excision.visualization.overlays import readable
 
@@ -40,12 +39,12 @@ class Promise:
     """What the calibration of a threshold says.
 
     Attributes:
-        wanted_rate: false-alarm rate that was asked for.
+        wanted_rate: false-alarm rate that was asked for; None where a person set the threshold.
         promised_rate: false-alarm rate that holds.
         held_out: number of good images that the threshold was chosen from.
     """
 
-    wanted_rate: float
+    wanted_rate: float | None
     promised_rate: float
     held_out: int
 
@@ -158,10 +157,10 @@ def write_about(folder: Path, about: About) -> None:
     write_json(folder / ABOUT, dataclasses.asdict(about))
 
 
-def promise_of(predictor: object) -> Promise | None:
-    """Give what the threshold of a detector or of an exported model promises; None where it does not say."""
-    found = getattr(getattr(predictor, "description", predictor), "calibration", None)
-    if not isinstance(found, Calibration):
+def promise_of(predictor: Predictor) -> Promise | None:
+    """Give what the threshold of a detector or of an exported model promises; None where it has none."""
+    found = predictor.calibration
+    if found is None:
         return None
     return Promise(found.wanted_rate, found.promised_rate, len(found.scores))
 

@@ -181,7 +181,7 @@ def _false_alarms(counts: _Counts, promise: Promise | None) -> str:
 def _promised(promise: Promise) -> str:
     images = count(promise.held_out, "held-out good image")
     said = f"Promised: at most {percent(promise.promised_rate)}, from {images}"
-    if promise.promised_rate <= promise.wanted_rate + 1e-9:
+    if promise.wanted_rate is None or promise.promised_rate <= promise.wanted_rate + 1e-9:
         return f"{said}."
     needed = math.ceil(1 / promise.wanted_rate - 1e-9) - 1
     return f"{said}; the {percent(promise.wanted_rate)} that was asked for takes {needed:,} of them."

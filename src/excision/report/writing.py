@@ -84,7 +84,7 @@ def write_evaluation(out: Path, evaluation: Evaluation, dataset: Dataset, predic
             dataset.layout,
             _today(),
             _finite(evaluation.threshold),
-            _finite(getattr(predictor, "review_threshold", None)),
+            _finite(predictor.review_threshold),
             promise_of(predictor),
         ),
     )
@@ -95,7 +95,7 @@ def write_evaluation(out: Path, evaluation: Evaluation, dataset: Dataset, predic
 
 def write_inspection(out: Path, predictor: Predictor, examples: Iterable[Example]) -> None:
     """Write the report of an inspection, and what it shows beside the results that lie in the folder."""
-    review = _finite(getattr(predictor, "review_threshold", None))
+    review = _finite(predictor.review_threshold)
     threshold = _finite(predictor.threshold)
     write_about(out, About("inspection", None, None, _today(), threshold, review, promise_of(predictor)))
     write_examples(out, examples)

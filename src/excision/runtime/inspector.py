@@ -7,19 +7,20 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from excision.data.images import any_full_image, any_working_image
 from excision.errors import ModelError
-from excision.method.calibration import calibrate
+from excision.method.calibration import Calibration, calibrate, check_thresholds
 from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
 from excision.runtime.backends import open_backend
@@ -63,6 +64,27 @@ class Inspector:
         """Where the grey zone begins, in the unit of the anomaly score; None for no such zone."""
         review = self.description.review
         return None if review is None else review.threshold
+
+    @property
+    def calibration(self) -> Calibration:
+        """What the decision threshold promises."""
+        return self.description.calibration
+
+    def with_thresholds(self, threshold: float, review_threshold: float | None = None) -> Self:
+        """Give the same model with thresholds that a person set; the graph is shared, not loaded again.
+
+        Args:
+            threshold: decision threshold in the unit of the anomaly score.
+            review_threshold: where the grey zone begins; None for no such zone.
+
+        Raises:
+            SettingsError: they are not finite, not above 0, or in the wrong order.
+        """
+        check_thresholds(threshold, review_threshold)
+        zone = None if review_threshold is None else self.calibration.at(review_threshold)
+        twin = copy.copy(self)
+        twin.description = replace(self.description, calibration=self.calibration.at(threshold), review=zone)
+        return twin
 
     def inspect(self, image: Image) -> Prediction:
         """Give an image its verdict, with every stage.

@@ -74,7 +74,7 @@ class StationSettings:
 
 @dataclass
 class Station:
-    """ModelRegistry, queue, workers, results and images of one folder.
+    """Models, queue, workers, results and images of one folder.
 
     Making one loads and proves the models, and removes what a killed process left; `close` finishes what is
     accepted.

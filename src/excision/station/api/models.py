@@ -1,4 +1,4 @@
-"""ModelRegistry: which version inspects, how another takes over, and by which thresholds is judged."""
+"""Models: which version inspects, how another takes over, and by which thresholds is judged."""
 
 from __future__ import annotations
 

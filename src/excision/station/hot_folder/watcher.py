@@ -205,8 +205,7 @@ class _Watcher:
             score=line.score,
             verdict=line.verdict,
             error=line.error,
-            # Not every method knows a grey zone.
-            review_threshold=getattr(self._predictor, "review_threshold", None),
+            review_threshold=self._predictor.review_threshold,
             defect_area_share=line.defect_area_share,
             boxes=line.boxes,
             seconds={"total": line.seconds},

@@ -30,7 +30,7 @@ class Place:
 
 
 class ModelRegistry:
-    """ModelRegistry by name; reading never waits, and changes come one at a time.
+    """Models by name; reading never waits, and changes come one at a time.
 
     Args:
         folders: of each model, by name.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
-import math
 import re
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from excision.errors import ModelError, SettingsError
 from excision.runtime.model_folder import is_exported
@@ -71,10 +69,9 @@ class Version:
             SettingsError: they are not finite, not above 0, or in the wrong order; or the model is of a kind
                 that knows no grey zone.
         """
-        _check(threshold, review_threshold)
         if (threshold, review_threshold) == (self.threshold, self.review_threshold):
             return self
-        own = _with_thresholds(self.predictor, threshold, review_threshold)
+        own = self.predictor.with_thresholds(threshold, review_threshold)
         text = f"{threshold!r} {review_threshold!r}"
         digits = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
         return replace(
@@ -132,8 +129,9 @@ def load_version(folder: Path, threads: int | None = None) -> Version:
     predictor = _exported(folder, threads) if is_exported(folder) else _trained(folder, threads)
     if fingerprint(folder) != base:
         raise ModelError(f"{folder}: the model changed while it was loaded; load it again once it is written")
-    review = getattr(predictor, "review_threshold", None)
-    return Version(folder, base, base, predictor.threshold, review, time.time(), predictor)
+    return Version(
+        folder, base, base, predictor.threshold, predictor.review_threshold, time.time(), predictor
+    )
 
 
 def _exported(folder: Path, threads: int | None) -> Predictor:
@@ -153,29 +151,3 @@ def _trained(folder: Path, threads: int | None) -> Predictor:
     if threads is not None:
         torch.set_num_threads(threads)
     return Detector.load(folder)
-
-
-def _check(threshold: float, review_threshold: float | None) -> None:
-    numbers = [threshold] if review_threshold is None else [threshold, review_threshold]
-    if not all(math.isfinite(number) and number > 0 for number in numbers):
-        raise SettingsError("thresholds must be finite numbers above 0")
-    if review_threshold is not None and review_threshold > threshold:
-        raise SettingsError(
-            f"the grey zone would begin at {review_threshold:g}, above the decision threshold {threshold:g}"
-        )
-
-
-def _with_thresholds(predictor: Any, threshold: float, review: float | None) -> Predictor:
-    own: Any = copy.copy(predictor)
-    if hasattr(own, "description"):
-        from excision.method.calibration import Calibration
-
-        # Thresholds that a person sets promise no rate.
-        zone = None if review is None else Calibration(review, math.nan, math.nan, ())
-        calibration = replace(own.description.calibration, threshold=threshold)
-        own.description = replace(own.description, calibration=calibration, review=zone)
-    elif review is not None:
-        raise SettingsError("a run folder knows no grey zone: export the model to have one")
-    else:
-        own.calibration = replace(own.calibration, threshold=threshold)
-    return own  # type: ignore[no-any-return]  # a copy of a Predictor is one

@@ -9,12 +9,13 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
-from excision.runtime.model_folder import Description
+from excision.method.calibration import promised_rate
+from excision.runtime.inspector import Inspector
 from excision.station.models.version import Version
 from excision.station.pages import tasks
 from excision.station.pages.charts import histogram
 from excision.station.pages.jobs import Jobs
-from excision.station.pages.shift import calibration_of, promised_rate
+from excision.station.pages.shift import calibration_of
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
 
@@ -114,9 +115,9 @@ def _shown(request: Request, name: str, t: Words) -> dict[str, Any]:
 
 def _facts(version: Version, t: Words) -> list[tuple[str, str]]:
     """Give what a folder says of itself, as pairs of words."""
-    description = getattr(version.predictor, "description", None)
-    if not isinstance(description, Description):
+    if not isinstance(version.predictor, Inspector):
         return [(t("models.kind"), t("models.run_folder"))]
+    description = version.predictor.description
     height, width = description.size
     facts = [
         (

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
-from excision.method.calibration import Calibration
+from excision.method.calibration import Calibration, promised_rate
 from excision.station.models.registry import ModelRegistry
 from excision.station.models.version import Version
 from excision.station.store.store import Query, Store
@@ -93,21 +92,9 @@ class Budget:
 
 
 def calibration_of(version: Version) -> Calibration | None:
-    """Give what a version was calibrated with, or None where it holds nothing of the kind."""
-    predictor: Any = version.predictor
-    description = getattr(predictor, "description", None)
-    found = getattr(predictor if description is None else description, "calibration", None)
-    return found if isinstance(found, Calibration) and found.scores else None
-
-
-def promised_rate(scores: Iterable[float], threshold: float) -> float:
-    """Give the false-alarm rate that held-out good images promise for any threshold.
-
-    With n scores of which k do not exceed the threshold, a new good image exceeds it with probability at
-    most 1 - k / (n + 1): the rule of `calibrate`, read backwards.
-    """
-    known = list(scores)
-    return 1 - sum(score <= threshold for score in known) / (len(known) + 1)
+    """Give what a version was calibrated with, or None where there are no scores of good images."""
+    found = version.predictor.calibration
+    return found if found is not None and found.scores else None
 
 
 def budget_of(store: Store, models: ModelRegistry, since: float) -> Budget | None:

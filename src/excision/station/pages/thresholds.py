@@ -10,9 +10,10 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from excision.errors import SettingsError
+from excision.method.calibration import promised_rate
 from excision.station.models.version import Version
 from excision.station.pages.forecast import forecast
-from excision.station.pages.shift import calibration_of, promised_rate
+from excision.station.pages.shift import calibration_of
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
 from excision.station.store.store import Query
 
