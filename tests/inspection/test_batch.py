@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from excision.errors import DatasetError, SettingsError
-from excision.inspection.batch import InspectionSummary, _enlarge, find_images, inspect_images
+from excision.inspection.batch import InspectionSummary, find_images, inspect_images
+from excision.inspection.findings import scale_box
 from excision.inspection.log import InspectionRecord
 from excision.predictions import Prediction
 from tests.evaluation.fakes import FakePredictor, save
@@ -207,7 +208,7 @@ def test_enlarged_box_covers_its_region_and_stays_inside(
 ) -> None:
     x, y = data.draw(st.integers(0, working[1] - 1)), data.draw(st.integers(0, working[0] - 1))
     width, height = data.draw(st.integers(1, working[1] - x)), data.draw(st.integers(1, working[0] - y))
-    left, top, wide, high = _enlarge((x, y, width, height), working, size)
+    left, top, wide, high = scale_box((x, y, width, height), working, size)
     assert wide >= 1
     assert high >= 1
     assert 0 <= left <= x * size[1] / working[1] + 1e-9

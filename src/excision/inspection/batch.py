@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import math
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,16 +13,16 @@ from typing import TYPE_CHECKING
 from excision.data.decode import probe_image
 from excision.data.listing import list_images
 from excision.errors import DatasetError, ImageError, SettingsError
+from excision.inspection.findings import findings
 from excision.inspection.log import JSONL, InspectionLog, InspectionRecord, read_log
-from excision.ops.connected_components import find_regions
-from excision.predictions import Box, Prediction, Predictor
+from excision.predictions import Predictor
 from excision.progress import Progress
-from excision.system.files import atomic_path
+from excision.visualization.overlays import draw_overlay, overlay_name, readable, write_overlay
 
 if TYPE_CHECKING:
     from excision.evaluation.examples import Example
 
-REPORT, OVERLAYS = "report.html", "overlays"
+REPORT = "report.html"
 
 _DEFECT_EXAMPLES, _REVIEW_EXAMPLES, _GOOD_EXAMPLES = 16, 8, 8
 
@@ -186,47 +184,20 @@ def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -
             str(path), None, predictor.threshold, None, None, (), seconds, overlay=None, error=str(error)
         )
     seconds = round(time.perf_counter() - start, 4)
-    above = prediction.anomaly_map > prediction.lowest_threshold
-    boxes = [region.box for region in find_regions(above, prediction.anomaly_map)]
-    overlay = _overlay_name(path, state)
-    shown = prediction.overview()
-    reduced = [_enlarge(box, above.shape, shown.anomaly_map.shape) for box in boxes]
-    _write_overlay(out / overlay, shown, reduced)
+    found = findings(prediction, size)
+    overlay = overlay_name(str(path), ".png", state)
+    write_overlay(out / overlay, draw_overlay(prediction, found.shown_boxes))
     return InspectionRecord(
         image=str(path),
-        score=prediction.score,
+        score=found.score,
         threshold=prediction.threshold,
-        verdict=prediction.verdict,
-        defect_area_share=float(above.mean()),
-        boxes=tuple(_enlarge(box, above.shape, size) for box in boxes),
+        verdict=found.verdict,
+        defect_area_share=found.defect_area_share,
+        boxes=found.boxes,
         seconds=seconds,
         overlay=overlay,
         error=None,
     )
-
-
-def _enlarge(box: Box, working: tuple[int, ...], other: tuple[int, ...]) -> Box:
-    """Give a box of the working image in pixels of another size, such as the file's, rounded outwards."""
-    (x, y, width, height), scale_y, scale_x = box, other[0] / working[0], other[1] / working[1]
-    left, top = math.floor(x * scale_x), math.floor(y * scale_y)
-    right, bottom = math.ceil((x + width) * scale_x), math.ceil((y + height) * scale_y)
-    return left, top, min(right, other[1]) - left, min(bottom, other[0]) - top
-
-
-def _overlay_name(path: Path, state: str) -> str:
-    """Name the overlay by the whole path, since images of different folders may share a name."""
-    digest = hashlib.sha256(os.fsencode(path) + state.encode()).hexdigest()[:10]
-    return f"{OVERLAYS}/{_readable(path.stem)[:64]}-{digest}.png"
-
-
-def _write_overlay(path: Path, prediction: Prediction, boxes: Sequence[Box]) -> None:
-    from PIL import Image
-
-    from excision.visualization.pictures import overlay
-
-    picture = overlay(prediction.image, prediction.anomaly_map, prediction.threshold, boxes)
-    with atomic_path(path) as temporary:
-        Image.fromarray(picture).save(temporary)
 
 
 def _write_report(predictor: Predictor, out: Path, tally: _Tally) -> None:
@@ -241,12 +212,7 @@ def _examples(predictor: Predictor, images: Sequence[str]) -> Iterator[Example]:
 
     for image in images:
         try:
-            yield Example(_readable(image), None, next(iter(predictor.predict([Path(image)]))).overview())
+            yield Example(readable(image), None, next(iter(predictor.predict([Path(image)]))).overview())
         except ImageError:
             # The file has been moved since; its line of results stands all the same.
             continue
-
-
-def _readable(name: str) -> str:
-    """Give a name that can be shown: a file name need not be text."""
-    return name.encode("utf-8", errors="backslashreplace").decode("utf-8")

@@ -33,7 +33,7 @@ from excision.report.results_folder import (
     write_about,
 )
 from excision.system.files import write_json, write_text
-from excision.visualization.overlays import overlay_name, readable, write_overlay
+from excision.visualization.overlays import draw_overlay, overlay_name, readable, write_overlay
 
 FIGURES = "figures"
 
@@ -66,7 +66,7 @@ def keep_overlay(
     out: Path, sample: Sample, detection: Detection, ground_truth: NDArray[np.bool_] | None
 ) -> None:
     """Write the picture of one test image into a folder of results."""
-    write_overlay(out / overlay_name(sample.name), detection, ground_truth)
+    write_overlay(out / overlay_name(sample.name), draw_overlay(detection, ground_truth=ground_truth))
 
 
 def write_evaluation(out: Path, evaluation: Evaluation, dataset: Dataset, predictor: Predictor) -> None:

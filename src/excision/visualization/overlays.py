@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from excision.ops.reduction import shrink_mask
-from excision.predictions import Detection
+from excision.predictions import Box, Detection
 from excision.system.files import atomic_path
-from excision.visualization.pictures import overlay
+from excision.visualization.pictures import Picture, overlay
 
 OVERLAYS = "overlays"
 _QUALITY = 84
@@ -26,23 +27,39 @@ def readable(name: str) -> str:
     return name.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
-def overlay_name(name: str) -> str:
-    """Name the overlay of a test image by its whole name: images of different folders may share a stem."""
-    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:10]
-    return f"{OVERLAYS}/{readable(Path(name).stem)[:64]}-{digest}.webp"
+def overlay_name(name: str, ending: str = ".webp", state: str = "") -> str:
+    """Name the overlay of an image by the image's whole name: images of different folders may share a stem.
+
+    Args:
+        name: path of the image file, or name of the image in its data set.
+        ending: of the picture; it decides on the format.
+        state: text that tells apart files that have one name at different times.
+    """
+    digest = hashlib.sha256(os.fsencode(name) + state.encode()).hexdigest()[:10]
+    return f"{OVERLAYS}/{readable(Path(name).stem)[:64]}-{digest}{ending}"
 
 
-def write_overlay(
-    path: Path,
-    detection: Detection,
-    ground_truth: NDArray[np.bool_] | None,
-) -> None:
-    """Write an overlay as WebP, small enough to keep thousands; the true defect is outlined where known."""
+def draw_overlay(
+    detection: Detection, boxes: Iterable[Box] = (), ground_truth: NDArray[np.bool_] | None = None
+) -> Picture:
+    """Draw the anomaly map over the image, (h, w, 3) uint8, reduced where the image is large.
+
+    Args:
+        detection: with the anomaly map at its full size (H, W).
+        boxes: in pixels of the reduced picture.
+        ground_truth: (H, W), the true defect, which is outlined where it is known.
+    """
     if ground_truth is not None:
         ground_truth = shrink_mask(ground_truth, detection.reduction)
     shown = detection.overview()
-    picture = overlay(shown.image, shown.anomaly_map, shown.threshold, ground_truth=ground_truth)
+    return overlay(shown.image, shown.anomaly_map, shown.threshold, boxes, ground_truth)
+
+
+def write_overlay(path: Path, picture: Picture) -> None:
+    """Write an overlay: PNG as it is, WebP small enough to keep thousands."""
     image = Image.fromarray(picture)
-    image.thumbnail((_LONGEST, _LONGEST))
+    if path.suffix == ".webp":
+        image.thumbnail((_LONGEST, _LONGEST))
     with atomic_path(path) as temporary:
+        # PNG has no quality to choose.
         image.save(temporary, quality=_QUALITY)

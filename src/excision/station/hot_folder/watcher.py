@@ -12,7 +12,7 @@ from pathlib import Path
 
 from excision.data.decode import probe_image
 from excision.errors import ImageError, ResultsError, SettingsError
-from excision.inspection.batch import OVERLAYS, inspect_file
+from excision.inspection.batch import inspect_file
 from excision.inspection.log import InspectionRecord
 from excision.predictions import Predictor
 from excision.station.hot_folder.folder import HotFile, HotFolder, Phase
@@ -22,6 +22,7 @@ from excision.station.hot_folder.settings import Listeners, WatchCounts, WatchSe
 from excision.station.lock import only_watcher
 from excision.station.store.store import Store, StoredResult
 from excision.station.store.tables import LiveTable
+from excision.visualization.overlays import OVERLAYS
 
 STORE = "results.sqlite"
 

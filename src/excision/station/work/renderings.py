@@ -6,16 +6,20 @@ import io
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from excision.errors import ExcisionError, GoneError
+from excision.inspection.findings import findings
 from excision.predictions import Prediction
 from excision.station.models.registry import ModelRegistry
 from excision.station.store.store import StoredResult
 from excision.station.work.kept_images import Images
+from excision.visualization.overlays import draw_overlay
+from excision.visualization.pictures import Picture, attention_map, heat_map, show_image, show_mask
 
 Stage = Literal["attention", "mask", "masked_image", "recovery", "map"]
 View = Literal["overlay", "attention", "mask", "masked_image", "recovery", "map", "tiff"]
@@ -88,65 +92,27 @@ def draw(prediction: Prediction, view: View) -> bytes:
     """Give a view of a prediction: a PNG of the working size, or for "tiff" the anomaly map itself."""
     if view == "tiff":
         return _tiff(prediction.anomaly_map)
+    if view == "overlay":
+        return _png(draw_overlay(prediction, findings(prediction).shown_boxes))
     return _png(_DRAW[view](prediction.overview()))
 
 
-def _overlay(prediction: Prediction) -> Any:
-    from excision.ops.connected_components import find_regions
-    from excision.visualization.pictures import overlay
-
-    above = prediction.anomaly_map > prediction.lowest_threshold
-    boxes = [region.box for region in find_regions(above, prediction.anomaly_map)]
-    return overlay(prediction.image, prediction.anomaly_map, prediction.threshold, boxes)
-
-
-def _map(prediction: Prediction) -> Any:
-    from excision.visualization.pictures import heat_map
-
-    return heat_map(prediction.anomaly_map, prediction.threshold)
-
-
-def _attention(prediction: Prediction) -> Any:
-    from excision.visualization.pictures import attention_map
-
-    return attention_map(prediction.attention)
-
-
-def _mask(prediction: Prediction) -> Any:
-    from excision.visualization.pictures import show_mask
-
-    return show_mask(prediction.image, prediction.mask)
-
-
-def _holed(prediction: Prediction) -> Any:
-    from excision.visualization.pictures import show_image
-
-    return show_image(prediction.masked_image)
-
-
-def _recovery(prediction: Prediction) -> Any:
-    from excision.visualization.pictures import show_image
-
-    return show_image(prediction.recovery)
-
-
-_DRAW: dict[str, Callable[[Prediction], Any]] = {
-    "overlay": _overlay,
-    "map": _map,
-    "attention": _attention,
-    "mask": _mask,
-    "masked_image": _holed,
-    "recovery": _recovery,
+_DRAW: dict[str, Callable[[Prediction], Picture]] = {
+    "map": lambda prediction: heat_map(prediction.anomaly_map, prediction.threshold),
+    "attention": lambda prediction: attention_map(prediction.attention),
+    "mask": lambda prediction: show_mask(prediction.image, prediction.mask),
+    "masked_image": lambda prediction: show_image(prediction.masked_image),
+    "recovery": lambda prediction: show_image(prediction.recovery),
 }
 
 
-def _png(picture: Any) -> bytes:
+def _png(picture: Picture) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, format="PNG", compress_level=1)
     return stream.getvalue()
 
 
-def _tiff(anomaly_map: Any) -> bytes:
+def _tiff(anomaly_map: NDArray[np.float32]) -> bytes:
     import tifffile
 
     stream = io.BytesIO()

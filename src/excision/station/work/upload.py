@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from PIL import UnidentifiedImageError
 
 from excision.data.decode import probe_image
 from excision.errors import ImageError
-from excision.ops.connected_components import find_regions
-from excision.predictions import Box, Prediction
+from excision.inspection.findings import findings
 from excision.station.models.version import Version
 from excision.station.store.store import StoredResult
 from excision.station.work.kept_images import Images
 from excision.station.work.queue import Job, Outcome
 
 _LOG = logging.getLogger(__name__)
-
-_MOST_BOXES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +70,16 @@ def inspect_upload(job: Job, version: Version, images: Images, limits: Limits) -
         "decode": round(max(seconds - prediction.seconds, 0.0), 6),
         "model": round(prediction.seconds, 6),
     }
-    result = replace(blank, **_findings(prediction, size), width=size[1], height=size[0])
+    found = findings(prediction, size)
+    result = replace(
+        blank,
+        score=found.score,
+        verdict=found.verdict,
+        defect_area_share=found.defect_area_share,
+        boxes=found.boxes,
+        width=size[1],
+        height=size[0],
+    )
     place = images.place(job.path, result.verdict, now)
     return Outcome(replace(result, image=place, seconds=blank.seconds | timings))
 
@@ -96,23 +99,3 @@ def _reason(job: Job, error: ImageError) -> str:
     if isinstance(error.__cause__, UnidentifiedImageError):
         return f"{job.source}: this is no image of a kind that can be read"
     return str(error).replace(str(job.path), job.source)
-
-
-def _findings(prediction: Prediction, size: tuple[int, int]) -> dict[str, Any]:
-    above = prediction.anomaly_map > prediction.lowest_threshold
-    # Most parts are good: looking for regions costs as much as all else here.
-    regions = find_regions(above, prediction.anomaly_map)[:_MOST_BOXES] if above.any() else []
-    return {
-        "score": prediction.score,
-        "verdict": prediction.verdict,
-        "defect_area_share": float(np.mean(above)),
-        "boxes": tuple(_enlarge(region.box, above.shape, size) for region in regions),
-    }
-
-
-def _enlarge(box: Box, working: tuple[int, ...], original: tuple[int, int]) -> Box:
-    """Give a box of the working image in pixels of the image file, rounded outwards."""
-    (x, y, width, height), scale_y, scale_x = box, original[0] / working[0], original[1] / working[1]
-    left, top = math.floor(x * scale_x), math.floor(y * scale_y)
-    right, bottom = math.ceil((x + width) * scale_x), math.ceil((y + height) * scale_y)
-    return left, top, min(right, original[1]) - left, min(bottom, original[0]) - top
