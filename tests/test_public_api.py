@@ -53,7 +53,7 @@ def test_signatures() -> None:
     assert signatures == {
         "__init__": ["self", "settings", "device"],
         "fit": ["self", "dataset", "run", "resume", "progress", "stage"],
-        "predict": ["self", "images"],
+        "predict": ["self", "images", "color"],
         "recalibrate": ["self", "dataset", "stage"],
         "save": ["self", "folder"],
         "load": ["folder", "device"],
@@ -73,6 +73,8 @@ def test_signatures() -> None:
         "recovery",
         "review_threshold",
         "reduction",
+        "source",
+        "size",
     ]
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from excision.data import Dataset, load_dataset
 from excision.data.images import any_full_image, any_working_image
+from excision.data.inputs import ColorOrder, OneImage, input_images
 from excision.errors import ModelError, SettingsError
 from excision.method import run_folder
 from excision.method.attention.model import Attention
@@ -148,24 +149,27 @@ class Detector:
             run_folder.remove_checkpoints(run)
         return self
 
-    def predict(self, images: Iterable[Image] | Image) -> Iterator[Prediction]:
+    def predict(
+        self, images: Iterable[OneImage] | OneImage, *, color: ColorOrder = "rgb"
+    ) -> Iterator[Prediction]:
         """Inspect images one after another, lazily.
 
         Each image goes through the networks alone, so that its score is the same bit for bit whatever
         stands beside it.
 
         Args:
-            images: paths, or arrays (H, W), (H, W, 1) or (H, W, 3) of uint8, uint16, or float in [0, 1].
+            images: one of these, or an iterable of them: a path, a folder, a glob pattern, an array (H, W),
+                (H, W, C) or (N, H, W, C) of uint8, uint16 or float in [0, 1], a PIL image, or a torch tensor
+                (C, H, W) or (N, C, H, W); C is 1, 3 or 4.
+            color: order of the channels of arrays and tensors; OpenCV gives "bgr".
 
         Raises:
             ImageError: an image cannot be read or has no defined meaning.
             ModelError: the detector has not been fitted.
         """
         self._calibrated()
-        if isinstance(images, str | Path | np.ndarray):
-            images = [images]
-        for image in images:
-            yield self._predict_one(image)
+        for given in input_images(images, color):
+            yield replace(self._predict_one(given.image), source=given.source, size=given.size())
 
     def recalibrate(self, dataset: Dataset | str | Path, stage: StageProgress | None = None) -> Detector:
         """Learn usual level and threshold anew, without training; for another inference, or new light.

@@ -38,6 +38,8 @@ class Detection:
         seconds: time from decoded image to verdict.
         review_threshold: where the grey zone begins that a person has to look at; None for no such zone.
         reduction: pixels of the anomaly map along the side of a pixel of the other pictures.
+        source: path of the image file as it was given; None for an image that was in memory.
+        size: (H, W) in pixels of the image as it was given; None where only the working image is known.
     """
 
     score: float
@@ -47,6 +49,8 @@ class Detection:
     seconds: float
     review_threshold: float | None = field(default=None, kw_only=True)
     reduction: int = field(default=1, kw_only=True)
+    source: str | None = field(default=None, kw_only=True)
+    size: tuple[int, int] | None = field(default=None, kw_only=True)
 
     @property
     def verdict(self) -> Verdict:

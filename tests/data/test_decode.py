@@ -281,7 +281,7 @@ def test_arrays_mean_what_the_same_file_means(tmp_path: Path, channels: int) -> 
 @pytest.mark.parametrize(
     "array",
     [
-        np.zeros((9, 9, 4), np.uint8),
+        np.zeros((9, 9, 2), np.uint8),
         np.zeros(9, np.uint8),
         np.zeros((1, 3, 9, 9), np.uint8),
         np.zeros((3, 3), np.uint8),

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from excision.cli import run as main
+from excision.data.listing import _matches
 from excision.errors import DatasetError, SettingsError
-from excision.inspection.inputs import _matches, expand
+from excision.inspection.inputs import expand
 from excision.inspection.log import InspectionLog, InspectionRecord
 from excision.inspection.table import COLUMNS, write_inspection_table
 from excision.system.parquet import ROWS_IN_A_GROUP

@@ -13,9 +13,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from excision.data import raster
-from excision.data.pixels import ImageInfo, RefusedError, Stored, check_size, to_channels, unit_range
+from excision.data.pixels import (
+    ImageInfo,
+    RefusedError,
+    Stored,
+    check_size,
+    over_black,
+    to_channels,
+    unit_range,
+)
 from excision.errors import ImageError
 from excision.ops.bands import band_rows
 
@@ -23,6 +32,7 @@ __all__ = [
     "ImageInfo",
     "array_image",
     "marks_defect",
+    "picture_array",
     "probe_image",
     "read_image",
     "read_mask",
@@ -73,7 +83,7 @@ def stored_bands(image: str | Path | NDArray[Any]) -> Iterator[Stored]:
         with _describing(image):
             pixels = _as_image(image)
             size, bits = (pixels.shape[0], pixels.shape[1]), 8 * pixels.dtype.itemsize
-            bands = (unit_range(pixels[top:bottom], bits) for top, bottom in band_rows(*size))
+            bands = (_colours(pixels[top:bottom], bits) for top, bottom in band_rows(*size))
             yield Stored(size, 1, bands)
         return
     path = Path(image)
@@ -85,7 +95,8 @@ def array_image(array: NDArray[Any], channels: int) -> NDArray[np.float32]:
     """Bring an image that is in memory already to the form that `read_image` gives.
 
     Args:
-        array: (H, W), (H, W, 1) or (H, W, 3) of uint8, uint16 or bool, or of floats in [0, 1].
+        array: (H, W) or (H, W, C) of uint8, uint16 or bool, or of floats in [0, 1]; C is 1 (grey), 3 (RGB) or
+            4 (RGB and alpha, laid over black).
         channels: 1 or 3, as for `read_image`.
 
     Returns:
@@ -96,16 +107,42 @@ def array_image(array: NDArray[Any], channels: int) -> NDArray[np.float32]:
     """
     with _describing(array):
         pixels = _as_image(array)
-        return to_channels(unit_range(pixels, 8 * pixels.dtype.itemsize), channels)
+        return to_channels(_colours(pixels, 8 * pixels.dtype.itemsize), channels)
 
 
 def _as_image(array: NDArray[Any]) -> NDArray[Any]:
-    """Give an array as (H, W, 1 or 3), or refuse its shape."""
+    """Give an array as (H, W, 1, 3 or 4), or refuse its shape."""
     pixels = array[..., np.newaxis] if array.ndim == 2 else array
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
-        raise ImageError(f"An array of shape {array.shape} is no image; (H, W), (H, W, 1) or (H, W, 3) is")
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4):
+        raise ImageError(
+            f"An array of shape {array.shape} is no image; (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) is"
+        )
     check_size(*pixels.shape[:2])
     return pixels
+
+
+def _colours(pixels: NDArray[Any], bits: int) -> NDArray[np.float32]:
+    """Scale (h, W, 1, 3 or 4) to [0, 1], and lay it over black where it has alpha."""
+    values = unit_range(pixels, bits)
+    return over_black(values[..., :3], values[..., 3:]) if values.shape[2] == 4 else values
+
+
+def picture_array(picture: Image.Image) -> NDArray[Any]:
+    """Give a picture of Pillow as an array for `array_image`, with the values that its file is read with.
+
+    Returns:
+        (H, W) or (H, W, 1 or 3), upright, of integers where it is stored in them and has no alpha.
+
+    Raises:
+        ImageError: it cannot be decoded, holds several pictures, or its mode has no defined meaning.
+    """
+    try:
+        return raster.array(picture)
+    except RefusedError as error:
+        raise ImageError(f"A PIL image of mode {picture.mode} cannot be used: {error}") from error
+    except Exception as error:
+        # As in `_naming`: it may have been opened only, and is decoded here.
+        raise ImageError(f"A PIL image of mode {picture.mode} cannot be decoded ({error})") from error
 
 
 @contextmanager

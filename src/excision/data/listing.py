@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 IMAGE_SUFFIXES = frozenset(
@@ -93,6 +95,39 @@ def list_images(folder: Path) -> Listing:
                 listing.ignored[Path(name).suffix.lower()] += 1
     listing.images.sort()
     return listing
+
+
+def match_pattern(pattern: Path) -> list[Path]:
+    """List the image files and folders that a glob pattern matches, by name.
+
+    `**` stands for any number of folders, each of which is entered once; it gives image files alone.
+    """
+    parts = pattern.parts
+    if "**" not in parts:
+        return [path for path in _globbed(pattern) if is_image_name(path.name) or path.is_dir()]
+    place = parts.index("**")
+    tail = parts[place:]
+    found: dict[Path, None] = {}
+    for folder in _globbed(Path(*parts[:place])) if place else [Path()]:
+        for image in list_images(folder).images:
+            inside = image.relative_to(folder).parts
+            # A pattern that matches a folder takes all that is in it.
+            if any(_matches(inside[:depth], tail) for depth in range(1, len(inside) + 1)):
+                found[image] = None
+    return list(found)
+
+
+def _globbed(pattern: Path) -> list[Path]:
+    # Path.glob takes no pattern that begins at the root.
+    return sorted(map(Path, glob.glob(str(pattern))))  # noqa: PTH207
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_matches(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
 
 
 def _entries(folder: Path) -> Iterator[Path]:

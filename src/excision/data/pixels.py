@@ -23,7 +23,7 @@ MIN_SIDE = 8
 
 _LUMA = np.array(LUMA, dtype=np.float32)
 
-P = TypeVar("P", np.float32, np.uint16)
+P = TypeVar("P", bound=np.generic)
 
 
 class RefusedError(Exception):

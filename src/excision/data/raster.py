@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,13 +92,34 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
             check_size(image.height, image.width)
             # The base class's method reads the header alone; that of PNG would decode the whole picture.
             orientation = int(Image.Image.getexif(image).get(_ORIENTATION, 1))
-        if image.mode not in _MODES:
-            raise RefusedError(f"the colour mode {image.mode} is not supported; save it as grey or RGB")
-        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-            raise RefusedError(
-                f"holds {getattr(image, 'n_frames', 1)} pictures; save each as a file of its own"
-            )
+        _check_kind(image)
         yield image, orientation
+
+
+def array(image: Image.Image) -> NDArray[Any]:
+    """Give a picture in memory as an array, upright: integers where its values are, else floats in [0, 1]."""
+    _check_kind(image)
+    check_size(image.height, image.width)
+    orientation = int(Image.Image.getexif(image).get(_ORIENTATION, 1))
+    image.load()
+    name, bits = _MODES[image.mode]
+    if image.has_transparency_data and bits <= 8:
+        values: NDArray[Any] = _values(image)
+    elif name in ("1-bit", "grey"):
+        values = np.asarray(image)[..., np.newaxis]
+        if image.mode == "I":
+            values = _sixteen_bit(values)
+    else:
+        values = np.asarray(image.convert("RGB"))
+    # As in `pixels`.
+    return upright(values, 1 if image.format == "TIFF" else orientation)
+
+
+def _check_kind(image: Image.Image) -> None:
+    if image.mode not in _MODES:
+        raise RefusedError(f"the colour mode {image.mode} is not supported; save it as grey or RGB")
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+        raise RefusedError(f"holds {getattr(image, 'n_frames', 1)} pictures; save each as a file of its own")
 
 
 def _values(image: Image.Image) -> NDArray[np.float32]:

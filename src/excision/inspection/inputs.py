@@ -6,11 +6,10 @@ import glob
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
 
-from excision.data.listing import is_image_name, list_images
+from excision.data.listing import match_pattern
 from excision.errors import DatasetError
 
 STDIN = "-"
@@ -61,36 +60,7 @@ def _of_path(path: Path) -> Iterator[Path]:
         # What does not exist is reported like any image that cannot be read.
         yield path
         return
-    found = _matching(path)
+    found = match_pattern(path)
     if not found:
         raise DatasetError(f"{path}: no image or folder matches this pattern")
     yield from found
-
-
-def _matching(pattern: Path) -> list[Path]:
-    parts = pattern.parts
-    if "**" not in parts:
-        return [path for path in _globbed(pattern) if is_image_name(path.name) or path.is_dir()]
-    place = parts.index("**")
-    tail = parts[place:]
-    found: dict[Path, None] = {}
-    for folder in _globbed(Path(*parts[:place])) if place else [Path()]:
-        for image in list_images(folder).images:
-            inside = image.relative_to(folder).parts
-            # A pattern that matches a folder takes all that is in it.
-            if any(_matches(inside[:depth], tail) for depth in range(1, len(inside) + 1)):
-                found[image] = None
-    return list(found)
-
-
-def _globbed(pattern: Path) -> list[Path]:
-    # Path.glob takes no pattern that begins at the root.
-    return sorted(map(Path, glob.glob(str(pattern))))  # noqa: PTH207
-
-
-def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    if not pattern:
-        return not parts
-    if pattern[0] == "**":
-        return any(_matches(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])

@@ -13,12 +13,13 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from excision.data.images import any_full_image, any_working_image
+from excision.data.inputs import ColorOrder, InputImage, OneImage, input_image, input_images
 from excision.errors import ModelError
 from excision.method.calibration import Calibration, calibrate, check_thresholds
 from excision.ops.unit_range import to_unit
@@ -27,8 +28,6 @@ from excision.runtime.backends import open_backend
 from excision.runtime.defect_criteria import REGION, DefectCriteria, read_region
 from excision.runtime.model_folder import Description
 from excision.tiling.assembly import inspect_tiles
-
-Image = NDArray[Any] | str | Path
 
 
 class Inspector:
@@ -86,38 +85,54 @@ class Inspector:
         twin.description = replace(self.description, calibration=self.calibration.at(threshold), review=zone)
         return twin
 
-    def inspect(self, image: Image) -> Prediction:
+    def inspect(self, image: OneImage, *, color: ColorOrder = "rgb") -> Prediction:
         """Give an image its verdict, with every stage.
 
         Args:
-            image: a path, or an array (H, W), (H, W, 1) or (H, W, 3) of uint8, uint16, or float in [0, 1].
+            image: a path, an array (H, W) or (H, W, C) of uint8, uint16 or float in [0, 1], a PIL image, or a
+                torch tensor (C, H, W); C is 1, 3 or 4.
+            color: order of the channels of arrays and tensors; OpenCV gives "bgr".
 
         Raises:
             ImageError: the image cannot be read or has no defined meaning.
             ModelError: the backend cannot compute it.
         """
-        return self.inspect_working(self.working(image))
+        return self._inspect_input(input_image(image, color))
 
-    def predict(self, images: Iterable[Image] | Image) -> Iterator[Prediction]:
+    def predict(
+        self, images: Iterable[OneImage] | OneImage, *, color: ColorOrder = "rgb"
+    ) -> Iterator[Prediction]:
         """Inspect images one after another, lazily, each alone, so that none changes another's score.
+
+        Args:
+            images: one of these, or an iterable of them: a path, a folder, a glob pattern, an array (H, W),
+                (H, W, C) or (N, H, W, C) of uint8, uint16 or float in [0, 1], a PIL image, or a torch tensor
+                (C, H, W) or (N, C, H, W); C is 1, 3 or 4.
+            color: order of the channels of arrays and tensors; OpenCV gives "bgr".
 
         Raises:
             ImageError: an image cannot be read or has no defined meaning.
+            ModelError: the backend cannot compute it.
         """
-        if isinstance(images, str | Path | np.ndarray):
-            images = [images]
-        for image in images:
-            yield self.inspect(image)
+        for given in input_images(images, color):
+            yield self._inspect_input(given)
 
-    def working(self, image: Image) -> NDArray[np.uint16]:
-        """Give the working image (H, W, C) of a path or an array; of full size where it is seen in tiles.
+    def working(self, image: OneImage, *, color: ColorOrder = "rgb") -> NDArray[np.uint16]:
+        """Give the working image (H, W, C) of what `inspect` takes; of full size where it is seen in tiles.
 
         Raises:
             ImageError: the image cannot be read or has no defined meaning.
         """
+        return self._read(input_image(image, color))
+
+    def _read(self, given: InputImage) -> NDArray[np.uint16]:
         if self.description.tile is not None:
-            return any_full_image(image, self.description.channels)
-        return any_working_image(image, self.description.size, self.description.channels)
+            return any_full_image(given.image, self.description.channels)
+        return any_working_image(given.image, self.description.size, self.description.channels)
+
+    def _inspect_input(self, given: InputImage) -> Prediction:
+        prediction = self.inspect_working(self._read(given))
+        return replace(prediction, source=given.source, size=given.size())
 
     @property
     def region_size(self) -> tuple[int, int] | None:
