@@ -31,6 +31,7 @@ from excision.settings import (
     Settings,
     TrainingSettings,
 )
+from excision.settings.reference import list_settings, settings_table
 
 OPEN_SHARE = st.floats(0.01, 0.99)
 SIDE = st.integers(256, 2000)
@@ -245,12 +246,47 @@ def test_unknown_skips_say_what_may_be_written(text: str, phase: str) -> None:
         RecoverySettings(depth=4, **{f"{phase}_skips": text})
 
 
-def test_the_documentation_lists_every_setting_with_its_default() -> None:
+def test_the_documentation_lists_every_setting() -> None:
     page = (Path(__file__).parents[1] / "docs" / "settings.md").read_text("utf-8")
-    rows = dict(re.findall(r"^\| `(\w+\.\w+)` \| (.+?) \|", page, re.MULTILINE))
+    assert settings_table() in page, "put in what `python -m excision.settings.reference` prints"
+
+
+def test_the_table_shows_every_setting_with_its_default_and_whom_it_is_for() -> None:
+    rows = dict(re.findall(r"^\| `(\w+\.\w+)` \| (.+?) \|", settings_table(), re.MULTILINE))
     expected = {
         f"{section}.{name}": "derived" if value is None else json.dumps(value)
         for section, values in dataclasses.asdict(Settings()).items()
         for name, value in values.items()
     }
     assert rows == expected
+    assert "| `mask.budget` | 0.04 | Share of cells" in settings_table()
+    assert "| `mask.cap` | 0.3 | *Advanced.* Largest share of cells" in settings_table()
+    assert "| `loss.l2` | 0.0 | *For experiments.* Weight of the squared error. |" in settings_table()
+
+
+def test_every_setting_is_described_whole() -> None:
+    """A description ends with a full stop, however many lines of the docstring it takes."""
+    for setting in list_settings():
+        assert setting.description.endswith("."), setting.full_name
+        assert "  " not in setting.description
+    tuning = next(each for each in list_settings() if each.full_name == "attention.pretraining_weight")
+    assert "weight / (weight + images) of the tuning images" in tuning.description
+
+
+def test_settings_of_experiments_are_those_that_change_the_method() -> None:
+    marked = {each.full_name for each in list_settings() if each.audience == "experiments"}
+    assert {
+        "attention.pretrained",
+        "mask.enabled",
+        "recovery.normalisation",
+        "loss.l2",
+        "loss.ssim",
+        "loss.msgms",
+        "score.map",
+        "score.smoothing",
+        "score.top",
+        "score.inside_mask",
+        "score.evidence",
+    } <= marked
+    everyone = {each.full_name for each in list_settings() if each.audience == "everyone"}
+    assert {"image.size", "training.steps", "calibration.false_alarm_rate"} <= everyone

@@ -1,4 +1,4 @@
-"""Errors a user can act on. The command line prints their message alone, without a traceback."""
+"""Errors and warnings that a user can act on. The command line prints their message in one line."""
 
 from __future__ import annotations
 
@@ -37,3 +37,7 @@ class BusyError(StationError):
 
 class GoneError(StationError):
     """What is asked for existed once, and cannot be given any more."""
+
+
+class RenamedWarning(FutureWarning):
+    """An old name was used. It still works in this release; the warning says the new one."""

@@ -345,7 +345,11 @@ def test_stopped_and_killed_it_goes_on(kolektor: Path, tmp_path: Path, inside: l
         _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in told
-    assert told.strip().splitlines()[-1].startswith("stopped; the same command goes on: excision benchmark ")
+    assert (
+        told.strip()
+        .splitlines()[-1]
+        .startswith("stopped; continue with the same command: excision benchmark ")
+    )
     assert (ear / CHECKPOINT).is_file()
     assert not (ear / "cell.json").exists()
     before = read_json(ear / "clock.json")

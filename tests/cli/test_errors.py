@@ -81,7 +81,7 @@ def test_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatc
 
     (tmp_path / "settings.toml").touch()
 
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise ModuleNotFoundError("No module named 'excision.gone'", name="excision.gone")
 
     monkeypatch.setattr(info.Settings, "load", broken)

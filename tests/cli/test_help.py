@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 from excision import __version__
-from excision.cli import VERBS, run
+from excision.cli import VERBS, build, run
+from excision.cli.arguments import option_name
 from excision.settings import Settings
+from excision.settings.reference import SettingReference, list_settings
 from tests.cli.conftest import command, environment
 
 HEAVY = {"torch", "numpy", "scipy", "matplotlib", "jinja2", "PIL", "tifffile"}
@@ -65,15 +68,106 @@ def test_every_verb_teaches(
         assert VERBS[words[0]] in rest
 
 
-def test_train_help_names_every_setting(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def options(shown: str) -> list[str]:
+    """Give the names of the options of a help text, the names of one option beside each other."""
+    panels = [line.strip("\u2502 *") for line in shown.splitlines() if line.startswith("\u2502")]
+    return [re.split(r"  +", line)[0] for line in panels if line.startswith("--")]
+
+
+def help_text(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert run(words) == 0
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal so wide that no option is broken."""
+    monkeypatch.setenv("COLUMNS", "400")
+
+
+COMMON = ["--size", "--tile", "--steps", "--seed", "--false-alarm-rate"]
+
+
+@pytest.mark.usefixtures("wide")
+def test_train_help_shows_ten_options(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = help_text(capsys, "train", "--help")
+    assert [names.split()[0] for names in options(shown)] == [
+        *["--out", "--resume", *COMMON, "--settings", "--layout", "--device"]
+    ]
+    assert "excision train --help-all" in shown
+
+
+@pytest.mark.usefixtures("wide")
+def test_benchmark_help_shows_its_own_options_and_the_common_settings(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    run(["train", "--help"])
-    shown = capsys.readouterr().out
+    shown = [names.split()[0] for names in options(help_text(capsys, "benchmark", "--help"))]
+    assert sorted(shown) == sorted(
+        [
+            *["--out", "--methods", "--ablations", "--preset", "--seeds", "--minutes"],
+            *[*COMMON, "--layout", "--json", "--settings"],
+        ]
+    )
+
+
+@pytest.mark.usefixtures("wide")
+@pytest.mark.parametrize("verb", ["train", "benchmark"])
+def test_help_all_shows_every_setting_once(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = help_text(capsys, verb, "--help-all")
+    names = [name for line in options(shown) for name in line.split()]
     for section, values in dataclasses.asdict(Settings()).items():
         for name in values:
-            assert f"--{section}.{name.replace('_', '-')} " in shown
+            assert names.count(f"--{section}.{name.replace('_', '-')}") == 1, name
+    titles = re.findall(r"^\u256d\u2500 (.+?) \u2500", shown, re.MULTILINE)
+    # A section all of whose settings are marked has no panel of its own.
+    assert titles[2:] == [
+        f"More settings: {title}"
+        for title in (
+            *["image", "attention", "mask", "recovery", "score", "training", "calibration"],
+            *["advanced", "for experiments"],
+        )
+    ]
+    last = shown.partition("More settings: for experiments")[2]
+    marked = {name for line in options(last) for name in line.split() if re.match(r"--\w+\.(?!no-)", name)}
+    assert marked == {
+        option_name(each.full_name) for each in list_settings() if each.audience == "experiments"
+    }
+
+
+@pytest.mark.usefixtures("wide")
+@pytest.mark.parametrize(
+    "words",
+    [["train", "parts", "--out", "run", "--help-all"], ["--help-all", "train"], ["train", "--help-all"]],
+)
+def test_help_all_works_anywhere(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--score.top FLOAT" in help_text(capsys, *words)
+
+
+def test_help_all_of_a_verb_without_more_options_is_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert help_text(capsys, "check", "--help-all") == help_text(capsys, "check", "--help")
+    assert help_text(capsys, "--help-all") == help_text(capsys, "--help")
+
+
+def test_help_all_after_the_end_of_the_options_is_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "--", "--help-all"]) == 2
+    assert "--help-all: no such file or folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("setting", list_settings(), ids=lambda each: each.full_name)
+def test_every_setting_is_an_option(setting: SettingReference) -> None:
+    """Its default, given as an option, is read as the same value of the same type."""
+    default = {"image.size": (48, 64), "image.tile": (48, 64), "image.channels": 3}.get(
+        setting.full_name, setting.default
+    )
+    name = option_name(setting.full_name)
+    if isinstance(default, bool):
+        words = [name if default else f"--{setting.section}.no-{setting.name.replace('_', '-')}"]
+    else:
+        words = [name, *map(str, default if isinstance(default, tuple) else [default])]
+    _, bound, unused, *_ = build().parse_known_args(["train", "parts", "--out", "run", *words])
+    assert unused == []
+    given = getattr(getattr(bound.arguments["options"], setting.section), setting.name)
+    assert (given, type(given)) == (default, type(default))
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

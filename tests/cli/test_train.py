@@ -26,7 +26,7 @@ def test_says_what_a_user_must_know(trained: tuple[Path, str]) -> None:
     run, told = trained
     facts = read_json(run / "training.json")
     assert "8 good images, 2 more to calibrate" in told
-    assert "48 x 48 pixels (height x width), as told" in told
+    assert "48 x 48 pixels (height x width), as given" in told
     assert "2 held-out normal images promise a false-alarm rate of at most 40.00%" in told
     assert f"{facts['peak_memory_mb']:.0f} MB" in told
     assert f"excision inspect {run} NEW_IMAGES" in told
@@ -46,7 +46,15 @@ def test_takes_settings_by_both_names(trained: tuple[Path, str]) -> None:
 def test_options_go_before_a_settings_file(parts: Path, tmp_path: Path) -> None:
     (tmp_path / "some.toml").write_text('[mask]\nfill = "mosaic"\nbudget = 0.2\n[image]\nchannels = 3\n')
     words = ["train", parts, "--out", tmp_path / "run", *TINY, "--steps", 2]
-    options = ["--settings", tmp_path / "some.toml", "--mask.budget", "5%", "--mask.no-enabled"]
+    options = [
+        "--settings",
+        tmp_path / "some.toml",
+        "--mask.budget",
+        "5%",
+        "--mask.no-enabled",
+        "--device",
+        "cpu",
+    ]
     assert main([str(word) for word in [*words, *options]]) == 0
     settings = Settings.load(tmp_path / "run" / "settings.toml")
     assert (settings.mask.fill, settings.mask.budget) == ("mosaic", pytest.approx(0.05))
@@ -70,6 +78,12 @@ def test_run_is_not_overwritten(
     assert main(["train", str(parts), "--out", str(run), *options]) == 2
     assert said in capsys.readouterr().err
     assert sha256(run / MODEL) == before
+
+
+def test_unknown_device_is_refused(parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(parts), "--out", str(tmp_path / "run"), *TINY, "--device", "abacus"]) == 2
+    assert 'the device "abacus" is not available' in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_override_names_the_value_out_of_range() -> None:

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from io import TextIOWrapper
+from typing import Any
 
 from cyclopts import App, CycloptsError
 
 from excision import __version__
-from excision.errors import ExcisionError
+from excision.cli.arguments import split_help_all, with_new_names
+from excision.cli.help import CommonOptions
+from excision.errors import ExcisionError, RenamedWarning
 
 ERROR, STOPPED = 2, 130
 
@@ -44,8 +49,12 @@ VERBS = {
 """Each verb with the sentence that the list of verbs shows; the verb itself is `excision.cli.<verb>:app`."""
 
 
-def build() -> App:
-    """Give the command line with every verb named and none imported."""
+def build(everything: bool = False) -> App:
+    """Give the command line with every verb named and none imported.
+
+    Args:
+        everything: help texts show every option, not only the common ones.
+    """
     app = App(
         name="excision",
         version=__version__,
@@ -54,6 +63,7 @@ def build() -> App:
         "or with your own images: `excision check parts/`, `excision train parts/ --out runs/parts`, "
         "`excision inspect runs/parts new/ --out results/`.",
         help_format="markdown",
+        help_formatter="default" if everything else CommonOptions(),
         suppress_keyboard_interrupt=False,
     )
     for place, (verb, sentence) in enumerate(VERBS.items()):
@@ -68,14 +78,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, TextIOWrapper):
             # A file name need not be text, and a terminal need not know every letter.
             stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = partial(_show_warning, warnings.showwarning)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and give its exit status."""
+    words, everything = split_help_all(arguments)
     try:
-        status = build()(
-            list(arguments),
+        status = build(everything)(
+            with_new_names(words),
             exit_on_error=False,
             print_error=False,
             result_action="return_value",
@@ -95,6 +107,16 @@ def run(arguments: Sequence[str]) -> int:
         print(f"\n{stop}" if stop.args else "\nstopped", file=sys.stderr)
         return STOPPED
     return status if isinstance(status, int) else 0
+
+
+def _show_warning(
+    otherwise: Callable[..., None], message: Warning | str, kind: type[Warning], *place: Any
+) -> None:
+    """Print a warning for users as one line; any other as Python does."""
+    if issubclass(kind, RenamedWarning):
+        print(f"excision: note: {message}", file=sys.stderr)
+    else:
+        otherwise(message, kind, *place)
 
 
 def _explain(error: Exception) -> str | None:

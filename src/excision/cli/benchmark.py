@@ -1,4 +1,4 @@
-"""`excision benchmark`: methods, data sets and seeds against each other, on a fair budget."""
+"""`excision benchmark`: compare methods on data sets with several seeds, on an equal budget."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ FAILED = 2
 
 app = App(
     name="benchmark",
-    help_epilogue="Every method is trained and measured on every data set with every seed, each in a process "
-    "of its own. EAR goes first; each baseline that is trained by gradients is then given as many seconds of "
-    "training as EAR took, or `--minutes`. At the end the methods take turns on the same images, to compare "
-    "their speed. What is finished is not run again: the same command goes on where it was stopped. What "
-    "fails is noted, the rest go on, and the exit status is 2.\n\n"
+    help_epilogue="Every method is trained and measured on every data set with every seed, each in a "
+    "process of its own. EAR runs first. Each baseline that is trained by gradient descent then gets as "
+    "many seconds of training as EAR took, or `--minutes`. Finally the methods take turns on the same "
+    "images, to compare their speed. Finished work is not repeated: after an interruption, run the same "
+    "command again to continue. If a method fails, the failure is reported, the others continue, and the "
+    "exit status is 2.\n\n"
     "`--out` receives `benchmark.md`, `accuracy.png`, `auroc_speed.png`, and a folder for each data set, "
-    "method and seed with the trained model and `cell.json`. A folder of EAR is a run folder: "
-    "`excision evaluate` gives the same figures.\n\n"
+    "method and seed with the trained model and `cell.json`. The folders of EAR are run folders: `excision "
+    "evaluate` gives the same figures for them.\n\n"
+    "Every setting is an option; `excision benchmark --help-all` shows them all.\n\n"
     "```\n"
     "excision benchmark parts/ --out runs/benchmark\n"
     "excision benchmark parts/ fabric/ --methods ear,riad,padim --seeds 5 --out runs/two --json all.json\n"
@@ -57,39 +59,41 @@ def benchmark(
     methods: Annotated[
         str | None,
         Parameter(
-            help="Methods with commas between: ear, riad, unet, unet-no-skips, ae, draem, patchcore, padim. "
-            "Where not given, all but unet-no-skips; with --ablations none."
+            help="Methods, separated by commas: ear, riad, unet, unet-no-skips, ae, draem, patchcore, padim. "
+            "By default all but unet-no-skips, or none with --ablations."
         ),
     ] = None,
     ablations: Annotated[
         str | None,
         Parameter(
-            help="Change one part of EAR at a time, a table each: attention, budget, fill, skips, loss, map, "
-            "evidence."
+            help="Parts of EAR to vary, one at a time and one table each, separated by commas: attention, "
+            "budget, fill, skips, loss, map, evidence."
         ),
     ] = None,
     preset: Annotated[
         Literal["paper"] | None,
         Parameter(
-            help='"paper": KolektorSDD2 in its official layout and split, every method, and EAR also with '
-            "its mask off and with all skips on at inference."
+            help='"paper": KolektorSDD2 in its official layout and split, every method, and EAR also without '
+            "its mask and with all skip connections on at inference."
         ),
     ] = None,
-    seeds: Annotated[int, Parameter(help="Number of seeds, counted from --seed.")] = SEEDS,
+    seeds: Annotated[int, Parameter(help="Number of seeds, starting with --seed.")] = SEEDS,
     minutes: Annotated[
         float | None,
-        Parameter(help="Training time of each baseline, instead of EAR's. EAR always trains --steps."),
+        Parameter(
+            help="Training time of each baseline. By default that of EAR, which always trains --steps."
+        ),
     ] = None,
     layout: LayoutOption = None,
     json: Annotated[
-        Path | None, Parameter(name="--json", help="Also write every cell and the tables as JSON here.")
+        Path | None, Parameter(name="--json", help="Also write all results as JSON to this file.")
     ] = None,
     settings: Annotated[
-        Path | None, Parameter(help="TOML file of settings; options given beside it go before it.")
+        Path | None, Parameter(help="TOML file of settings; options given beside it take precedence.")
     ] = None,
     options: Annotated[SettingsOptions | None, Parameter(name="*")] = None,
 ) -> int:
-    """Compare EAR with other methods, or with itself less a part."""
+    """Compare EAR with other methods, or with variants of itself."""
     from excision.benchmark.results import MARKDOWN, collect
     from excision.benchmark.study import Study
 
@@ -100,7 +104,7 @@ def benchmark(
         study.run()
     except KeyboardInterrupt:
         again = shlex.join(["excision", *sys.argv[1:]])
-        raise KeyboardInterrupt(f"stopped; the same command goes on: {again}") from None
+        raise KeyboardInterrupt(f"stopped; continue with the same command: {again}") from None
     results = collect(study)
     results.write(out)
     if json is not None:
@@ -125,10 +129,10 @@ def _plan(
     seeds: int,
     minutes: float | None,
 ) -> Plan:
-    """Make of the options what is to be run.
+    """Plan what to run from the options.
 
     Raises:
-        ExcisionError: an option or a data set does not allow it.
+        ExcisionError: an option or a data set is not valid.
     """
     from excision import baselines
     from excision.benchmark.plan import EAR, METHODS, Plan, choose_methods, describe, method_row
@@ -136,7 +140,7 @@ def _plan(
     from excision.data import load_dataset
 
     if seeds < 1:
-        raise SettingsError(f"--seeds is {seeds}: it takes at least one")
+        raise SettingsError(f"--seeds is {seeds}: it must be at least 1")
     if minutes is not None and not minutes > 0:
         raise SettingsError(f"--minutes is {minutes}: it must be above 0")
     if preset == "paper":

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from excision.cli.arguments import option_name
+from excision.cli.help import MORE_SETTINGS
 from excision.cli.options import number
 from excision.settings import Settings
+from excision.settings.audience import Audience
+from excision.settings.reference import SettingReference, list_settings
 
 SHORT_NAMES = {
     "image.size": "--size",
     "image.tile": "--tile",
-    "training.seed": "--seed",
     "training.steps": "--steps",
+    "training.seed": "--seed",
     "calibration.false_alarm_rate": "--false-alarm-rate",
 }
-"""Settings that also have a short name."""
+"""Settings that also have a short name; `--help` shows these alone."""
+
+_SECTIONS = [item.name for item in dataclasses.fields(Settings)]
+_LAST_PANELS: dict[Audience, tuple[str, str, int]] = {
+    "advanced": ("advanced", "Rarely worth changing.", 0),
+    "experiments": (
+        "for experiments",
+        "Switch a part of the method off or exchange it, to measure what it is worth.",
+        1,
+    ),
+}
 
 
 def override(settings: Settings, options: SettingsOptions | None) -> Settings:
@@ -43,33 +57,32 @@ def _named(options: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _section(name: str, kind: Any) -> Any:
+def _section(settings: list[SettingReference]) -> Any:
     """Make a dataclass of a section's settings in which each is an option, None where it is not given."""
-    hints, words = get_type_hints(kind), _attribute_help(kind)
-    group = Group.create_ordered(f"Settings: {name}")
-    fields = []
-    for item in dataclasses.fields(kind):
-        full = f"{name}.{item.name}"
-        options = [f"--{full.replace('_', '-')}"]
-        if full in SHORT_NAMES:
-            options.append(SHORT_NAMES[full])
-        default = "derived from the images" if item.default is None else item.default
-        parameter = Parameter(
-            name=options,
-            help=f"{words[item.name]} (default: {default})",
-            group=group,
-            converter=number if hints[item.name] is float else None,
-            negative=None if hints[item.name] is bool else "",
-        )
-        fields.append((item.name, Annotated[hints[item.name] | None, parameter], None))
-    return _make(f"{kind.__name__}Options", fields)
+    fields = [(each.name, Annotated[each.kind | None, _parameter(each)], None) for each in settings]
+    return _make(f"{settings[0].section.capitalize()}Options", fields)
 
 
-def _attribute_help(kind: Any) -> dict[str, str]:
-    """Read the sentences of a docstring's "Attributes:" section."""
-    section = kind.__doc__.partition("Attributes:")[2]
-    entries = re.split(r"^ +(\w+): ", section, flags=re.MULTILINE)[1:]
-    return {name: " ".join(text.split()) for name, text in zip(entries[::2], entries[1::2], strict=True)}
+def _parameter(setting: SettingReference) -> Parameter:
+    """Describe the option of a setting; its group is the panel of the help text that shows it."""
+    short = SHORT_NAMES.get(setting.full_name)
+    # What is derived from the images says so in its description.
+    default = "" if setting.default is None else f" (default: {setting.default})"
+    return Parameter(
+        name=[name for name in (short, option_name(setting.full_name)) if name],
+        help=f"{setting.sentence}{default}",
+        group=Group.create_default_parameters() if short else _panel(setting),
+        converter=number if setting.kind is float else None,
+        negative=None if setting.kind is bool else "",
+    )
+
+
+def _panel(setting: SettingReference) -> Group:
+    """Give the panel of a help text in which a less common setting stands."""
+    if setting.audience == "everyone":
+        return Group(f"{MORE_SETTINGS}{setting.section}", sort_key=_SECTIONS.index(setting.section))
+    title, help_text, place = _LAST_PANELS[setting.audience]
+    return Group(f"{MORE_SETTINGS}{title}", help=help_text, sort_key=len(_SECTIONS) + place)
 
 
 def _make(name: str, fields: list[Any]) -> Any:
@@ -88,11 +101,7 @@ else:
     SettingsOptions = _make(
         "SettingsOptions",
         [
-            (
-                item.name,
-                Annotated[_section(item.name, item.default_factory) | None, Parameter(name="*")],
-                None,
-            )
-            for item in dataclasses.fields(Settings)
+            (section, Annotated[_section(list(settings)) | None, Parameter(name="*")], None)
+            for section, settings in groupby(list_settings(), key=lambda setting: setting.section)
         ],
     )

@@ -26,13 +26,13 @@ _SHOWN = 10
 
 app = App(
     name="train",
-    help_epilogue="Only good images are used. A part of them is held out to set the threshold at which a "
-    "part is called defective, so that good parts raise a false alarm no more often than "
-    "`--false-alarm-rate` says. Training can be stopped at any moment; with `--resume` it goes on to the "
-    "same weights.\n\n"
-    "Images are resized to one working size. With `--tile` they are not, and neither are strips: training "
-    "cuts tiles of that size out of them at full resolution, and the model inspects images of any size tile "
-    "by tile.\n\n"
+    help_epilogue="Training uses good images only. It holds out a part of them to set the decision "
+    "threshold, so that at most the share `--false-alarm-rate` of good parts is called defective. You can "
+    "stop the training at any time; `--resume` continues it and gives the same weights.\n\n"
+    "Images are resized to one working size, except strips. With `--tile`, and for strips, training cuts "
+    "tiles out of the images at full resolution, and the model then inspects images of any size tile by "
+    "tile.\n\n"
+    "Every setting is an option; `excision train --help-all` shows them all.\n\n"
     "```\n"
     "excision train parts/ --out runs/parts\n"
     "excision train parts/ --out runs/parts --resume\n"
@@ -49,12 +49,15 @@ def train(
     /,
     *,
     out: Annotated[Path, Parameter(help="Run folder to write.")],
-    layout: LayoutOption = None,
-    resume: Annotated[bool, Parameter(help="Go on with the run in this folder.", negative="")] = False,
-    settings: Annotated[
-        Path | None, Parameter(help="TOML file of settings; options given beside it go before it.")
-    ] = None,
+    resume: Annotated[bool, Parameter(help="Continue the training in this run folder.", negative="")] = False,
     options: Annotated[SettingsOptions | None, Parameter(name="*")] = None,
+    settings: Annotated[
+        Path | None, Parameter(help="TOML file of settings; options given beside it take precedence.")
+    ] = None,
+    layout: LayoutOption = None,
+    device: Annotated[
+        str, Parameter(help='Where to train: "cpu", "cuda", or "auto", which uses a GPU if there is one.')
+    ] = "auto",
 ) -> None:
     """Train a detector and calibrate its threshold."""
     from excision.data import load_dataset
@@ -65,7 +68,7 @@ def train(
     # What can be wrong with settings and data is found before the wait for torch.
     from excision.detector import Detector
 
-    detector = Detector(chosen)
+    detector = Detector(chosen, device=device)
     try:
         with Bars() as bars:
             detector.fit(dataset, out, resume, progress=bars.training, stage=bars.stage)
@@ -109,13 +112,13 @@ def report(detector: Detector, out: Path, origin: str) -> None:
         say(f"\n{advice}")
 
 
-def _origin(told: ImageSettings, settled: ImageSettings) -> str:
+def _origin(given: ImageSettings, settled: ImageSettings) -> str:
     """Say where the size of the working image comes from."""
-    if told.tile is not None:
+    if given.tile is not None:
         return "a tile at full resolution"
     if settled.tile is not None:
         return "a tile at full resolution, since the images are strips; --size resizes them whole"
-    return "as told" if told.size else "derived from the images; --size changes it"
+    return "as given" if given.size else "derived from the images; --size changes it"
 
 
 def _sources(facts: dict[str, Any]) -> str:

@@ -20,5 +20,7 @@ def choose_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     # Depending on how torch was built, a missing device is any of these.
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise SettingsError(f'the device "{name}" is not to be had here; "auto" and "cpu" are') from error
+        raise SettingsError(
+            f'the device "{name}" is not available on this machine; use "auto" or "cpu"'
+        ) from error
     return device

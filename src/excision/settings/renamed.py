@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from excision.errors import SettingsError
+
 RENAMED = {
     "attention.trust": "attention.pretraining_weight",
     "recovery.rehearsal": "recovery.replay",
@@ -11,8 +13,20 @@ RENAMED = {
 """The new name of each, section first."""
 
 
-def with_new_names(section: str, values: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Give the values of a section under their new names, and the old names that were used, in full."""
-    full = {key: f"{section}.{key}" for key in values}
-    renamed = {RENAMED.get(full[key], full[key]).partition(".")[2]: values[key] for key in values}
-    return renamed, tuple(name for name in full.values() if name in RENAMED)
+def with_new_names(sections: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Give the sections of a settings file under the names of today, and the old names that it uses.
+
+    Raises:
+        SettingsError: a setting stands there under both names.
+    """
+    renamed, old_names = dict(sections), []
+    for old, new in RENAMED.items():
+        section, _, name = old.partition(".")
+        values = renamed.get(section)
+        if isinstance(values, dict) and name in values:
+            new_name = new.partition(".")[2]
+            if new_name in values:
+                raise SettingsError(f"{old} is now called {new}: keep one of the two")
+            renamed[section] = {new_name if key == name else key: value for key, value in values.items()}
+            old_names.append(old)
+    return renamed, tuple(old_names)

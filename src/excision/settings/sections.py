@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from excision.errors import SettingsError
+from excision.settings.audience import ADVANCED, FOR_EXPERIMENTS
 from excision.settings.checks import require
 
 AttentionVariant = Literal["surface", "plain"]
@@ -22,14 +23,15 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 @dataclass(frozen=True, slots=True)
 class ImageSettings:
-    """The working image that everything else sees.
+    """The working image, which is what every stage of the method sees.
 
     Attributes:
-        size: (H, W) in pixels; None derives it from the training images.
-        channels: 1 (grey) or 3 (colour); None takes grey where every training image is grey.
-        tile: (H, W) in pixels of the tiles in which large images are trained on and inspected at full
-            resolution; a tile is the working image then. None, where size is None too, takes tiles of strips
-            and resizes all else as a whole.
+        size: height and width of the working image in pixels, at least 32 each. By default they are derived
+            from the training images.
+        channels: 1 for grey or 3 for colour. By default grey if every training image is grey.
+        tile: height and width in pixels of the tiles in which large images are trained on and inspected at
+            full resolution; the working image is then a tile. By default strips are tiled, unless a size is
+            given, and other images are resized.
     """
 
     size: tuple[int, int] | None = None
@@ -48,24 +50,25 @@ class ImageSettings:
 
 @dataclass(frozen=True, slots=True)
 class AttentionSettings:
-    """Where something defect-like may be.
+    """Attention: where an image may be defective.
 
     Attributes:
-        variant: "surface" (MNIST digits drawn on procedural surfaces) or "plain" (the paper's MNIST
-            classifier).
-        pretrained: False starts with random weights, to see what the pre-training is worth.
-        tuning: most steps that tune it to defects drawn on the product's own good images, eight an image;
-            0 leaves it as MNIST made it (the paper).
+        variant: network and its pre-training: "surface" (MNIST digits drawn on procedural surfaces) or
+            "plain" (the MNIST classifier of the paper).
+        pretrained: start from the pre-trained weights; false starts from random weights.
+        tuning: largest number of tuning steps on defects drawn on the product's own good images, with eight
+            steps per image; 0 leaves the pre-trained network unchanged, as in the paper.
         pretraining_weight: weight of the pre-training data during tuning, as an equivalent number of good
-            images: the share weight / (weight + images) of the tuning images is drawn from it.
-        relative: take it in deviations from what is usual at its place on good images.
+            images. The share weight / (weight + images) of the tuning images is pre-training data.
+        relative: measure the attention relative to normal attention at the same position, in standard
+            deviations.
     """
 
-    variant: AttentionVariant = "surface"
-    pretrained: bool = True
+    variant: AttentionVariant = field(default="surface", metadata=FOR_EXPERIMENTS)
+    pretrained: bool = field(default=True, metadata=FOR_EXPERIMENTS)
     tuning: int = 3000
-    pretraining_weight: int = 150
-    relative: bool = True
+    pretraining_weight: int = field(default=150, metadata=ADVANCED)
+    relative: bool = field(default=True, metadata=FOR_EXPERIMENTS)
 
     @property
     def stride(self) -> int:
@@ -82,22 +85,23 @@ class AttentionSettings:
 
 @dataclass(frozen=True, slots=True)
 class MaskSettings:
-    """From attention map to the one deterministic mask.
+    """Masking: which cells of the image are excised.
 
     Attributes:
-        enabled: False leaves the image whole, which turns the method into a plain U-Net.
-        patch: side of a grid cell in pixels; a cell is excised whole or not at all.
-        budget: share of cells excised on an average normal training image; sets the threshold.
-        cap: largest share of cells excised on any image; the strongest cells win.
-        fill: what stands in the hole: "zero" (the paper), "mean" of the image outside it, or "mosaic",
-            the mean of each cell.
+        enabled: excise part of the image; false leaves it whole, which turns the method into a plain U-Net.
+        patch: side of a grid cell in pixels; a cell is excised whole or not at all. Small cells follow fine
+            defects, large cells cover stains.
+        budget: share of cells excised from a normal training image on average; sets the mask threshold.
+        cap: largest share of cells excised from any image; those with the strongest attention are taken.
+        fill: content of the excised cells: "zero" (as in the paper), "mean" (of the image outside the mask)
+            or "mosaic" (the mean of each cell).
     """
 
-    enabled: bool = True
+    enabled: bool = field(default=True, metadata=FOR_EXPERIMENTS)
     patch: int = 8
     budget: float = 0.04
-    cap: float = 0.30
-    fill: Fill = "zero"
+    cap: float = field(default=0.30, metadata=ADVANCED)
+    fill: Fill = field(default="zero", metadata=ADVANCED)
 
     def __post_init__(self) -> None:
         require(self.patch >= 1, f"mask.patch is {self.patch}: it must be at least 1 pixel")
@@ -107,29 +111,29 @@ class MaskSettings:
 
 @dataclass(frozen=True, slots=True)
 class RecoverySettings:
-    """The U-Net and its skip connections.
+    """Recovery: the U-Net that inpaints the excised cells, and its skip connections.
 
-    Skips are counted from 1, the shallowest. They are written as "all", "none", "deep" (all but the two
-    shallowest, and always the deepest), or as the levels that are on, for example "2,3".
+    Skip connections are numbered from 1, the shallowest.
 
     Attributes:
-        width: channels at the shallowest level; they double with each level.
-        stem: side in pixels of the square that enters as one place of level 1: 1, 2 or 4; the coarser, the
+        width: channels of the first level; each further level has twice as many.
+        stem: side in pixels of the patch that becomes one position of the first level: 1, 2 or 4; larger is
             faster.
-        depth: number of levels; one less than this are skip connections.
-        normalisation: "batch", "instance" or "none".
-        training_skips: skips on in training.
-        inference_skips: skips on at inference.
-        replay: share of the training steps that run with the skips of inference; 0 is the paper's rule.
+        depth: number of levels, 2 to 7; there is one skip connection fewer.
+        normalisation: normalisation layers: "batch", "instance" or "none".
+        training_skips: skip connections that are on during training: "all", "none", "deep" (all but the two
+            shallowest; the deepest is always on), or numbers such as "2,3".
+        inference_skips: skip connections that are on at inference, written the same way.
+        replay: share of the training steps that use the skip connections of inference; 0 as in the paper.
     """
 
     width: int = 16
     stem: int = 4
     depth: int = 3
-    normalisation: Normalisation = "batch"
-    training_skips: str = "all"
-    inference_skips: str = "deep"
-    replay: float = 0.5
+    normalisation: Normalisation = field(default="batch", metadata=FOR_EXPERIMENTS)
+    training_skips: str = field(default="all", metadata=FOR_EXPERIMENTS)
+    inference_skips: str = field(default="deep", metadata=FOR_EXPERIMENTS)
+    replay: float = field(default=0.5, metadata=ADVANCED)
 
     def __post_init__(self) -> None:
         require(self.width >= 1, f"recovery.width is {self.width}: it must be at least 1 channel")
@@ -166,21 +170,21 @@ class RecoverySettings:
 
 @dataclass(frozen=True, slots=True)
 class LossSettings:
-    """Weights of the training losses; a weight of 0 leaves that loss out.
+    """Weights of the training losses; a weight of 0 leaves a loss out.
 
     Attributes:
-        nll: Gaussian negative log-likelihood with predicted variance.
-        l2: squared error.
-        ssim: one minus the structural similarity.
-        msgms: multi-scale gradient magnitude similarity.
-        hole_weight: how much more an excised pixel counts than one outside the hole.
+        nll: weight of the Gaussian negative log-likelihood with predicted variance.
+        l2: weight of the squared error.
+        ssim: weight of the structural dissimilarity, 1 - SSIM.
+        msgms: weight of the multi-scale gradient magnitude dissimilarity, 1 - MSGMS.
+        hole_weight: weight of an excised pixel; a pixel outside the mask has weight 1.
     """
 
-    nll: float = 1.0
-    l2: float = 0.0
-    ssim: float = 0.0
-    msgms: float = 0.0
-    hole_weight: float = 10.0
+    nll: float = field(default=1.0, metadata=FOR_EXPERIMENTS)
+    l2: float = field(default=0.0, metadata=FOR_EXPERIMENTS)
+    ssim: float = field(default=0.0, metadata=FOR_EXPERIMENTS)
+    msgms: float = field(default=0.0, metadata=FOR_EXPERIMENTS)
+    hole_weight: float = field(default=10.0, metadata=ADVANCED)
 
     def __post_init__(self) -> None:
         weights = (self.nll, self.l2, self.ssim, self.msgms)
@@ -190,39 +194,41 @@ class LossSettings:
 
 @dataclass(frozen=True, slots=True)
 class ScoreSettings:
-    """From image and recovery to anomaly map and anomaly score.
+    """Scoring: from image and recovery to anomaly map and anomaly score.
 
     Attributes:
-        map: how image and recovery are compared.
-        smoothing: standard deviation in pixels of the Gaussian that smooths the comparison; 0 for none.
-        broad: the same for a second, broad residual in units of the variance that the recovery predicts, of
-            which faint and extended defects leave more; 0 does without it.
-        relative: the residual is divided by what it usually is at that place on good images, averaged over a
-            Gaussian of this standard deviation in pixels; 0 leaves it absolute.
-        evidence: "both" adds the surprisal of residual and attention; "residual" counts that alone.
-        residual_weight: how much the surprisal of the residual counts where both do, that of the attention
-            counting 1.
-        residual_truncation: share of good images whose residuals may reach a value before it counts where
-            both do; 1 counts every value.
-        feature_distance: also count how far the edges and lines of each place are from those that are usual
-            there, the more of them the place explains; nothing where that is less than a twentieth.
-        align: these are places of the part, found in each image, where that explains much more than places of
-            the image; False takes the image as it is, and a part that lies aside for defective.
-        inside_mask: count only what was excised.
-        top: share of the map's pixels, the largest, whose mean is the score; 0 takes the maximum.
+        map: residual between image and recovery: "squared" error, negative log-"likelihood", "ssim" or
+            "msgms".
+        smoothing: standard deviation in pixels of the Gaussian that smooths the residual; 0 for none.
+        broad: standard deviation in pixels of the Gaussian of a second, broad residual, which responds to
+            faint and extended defects; 0 for none.
+        relative: divide the residual by the normal residual at the same position, averaged over a Gaussian of
+            this standard deviation in pixels; 0 keeps the residual absolute.
+        evidence: "both" adds the surprisal of residual and attention; "residual" uses the residual alone.
+        residual_weight: weight of the residual's surprisal; that of the attention has weight 1.
+        residual_truncation: a residual that this share of normal images reaches, or more of them, adds
+            nothing; 1 lets every residual add.
+        feature_distance: also use the feature distance: how far the edges at each position are from those of
+            normal images. It is weighted by the share of variance that position explains, and not used below
+            5%.
+        align: find the part in each image and compare the features at positions of the part, if that explains
+            much more variance; false always compares positions of the image, so that a displaced part is
+            reported as defective.
+        inside_mask: use the residual of excised pixels alone.
+        top: share of the map's pixels, the largest, whose mean is the anomaly score; 0 takes the maximum.
     """
 
-    map: AnomalyMapKind = "squared"
-    smoothing: float = 0.0
-    broad: float = 2.0
-    relative: float = 16.0
-    evidence: EvidenceKind = "both"
-    residual_weight: float = 1.0
-    residual_truncation: float = 0.2
+    map: AnomalyMapKind = field(default="squared", metadata=FOR_EXPERIMENTS)
+    smoothing: float = field(default=0.0, metadata=FOR_EXPERIMENTS)
+    broad: float = field(default=2.0, metadata=ADVANCED)
+    relative: float = field(default=16.0, metadata=ADVANCED)
+    evidence: EvidenceKind = field(default="both", metadata=FOR_EXPERIMENTS)
+    residual_weight: float = field(default=1.0, metadata=ADVANCED)
+    residual_truncation: float = field(default=0.2, metadata=ADVANCED)
     feature_distance: bool = True
     align: bool = True
-    inside_mask: bool = True
-    top: float = 0.0
+    inside_mask: bool = field(default=True, metadata=FOR_EXPERIMENTS)
+    top: float = field(default=0.0, metadata=FOR_EXPERIMENTS)
 
     def __post_init__(self) -> None:
         require(self.smoothing >= 0, f"score.smoothing is {self.smoothing}: it must not be negative")
@@ -244,20 +250,20 @@ class TrainingSettings:
     """The training loop.
 
     Attributes:
-        steps: optimiser steps.
-        batch: crops a step.
+        steps: number of optimiser steps.
+        batch: number of crops per step.
         crop: side in pixels of the square training crops; smaller images are used whole.
-        learning_rate: peak rate; it warms up, then falls along a cosine to zero.
-        seed: of the weights, the crops and the masks.
-        precision: "auto" takes bfloat16 where the processor multiplies it natively.
-        cache_mb: memory for decoded training images; what does not fit is decoded again.
-        checkpoint_every: steps between checkpoints.
+        learning_rate: peak learning rate, reached after a warm-up; it then falls along a cosine to zero.
+        seed: seed of the initial weights, the crops and the masks.
+        precision: "auto" uses bfloat16 if the processor multiplies it natively, and float32 otherwise.
+        cache_mb: memory in MB for decoded training images; images that do not fit are decoded again.
+        checkpoint_every: number of steps between checkpoints.
     """
 
     steps: int = 1000
     batch: int = 8
     crop: int = 128
-    learning_rate: float = 2e-3
+    learning_rate: float = field(default=2e-3, metadata=ADVANCED)
     seed: int = 0
     precision: Precision = "auto"
     cache_mb: int = 512
@@ -276,11 +282,12 @@ class TrainingSettings:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSettings:
-    """The decision threshold, from normal images alone.
+    """Calibration: the decision threshold, from normal images alone.
 
     Attributes:
-        false_alarm_rate: promised share of good parts that are called defective.
-        holdout: share of the normal training images (whole groups) kept out of training for this.
+        false_alarm_rate: share of good parts that may be called defective; sets the decision threshold.
+        holdout: share of the normal training images, in whole groups, that is held out of training to set the
+            threshold.
     """
 
     false_alarm_rate: float = 0.01

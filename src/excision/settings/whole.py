@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from excision.errors import SettingsError
+from excision.errors import RenamedWarning, SettingsError
 from excision.settings.checks import as_fields, check_keys, check_types, require
 from excision.settings.renamed import RENAMED, with_new_names
 from excision.settings.sections import (
@@ -113,20 +113,20 @@ class Settings:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(f"{path}: cannot be read as TOML settings: {error}") from error
         try:
-            return cls(
-                **{name: _section(name, values, warn_of_old_names) for name, values in sections.items()}
-            )
+            sections, old_names = with_new_names(sections)
+            settings = cls(**{name: _section(name, values) for name, values in sections.items()})
         except SettingsError as error:
             raise SettingsError(f"{path}: {error}") from error
+        for old in old_names if warn_of_old_names else ():
+            note = f"{path}: the setting {old} is now called {RENAMED[old]}"
+            warnings.warn(note, RenamedWarning, stacklevel=2)
+        return settings
 
 
-def _section(name: str, values: Any, warn_of_old_names: bool) -> Any:
-    """Make the settings of a section of what a TOML file holds for it."""
+def _section(name: str, values: Any) -> Any:
+    """Make a section of the settings from the values of a TOML file."""
     kinds: dict[str, Any] = {f.name: f.default_factory for f in dataclasses.fields(Settings)}
     require(name in kinds, f"{name} is unknown; known are {', '.join(kinds)}")
     require(isinstance(values, dict), f"{name} must be a section: write [{name}]")
-    values, old = with_new_names(name, values)
-    for each in old if warn_of_old_names else ():
-        warnings.warn(f"the setting {each} is now called {RENAMED[each]}", FutureWarning, stacklevel=4)
     check_keys(kinds[name], name, values)
     return kinds[name](**as_fields(values))
