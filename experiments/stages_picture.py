@@ -36,7 +36,7 @@ def _panels(prediction: Prediction) -> dict[str, pictures.Picture]:
         "input": pictures.show_image(prediction.image),
         "attention": pictures.attention_map(prediction.attention),
         "mask": pictures.show_mask(prediction.image, prediction.mask),
-        "masked_image image": pictures.show_image(prediction.masked_image),
+        "masked image": pictures.show_image(prediction.masked_image),
         "recovery": pictures.show_image(prediction.recovery),
         "anomaly map": pictures.heat_map(prediction.anomaly_map, prediction.threshold),
     }
