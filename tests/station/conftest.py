@@ -19,6 +19,7 @@ from PIL import Image
 from excision.station.client import Client
 from tests.cli.conftest import environment
 from tests.cli.conftest import parts as parts  # noqa: PLC0414  a fixture of the command line, used here too
+from tests.export.conftest import exports as exports  # noqa: PLC0414  as above
 from tests.export.conftest import run as run  # noqa: PLC0414  as above
 
 START = 120.0

@@ -35,6 +35,12 @@ TILES = "tiles"
 CALIBRATION, FINGERPRINT, TRAINING = "calibration.json", "fingerprint.json", "training.json"
 FORMAT = "1"
 
+VERDICT_FILES = (MODEL, CALIBRATION, SETTINGS)
+"""Files that can change a verdict; a fingerprint takes them in this order, which must stay."""
+
+OTHER_FILES = (FINGERPRINT, LOG, TRAINING)
+"""All other files of a finished run."""
+
 _RENAMED = {"familiar.explained": "familiar.explained_variance"}
 
 

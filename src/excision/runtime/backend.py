@@ -25,6 +25,9 @@ PRECISIONS: dict[BackendName, tuple[Precision, ...]] = {
 
 MODEL_FILES: dict[BackendName, str] = {"onnx": "model.onnx", "openvino": "model.xml"}
 
+GRAPH_FILES = (*MODEL_FILES.values(), "model.bin")
+"""Every file that holds a part of a graph; OpenVINO keeps the weights in one of their own."""
+
 
 class Backend(Protocol):
     """A loaded graph; it may be called from several threads at once."""

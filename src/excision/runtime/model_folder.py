@@ -20,12 +20,19 @@ from numpy.typing import NDArray
 from excision.errors import ModelError, SettingsError
 from excision.method.calibration import Calibration
 from excision.method.folder_kinds import EXPORTED_MODEL, wrong_folder
-from excision.runtime.backend import BackendName, Precision
+from excision.runtime.backend import GRAPH_FILES, BackendName, Precision
+from excision.runtime.defect_criteria import REGION
 from excision.system.files import atomic_path, write_json
 from excision.tiling.geometry import Tiling
 
 DESCRIPTION, GOLDEN = EXPORTED_MODEL, "golden.npz"
 FORMAT = 1
+
+VERDICT_FILES = (DESCRIPTION, *GRAPH_FILES, REGION)
+"""Files that can change a verdict; a fingerprint takes them in this order, which must stay."""
+
+OTHER_FILES = (GOLDEN,)
+"""All other files of the folder."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from excision.errors import ModelError, SettingsError
+from excision.method import run_folder
+from excision.runtime import model_folder
 from excision.runtime.model_folder import is_exported
 from excision.system.files import sha256
 
@@ -17,17 +19,6 @@ if TYPE_CHECKING:
     from excision.predictions import Prediction, Predictor
 
 _DIGITS = 12
-# Of an exported folder, then of a run folder. Golden images and logs change no verdict.
-_FILES = (
-    "model.json",
-    "model.onnx",
-    "model.xml",
-    "model.bin",
-    "region.png",
-    "model.safetensors",
-    "calibration.json",
-    "settings.toml",
-)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 
@@ -103,11 +94,11 @@ def fingerprint(folder: Path) -> str:
     Raises:
         ModelError: the folder holds no model, or a file in it cannot be read.
     """
-    if not is_exported(folder) and not (folder / "model.safetensors").is_file():
+    if not is_exported(folder) and not (folder / run_folder.MODEL).is_file():
         raise ModelError(f"{folder}: neither an exported model nor a finished run is here")
     digest = hashlib.sha256()
     try:
-        for name in _FILES:
+        for name in (*model_folder.VERDICT_FILES, *run_folder.VERDICT_FILES):
             if (folder / name).is_file():
                 digest.update(f"{name} {sha256(folder / name)}\n".encode())
     except OSError as error:
