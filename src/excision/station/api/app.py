@@ -7,31 +7,19 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from excision import __version__
-from excision.errors import BusyError, ExcisionError, GoneError, ModelError, SettingsError
 from excision.station.api import inspect, models, operation, results
+from excision.station.api.errors import HANDLED, headers_of, sentence_of, status_of
 from excision.station.api.metrics import Metrics
 from excision.station.api.security import OPEN, Guard
-from excision.station.api.uploads import UploadError
 from excision.station.station import Station
 
 _ABOUT = (
     "Verdicts on images of surfaces, by models that were trained on good images only. Each image is "
     "inspected alone: the same image gives the same anomaly score, bit for bit. What was answered is on disk."
 )
-
-_STATUS: dict[type[Exception], int] = {
-    SettingsError: 422,
-    ModelError: 422,
-    GoneError: 410,
-    BusyError: 503,
-    ClientDisconnect: 400,
-}
 
 
 def create_app(
@@ -76,7 +64,7 @@ def create_app(
     ):
         app.include_router(router)
     app.add_middleware(Guard, key=key, open_paths=open_paths)
-    for kind in (ExcisionError, UploadError, ClientDisconnect, HTTPException, RequestValidationError):
+    for kind in HANDLED:
         app.add_exception_handler(kind, _explain)
     return app
 
@@ -88,27 +76,6 @@ async def _closing(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _explain(request: Request, error: Exception) -> JSONResponse:
-    status, headers = _status(error), {}
-    if isinstance(error, HTTPException):
-        headers = dict(error.headers or {})
-    if status == 503:
-        headers["Retry-After"] = "1"
+    status = status_of(error)
     request.app.state.metrics.refused(status)
-    return JSONResponse({"detail": _sentence(error)}, status, headers)
-
-
-def _status(error: Exception) -> int:
-    if isinstance(error, UploadError):
-        return error.status
-    if isinstance(error, HTTPException):
-        return error.status_code
-    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 422)
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, HTTPException):
-        return str(error.detail)
-    if isinstance(error, RequestValidationError):
-        first = error.errors()[0]
-        return f"{' '.join(str(place) for place in first['loc'])}: {first['msg']}"
-    return str(error)
+    return JSONResponse({"detail": sentence_of(error)}, status, headers_of(error))

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from fastapi import HTTPException, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 
-from excision.errors import BusyError, ExcisionError, GoneError
+from excision.station.api.errors import HANDLED, headers_of, sentence_of, status_of
 from excision.station.api.security import COOKIE
 from excision.station.api.uploads import UploadError
 from excision.station.pages import strings
@@ -44,8 +43,6 @@ _HEADERS = {
     "Vary": "HX-Request, Accept-Language",
 }
 
-_STATUS: dict[type[ExcisionError], int] = {GoneError: 410, BusyError: 503}
-
 _LONGEST_FORM = 64 * 2**10
 
 
@@ -60,15 +57,10 @@ class PageRoute(APIRoute):
             try:
                 _refuse_other_sites(request)
                 return await handle(request)
-            except UploadError as error:
-                return problem(request, error.status, str(error))
-            except HTTPException as error:
-                return problem(request, error.status_code, str(error.detail))
-            except RequestValidationError as error:
-                first = error.errors()[0]
-                return problem(request, 422, f"{first['loc'][-1]}: {first['msg']}")
-            except ExcisionError as error:
-                return problem(request, _STATUS.get(type(error), 422), str(error))
+            except HANDLED as error:
+                answer = problem(request, status_of(error), sentence_of(error))
+                answer.headers.update(headers_of(error))
+                return answer
 
         return handled
 
