@@ -166,7 +166,7 @@ class Trial:
         return self.folder / "out"
 
     def command(self) -> list[str]:
-        words = ["inspect", self.model, self.hot, "--watch", "--out", self.out, "--after", self.after]
+        words = ["watch", self.model, self.hot, "--out", self.out, "--after", self.after]
         return [sys.executable, "-m", "excision", *map(str, words), "--settle", str(SETTLE)]
 
     def rows(self) -> list[sqlite3.Row]:

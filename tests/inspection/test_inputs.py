@@ -194,10 +194,10 @@ def test_without_pyarrow_it_says_what_to_install(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["a.png", "--after", "move"], "--after is an option of --watch"),
-        (["a.png", "--settle", "2"], "--settle is an option of --watch"),
-        (["a.png", "--stop-after", "2"], "--stop-after is an option of --watch"),
-        (["a.png", "--idle-exit", "2"], "--idle-exit is an option of --watch"),
+        (["a.png", "--after", "move"], "--after is an option of `excision watch`"),
+        (["a.png", "--settle", "2"], "--settle is an option of `excision watch`"),
+        (["a.png", "--stop-after", "2"], "--stop-after is an option of `excision watch`"),
+        (["a.png", "--idle-exit", "2"], "--idle-exit is an option of `excision watch`"),
         (["a.png", "--wacht"], "there is no option --wacht"),
         ([], "IMAGES"),
         (["--resume", "a.png", "b.png"], "excision train"),
@@ -217,3 +217,23 @@ def test_need_pyarrow_is_a_mistake_of_settings(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(SettingsError, match="pyarrow"):
         write_inspection_table(tmp_path)
+
+
+def test_inspect_watch_is_an_alias_that_names_the_new_verb(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ["inspect", "model", str(tmp_path), "--out", str(tmp_path / "out"), "--watch", "--after", "move"]
+    assert main([*words, "--settle", "0", "--stop-after", "1", "--idle-exit", "1"]) == 2
+    note, error = capsys.readouterr().err.splitlines()
+    assert "excision watch" in note
+    assert "model" in error, "the options are taken, and then there is no model"
+
+
+def test_help_of_inspect_shows_no_option_of_watch(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--after", "--settle", "--stop-after", "--idle-exit")
+    assert main(["inspect", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert not [option for option in (*options, "--watch") if option in shown]
+    assert main(["watch", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(option in shown for option in options)

@@ -363,7 +363,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def start(line: tuple[Path, Path], tmp_path: Path, *words: object) -> Iterator[subprocess.Popen[str]]:
     (tmp_path / "hot").mkdir(exist_ok=True)
     command_line = command(
-        "inspect", line[0], tmp_path / "hot", "--watch", "--out", tmp_path / "out", "--settle", 0.1, *words
+        "watch", line[0], tmp_path / "hot", "--out", tmp_path / "out", "--settle", 0.1, *words
     )
     with subprocess.Popen(
         command_line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
@@ -413,7 +413,7 @@ def test_one_watcher_for_each_folder_of_results(line: tuple[Path, Path], tmp_pat
 
 def test_watching_an_exported_model_imports_no_torch(line: tuple[Path, Path], tmp_path: Path) -> None:
     save(tmp_path / "hot" / "1.png", surface(1, (64, 64)))
-    words = ["inspect", line[0], tmp_path / "hot", "--watch", "--out", tmp_path / "out", "--stop-after", 1]
+    words = ["watch", line[0], tmp_path / "hot", "--out", tmp_path / "out", "--stop-after", 1]
     code = f"""
 import sys
 from excision.cli import run

@@ -36,6 +36,7 @@ VERBS = {
     "evaluate": "Measure a trained model on test images whose truth is known.",
     "benchmark": "Compare methods on data sets with several seeds, on a fair budget.",
     "inspect": "Give images a verdict, boxes and a picture of what is wrong.",
+    "watch": "Inspect each image that arrives in a folder, until stopped.",
     "report": "Make the page of an evaluation or an inspection anew, with your words on its cover.",
     "export": "Write a trained model for a line: ONNX or OpenVINO, proven, without torch.",
     "verify": "Prove on this machine that an exported model says what torch said.",

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Parameter
 
 from excision.cli.output import say
 from excision.progress import Bars
-
-if TYPE_CHECKING:
-    from excision.station.hot_folder.settings import WatchSettings
 
 app = App(
     name="inspect",
@@ -25,17 +23,11 @@ app = App(
     "excision inspect runs/parts part_017.png part_018.png --out results/ --resume\n"
     "excision inspect runs/parts 'new/**/top_*.png' @monday.txt --out results/ --also parquet\n"
     "find new -mmin -60 -name '*.png' | excision inspect runs/parts - --out results/\n"
-    "```\n\n"
-    "With `--watch` one folder is watched instead, until Ctrl-C or SIGTERM: each file is inspected once it "
-    "is whole, and its result kept in `results.sqlite`. Started again after any kind of end, it goes on "
-    "where it was. The exit status is then 0.\n\n"
-    "```\n"
-    "excision inspect line/parts incoming/ --watch --out station/\n"
-    "excision inspect line/parts incoming/ --watch --out station/ --after move --also csv\n"
     "```",
 )
 
-_WATCHING = Group("Watching", sort_key=1)
+# Options of `excision watch`, from the time when it was an option itself.
+_WATCHING = Parameter(show=False)
 
 
 @app.default
@@ -64,28 +56,11 @@ def inspect(
             negative="",
         ),
     ] = None,
-    watch: Annotated[
-        bool, Parameter(help="Watch the one folder that is given.", negative="", group=_WATCHING)
-    ] = False,
-    after: Annotated[
-        Literal["leave", "move"] | None,
-        Parameter(
-            help="Leave inspected files, or move them to good, review, defect or failed in --out. Leave "
-            "where not given.",
-            group=_WATCHING,
-        ),
-    ] = None,
-    settle: Annotated[
-        float | None,
-        Parameter(
-            help="Seconds over which a file must not change before it is taken for whole; 1 where not given.",
-            group=_WATCHING,
-        ),
-    ] = None,
-    stop_after: Annotated[int | None, Parameter(help="End after so many results.", group=_WATCHING)] = None,
-    idle_exit: Annotated[
-        float | None, Parameter(help="End after so many seconds without work.", group=_WATCHING)
-    ] = None,
+    watch: Annotated[bool, Parameter(negative=""), _WATCHING] = False,
+    after: Annotated[Literal["leave", "move"] | None, _WATCHING] = None,
+    settle: Annotated[float | None, _WATCHING] = None,
+    stop_after: Annotated[int | None, _WATCHING] = None,
+    idle_exit: Annotated[float | None, _WATCHING] = None,
 ) -> int:
     """Give each image a verdict and keep it at once."""
     from excision.errors import SettingsError
@@ -93,25 +68,12 @@ def inspect(
     for word in images:
         if word.startswith("-") and word != "-":
             raise SettingsError(f"there is no option {word}; a file of that name is given as ./{word}")
+    given = {"after": after, "settle": settle, "stop_after": stop_after, "idle_exit": idle_exit}
+    chosen = {name: value for name, value in given.items() if value is not None}
     if watch:
-        from excision.station.hot_folder.settings import WatchSettings
-
-        if resume:
-            raise SettingsError("--watch always goes on where it was: leave out --resume")
-        if len(images) != 1:
-            raise SettingsError(f"--watch takes one folder, and {len(images)} were given")
-        settings = WatchSettings(
-            after=after or "leave",
-            settle=1.0 if settle is None else settle,
-            stop_after=stop_after,
-            idle_exit=idle_exit,
-            also=tuple(dict.fromkeys(also or ())),
-        )
-        return _watch(model, Path(images[0]), out, settings)
-    given = {"--after": after, "--settle": settle, "--stop-after": stop_after, "--idle-exit": idle_exit}
-    for name, value in given.items():
-        if value is not None:
-            raise SettingsError(f"{name} is an option of --watch")
+        return _watch(model, images, out, {**chosen, "also": tuple(dict.fromkeys(also or ()))}, resume=resume)
+    for name in chosen:
+        raise SettingsError(f"--{name.replace('_', '-')} is an option of `excision watch`")
     return _inspect(model, images, out, resume=resume, parquet="parquet" in (also or ()))
 
 
@@ -141,23 +103,15 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
     return summary.exit_status
 
 
-def _watch(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int:
-    from excision.cli.watching import WatchLine, counted
-    from excision.inspection.loading import load
-    from excision.station.hot_folder.settings import Listeners
-    from excision.station.hot_folder.watcher import STORE, watch
-    from excision.station.models.version import fingerprint
-    from excision.system.interrupts import requests_to_stop
-    from excision.system.parquet import need_pyarrow
+def _watch(model: Path, images: Sequence[str], out: Path, chosen: dict[str, Any], *, resume: bool) -> int:
+    from excision.cli.watch import follow
+    from excision.errors import SettingsError
+    from excision.station.hot_folder.settings import WatchSettings
 
-    with requests_to_stop() as request, WatchLine() as line:
-        if "parquet" in settings.also:
-            need_pyarrow()
-        predictor = load(model)
-        identity = model.resolve().name, fingerprint(model)
-        line.note(f"Watching {folder}; Ctrl-C ends")
-        listeners = Listeners(lambda: request.asked, line.show, line.note)
-        counts = watch(predictor, identity, folder, out, settings, listeners)
-    say(counted(counts))
-    say(f"Results: {out / STORE}")
-    return 0
+    if resume:
+        raise SettingsError("--watch always goes on where it was: leave out --resume")
+    if len(images) != 1:
+        raise SettingsError(f"--watch takes one folder, and {len(images)} were given")
+    settings = WatchSettings(**chosen)
+    print("excision: note: `excision inspect --watch` is now `excision watch`", file=sys.stderr, flush=True)
+    return follow(model, Path(images[0]), out, settings)

@@ -19,7 +19,7 @@ def only_watcher(out: Path) -> Iterator[None]:
     Raises:
         SettingsError: another process holds it, or this system has no such locks.
     """
-    with only_one(out, LOCK, "--watch", "another watcher writes", "--out"):
+    with only_one(out, LOCK, "excision watch", "another watcher writes", "--out"):
         yield
 
 

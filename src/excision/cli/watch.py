@@ -1,0 +1,80 @@
+"""`excision watch`: a verdict on each image that arrives in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from excision.cli.output import say
+
+if TYPE_CHECKING:
+    from excision.station.hot_folder.settings import WatchSettings
+
+app = App(
+    name="watch",
+    help_epilogue="Each image file is inspected once it is complete. Its result is in `results.sqlite` and "
+    "its picture in `overlays/` before the file is touched. Started again after any kind of end, the command "
+    "continues where it was. Ctrl-C and SIGTERM end it with status 0.\n\n"
+    "```\n"
+    "excision watch line/parts incoming/ --out station/\n"
+    "excision watch line/parts incoming/ --out station/ --after move --also csv\n"
+    "```",
+)
+
+
+@app.default
+def watch(
+    model: Annotated[Path, Parameter(help="Run folder, or a folder that `excision export` wrote.")],
+    folder: Annotated[Path, Parameter(help="Folder to watch, with everything below it.")],
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Folder for the results.")],
+    after: Annotated[
+        Literal["leave", "move"],
+        Parameter(help="Leave inspected files, or move them to good, review, defect or failed in --out."),
+    ] = "leave",
+    settle: Annotated[
+        float, Parameter(help="Seconds over which a file must not change before it is complete.")
+    ] = 1.0,
+    stop_after: Annotated[int | None, Parameter(help="End after so many results.")] = None,
+    idle_exit: Annotated[float | None, Parameter(help="End after so many seconds without work.")] = None,
+    also: Annotated[
+        list[Literal["csv", "jsonl", "parquet"]] | None,
+        Parameter(
+            help="Tables to write beside the database; parquet needs the extra of that name.",
+            consume_multiple=True,
+            negative="",
+        ),
+    ] = None,
+) -> int:
+    """Inspect each image that arrives in a folder, until stopped."""
+    from excision.station.hot_folder.settings import WatchSettings
+
+    tables = tuple(dict.fromkeys(also or ()))
+    return follow(model, folder, out, WatchSettings(after, settle, stop_after, idle_exit, tables))
+
+
+def follow(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int:
+    """Watch a folder until asked to stop, and give the exit status."""
+    from excision.cli.watching import WatchLine, counted
+    from excision.inspection.loading import load
+    from excision.station.hot_folder.settings import Listeners
+    from excision.station.hot_folder.watcher import STORE
+    from excision.station.hot_folder.watcher import watch as watch_folder
+    from excision.station.models.version import fingerprint
+    from excision.system.interrupts import requests_to_stop
+    from excision.system.parquet import need_pyarrow
+
+    with requests_to_stop() as request, WatchLine() as line:
+        if "parquet" in settings.also:
+            need_pyarrow()
+        predictor = load(model)
+        identity = model.resolve().name, fingerprint(model)
+        line.note(f"Watching {folder}; Ctrl-C ends")
+        listeners = Listeners(lambda: request.asked, line.show, line.note)
+        counts = watch_folder(predictor, identity, folder, out, settings, listeners)
+    say(counted(counts))
+    say(f"Results: {out / STORE}")
+    return 0
