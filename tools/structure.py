@@ -27,8 +27,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "": (
         (FACE, "errors"),
         ("system", "ops", "progress"),
-        ("data", "predictions"),
-        ("synthetic", "tiling", "visualization"),
+        ("data", "predictions", "visualization"),
+        ("synthetic", "tiling"),
         ("settings",),
         ("training",),
         ("method",),

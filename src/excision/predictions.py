@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from math import isfinite
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from excision.ops import boxes
 from excision.ops.reduction import shrink_map
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from excision.method.calibration import Calibration
 
 Verdict = Literal["good", "review", "defect"]
 
-Box = tuple[int, int, int, int]
-"""A rectangle (x, y, width, height) in pixels."""
+Box: TypeAlias = boxes.Box
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Detection:
     """What any method says of one image, at the working size (H, W) with C channels.
 
@@ -70,8 +74,107 @@ class Detection:
             return self
         return replace(self, anomaly_map=shrink_map(self.anomaly_map, self.reduction), reduction=1)
 
+    @property
+    def full_size(self) -> tuple[int, int]:
+        """(H, W) of the image in pixels: as it was given, or of the anomaly map where that is not known."""
+        height, width = self.anomaly_map.shape
+        return self.size or (height, width)
 
-@dataclass(frozen=True, slots=True)
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """(H, W) in pixels of `image`, which is reduced where the image is large."""
+        return self.image.shape[0], self.image.shape[1]
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Boxes (x, y, width, height) around what is not passed as good, in pixels of the image as given.
+
+        Strongest first; at most the 1000 strongest. They are computed at each call.
+        """
+        height, width = self.anomaly_map.shape
+        return tuple(boxes.scale_box(box, (height, width), self.full_size) for box in self.map_boxes())
+
+    @property
+    def shown_boxes(self) -> tuple[Box, ...]:
+        """The same boxes in pixels of `image`."""
+        height, width = self.anomaly_map.shape
+        return tuple(boxes.scale_box(box, (height, width), self.shown_size) for box in self.map_boxes())
+
+    @property
+    def defect_area_share(self) -> float:
+        """Share of the pixels that are not passed as good, in [0, 1]."""
+        return float((self.anomaly_map > self.lowest_threshold).mean())
+
+    def map_boxes(self) -> list[Box]:
+        """Give the same boxes in pixels of the anomaly map."""
+        return boxes.strongest_boxes(self.anomaly_map, self.lowest_threshold)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what is reported of the image, ready for JSON: no arrays, no NaN, no infinity.
+
+        Returns:
+            `source`, `score`, `threshold`, `review_threshold`, `verdict`, `boxes` as lists [x, y, width,
+            height], `defect_area_share` and `seconds`. What is not known or not finite is None.
+        """
+        return {
+            "source": self.source,
+            "score": _finite(self.score),
+            "threshold": _finite(self.threshold),
+            "review_threshold": _finite(self.review_threshold),
+            "verdict": self.verdict,
+            "boxes": [list(box) for box in self.boxes],
+            "defect_area_share": self.defect_area_share,
+            "seconds": _finite(self.seconds),
+        }
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a file, in one step: a reader never meets half of it.
+
+        Args:
+            path: its ending decides. `.png`, `.jpg` or `.webp`: the image with the anomaly map and the boxes
+                over it. `.tiff`: the anomaly map, float32. `.npz`: every array, and the figures.
+
+        Raises:
+            SettingsError: the ending is another, or the file cannot be written.
+        """
+        from excision.visualization.showing import save
+
+        save(Path(path), self)
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the image with the anomaly map and the boxes over it, in pixels of the image as given.
+
+        Args:
+            axes: of matplotlib, to draw into; None makes a new figure.
+
+        Returns:
+            The axes; `axes.figure.savefig` writes them.
+
+        Raises:
+            SettingsError: matplotlib is not installed.
+        """
+        from excision.visualization.showing import plot
+
+        return plot(self, axes)
+
+    def _repr_html_(self) -> str:
+        from excision.visualization.showing import to_html
+
+        return to_html(self)
+
+    def __repr__(self) -> str:
+        zone = "" if self.review_threshold is None else f", review_threshold={self.review_threshold:.4g}"
+        return (
+            f"{type(self).__name__}(source={self.source!r}, score={self.score:.4g}, "
+            f"threshold={self.threshold:.4g}{zone}, verdict={self.verdict!r})"
+        )
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and isfinite(value) else None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Prediction(Detection):
     """Every stage of Excision And Recovery on one image, beside what any method says.
 

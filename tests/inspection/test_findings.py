@@ -11,7 +11,8 @@ from PIL import Image
 from scipy import ndimage
 
 from excision.inspection.batch import inspect_file
-from excision.inspection.findings import MOST_BOXES, findings
+from excision.inspection.findings import findings
+from excision.ops.boxes import MOST_BOXES
 from excision.predictions import Prediction
 from excision.station.models.version import Version
 from excision.station.store.store import StoredResult

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from excision.ops.connected_components import find_regions
-from excision.predictions import Box, Detection, Verdict
-
-MOST_BOXES = 1000
-"""Boxes that are reported of one image, the strongest first."""
+from excision.ops.boxes import Box, scale_box
+from excision.predictions import Detection, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +33,15 @@ def findings(detection: Detection, size: tuple[int, int] | None = None) -> Findi
 
     Args:
         detection: with the anomaly map at its full size.
-        size: (H, W) of the image file in pixels; None takes that of the anomaly map.
+        size: (H, W) of the image file in pixels; None takes that of the detection, or of its anomaly map.
     """
     height, width = detection.anomaly_map.shape
-    above = detection.anomaly_map > detection.lowest_threshold
-    # Most images are good, and looking for regions costs as much as all the rest here.
-    regions = find_regions(above, detection.anomaly_map)[:MOST_BOXES] if above.any() else []
-    shown = detection.image.shape[0], detection.image.shape[1]
+    boxes = detection.map_boxes()
+    wanted, shown = size or detection.full_size, detection.shown_size
     return Findings(
         score=detection.score,
         verdict=detection.verdict,
-        defect_area_share=float(above.mean()),
-        boxes=tuple(scale_box(region.box, (height, width), size or (height, width)) for region in regions),
-        shown_boxes=tuple(scale_box(region.box, (height, width), shown) for region in regions),
+        defect_area_share=detection.defect_area_share,
+        boxes=tuple(scale_box(box, (height, width), wanted) for box in boxes),
+        shown_boxes=tuple(scale_box(box, (height, width), shown) for box in boxes),
     )
-
-
-def scale_box(box: Box, size: tuple[int, int], other: tuple[int, int]) -> Box:
-    """Give a box in pixels of the same image at another size, rounded outwards.
-
-    Args:
-        box: in the image at `size`.
-        size: (H, W).
-        other: (H, W) of the same image at the other size.
-    """
-    (x, y, width, height), scale_y, scale_x = box, other[0] / size[0], other[1] / size[1]
-    left, top = math.floor(x * scale_x), math.floor(y * scale_y)
-    right, bottom = math.ceil((x + width) * scale_x), math.ceil((y + height) * scale_y)
-    return left, top, min(right, other[1]) - left, min(bottom, other[0]) - top

@@ -6,15 +6,19 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from excision.ops.boxes import Box
 from excision.ops.reduction import shrink_mask
-from excision.predictions import Box, Detection
 from excision.system.files import atomic_path
 from excision.visualization.pictures import Picture, overlay
+
+if TYPE_CHECKING:
+    from excision.predictions import Detection
 
 OVERLAYS = "overlays"
 _QUALITY = 84
@@ -56,9 +60,9 @@ def draw_overlay(
 
 
 def write_overlay(path: Path, picture: Picture) -> None:
-    """Write an overlay: PNG as it is, WebP small enough to keep thousands."""
+    """Write an overlay: PNG as it is, WebP and JPEG small enough to keep thousands."""
     image = Image.fromarray(picture)
-    if path.suffix == ".webp":
+    if path.suffix.lower() == ".webp":
         image.thumbnail((_LONGEST, _LONGEST))
     with atomic_path(path) as temporary:
         # PNG has no quality to choose.

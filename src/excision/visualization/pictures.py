@@ -12,8 +12,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from excision.ops.boxes import Box
+
 Picture = NDArray[np.uint8]
-Box = tuple[int, int, int, int]
 
 # Nine even samples of "inferno" (S. van der Walt and N. Smith, CC0): lightness rises steadily with the value,
 # which holds for colour-blind eyes and on a grey print.
