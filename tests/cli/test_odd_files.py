@@ -52,7 +52,7 @@ def test_check_names_each_broken_file(folder: Path, tmp_path: Path) -> None:
     for name in BROKEN:
         assert f"good/{name}: " in done.stdout
     assert sum(entry["images"] for entry in report["counts"]) == 5 + 1 + len(BROKEN) + len(USABLE)
-    assert "Training would learn from" in done.stdout
+    assert "Training would use" in done.stdout
 
 
 def test_train_skips_them_and_inspect_records_them(folder: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ STEPS = 400
 def test_says_what_a_user_must_know(trained: tuple[Path, str]) -> None:
     run, told = trained
     facts = read_json(run / "training.json")
-    assert "8 good images, 2 more to calibrate" in told
+    assert "8 good images; calibrated on 2 more" in told
     assert "48 x 48 pixels (height x width), as given" in told
     assert "2 held-out normal images promise a false-alarm rate of at most 40.00%" in told
     assert f"{facts['peak_memory_mb']:.0f} MB" in told

@@ -57,7 +57,7 @@ def line(strips: Path, run: tuple[Path, str], tmp_path_factory: pytest.TempPathF
 
 
 def test_training_says_what_it_cut(run: tuple[Path, str]) -> None:
-    assert "3 good images in 24 tiles, 1 more to calibrate" in run[1]
+    assert "3 good images in 24 tiles; calibrated on 1 more" in run[1]
     assert "256 x 512 pixels (height x width), a tile at full resolution" in run[1]
     assert Settings.load(run[0] / "settings.toml").image == ImageSettings((256, 512), 1, (256, 512))
     assert excision("info", run[0]).returncode == 0
@@ -65,11 +65,14 @@ def test_training_says_what_it_cut(run: tuple[Path, str]) -> None:
 
 def test_strips_take_tiles_without_being_told(strips: Path, tmp_path: Path) -> None:
     told = " ".join(excision("check", strips).stdout.split())
-    assert "at full resolution, in tiles of 256 x 256 pixels (height x width): the images are strips" in told
+    assert (
+        "at full resolution, in tiles of 256 x 256 pixels (height x width), because the images are strips"
+        in told
+    )
     done = excision("train", strips, "--out", tmp_path / "run", *TINY[TINY.index("--steps") :])
     assert done.returncode == 0, done.stderr
-    assert "3 good images in 48 tiles, 1 more to calibrate" in done.stdout
-    assert "a tile at full resolution, since the images are strips" in done.stdout
+    assert "3 good images in 48 tiles; calibrated on 1 more" in done.stdout
+    assert "a tile at full resolution, because the images are strips" in done.stdout
     assert Settings.load(tmp_path / "run/settings.toml").image == ImageSettings((256, 256), 1, (256, 256))
     done = excision("train", strips, "--out", tmp_path / "whole", "--size", 64, 1024, *TINY[3:])
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,7 @@
-"""The command line: one file a verb, imported only when it is called.
+"""The command line: one file per verb, imported only when it is called.
 
-Exit statuses: 0 done, 2 an error that is explained in one line, 130 stopped by Ctrl-C. `inspect` also ends
-with 1 where it found a defect.
+Exit statuses: 0 success, 2 an error explained in one line, 130 stopped by Ctrl-C. `inspect` also exits with 1
+if it found a defect.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from excision.errors import ExcisionError, RenamedWarning
 ERROR, STOPPED = 2, 130
 
 TRAIN_EXTRA = {"torch", "matplotlib", "onnx", "onnxscript"}
-"""Packages that come with the extra `train`, and without which some verbs cannot work."""
+"""Packages of the extra `train`, which some verbs need."""
 
 SERVE_EXTRA = {"anyio", "fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn"}
-"""The same of the extra `serve`."""
+"""Packages of the extra `serve`, which `serve` needs."""
 
 VERBS = {
-    "demo": "Train, calibrate, evaluate and report on an embedded data set, in a few minutes.",
-    "check": "Say what a data set holds and what training would make of it.",
-    "train": "Learn what good parts look like, and set the alarm threshold.",
-    "evaluate": "Measure a trained model on test images whose truth is known.",
-    "benchmark": "Compare methods on data sets with several seeds, on a fair budget.",
-    "inspect": "Give images a verdict, boxes and a picture of what is wrong.",
+    "demo": "Train, calibrate, evaluate and report on a built-in data set, in a few minutes.",
+    "check": "Report what a data set contains and what training would use.",
+    "train": "Learn what good parts look like, and set the decision threshold.",
+    "evaluate": "Measure a model on labelled test images.",
+    "benchmark": "Compare methods on data sets with several seeds, on an equal budget.",
+    "inspect": "Give each image a verdict, boxes, and a picture of its anomalies.",
     "watch": "Inspect each image that arrives in a folder, until stopped.",
-    "report": "Make the page of an evaluation or an inspection anew, with your words on its cover.",
-    "export": "Write a trained model for a line: ONNX or OpenVINO, proven, without torch.",
-    "verify": "Prove on this machine that an exported model says what torch said.",
-    "bench": "Measure how fast an exported model is on this machine, stage by stage.",
-    "calibrate": "Set the threshold of an exported model anew, on good images.",
-    "info": "Say what a run folder holds: its data, settings, threshold and cost.",
-    "synth": "Write the embedded data set: procedural surfaces and a part, with drawn defects.",
-    "serve": "Inspect what is sent over HTTP, and keep every result.",
-    "attention": "Pre-train, show and measure the attention that says where to cut.",
+    "report": "Rebuild the report of an evaluation or inspection, with your own words on its cover.",
+    "export": "Export a trained model to ONNX or OpenVINO, verified, to run without torch.",
+    "verify": "Verify on this machine that an exported model gives the scores that torch gave.",
+    "bench": "Measure the speed of an exported model on this machine, stage by stage.",
+    "calibrate": "Recalibrate the threshold of an exported model on good images.",
+    "info": "Show what a run folder contains: data, settings, threshold and cost.",
+    "synth": "Write the built-in data set: procedural surfaces and a part, with drawn defects.",
+    "serve": "Inspect images that are sent over HTTP, and store every result.",
+    "attention": "Pre-train, show and measure the attention, which decides what is excised.",
 }
-"""Each verb with the sentence that the list of verbs shows; the verb itself is `excision.cli.<verb>:app`."""
+"""Each verb with its sentence in the list of verbs; the verb itself is `excision.cli.<verb>:app`."""
 
 
 def build(everything: bool = False) -> App:
-    """Give the command line with every verb named and none imported.
+    """Build the command line with every verb named and none imported.
 
     Args:
         everything: help texts show every option, not only the common ones.
@@ -74,17 +74,17 @@ def build(everything: bool = False) -> App:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its status; what goes wrong is said in one line on stderr."""
+    """Run the command line and exit with its status; an error is one line on stderr."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # A file name need not be text, and a terminal need not know every letter.
+            # A file name may not be valid text, and a terminal may not support every character.
             stream.reconfigure(errors="backslashreplace")
     warnings.showwarning = partial(_show_warning, warnings.showwarning)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line and give its exit status."""
+    """Run the command line and return its exit status."""
     words, everything = split_help_all(arguments)
     try:
         status = build(everything)(
@@ -94,7 +94,7 @@ def run(arguments: Sequence[str]) -> int:
             result_action="return_value",
         )
     except BrokenPipeError:
-        # Whoever read the output has left; Python must not fail again when it flushes at the end.
+        # The reader of the output has gone; Python must not fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ERROR
     except (CycloptsError, ExcisionError, OSError, ModuleNotFoundError) as error:
@@ -104,7 +104,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"excision: error: {message}", file=sys.stderr)
         return ERROR
     except KeyboardInterrupt as stop:
-        # A verb that can be continued says in the interrupt how.
+        # The interrupt of a verb that can be continued says how.
         print(f"\n{stop}" if stop.args else "\nstopped", file=sys.stderr)
         return STOPPED
     return status if isinstance(status, int) else 0
@@ -121,13 +121,17 @@ def _show_warning(
 
 
 def _explain(error: Exception) -> str | None:
-    """Say what a user can do about an error; None where it is a fault of the program."""
+    """Explain an error to the user; None if it is a fault of the program."""
     if isinstance(error, CycloptsError):
-        return f"{error} (excision --help explains)"
+        return f"{error} (see excision --help)"
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     if isinstance(error, ModuleNotFoundError):
         extras = (("train", TRAIN_EXTRA), ("serve", SERVE_EXTRA))
         extra = next((extra for extra, packages in extras if error.name in packages), None)
-        return f'this needs {error.name}; install it with: pip install "excision[{extra}]"' if extra else None
+        return (
+            f'this command needs {error.name}; install it with: pip install "excision[{extra}]"'
+            if extra
+            else None
+        )
     return str(error)

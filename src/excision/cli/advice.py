@@ -1,4 +1,4 @@
-"""What a user may want to do otherwise."""
+"""Advice on options that a user may want to change."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 
 def advise_tiles(factor: float, tile: Sequence[int] | None) -> str:
-    """Say what resizing costs and how tiles avoid it.
+    """Say what detail resizing loses and how tiles avoid that.
 
     Args:
-        factor: how many times smaller than the images the working image is.
-        tile: (H, W) of tiles that would do; None where little is lost.
+        factor: how many times smaller the working image is than the images.
+        tile: (H, W) of suitable tiles; None if little detail is lost.
 
     Returns:
-        One line; empty where there is nothing to advise.
+        One line; empty if there is nothing to advise.
     """
     if tile is None:
         return ""
     return (
-        f"The working image is {factor:.1f} times smaller than the images: a fine defect may be lost. "
-        f"`excision train --tile {tile[0]} {tile[1]}` sees them at full resolution, tile by tile, which "
+        f"The working image is {factor:.1f} times smaller than the images, so fine defects may be lost. "
+        f"`excision train --tile {tile[0]} {tile[1]}` uses them at full resolution, tile by tile, which "
         "takes longer."
     )

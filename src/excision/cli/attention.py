@@ -1,4 +1,4 @@
-"""`excision attention`: the network that says where something defect-like may be."""
+"""`excision attention`: the network that finds where an image may be defective."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from cyclopts import App
 
 app = App(
     name="attention",
-    help_epilogue="The weights of both variants ship with the package, so nothing needs to be pre-trained. "
-    "`excision attention VERB --help` shows an example of each.",
+    help_epilogue="The weights of both variants come with the package, so you need not pre-train them. "
+    "`excision attention VERB --help` explains each verb with an example.",
 )
 app.command(
     "excision.cli.attention_show:app",
     name="show",
-    help="Draw attention and mask of images, as they would be before any training.",
+    help="Draw the attention and the mask of images, as they are before any training.",
 )
 app.command(
     "excision.cli.attention_coverage:app",
     name="coverage",
-    help="Measure how much of the true defects a mask of a given share covers.",
+    help="Measure how much of the true defect area a mask of a given size covers.",
 )
 app.command(
     "excision.cli.attention_pretrain:app",
     name="pretrain",
-    help="Make the attention weights again, from the MNIST files.",
+    help="Train the attention weights again, from the MNIST files.",
 )

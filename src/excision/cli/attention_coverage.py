@@ -1,4 +1,4 @@
-"""`excision attention coverage`: how much of the true defects a mask covers."""
+"""`excision attention coverage`: how much of the true defect area a mask covers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from excision.system.files import write_json
 
 app = App(
     name="coverage",
-    help_epilogue="Masks the share `--budget` of each defective image where its attention is strongest, and "
-    "measures what share of the true defect lies under the mask: what is not covered cannot be cut out. No "
-    "trained detector is needed, only images whose defects have masks.\n\n"
+    help_epilogue="Masks the share `--budget` of each defective image where its attention is strongest, "
+    "and measures how much of the true defect area the mask covers. Parts of a defect outside the mask are "
+    "not excised. This needs no trained model, only images whose defects have masks.\n\n"
     "```\n"
     "excision attention coverage parts/ --size 640 256 --budget 0.1 --json coverage.json\n"
     "```",
@@ -28,12 +28,12 @@ def coverage(
     /,
     *,
     size: SizeOption,
-    budget: Annotated[float, Parameter(converter=number, help="Share of each image that is masked.")] = 0.1,
+    budget: Annotated[float, Parameter(converter=number, help="Share of each image to mask.")] = 0.1,
     variant: VariantOption = "surface",
     layout: LayoutOption = None,
     json: JsonOption = None,
 ) -> None:
-    """Measure the coverage of true defects."""
+    """Measure how much of the true defect area a mask covers."""
     from excision.data import load_dataset
     from excision.errors import SettingsError
     from excision.method.attention.coverage import coverage as measure

@@ -1,4 +1,4 @@
-"""`excision attention pretrain`: the attention weights, made again from MNIST."""
+"""`excision attention pretrain`: train the attention weights again, from MNIST."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from excision.progress import Bars
 
 app = App(
     name="pretrain",
-    help_epilogue="Reads the four IDX files of MNIST, gzipped or not, and downloads nothing. Writes the "
-    "weights and a record of how they were made. `plain` is the classifier of the paper; `surface` learns "
-    "to find digits drawn on procedural surfaces.\n\n"
+    help_epilogue="Reads the four IDX files of MNIST, gzipped or not; nothing is downloaded. Writes the "
+    "weights and a record of how they were trained. `plain` is the classifier of the paper; `surface` "
+    "learns to find digits drawn on procedural surfaces.\n\n"
     "```\n"
     "excision attention pretrain --mnist mnist/ --variant plain --out weights/\n"
     "excision attention pretrain --mnist mnist/ --variant surface --out weights/\n"
@@ -27,13 +27,13 @@ app = App(
 @app.default
 def pretrain(
     *,
-    mnist: Annotated[Path, Parameter(help="Folder of the four IDX files.")],
+    mnist: Annotated[Path, Parameter(help="Folder with the four IDX files of MNIST.")],
     variant: VariantOption = "surface",
-    out: Annotated[Path, Parameter(help="Folder for the weights.")] = Path("attention"),
+    out: Annotated[Path, Parameter(help="Folder to write the weights to.")] = Path("attention"),
     steps: Annotated[
-        int | None, Parameter(help="Training steps; where not given, as many as the shipped weights took.")
+        int | None, Parameter(help="Number of training steps. By default that of the weights in the package.")
     ] = None,
-    seed: Annotated[int, Parameter(help="Of everything random.")] = 0,
+    seed: Annotated[int, Parameter(help="Seed of all random numbers.")] = 0,
 ) -> None:
     """Pre-train one attention network."""
     from excision.method.attention.pretrain import pretrain as make

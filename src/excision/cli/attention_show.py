@@ -1,4 +1,4 @@
-"""`excision attention show`: attention and mask of images, as pictures."""
+"""`excision attention show`: pictures of the attention and the mask of images."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 app = App(
     name="show",
-    help_epilogue="Writes one picture an image: the image, its attention, and the mask of the strongest "
-    "`--budget` of its cells. A trained detector masks by a threshold instead, so that a good part loses "
-    "less than a defective one.\n\n"
+    help_epilogue="Writes one picture per image: the image, its attention, and the mask of the cells with "
+    "the strongest attention, which make up the share `--budget`. A trained model uses a threshold "
+    "instead, so that less of a good part is excised than of a defective one.\n\n"
     "```\n"
     "excision attention show part_017.png part_018.png --out attention/\n"
     "```",
@@ -27,18 +27,21 @@ app = App(
 
 @app.default
 def show(
-    images: Annotated[list[Path], Parameter(help="Image files, or folders that are searched for them.")],
+    images: Annotated[list[Path], Parameter(help="Image files, or folders that are searched for images.")],
     /,
     *,
-    out: Annotated[Path, Parameter(help="Folder for the pictures.")],
+    out: Annotated[Path, Parameter(help="Folder to write the pictures to.")],
     size: Annotated[
         tuple[int, int] | None,
-        Parameter(help="Height and width in pixels; derived where not given.", negative=""),
+        Parameter(
+            help="Height and width of the working image in pixels. By default derived from the image.",
+            negative="",
+        ),
     ] = None,
     variant: VariantOption = "surface",
-    budget: Annotated[float, Parameter(converter=number, help="Share of each image that is masked.")] = 0.1,
+    budget: Annotated[float, Parameter(converter=number, help="Share of each image to mask.")] = 0.1,
 ) -> int:
-    """Draw attention and mask."""
+    """Draw the attention and the mask of images."""
     from excision.errors import ImageError, SettingsError
     from excision.inspection.batch import find_images
     from excision.method.attention.model import Attention
@@ -55,14 +58,14 @@ def show(
                 failed += 1
                 say(f"Left out: {error}")
             bars.stage("drawing", place, len(found))
-    say(f"{len(found) - failed} pictures are in {out}")
+    say(f"Wrote {len(found) - failed} pictures to {out}")
     return 2 if failed else 0
 
 
 def _draw(
     attention: Attention, path: Path, size: tuple[int, int] | None, budget: float, target: Path
 ) -> None:
-    """Write input, attention and mask side by side."""
+    """Write image, attention and mask side by side."""
     import numpy as np
     import torch
     from PIL import Image

@@ -1,4 +1,4 @@
-"""`excision bench`: how fast an exported model is on this machine."""
+"""`excision bench`: the speed of an exported model on this machine."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 app = App(
     name="bench",
-    help_epilogue="Times each stage apart, for one image and for batches, with each backend that is "
-    "installed. The share of the limit is that of the machine: the floating-point operations of both "
-    "networks a second, over those of a large matrix product in float32 on as many threads, in the same "
-    "run; beside it, that of the recovery alone. The last column is the time from the start of a process to "
-    "its first result.\n\n"
+    help_epilogue="Times each stage separately, for single images and for batches, with each installed "
+    'backend. The column "of limit" relates the model to the machine: the floating-point operations of '
+    "both networks per second, divided by those of a large float32 matrix product on the same number of "
+    "threads. The next column is the same for the recovery network alone. The last column is the time from "
+    "the start of a process to its first result.\n\n"
     "```\nexcision bench line/parts\nexcision bench line/parts --threads 1 2 --batches 1 8\n```",
 )
 
@@ -32,15 +32,18 @@ def bench(
     *,
     threads: Annotated[
         list[int] | None,
-        Parameter(help="Threads of one inspection; all cores where not given.", consume_multiple=True),
+        Parameter(
+            help="Threads per inspection, one or more numbers. By default all cores.", consume_multiple=True
+        ),
     ] = None,
     batches: Annotated[
-        list[int] | None, Parameter(help="Images at once; 1 and 8 where not given.", consume_multiple=True)
+        list[int] | None,
+        Parameter(help="Images per batch, one or more numbers. By default 1 and 8.", consume_multiple=True),
     ] = None,
-    repeats: Annotated[int, Parameter(help="Of each measurement; the best counts.")] = 30,
-    json: Annotated[Path | None, Parameter(help="File to write the figures to.")] = None,
+    repeats: Annotated[int, Parameter(help="Repetitions of each measurement; the fastest counts.")] = 30,
+    json: Annotated[Path | None, Parameter(help="Also write the figures as JSON to this file.")] = None,
 ) -> int:
-    """Measure how fast an exported model is on this machine, stage by stage."""
+    """Measure the speed of an exported model on this machine, stage by stage."""
     import dataclasses
     import os
 
@@ -59,7 +62,7 @@ def bench(
         for done, (name, count) in enumerate(runs, start=1):
             speeds += measure(folder, name, count, batches, repeats)
             progress(done, len(runs))
-    say_table("Milliseconds an image", ("", *STAGES), [_stages(speed) for speed in speeds])
+    say_table("Milliseconds per image", ("", *STAGES), [_stages(speed) for speed in speeds])
     heads = ("", "images/s", "of limit", "recovery", "first, s")
     say_table("Speed", heads, [_speed(speed) for speed in speeds])
     if json is not None:
@@ -69,7 +72,7 @@ def bench(
 
 
 def _backends(own: BackendName) -> list[BackendName]:
-    """Give what can compute the folder here: its own backend, and OpenVINO for an ONNX graph as well."""
+    """Give the backends that can run the folder: its own, and OpenVINO for an ONNX graph if installed."""
     from importlib.util import find_spec
 
     others: list[BackendName] = ["openvino"] if own == "onnx" and find_spec("openvino") else []

@@ -51,11 +51,13 @@ app = App(
 def benchmark(
     data: Annotated[
         list[str],
-        Parameter(help='Data sets: folders or CSV files of images, or "elpv-dataset" for that package.'),
+        Parameter(
+            help='Data sets: folders or CSV files of images, or "elpv-dataset" for the package of that name.'
+        ),
     ],
     /,
     *,
-    out: Annotated[Path, Parameter(help="Folder for models and results.")],
+    out: Annotated[Path, Parameter(help="Folder to write models and results to.")],
     methods: Annotated[
         str | None,
         Parameter(

@@ -1,4 +1,4 @@
-"""`excision calibrate`: another false-alarm rate, or another camera, without training."""
+"""`excision calibrate`: a new threshold without training, for another false-alarm rate or another camera."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 app = App(
     name="calibrate",
-    help_epilogue="Takes good images alone, which the model was not trained on, and keeps the new threshold "
-    "in the folder. It needs neither torch nor defects.\n\n"
-    "With --review-rate a grey zone lies below the threshold: what scores there gets the verdict "
+    help_epilogue="Uses good images only, which must not be those the model was trained on, and stores the "
+    "new threshold in the folder. It needs neither torch nor defective images.\n\n"
+    "`--review-rate` opens a grey zone below the threshold: parts that score in this zone get the verdict "
     '"review".\n\n'
     "```\n"
     "excision calibrate line/parts good_parts/ --false-alarm-rate 0.5%\n"
@@ -31,41 +31,41 @@ app = App(
 @app.default
 def calibrate(
     folder: Annotated[Path, Parameter(help="Folder that `excision export` wrote.")],
-    normals: Annotated[list[Path], Parameter(help="Good images, or folders that are searched for them.")],
+    normals: Annotated[list[Path], Parameter(help="Good images, or folders that are searched for images.")],
     /,
     *,
     false_alarm_rate: Annotated[
         float | None,
         Parameter(
-            help="Share of good parts that may be called defective: 0.005 or 0.5%. Where not given, the rate "
-            "of the folder.",
+            help="Share of good parts that may be called defective: 0.005 or 0.5%. By default the rate is "
+            "unchanged.",
             converter=number,
         ),
     ] = None,
     review_rate: Annotated[
         float | None,
         Parameter(
-            help="Share of good parts that may be called defective or sent to review. Where not given, that "
-            "of the folder; 0 for no grey zone.",
+            help="Share of good parts that may be called defective or sent to review; 0 for no review. By "
+            "default it is unchanged.",
             converter=number,
         ),
     ] = None,
     roi: Annotated[
         Path | None,
         Parameter(
-            help="Region of interest: a picture, white where a defect counts, or a TOML file with "
-            "`size = [H, W]` and `polygons = [[[x, y], ...], ...]`. Where not given, that of the folder."
+            help="Region of interest: an image that is white where defects count, or a TOML file with "
+            "`size = [H, W]` and `polygons = [[[x, y], ...], ...]`. By default it is unchanged."
         ),
     ] = None,
     minimum_area: Annotated[
         int | None,
         Parameter(
-            help="Pixels of the working image, or of a large image, that a defect must cover. Where not "
-            "given, that of the folder."
+            help="Smallest area of a defect, in pixels of the working image or of a large image. By default "
+            "it is unchanged."
         ),
     ] = None,
 ) -> int:
-    """Set the decision threshold of an exported model anew, on good images."""
+    """Set the decision threshold of an exported model again, on good images."""
     from excision.errors import DatasetError, ImageError, SettingsError
     from excision.inspection.batch import find_images
     from excision.runtime.defect_criteria import DefectCriteria, read_region
@@ -93,12 +93,12 @@ def calibrate(
                 say(f"Skipped: {error}")
             calibrating(done, len(images))
     if not scores:
-        raise DatasetError("none of the images can be read: the threshold stays as it was")
+        raise DatasetError("none of the images can be read: the threshold is unchanged")
     inspector.recalibrate(scores, rate, review)
     after, zone = inspector.calibration, inspector.description.review
     say(f"Threshold: {before.threshold:.6g} before, {after.threshold:.6g} now. {after.explain()}.")
     if zone is not None:
-        say(f"Review from {zone.threshold:.6g}: at most {zone.promised_rate:.2%} of good parts lie above.")
+        say(f"Review from {zone.threshold:.6g}: at most {zone.promised_rate:.2%} of good parts score higher.")
     return 0
 
 

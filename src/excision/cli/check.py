@@ -1,4 +1,4 @@
-"""`excision check`: what was understood of a data set, before anything runs."""
+"""`excision check`: what a data set contains, before training on it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from excision.data.preparation import Finding
 
 _SHOWN = 20
-"""Findings of one kind that are printed; the rest are counted, and the JSON names all."""
+"""Number of findings of one kind that are printed; the JSON file lists all of them."""
 
 app = App(
     name="check",
-    help_epilogue="Every file is decoded once; nothing is written and nothing trained. Damaged files are "
-    "named, and do not stop the check. The exit status is 0 where training is possible, else 2.\n\n"
+    help_epilogue="Decodes every file once; it writes and trains nothing. Damaged files are listed and do "
+    "not stop the check. The exit status is 0 if training is possible, and 2 otherwise.\n\n"
     "```\n"
     "excision check parts/\n"
     "excision check parts/list.csv --json report.json\n"
@@ -34,7 +34,7 @@ app = App(
 
 @app.default
 def check(data: DataArgument, /, *, layout: LayoutOption = None, json: JsonOption = None) -> int:
-    """Print what was understood of a data set."""
+    """Report what a data set contains."""
     from excision.data import load_dataset
     from excision.data.check import inspect_dataset
 
@@ -45,17 +45,17 @@ def check(data: DataArgument, /, *, layout: LayoutOption = None, json: JsonOptio
         write_json(json, _as_json(report))
     say_facts([("Data", data), ("Layout", report.layout), ("Groups", report.groups), *_sizes(report)])
     say_table(
-        "What it holds",
+        "Contents",
         ["split", "label", "images"],
         [[split, label, str(count)] for (split, label), count in report.counts.items()],
     )
     for note in report.notes:
         say(f"Note: {note}")
-    _say_findings("Cannot be used, and left out of training", report.unreadable)
-    _say_findings("Usable, but odd", report.odd)
-    _say_findings("Masks to look at", report.masks)
+    _say_findings("Images that cannot be used and are left out of training", report.unreadable)
+    _say_findings("Images that can be used but look unusual", report.odd)
+    _say_findings("Masks to check", report.masks)
     _say_lines(
-        "The same picture stands in training and test, which flatters the figures",
+        "Images that are in both training and test data, which makes the figures too good",
         [" = ".join(names) for names in report.duplicates],
     )
     say(f"\n{_plan(report)}")
@@ -85,7 +85,7 @@ def _say_lines(title: str, lines: Sequence[str]) -> None:
     for line in lines[:_SHOWN]:
         say(f"  {line}")
     if len(lines) > _SHOWN:
-        say(f"  ... and {len(lines) - _SHOWN} more; --json FILE lists all")
+        say(f"  ... and {len(lines) - _SHOWN} more; --json FILE lists them all")
 
 
 def _plan(report: DatasetReport) -> str:
@@ -96,13 +96,13 @@ def _plan(report: DatasetReport) -> str:
     height, width = plan.size
     if plan.tiles:
         how = (
-            f"full resolution, in tiles of {height} x {width} pixels (height x width): the images are "
-            "strips; --size resizes them whole."
+            f"full resolution, in tiles of {height} x {width} pixels (height x width), because the "
+            "images are strips; --size resizes them."
         )
     else:
         how = f"{height} x {width} pixels (height x width; --size changes it)."
     told = (
-        f"Training would learn from {plan.train} good images and calibrate with {plan.calibration}, in "
+        f"Training would use {plan.train} good images, and {plan.calibration} more for calibration, in "
         f"{channels}, at {how}"
     )
     advice = advise_tiles(plan.reduction.factor, plan.reduction.tile) if plan.reduction else ""

@@ -1,4 +1,4 @@
-"""`excision demo`: the main job from end to end on an embedded data set."""
+"""`excision demo`: the whole workflow on a built-in data set."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from excision.settings import CalibrationSettings, Settings
 
 SURFACE = "woven_fabric"
 STEPS = 300
-"""Enough for this surface, and done in a coffee break."""
+"""Enough for this surface, and done within minutes."""
 
 IMAGES, GOOD, HOLDOUT, RATE = 200, 120, 0.4, 0.05
-"""Good images to learn from and to test on, the share held out, and the rate that these can promise."""
+"""Good images for training and test, the share held out, and the false-alarm rate that they can promise."""
 
 app = App(
     name="demo",
-    help_epilogue="Draws images of woven fabric, trains a small model on the good ones, sets its threshold, "
-    "measures it on defects it has never seen and writes a report. Stopped half-way, it goes on where it "
-    "was.\n\n"
+    help_epilogue="Draws images of woven fabric, trains a small model on the good ones, sets its "
+    "threshold, measures it on defects it has never seen, and writes a report. If it is interrupted, run "
+    "it again to continue.\n\n"
     "```\nexcision demo --out demo/\n```",
 )
 
 
 @app.default
-def demo(*, out: Annotated[Path, Parameter(help="Folder for all of it.")] = Path("demo")) -> None:
-    """Train, calibrate, evaluate and report."""
+def demo(*, out: Annotated[Path, Parameter(help="Folder to write everything to.")] = Path("demo")) -> None:
+    """Train, calibrate, evaluate and report on a built-in data set."""
     from excision.data import load_dataset
     from excision.detector import Detector
     from excision.report.writing import evaluate
@@ -50,5 +50,5 @@ def demo(*, out: Annotated[Path, Parameter(help="Folder for all of it.")] = Path
     report(detector, run, origin="derived from the images")
     say()
     say_evaluation(f"{figures.n_normal} good and {figures.n_defect} defective images", figures)
-    say(f"\nOpen {evaluation / 'report.html'}: it shows every stage of the best and the worst images.")
+    say(f"\nOpen {evaluation / 'report.html'}: it shows every stage of the method on examples.")
     say(f"Then try your own: excision check PARTS, or: excision inspect {run} {data / 'test'} --out results")

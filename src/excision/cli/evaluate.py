@@ -1,4 +1,4 @@
-"""`excision evaluate`: figures on a test set whose defects are known."""
+"""`excision evaluate`: figures on labelled test images."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ SHOWN = (
     "n_defect",
     "ms_per_image",
 )
-"""Figures of the table, in its order."""
+"""The figures in the printed table, in order."""
 
 app = App(
     name="evaluate",
     help_epilogue="Writes `evaluation.json`, `scores.csv`, `figures/` and `report.html`, which shows every "
-    "stage of the worst misses and false alarms. `--no-mask` and `--inference-skips` switch off a part of "
-    "the method, to see what it is worth.\n\n"
+    "stage of the worst misses and false alarms. `--no-mask` and `--inference-skips` switch a part of the "
+    "method off, to measure what it contributes.\n\n"
     "```\n"
     "excision evaluate runs/parts parts/ --json figures.json\n"
     "excision evaluate runs/parts parts/ --no-mask --out no_mask/\n"
@@ -53,14 +53,14 @@ def evaluate(
     layout: LayoutOption = None,
     json: JsonOption = None,
     out: Annotated[
-        Path | None, Parameter(help="Folder for report and figures; RUN/evaluation where not given.")
+        Path | None, Parameter(help="Folder for report and figures. By default RUN/evaluation.")
     ] = None,
     mask: Annotated[
         bool, Parameter(help="Cut the masked region out; without, every pixel of the whole image counts.")
     ] = True,
     inference_skips: Annotated[
         str | None,
-        Parameter(help="Skip connections that are on: all, none, deep, or levels from 1, such as 2,3."),
+        Parameter(help="Skip connections to use: all, none, deep, or their numbers from 1, such as 2,3."),
     ] = None,
 ) -> None:
     """Measure a trained detector on the test images of a data set."""

@@ -1,4 +1,4 @@
-"""`excision export`: a trained model for the line."""
+"""`excision export`: a trained model for the production line."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from excision.runtime.backend import BackendName, Precision
 
 app = App(
     name="export",
-    help_epilogue="Writes one folder: the graph (attention, mask, excision, recovery and map; image in, map "
-    "and score out), `model.json`, and golden images with what torch says of them. They and the held-out "
-    "good images are inspected with the backend before the folder is handed over, and the decision threshold "
-    "is set on the scores of the backend. A model that drifts too far is refused.\n\n"
+    help_epilogue="Writes one folder: the graph (attention, mask, excision, recovery and anomaly map; "
+    "image in, map and score out), `model.json`, and golden images with the results of torch. Before the "
+    "folder is handed over, the backend inspects the golden images and the held-out good images, and the "
+    "decision threshold is set on its scores. A model whose scores drift too far is refused.\n\n"
     "```\n"
     "excision export runs/parts parts/ --out line/parts\n"
     "excision export runs/parts parts/ --out line/parts --precision int8\n"
@@ -35,21 +35,21 @@ def export(
     /,
     *,
     out: Annotated[Path, Parameter(help="Folder to write.")],
-    to: Annotated[BackendName, Parameter(help="What will compute it on the line.")] = "onnx",
+    to: Annotated[BackendName, Parameter(help="Backend that runs the model on the line.")] = "onnx",
     precision: Annotated[
         Precision,
-        Parameter(help="What the networks compute in; bf16 with OpenVINO alone, int8 with either."),
+        Parameter(help="Precision of the networks: bf16 with OpenVINO only, int8 with either backend."),
     ] = "fp32",
     allow_drift: Annotated[
         float | None,
         Parameter(
-            help="Largest difference of a score from torch, as a share of the decision threshold. Where not "
-            "given, 0.1% for fp32, 10% for bf16 and 25% for int8.",
+            help="Largest accepted difference of a score from that of torch, as a share of the decision "
+            "threshold. By default 0.1% for fp32, 10% for bf16 and 25% for int8.",
             converter=number,
         ),
     ] = None,
 ) -> int:
-    """Write a trained model as a folder that needs no torch, and prove that it says the same."""
+    """Export a trained model to a folder that needs no torch, and verify its scores."""
     from excision.export.export import export as write
 
     with Bars() as bars:
@@ -60,13 +60,13 @@ def export(
 
 
 def proof_rows(proof: object) -> list[list[str]]:
-    """Give the lines of a proof for a table."""
+    """Give the rows of the table of a verification."""
     from excision.runtime.verification import Proof
 
     assert isinstance(proof, Proof)
     return [
         ["images replayed", str(proof.images)],
         ["largest score drift", f"{proof.score_drift:.2e} of the threshold"],
-        ["largest difference of a map", f"{proof.map_difference:.2e} of the threshold"],
+        ["largest difference in a map", f"{proof.map_difference:.2e} of the threshold"],
         ["verdicts changed", str(proof.verdicts_changed)],
     ]

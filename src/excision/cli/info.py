@@ -1,4 +1,4 @@
-"""`excision info`: what a run folder holds."""
+"""`excision info`: what a run folder contains."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _COST = {
 
 app = App(
     name="info",
-    help_epilogue="Reads what training wrote; needs neither the images nor a GPU.\n\n"
+    help_epilogue="Reads the files of the run folder; it needs neither the images nor torch.\n\n"
     "```\nexcision info runs/parts\nexcision info runs/parts --json run.json\n```",
 )
 
 
 @app.default
 def info(run: RunArgument, /, *, json: JsonOption = None) -> None:
-    """Print data, settings, threshold and cost of a run."""
+    """Show the data, settings, threshold and cost of a run."""
     if not (run / SETTINGS).is_file():
         raise ModelError(f"{run}: this is no run folder ({SETTINGS} is missing)")
     settings = Settings.load(run / SETTINGS, warn_of_old_names=False)
@@ -69,12 +69,12 @@ def info(run: RunArgument, /, *, json: JsonOption = None) -> None:
 
 
 def _record(path: Path) -> Any:
-    """Read what a training noted; a detector that was saved from Python has no such notes."""
+    """Read a record of the training; a detector that was saved from Python has none."""
     return read_json(path) if path.is_file() else None
 
 
 def _facts(path: Path, record: Any, lines: dict[str, str]) -> list[tuple[str, str]]:
-    """Fill the lines with what was noted."""
+    """Fill the lines with the values of a record."""
     if record is None:
         return []
     try:
@@ -98,7 +98,7 @@ def feature_distance(model: Path) -> list[tuple[str, str]]:
 
 
 def _say_settings(settings: Settings) -> None:
-    """Print every setting by the name it has on the command line; a star marks what is no default."""
+    """Print every setting; a star marks those that differ from the default."""
     default = Settings()
     say("\nSettings (* differs from the default)")
     for section, values in dataclasses.asdict(settings).items():

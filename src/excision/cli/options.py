@@ -12,31 +12,33 @@ from excision.settings import AttentionVariant
 
 
 def number(_: Any, tokens: Sequence[Token]) -> float:
-    """Read a number, or a share in per cent: "0.01" and "1%" are the same.
+    """Read a number or a percentage: "0.01" and "1%" are the same.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the text is neither.
     """
     text = tokens[0].value.strip()
     return float(text[:-1]) / 100 if text.endswith("%") else float(text)
 
 
 DataArgument = Annotated[
-    str, Parameter(help='Folder or CSV file of images, or "elpv-dataset" for that installed package.')
+    str, Parameter(help='Folder or CSV file of images, or "elpv-dataset" for the package of that name.')
 ]
 RunArgument = Annotated[Path, Parameter(help="Run folder that `excision train` wrote.")]
 LayoutOption = Annotated[
     str | None,
     Parameter(
-        help="How the data lie on disk: folder, mvtec, kolektorsdd, kolektorsdd2, magnetictile, csv or elpv. "
-        "Recognised where not given."
+        help="Layout of the data: folder, mvtec, kolektorsdd, kolektorsdd2, magnetictile, csv or elpv. By "
+        "default it is detected."
     ),
 ]
 SizeOption = Annotated[tuple[int, int], Parameter(help="Height and width in pixels.", negative="")]
-JsonOption = Annotated[Path | None, Parameter(name="--json", help="Also write the figures as JSON here.")]
+JsonOption = Annotated[
+    Path | None, Parameter(name="--json", help="Also write the figures as JSON to this file.")
+]
 VariantOption = Annotated[
     AttentionVariant,
     Parameter(
-        help='"surface" (digits drawn on procedural surfaces) or "plain" (the classifier of the paper).'
+        help='"surface" (trained on digits on procedural surfaces) or "plain" (the classifier of the paper).'
     ),
 ]

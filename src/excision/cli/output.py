@@ -1,21 +1,17 @@
-"""What the verbs say: results on stdout, progress on stderr."""
+"""Printing results on stdout; progress goes to stderr."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
 
 def say(text: str = "") -> None:
-    """Print a line of results as it stands; long lines are not broken, so that paths can be copied."""
+    """Print a line of results; long lines are not wrapped, so that paths can be copied."""
     print(text, flush=True)
 
 
 def say_facts(facts: Iterable[tuple[str, object]]) -> None:
-    """Print names and values, the values below each other."""
+    """Print names and values in two columns."""
     rows = [(name, str(value)) for name, value in facts]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
@@ -23,7 +19,11 @@ def say_facts(facts: Iterable[tuple[str, object]]) -> None:
 
 
 def say_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; columns of figures stand at the right."""
+    """Print a table; columns of numbers are aligned at the right."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     say(title)
     table = Table()
     for place, name in enumerate(head):
@@ -35,7 +35,7 @@ def say_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 
 def figure(value: object) -> str:
-    """Write a value for reading: four digits, and a dash for what could not be measured."""
+    """Format a value with four digits, and as a dash if it could not be measured."""
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

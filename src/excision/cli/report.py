@@ -1,4 +1,4 @@
-"""`excision report`: the page of results, made anew."""
+"""`excision report`: the report of results, written again."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from excision.cli.output import say
 
 app = App(
     name="report",
-    help_epilogue="Makes one HTML file that needs no network: a cover in plain words, figures, tables that "
-    "can be sorted, and every image. Printed from a browser it is a PDF to hand out. It needs neither the "
-    "model nor torch, and the same results give the same file. `evaluate` and `inspect` write it by "
-    "themselves; this verb adds your words, or brings results of an earlier version up to date.\n\n"
+    help_epilogue="Writes one HTML file that needs no network: a cover in plain words, figures, sortable "
+    "tables, and every image. Print it from a browser to get a PDF. It needs neither the model nor torch, "
+    "and the same results give the same file. `evaluate` and `inspect` write a report themselves; use this "
+    "verb to add your own words, or to update results of an earlier version.\n\n"
     "```\n"
     "excision report runs/parts/evaluation\n"
     "excision report results/ --title Acceptance --customer Example\n"
@@ -30,13 +30,17 @@ def report(
     *,
     out: Annotated[
         Path | None,
-        Parameter(help="File to write; RESULTS/report.html where not given. It links to the pictures there."),
+        Parameter(
+            help="File to write, which links to the pictures in RESULTS. By default RESULTS/report.html."
+        ),
     ] = None,
     title: Annotated[str | None, Parameter(help="Heading of the cover.")] = None,
-    customer: Annotated[str | None, Parameter(help="For whom the report is; stands on the cover.")] = None,
-    notes: Annotated[str | None, Parameter(help="Text for the cover, or a text file that holds it.")] = None,
+    customer: Annotated[str | None, Parameter(help="Customer named on the cover.")] = None,
+    notes: Annotated[
+        str | None, Parameter(help="Text for the cover, or a text file that contains it.")
+    ] = None,
 ) -> None:
-    """Make the report of a folder of results."""
+    """Write the report of a folder of results again."""
     from excision.report.report import Words, write_report
 
     target = write_report(results, out, Words(title, customer, _text(notes)))
@@ -44,13 +48,15 @@ def report(
 
 
 def _text(notes: str | None) -> str | None:
-    """Give the notes themselves: those of a file, if they name one."""
+    """Give the text of the notes, read from a file if they name one."""
     from excision.errors import SettingsError
 
-    # A long text is no path, and asking the file system for one would fail.
+    # A long text is not a path, and the file system would raise an error.
     if notes is None or "\n" in notes or len(notes) > 255 or not Path(notes).is_file():
         return notes
     try:
         return Path(notes).read_text("utf-8")
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{notes}: is no text in UTF-8 ({error.reason} at byte {error.start})") from error
+        raise SettingsError(
+            f"{notes}: this file is not UTF-8 text ({error.reason} at byte {error.start})"
+        ) from error

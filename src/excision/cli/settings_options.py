@@ -1,4 +1,4 @@
-"""Every setting of a detector as an option of its own name: `--mask.fill mosaic`."""
+"""Every setting of a detector as an option of the same name: `--mask.fill mosaic`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LAST_PANELS: dict[Audience, tuple[str, str, int]] = {
 
 
 def override(settings: Settings, options: SettingsOptions | None) -> Settings:
-    """Give the settings with those replaced that the command line names.
+    """Replace the settings that the command line gives.
 
     Raises:
         SettingsError: a value is out of range.
@@ -50,7 +50,7 @@ def override(settings: Settings, options: SettingsOptions | None) -> Settings:
 
 
 def _named(options: Any) -> dict[str, Any]:
-    """Give what was named on the command line; the rest is None."""
+    """Give the options that are on the command line; the others are None."""
     if options is None:
         return {}
     values = {item.name: getattr(options, item.name) for item in dataclasses.fields(options)}

@@ -1,4 +1,4 @@
-"""`excision synth`: the embedded procedural data set."""
+"""`excision synth`: the built-in procedural data set."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Surface = Literal["brushed_metal", "cast_grain", "woven_fabric", "machined_part"
 
 app = App(
     name="synth",
-    help_epilogue="Brushed metal, cast grain and woven fabric, and a machined part a few pixels aside, "
-    "with scratches, pits, stains and cracks, on the part burrs too, and their masks, laid out as MVTec AD. "
-    "The same options give the same bytes.\n\n"
+    help_epilogue="Writes images of brushed metal, cast grain and woven fabric, and of a machined part "
+    "that is displaced by a few pixels, in the layout of MVTec AD. The defects are scratches, pits, stains "
+    "and cracks, on the part also burrs, and have masks. The same options give the same bytes.\n\n"
     "```\n"
     "excision synth --out surfaces/\n"
     "excision synth --out fabric/ --surface woven_fabric --train 200 --seed 1\n"
@@ -33,18 +33,18 @@ def synth(
     surface: Annotated[
         list[Surface] | None,
         Parameter(
-            help="Surface to draw; give it several times for several. All four where not given. Of several, "
-            "each has a folder of its own.",
+            help="Surface to draw; repeat the option for several. By default all four. Each of several "
+            "gets its own folder.",
             negative="",
         ),
     ] = None,
-    train: Annotated[int, Parameter(help="Good training images of each surface.")] = 80,
-    test_good: Annotated[int, Parameter(help="Good test images of each surface.")] = 30,
-    per_defect: Annotated[int, Parameter(help="Test images of each surface and kind of defect.")] = 10,
+    train: Annotated[int, Parameter(help="Number of good training images per surface.")] = 80,
+    test_good: Annotated[int, Parameter(help="Number of good test images per surface.")] = 30,
+    per_defect: Annotated[int, Parameter(help="Number of test images per surface and kind of defect.")] = 10,
     size: SizeOption = (256, 256),
-    seed: Annotated[int, Parameter(help="Another seed gives other pictures.")] = 0,
+    seed: Annotated[int, Parameter(help="Seed of the drawing; another seed gives other images.")] = 0,
 ) -> None:
-    """Write the embedded data set."""
+    """Write the built-in data set."""
     from excision.synthetic.dataset import SUBJECTS, write_synthetic
 
     surfaces = tuple(surface or SUBJECTS)
@@ -60,4 +60,4 @@ def synth(
             progress=bars.part("drawing"),
         )
     folder = out if len(surfaces) == 1 else out / surfaces[0]
-    say(f"The data set is in {out}; next: excision check {shlex.quote(str(folder))}")
+    say(f"Wrote the data set to {out}. Next: excision check {shlex.quote(str(folder))}")

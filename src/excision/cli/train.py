@@ -1,4 +1,4 @@
-"""`excision train`: from good images to a run folder with model and threshold."""
+"""`excision train`: from good images to a run folder with a model and its threshold."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from excision.detector import Detector
 
 _SHOWN = 10
-"""Skipped images that are printed; training.json names all."""
+"""Number of skipped images that are printed; training.json lists all of them."""
 
 app = App(
     name="train",
@@ -65,7 +65,7 @@ def train(
     check_free(out, resume=resume)
     chosen = override(_base(settings, out, resume), options)
     dataset = load_dataset(data, layout)
-    # What can be wrong with settings and data is found before the wait for torch.
+    # Errors in settings and data are found before torch is imported, which takes seconds.
     from excision.detector import Detector
 
     detector = Detector(chosen, device=device)
@@ -83,7 +83,7 @@ def train(
 
 
 def report(detector: Detector, out: Path, origin: str) -> None:
-    """Print what a training used, what came of it and what it cost."""
+    """Print what a training used, its result and its cost."""
     facts = read_json(out / TRAINING)
     size, channels = detector.settings.image.size, detector.settings.image.channels
     assert size is not None  # fitting settles it
@@ -91,7 +91,7 @@ def report(detector: Detector, out: Path, origin: str) -> None:
     assert calibration is not None  # fitting sets it
     say_facts(
         [
-            ("Trained on", f"{_sources(facts)}, {facts['n_calibration']} more to calibrate"),
+            ("Trained on", f"{_sources(facts)}; calibrated on {facts['n_calibration']} more"),
             ("Skipped", f"{len(facts['skipped'])} images" if facts["skipped"] else "none"),
             ("Image size", f"{size[0]} x {size[1]} pixels (height x width), {origin}"),
             ("Channels", "1 (grey)" if channels == 1 else "3 (colour)"),
@@ -106,18 +106,18 @@ def report(detector: Detector, out: Path, origin: str) -> None:
     for name, reason in list(facts["skipped"].items())[:_SHOWN]:
         say(f"  skipped {name}: {reason}")
     if len(facts["skipped"]) > _SHOWN:
-        say(f"  ... and {len(facts['skipped']) - _SHOWN} more, named in {out / TRAINING}")
+        say(f"  ... and {len(facts['skipped']) - _SHOWN} more, listed in {out / TRAINING}")
     advice = advise_tiles(**facts["reduction"]) if "reduction" in facts else ""
     if advice:
         say(f"\n{advice}")
 
 
 def _origin(given: ImageSettings, settled: ImageSettings) -> str:
-    """Say where the size of the working image comes from."""
+    """Say how the size of the working image was chosen."""
     if given.tile is not None:
         return "a tile at full resolution"
     if settled.tile is not None:
-        return "a tile at full resolution, since the images are strips; --size resizes them whole"
+        return "a tile at full resolution, because the images are strips; --size resizes them instead"
     return "as given" if given.size else "derived from the images; --size changes it"
 
 
@@ -127,7 +127,7 @@ def _sources(facts: dict[str, Any]) -> str:
 
 
 def _base(file: Path | None, out: Path, resume: bool) -> Settings:
-    """Give what the options change: a settings file, the run that is resumed, or the defaults."""
+    """Give the settings that the options change: of a file, of the resumed run, or the defaults."""
     if file is not None:
         return Settings.load(file)
     if resume and (out / SETTINGS).is_file():
@@ -143,6 +143,6 @@ def _draw(out: Path, detector: Detector) -> None:
 
 
 def _resuming() -> str:
-    """Give the command line of this process with `--resume`."""
+    """Give the command line that resumes this training."""
     words = sys.argv[1:]
     return shlex.join(["excision", *words] if "--resume" in words else ["excision", *words, "--resume"])

@@ -1,4 +1,4 @@
-"""`excision verify`: proof on the machine that will inspect."""
+"""`excision verify`: check an exported model on the machine that will run it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from excision.cli.output import say, say_table
 
 app = App(
     name="verify",
-    help_epilogue="Run it once on the machine that will inspect: processors round differently. It needs no "
-    "torch and takes seconds. The exit status is 2 where the model drifts too far.\n\n"
+    help_epilogue="Run this once on the machine that will run the model, because processors round "
+    "differently. It needs no torch and takes seconds. The exit status is 2 if the scores drift too far."
+    "\n\n"
     "```\nexcision verify line/parts\n```",
 )
 
@@ -27,18 +28,18 @@ def verify(
     allow_drift: Annotated[
         float | None,
         Parameter(
-            help="Largest difference of a score, as a share of the decision threshold. Where not given, 0.1% "
-            "for fp32, 10% for bf16 and 25% for int8.",
+            help="Largest accepted difference of a score, as a share of the decision threshold. By default "
+            "0.1% for fp32, 10% for bf16 and 25% for int8.",
             converter=number,
         ),
     ] = None,
-    threads: Annotated[int | None, Parameter(help="Threads of one inspection.")] = None,
+    threads: Annotated[int | None, Parameter(help="Threads per inspection.")] = None,
 ) -> int:
-    """Inspect the golden images of an exported model again and compare with what torch said."""
+    """Inspect the golden images of an exported model and compare the results with those of torch."""
     from excision.runtime.inspector import Inspector
     from excision.runtime.verification import verify as check
 
     proof = check(Inspector(folder, threads), allow_drift)
     say_table(f"{folder}", ("", ""), [*proof_rows(proof), ["seconds", f"{proof.seconds:.2f}"]])
-    say("The model says the same here.")
+    say("The model gives the same results on this machine.")
     return 0
