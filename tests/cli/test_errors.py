@@ -10,6 +10,7 @@ import pytest
 
 from excision.cli import run
 from tests.cli.conftest import excision
+from tests.compatibility.test_format_1 import HERE
 
 
 def failure(capsys: pytest.CaptureFixture[str], *words: object) -> str:
@@ -73,7 +74,7 @@ def test_missing_extra(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
         return found(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without_torch)
-    assert "excision[train]" in failure(capsys, "evaluate", "run", "parts")
+    assert "excision[train]" in failure(capsys, "evaluate", HERE / "run", "parts")
 
 
 def test_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import DataArgument, JsonOption, LayoutOption, RunArgument
+from excision.cli.options import DataArgument, JsonOption, LayoutOption, ModelArgument
 from excision.cli.output import figure, say, say_table
 from excision.progress import Bars
 from excision.system.files import write_json
 
 if TYPE_CHECKING:
     from excision.evaluation.evaluate import Evaluation
+    from excision.predictions import Predictor
 
 SHOWN = (
     "image_auroc",
@@ -34,10 +35,12 @@ SHOWN = (
 app = App(
     name="evaluate",
     help_epilogue="Writes `evaluation.json`, `scores.csv`, `figures/` and `report.html`, which shows every "
-    "stage of the worst misses and false alarms. `--no-mask` and `--inference-skips` switch a part of the "
-    "method off, to measure what it contributes.\n\n"
+    "stage of the worst misses and false alarms. An exported folder needs no torch. `--no-mask` and "
+    "`--inference-skips` switch a part of the method off, to measure what it contributes; they need a run "
+    "folder.\n\n"
     "```\n"
     "excision evaluate runs/parts parts/ --json figures.json\n"
+    "excision evaluate line/parts parts/\n"
     "excision evaluate runs/parts parts/ --no-mask --out no_mask/\n"
     "excision evaluate runs/parts parts/ --inference-skips all --out all_skips/\n"
     "```",
@@ -46,14 +49,14 @@ app = App(
 
 @app.default
 def evaluate(
-    run: RunArgument,
+    model: ModelArgument,
     data: DataArgument,
     /,
     *,
     layout: LayoutOption = None,
     json: JsonOption = None,
     out: Annotated[
-        Path | None, Parameter(help="Folder for report and figures. By default RUN/evaluation.")
+        Path | None, Parameter(help="Folder for report and figures. By default MODEL/evaluation.")
     ] = None,
     mask: Annotated[
         bool, Parameter(help="Cut the masked region out; without, every pixel of the whole image counts.")
@@ -63,24 +66,36 @@ def evaluate(
         Parameter(help="Skip connections to use: all, none, deep, or their numbers from 1, such as 2,3."),
     ] = None,
 ) -> None:
-    """Measure a trained detector on the test images of a data set."""
+    """Measure a trained or an exported model on the test images of a data set."""
     from excision.data import load_dataset
-    from excision.detector import Detector
+    from excision.inspection.loading import load
     from excision.report.writing import evaluate as measure
 
-    detector = Detector.load(run)
-    if not mask or inference_skips is not None:
-        detector = detector.with_inference(mask=mask, skips=inference_skips)
+    altered = not mask or inference_skips is not None
+    predictor = _altered(model, mask, inference_skips) if altered else load(model)
     dataset = load_dataset(data, layout)
-    folder = out or run / "evaluation"
+    folder = out or model / "evaluation"
     with Bars() as bars:
-        evaluation = measure(detector, dataset, folder, progress=bars.part("evaluating"))
+        evaluation = measure(predictor, dataset, folder, progress=bars.part("evaluating"))
     if json is not None:
         write_json(json, evaluation.to_json())
-    say_evaluation(f"{run} on {data}", evaluation)
+    say_evaluation(f"{model} on {data}", evaluation)
     for note in evaluation.notes:
         say(f"Note: {note}")
     say(f"Report: {folder / 'report.html'}")
+
+
+def _altered(run: Path, mask: bool, inference_skips: str | None) -> Predictor:
+    from excision.errors import SettingsError
+    from excision.method.folder_kinds import folder_kind
+
+    if folder_kind(run) == "exported":
+        raise SettingsError(
+            f"{run}: --no-mask and --inference-skips need a run folder: an exported model cannot be altered"
+        )
+    from excision.detector import Detector
+
+    return Detector.load(run).with_inference(mask=mask, skips=inference_skips)
 
 
 def say_evaluation(title: str, evaluation: Evaluation) -> None:

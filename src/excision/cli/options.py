@@ -25,6 +25,7 @@ DataArgument = Annotated[
     str, Parameter(help='Folder or CSV file of images, or "elpv-dataset" for the package of that name.')
 ]
 RunArgument = Annotated[Path, Parameter(help="Run folder that `excision train` wrote.")]
+ModelArgument = Annotated[Path, Parameter(help="Run folder, or a folder that `excision export` wrote.")]
 LayoutOption = Annotated[
     str | None,
     Parameter(
