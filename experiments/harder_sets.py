@@ -187,7 +187,8 @@ def _defective(kind: str, number: int, picture: Array, mask: NDArray[np.bool_]) 
 
 
 def _soft(mask: NDArray[np.bool_], sigma: float) -> Array:
-    return gaussian_filter(mask.astype(np.float32), sigma)
+    smoothed: Array = gaussian_filter(mask.astype(np.float32), sigma)
+    return smoothed
 
 
 def main() -> None:

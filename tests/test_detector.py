@@ -75,7 +75,9 @@ def enlarged(cells: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:
     """Linear interpolation between the centres of 8-pixel cells, by scipy."""
     places = [(np.arange(side) + 0.5) / 8 - 0.5 for side in size]
     inside = [at.clip(0, count - 1) for at, count in zip(places, cells.shape, strict=True)]
-    return ndimage.map_coordinates(cells, np.meshgrid(*inside, indexing="ij"), order=1)
+    grid = np.meshgrid(*inside, indexing="ij")
+    larger: NDArray[Any] = ndimage.map_coordinates(cells, grid, order=1)
+    return larger
 
 
 def test_stages_of_a_prediction_fit_together(fitted: Detector, scratched: NDArray[Any]) -> None:
@@ -111,7 +113,9 @@ def test_stages_of_a_prediction_fit_together(fitted: Detector, scratched: NDArra
 
     def surprises(found: NDArray[Any], kind: int) -> NDArray[Any]:
         median, excess = pipeline.tails[kind].tolist()
-        return np.log(2) * np.minimum(found / median, 1) + np.maximum((found - median) / excess, 0)
+        ordinary = np.log(2) * np.minimum(found / median, 1)
+        sum_of_both: NDArray[Any] = ordinary + np.maximum((found - median) / excess, 0)
+        return sum_of_both
 
     usual = pipeline.usual[0].numpy()
     surprisal = np.maximum(surprises(difference**2 / usual[0], 0), surprises(broad**2 / usual[1], 1))
@@ -400,7 +404,7 @@ def test_folders_that_hold_no_model(tmp_path: Path) -> None:
 def test_weights_that_went_astray_give_no_verdict(run: Path, scratched: NDArray[Any]) -> None:
     detector = Detector.load(run)
     with torch.no_grad():
-        detector.pipeline.recovery.head.bias.fill_(float("nan"))
+        detector.pipeline.recovery.get_parameter("head.bias").fill_(float("nan"))
     with pytest.raises(ModelError, match="no finite number"):
         one(detector, scratched)
 

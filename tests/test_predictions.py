@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import tifffile
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -214,7 +215,9 @@ def test_a_plot_is_in_pixels_of_the_image() -> None:
     (shown,) = axes.images
     np.testing.assert_array_equal(shown.get_array(), draw_overlay(prediction()))
     assert tuple(shown.get_extent()) == (0, 60, 80, 0)
-    drawn = [(*patch.get_xy(), patch.get_width(), patch.get_height()) for patch in axes.patches]
+    frames = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    assert len(frames) == len(axes.patches)
+    drawn = [(*frame.get_xy(), frame.get_width(), frame.get_height()) for frame in frames]
     assert drawn == list(prediction().boxes)
     assert axes.get_title() == "defect: score 3.5, threshold 1"
 
@@ -224,6 +227,7 @@ def test_a_plot_makes_its_own_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     from matplotlib import pyplot
 
     axes = prediction().plot()
+    assert isinstance(axes.figure, Figure)
     axes.figure.savefig(tmp_path / "plot.png")
     pyplot.close(axes.figure)
     assert len(np.unique(pixels(tmp_path / "plot.png"))) > 10

@@ -188,14 +188,27 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         Settings.load(tmp_path / "none.toml")
 
 
+def invalid(section: type, **values: Any) -> Any:
+    """A section with values that its types forbid, as a caller without a type checker writes it."""
+    return section(**values)
+
+
 @pytest.mark.parametrize(
     ("section", "value", "named"),
     [
-        ("mask", MaskSettings(fill="gold"), 'mask.fill is \'gold\': it must be "zero" or "mean" or "mosaic"'),
-        ("image", ImageSettings(channels=2), "image.channels is 2: it must be 1 or 3"),
-        ("score", ScoreSettings(map="l1"), "score.map"),
-        ("recovery", RecoverySettings(normalisation="layer"), "recovery.normalisation"),
-        ("training", TrainingSettings(steps=2.0), "training.steps is 2.0: it must be a whole number"),
+        (
+            "mask",
+            invalid(MaskSettings, fill="gold"),
+            'mask.fill is \'gold\': it must be "zero" or "mean" or "mosaic"',
+        ),
+        ("image", invalid(ImageSettings, channels=2), "image.channels is 2: it must be 1 or 3"),
+        ("score", invalid(ScoreSettings, map="l1"), "score.map"),
+        ("recovery", invalid(RecoverySettings, normalisation="layer"), "recovery.normalisation"),
+        (
+            "training",
+            invalid(TrainingSettings, steps=2.0),
+            "training.steps is 2.0: it must be a whole number",
+        ),
     ],
 )
 def test_wrong_choices_from_python_are_refused_too(section: str, value: Any, named: str) -> None:
@@ -243,7 +256,7 @@ def test_skips(text: str, depth: int, switches: tuple[bool, ...]) -> None:
 @pytest.mark.parametrize("phase", ["training", "inference"])
 def test_unknown_skips_say_what_may_be_written(text: str, phase: str) -> None:
     with pytest.raises(SettingsError, match=rf'recovery\.{phase}_skips is "{text}".*from 1 to 3'):
-        RecoverySettings(depth=4, **{f"{phase}_skips": text})
+        invalid(RecoverySettings, depth=4, **{f"{phase}_skips": text})
 
 
 def test_the_documentation_lists_every_setting() -> None:

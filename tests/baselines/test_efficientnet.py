@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,8 @@ def _layer(x: Tensor, weights: dict[str, Tensor], convolution: str, norm: str, s
     groups = x.shape[1] if kernel.shape[1] == 1 else 1
     x = functional.conv2d(functional.pad(x, padding), kernel, stride=stride, groups=groups)
     parts = (weights[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
-    return functional.batch_norm(x, *parts, eps=1e-3)
+    mean, variance, weight, bias = parts
+    return functional.batch_norm(x, mean, variance, weight, bias, eps=1e-3)
 
 
 def _slow(images: Tensor, weights: dict[str, Tensor]) -> list[Tensor]:
@@ -98,7 +100,9 @@ def test_photographs_are_named_rightly(
     file: str, classes: set[int], pretrained: EfficientNetLite0, weights: dict[str, Tensor]
 ) -> None:
     package, _, rest = file.partition("/")
-    path = Path(__import__(package).__file__).parent / rest
+    source = import_module(package).__file__
+    assert source is not None
+    path = Path(source).parent / rest
     with Image.open(path) as picture:
         side = int(0.875 * min(picture.size))
         left, top = (picture.width - side) // 2, (picture.height - side) // 2

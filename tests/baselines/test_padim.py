@@ -53,7 +53,8 @@ def _samples(seed: int, count: int, positions: int = 5, dimensions: int = 4) -> 
     rng = np.random.default_rng(seed)
     mixing = rng.normal(size=(positions, dimensions, dimensions))
     mixed = np.einsum("pkd,pde->pke", rng.normal(size=(positions, count, dimensions)), mixing)
-    return (20 + mixed).astype(np.float32)
+    samples: NDArray[np.float32] = (20 + mixed).astype(np.float32)
+    return samples
 
 
 @given(seed=st.integers(0, 10_000), batches=st.lists(st.integers(1, 6), min_size=1, max_size=6))

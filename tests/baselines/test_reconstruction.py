@@ -112,10 +112,10 @@ def test_the_bottleneck_has_the_channels_asked_for_at_a_sixteenth() -> None:
 def test_nothing_passes_the_bottleneck_by() -> None:
     network = AutoencoderNetwork(1, 4, 2.0)
     with torch.no_grad():
-        network.decoder[-1].weight.normal_()
+        network.decoder[-1].get_parameter("weight").normal_()
         for parameter in network.encoder[-1].parameters():
             parameter.zero_()
-        network.decoder[0].bias.normal_()
+        network.decoder[0].get_parameter("bias").normal_()
         one, other = network.reconstruct(torch.rand(2, 1, 32, 32))
     assert torch.equal(one, other)
     assert float(one.std()) > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from torch import Tensor
 from excision.baselines import baseline
 from excision.baselines.riad import Riad, RiadNetwork, assemble, disjoint_masks, inference_masks, mean_filter
 from excision.errors import SettingsError
-from excision.method.recovery.unet import Recovery
+from excision.method.recovery.unet import Recovery, UNet
 from excision.ops.similarity import msgms_map
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
 from excision.synthetic.surfaces import cast_grain
@@ -54,10 +54,17 @@ def network() -> RiadNetwork:
 class _Fake(torch.nn.Module):
     """A U-Net that gives back its input, and keeps what it was called with."""
 
-    def __init__(self, like: torch.nn.Module) -> None:
+    def __init__(self, like: UNet) -> None:
         super().__init__()
         self.decoders = like.decoders
         self.calls: list[tuple[Tensor, Tensor, tuple[bool, ...]]] = []
+
+    @classmethod
+    def put_in(cls, network: RiadNetwork) -> Self:
+        """Take the place of a network's U-Net."""
+        fake = cls(network.unet)
+        network.add_module("unet", fake)
+        return fake
 
     def forward(self, masked_image: Tensor, mask: Tensor, skips: tuple[bool, ...]) -> Recovery:
         self.calls.append((masked_image, mask, skips))
@@ -138,8 +145,7 @@ def test_one_set_spoils_no_other() -> None:
 
 
 def test_twelve_passes_are_paid(network: RiadNetwork) -> None:
-    fake = _Fake(network.unet)
-    network.unet = fake
+    fake = _Fake.put_in(network)
     network(torch.rand(1, 1, *SIZE))
     assert sum(len(masked_image) for masked_image, _, _ in fake.calls) == network.passes == 12
     fake.calls.clear()
@@ -150,15 +156,13 @@ def test_twelve_passes_are_paid(network: RiadNetwork) -> None:
 def test_fewer_regions_cost_fewer_passes() -> None:
     settings = Settings(image=ImageSettings(size=SIZE, channels=1), recovery=TINY.recovery)
     built = Riad(settings, device="cpu", regions=[4]).build()
-    fake = _Fake(built.unet)
-    built.unet = fake
+    fake = _Fake.put_in(built)
     built(torch.rand(1, 1, *SIZE))
     assert sum(len(masked_image) for masked_image, _, _ in fake.calls) == built.passes == 3
 
 
 def test_the_network_is_not_told_where_the_hole_is(network: RiadNetwork) -> None:
-    fake = _Fake(network.unet)
-    network.unet = fake
+    fake = _Fake.put_in(network)
     network(torch.rand(1, 1, *SIZE))
     network.loss(torch.rand(2, 1, 32, 32), np.random.default_rng(0))
     for _, mask, skips in fake.calls:
@@ -168,7 +172,7 @@ def test_the_network_is_not_told_where_the_hole_is(network: RiadNetwork) -> None
 
 def test_the_map_is_the_mean_similarity_filtered(network: RiadNetwork) -> None:
     image = torch.rand(1, 1, *SIZE)
-    network.unet = _Fake(network.unet)  # every recovery is black
+    _Fake.put_in(network)  # every recovery is black
     dissimilar = 1 - msgms_map(image, torch.zeros_like(image))[0, 0].numpy()
     expected = uniform_filter(dissimilar, 21, mode="mirror")
     found = network(image)
@@ -185,14 +189,13 @@ def test_a_perfect_recovery_is_no_anomaly(network: RiadNetwork) -> None:
             assert skips
             return Recovery(image.expand_as(masked_image), torch.zeros_like(masked_image))
 
-    network.unet = Knows(network.unet)
+    Knows.put_in(network)
     assert 0 <= float(network(image).scores[0]) < 1e-5
     assert float(network.loss(image, np.random.default_rng(0))) == pytest.approx(0, abs=1e-5)
 
 
 def test_training_meets_every_region(network: RiadNetwork) -> None:
-    fake = _Fake(network.unet)
-    network.unet = fake
+    fake = _Fake.put_in(network)
     images = torch.ones(2, 1, 32, 32)
     smallest = set()
     for step in range(40):

@@ -54,7 +54,7 @@ class FakeBaseline(Baseline):
         count = len(lesson.data.training)
         with torch.no_grad():
             for index in range(count):
-                network.mean += lesson.image(index) / count
+                network.mean.add_(lesson.image(index) / count)
                 lesson.progress(index + 1, count, {})
         # A quarter of the time it may take, so that a test can tell the two apart.
         time.sleep((lesson.seconds or 0) / 4)

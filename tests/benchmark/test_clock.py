@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from excision.benchmark import clock as module
-from excision.benchmark.clock import Clock
+from excision.benchmark.clock import CLOCK, Clock
 
 OURS: dict[str, Any] = {"seed": 0}
 
@@ -19,9 +19,9 @@ OURS: dict[str, Any] = {"seed": 0}
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, to be set by the test."""
-    time = [100.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: time[0])
-    return time
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
 
 
 def train(clock: Clock, now: list[float], first: int, last: int, pace: float, part: str = "training") -> None:
@@ -84,7 +84,7 @@ def test_damaged_or_foreign_count_is_forgotten(content: str, now: list[float], t
     train(clock, now, 1, 3, 1.0)
     clock.finish()
     assert Clock(tmp_path, {"seed": 1}).seconds == 0
-    (tmp_path / module.CLOCK).write_text(content)
+    (tmp_path / CLOCK).write_text(content)
     assert not Clock(tmp_path, OURS).finished
 
 

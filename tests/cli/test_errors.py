@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from excision.cli import run
+from excision.settings import Settings
 from tests.cli.conftest import excision
 from tests.compatibility.test_format_1 import HERE
 
@@ -78,14 +79,12 @@ def test_missing_extra(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
 
 
 def test_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from excision.cli import info
-
     (tmp_path / "settings.toml").touch()
 
     def broken(*_: Any, **__: Any) -> None:
         raise ModuleNotFoundError("No module named 'excision.gone'", name="excision.gone")
 
-    monkeypatch.setattr(info.Settings, "load", broken)
+    monkeypatch.setattr(Settings, "load", broken)
     with pytest.raises(ModuleNotFoundError):
         run(["info", str(tmp_path)])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from excision.data import load_dataset
 from excision.data.check import TrainingPlan, inspect_dataset, readable
+from excision.data.preparation import Finding
 from excision.data.sizes import Reduction
 from excision.errors import DatasetError
 from excision.settings import ImageSettings, Settings
@@ -33,7 +35,7 @@ def _trained(folder: Path) -> ImageSettings:
     return prepare(load_dataset(folder), Settings()).image
 
 
-def reasons(findings: tuple) -> dict[str, str]:
+def reasons(findings: Sequence[Finding]) -> dict[str, str]:
     return {f.name: f.reason for f in findings}
 
 
@@ -46,7 +48,8 @@ def test_a_clean_folder(parts: Path) -> None:
     assert report.sizes is not None
     assert report.sizes.median == report.sizes.most_common == report.sizes.smallest == (64, 48)
     assert report.sizes.most_common_count == 22
-    assert report.unreadable == report.odd == report.masks == report.duplicates == ()
+    assert report.unreadable == report.odd == report.masks == ()
+    assert report.duplicates == ()
     assert report.training == TrainingPlan(
         16, 4, (64, 48), channels=1, tiles=False, reduction=Reduction(1.0, None)
     )

@@ -10,11 +10,13 @@ import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from excision.data.decode import array_image, probe_image, read_image, read_pixels
@@ -27,7 +29,7 @@ GREY = RNG.integers(0, 256, (12, 17), dtype=np.uint8)
 COLOUR = RNG.integers(0, 256, (12, 17, 3), dtype=np.uint8)
 
 
-def save(image: Image.Image, path: Path, **options: object) -> Path:
+def save(image: Image.Image, path: Path, **options: Any) -> Path:
     image.save(path, **options)
     return path
 
@@ -265,7 +267,7 @@ def test_the_content_decides_not_the_ending(tmp_path: Path) -> None:
 
 @given(st.sampled_from([np.float32, np.float64]), st.lists(st.floats(0, 1, width=32), min_size=1))
 def test_floats_within_range_stay_as_they_are(kind: type, values: list[float]) -> None:
-    array = np.array(values, kind)
+    array: NDArray[Any] = np.array(values, kind)
     assert np.array_equal(unit_range(array, 32), array.astype(np.float32))
 
 

@@ -80,7 +80,7 @@ def test_files_folders_and_patterns(model: Model, folder: Path) -> None:
 
 def test_a_source_is_the_name_as_given(model: Model, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    given = ["a.png", Path("below/../a.png"), GREY, folder / "a.png", Image.open("a.png")]
+    given: list[Any] = ["a.png", Path("below/../a.png"), GREY, folder / "a.png", Image.open("a.png")]
     sources = [prediction.source for prediction in model.predict(given)]
     assert sources == ["a.png", "below/../a.png", None, str(folder / "a.png"), None]
 

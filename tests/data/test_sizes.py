@@ -96,7 +96,7 @@ def test_whole_images_are_resized_and_the_loss_is_told(tmp_path: Path, draw: Dra
     dataset = load_dataset(tmp_path)
     plan, data = inspect_dataset(dataset).training, prepare(dataset, Settings())
     assert plan is not None and plan.reduction is not None
-    assert data.image == ImageSettings(plan.size, plan.channels)
+    assert (data.image.size, data.image.channels, data.image.tile) == (plan.size, plan.channels, None)
     assert data.facts()["reduction"] == {"factor": plan.reduction.factor, "tile": (256, 256)}
     assert not plan.tiles
 
@@ -108,7 +108,7 @@ def test_strips_are_cut_into_tiles(tmp_path: Path, draw: Draw) -> None:
     plan, data = inspect_dataset(dataset).training, prepare(dataset, Settings())
     assert plan is not None
     assert (plan.tiles, plan.size, plan.reduction) == (True, (192, 192), None)
-    assert data.image == ImageSettings((192, 192), plan.channels, (192, 192))
+    assert (data.image.size, data.image.channels, data.image.tile) == ((192, 192), plan.channels, (192, 192))
     assert data.facts()["n_tiles"] == 22 * len(data.sources)
     arrays = [np.zeros((192, 4096), np.uint8)] * 3
     assert prepare(arrays, Settings()).image.tile == (192, 192)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from excision.data.decode import probe_image, read_image, read_pixels
@@ -30,7 +31,7 @@ def write(path: Path, values: np.ndarray, **options: Any) -> Path:
 )
 @pytest.mark.parametrize("codec", [None, "deflate", "packbits"])
 def test_grey_depths(tmp_path: Path, dtype: type, full: int, words: str, codec: str | None) -> None:
-    values = (RNG.random((12, 17)) * full).astype(dtype)
+    values: NDArray[Any] = (RNG.random((12, 17)) * full).astype(dtype)
     if codec == "packbits" and dtype != np.uint8:
         codec = None
     path = write(tmp_path / "a.tif", values, photometric="minisblack")

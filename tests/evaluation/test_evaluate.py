@@ -7,16 +7,21 @@ import math
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from sklearn import metrics as oracle
 
-from excision.data import load_dataset
+from excision.data import Dataset, load_dataset
 from excision.errors import DatasetError, SettingsError
 from excision.evaluation.evaluate import Evaluation
+from excision.predictions import Prediction
 from excision.report.writing import evaluate
 from tests.evaluation.fakes import FakePredictor, save
 
@@ -27,7 +32,7 @@ KEYS = {
 }  # fmt: skip
 
 
-def picture(rng, spot):
+def picture(rng: np.random.Generator, spot: float) -> tuple[NDArray[Any], NDArray[Any]]:
     """A noisy surface with a spot so much brighter, and where the spot is."""
     pixels = rng.normal(100, 4, (64, 48))
     where = np.zeros((64, 48), bool)
@@ -37,7 +42,9 @@ def picture(rng, spot):
     return np.clip(pixels, 0, 255).astype(np.uint8), where
 
 
-def write_dataset(root, good=12, kinds=("pit", "scratch"), per_kind=6):
+def write_dataset(
+    root: Path, good: int = 12, kinds: Sequence[str] = ("pit", "scratch"), per_kind: int = 6
+) -> Path:
     rng = np.random.default_rng(3)
     save(root / "train/good/000.png", picture(rng, 0)[0])
     for number in range(good):
@@ -52,15 +59,15 @@ def write_dataset(root, good=12, kinds=("pit", "scratch"), per_kind=6):
 
 
 @pytest.fixture
-def dataset(tmp_path):
+def dataset(tmp_path: Path) -> Dataset:
     return load_dataset(write_dataset(tmp_path / "parts"))
 
 
-def labels_and_scores(evaluation: Evaluation):
+def labels_and_scores(evaluation: Evaluation) -> tuple[list[bool], list[float]]:
     return [i.label != "good" for i in evaluation.images], [i.score for i in evaluation.images]
 
 
-def test_image_figures_agree_with_scikit_learn(dataset):
+def test_image_figures_agree_with_scikit_learn(dataset: Dataset) -> None:
     evaluation = evaluate(FakePredictor(), dataset)
     defective, scores = labels_and_scores(evaluation)
     found = evaluation.to_json()
@@ -78,7 +85,7 @@ def test_image_figures_agree_with_scikit_learn(dataset):
     assert found["ms_per_image"] == pytest.approx(1000 * (0.001 + 32 / 1e6))
 
 
-def test_pixel_figures_agree_with_scikit_learn(dataset):
+def test_pixel_figures_agree_with_scikit_learn(dataset: Dataset) -> None:
     predictor = FakePredictor(size=(64, 48))
     maps = {s.name: next(predictor.predict([s.image])).anomaly_map for s in dataset.test}
     truth = [
@@ -97,7 +104,7 @@ def test_pixel_figures_agree_with_scikit_learn(dataset):
     assert found["n_regions"] == 12
 
 
-def test_detection_is_told_by_kind(dataset):
+def test_detection_is_told_by_kind(dataset: Dataset) -> None:
     evaluation = evaluate(FakePredictor(), dataset)
     detected = Counter(i.label for i in evaluation.images if i.verdict == "defect")
     for kind in ("pit", "scratch"):
@@ -106,9 +113,10 @@ def test_detection_is_told_by_kind(dataset):
     assert "good" not in evaluation.to_json()["kinds"]
 
 
-def test_a_defect_without_mask_is_left_out_of_the_pixel_figures_and_counted(dataset):
+def test_a_defect_without_mask_is_left_out_of_the_pixel_figures_and_counted(dataset: Dataset) -> None:
     for sample in dataset.test:
         if sample.label == "scratch":
+            assert sample.mask is not None
             sample.mask.unlink()
     scratchless = load_dataset(dataset.root)
     evaluation = evaluate(FakePredictor(), scratchless)
@@ -120,14 +128,14 @@ def test_a_defect_without_mask_is_left_out_of_the_pixel_figures_and_counted(data
     assert evaluate(FakePredictor(), load_dataset(dataset.root)).pixel == evaluation.pixel
 
 
-def test_a_mask_of_another_size_is_told_and_left_out(dataset):
+def test_a_mask_of_another_size_is_told_and_left_out(dataset: Dataset) -> None:
     save(next(s.mask for s in dataset.test if s.mask), np.ones((10, 10), bool))
     evaluation = evaluate(FakePredictor(), dataset)
     assert evaluation.n_defect == 12
     assert any("1 of 12" in note and "10 x 10" in note for note in evaluation.notes)
 
 
-def test_unreadable_images_are_recorded_and_the_rest_go_on(dataset, tmp_path):
+def test_unreadable_images_are_recorded_and_the_rest_go_on(dataset: Dataset, tmp_path: Path) -> None:
     broken = dataset.test[0]
     broken.image.write_bytes(b"\x89PNG\r\n\x1a\n broken")
     evaluation = evaluate(FakePredictor(), dataset, tmp_path / "out")
@@ -138,9 +146,9 @@ def test_unreadable_images_are_recorded_and_the_rest_go_on(dataset, tmp_path):
     assert broken.name in (tmp_path / "out/report.html").read_text("utf-8")
 
 
-def test_a_score_that_is_no_number_is_recorded(dataset):
+def test_a_score_that_is_no_number_is_recorded(dataset: Dataset) -> None:
     class Broken(FakePredictor):
-        def predict(self, images):
+        def predict(self, images: Iterable[Path]) -> Iterator[Prediction]:
             for prediction in super().predict(images):
                 yield replace(prediction, score=math.nan) if len(self.seen) == 1 else prediction
 
@@ -152,7 +160,9 @@ def test_a_score_that_is_no_number_is_recorded(dataset):
     ("good", "kinds", "rate", "missing"),
     [(6, (), "detection_rate", "defective"), (0, ("pit",), "false_alarm_rate", "good")],
 )
-def test_one_class_gives_notes_instead_of_rank_figures(tmp_path, good, kinds, rate, missing):
+def test_one_class_gives_notes_instead_of_rank_figures(
+    tmp_path: Path, good: int, kinds: Sequence[str], rate: str, missing: str
+) -> None:
     dataset = load_dataset(write_dataset(tmp_path / "parts", good=good, kinds=kinds))
     (tmp_path / "out/figures").mkdir(parents=True)
     (tmp_path / "out/figures/roc.svg").touch()  # of an earlier evaluation
@@ -163,7 +173,7 @@ def test_one_class_gives_notes_instead_of_rank_figures(tmp_path, good, kinds, ra
     assert (tmp_path / "out/figures/scores.svg").exists()
 
 
-def test_no_test_images_says_what_to_do(tmp_path):
+def test_no_test_images_says_what_to_do(tmp_path: Path) -> None:
     save(tmp_path / "parts/train/good/000.png", np.zeros((16, 16), np.uint8))
     save(tmp_path / "parts/train/good/001.png", np.ones((16, 16), np.uint8))
     dataset = load_dataset(tmp_path / "parts", "mvtec")
@@ -171,14 +181,14 @@ def test_no_test_images_says_what_to_do(tmp_path):
         evaluate(FakePredictor(), dataset)
 
 
-def test_all_images_unreadable_is_an_error_that_names_one(dataset):
+def test_all_images_unreadable_is_an_error_that_names_one(dataset: Dataset) -> None:
     for sample in dataset.test:
         sample.image.write_bytes(b"nothing")
     with pytest.raises(DatasetError, match="none of the 24 test images"):
         evaluate(FakePredictor(), dataset)
 
 
-def test_a_file_in_place_of_the_folder_is_refused_before_any_work(dataset, tmp_path):
+def test_a_file_in_place_of_the_folder_is_refused_before_any_work(dataset: Dataset, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("taken")
     predictor = FakePredictor()
     with pytest.raises(SettingsError, match="is a file"):
@@ -186,21 +196,21 @@ def test_a_file_in_place_of_the_folder_is_refused_before_any_work(dataset, tmp_p
     assert not predictor.seen
 
 
-def test_progress_and_one_prediction_an_image(dataset):
+def test_progress_and_one_prediction_an_image(dataset: Dataset) -> None:
     predictor, steps = FakePredictor(), []
     evaluate(predictor, dataset, progress=lambda done, of: steps.append((done, of)))
     assert steps == [(n, 24) for n in range(1, 25)]
     assert predictor.seen == [sample.image for sample in dataset.test]
 
 
-def test_an_infinite_threshold_is_null_in_json(dataset, tmp_path):
+def test_an_infinite_threshold_is_null_in_json(dataset: Dataset, tmp_path: Path) -> None:
     evaluate(FakePredictor(threshold=math.inf), dataset, tmp_path / "out")
     found = json.loads((tmp_path / "out/evaluation.json").read_text("utf-8"))
     assert found["threshold"] is None
     assert found["detection_rate"] == 0
 
 
-def test_evaluating_without_a_folder_imports_neither_matplotlib_nor_jinja2():
+def test_evaluating_without_a_folder_imports_neither_matplotlib_nor_jinja2() -> None:
     code = (
         "import sys, excision.evaluation.evaluate; "
         "print([m for m in ('matplotlib', 'jinja2', 'torch', 'scipy') if m in sys.modules])"

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn import metrics as oracle
 
 from excision.evaluation import metrics
@@ -16,14 +19,14 @@ IMAGES = st.lists(
 )
 
 
-def both(images):
+def both(images: list[tuple[bool, float]]) -> tuple[NDArray[Any], NDArray[Any]]:
     defective = np.array([label for label, _ in images])
     assume(defective.any() and not defective.all())
     return defective, np.array([score for _, score in images])
 
 
 @given(IMAGES)
-def test_areas_agree_with_scikit_learn(images):
+def test_areas_agree_with_scikit_learn(images: list[tuple[bool, float]]) -> None:
     defective, scores = both(images)
     assert metrics.image_auroc(defective, scores) == pytest.approx(
         oracle.roc_auc_score(defective, scores), abs=1e-12
@@ -33,14 +36,14 @@ def test_areas_agree_with_scikit_learn(images):
 
 
 @given(IMAGES)
-def test_best_f1_is_that_of_the_best_threshold(images):
+def test_best_f1_is_that_of_the_best_threshold(images: list[tuple[bool, float]]) -> None:
     defective, scores = both(images)
     expected = max(oracle.f1_score(defective, scores >= threshold) for threshold in scores)
     assert metrics.f1_max(defective, scores) == pytest.approx(expected, abs=1e-12)
 
 
 @given(IMAGES)
-def test_curves_agree_with_scikit_learn(images):
+def test_curves_agree_with_scikit_learn(images: list[tuple[bool, float]]) -> None:
     defective, scores = both(images)
     false_alarm_rate, detection_rate = metrics.roc_curve(defective, scores)
     expected = oracle.roc_curve(defective, scores, drop_intermediate=False)
@@ -61,6 +64,6 @@ def test_curves_agree_with_scikit_learn(images):
         ([True, False], [1.0, float("nan")], "not a number"),
     ],
 )
-def test_what_cannot_be_ranked_is_refused(defective, scores, words):
+def test_what_cannot_be_ranked_is_refused(defective: list[bool], scores: list[float], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         metrics.image_auroc(defective, scores)

@@ -58,8 +58,9 @@ def test_good_images_are_on_average_as_usual(masked: bool) -> None:
         for view, (was, became) in enumerate(zip(before.residuals, after.residuals, strict=True)):
             torch.testing.assert_close(became * pipeline.usual[:, view : view + 1], was)
         assert torch.equal(mask_before, mask_after)
-    counted = sum(mask.sum() for _, mask in relative) if masked else IMAGES.numel()
-    means = sum(torch.cat(evidence.residuals, 1).sum(dim=(0, 2, 3)) for evidence, _ in relative) / counted
+    counted = sum(int(mask.sum()) for _, mask in relative) if masked else IMAGES.numel()
+    sums = [torch.cat(evidence.residuals, 1).sum(dim=(0, 2, 3)) for evidence, _ in relative]
+    means = torch.stack(sums).sum(dim=0) / counted
     assert means.tolist() == pytest.approx([1] * (2 if masked else 1), rel=0.25)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from excision.ops.connected_components import find_regions, label_regions
@@ -13,7 +14,7 @@ EIGHT = np.ones((3, 3))
 
 
 @given(MASKS)
-def test_labels_agree_with_scipy(mask):
+def test_labels_agree_with_scipy(mask: NDArray[np.bool_]) -> None:
     labels, count = label_regions(mask)
     expected, expected_count = ndimage.label(mask, EIGHT)
     assert count == expected_count
@@ -24,7 +25,7 @@ def test_labels_agree_with_scipy(mask):
 
 
 @given(MASKS, st.integers(0, 2**32 - 1))
-def test_regions_agree_with_scipy(mask, seed):
+def test_regions_agree_with_scipy(mask: NDArray[np.bool_], seed: int) -> None:
     scores = np.random.default_rng(seed).random(mask.shape, dtype=np.float32)
     found = find_regions(mask, scores)
     labels, count = ndimage.label(mask, EIGHT)
@@ -38,14 +39,14 @@ def test_regions_agree_with_scipy(mask, seed):
     assert [region.peak for region in found] == sorted((r.peak for r in found), reverse=True)
 
 
-def test_corners_join_and_labels_follow_reading_order():
+def test_corners_join_and_labels_follow_reading_order() -> None:
     mask = np.array([[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 1]], dtype=bool)
     labels, count = label_regions(mask)
     assert count == 3
     assert labels.tolist() == [[1, 0, 0, 2], [0, 1, 0, 0], [0, 0, 0, 3]]
 
 
-def test_an_empty_mask_has_no_region():
+def test_an_empty_mask_has_no_region() -> None:
     labels, count = label_regions(np.zeros((4, 5), dtype=bool))
     assert count == 0
     assert not labels.any()

@@ -116,7 +116,9 @@ def slow_msgms(x: FloatArray, y: FloatArray) -> FloatArray:
 
 def test_msgms() -> None:
     x, y = pair((32, 48))
-    np.testing.assert_allclose(msgms_map(*tensors(x, y))[0, 0], slow_msgms(x, y), atol=1e-6)
+    first, second = tensors(x, y)
+    found = msgms_map(first, second)[0, 0].numpy()
+    np.testing.assert_allclose(found, slow_msgms(x, y), atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 9), (3, 3), (5, 7), (33, 20)])

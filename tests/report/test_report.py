@@ -9,36 +9,42 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from excision.cli import run as main
 from excision.errors import ResultsError
+from excision.evaluation.evaluate import Evaluation
 from excision.report.report import Words, write_report
 from excision.report.wording import percent
 from tests.report.results import HOSTILE, Page, evaluated, inspected
+
+Results = tuple[Evaluation, Path]
 
 ADDRESS = re.compile(r"https?:|//[a-z]|@import|url\((?!#)", re.IGNORECASE)
 
 
 @pytest.fixture(scope="module")
-def evaluation(tmp_path_factory):
+def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return evaluated(tmp_path_factory.mktemp("evaluation"))
 
 
 @pytest.fixture(scope="module")
-def inspection(tmp_path_factory):
+def inspection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return inspected(tmp_path_factory.mktemp("inspection"))
 
 
-def scores(found, kind):
+def scores(found: Evaluation, kind: str) -> NDArray[Any]:
     return np.array([i.score for i in found.images if (i.label == "good") == (kind == "good")])
 
 
-def test_cover_says_what_the_json_says(evaluation):
+def test_cover_says_what_the_json_says(evaluation: Results) -> None:
     found, out = evaluation
     page, figures = Page(out / "report.html"), json.loads((out / "evaluation.json").read_text("utf-8"))
     for name in ("image_auroc", "image_ap", "aupro", "pixel_auroc", "pixel_ap", "image_f1_max"):
@@ -54,7 +60,7 @@ def test_cover_says_what_the_json_says(evaluation):
     assert found.dataset in page.text
 
 
-def test_charts_and_tables_agree_with_the_json(evaluation):
+def test_charts_and_tables_agree_with_the_json(evaluation: Results) -> None:
     found, out = evaluation
     page, figures = Page(out / "report.html"), json.loads((out / "evaluation.json").read_text("utf-8"))
     told = dict(re.findall(r'<desc id="([a-z-]+)-desc">(.*?)</desc>', page.source))
@@ -73,7 +79,7 @@ def test_charts_and_tables_agree_with_the_json(evaluation):
     assert len(found.images) == figures["n_normal"] + figures["n_defect"]
 
 
-def test_other_thresholds_are_counted_on_the_scores(evaluation):
+def test_other_thresholds_are_counted_on_the_scores(evaluation: Results) -> None:
     found, out = evaluation
     good, defect = scores(found, "good"), scores(found, "defect")
     page = Page(out / "report.html")
@@ -88,7 +94,7 @@ def test_other_thresholds_are_counted_on_the_scores(evaluation):
         assert row[3] == f"{(defect > value).sum()} of {len(defect)}"
 
 
-def test_every_image_is_a_row_whose_picture_is_there(evaluation):
+def test_every_image_is_a_row_whose_picture_is_there(evaluation: Results) -> None:
     found, out = evaluation
     page = Page(out / "report.html")
     rows = page.tables[None][1:]
@@ -98,7 +104,7 @@ def test_every_image_is_a_row_whose_picture_is_there(evaluation):
     assert all((out / unquote(link)).is_file() for link in links)
 
 
-def test_links_hold_from_another_folder(evaluation, tmp_path):
+def test_links_hold_from_another_folder(evaluation: Results, tmp_path: Path) -> None:
     _, out = evaluation
     target = write_report(out, tmp_path / "deep" / "my report.html")
     links = [link for link in Page(target).all("a", "href") if not link.startswith("#")]
@@ -106,7 +112,7 @@ def test_links_hold_from_another_folder(evaluation, tmp_path):
     assert all((target.parent / unquote(link)).is_file() for link in links)
 
 
-def test_a_picture_that_is_gone_is_told_not_linked(evaluation, tmp_path):
+def test_a_picture_that_is_gone_is_told_not_linked(evaluation: Results, tmp_path: Path) -> None:
     shutil.copytree(evaluation[1], tmp_path / "out")
     for path in sorted((tmp_path / "out/overlays").iterdir())[:2]:
         path.unlink()
@@ -116,7 +122,7 @@ def test_a_picture_that_is_gone_is_told_not_linked(evaluation, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["evaluation", "inspection"])
-def test_nothing_is_loaded_from_elsewhere(kind, request):
+def test_nothing_is_loaded_from_elsewhere(kind: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(kind)
     page = Page((folder[1] if kind == "evaluation" else folder) / "report.html")
     assert not {"link", "iframe", "object"} & {tag for tag, _ in page.tags}
@@ -127,7 +133,7 @@ def test_nothing_is_loaded_from_elsewhere(kind, request):
     assert all(not urlsplit(link).scheme and not urlsplit(link).netloc for link in page.all("a", "href"))
 
 
-def test_embedded_pictures_are_bounded_and_whole(evaluation):
+def test_embedded_pictures_are_bounded_and_whole(evaluation: Results) -> None:
     _, out = evaluation
     page = Page(out / "report.html")
     sources = page.all("img", "src")
@@ -138,7 +144,7 @@ def test_embedded_pictures_are_bounded_and_whole(evaluation):
     assert len(page.source) < 8e6
 
 
-def test_hostile_names_are_text(inspection):
+def test_hostile_names_are_text(inspection: Path) -> None:
     page = Page(inspection / "report.html")
     assert "<script>alert" not in page.source
     assert sum(HOSTILE in row[0] for row in page.tables[None]) == 1
@@ -148,7 +154,7 @@ def test_hostile_names_are_text(inspection):
     assert all((inspection / unquote(link)).is_file() for link in links)
 
 
-def test_an_inspection_says_what_it_found_and_what_it_could_not(inspection):
+def test_an_inspection_says_what_it_found_and_what_it_could_not(inspection: Path) -> None:
     page = Page(inspection / "report.html")
     assert "1 of 2 images is defective" in page.text
     (broken,) = [row for row in page.tables[None] if "broken.png" in row[0]]
@@ -158,7 +164,7 @@ def test_an_inspection_says_what_it_found_and_what_it_could_not(inspection):
     assert 'id="scores-title"' in page.source
 
 
-def test_words_of_the_user_are_text(evaluation, tmp_path):
+def test_words_of_the_user_are_text(evaluation: Results, tmp_path: Path) -> None:
     words = Words("<u>T</u>", "<u>Example & Co", "one <u>\n\ntwo")
     page = Page(write_report(evaluation[1], tmp_path / "r.html", words))
     for text in ("<u>T</u>", "<u>Example & Co", "one <u>", "two"):
@@ -166,14 +172,14 @@ def test_words_of_the_user_are_text(evaluation, tmp_path):
     assert "u" not in {tag for tag, _ in page.tags}
 
 
-def test_the_same_results_give_the_same_bytes(evaluation, inspection):
+def test_the_same_results_give_the_same_bytes(evaluation: Results, inspection: Path) -> None:
     for out in (evaluation[1], inspection):
         before = (out / "report.html").read_bytes()
         assert write_report(out) == out / "report.html"
         assert (out / "report.html").read_bytes() == before
 
 
-def test_a_promise_that_is_broken_is_told(evaluation, tmp_path):
+def test_a_promise_that_is_broken_is_told(evaluation: Results, tmp_path: Path) -> None:
     shutil.copytree(evaluation[1], tmp_path / "out")
     about = json.loads((tmp_path / "out/about.json").read_text("utf-8"))
     for held_out, broken in ((500, True), (1, False)):
@@ -185,7 +191,7 @@ def test_a_promise_that_is_broken_is_told(evaluation, tmp_path):
     assert "takes 99 of them" in text
 
 
-def test_results_of_an_earlier_version_still_give_a_report(evaluation, tmp_path):
+def test_results_of_an_earlier_version_still_give_a_report(evaluation: Results, tmp_path: Path) -> None:
     shutil.copytree(evaluation[1], tmp_path / "out")
     for name in ("examples", "overlays"):
         shutil.rmtree(tmp_path / "out" / name)
@@ -212,14 +218,16 @@ def test_results_of_an_earlier_version_still_give_a_report(evaluation, tmp_path)
         ("examples/examples.json", "{}{"),
     ],
 )
-def test_damaged_results_are_named(evaluation, tmp_path, capsys, file, content):
+def test_damaged_results_are_named(
+    evaluation: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, content: str
+) -> None:
     shutil.copytree(evaluation[1], tmp_path / "out")
     (tmp_path / "out" / file).write_text(content)
     assert main(["report", str(tmp_path / "out")]) == 2
     assert str(tmp_path / "out" / file) in capsys.readouterr().err
 
 
-def test_a_file_of_another_folder_is_never_embedded(evaluation, tmp_path):
+def test_a_file_of_another_folder_is_never_embedded(evaluation: Results, tmp_path: Path) -> None:
     shutil.copytree(evaluation[1], tmp_path / "out")
     index = tmp_path / "out/examples/examples.json"
     content = json.loads(index.read_text("utf-8"))
@@ -230,7 +238,9 @@ def test_a_file_of_another_folder_is_never_embedded(evaluation, tmp_path):
         write_report(tmp_path / "out")
 
 
-def test_the_verb_adds_words_and_names_what_is_missing(inspection, tmp_path, capsys):
+def test_the_verb_adds_words_and_names_what_is_missing(
+    inspection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("Lamp replaced.")
     target = tmp_path / "acceptance.html"
@@ -259,7 +269,9 @@ print(tracemalloc.get_traced_memory()[1])
 """
 
 
-def test_memory_stays_flat_and_neither_torch_nor_matplotlib_is_needed(inspection, tmp_path):
+def test_memory_stays_flat_and_neither_torch_nor_matplotlib_is_needed(
+    inspection: Path, tmp_path: Path
+) -> None:
     peaks = []
     line = (inspection / "results.jsonl").read_text("utf-8").splitlines()[0]
     for number in (500, 5000):

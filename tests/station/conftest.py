@@ -42,7 +42,7 @@ class Service:
         return Client(self.url)
 
     def ask(
-        self, method: str, path: str, body: bytes | None = None, **headers: str
+        self, method: str, path: str, body: bytes | None = None, /, **headers: str
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
         """Send a request; underscores in the names of headers stand for dashes."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START)

@@ -7,6 +7,7 @@ import json
 import re
 import time
 import zipfile
+from collections.abc import Mapping
 from html import unescape
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -29,7 +30,7 @@ def get(service: Service, path: str, **headers: str) -> str:
     return unescape(body.decode())
 
 
-def post(service: Service, path: str, fields: dict[str, object], **headers: str) -> tuple[int, str, str]:
+def post(service: Service, path: str, fields: Mapping[str, object], **headers: str) -> tuple[int, str, str]:
     status, answered, body = service.ask(
         "POST", path, urlencode(fields).encode(), Content_Type="application/x-www-form-urlencoded", **headers
     )

@@ -22,6 +22,7 @@ from scipy.stats import binom
 
 from excision.errors import BusyError, SettingsError
 from excision.method.calibration import calibrate, promised_rate
+from excision.progress import Progress
 from excision.station.pages import strings
 from excision.station.pages.archive import confirmed_good
 from excision.station.pages.charts import score_chart
@@ -208,7 +209,7 @@ def test_the_chart_shows_every_part_and_each_threshold() -> None:
     t = strings.words()
     parts = [result(0.5), result(2.0, source="<b>.png"), result(None), result(0.2, threshold=0.8)]
     for size in ("wide", "narrow"):
-        drawn = ElementTree.fromstring(score_chart(parts, t, size))  # type: ignore[arg-type]
+        drawn = ElementTree.fromstring(score_chart(parts, t, size))
         kinds = [path.get("class") for path in drawn.iter("path")]
         assert [kind for kind in kinds if kind and kind.startswith("point")] == [
             "point good",
@@ -253,7 +254,12 @@ def test_one_job_at_a_time_and_it_can_be_stopped(gate: threading.Event) -> None:
     jobs.stop()
     gate.set()
     assert wait(work).state == "stopped"
-    again = jobs.start("check", "the third", lambda progress: progress(1, 1) or 7)
+
+    def seven(progress: Progress) -> int:
+        progress(1, 1)
+        return 7
+
+    again = jobs.start("check", "the third", seven)
     assert (wait(again).state, again.result, again.number) == ("done", 7, 2)
 
 

@@ -8,6 +8,7 @@ import re
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -239,6 +240,6 @@ def test_sources_are_text_of_any_kind(service: Service) -> None:
         assert service.client.result(answer.id).source == source
 
 
-def _posted(service: Service, body: bytes, kind: str, **headers: str) -> tuple[int, dict[str, list]]:  # type: ignore[type-arg]
+def _posted(service: Service, body: bytes, kind: str, **headers: str) -> tuple[int, dict[str, Any]]:
     status, _, answer = service.ask("POST", "/v1/inspect", body, Content_Type=kind, **headers)
     return status, json.loads(answer)

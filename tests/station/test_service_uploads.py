@@ -7,6 +7,7 @@ import json
 import socket
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ EXAMPLES = settings(max_examples=60, suppress_health_check=[HealthCheck.function
 
 def posted(
     service: Service, body: bytes, kind: str = "application/octet-stream"
-) -> tuple[int, dict[str, object]]:
+) -> tuple[int, dict[str, Any]]:
     """Send a body; every answer of the service is JSON with a reason, or with results."""
     before = files_of(service.data)
     status, headers, answer = service.ask("POST", "/v1/inspect", body, Content_Type=kind)
@@ -148,7 +149,7 @@ def test_damaged_images_are_answered(service: Service, data: st.DataObject) -> N
     del content[data.draw(st.integers(1, len(content))) :]
     status, answer = posted(service, bytes(content))
     assert status in (200, 422)
-    (result,) = answer["results"]  # type: ignore[misc]  # it is a list
+    (result,) = answer["results"]
     assert (result["verdict"] is None) == (status == 422)
 
 
@@ -195,7 +196,7 @@ def test_names_of_uploads_are_text_and_nothing_else(service: Service, name: str)
     assert status == 200
     (new,) = files_of(service.data) - before
     assert (service.data / new).read_bytes() == noise(2)
-    (result,) = answer["results"]  # type: ignore[misc]  # it is a list
+    (result,) = answer["results"]
     assert result["source"].endswith(name[-20:]) or len(name) > 500
 
 

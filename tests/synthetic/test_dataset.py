@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from excision.synthetic.dataset import SUBJECTS, write_synthetic
 from excision.synthetic.defects import DEFECTS
 from excision.system.files import sha256
 
-SMALL = {"size": (96, 80), "train": 2, "test_good": 1, "per_defect": 2}
+SMALL: dict[str, Any] = {"size": (96, 80), "train": 2, "test_good": 1, "per_defect": 2}
 
 
 def hashes(root: Path) -> dict[str, str]:
@@ -57,7 +58,8 @@ def test_it_reads_as_mvtec_without_any_finding(tmp_path: Path) -> None:
     assert dataset.layout == "mvtec"
     assert Counter(s.label for s in dataset.test) == {"good": 1} | dict.fromkeys(DEFECTS, 2)
     report = inspect_dataset(dataset)
-    assert report.unreadable == report.odd == report.masks == report.duplicates == ()
+    assert report.unreadable == report.odd == report.masks == ()
+    assert report.duplicates == ()
     assert report.training is not None
     assert report.training.channels == 1
 
@@ -133,7 +135,7 @@ def test_other_files_are_never_mixed_in(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"surfaces": ("wood",)}, {"surfaces": ()}, {"size": (32, 256)}, {"train": -1}, {"seed": -1}]
 )
-def test_wrong_settings(tmp_path: Path, wrong: dict) -> None:
+def test_wrong_settings(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingsError):
         write_synthetic(tmp_path / "out", **(SMALL | wrong))
     assert not (tmp_path / "out").exists()

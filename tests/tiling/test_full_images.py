@@ -28,7 +28,7 @@ def values(dtype: Any, channels: int) -> NDArray[Any]:
     return rng.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
 
 
-def png(array: NDArray[Any]) -> Callable[[Path], None]:
+def png(array: NDArray[Any]) -> Callable[[Path], object]:
     return lambda path: Image.fromarray(array).save(path, format="PNG")
 
 
@@ -43,12 +43,12 @@ def palette(path: Path) -> None:
     image.save(path, format="PNG", transparency=3)
 
 
-def tiff(dtype: Any, channels: int, **options: Any) -> Callable[[Path], None]:
+def tiff(dtype: Any, channels: int, **options: Any) -> Callable[[Path], object]:
     kind = "rgb" if channels == 3 else "minisblack"
     return lambda path: tifffile.imwrite(path, values(dtype, channels), photometric=kind, **options)
 
 
-FILES: dict[str, Callable[[Path], None]] = {
+FILES: dict[str, Callable[[Path], object]] = {
     "grey": png(values(np.uint8, 1)),
     "grey 16-bit": png(values(np.uint16, 1)),
     "colour": png(values(np.uint8, 3)),

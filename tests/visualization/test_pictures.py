@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from excision.visualization import pictures
 
 
-def lightness(picture):
+def lightness(picture: NDArray[Any]) -> NDArray[Any]:
     """Relative luminance (WCAG 2), an account of brightness that the module knows nothing of."""
     linear = np.where(picture <= 10, picture / 255 / 12.92, ((picture / 255 + 0.055) / 1.055) ** 2.4)
-    return linear @ np.array([0.2126, 0.7152, 0.0722])
+    luminance: NDArray[Any] = linear @ np.array([0.2126, 0.7152, 0.0722])
+    return luminance
 
 
-def grey(height=20, width=12, value=0.5):
+def grey(height: int = 20, width: int = 12, value: float = 0.5) -> NDArray[np.float32]:
     return np.full((height, width, 1), value, np.float32)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [(1, 1), (64, 16), (16, 64)])
-def test_every_picture_has_the_size_of_its_image(size, channels):
+def test_every_picture_has_the_size_of_its_image(size: tuple[int, int], channels: int) -> None:
     image = np.random.default_rng(0).random((*size, channels), dtype=np.float32)
     plane = image[..., 0]
     mask = plane > 0.5
@@ -37,13 +41,13 @@ def test_every_picture_has_the_size_of_its_image(size, channels):
     assert all(picture.shape == (*size, 3) and picture.dtype == np.uint8 for picture in made)
 
 
-def test_an_image_keeps_its_values():
+def test_an_image_keeps_its_values() -> None:
     image = np.array([[[0.0, 0.5, 1.0]]], np.float32)
     assert pictures.show_image(image).tolist() == [[[0, 128, 255]]]
     assert pictures.show_image(image[..., 1:2]).tolist() == [[[128, 128, 128]]]
 
 
-def test_both_colour_tables_rise_in_lightness():
+def test_both_colour_tables_rise_in_lightness() -> None:
     ramp = np.linspace(0, 2, 200, dtype=np.float32)[np.newaxis]
     for picture in (pictures.heat_map(ramp, 1.0), pictures.attention_map(ramp)):
         assert np.all(np.diff(lightness(picture)[0]) >= 0)
@@ -51,7 +55,7 @@ def test_both_colour_tables_rise_in_lightness():
 
 
 @given(st.floats(0.01, 100), st.floats(0, 300))
-def test_heat_depends_on_the_ratio_to_the_threshold_alone(threshold, value):
+def test_heat_depends_on_the_ratio_to_the_threshold_alone(threshold: float, value: float) -> None:
     plane = np.full((2, 2), value, np.float32)
     plane[0, 0] = 10 * threshold  # another maximum must not change the rest
     alone = pictures.heat_map(np.full((1, 1), value / threshold, np.float32), 1.0)
@@ -60,17 +64,17 @@ def test_heat_depends_on_the_ratio_to_the_threshold_alone(threshold, value):
 
 
 @pytest.mark.parametrize("threshold", [0.0, float("inf")])
-def test_heat_without_a_usable_threshold_spans_the_map(threshold):
+def test_heat_without_a_usable_threshold_spans_the_map(threshold: float) -> None:
     picture = pictures.heat_map(np.array([[0, 3]], np.float32), threshold)
     assert picture[0].tolist() == [[0, 0, 4], [252, 255, 164]]
     assert pictures.heat_map(np.zeros((2, 2), np.float32), threshold).max() <= 4
 
 
-def test_a_flat_attention_map_is_dark():
+def test_a_flat_attention_map_is_dark() -> None:
     assert lightness(pictures.attention_map(np.full((3, 3), 7, np.float32))).max() < 0.05
 
 
-def test_overlay_leaves_a_good_image_alone_and_outlines_a_defect():
+def test_overlay_leaves_a_good_image_alone_and_outlines_a_defect() -> None:
     image, quiet = grey(), np.zeros((20, 12), np.float32)
     assert np.array_equal(pictures.overlay(image, quiet, 1.0), pictures.show_image(image))
     quiet[8:12, 4:8] = 1.5
@@ -80,7 +84,7 @@ def test_overlay_leaves_a_good_image_alone_and_outlines_a_defect():
     assert tuple(picture[0, 0]) == (128, 128, 128)
 
 
-def test_a_box_is_drawn_around_its_region():
+def test_a_box_is_drawn_around_its_region() -> None:
     picture = pictures.overlay(grey(), np.zeros((20, 12), np.float32), 1.0, [(4, 8, 3, 2)])
     coloured = np.argwhere((picture == pictures.DEFECT_COLOUR).all(axis=2))
     assert coloured.min(axis=0).tolist() == [6, 2]
@@ -88,7 +92,7 @@ def test_a_box_is_drawn_around_its_region():
     assert tuple(picture[8, 5]) == (128, 128, 128)
 
 
-def test_mask_is_tinted_inside_and_the_rest_kept():
+def test_mask_is_tinted_inside_and_the_rest_kept() -> None:
     mask = np.zeros((20, 12), bool)
     mask[4:12, 4:10] = True
     picture = pictures.show_mask(grey(value=1.0), mask)
@@ -97,7 +101,7 @@ def test_mask_is_tinted_inside_and_the_rest_kept():
     assert tuple(picture[0, 0]) == (255, 255, 255)
 
 
-def test_ground_truth_leaves_the_defect_visible():
+def test_ground_truth_leaves_the_defect_visible() -> None:
     truth = np.zeros((20, 12), bool)
     truth[8:10, 4:6] = True
     picture = pictures.show_ground_truth(grey(), truth)

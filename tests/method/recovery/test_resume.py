@@ -16,6 +16,7 @@ from torch import Tensor
 from excision import Settings
 from excision.errors import ModelError
 from excision.method.recovery import training
+from excision.method.recovery.losses import training_loss
 from excision.method.recovery.training import train
 from excision.method.recovery.unet import UNet
 from excision.method.run_folder import CHECKPOINT, LOG
@@ -160,13 +161,13 @@ def usual_handler() -> Iterator[None]:
 def test_ctrl_c_waits_for_the_step_and_saves(
     step: int, whole: tuple[dict[str, Tensor], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, calls = training.training_loss, []
+    calls: list[int] = []
 
     def pressed(*args: object) -> Tensor:
         calls.append(1)
         if len(calls) == step:
             os.kill(os.getpid(), signal.SIGINT)
-        return original(*args)  # type: ignore[arg-type]
+        return training_loss(*args)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(training, "training_loss", pressed)

@@ -83,7 +83,8 @@ def test_network_is_left_ready_for_inference_and_laid_out_channels_last() -> Non
     unet = network()
     train(unet, source(TINY), TINY, CPU)
     assert not any(module.training for module in unet.modules())
-    assert unet.encoders[1].first.weight.is_contiguous(memory_format=torch.channels_last)
+    weight = unet.get_parameter("encoders.1.first.weight")
+    assert weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_nothing_is_drawn_beyond_the_last_step() -> None:
@@ -176,7 +177,7 @@ def test_a_loss_that_is_no_number_stops_before_it_spoils_the_checkpoint(tmp_path
     def spoil(step: int, *_: object) -> None:
         if step == 2:
             with torch.no_grad():
-                unet.head.bias.fill_(float("nan"))
+                unet.get_parameter("head.bias").fill_(float("nan"))
 
     # Spoilt after the checkpoint of step 1 and before that of step 2.
     with pytest.raises(ModelError, match=r"step 3: begin anew with a lower training\.learning_rate"):

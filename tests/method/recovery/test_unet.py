@@ -42,19 +42,23 @@ def by_concatenation(unet: UNet, masked_image: Tensor, mask: Tensor, skips: tupl
     features, kept = torch.cat((masked_image, mask), dim=1), []
     for level, encoder in enumerate(unet.encoders):
         features = functional.max_pool2d(features, 2) if level else features
-        features = functional.relu(encoder.first_norm(encoder.first(features)))
-        features = functional.relu(encoder.second_norm(encoder.second(features)))
+        for name in ("first", "second"):
+            normalise = encoder.get_submodule(f"{name}_norm")
+            features = functional.relu(normalise(encoder.get_submodule(name)(features)))
         kept.append(features)
     for level in reversed(range(len(skips))):
         block = unet.decoders[level]
         below = functional.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
-        enlarged = functional.conv2d(below, block.reduce.weight)
+        enlarged = functional.conv2d(below, block.get_parameter("reduce.weight"))
         skip = kept[level] if skips[level] else torch.zeros_like(kept[level])
-        weight = torch.cat((block.from_below.weight, block.from_skip.weight), dim=1)
+        from_below = block.get_submodule("from_below")
+        assert isinstance(from_below, nn.Conv2d)
+        weight = torch.cat((from_below.weight, block.get_parameter("from_skip.weight")), dim=1)
         joined = torch.cat((enlarged, skip), dim=1)
-        features = functional.conv2d(joined, weight, block.from_below.bias, padding=1)
-        features = functional.relu(block.first_norm(features))
-        features = functional.relu(block.second_norm(block.second(features)))
+        features = functional.conv2d(joined, weight, from_below.bias, padding=1)
+        features = functional.relu(block.get_submodule("first_norm")(features))
+        features = block.get_submodule("second_norm")(block.get_submodule("second")(features))
+        features = functional.relu(features)
     mean, log_variance = unet.head(features).chunk(2, dim=1)
     return Recovery(mean, log_variance.clamp(-15, 0))
 
@@ -67,7 +71,7 @@ def test_a_stem_takes_and_gives_squares_of_pixels(stem: int, channels: int) -> N
     masked_image, mask = inputs(channels, (8 * stem, 12 * stem), batch=1)
     places = [
         plane[:, :, y::stem, x::stem]
-        for plane in (*masked_image.split(1, dim=1), mask)
+        for plane in (*masked_image.chunk(channels, dim=1), mask)
         for y in range(stem)
         for x in range(stem)
     ]
@@ -120,7 +124,7 @@ def test_what_is_off_is_never_computed() -> None:
     """Weights that are no numbers would spoil whatever they touch, even times zero."""
     unet = network(depth=4)
     for block in unet.decoders:
-        nn.init.constant_(block.from_skip.weight, float("nan"))
+        nn.init.constant_(block.get_parameter("from_skip.weight"), float("nan"))
     assert unet(*inputs(1, (16, 16)), (False, False, False)).mean.isfinite().all()
     for level in range(3):
         on = [place == level for place in range(3)]
@@ -130,8 +134,8 @@ def test_what_is_off_is_never_computed() -> None:
 def test_weights_that_are_off_get_no_gradient() -> None:
     unet = network(depth=3)
     unet(*inputs(1, (16, 16)), (False, True)).mean.sum().backward()
-    assert unet.decoders[0].from_skip.weight.grad is None
-    assert unet.decoders[1].from_skip.weight.grad is not None
+    assert unet.decoders[0].get_parameter("from_skip.weight").grad is None
+    assert unet.decoders[1].get_parameter("from_skip.weight").grad is not None
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4, 5, 6])
@@ -163,8 +167,8 @@ def test_images_of_a_batch_do_not_see_each_other_at_inference() -> None:
 
 def test_channels_double_with_each_level() -> None:
     unet = UNet(3, 6, 4, "batch")
-    assert [encoder.second.out_channels for encoder in unet.encoders] == [6, 12, 24, 48]
-    assert unet.encoders[0].first.in_channels == 4  # three colours and the mask
+    assert [len(encoder.get_parameter("second.weight")) for encoder in unet.encoders] == [6, 12, 24, 48]
+    assert unet.encoders[0].get_parameter("first.weight").shape[1] == 4  # three colours and the mask
     assert len(unet.decoders) == 3
 
 
@@ -178,7 +182,7 @@ def test_predicted_spread_is_bounded() -> None:
     unet = network(depth=2)
     with torch.no_grad():
         for bias, expected in ((100.0, 0.0), (-100.0, -15.0)):
-            unet.head.bias.fill_(bias)
+            unet.get_parameter("head.bias").fill_(bias)
             assert unet(*inputs(1, (8, 8)), (True,)).log_variance.unique().tolist() == [expected]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -103,7 +105,7 @@ def test_it_does_not_count_where_the_place_tells_little_or_images_are_few() -> N
     for features, worth in ((chance, False), (parts(7, (6, 8)), False), (parts(8, (6, 8)), True)):
         familiar = FeatureDistance(features.shape[1], (features.shape[2], features.shape[3])).double()
         images = [torch.from_numpy(each)[None] for each in features]
-        familiar.learn(lambda images=images: images)
+        familiar.learn(partial(list, images))
         assert familiar.counts == worth
 
 
