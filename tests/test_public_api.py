@@ -21,6 +21,7 @@ PUBLIC = [
     "__version__",
     "load",
     "load_dataset",
+    "results_table",
 ]
 
 
@@ -44,38 +45,89 @@ def test_completion_shows_the_public_names_alone(before: str) -> None:
     assert python(f"import excision; {before}print(dir(excision))").strip() == str(PUBLIC)
 
 
-def test_signatures() -> None:
-    """A change here is a change for every user: say so in the change log."""
-    signatures = {
-        name: list(inspect.signature(getattr(excision.Detector, name)).parameters)
-        for name in ("__init__", "fit", "predict", "recalibrate", "save", "load", "with_inference")
+def signature(value: object) -> str:
+    """Give a signature without its annotations: names, order, kinds and defaults."""
+    found = inspect.signature(value)  # type: ignore[arg-type]
+    bare = [one.replace(annotation=one.empty) for one in found.parameters.values()]
+    return str(found.replace(parameters=bare, return_annotation=found.empty))
+
+
+def members(kind: type) -> dict[str, str]:
+    """Give what a class offers: each method with its signature, and the names of properties and fields."""
+    found = {"": signature(kind)}
+    for name in dir(kind):
+        if not name.startswith("_"):
+            value = getattr(kind, name)
+            found[name] = signature(value) if callable(value) else ""
+    return found
+
+
+PREDICTION_FIELDS = [
+    "score",
+    "threshold",
+    "anomaly_map",
+    "image",
+    "seconds",
+    "attention",
+    "mask",
+    "masked_image",
+    "recovery",
+]
+
+
+def test_prediction() -> None:
+    """A change here, and in the tests below, is a change for every user: say so in the change log."""
+    optional = "review_threshold=None, reduction=1, source=None, size=None"
+    assert members(excision.Prediction) == {
+        "": f"({', '.join(PREDICTION_FIELDS)}, *, {optional})",
+        **dict.fromkeys(PREDICTION_FIELDS, ""),
+        **dict.fromkeys(["review_threshold", "reduction", "source", "size"], ""),
+        **dict.fromkeys(["boxes", "defect_area_share", "full_size", "lowest_threshold"], ""),
+        **dict.fromkeys(["shown_boxes", "shown_size", "verdict"], ""),
+        "map_boxes": "(self)",
+        "overview": "(self)",
+        "plot": "(self, axes=None)",
+        "save": "(self, path)",
+        "to_dict": "(self)",
     }
-    assert signatures == {
-        "__init__": ["self", "settings", "device"],
-        "fit": ["self", "dataset", "run", "resume", "progress", "stage"],
-        "predict": ["self", "images", "color"],
-        "recalibrate": ["self", "dataset", "stage"],
-        "save": ["self", "folder"],
-        "load": ["folder", "device"],
-        "with_inference": ["self", "mask", "skips"],
+
+
+def test_inspector() -> None:
+    assert members(excision.Inspector) == {
+        "": "(folder, threads=None)",
+        "calibration": "",
+        "inspect": "(self, image, *, color='rgb')",
+        "inspect_working": "(self, working, scope=None)",
+        "predict": "(self, images, *, color='rgb')",
+        "recalibrate": "(self, scores, false_alarm_rate, review_rate=None)",
+        "region_size": "",
+        "review_threshold": "",
+        "threshold": "",
+        "with_thresholds": "(self, threshold, review_threshold=None)",
+        "working": "(self, image, *, color='rgb')",
     }
-    assert list(inspect.signature(excision.load).parameters) == ["folder"]
-    assert list(inspect.signature(excision.load_dataset).parameters) == ["path", "layout"]
-    assert list(inspect.signature(excision.Prediction).parameters) == [
-        "score",
-        "threshold",
-        "anomaly_map",
-        "image",
-        "seconds",
-        "attention",
-        "mask",
-        "masked_image",
-        "recovery",
-        "review_threshold",
-        "reduction",
-        "source",
-        "size",
-    ]
+
+
+def test_detector() -> None:
+    assert members(excision.Detector) == {
+        "": "(settings=None, device='auto')",
+        "fit": "(self, dataset, run=None, resume=False, progress=None, stage=None)",
+        "load": "(folder, device='auto')",
+        "pipeline": "",
+        "predict": "(self, images, *, color='rgb')",
+        "recalibrate": "(self, dataset, stage=None)",
+        "review_threshold": "",
+        "save": "(self, folder)",
+        "threshold": "",
+        "with_inference": "(self, *, mask=True, skips=None)",
+        "with_thresholds": "(self, threshold, review_threshold=None)",
+    }
+
+
+def test_functions() -> None:
+    assert signature(excision.load) == "(folder)"
+    assert signature(excision.load_dataset) == "(path, layout=None)"
+    assert signature(excision.results_table) == "(predictions)"
 
 
 @pytest.mark.parametrize("module", ["excision", "excision.cli", "excision.settings"])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from excision.detector import Detector
     from excision.errors import ExcisionError
     from excision.inspection.loading import load
+    from excision.inspection.table import results_table
     from excision.predictions import Prediction
     from excision.runtime.inspector import Inspector
     from excision.settings import Settings
@@ -30,6 +31,7 @@ __all__ = [
     "__version__",
     "load",
     "load_dataset",
+    "results_table",
 ]
 
 _HOMES = {
@@ -41,6 +43,7 @@ _HOMES = {
     "Settings": "excision.settings",
     "load": "excision.inspection.loading",
     "load_dataset": "excision.data",
+    "results_table": "excision.inspection.table",
 }
 
 

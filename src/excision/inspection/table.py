@@ -1,14 +1,20 @@
-"""The results of an inspection as a typed table."""
+"""The results of an inspection as a typed table, on disk or in memory."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from excision.inspection.log import iterate_log
+from excision.predictions import Detection
 from excision.system.parquet import write_parquet
 
 PARQUET = "results.parquet"
+
+_NUMBERS = ("score", "threshold", "review_threshold", "defect_area_share", "seconds")
 
 COLUMNS = {
     "image": "text",
@@ -34,3 +40,24 @@ def write_inspection_table(out: Path) -> int:
         SettingsError: pyarrow is missing.
     """
     return write_parquet(out / PARQUET, COLUMNS, map(dataclasses.asdict, iterate_log(out)))
+
+
+def results_table(predictions: Iterable[Detection]) -> list[dict[str, Any]]:
+    """Give predictions as rows that `pandas.DataFrame` and `polars.DataFrame` take as they are.
+
+    Of each prediction the figures alone are kept, so a generator such as `predict(...)` needs no more memory
+    than its table.
+
+    Args:
+        predictions: of a detector or inspector.
+
+    Returns:
+        A row for each prediction, in their order, with the fields of `Prediction.to_dict`. Numbers are always
+        numbers, so that each column has one type: a threshold that there is not is NaN.
+    """
+    rows = (prediction.to_dict() for prediction in predictions)
+    return [{**row, **{name: _number(row[name]) for name in _NUMBERS}} for row in rows]
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,16 @@ from excision.tiling.assembly import inspect_tiles
 class Inspector:
     """An exported model, loaded once and called as often as wanted, from any number of threads.
 
+    It can be pickled, for the workers of a pool: each opens the folder anew, and judges by the thresholds and
+    the criteria of the inspector that was sent.
+
     Args:
         folder: that `excision export` wrote.
         threads: of one inspection; None leaves it to the backend.
 
     Attributes:
+        folder: as given.
+        threads: as given.
         scope: what counts in an anomaly map.
 
     Raises:
@@ -46,6 +51,7 @@ class Inspector:
 
     def __init__(self, folder: str | Path, threads: int | None = None) -> None:
         self.folder = Path(folder)
+        self.threads = threads
         self.description = Description.load(self.folder)
         self._tiling = self.description.tiling
         self.scope = self._load_scope()
@@ -68,6 +74,25 @@ class Inspector:
     def calibration(self) -> Calibration:
         """What the decision threshold promises."""
         return self.description.calibration
+
+    def __repr__(self) -> str:
+        told = self.description
+        zone = "" if self.review_threshold is None else f", review_threshold={self.review_threshold:.4g}"
+        return (
+            f"{type(self).__name__}({str(self.folder)!r}, backend={told.backend!r}, "
+            f"precision={told.precision!r}, size={told.size}, threshold={self.threshold:.4g}{zone})"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A worker may stand in another folder than the process that sent it this.
+        folder, told = self.folder.absolute(), self.description
+        return _reopen, (type(self), folder, self.threads, told.calibration, told.review, self.scope)
+
+    def __copy__(self) -> Self:
+        # The loaded graph is shared: only another process has to load it again.
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
 
     def with_thresholds(self, threshold: float, review_threshold: float | None = None) -> Self:
         """Give the same model with thresholds that a person set; the graph is shared, not loaded again.
@@ -224,3 +249,17 @@ class Inspector:
         path = self.folder / REGION
         region = read_region(path, self.region_size) if path.is_file() else None
         return DefectCriteria(region, self.description.minimum_area)
+
+
+def _reopen(
+    kind: type[Inspector],
+    folder: Path,
+    threads: int | None,
+    calibration: Calibration,
+    review: Calibration | None,
+    scope: DefectCriteria,
+) -> Inspector:
+    inspector = kind(folder, threads)
+    inspector.description = replace(inspector.description, calibration=calibration, review=review)
+    inspector.scope = scope
+    return inspector
