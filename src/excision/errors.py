@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ExcisionError(Exception):
-    """Base of every error that is the input's fault and says what to do about it."""
+    """Base of every error that is caused by the input and says what to do about it."""
 
 
 class ImageError(ExcisionError):
@@ -16,7 +16,7 @@ class DatasetError(ExcisionError):
 
 
 class SettingsError(ExcisionError):
-    """A setting is out of range, or contradicts another or the saved model."""
+    """A setting is out of range, or conflicts with another setting or with the saved model."""
 
 
 class ModelError(ExcisionError):
@@ -24,20 +24,20 @@ class ModelError(ExcisionError):
 
 
 class ResultsError(ExcisionError):
-    """A file of results cannot be opened, or holds what this version does not know."""
+    """A file of results cannot be opened, or has content that this version does not know."""
 
 
 class StationError(ExcisionError):
-    """A station cannot be reached, or refuses what it is asked."""
+    """A station cannot be reached, or refuses a request."""
 
 
 class BusyError(StationError):
-    """A station has no room for another image now, or is stopping; asking again later may succeed."""
+    """The queue of a station is full, or the station is stopping; a later attempt may succeed."""
 
 
 class GoneError(StationError):
-    """What is asked for existed once, and cannot be given any more."""
+    """The requested item existed once but is no longer available."""
 
 
 class RenamedWarning(FutureWarning):
-    """An old name was used. It still works in this release; the warning says the new one."""
+    """An old name was used. It still works in this release; the warning gives the new one."""

@@ -56,7 +56,7 @@ def test_evaluate_without_the_mask_is_another_method(
         maps[name] = (tmp_path / name / "scores.csv").read_text("utf-8")
     assert len(set(maps.values())) == 3
     assert main(["evaluate", str(trained[0]), str(parts), "--inference-skips", "9"]) == 2
-    assert "levels from 1 to 2" in capsys.readouterr().err
+    assert "numbers from 1 to 2" in capsys.readouterr().err
 
 
 def test_inspect_ends_with_what_it_found(

@@ -132,13 +132,13 @@ def test_one_colour_image_in_training_asks_for_three_channels(parts: Path, draw:
     report = inspect_dataset(load_dataset(parts))
     assert report.training is not None
     assert report.training.channels == _trained(parts).channels == 3
-    assert not any("one channel would do" in note for note in report.notes)
+    assert not any("one channel is enough" in note for note in report.notes)
 
 
 def test_grey_stored_as_colour_is_pointed_out(tmp_path: Path, draw: Draw) -> None:
     for i in range(5):
         draw(f"{i}.png", mode="RGB")
-    assert any("one channel would do" in note for note in inspect_dataset(load_dataset(tmp_path)).notes)
+    assert any("one channel is enough" in note for note in inspect_dataset(load_dataset(tmp_path)).notes)
 
 
 def test_what_cannot_train_says_why(tmp_path: Path, draw: Draw) -> None:

@@ -189,7 +189,7 @@ def test_files_that_are_no_images(tmp_path: Path) -> None:
     (tmp_path / "link.png").symlink_to(tmp_path / "nowhere")
     for name, reason in {
         "empty.png": "empty",
-        "text.png": "no image",
+        "text.png": "not an image",
         "folder.png": "cannot be opened",
         "link.png": "no such file",
         "missing.png": "no such file",
@@ -207,7 +207,7 @@ def test_too_large_and_too_small_are_refused_without_warning(tmp_path: Path) -> 
     huge = b"P5 %d %d 255\n" % (20 * side, side)
     (tmp_path / "huge.pgm").write_bytes(huge + bytes(100))
     save(Image.new("L", (1, 1)), tmp_path / "dot.png")
-    for name, reason in {"bomb.pgm": "million", "huge.pgm": "pixels", "dot.png": "too few"}.items():
+    for name, reason in {"bomb.pgm": "million", "huge.pgm": "pixels", "dot.png": "too small"}.items():
         for read in (probe_image, read_pixels):
             with pytest.raises(ImageError, match=f"{name}.*{reason}"):
                 read(tmp_path / name)
@@ -298,7 +298,7 @@ def test_arrays_without_meaning_are_refused(array: np.ndarray) -> None:
 
 def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(ImageError, match=r"pipe\.png: .*not a file"):
+    with pytest.raises(ImageError, match=r"pipe\.png: .*not a regular file"):
         read_image(tmp_path / "pipe.png", 1)
 
 

@@ -266,7 +266,7 @@ def test_one_image_alone(folder: Path) -> None:
         (torch.full((1, 40, 56), 2.0), "within 0 and 1"),
         (torch.zeros(1, 40, 56, dtype=torch.int64), "int64"),
         (Image.new("LAB", (56, 40)), "mode LAB"),
-        (Image.new("L", (4, 4)), "too few"),
+        (Image.new("L", (4, 4)), "too small"),
         ("missing.png", "no such file"),
         ("missing/*.png", "no image or folder matches"),
         (7, "a int is no image: give a path, a folder"),

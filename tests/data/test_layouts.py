@@ -199,14 +199,14 @@ def test_ambiguous_folders(tmp_path: Path, draw: Draw) -> None:
         load_dataset(tmp_path)
     draw("good/1.png")
     draw("OK/1.png")
-    with pytest.raises(DatasetError, match="both name normal images"):
+    with pytest.raises(DatasetError, match="both mean normal images"):
         load_dataset(tmp_path)
 
 
 def test_two_layouts_at_once(tmp_path: Path, draw: Draw) -> None:
     draw("train/good/000.png")
     draw("MT_Free/Imgs/exp1_num_1.jpg")
-    with pytest.raises(DatasetError, match=r"mvtec and magnetictile at once; choose one with --layout"):
+    with pytest.raises(DatasetError, match=r"layouts mvtec and magnetictile; choose one with --layout"):
         load_dataset(tmp_path)
     assert load_dataset(tmp_path, "mvtec").layout == "mvtec"
 

@@ -134,7 +134,7 @@ def test_an_imagej_stack_is_refused(tmp_path: Path) -> None:
         (np.full((12, 17), 1.5, np.float32), "within 0 and 1"),
         (np.full((12, 17), np.nan, np.float32), "NaN"),
         (np.full((12, 17), 7, np.int32), "int32"),
-        (np.zeros((4, 4), np.uint8), "too few"),
+        (np.zeros((4, 4), np.uint8), "too small"),
     ],
 )
 def test_values_without_meaning_are_refused(tmp_path: Path, values: np.ndarray, reason: str) -> None:

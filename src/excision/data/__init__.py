@@ -1,4 +1,4 @@
-"""Images in: decoding, data set layouts, splits, working images, procedural surfaces."""
+"""Reading data: decoding, data set layouts, splits and working images."""
 
 from __future__ import annotations
 

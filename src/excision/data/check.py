@@ -1,4 +1,4 @@
-"""What a data set holds and what training would make of it, found by decoding every file once."""
+"""What a data set contains and what training would use, found by decoding every file once."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _ODD_SHAPE = 1.5
 """An aspect ratio that differs from the median by more than this factor is reported."""
 
 _FEW = 0.05
-"""Beyond this share of all images, odd shapes are a trait of the data set and get one sentence."""
+"""If more than this share of all images have an odd shape, one note replaces the findings on each."""
 
 
 @dataclass(frozen=True, slots=True)
 class SizeSummary:
-    """Sizes (H, W) of all readable images; median and extremes are of height and width by themselves."""
+    """Sizes (H, W) of all readable images; median and extremes are taken of height and width separately."""
 
     smallest: Size
     median: Size
@@ -51,12 +51,12 @@ class TrainingPlan:
     """What training with default settings would use.
 
     Attributes:
-        train: images that the network learns from.
-        calibration: images held out to set the threshold.
-        size: working size (H, W), of a tile where there are tiles.
-        channels: 1 where every training image is grey, else 3.
-        tiles: True where the images are strips, which are used in tiles at full resolution.
-        reduction: what is lost of the images; None where they are used in tiles.
+        train: number of images that the networks are trained on.
+        calibration: number of images held out to set the threshold.
+        size: size (H, W) of the working image, which is a tile if images are tiled.
+        channels: 1 if every training image is grey, otherwise 3.
+        tiles: True if the images are strips, which are tiled at full resolution.
+        reduction: how much the images are reduced; None if they are tiled.
     """
 
     train: int
@@ -73,17 +73,17 @@ class DatasetReport:
 
     Attributes:
         layout: name of the layout that read the data set.
-        notes: how the layout understood the folder, and advice on what was found.
+        notes: how the layout interpreted the folder, and advice on the findings.
         counts: number of samples for each (split, label).
-        groups: number of groups, the parts that are never divided.
-        sizes: of the readable images; None where there is none.
+        groups: number of groups; a group is never divided between splits.
+        sizes: sizes of the readable images; None if there is none.
         modes: number of images for each mode in words, such as "grey 8-bit".
         unreadable: images that cannot be used; training leaves them out.
         odd: images that can be used but differ from the rest.
         masks: masks that are missing, empty, unreadable or of another size than their image.
-        duplicates: names of images with the same pixels that stand in both splits.
-        training: what training would use; None where it cannot be done.
-        obstacle: why training cannot be done; empty where it can.
+        duplicates: names of images with the same pixels that occur in both splits.
+        training: what training would use; None if it is not possible.
+        obstacle: why training is not possible; empty if it is.
     """
 
     layout: str
@@ -104,7 +104,7 @@ def inspect_dataset(dataset: Dataset, progress: Progress | None = None) -> Datas
     """Decode every image and mask once and report on them; memory does not grow with their number.
 
     Args:
-        dataset: as `load_dataset` gave it.
+        dataset: from `load_dataset`.
         progress: called after each image.
 
     Returns:
@@ -133,7 +133,7 @@ def inspect_dataset(dataset: Dataset, progress: Progress | None = None) -> Datas
 
 
 class _Findings:
-    """What has been seen so far: a few numbers an image, never its pixels."""
+    """The findings so far: a few numbers per image, never its pixels."""
 
     def __init__(self) -> None:
         self.sizes: dict[str, Size] = {}
@@ -147,7 +147,7 @@ class _Findings:
         self._defects = Counter[bool]()
 
     def add(self, sample: Sample) -> None:
-        """Decode one sample's image and mask and keep what is worth reporting."""
+        """Decode the image and mask of a sample and note what is worth reporting."""
         try:
             info = probe_image(sample.image)
             pixels = read_pixels(sample.image)
@@ -177,11 +177,11 @@ class _Findings:
             self.masks.append(finding(sample, error))
 
     def mask_findings(self) -> tuple[Finding, ...]:
-        """Give the findings on masks; a data set without any mask is advice, not a finding an image."""
+        """Give the findings on masks; for a data set without any mask one note replaces them."""
         return tuple(self.masks) if self._defects[True] else ()
 
     def duplicates_across_splits(self) -> tuple[tuple[str, ...], ...]:
-        """Give the names that share their pixels where they stand in both splits."""
+        """Give the names of images with equal pixels that occur in both splits."""
         repeated = (same for same in self._hashes.values() if len({s.split for s in same}) > 1)
         return tuple(sorted(tuple(s.name for s in same) for same in repeated))
 
@@ -190,21 +190,21 @@ class _Findings:
         return len(_odd_shapes(self.sizes)) > _FEW * len(self.sizes)
 
     def advice(self) -> list[str]:
-        """Say what a user might want to change."""
+        """Suggest what a user might want to change."""
         lines = []
         if self._defects[False] and not self._defects[True]:
-            lines.append("No defect has a mask: figures for whole images only, none for pixels.")
+            lines.append("No defect has a mask, so there will be no pixel metrics.")
         if self.shapes_vary():
             lines.append(
-                "Images come in many shapes; resizing distorts those that differ from the usual one."
+                "Images have many shapes; resizing distorts those that differ from the median shape."
             )
         if self.colour and self._coloured_grey == len(self.colour):
-            lines.append("Every colour file holds a grey picture: one channel would do, and is faster.")
+            lines.append("Every colour file contains a grey image: one channel is enough, and faster.")
         return lines
 
 
 def _content_hash(pixels: NDArray[np.float32]) -> bytes:
-    """Hash the decoded picture, so that a copy in another format or under another name is found."""
+    """Hash the decoded image, to find copies in other formats and under other names."""
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels).data)
     return digest.digest()
@@ -225,14 +225,14 @@ def _summary(sizes: list[Size]) -> SizeSummary | None:
 
 
 def _odd_shapes(sizes: dict[str, Size]) -> list[Finding]:
-    """Find images that resizing to the common shape would distort badly."""
+    """Find images that resizing to the common shape would distort strongly."""
     if not sizes:
         return []
-    usual = median(h / w for h, w in sizes.values())
+    typical = median(h / w for h, w in sizes.values())
     return [
-        Finding(name, f"{w} x {h} pixels is another shape than most: resizing distorts it")
+        Finding(name, f"{w} x {h} pixels: its shape differs from most, so resizing distorts it")
         for name, (h, w) in sizes.items()
-        if not 1 / _ODD_SHAPE <= h / w / usual <= _ODD_SHAPE
+        if not 1 / _ODD_SHAPE <= h / w / typical <= _ODD_SHAPE
     ]
 
 

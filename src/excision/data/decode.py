@@ -1,4 +1,4 @@
-"""Reading images and masks: the one place where a file becomes pixels, each mode with one defined meaning.
+"""Reading images and masks: the one place where files become pixels, with one defined meaning per mode.
 
 `docs/data.md` states the meaning of every mode for users.
 """
@@ -52,13 +52,13 @@ def read_image(path: str | Path, channels: int) -> NDArray[np.float32]:
         (H, W, channels) float32 in [0, 1], upright.
 
     Raises:
-        ImageError: the file is missing, damaged or no image, or its values have no defined meaning.
+        ImageError: the file is missing, damaged or not an image, or its values have no defined meaning.
     """
     return to_channels(read_pixels(path), channels)
 
 
 def read_pixels(path: str | Path) -> NDArray[np.float32]:
-    """Decode an image to (H, W, 1 or 3) float32 in [0, 1], upright: one channel where the file is grey.
+    """Decode an image to (H, W, 1 or 3) float32 in [0, 1], upright; one channel if the file is grey.
 
     Raises:
         ImageError: as `read_image`.
@@ -71,13 +71,13 @@ def read_pixels(path: str | Path) -> NDArray[np.float32]:
 
 @contextmanager
 def stored_bands(image: str | Path | NDArray[Any]) -> Iterator[Stored]:
-    """Decode an image once and give it band by band, for pictures too large to be held in floating point.
+    """Decode an image once and give it band by band, for images too large to hold in floating point.
 
     Args:
         image: a file, or an array as `array_image` takes it.
 
     Raises:
-        ImageError: as `read_image` and `array_image`; also while the bands are taken.
+        ImageError: as for `read_image` and `array_image`; also while the bands are read.
     """
     if isinstance(image, np.ndarray):
         with _describing(image):
@@ -92,11 +92,11 @@ def stored_bands(image: str | Path | NDArray[Any]) -> Iterator[Stored]:
 
 
 def array_image(array: NDArray[Any], channels: int) -> NDArray[np.float32]:
-    """Bring an image that is in memory already to the form that `read_image` gives.
+    """Convert an image in memory to the form that `read_image` gives.
 
     Args:
         array: (H, W) or (H, W, C) of uint8, uint16 or bool, or of floats in [0, 1]; C is 1 (grey), 3 (RGB) or
-            4 (RGB and alpha, laid over black).
+            4 (RGB and alpha, composed over black).
         channels: 1 or 3, as for `read_image`.
 
     Returns:
@@ -122,7 +122,7 @@ def _as_image(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _colours(pixels: NDArray[Any], bits: int) -> NDArray[np.float32]:
-    """Scale (h, W, 1, 3 or 4) to [0, 1], and lay it over black where it has alpha."""
+    """Scale (h, W, 1, 3 or 4) to [0, 1], and compose it over black if it has alpha."""
     values = unit_range(pixels, bits)
     return over_black(values[..., :3], values[..., 3:]) if values.shape[2] == 4 else values
 
@@ -147,7 +147,7 @@ def picture_array(picture: Image.Image) -> NDArray[Any]:
 
 @contextmanager
 def _describing(array: NDArray[Any]) -> Iterator[None]:
-    """Turn a refusal into an ImageError that tells of which array."""
+    """Turn a refusal into an ImageError that describes the array."""
     try:
         yield
     except RefusedError as error:
@@ -157,8 +157,8 @@ def _describing(array: NDArray[Any]) -> Iterator[None]:
 def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Decode a defect mask.
 
-    A pixel is defective where its largest colour value lies above half of the file's range (127 of 255). In a
-    mask that reaches this nowhere, such as one that holds 0 and 1, it is defective where it is not zero.
+    A pixel is defective if its largest colour value is above half of the file's range (127 of 255). If no
+    pixel of a mask reaches this, as in a mask of 0 and 1, every pixel that is not zero is defective.
 
     Args:
         path: mask file.
@@ -168,7 +168,7 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
         (H, W) bool, True on the defect.
 
     Raises:
-        ImageError: the mask cannot be read, or its size is not the image's.
+        ImageError: the mask cannot be read, or its size differs from the image's.
     """
     values = read_pixels(path).max(axis=2)
     if values.shape != size:
@@ -178,7 +178,7 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def marks_defect(path: str | Path) -> bool:
-    """Tell whether a mask has any pixel that is not zero, which is where `read_mask` has any True.
+    """Tell whether a mask has any pixel that is not zero, so that `read_mask` gives any True.
 
     Raises:
         ImageError: the mask cannot be read.
@@ -187,10 +187,10 @@ def marks_defect(path: str | Path) -> bool:
 
 
 def probe_image(path: str | Path) -> ImageInfo:
-    """Read an image's size, mode and depth from its header; damage further on goes unnoticed.
+    """Read an image's size, mode and depth from its header; damage after the header is not noticed.
 
     Raises:
-        ImageError: the file is missing or no image, or of a kind that `read_image` would refuse.
+        ImageError: the file is missing, not an image, or of a kind that `read_image` refuses.
     """
     path = Path(path)
     with _naming(path):
@@ -203,12 +203,12 @@ def _by(size: tuple[int, ...]) -> str:
 
 
 def _reader(path: Path) -> ModuleType:
-    """Choose by content, not by ending."""
+    """Choose the reader by content, not by file name ending."""
     from excision.data import tiff
 
     if path.exists() and not path.is_file():
-        # A pipe would wait forever for someone to write into it.
-        raise RefusedError("cannot be opened, it is not a file")
+        # Opening a pipe would wait forever for a writer.
+        raise RefusedError("cannot be opened: it is not a regular file")
     with path.open("rb") as stream:
         start = stream.read(4)
     if not start:
@@ -218,7 +218,7 @@ def _reader(path: Path) -> ModuleType:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into an ImageError that names the file."""
+    """Turn any error of a decoder into an ImageError that names the file."""
     try:
         yield
     except RefusedError as error:
@@ -228,5 +228,7 @@ def _naming(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise ImageError(f"{path}: cannot be opened ({error.strerror})") from error
     except Exception as error:
-        # On damaged bytes decoders raise nearly everything, from struct.error to KeyError.
-        raise ImageError(f"{path}: cannot be decoded; the file is damaged or no image ({error})") from error
+        # On damaged data decoders raise almost any error, from struct.error to KeyError.
+        raise ImageError(
+            f"{path}: cannot be decoded; the file is damaged or not an image ({error})"
+        ) from error

@@ -1,4 +1,4 @@
-"""Working images: every picture at the one size and depth that training and inference see."""
+"""Working images: every image at the one size and depth that training and inference use."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from excision.ops.unit_range import from_unit
 
 
 def resize_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Resize by a triangle filter as wide as the reduction, so that fine detail is averaged, not skipped.
+    """Resize with a triangle filter as wide as the reduction, so that fine detail is averaged, not skipped.
 
     Args:
         image: (H, W, C) float32 in [0, 1].
         size: wanted (H, W).
 
     Returns:
-        (*size, C) float32 in [0, 1]; the image itself where it has this size.
+        (*size, C) float32 in [0, 1]; the image itself if it has this size.
     """
     if image.shape[:2] == tuple(size):
         return image
@@ -43,7 +43,7 @@ def resize_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[n
 
 
 def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Resize a mask (H, W) to `size` by taking the nearest pixel."""
+    """Resize a mask (H, W) to `size` by nearest-neighbour interpolation."""
     if mask.shape == tuple(size):
         return mask
     height, width = size
@@ -53,7 +53,7 @@ def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bo
 
 
 def working_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint16]:
-    """Bring a decoded image (H, W, C) in [0, 1] to the working size, as uint16 with 65535 for 1."""
+    """Resize a decoded image (H, W, C) in [0, 1] to the working size, as uint16 with 65535 for 1."""
     return from_unit(resize_image(image, size))
 
 
@@ -92,7 +92,8 @@ def any_working_image(
 def any_full_image(image: NDArray[Any] | str | Path, channels: int) -> NDArray[np.uint16]:
     """Give a path, or an array as `array_image` takes it, as a working image of its own size.
 
-    The same numbers as `any_working_image` at that size, but nowhere is the whole picture in floating point.
+    The values are those of `any_working_image` at that size, but the whole image is never held in floating
+    point.
 
     Returns:
         (H, W, channels) uint16; 65535 stands for 1.
@@ -112,8 +113,8 @@ def any_full_image(image: NDArray[Any] | str | Path, channels: int) -> NDArray[n
 class ImageCache:
     """Working images, kept in memory up to a budget and decoded again beyond it.
 
-    Nothing is ever dropped: images are asked for in a new random order each epoch, so what is kept is as good
-    as anything else. Safe to use from several threads.
+    Nothing is ever dropped: images are read in a new random order each epoch, so no choice is better than
+    another. Safe to use from several threads.
     """
 
     def __init__(self, size: tuple[int, int], channels: int, budget_bytes: int) -> None:
@@ -124,7 +125,7 @@ class ImageCache:
         self._lock = threading.Lock()
 
     def get(self, path: str | Path) -> NDArray[np.uint16]:
-        """Give the working image of a file, (*size, channels) uint16, read-only; the same bits every time.
+        """Give the working image of a file, (*size, channels) uint16, read-only and always the same.
 
         Raises:
             ImageError: the file cannot be read as an image.

@@ -1,4 +1,4 @@
-"""Finding image files below a folder, safely: links that loop, folders that cannot be read, hidden files."""
+"""Finding image files below a folder, whatever looping links, unreadable folders and hidden files it has."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ IMAGE_SUFFIXES = frozenset(
         ".webp",
     }
 )
-"""File name endings, in lower case, that are taken for images; what they hold is found by decoding."""
+"""File name endings of images, in lower case; decoding shows whether a file is one."""
 
 
 def is_image_name(name: str) -> bool:
-    """Tell whether a file of this name is taken for an image: a known ending, and not hidden."""
-    # A hot folder asks this of every name again and again: a path for each would take half of the time.
+    """Tell whether a file name is that of an image: not hidden, and with a known ending."""
+    # A hot folder checks every name over and over: making a path of each would take half of the time.
     stem, _, ending = name.rpartition(".")
     return stem != "" and not name.startswith(".") and f".{ending.lower()}" in IMAGE_SUFFIXES
 
 
 def image_files(folder: Path) -> list[Path]:
-    """List the image files that lie directly in `folder`, by name; nothing where it cannot be read."""
+    """List the image files directly in `folder`, by name; none if it cannot be read."""
     return sorted(path for path in _entries(folder) if is_image_name(path.name) and not path.is_dir())
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """List the visible folders directly in `folder`, by name; nothing where it cannot be read."""
+    """List the visible folders directly in `folder`, by name; none if it cannot be read."""
     return sorted(path for path in _entries(folder) if not path.name.startswith(".") and path.is_dir())
 
 
 @dataclass
 class Listing:
-    """What lies below a folder.
+    """The files below a folder.
 
     Attributes:
-        images: image files, by name. A link to nothing is listed too, so that it is reported, not lost.
+        images: image files, by name. Broken links are listed too, so that they are reported.
         ignored: number of other visible files for each file name ending.
         unreadable: folders that could not be opened.
     """
@@ -62,11 +62,11 @@ class Listing:
     unreadable: list[Path] = field(default_factory=list)
 
     def notes(self, root: Path) -> list[str]:
-        """Say in sentences what was passed over."""
+        """Describe in sentences what was ignored."""
         lines = [f"{_relative(path, root)}: the folder cannot be read" for path in self.unreadable]
         if self.ignored:
             kinds = ", ".join(
-                f"{n} {suffix or 'without ending'}" for suffix, n in sorted(self.ignored.items())
+                f"{n} {suffix or 'without an ending'}" for suffix, n in sorted(self.ignored.items())
             )
             lines.append(f"Ignored files that are not images: {kinds}.")
         return lines
@@ -81,7 +81,7 @@ def list_images(folder: Path) -> Listing:
         listing.unreadable.append(Path(error.filename))
 
     for current, folders, names in os.walk(folder, onerror=keep, followlinks=True):
-        # Links may lead back up: a folder already walked under its real name is not entered again.
+        # Links may lead back up, so a folder is not entered again under another name.
         real = os.path.realpath(current)
         if real in seen:
             folders.clear()

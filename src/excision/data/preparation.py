@@ -1,4 +1,4 @@
-"""What training needs to know of its images before it starts: which can be read."""
+"""Which images of a data set can be read, which training has to know before it starts."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def readable(
     progress: Progress | None = None,
     decode: Callable[[Path], object] = read_pixels,
 ) -> tuple[tuple[Sample, ...], tuple[Finding, ...]]:
-    """Part the samples whose image decodes from the others, so that training can go on without these.
+    """Separate the samples whose images can be decoded from the others, so that training can use the former.
 
     Args:
         samples: any samples; each image is decoded once and not kept.
         progress: called after each image.
-        decode: reads an image; ImageError where it cannot be used.
+        decode: reads an image; raises ImageError if it cannot be used.
 
     Returns:
-        The samples with a usable image, in their order, and a finding for each of the others.
+        The samples with a usable image, in the given order, and a finding for each of the others.
     """
     samples = tuple(samples)
     good: list[Sample] = []
@@ -60,7 +60,7 @@ def readable(
 
 
 def readable_headers(samples: Iterable[Sample]) -> Iterator[ImageInfo]:
-    """Give what the header of each image says; those that cannot be read have no say."""
+    """Give the header of each image; images that cannot be read are left out."""
     for sample in samples:
         try:
             yield probe_image(sample.image)

@@ -1,4 +1,4 @@
-"""PNG, JPEG, BMP and their like, decoded by Pillow."""
+"""PNG, JPEG, BMP and similar formats, decoded by Pillow."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _MODES = {
 }
 _GREY_MODES = frozenset({"1-bit", "grey", "grey+alpha"})
 
-# Warning filters belong to the whole process: two threads must not change and restore them in turn.
+# Warning filters are global to the process, so only one thread at a time may change and restore them.
 _filters = threading.Lock()
 
 
@@ -64,7 +64,7 @@ def pixels(path: Path) -> NDArray[np.float32]:
     """Decode an image file to (H, W, 1 or 3) float32 in [0, 1], upright."""
     with _opened(path) as (image, orientation):
         image.load()
-        # Pillow turns a TIFF upright by itself, and only a TIFF.
+        # Pillow itself turns TIFF images upright, but no other format.
         return upright(_values(image), 1 if image.format == "TIFF" else orientation)
 
 
@@ -86,11 +86,11 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
     """Open a file and give its image, not yet decoded, with its EXIF orientation."""
     with path.open("rb") as stream:
         with _filters, warnings.catch_warnings():
-            # What Pillow warns of is either refused below (size) or has a defined meaning here (metadata).
+            # What Pillow warns about is refused below (size) or has a defined meaning here (metadata).
             warnings.simplefilter("ignore")
             image = Image.open(stream, formats=_FORMATS)
             check_size(image.height, image.width)
-            # The base class's method reads the header alone; that of PNG would decode the whole picture.
+            # The method of the base class reads only the header; that of PNG would decode the whole image.
             orientation = int(Image.Image.getexif(image).get(_ORIENTATION, 1))
         _check_kind(image)
         yield image, orientation
@@ -140,9 +140,9 @@ def _values(image: Image.Image) -> NDArray[np.float32]:
 
 
 def _sixteen_bit(values: NDArray[np.int32]) -> NDArray[np.uint16]:
-    """Narrow Pillow's 32-bit integers, its form for some 16-bit files."""
+    """Convert Pillow's 32-bit integers, which it uses for some 16-bit files."""
     if values.min() < 0 or values.max() > 65535:
-        raise RefusedError(f"integer values must lie within 0 and 65535, these reach {values.max()}")
+        raise RefusedError(f"integer values must be between 0 and 65535; this image reaches {values.max()}")
     return values.astype(np.uint16)
 
 

@@ -1,4 +1,4 @@
-"""What a data set is, whatever its layout on disk: named samples with a split and a label."""
+"""A data set, whatever its layout on disk: named samples with a split and a label."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 Split = Literal["train", "test"]
 
 GOOD = "good"
-"""The one label of normal images; every other label is a kind of defect."""
+"""The label of normal images; every other label is a kind of defect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Sample:
         name: path of the image relative to the data set's root, with forward slashes; unique in the data set.
         image: path of the image file.
         split: "train" or "test".
-        label: "good" for a normal image, else the kind of defect.
-        mask: path of the defect mask; None where there is none, as for every normal image.
+        label: "good" for a normal image, otherwise the kind of defect.
+        mask: path of the defect mask; None if there is none, as for every normal image.
         group: samples of one group show the same part and must stay on the same side of any split.
     """
 
@@ -40,13 +40,13 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A data set as one layout understood it.
+    """A data set as one layout interpreted it.
 
     Attributes:
         root: folder that the names of the samples are relative to.
         layout: name of the layout that read it.
         samples: all samples, in the order of their names.
-        notes: what a user should know about how the folder was understood, one sentence each.
+        notes: how the folder was interpreted, one sentence each.
     """
 
     root: Path
@@ -56,7 +56,7 @@ class Dataset:
 
     @property
     def train(self) -> tuple[Sample, ...]:
-        """Give the normal training samples; a defective one never takes part in training."""
+        """Give the normal training samples; defective samples are never used for training."""
         return tuple(s for s in self.samples if s.split == "train" and not s.defective)
 
     @property

@@ -1,4 +1,4 @@
-"""How large the working image should be, and what is lost where images are larger."""
+"""The size of the working image, and how much detail is lost if images are larger."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ Size = tuple[int, int]
 """(H, W) in pixels."""
 
 MAX_WORKING_PIXELS = 163_840
-"""Pixels of a default working image at most; 640 x 256 and 400 x 400 just fit."""
+"""Largest number of pixels of a default working image; 640 x 256 and 400 x 400 just fit."""
 
 SIZE_MULTIPLE = 16
-"""A default size is a multiple of this, so that four halvings come out even."""
+"""A default size is a multiple of this, so that it can be halved four times."""
 
 MIN_WORKING_SIDE = 32
 
 _STRONG_REDUCTION = 2.0
-"""From here on a defect that was fine to begin with is lost, and tiles are proposed."""
+"""From this reduction on fine defects are lost, and tiles are suggested."""
 
 _STRIP = 4.0
 """An image at least this many times as long as wide is a strip."""
 
 _TILE, _LEAST_TILE = 256, 96
-"""Side of the tiles that are proposed, and the smallest that shows enough of a surface."""
+"""Side of the tiles that are suggested, and the smallest side that shows enough of a surface."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class Reduction:
     """How much smaller than the images the working image is.
 
     Attributes:
-        factor: how many times shorter the sides of an image of median area become; 1 where it is not reduced.
-        tile: size (H, W) of tiles that keep the full resolution; None where little is lost, or where narrow
-            images leave no room for one.
+        factor: how many times shorter the sides of an image of median area become; 1 if it is not reduced.
+        tile: size (H, W) of tiles that keep the full resolution; None if little detail is lost, or if images
+            are too narrow for a tile.
     """
 
     factor: float
@@ -43,10 +43,11 @@ class Reduction:
 
     @classmethod
     def to(cls, size: Size, sizes: Sequence[Size]) -> Reduction:
-        """Say what working images of this size cost images of these sizes, of which there is at least one."""
+        """Give the reduction of images of these sizes, at least one, to a working size."""
         factor = max(1.0, math.sqrt(median(h * w for h, w in sizes) / (size[0] * size[1])))
         widths = [min(size) for size in sizes]
-        # Those to come may be narrower than the narrowest so far by as much as that is than usual.
+        # Future images may be narrower than the narrowest so far, by as much as that is narrower than the
+        # median.
         narrow = int(2 * min(widths) - median(widths))
         side = min(_TILE, narrow // SIZE_MULTIPLE * SIZE_MULTIPLE)
         worth_it = factor >= _STRONG_REDUCTION and side >= _LEAST_TILE
@@ -56,14 +57,14 @@ class Reduction:
 def strip_tile(sizes: Sequence[Size]) -> Size | None:
     """Give the size of the tiles in which strips are inspected at full resolution.
 
-    What is several times as long as wide is cut from something endless: no place on it is the place of a
-    part, and a whole one shows its texture too small.
+    An image several times as long as wide is treated as a strip of continuous material, in which position
+    carries no information; resized as a whole, it would show its texture too small.
 
     Args:
         sizes: (H, W) of at least one image.
 
     Returns:
-        (H, W); None where the images are no strips, or where resizing them loses little.
+        (H, W); None if the images are not strips, or if resizing them loses little detail.
     """
     length = median(max(size) / min(size) for size in sizes)
     return Reduction.to(default_size(sizes), sizes).tile if length >= _STRIP else None
@@ -72,8 +73,8 @@ def strip_tile(sizes: Sequence[Size]) -> Size | None:
 def default_size(sizes: Sequence[Size]) -> Size:
     """Choose a working size for images of these sizes.
 
-    It has the median aspect ratio and the median area, reduced to `MAX_WORKING_PIXELS` where that is larger;
-    both sides are multiples of 16, at least 32, and beyond that never longer than in the median image.
+    It has the median aspect ratio and the median area, or `MAX_WORKING_PIXELS` if that is smaller. Both sides
+    are multiples of 16 and at least 32, and above that never longer than those of the median image.
 
     Args:
         sizes: (H, W) of at least one image.
@@ -84,7 +85,7 @@ def default_size(sizes: Sequence[Size]) -> Size:
     aspect = median(height / width for height, width in sizes)
     area = median(height * width for height, width in sizes)
     target = min(area, MAX_WORKING_PIXELS)
-    # A strip may be so narrow that its shorter side has to grow to 32; the longer one then gives way.
+    # A strip may be so narrow that its shorter side has to grow to 32; the longer side then shrinks.
     longest_side = MAX_WORKING_PIXELS / MIN_WORKING_SIDE
     height = min((target * aspect) ** 0.5, longest_side)
     width = min((target / aspect) ** 0.5, longest_side)
@@ -99,7 +100,7 @@ def default_size(sizes: Sequence[Size]) -> Size:
 
 
 def _around(length: float) -> tuple[int, int]:
-    """Give the multiples just below and above a length, neither under the smallest side."""
+    """Give the multiples just below and above a length, neither smaller than the smallest side."""
     below = int(length + 1e-6) // SIZE_MULTIPLE * SIZE_MULTIPLE
     return max(below, MIN_WORKING_SIDE), max(below + SIZE_MULTIPLE, MIN_WORKING_SIDE)
 

@@ -1,4 +1,4 @@
-"""Dividing samples in two, whole groups at a time, by their names alone."""
+"""Dividing samples in two by their names, in whole groups."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def hold_out(
 ) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     """Hold a share of the normal training samples out of training, for calibration.
 
-    Whole groups stay on one side. The choice depends on the seed and on the groups' names, not on the order
-    of the samples or on where they lie.
+    A group is never divided. The choice depends on the seed and on the names of the groups, not on the order
+    of the samples or on their folder.
 
     Args:
         samples: normal training samples.
-        share: share of the samples to hold out, between 0 and 1; met as closely as whole groups allow.
+        share: share of the samples to hold out, between 0 and 1; matched as closely as whole groups allow.
         seed: another seed gives another choice.
 
     Returns:
@@ -38,7 +38,7 @@ def hold_out(
 
 
 def choose_groups(groups: Iterable[str], share: float, seed: int) -> set[str]:
-    """Choose groups that hold about `share` of the samples: at least one group, and never all.
+    """Choose groups that contain about `share` of the samples: at least one group, and never all.
 
     Args:
         groups: the group of each sample.
@@ -59,7 +59,7 @@ def choose_groups(groups: Iterable[str], share: float, seed: int) -> set[str]:
     chosen: set[str] = set()
     count = 0
     for group in ordered[:-1]:
-        # A group is taken while that brings the count closer to what is wanted.
+        # Groups are taken as long as each brings the count closer to the wanted one.
         if abs(count + sizes[group] - wanted) < abs(count - wanted):
             chosen.add(group)
             count += sizes[group]
@@ -67,7 +67,7 @@ def choose_groups(groups: Iterable[str], share: float, seed: int) -> set[str]:
 
 
 def _rank(group: str, seed: int) -> bytes:
-    """Give a shuffled place to a group, the same on every machine and for any set of other groups."""
+    """Give a group its random rank, which is the same on every machine and for any set of other groups."""
     return hashlib.sha256(f"{seed}:{group}".encode("utf-8", "surrogateescape")).digest()
 
 

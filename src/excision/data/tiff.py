@@ -1,4 +1,4 @@
-"""TIFF, the format in which 16-bit and floating-point images come, decoded by tifffile."""
+"""TIFF, the format of 16-bit and floating-point images, decoded by tifffile."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from excision.data.pixels import (
 )
 from excision.ops.bands import band_rows
 
-# tifffile logs what it finds odd; without a handler Python would print that beside our own message.
+# tifffile logs warnings; without a handler Python would print them beside our own message.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -40,7 +40,8 @@ _NAMES = {_GREY_INVERTED: "grey", _GREY: "grey", _RGB: "RGB", _PALETTE: "palette
 _PREMULTIPLIED, _ALPHA = 1, 2
 _FLOAT_PREDICTOR = 3
 
-# With its thumbnails; a small file may name millions, which would take minutes and gigabytes to look at.
+# Including thumbnails; a small file may list millions of pages, which would take minutes and gigabytes to
+# read.
 _MOST_PAGES = 100
 
 _OWN_CODECS = frozenset({1, 8, 32773, 32946})
@@ -97,16 +98,16 @@ def _page(path: Path) -> Iterator[tifffile.TiffPage]:
 
 
 def _check_supported(page: tifffile.TiffPage) -> None:
-    """Refuse what neither decoder reads rightly."""
+    """Refuse what neither decoder reads correctly."""
     check_size(page.imagelength, page.imagewidth)
     if page.samplesperpixel > _COLOURS.get(page.photometric, 3) + 1:
         raise RefusedError(f"holds {page.samplesperpixel} channels; save it as grey or RGB")
     if page.bitspersample not in (1, 8, 16, 32, 64):
-        raise RefusedError(f"stores {page.bitspersample} bits a value; save it with 8 or 16")
+        raise RefusedError(f"stores {page.bitspersample} bits per value; save it with 8 or 16")
     if page.predictor == _FLOAT_PREDICTOR:
         raise RefusedError("its floating-point predictor is not supported; save it without a predictor")
     if not _own(page) and page.bitspersample > 8 and page.samplesperpixel > 1:
-        # Pillow would reduce these to 8 bits without a word.
+        # Pillow would silently reduce these to 8 bits.
         raise RefusedError(
             f"compression {page.compression} is not supported for {page.bitspersample}-bit colour; "
             "save it uncompressed or with deflate"
@@ -114,7 +115,7 @@ def _check_supported(page: tifffile.TiffPage) -> None:
 
 
 def _own(page: tifffile.TiffPage) -> bool:
-    """Tell whether tifffile by itself can decode a page; other pages are Pillow's."""
+    """Tell whether tifffile alone can decode a page; Pillow decodes the others."""
     return page.photometric in _COLOURS and page.compression in _OWN_CODECS
 
 
@@ -124,7 +125,7 @@ def _orientation(page: tifffile.TiffPage) -> int:
 
 
 def _as_stored(page: tifffile.TiffPage) -> NDArray[Any]:
-    """Give the values of a page, (H, W, samples), of the type that they are stored in."""
+    """Give the values of a page, (H, W, samples), in their stored type."""
     values = page.asarray().reshape(page.shape)
     if page.axes.startswith("S"):
         values = np.moveaxis(values, 0, -1)
@@ -142,7 +143,7 @@ def _colours(page: tifffile.TiffPage, stored: NDArray[Any]) -> NDArray[np.float3
         colours = 1 - colours
     if page.photometric == _INKS:
         colours = cmyk_to_rgb(colours)
-    # Colours that were multiplied by alpha already are what lies over black.
+    # Colours that are premultiplied by alpha are already composed over black.
     if page.extrasamples and page.extrasamples[0] == _ALPHA:
         colours = over_black(colours, values[..., count : count + 1])
     return colours

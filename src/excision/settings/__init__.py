@@ -1,4 +1,4 @@
-"""Every setting of a detector: one frozen dataclass a concern, checked on construction, kept as TOML.
+"""Every setting of a detector: one frozen dataclass per concern, checked on construction, saved as TOML.
 
 The command line mirrors these names (`--mask.fill mosaic`), and a run folder holds them as `settings.toml`.
 """

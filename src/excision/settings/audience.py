@@ -1,4 +1,4 @@
-"""Whom a setting is for: a mark in the metadata of its dataclass field, written once beside its default."""
+"""Whom a setting is for, marked once in the metadata of its dataclass field, beside its default."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ ADVANCED: Mapping[str, Audience] = MappingProxyType({"audience": "advanced"})
 """The mark of a setting that is rarely worth changing."""
 
 FOR_EXPERIMENTS: Mapping[str, Audience] = MappingProxyType({"audience": "experiments"})
-"""The mark of a setting that switches a part of the method off or exchanges it, to measure its worth."""
+"""The mark of a setting that switches a part of the method off or exchanges it, to measure what it is
+worth."""
 
 
 def audience_of(setting: Field[Any]) -> Audience:

@@ -1,4 +1,4 @@
-"""Checking settings against the types that their dataclasses declare."""
+"""Checking settings against the declared types of their dataclasses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def require(condition: bool, message: str) -> None:
 
 
 def check_keys(kind: Any, section: str, values: Any) -> None:
-    """Refuse the values of a section unless all are fields of its dataclass `kind`, of the right types.
+    """Check that the values of a section are fields of its dataclass `kind`, with the right types.
 
     Raises:
         SettingsError: a name is unknown, or a value has a wrong type.
@@ -29,17 +29,17 @@ def check_keys(kind: Any, section: str, values: Any) -> None:
 
 
 def check_types(section: str, settings: Any) -> None:
-    """Refuse a dataclass of settings with a value that its field does not allow.
+    """Check that each value of a dataclass of settings is allowed by its field.
 
     Raises:
-        SettingsError: a value has a wrong type, is not finite, or is none of the choices.
+        SettingsError: a value has a wrong type, is not finite, or is not one of the choices.
     """
     for key, hint in get_type_hints(type(settings)).items():
         _check(f"{section}.{key}", getattr(settings, key), hint)
 
 
 def as_fields(values: dict[str, Any]) -> dict[str, Any]:
-    """Turn the arrays of a TOML table into the tuples that dataclasses hold."""
+    """Convert the arrays of a TOML table to the tuples of the dataclasses."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
 

@@ -1,4 +1,4 @@
-"""Old names of settings, which files and options may still use for one release."""
+"""Old names of settings, which files and options may use for one more release."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ RENAMED = {
 
 
 def with_new_names(sections: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Give the sections of a settings file under the names of today, and the old names that it uses.
+    """Give the sections of a settings file under today's names, and the old names that the file uses.
 
     Raises:
-        SettingsError: a setting stands there under both names.
+        SettingsError: the file has a setting under both names.
     """
     renamed, old_names = dict(sections), []
     for old, new in RENAMED.items():

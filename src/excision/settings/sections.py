@@ -1,4 +1,4 @@
-"""The sections of the settings: one frozen dataclass a concern, checked on construction."""
+"""The sections of the settings: one frozen dataclass per concern, checked on construction."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class RecoverySettings:
         require(self.width >= 1, f"recovery.width is {self.width}: it must be at least 1 channel")
         require(self.stem in (1, 2, 4), f"recovery.stem is {self.stem}: it must be 1, 2 or 4 pixels")
         require(2 <= self.depth <= 7, f"recovery.depth is {self.depth}: it must lie between 2 and 7")
-        require(0 <= self.replay <= 1, f"recovery.replay is {self.replay}: it must lie in 0 to 1")
+        require(0 <= self.replay <= 1, f"recovery.replay is {self.replay}: it must lie between 0 and 1")
         self.skips("training")
         self.skips("inference")
 
@@ -147,7 +147,7 @@ class RecoverySettings:
         """Give the switch of each skip connection, shallowest first.
 
         Raises:
-            SettingsError: the text names no known choice, or a level that the network lacks.
+            SettingsError: the text is not a known choice, or names a skip connection that does not exist.
         """
         text = self.training_skips if phase == "training" else self.inference_skips
         count = self.depth - 1
@@ -163,7 +163,7 @@ class RecoverySettings:
         if not levels <= set(range(1, count + 1)):
             raise SettingsError(
                 f'recovery.{phase}_skips is "{text}": write "all", "none", "deep", '
-                f'or levels from 1 to {count} such as "{count}"'
+                f'or numbers from 1 to {count} such as "{count}"'
             )
         return tuple(level in levels for level in range(1, count + 1))
 
@@ -188,7 +188,10 @@ class LossSettings:
 
     def __post_init__(self) -> None:
         weights = (self.nll, self.l2, self.ssim, self.msgms)
-        require(min(weights) >= 0 and max(weights) > 0, "loss: one weight must be above 0, and none below")
+        require(
+            min(weights) >= 0 and max(weights) > 0,
+            "loss: at least one weight must be above 0, and none may be negative",
+        )
         require(self.hole_weight >= 1, f"loss.hole_weight is {self.hole_weight}: it must be at least 1")
 
 
@@ -240,7 +243,7 @@ class ScoreSettings:
         )
         require(
             0 < self.residual_truncation <= 1,
-            f"score.residual_truncation is {self.residual_truncation}: it must lie above 0 and not above 1",
+            f"score.residual_truncation is {self.residual_truncation}: it must be above 0 and at most 1",
         )
         require(0 <= self.top <= 1, f"score.top is {self.top}: it must lie between 0 and 1")
 

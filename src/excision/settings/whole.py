@@ -1,4 +1,4 @@
-"""All sections together, checked against each other, and kept as TOML."""
+"""All sections together: checked against each other, saved and loaded as TOML."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Settings:
 
     @property
     def tiling(self) -> Tiling | None:
-        """How large images are covered by tiles; None where `image.tile` is not set.
+        """How large images are tiled; None if `image.tile` is not set.
 
         Raises:
             SettingsError: the tiles are too small for the networks and cells.
@@ -72,23 +72,23 @@ class Settings:
         )
 
     def _check_size(self, size: tuple[int, int]) -> None:
-        """Refuse what an image of this size is too small for."""
+        """Check that images of this size are large enough for masks and networks."""
         cells = math.prod(math.ceil(side / self.mask.patch) for side in size)
         require(
             int(self.mask.cap * cells) >= 1 or not self.mask.enabled,
             f"mask.patch is {self.mask.patch}: an image of {size} pixels has {cells} such cells, "
-            f"and mask.cap {self.mask.cap} allows to excise none",
+            f"and mask.cap {self.mask.cap} allows none to be excised",
         )
-        # A normalisation cannot work on one pixel.
+        # Normalisation layers need more than one pixel.
         deepest = math.prod(min(side, self.training.crop) / 2 ** (self.recovery.depth - 1) for side in size)
         require(
             deepest > 1,
-            f"recovery.depth is {self.recovery.depth}: too deep for crops of {self.training.crop} pixels "
-            f"from images of {size}",
+            f"recovery.depth is {self.recovery.depth}: this is too deep for crops of {self.training.crop} "
+            f"pixels from images of {size}",
         )
 
     def save(self, path: Path) -> None:
-        """Write the settings as TOML; what is None is left out, since TOML has no null."""
+        """Save the settings as TOML; values that are None are left out, since TOML has no null."""
         import tomli_w
 
         sections = {
@@ -99,14 +99,14 @@ class Settings:
 
     @classmethod
     def load(cls, path: Path, warn_of_old_names: bool = True) -> Settings:
-        """Read settings from TOML; what the file leaves out takes its default.
+        """Load settings from TOML; those that the file leaves out have their defaults.
 
         Args:
-            path: of the file.
-            warn_of_old_names: False for a file that Excision wrote and nobody has to edit.
+            path: settings file.
+            warn_of_old_names: False for a file that Excision wrote and that nobody has to edit.
 
         Raises:
-            SettingsError: the file is missing, is no TOML, or holds an unknown name or a wrong value.
+            SettingsError: the file is missing or not TOML, or contains an unknown name or a wrong value.
         """
         try:
             sections = tomllib.loads(path.read_text("utf-8"))

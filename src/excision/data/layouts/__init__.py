@@ -1,4 +1,4 @@
-"""Data set layouts: each file of this folder reads one, and `load_dataset` chooses among them."""
+"""Data set layouts: each module of this package reads one, and `load_dataset` chooses among them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def load_dataset(path: str | Path, layout: str | None = None) -> Dataset:
 
     Args:
         path: folder or CSV file, or "elpv-dataset" for the installed package of that name.
-        layout: name of the layout; None recognises it.
+        layout: name of the layout; by default it is detected.
 
     Returns:
         The data set, its samples in the order of their names, at least one of them normal.
 
     Raises:
-        DatasetError: the path does not exist, no layout or several fit, or there are no normal images.
+        DatasetError: the path does not exist, no layout or more than one fits, or there are no normal images.
     """
     path = Path(path)
     if layout is not None and layout not in LAYOUTS:
@@ -45,10 +45,12 @@ def _recognise(path: Path) -> tuple[Layout, list[str]]:
     leading = [layout for layout in fitting if layout.precedence == first]
     if len(leading) > 1:
         names = " and ".join(layout.name for layout in leading)
-        raise DatasetError(f"{path}: looks like {names} at once; choose one with --layout")
+        raise DatasetError(f"{path}: matches the layouts {names}; choose one with --layout")
     others = [layout.name for layout in fitting if layout not in leading and layout.name != "folder"]
     if others:
-        return leading[0], [f"Read by its CSV file; without that it would be read as {', '.join(others)}."]
+        return leading[0], [
+            f"Read from its CSV file; without that file it would be read as {', '.join(others)}."
+        ]
     return leading[0], []
 
 
@@ -62,7 +64,7 @@ def _refuse(path: Path) -> None:
     tried = "\n".join(f"  {layout.name}: {layout.looks_for}" for layout in LAYOUTS.values())
     raise DatasetError(
         f"{path}: no known data set layout was recognised. Looked for:\n{tried}\n"
-        "Arrange the images in one of these ways; normal images in a folder good/ are the simplest."
+        "Arrange the images in one of these ways; the simplest is a folder good/ with the normal images."
     )
 
 
@@ -71,15 +73,15 @@ def _checked(layout: Layout, path: Path, contents: Contents, notes: list[str]) -
     if not samples:
         reasons = "".join(f"\n  {note}" for note in contents.notes[:5])
         raise DatasetError(
-            f"{path}: holds no usable images in the layout {layout.name} ({layout.looks_for}){reasons}"
+            f"{path}: contains no usable images in the layout {layout.name} ({layout.looks_for}){reasons}"
         )
     if all(s.defective for s in samples):
         raise DatasetError(
-            f"{path}: holds {len(samples)} defective images and no normal one; "
+            f"{path}: contains {len(samples)} defective images and no normal one; "
             "training and evaluation need normal images"
         )
     kept = tuple(s for s in samples if s.split == "test" or not s.defective)
     left_out = len(samples) - len(kept)
     if left_out:
-        notes = [*notes, f"Left out {left_out} defective training images: only normal images train."]
+        notes = [*notes, f"Left out {left_out} defective training images: training uses normal images only."]
     return Dataset(contents.root, layout.name, kept, (*contents.notes, *notes))

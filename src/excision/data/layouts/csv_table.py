@@ -1,4 +1,4 @@
-"""A CSV file with the columns `image,split,label,mask` and perhaps `group`, or the folder that holds it."""
+"""A CSV file with the columns `image,split,label,mask` and optionally `group`, or a folder with such a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GOOD_LABELS = frozenset({GOOD, "normal", "ok"})
 
 
 def _header(path: Path) -> tuple[list[str], Literal[",", ";", "\t"]]:
-    """Give the column names in lower case, and the separator; no columns where it is no text."""
+    """Give the column names in lower case, and the separator; no columns if the file is not text."""
     try:
         with path.open("rb") as stream:
             line = stream.readline(10_000).decode("utf-8-sig")
@@ -29,7 +29,7 @@ def _header(path: Path) -> tuple[list[str], Literal[",", ";", "\t"]]:
 
 
 def _tables(path: Path) -> list[Path]:
-    """Give the split files that a path names: itself, or those directly in it."""
+    """Give the split files at a path: the file itself, or those directly in the folder."""
     if path.is_file():
         return [path] if path.suffix.lower() == ".csv" else []
     if not path.is_dir():
@@ -43,7 +43,7 @@ def _tables(path: Path) -> list[Path]:
 
 @layout(
     "csv",
-    "a CSV file with the columns image,split,label,mask, or a folder that holds one",
+    "a CSV file with the columns image,split,label,mask, or a folder that contains one",
     lambda path: bool(_tables(path)),
     Precedence.EXPLICIT,
 )
@@ -51,23 +51,23 @@ def read(path: Path) -> Contents:
     """Read the table; image and mask paths are relative to its folder."""
     tables = _tables(path)
     if not tables:
-        raise DatasetError(f"{path}: holds no CSV file with the columns {', '.join(sorted(_REQUIRED))}")
+        raise DatasetError(f"{path}: contains no CSV file with the columns {', '.join(sorted(_REQUIRED))}")
     if len(tables) > 1:
         names = ", ".join(table.name for table in tables)
         raise DatasetError(
-            f"{path}: holds several split files ({names}); name one of them instead of the folder"
+            f"{path}: contains several split files ({names}); name one of them instead of the folder"
         )
     table = tables[0]
     rows = list(_rows(table))
     samples = [sample for sample, _ in rows]
     groups = {sample.name: group for sample, group in rows if group}
     derived = with_groups(samples)
-    notes = [f"The split is the one written in {table.name}."]
+    notes = [f"The split is that of {table.name}."]
     return Contents(table.parent, [replace(s, group=groups.get(s.name, s.group)) for s in derived], notes)
 
 
 def _rows(table: Path) -> Iterator[tuple[Sample, str]]:
-    """Give each row's sample and the group it names, which may be empty."""
+    """Give the sample and the group of each row; the group may be empty."""
     columns, separator = _header(table)
     if not set(columns) >= _REQUIRED:
         missing = ", ".join(sorted(_REQUIRED - set(columns)))

@@ -18,11 +18,11 @@ def _recognise(path: Path) -> bool:
     return str(path) == NAME and not path.exists()
 
 
-@layout("elpv", f'the name "{NAME}" instead of a path, with that package installed', _recognise)
+@layout("elpv", f'the name "{NAME}" instead of a path, if that package is installed', _recognise)
 def read(path: Path) -> Contents:
-    """Read the package's label file: probability 0 is normal, 1 is a defect, anything between is left out.
+    """Read the package's label file: probability 0 is normal, 1 is a defect, values in between are left out.
 
-    A fifth of the normal cells, chosen by name, is for testing, with all defective ones.
+    A fifth of the normal cells, chosen by name, is used for testing, with all defective cells.
     """
     if not _recognise(path):
         raise DatasetError(

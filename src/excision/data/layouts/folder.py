@@ -1,4 +1,4 @@
-"""The plain folder: `good/` beside folders of defects, or a folder of normal images and nothing else."""
+"""The plain folder: `good/` beside folders of defects, or a folder of normal images only."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def _recognise(path: Path) -> bool:
     Precedence.GENERAL,
 )
 def read(root: Path) -> Contents:
-    """Read a folder whose subfolders are the labels, or whose images are all normal."""
+    """Read a folder whose subfolders are labels, or whose images are all normal."""
     good = _good_folders(root)
     if len(good) > 1:
         names = " and ".join(folder.name for folder in good)
-        raise DatasetError(f"{root}: {names} both name normal images; keep one of them")
+        raise DatasetError(f"{root}: {names} both mean normal images; keep one of them")
     return _read_labelled(root, good[0]) if good else _read_images_only(root)
 
 
@@ -45,11 +45,11 @@ def _read_images_only(root: Path) -> Contents:
     nested = sorted({image.relative_to(root).parts[0] for image in listing.images if image.parent != root})
     if nested:
         raise DatasetError(
-            f"{root}: holds images both directly and in folders ({', '.join(nested[:5])}), so that it is not "
+            f"{root}: contains images both directly and in folders ({', '.join(nested[:5])}), so it is not "
             "clear which are normal; move the normal ones into good/"
         )
     samples = with_groups(_sample(image, root, GOOD, None) for image in listing.images)
-    notes = ["No folders: every image counts as normal and trains. Nothing is left for evaluation."]
+    notes = ["No folders: every image is taken as normal and used for training. None is left for evaluation."]
     return Contents(root, samples, notes + listing.notes(root))
 
 
@@ -65,14 +65,12 @@ def _read_labelled(root: Path, good: Path) -> Contents:
         samples += _labelled(listing, root, GOOD if folder == good else folder.name, masks)
     loose = len(image_files(root))
     if loose:
-        notes.append(
-            f"Left out {loose} images that lie beside the folders, where nothing says what they show."
-        )
+        notes.append(f"Left out {loose} images beside the folders, because their label is unknown.")
     return Contents(root, *_with_test_share(with_groups(samples), notes))
 
 
 def _labelled(listing: Listing, root: Path, label: str, masks: dict[str, Path]) -> list[Sample]:
-    """Pair the images of one folder with their masks, which may also lie beside them as NAME_mask.png."""
+    """Pair the images of one folder with their masks, which may also be beside them as NAME_mask.png."""
     stems = {image.with_suffix("") for image in listing.images}
     beside = {
         image.with_name(image.stem.removesuffix("_mask")): image
@@ -95,9 +93,12 @@ def _sample(image: Path, root: Path, label: str, mask: Path | None) -> Sample:
 
 
 def _with_test_share(samples: list[Sample], notes: list[str]) -> tuple[list[Sample], list[str]]:
-    """Send the defects to the test split, and a fifth of the normal images with them to compare with."""
+    """Put the defects into the test split, together with a fifth of the normal images for comparison."""
     if not any(s.defective for s in samples):
-        return samples, [*notes, "No folders of defects: every image trains. Nothing is left for evaluation."]
+        return samples, [
+            *notes,
+            "No folders of defects: every image is used for training. None is left for evaluation.",
+        ]
     normal = [s.group for s in samples if not s.defective]
     held = choose_groups(normal, _TEST_SHARE, seed=0) if len(set(normal)) > 1 else set()
     divided = [
@@ -107,5 +108,5 @@ def _with_test_share(samples: list[Sample], notes: list[str]) -> tuple[list[Samp
         for s in samples
     ]
     count = sum(s.split == "test" and not s.defective for s in divided)
-    note = f"{count} of {len(normal)} normal images, chosen by name, are for testing beside the defects."
+    note = f"{count} of {len(normal)} normal images, chosen by name, are used for testing with the defects."
     return divided, [*notes, note]

@@ -1,7 +1,7 @@
-"""Which images show the same part, read off the file names that known data sets use.
+"""Which images show the same part, derived from the file names of known data sets.
 
-Images of one part resemble each other far more than images of two parts do: a part that stands on both sides
-of a split makes every figure look better than it is.
+Images of one part resemble each other far more than images of two parts do. A part on both sides of a split
+would make every figure too good.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ KOLEKTOR_IMAGE = re.compile(r"(?:^|/)(kos\d+)/Part\d+\.\w+$", re.IGNORECASE)
 MAGNETIC_IMAGE = re.compile(r"(?:^|/)exp(\d+)_num_(\d+)\.\w+$", re.IGNORECASE)
 
 _CLOSE = 100
-"""Acquisition numbers of one magnetic tile lie this close; tiles photographed in turn overlap within it."""
+"""Acquisition numbers of one magnetic tile differ by at most this; tiles photographed in turn overlap."""
 
 
 def part_groups(names: Iterable[str]) -> dict[str, str]:
@@ -28,7 +28,7 @@ def part_groups(names: Iterable[str]) -> dict[str, str]:
     - any other name: a group of its own.
 
     Args:
-        names: all image names of the data set, since a tile is found from its neighbours.
+        names: all image names of the data set; a tile is recognised from its neighbours.
 
     Returns:
         The group of each name.
@@ -43,11 +43,11 @@ def part_groups(names: Iterable[str]) -> dict[str, str]:
 
 
 def tile_groups(names: Iterable[str]) -> dict[str, str]:
-    """Give the MagneticTile images among `names` their tile, named by its first acquisition number.
+    """Assign the MagneticTile images among `names` to tiles, named by their first acquisition number.
 
     A tile was photographed under rising exposure `expE` with rising numbers `num_N`. In the order of the
     numbers, a new tile begins where the exposure does not rise and the number jumps by more than 100. Tiles
-    photographed in turn count as one, which is safe: no tile is divided by it.
+    photographed in turn count as one, which is safe: no tile is divided.
     """
     found = ((MAGNETIC_IMAGE.search(name), name) for name in names)
     shots = sorted((int(match[2]), int(match[1]), name) for match, name in found if match)

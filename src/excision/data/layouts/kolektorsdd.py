@@ -27,10 +27,10 @@ def _recognise(path: Path) -> bool:
 
 @layout("kolektorsdd", "kosNN/PartM.jpg with kosNN/PartM_label.bmp", _recognise)
 def read(root: Path) -> Contents:
-    """Read the folder; normal images of half of the items train, all other images are for testing.
+    """Read the folder; normal images of half of the items are for training, all other images for testing.
 
-    Nearly every item of the set has a part with a defect, so defective parts of the training items stand in
-    the test split too.
+    Nearly every item of the set has a part with a defect, so defective parts of the training items are in the
+    test split too.
     """
     listing = list_images(root)
     masks = {
@@ -71,7 +71,7 @@ def _divide(samples: list[Sample]) -> tuple[list[Sample], str]:
         for s in samples
     ]
     note = (
-        f"No split file: the normal images of {len(training)} of {len(items)} items, chosen by name, train; "
-        "all others, and every defective image, are for testing."
+        f"No split file: the normal images of {len(training)} of {len(items)} items, chosen by name, are for "
+        "training; all others, and every defective image, are for testing."
     )
     return divided, note

@@ -23,15 +23,15 @@ def _recognise(path: Path) -> bool:
 
 @layout("kolektorsdd2", "train/10000.png with train/10000_GT.png, and the same in test/", _recognise)
 def read(root: Path) -> Contents:
-    """Read both splits; an image is defective where its mask has a pixel that is not zero.
+    """Read both splits; an image is defective if its mask has a pixel that is not zero.
 
-    The unsupervised protocol: defective training images are returned as such, and take no part in training.
+    The unsupervised protocol: defective training images are returned as such and are not used for training.
     """
     samples: list[Sample] = []
     notes: list[str] = []
     for split in _SPLITS:
         images = image_files(root / split)
-        # The masks of stray copies, "10301 (copy)_GT.png", are strays as well.
+        # The masks of stray copies, such as "10301 (copy)_GT.png", are strays too.
         strays = [path.name for path in images if not _IMAGE.match(path.name) and not _MASK.match(path.name)]
         if strays:
             notes.append(f"Left out {len(strays)} stray files in {split}/: {', '.join(strays[:4])}.")

@@ -1,4 +1,4 @@
-"""MagneticTile: `MT_<Class>/Imgs/*.jpg` with masks `*.png` of the same names; `MT_Free` holds no defects."""
+"""MagneticTile: `MT_<Class>/Imgs/*.jpg` with masks `*.png` of the same names; `MT_Free` is free of defects."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def _recognise(path: Path) -> bool:
 
 @layout("magnetictile", "MT_Free/Imgs/*.jpg and other MT_<Class>/Imgs/ with *.png masks", _recognise)
 def read(root: Path) -> Contents:
-    """Read all classes; the first four fifths of the normal tiles, by acquisition number, train.
+    """Read all classes; the first four fifths of the normal tiles, by acquisition number, are for training.
 
-    Exposures of one tile are one group and stay on one side.
+    The exposures of one tile form a group, which is not divided.
     """
     samples = [
         _sample(root, folder, image)
@@ -46,7 +46,7 @@ def _sample(root: Path, folder: Path, image: Path) -> Sample:
 
 
 def _divide(samples: list[Sample]) -> tuple[list[Sample], list[str]]:
-    # Groups are named by acquisition number, so their order is the order in which the tiles came.
+    # Groups are named by acquisition number, so this is the order of acquisition.
     normal = sorted((s for s in samples if not s.defective), key=lambda s: s.group)
     training = {s.group for s in normal[: round(_TRAIN_SHARE * len(normal))]}
     count = sum(s.group in training for s in normal)
@@ -57,7 +57,7 @@ def _divide(samples: list[Sample]) -> tuple[list[Sample], list[str]]:
         for s in samples
     ]
     note = (
-        f"No split file: the first {count} of {len(normal)} normal images by acquisition number train; "
-        "the others, and every defective image, are for testing."
+        f"No split file: the first {count} of {len(normal)} normal images by acquisition number are for "
+        "training; the others, and every defective image, are for testing."
     )
     return divided, [note]

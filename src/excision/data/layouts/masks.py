@@ -10,11 +10,11 @@ from excision.data.listing import list_images
 def masks_below(folder: Path) -> dict[str, Path]:
     """Index the masks below a folder by their path within it, without the ending and without `_mask`.
 
-    `bent/000_mask.png` and `bent/000.png` are both found as `bent/000`; of the two, the first is taken.
+    `bent/000_mask.png` and `bent/000.png` are both found as `bent/000`; the first takes precedence.
     """
     index: dict[str, Path] = {}
     for path in list_images(folder).images:
-        # Sorted by name, so that NAME_mask.png comes after NAME.png and takes its place.
+        # Sorted by name, so that NAME_mask.png comes after NAME.png and replaces it.
         key = path.relative_to(folder).with_suffix("").as_posix().removesuffix("_mask")
         index[key] = path
     return index

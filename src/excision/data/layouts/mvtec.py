@@ -28,7 +28,8 @@ def read(root: Path) -> Contents:
     samples = [sample for part in parts for sample in part.samples]
     names = ", ".join(folder.name for folder in categories)
     joined = (
-        f"Joined {len(categories)} categories into one data set: {names}. Name one folder to use it alone."
+        f"Joined {len(categories)} categories into one data set: {names}. "
+        "Give the folder of one to use it alone."
     )
     return Contents(root, samples, [joined, *(note for part in parts for note in part.notes)])
 
@@ -46,13 +47,12 @@ def _read_category(category: Path, root: Path) -> Contents:
             samples.append(_sample(image, root, f"test/{folder.name}", masks.get(key)))
     others = [folder for folder in subfolders(category / "train") if folder.name != GOOD]
     notes += [
-        f"{folder.relative_to(root).as_posix()}/ was left out: only normal images train." for folder in others
+        f"{folder.relative_to(root).as_posix()}/ was left out: training uses normal images only."
+        for folder in others
     ]
     loose = len(image_files(category / "test"))
     if loose:
-        notes.append(
-            f"Left out {loose} images directly in test/: their folder would have to say what they show."
-        )
+        notes.append(f"Left out {loose} images directly in test/, because their label is unknown.")
     return Contents(root, samples, notes)
 
 

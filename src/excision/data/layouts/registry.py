@@ -11,7 +11,7 @@ from excision.data.records import Sample
 
 
 class Precedence(IntEnum):
-    """Which layout is taken where several fit; of two that stand equal, the user has to choose."""
+    """Which layout is used if several fit; between layouts of equal precedence the user has to choose."""
 
     EXPLICIT = 0
     SPECIFIC = 1
@@ -20,7 +20,7 @@ class Precedence(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a layout found: samples in any order, and notes on how it understood the folder."""
+    """The result of a layout: samples in any order, and notes on how it interpreted the folder."""
 
     root: Path
     samples: list[Sample]
@@ -29,14 +29,14 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One way in which data sets lie on disk.
+    """A layout: one way to arrange a data set on disk.
 
     Attributes:
-        name: as given to `--layout`.
-        looks_for: what it recognises a data set by, for messages.
+        name: value of `--layout`.
+        looks_for: what a data set is recognised by, for messages.
         recognise: tells whether a path looks like this layout, from names alone.
-        read: reads the path; raises DatasetError where it does not follow the layout after all.
-        precedence: which layout is taken where several fit.
+        read: reads the path; raises DatasetError if it does not follow the layout after all.
+        precedence: which layout is used if several fit.
     """
 
     name: str
