@@ -1,4 +1,4 @@
-"""How well a detector does on a data set with known labels: every figure, from one pass over the images."""
+"""The figures of a detector on a labelled data set, from one pass over the images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from excision.predictions import Detection, Method
 from excision.progress import Progress
 
 Keep = Callable[[Sample, Detection, "NDArray[np.bool_] | None"], None]
-"""Called with each test image, what was found in it, and where it is truly defective, if known."""
+"""Called with each test image, its prediction, and the ground truth, if known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class KindDetection:
-    """How many images of one kind of defect were found."""
+    """Detection of one kind of defect."""
 
     kind: str
     images: int
@@ -52,22 +52,22 @@ class KindDetection:
 class Evaluation:
     """The figures of a detector on a data set; `docs/evaluation.md` defines each.
 
-    A figure is None where the data cannot give it, and a note says why.
+    A figure is None if the data do not determine it, and a note says why.
 
     Attributes:
         dataset: name of the data set.
         threshold: decision threshold.
         image_auroc: area under the ROC curve of the anomaly scores.
         image_ap: average precision of the anomaly scores.
-        image_f1_max: largest F1 that any threshold would give.
+        image_f1_max: largest F1 over all thresholds.
         false_alarm_rate: share of the good images with a score above the threshold.
         detection_rate: share of the defective images with a score above the threshold.
-        pixel: the figures that compare anomaly maps with masks.
+        pixel: figures that compare anomaly maps with masks.
         ms_per_image: median time from decoded image to verdict, in milliseconds.
         kinds: detection by kind of defect, in the order of their names.
         images: every scored image.
         skipped: images that could not be inspected.
-        notes: what a reader must know.
+        notes: limitations that a reader should know.
     """
 
     dataset: str
@@ -95,7 +95,7 @@ class Evaluation:
         return sum(image.defective for image in self.images)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the figures for a JSON file; scores of single images stand in the CSV beside it."""
+        """Give the figures for a JSON file; the scores of the images are in the CSV file beside it."""
         return {
             "dataset": self.dataset,
             "excision": __version__,
@@ -131,7 +131,7 @@ def measure(
 ) -> Evaluation:
     """Inspect the test images of a data set one by one and compare the verdicts with the labels.
 
-    Memory stays flat: of each image only the score is kept, and the pixel metrics are updated in place.
+    Memory stays flat: only the score of each image is kept, and the pixel metrics are updated in place.
 
     Args:
         method: a detector, or anything that finds anomalies.
@@ -157,13 +157,13 @@ def measure(
 
 
 def read_ground_truth(sample: Sample, size: tuple[int, int]) -> NDArray[np.bool_] | None:
-    """Read where a sample is truly defective, at the size (H, W) of an anomaly map.
+    """Read the ground truth of a sample at the size (H, W) of an anomaly map.
 
     Returns:
-        (H, W) bool: all False for a good sample, None for a defect that has no mask.
+        (H, W) bool, all False for a good sample; None for a defect without a mask.
 
     Raises:
-        ImageError: the mask cannot be read, or its size is not the image's.
+        ImageError: the mask cannot be read, or its size differs from the image's.
     """
     if not sample.defective:
         return np.zeros(size, dtype=bool)
@@ -174,7 +174,7 @@ def read_ground_truth(sample: Sample, size: tuple[int, int]) -> NDArray[np.bool_
 
 @dataclass
 class _Tally:
-    """What the pass over the images has gathered so far."""
+    """The results of the pass over the images so far."""
 
     keep: Keep | None = None
     images: list[ScoredImage] = field(default_factory=list)
@@ -185,7 +185,7 @@ class _Tally:
     broken_masks: list[str] = field(default_factory=list)
 
     def add(self, sample: Sample, method: Method) -> None:
-        """Inspect one sample; one that cannot be read is recorded instead."""
+        """Inspect one sample, or record that it cannot be read."""
         try:
             prediction = next(iter(method.predict([sample.image])))
         except ImageError as error:

@@ -1,4 +1,4 @@
-"""Which images a report shows, and what came of each."""
+"""Which images a report shows, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Outcome = Literal[
 
 DEFAULT_LIMIT = 24
 
-# What went wrong is what a reader has to see; the rest shows what right looks like.
+# A reader must see the errors; the other images show what correct results look like.
 _SHARES: dict[Outcome, float] = {
     "missed defect": 1 / 3,
     "false alarm": 1 / 4,
@@ -31,7 +31,7 @@ _SHARES: dict[Outcome, float] = {
 
 @dataclass(frozen=True, slots=True)
 class ScoredImage:
-    """What is kept of a test image: everything but its pixels.
+    """A test image without its pixels.
 
     Attributes:
         name: name of the sample.
@@ -62,9 +62,9 @@ class Example:
 
     Attributes:
         name: name of the image.
-        label: "good", the kind of defect, or None where nobody has said.
-        prediction: every stage of it.
-        ground_truth: (H, W) bool of the size of the anomaly map, or None where it is unknown or empty.
+        label: "good", the kind of defect, or None if unknown.
+        prediction: prediction with every stage.
+        ground_truth: (H, W) bool of the size of the anomaly map; None if it is unknown or empty.
     """
 
     name: str
@@ -74,12 +74,12 @@ class Example:
 
     @property
     def outcome(self) -> Outcome:
-        """What label and verdict together mean; the verdict alone where there is no label."""
+        """Outcome of label and verdict; without a label, the verdict."""
         return outcome(self.label, self.prediction.verdict)
 
 
 def outcome(label: str | None, verdict: Verdict) -> Outcome:
-    """Name what came of an image with this label (None where unknown) and this verdict."""
+    """Name the outcome of an image with this label (None if unknown) and verdict."""
     if label is None:
         return verdict
     if label == GOOD:
@@ -90,12 +90,13 @@ def outcome(label: str | None, verdict: Verdict) -> Outcome:
 def choose_examples(images: Sequence[ScoredImage], limit: int = DEFAULT_LIMIT) -> list[ScoredImage]:
     """Choose the images worth showing.
 
-    Worst misses (lowest scores first), worst false alarms (highest first), strongest detections (each kind of
-    defect in turn), clearest goods (lowest first). Places that one of these leaves empty go to the others.
+    These are the worst misses (lowest scores first), the worst false alarms (highest first), the strongest
+    detections (each kind of defect in turn) and the clearest good images (lowest first). If there are fewer
+    of one, the others get its places.
 
     Args:
         images: scored and labelled images.
-        limit: number of images at most.
+        limit: largest number of images.
 
     Returns:
         The chosen images, one outcome after another in the order above.
@@ -110,13 +111,13 @@ def choose_examples(images: Sequence[ScoredImage], limit: int = DEFAULT_LIMIT) -
 
 
 def worst_first(images: Sequence[ScoredImage], wanted: Outcome) -> list[ScoredImage]:
-    """Give the images of one outcome: low scores first where the verdict is good, else high scores first."""
+    """Give the images of one outcome: lowest scores first if the verdict is good, otherwise highest first."""
     sign = -1 if wanted in ("false alarm", "detected defect") else 1
     return sorted((i for i in images if i.outcome == wanted), key=lambda i: (sign * i.score, i.name))
 
 
 def _kinds_in_turn(images: Sequence[ScoredImage]) -> list[ScoredImage]:
-    """Reorder so that the strongest of each kind come before the second of any."""
+    """Reorder so that the strongest of each kind come before the second of any kind."""
     kinds = defaultdict(list)
     for image in images:
         kinds[image.label].append(image)

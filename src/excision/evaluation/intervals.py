@@ -1,4 +1,4 @@
-"""What a count can and cannot say: intervals of rates, and whether false alarms fit their promise."""
+"""Uncertainty of counts: intervals of rates, and whether false alarms agree with their promised rate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _Z = 1.959963984540054
 
 
 def rate_interval(hits: int, images: int) -> tuple[float, float]:
-    """Give the 95 % interval of a rate of which `hits` of `images` were seen.
+    """Give the 95 % interval of a rate that was measured as `hits` of `images`.
 
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
 
@@ -23,21 +23,21 @@ def rate_interval(hits: int, images: int) -> tuple[float, float]:
     share, square = hits / images, _Z * _Z
     centre = (share + square / (2 * images)) / (1 + square / images)
     half = _Z * math.sqrt(share * (1 - share) / images + square / (4 * images**2)) / (1 + square / images)
-    # Rounding must not leave a rate that was seen outside its own interval.
+    # Rounding must not leave the measured rate outside its own interval.
     return min(max(0.0, centre - half), share), max(min(1.0, centre + half), share)
 
 
 def chance_of_alarms(alarms: int, images: int, promised_rate: float, held_out: int) -> float:
-    """Give the probability of so many false alarms, or more, where the promise holds.
+    """Give the probability of at least this many false alarms if the promise holds.
 
-    The threshold is one of `held_out` scores in ascending order, so the false-alarm rate that it has is a
-    random number itself: Beta(a, b) with a + b = held_out + 1 and the mean a / (a + b) = promised_rate. The
-    number of alarms among `images` is then beta-binomial.
+    The threshold is one of `held_out` scores in ascending order, so its false-alarm rate is itself random:
+    Beta(a, b) with a + b = held_out + 1 and the mean a / (a + b) = promised_rate. The number of alarms among
+    `images` is then beta-binomial.
 
     Args:
         alarms: 0 to `images`.
         images: good images, at least 1.
-        promised_rate: of the calibration, above 0 and below 1.
+        promised_rate: promised rate of the calibration, above 0 and below 1.
         held_out: number of scores that the threshold was chosen from, at least 1.
 
     Returns:

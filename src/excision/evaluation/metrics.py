@@ -1,6 +1,6 @@
-"""Figures that rank images: ROC and precision-recall curves, their areas, and the best F1.
+"""Ranking metrics of images: ROC and precision-recall curves, their areas, and the best F1.
 
-Images with equal scores are taken together: no order between them is invented.
+Images with equal scores are treated as ties: they are not put in an arbitrary order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ FloatArray = NDArray[np.float64]
 
 
 def roc_curve(defective: ArrayLike, scores: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Give false-alarm rate and detection rate over falling thresholds, from (0, 0) to (1, 1).
+    """Give false-alarm rate and detection rate for falling thresholds, from (0, 0) to (1, 1).
 
     Args:
         defective: (N,) True for defective images.
@@ -29,7 +29,7 @@ def roc_curve(defective: ArrayLike, scores: ArrayLike) -> tuple[FloatArray, Floa
 
 
 def precision_recall_curve(defective: ArrayLike, scores: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Give precision and recall over falling thresholds; precision starts at 1 for recall 0.
+    """Give precision and recall for falling thresholds; precision starts at 1 for recall 0.
 
     Args and errors are those of `roc_curve`.
     """
@@ -41,7 +41,7 @@ def precision_recall_curve(defective: ArrayLike, scores: ArrayLike) -> tuple[Flo
 
 
 def image_auroc(defective: ArrayLike, scores: ArrayLike) -> float:
-    """Area under the ROC curve: how often a defective image outscores a good one, ties counting half.
+    """Area under the ROC curve: how often a defective image scores higher than a good one; ties count half.
 
     Args and errors are those of `roc_curve`.
     """
@@ -50,7 +50,7 @@ def image_auroc(defective: ArrayLike, scores: ArrayLike) -> float:
 
 
 def average_precision(defective: ArrayLike, scores: ArrayLike) -> float:
-    """Mean precision over the steps of recall, without interpolation.
+    """Average precision: mean precision over the steps of recall, without interpolation.
 
     Args and errors are those of `roc_curve`.
     """
@@ -59,7 +59,7 @@ def average_precision(defective: ArrayLike, scores: ArrayLike) -> float:
 
 
 def f1_max(defective: ArrayLike, scores: ArrayLike) -> float:
-    """Best F1 over all thresholds; it is the test set's own optimum, which no calibration can promise.
+    """Best F1 over all thresholds; this is the optimum of the test set, which no calibration can promise.
 
     Args and errors are those of `roc_curve`.
     """
@@ -68,7 +68,7 @@ def f1_max(defective: ArrayLike, scores: ArrayLike) -> float:
 
 
 def _counts(defective: ArrayLike, scores: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Count detected defects and false alarms at each distinct score taken as threshold, largest first."""
+    """Count detected defects and false alarms with each distinct score as threshold, largest first."""
     truth, found = np.asarray(defective, dtype=bool), np.asarray(scores, dtype=np.float64)
     if truth.shape != found.shape or truth.ndim != 1:
         raise ValueError(f"{truth.shape} labels do not fit {found.shape} scores")

@@ -1,10 +1,10 @@
-"""Pixel AUROC, pixel AP and AUPRO in one pass over the maps, at a memory that does not grow.
+"""Pixel AUROC, pixel AP and AUPRO in one pass over the maps, with constant memory.
 
 Every pixel falls into a bin of its score, and the curves are cumulative sums over the bins. A bin is a range
-of float32 numbers that share their leading bits, so the bins need no range beforehand and are 0.05 % wide
-relative to the score. Pixels of one bin count as tied. What that can cost is computed from the bins
-themselves and reported as a bound for each figure. Pixels that score 0, such as those outside the mask, are
-tied in truth, and their bin holds nothing else.
+of float32 numbers with the same leading bits, so no range has to be known beforehand, and a bin is 0.05 %
+wide relative to the score. Pixels of one bin count as tied. The largest possible error is computed from the
+bins and reported as a bound for each figure. Pixels with score 0, such as those outside the mask, are true
+ties and have a bin of their own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from excision.ops.connected_components import find_runs
 
 AUPRO_LIMIT = 0.3  # false-positive rate up to which the PRO curve is integrated
 
-# The sign of a map's values is always 0; 8 bits of exponent and 11 of mantissa are kept of the rest.
+# The sign of a map's values is always 0; of the rest, 8 bits of exponent and 11 of mantissa are kept.
 _DROPPED_BITS = 12
 _BINS = 1 << (31 - _DROPPED_BITS)
 _ZERO = 0  # the bin of pixels that score 0
@@ -30,13 +30,13 @@ Histogram = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class PixelFigures:
-    """Figures that compare anomaly maps with masks; None where pixels of one class are missing.
+    """Figures that compare anomaly maps with masks; None if pixels of one class are missing.
 
     Attributes:
         pixel_auroc: area under the ROC curve of all pixels.
         pixel_ap: average precision of all pixels.
         aupro: normalised area under the per-region-overlap curve up to a false-positive rate of 0.3.
-        pixel_auroc_bound: the exact figure differs by no more than this.
+        pixel_auroc_bound: largest difference from the exact figure.
         pixel_ap_bound: the same for the average precision.
         aupro_bound: the same for AUPRO.
         n_regions: number of true defect regions.
@@ -52,7 +52,7 @@ class PixelFigures:
 
 
 class PixelMetrics:
-    """Collects maps one by one; holds three histograms and nothing else (12 MiB)."""
+    """Collects maps one by one in three histograms (12 MiB)."""
 
     def __init__(self) -> None:
         self._good = np.zeros(_BINS, dtype=np.int64)
@@ -68,7 +68,7 @@ class PixelMetrics:
             ground_truth: (H, W), True on the defect.
 
         Raises:
-            ValueError: the shapes differ, or the map holds a negative value or none that is finite.
+            ValueError: the shapes differ, or the map has a value that is negative or not finite.
         """
         if anomaly_map.shape != ground_truth.shape:
             raise ValueError(f"a map of {anomaly_map.shape} does not fit a mask of {ground_truth.shape}")
@@ -100,19 +100,19 @@ class PixelMetrics:
 
 
 def _bins(anomaly_map: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Give each value its bin; the bits of floats that are not negative are ordered as the floats are."""
+    """Give the bin of each value; the bits of floats that are not negative have the order of the floats."""
     # Adding zero turns -0.0, whose sign bit is set, into 0.0.
     bits = np.ascontiguousarray(anomaly_map + np.float32(0), dtype=np.float32).view(np.uint32)
     bins: NDArray[np.int64] = (bits >> _DROPPED_BITS).astype(np.int64)
-    # Whatever is above 0 stays out of the bin of 0, however tiny it is.
+    # Every value above 0 stays out of the bin of 0, however small it is.
     return np.where(bits > 0, np.maximum(bins, 1), _ZERO)
 
 
 def _auroc(good: Histogram, defect: Histogram, doubt: Histogram) -> tuple[float, float]:
     """Area under the ROC curve of bins in falling order, and its bound.
 
-    Only pairs within a bin are in doubt. They count half, and at worst all or none of them are right. `doubt`
-    is 0 for a bin whose pixels are tied in truth, and 1 for the others.
+    Only pairs within a bin are uncertain. They count half, and at worst all or none of them are right.
+    `doubt` is 0 for a bin whose pixels are true ties, and 1 for the others.
     """
     pairs = good.sum() * defect.sum()
     above = np.cumsum(defect) - defect
@@ -145,7 +145,7 @@ def _aupro(good: Histogram, region_share: Histogram, doubt: Histogram) -> tuple[
     Bergmann, Batzner, Fauser, Sattlegger, Steger, "The MVTec anomaly detection dataset", IJCV 129, 2021,
     section 5.2: mean overlap with each true region over the false-positive rate, integrated to 0.3 and
     divided by 0.3. Within a bin the curve rises from one corner of a rectangle to the other; the trapezoid
-    halves it, so half the rectangle is in doubt, and all of it in the bin that the limit cuts.
+    halves it, so half the rectangle is uncertain, and all of it in the bin at the limit.
     """
     rate = np.concatenate(([0.0], np.cumsum(good) / good.sum()))
     overlap = np.concatenate(([0.0], np.cumsum(region_share)))

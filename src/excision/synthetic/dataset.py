@@ -1,6 +1,6 @@
-"""The embedded data set: procedural surfaces, a part, and defects, written in the layout of MVTec AD.
+"""The built-in data set: procedural surfaces, a part, and defects, in the layout of MVTec AD.
 
-Picture k of a folder depends on the seed, its folder and k alone: a larger data set begins with the smaller.
+Image k of a folder depends only on the seed, the folder and k: a larger data set begins with a smaller one.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from excision.system.files import write_bytes
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a data set shows.
+    """The subject of a data set.
 
     Attributes:
-        draw: a good picture of this size.
-        defects: by the name of their folder.
-        deviation: of the surface, in brightness; None for that of the picture.
+        draw: draws a good image of a size (H, W).
+        defects: draws a defect, by the name of its folder.
+        deviation: standard deviation of the brightness of the surface; None for that of the whole image.
     """
 
     draw: Callable[[np.random.Generator, Size], FloatImage]
@@ -39,7 +39,7 @@ class Subject:
     deviation: float | None = None
 
     def add_defect(self, rng: np.random.Generator, image: FloatImage, kind: str) -> Defective:
-        """Draw a defect on a good picture; give the picture, and the mask (H, W) bool."""
+        """Draw a defect on a good image; give the image, and the mask (H, W) bool."""
         deviation = float(image.std()) if self.deviation is None else self.deviation
         return self.defects[kind](rng, image, deviation)
 
@@ -47,19 +47,19 @@ class Subject:
 SUBJECTS = {name: Subject(draw, DEFECTS) for name, draw in SURFACES.items()} | {
     "machined_part": Subject(machined_part, PART_DEFECTS, MACHINED_CONTRAST)
 }
-"""All that can be drawn: three surfaces, and a part a few pixels aside."""
+"""The subjects: three surfaces, and a part displaced by a few pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """One picture to draw: its surface, its folder ("train/good", "test/pit") and its number there."""
+    """One image to draw: its surface, its folder ("train/good", "test/pit") and its number there."""
 
     surface: str
     folder: str
     number: int
 
     def draw(self, seed: int, size: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-        """Give the picture, (H, W) uint8, and the mask of its defect with 0 and 255."""
+        """Draw the image, (H, W) uint8, and the mask of its defect with values 0 and 255."""
         kind = self.folder.split("/")[1]
         rng = np.random.default_rng([seed, zlib.crc32(f"{self.surface}/{self.folder}".encode()), self.number])
         subject = SUBJECTS[self.surface]
@@ -81,22 +81,22 @@ def write_synthetic(
     surfaces: Sequence[str] = tuple(SUBJECTS),
     progress: Progress | None = None,
 ) -> None:
-    """Write the embedded data set; the same arguments give the same bytes.
+    """Write the built-in data set; the same arguments give the same bytes.
 
     Args:
-        out: folder for `train/good/`, `test/<kind>/` and `ground_truth/<kind>/` of the one surface named;
-            of several, each has these in a folder of its own name.
-        seed: another seed gives other pictures.
+        out: folder for `train/good/`, `test/<kind>/` and `ground_truth/<kind>/` if one surface is given; each
+            of several surfaces gets these in a folder of its name.
+        seed: another seed gives other images.
         size: (H, W) in pixels, at least 64.
-        train: normal training images of each surface.
-        test_good: normal test images of each surface.
-        per_defect: test images of each kind of defect on each surface.
-        surfaces: names out of `SUBJECTS`.
+        train: number of normal training images per surface.
+        test_good: number of normal test images per surface.
+        per_defect: number of test images per surface and kind of defect.
+        surfaces: names from `SUBJECTS`.
         progress: called after each image.
 
     Raises:
         SettingsError: a surface is unknown, the size too small, or a count negative.
-        DatasetError: the folder holds other files, which would mix with what is written.
+        DatasetError: the folder contains other files, which would become part of the data set.
     """
     _check(seed, size, (train, test_good, per_defect), surfaces)
     pictures = list(_pictures(train, test_good, per_defect, surfaces))
@@ -122,7 +122,7 @@ def _pictures(train: int, test_good: int, per_defect: int, surfaces: Sequence[st
 
 
 def _places(root: Path, picture: _Picture) -> tuple[Path, Path]:
-    """Give the paths of a picture and of its mask."""
+    """Give the paths of an image and of its mask."""
     kind = picture.folder.split("/")[1]
     name = f"{picture.number:03d}"
     return root / picture.folder / f"{name}.png", root / "ground_truth" / kind / f"{name}_mask.png"
@@ -132,7 +132,7 @@ def _check(seed: int, size: tuple[int, int], counts: tuple[int, ...], surfaces: 
     unknown = [name for name in surfaces if name not in SUBJECTS]
     if unknown or not surfaces or len(set(surfaces)) < len(surfaces):
         raise SettingsError(
-            f"surfaces: name each once, out of {', '.join(SUBJECTS)}; got {', '.join(surfaces)}"
+            f"surfaces: give each at most once, from {', '.join(SUBJECTS)}; got {', '.join(surfaces)}"
         )
     if min(size) < 64:
         raise SettingsError(f"size is {size[0]} x {size[1]}: height and width must be at least 64 pixels")
@@ -141,11 +141,11 @@ def _check(seed: int, size: tuple[int, int], counts: tuple[int, ...], surfaces: 
 
 
 def _refuse_other_files(out: Path, places: list[tuple[Path, Path]]) -> None:
-    """Let a data set be written over itself, but never into other files or the rest of a larger one."""
+    """Refuse a folder with other files; a data set may be written over itself."""
     planned = {path for pair in places for path in pair}
     other = next((p for p in sorted(out.rglob("*")) if p.is_file() and p not in planned), None)
     if other is not None:
-        raise DatasetError(f"{out}: holds other files already ({other.name}); choose an empty folder")
+        raise DatasetError(f"{out}: contains other files ({other.name}); choose an empty folder")
 
 
 def _eight_bit(image: NDArray[np.float32]) -> NDArray[np.uint8]:

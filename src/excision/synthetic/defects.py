@@ -1,8 +1,8 @@
-"""Drawing defects on a good picture: scratches, pits, stains, cracks and burrs, each with its mask.
+"""Drawing defects on a good image: scratches, pits, stains, cracks and burrs, each with its mask.
 
-Every function takes a picture (H, W) float32 in [0, 1] and the deviation of its surface, and gives the
-picture with the defect and its mask (H, W) bool. The contrast of a defect is drawn in units of that
-deviation, from hardly visible to obvious.
+Every function takes an image (H, W) float32 in [0, 1] and the standard deviation of its surface, and gives
+the image with the defect and its mask (H, W) bool. The contrast of a defect is random, in units of that
+deviation, from barely visible to obvious.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Line = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 """Rows, columns and widths along a line, in pixels."""
 
 _FINE = 4
-"""Strokes are drawn this many times larger and averaged down, for smooth edges."""
+"""Strokes are drawn this many times larger and then averaged, for smooth edges."""
 
 
 def scratch(rng: np.random.Generator, image: FloatImage, deviation: float) -> Defective:
-    """Draw a long, thin, slightly bent line, bright where metal is bare and dark on its shadow side."""
+    """Draw a scratch: a long, thin, slightly bent line, bright where metal is bare and dark in its shadow."""
     unit = _unit(image)
     length, angle = unit * rng.uniform(50, 150), rng.uniform(0, np.pi)
     start = _inside(rng, image, margin=0.2)
@@ -42,7 +42,7 @@ def scratch(rng: np.random.Generator, image: FloatImage, deviation: float) -> De
 
 
 def pit(rng: np.random.Generator, image: FloatImage, deviation: float) -> Defective:
-    """Dent one to four small craters: dark inside, the rim bright on the side turned to the light."""
+    """Draw pits: one to four small craters, dark inside, with a rim that is bright towards the light."""
     height, width = image.shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
     depth = np.zeros_like(image)
@@ -61,7 +61,7 @@ def pit(rng: np.random.Generator, image: FloatImage, deviation: float) -> Defect
 
 
 def stain(rng: np.random.Generator, image: FloatImage, deviation: float) -> Defective:
-    """Dry a patch of liquid: evenly darker or brighter, its rim a little stronger, the texture kept."""
+    """Draw a stain: a dried patch of liquid, darker or brighter with a stronger rim; the texture remains."""
     height, width = image.shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
     centre = _inside(rng, image, margin=0.15)
@@ -74,13 +74,13 @@ def stain(rng: np.random.Generator, image: FloatImage, deviation: float) -> Defe
     body = 0.75 + 0.12 * smooth_noise(rng, image.shape, 6 * unit, 6 * unit)
     sign = rng.choice((-1.0, -1.0, 1.0))
     contrast = min(_contrast(rng, deviation, 1.0, 3.5), 0.3)
-    # Liquid soaks in: it takes or gives light in proportion, so that the texture shows through.
+    # Liquid soaks in: it changes brightness in proportion, so that the texture shows through.
     change = sign * contrast * (inside * body + 0.45 * rim) * (0.4 + 0.6 * image / max(image.mean(), 1e-6))
     return _with(image, change, inside, edge=0.5)
 
 
 def crack(rng: np.random.Generator, image: FloatImage, deviation: float) -> Defective:
-    """Draw a dark line that wanders, thins out and may branch."""
+    """Draw a crack: a dark line that wanders, thins out and may branch."""
     unit = _unit(image)
     start, heading = _inside(rng, image, margin=0.15), rng.uniform(0, 2 * np.pi)
     width, steps = unit * rng.uniform(1.4, 2.6), int(rng.integers(30, 70))
@@ -98,7 +98,7 @@ def crack(rng: np.random.Generator, image: FloatImage, deviation: float) -> Defe
 
 
 def burr(rng: np.random.Generator, image: FloatImage, deviation: float) -> Defective:
-    """Leave metal standing on an edge: one to three bright bumps on a steep place of the picture."""
+    """Draw burrs: one to three bright bumps of metal at an edge in the image."""
     height, width = image.shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
     unit = _unit(image)
@@ -117,7 +117,7 @@ def burr(rng: np.random.Generator, image: FloatImage, deviation: float) -> Defec
 def _walk(
     rng: np.random.Generator, start: Point, heading: float, *, width: float, steps: int, unit: float
 ) -> Line:
-    """Give a line that keeps its heading on average and thins to its end."""
+    """Give a line that keeps its heading on average and thins towards its end."""
     headings = heading + 0.45 * rng.standard_normal(steps) + 0.08 * np.cumsum(rng.standard_normal(steps))
     y = start[0] + 2.2 * unit * np.cumsum(np.sin(headings))
     x = start[1] + 2.2 * unit * np.cumsum(np.cos(headings))
@@ -125,7 +125,7 @@ def _walk(
 
 
 def _strokes(image: FloatImage, lines: list[Line]) -> FloatImage:
-    """Draw lines of varying width; give the covered share of each pixel, (H, W) in [0, 1]."""
+    """Draw lines of varying width; give the coverage of each pixel, (H, W) in [0, 1]."""
     height, width = image.shape
     canvas = Image.new("L", (width * _FINE, height * _FINE))
     pen = ImageDraw.Draw(canvas)
@@ -143,24 +143,24 @@ def _strokes(image: FloatImage, lines: list[Line]) -> FloatImage:
 def _with(
     image: FloatImage, change: NDArray[np.floating], cover: NDArray[np.floating], edge: float = 0.3
 ) -> Defective:
-    """Add a change to the picture; the mask is where the defect covers more than `edge` of a pixel."""
+    """Add a change to the image; the mask is True where the defect covers more than `edge` of a pixel."""
     return np.clip(image + change, 0, 1).astype(np.float32), cover > edge
 
 
 def _contrast(rng: np.random.Generator, deviation: float, low: float, high: float) -> float:
-    """Draw a contrast between `low` and `high` deviations of the surface, evenly on a logarithmic scale."""
+    """Draw a random contrast between `low` and `high` deviations of the surface, on a logarithmic scale."""
     deviations: float = low * (high / low) ** rng.random()
     return float(min(max(deviations * deviation, 0.05), 0.5))
 
 
 def _unit(image: FloatImage) -> float:
-    """Give the length that is one pixel in a picture of 256 pixels."""
+    """Give the length of one pixel of an image with 256 pixels."""
     shorter: int = min(image.shape)
     return shorter / 256
 
 
 def _inside(rng: np.random.Generator, image: FloatImage, margin: float) -> Point:
-    """Draw a point at least `margin` of the picture away from its border."""
+    """Draw a random point that is at least the share `margin` of the image away from its border."""
     height, width = image.shape
     return height * rng.uniform(margin, 1 - margin), width * rng.uniform(margin, 1 - margin)
 
@@ -168,7 +168,7 @@ def _inside(rng: np.random.Generator, image: FloatImage, margin: float) -> Point
 Draw = Callable[[np.random.Generator, FloatImage, float], Defective]
 
 DEFECTS: dict[str, Draw] = {"scratch": scratch, "pit": pit, "stain": stain, "crack": crack}
-"""The defects of any surface, by the name of their folder."""
+"""The defects of all surfaces, by the name of their folder."""
 
 PART_DEFECTS: dict[str, Draw] = {**DEFECTS, "burr": burr}
-"""The defects of a part, which has edges."""
+"""The defects of a part, which also has edges."""

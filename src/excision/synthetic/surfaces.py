@@ -1,7 +1,7 @@
-"""Procedural pictures of three materials without any defect: brushed metal, cast grain and woven fabric.
+"""Procedural images of three materials without defects: brushed metal, cast grain and woven fabric.
 
-Each picture is (H, W) float32 in [0, 1] and differs from the next as pictures of a real line do: in light,
-position, texture and sensor noise.
+Each image is (H, W) float32 in [0, 1]. Images differ as those of a real line do: in light, position, texture
+and sensor noise.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Size = tuple[int, int]
 
 
 def smooth_noise(rng: np.random.Generator, size: Size, sigma_y: float, sigma_x: float) -> FloatImage:
-    """Draw Gaussian noise smoothed by a Gaussian of these deviations in pixels.
+    """Draw Gaussian noise, smoothed by a Gaussian of these standard deviations in pixels.
 
     Returns:
-        (H, W) float32 of zero mean and unit deviation, continuing across opposite borders.
+        (H, W) float32 of zero mean and unit standard deviation, periodic along both axes.
     """
     height, width = size
     fy, fx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
-    # The Fourier transform of a Gaussian is one.
+    # The Fourier transform of a Gaussian is a Gaussian.
     keep = np.exp(-2 * np.pi**2 * ((fy * sigma_y) ** 2 + (fx * sigma_x) ** 2))
     keep[0, 0] = 0
     noise = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(size)) * keep, s=size)
@@ -33,7 +33,7 @@ def smooth_noise(rng: np.random.Generator, size: Size, sigma_y: float, sigma_x: 
 
 
 def brushed_metal(rng: np.random.Generator, size: Size) -> FloatImage:
-    """Brush metal along the rows: streaks of many lengths under a soft sheen across them."""
+    """Draw metal brushed along the rows: streaks of many lengths under a soft sheen across them."""
     height, _ = size
     streaks = 0.45 * smooth_noise(rng, size, 0.5, 12)
     streaks += 0.65 * smooth_noise(rng, size, 0.6, 60)
@@ -45,7 +45,7 @@ def brushed_metal(rng: np.random.Generator, size: Size) -> FloatImage:
 
 
 def cast_grain(rng: np.random.Generator, size: Size) -> FloatImage:
-    """Cast a skin in sand: bumps of two sizes lit from the side, with small dark specks."""
+    """Draw a surface cast in sand: bumps of two sizes lit from the side, with small dark specks."""
     bumps = smooth_noise(rng, size, 2.0, 2.0) + 1.6 * smooth_noise(rng, size, 4.5, 4.5)
     slope_y, slope_x = np.gradient(bumps)
     angle = rng.normal(-2.2, 0.12)
@@ -57,11 +57,11 @@ def cast_grain(rng: np.random.Generator, size: Size) -> FloatImage:
 
 
 def woven_fabric(rng: np.random.Generator, size: Size) -> FloatImage:
-    """Weave round threads over and under each other, uneven in place, thickness and shade."""
+    """Draw woven round threads, with uneven position, thickness and shade."""
     period = rng.uniform(9.3, 9.7)
     warp = _threads(rng, size, period, along_rows=False)
     weft = _threads(rng, size, 1.1 * period, along_rows=True)
-    # A thread rises over every second thread that it crosses and dives under the others.
+    # A thread passes over every second thread that it crosses and under the others.
     warp_height = warp.roundness + np.cos(np.pi * (weft.place - 0.5 + warp.index))
     weft_height = weft.roundness - np.cos(np.pi * (warp.place - 0.5 + weft.index))
     on_top = warp_height > weft_height
@@ -77,7 +77,7 @@ class _Threads:
 
     Attributes:
         place: position across the threads in threads.
-        index: running number of the thread at each pixel.
+        index: number of the thread at each pixel.
         roundness: height of its round back, from 0 at its edges to 1.
         shade: brightness of its yarn, about 1.
     """
@@ -107,7 +107,7 @@ def _threads(rng: np.random.Generator, size: Size, period: float, *, along_rows:
 
 
 def photographed(rng: np.random.Generator, surface: NDArray[np.floating]) -> FloatImage:
-    """Add what light and camera do: uneven light, exposure, sensor noise."""
+    """Add the effects of light and camera: uneven light, exposure, sensor noise."""
     height, width = surface.shape
     y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None, :]
     tilt = rng.normal(0, 0.02) * y + rng.normal(0, 0.02) * x

@@ -1,8 +1,8 @@
-"""Random procedural textures: what the attention must learn to look past.
+"""Random procedural textures, which the attention must learn to ignore.
 
-Unlike `excision.synthetic.surfaces`, which imitates three named materials, this draws from a family as
-wide as it can be made: fractal, brushed, grainy, woven and repeating textures, with shading and
-part edges on top. Every texture comes from the given generator alone.
+Unlike `excision.synthetic.surfaces`, which imitates three materials, this module draws from a family that is
+as wide as possible: fractal, brushed, grainy, woven and repeating textures, with shading and part edges on
+top. A texture depends on the given generator only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ def random_texture(rng: np.random.Generator, size: int) -> FloatImage:
     """Draw one texture.
 
     Returns:
-        (size, size) float32 with zero mean and unit deviation before structure is added; no fixed range.
+        (size, size) float32 with zero mean and unit standard deviation before structure is added; no fixed
+        range.
     """
     texture = _draw_base(rng, size)
     if rng.random() < 0.4:
@@ -44,7 +45,7 @@ def _standardise(texture: NDArray[np.floating]) -> FloatImage:
 
 
 def _spectrum_noise(rng: np.random.Generator, size: int, slope: float, stretch: float) -> FloatImage:
-    """Noise with amplitude 1/f^slope, drawn out along a random direction by `stretch`."""
+    """Noise with amplitude 1/f^slope, stretched along a random direction by `stretch`."""
     angle = rng.uniform(0, np.pi)
     fy, fx = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :]
     along = np.cos(angle) * fx + np.sin(angle) * fy
@@ -66,7 +67,7 @@ def _brushed(rng: np.random.Generator, size: int) -> FloatImage:
 
 
 def _grain(rng: np.random.Generator, size: int) -> FloatImage:
-    """Band-limited grain, some of it skewed into bright or dark specks."""
+    """Band-limited grain, in part skewed into bright or dark specks."""
     fy, fx = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :]
     centre = np.exp(rng.uniform(np.log(0.03), np.log(0.45)))
     band = np.exp(-0.5 * ((np.hypot(fx, fy) - centre) / (centre * rng.uniform(0.2, 0.8))) ** 2)
@@ -91,7 +92,7 @@ def _weave(rng: np.random.Generator, size: int) -> FloatImage:
 
 
 def _blotches(rng: np.random.Generator, size: int) -> FloatImage:
-    """Flat patches of a few brightnesses, as in cast or mottled surfaces, under fine noise."""
+    """Flat patches of a few brightness levels, as in cast or mottled surfaces, under fine noise."""
     field = _standardise(_spectrum_noise(rng, size, slope=rng.uniform(1.0, 1.8), stretch=rng.uniform(1, 3)))
     steps = np.tanh(rng.uniform(2, 8) * np.sin(field * rng.uniform(1, 3)))
     noise = rng.standard_normal((size, size), dtype=np.float32)
@@ -111,7 +112,7 @@ def _lattice(rng: np.random.Generator, size: int) -> FloatImage:
 
 
 def _slow_gain(rng: np.random.Generator, size: int) -> FloatImage:
-    """Texture that is stronger in one place than in another."""
+    """Texture whose strength varies across the image."""
     gain: FloatImage = np.exp(rng.uniform(0.1, 0.5) * _standardise(_spectrum_noise(rng, size, 2.2, 1.0)))
     return gain
 
@@ -126,9 +127,10 @@ def _shading(rng: np.random.Generator, size: int) -> FloatImage:
 
 
 def _part_edges(rng: np.random.Generator, size: int) -> FloatImage:
-    """Straight steps in brightness across the whole picture: outlines of the part, which are no defects.
+    """Straight steps in brightness across the whole image: edges of parts, which are not defects.
 
-    Lines are left out on purpose: a network that has met grooves as normal takes hair cracks for grooves.
+    Lines are left out on purpose: a network that has learnt grooves as normal takes hairline cracks for
+    grooves.
     """
     y, x = np.mgrid[:size, :size].astype(np.float32)
     edges = np.zeros((size, size), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""A CSV file with the columns `image,split,label,mask` and optionally `group`, or a folder with such a file."""
+"""A CSV file with the columns `image,split,label,mask` and optionally `group`, or a folder with one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MagneticTile: `MT_<Class>/Imgs/*.jpg` with masks `*.png` of the same names; `MT_Free` is free of defects."""
+"""MagneticTile: `MT_<Class>/Imgs/*.jpg` with masks `*.png` of the same names; `MT_Free` has no defects."""
 
 from __future__ import annotations
 
