@@ -20,8 +20,8 @@ test: lint docs
 	$(BIN)/python -m pytest tests/export
 
 lint: $(INSTALLED)
-	$(BIN)/ruff check src tests experiments tools
-	$(BIN)/ruff format --check src tests experiments tools
+	$(BIN)/ruff check src tests experiments tools examples
+	$(BIN)/ruff format --check src tests experiments tools examples
 	$(BIN)/mypy
 	$(BIN)/python tools/structure.py
 
