@@ -79,7 +79,7 @@ def test_missing_extra(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
 
 
 def test_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "settings.toml").touch()
+    (tmp_path / "model.safetensors").touch()
 
     def broken(*_: Any, **__: Any) -> None:
         raise ModuleNotFoundError("No module named 'excision.gone'", name="excision.gone")

@@ -55,6 +55,10 @@ def test_a_verb_for_run_folders_says_what_an_exported_folder_is(tmp_path: Path) 
     assert "run folder that it was exported from" in line
 
 
+def test_info_says_what_an_exported_folder_is() -> None:
+    assert refused("info", EXPORTED).startswith(f"{EXPORTED}: this is an exported folder: ")
+
+
 def test_a_folder_with_a_space_is_quoted(tmp_path: Path) -> None:
     folder = tmp_path / "my run"
     shutil.copytree(RUN, folder)

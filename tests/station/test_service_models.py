@@ -77,7 +77,7 @@ def test_another_version_takes_over_and_goes_back(
     [
         ("drifting", "drifts"),
         ("damaged", "cannot be loaded as a graph"),
-        ("empty", "neither an exported model nor a finished run"),
+        ("empty", "neither a run folder (model.safetensors) nor an exported folder (model.json)"),
         ("absent", "no model 'absent'"),
         ("../next", "no name of a model"),
         ("..", "no name of a model"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from cyclopts import App
 from excision.cli.options import JsonOption, RunArgument
 from excision.cli.output import say, say_facts
 from excision.errors import ModelError
+from excision.method.folder_kinds import wrong_folder
 from excision.method.model_facts import read_feature_distance
 from excision.method.run_folder import (
     CALIBRATION,
@@ -45,12 +45,9 @@ app = App(
 @app.default
 def info(run: RunArgument, /, *, json: JsonOption = None) -> None:
     """Show the data, settings, threshold and cost of a run."""
-    if not (run / SETTINGS).is_file():
-        raise ModelError(f"{run}: this is no run folder ({SETTINGS} is missing)")
-    settings = Settings.load(run / SETTINGS, warn_of_old_names=False)
     if not (run / MODEL).is_file():
-        again = f"excision train DATA --out {shlex.quote(str(run))} --resume"
-        raise ModelError(f"{run}: the training is not finished; continue it with `{again}`")
+        raise ModelError(wrong_folder(run, "run folder"))
+    settings = Settings.load(run / SETTINGS, warn_of_old_names=False)
     _, calibration = load_calibration(run / CALIBRATION)
     data, training = _record(run / FINGERPRINT), _record(run / TRAINING)
     say_facts(

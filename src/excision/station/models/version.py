@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from excision.errors import ModelError, SettingsError
 from excision.method import run_folder
+from excision.method.folder_kinds import folder_kind, wrong_folder
 from excision.runtime import model_folder
 from excision.runtime.model_folder import is_exported
 from excision.system.files import sha256
@@ -94,8 +95,8 @@ def fingerprint(folder: Path) -> str:
     Raises:
         ModelError: the folder holds no model, or a file in it cannot be read.
     """
-    if not is_exported(folder) and not (folder / run_folder.MODEL).is_file():
-        raise ModelError(f"{folder}: neither an exported model nor a finished run is here")
+    if folder_kind(folder) not in ("exported", "run"):
+        raise ModelError(wrong_folder(folder, "model"))
     digest = hashlib.sha256()
     try:
         for name in (*model_folder.VERDICT_FILES, *run_folder.VERDICT_FILES):
