@@ -1,4 +1,4 @@
-"""Progress of long work: what is reported, and bars that show it on stderr."""
+"""Progress of long work: callbacks that report it, and bars that show it on stderr."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 Progress = Callable[[int, int], None]
-"""Called with how much is done, and how much there is."""
+"""Called with the amount done and the total."""
 
 StageProgress = Callable[[str, int, int], None]
-"""The same of work in several stages: called with the name of the stage first."""
+"""Called with the name of a stage, the amount done and the total."""
 
 TrainingProgress = Callable[[int, int, dict[str, float]], None]
-"""Called with the number of finished steps, that of all steps, and figures of the last one."""
+"""Called with the number of finished steps, the total, and figures of the last step."""
 
 
 def of_stage(progress: StageProgress | None, stage: str) -> Progress:
-    """Give the progress of one stage; without anybody to tell, one that does nothing."""
+    """Give the callback of one stage; it does nothing if there is no callback to pass it on to."""
     return partial(progress, stage) if progress is not None else lambda *_: None
 
 
 class Bars:
-    """Progress bars on stderr, one a stage; where stderr is no terminal each is printed once, when done."""
+    """Progress bars on stderr, one per stage; if stderr is not a terminal, each is printed once when done."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -56,13 +56,13 @@ class Bars:
         return lambda done, total: self.stage(what, done, total)
 
     def stage(self, what: str, done: int, total: int, figures: str = "") -> None:
-        """Move the bar named `what`, which appears when first named."""
+        """Move the bar named `what`, which appears with its first call."""
         if what not in self._tasks:
             self._tasks[what] = self._progress.add_task(what, total=total, figures="")
         self._progress.update(self._tasks[what], completed=done, total=total, figures=figures)
 
     def training(self, step: int, total: int, figures: dict[str, float]) -> None:
-        """Move the bar of a training and show its loss, and its rate where known."""
+        """Move the bar of a training and show its loss, and its speed if known."""
         shown = f"loss {figures['loss']:.4g}"
         if "images_per_second" in figures:
             shown += f"  {figures['images_per_second']:.0f} images/s"

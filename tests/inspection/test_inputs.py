@@ -201,7 +201,7 @@ def test_without_pyarrow_it_says_what_to_install(
         (["a.png", "--wacht"], "there is no option --wacht"),
         ([], "IMAGES"),
         (["--resume", "a.png", "b.png"], "excision train"),
-        (["hot", "cold", "--watch"], "--watch takes one folder, and 2 were given"),
+        (["hot", "cold", "--watch"], "--watch takes one folder, but 2 were given"),
         (["hot", "--watch", "--resume"], "leave out --resume"),
         (["hot", "--watch", "--settle", "-1"], "--settle is -1"),
         (["hot", "--watch", "--after", "burn"], "burn"),

@@ -162,6 +162,7 @@ def test_an_inspection_says_what_it_found_and_what_it_could_not(inspection: Path
     assert "broken.png" in broken[-1]
     assert 'id="roc-title"' not in page.source
     assert 'id="scores-title"' in page.source
+    assert "<h1>Inspection</h1>" in page.source
 
 
 def test_words_of_the_user_are_text(evaluation: Results, tmp_path: Path) -> None:
@@ -234,7 +235,7 @@ def test_a_file_of_another_folder_is_never_embedded(evaluation: Results, tmp_pat
     content[0]["stages"][0]["file"] = "../../secret.webp"
     index.write_text(json.dumps(content))
     (tmp_path / "secret.webp").write_text("secret")
-    with pytest.raises(ResultsError, match="no picture of this folder"):
+    with pytest.raises(ResultsError, match="file outside this folder"):
         write_report(tmp_path / "out")
 
 

@@ -1,4 +1,4 @@
-"""`excision inspect`: a verdict on each image."""
+"""`excision inspect`: a verdict for each image."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from excision.progress import Bars
 
 app = App(
     name="inspect",
-    help_epilogue="Writes `results.csv` and `results.jsonl` (a line an image: score, verdict, boxes in "
-    "pixels of the image file), a picture of each image in `overlays/`, and `report.html`. What cannot be "
-    "read is recorded, and the rest go on. The exit status is 0 if all are good, 1 if a defect was found, 2 "
-    "if something could not be inspected.\n\n"
+    help_epilogue="Writes `results.csv` and `results.jsonl` (one line per image with score, verdict, and "
+    "boxes in pixels of the image file), a picture of each image in `overlays/`, and `report.html`. An "
+    "image that cannot be read is recorded, and the others continue. The exit status is 0 if all images "
+    "are good, 1 if a defect was found, and 2 if an image could not be inspected.\n\n"
     "```\n"
     "excision inspect runs/parts new_images/ --out results/\n"
     "excision inspect runs/parts part_017.png part_018.png --out results/ --resume\n"
@@ -26,7 +26,7 @@ app = App(
     "```",
 )
 
-# Options of `excision watch`, from the time when it was an option itself.
+# Options of `excision watch`, which used to be `excision inspect --watch`.
 _WATCHING = Parameter(show=False)
 
 
@@ -37,21 +37,21 @@ def inspect(
     *images: Annotated[
         str,
         Parameter(
-            help="Image files, folders that are searched for them, quoted patterns (** for any folders), "
-            "@LIST for a text file with one of these a line, or - for such a list on standard input.",
+            help="Image files, folders that are searched for images, quoted patterns (** for any folders), "
+            "@LIST for a text file with one of these per line, or - for such a list on standard input.",
             required=True,
-            # For the - alone; what looks like an option is refused below.
+            # For the single -; other words that look like options are refused below.
             allow_leading_hyphen=True,
         ),
     ],
-    out: Annotated[Path, Parameter(help="Folder for the results.")],
+    out: Annotated[Path, Parameter(help="Folder to write the results to.")],
     resume: Annotated[
-        bool, Parameter(help="Keep the results that are in --out and inspect the rest.", negative="")
+        bool, Parameter(help="Keep the results in --out and inspect the remaining images.", negative="")
     ] = False,
     also: Annotated[
         list[Literal["csv", "jsonl", "parquet"]] | None,
         Parameter(
-            help="Tables to write beside what is written always; parquet needs the extra of that name.",
+            help="Additional tables to write; parquet needs the extra of that name.",
             consume_multiple=True,
             negative="",
         ),
@@ -62,12 +62,12 @@ def inspect(
     stop_after: Annotated[int | None, _WATCHING] = None,
     idle_exit: Annotated[float | None, _WATCHING] = None,
 ) -> int:
-    """Give each image a verdict and keep it at once."""
+    """Give each image a verdict and store it at once."""
     from excision.errors import SettingsError
 
     for word in images:
         if word.startswith("-") and word != "-":
-            raise SettingsError(f"there is no option {word}; a file of that name is given as ./{word}")
+            raise SettingsError(f"there is no option {word}; write ./{word} for a file of that name")
     given = {"after": after, "settle": settle, "stop_after": stop_after, "idle_exit": idle_exit}
     chosen = {name: value for name, value in given.items() if value is not None}
     if watch:
@@ -92,7 +92,7 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
         with Bars() as bars:
             summary = inspect_images(predictor, found, out, resume=resume, progress=bars.part("inspecting"))
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("stopped; every finished result is kept, and --resume continues") from None
+        raise KeyboardInterrupt("stopped; finished results are kept, and --resume continues") from None
     review = f"{summary.n_review} to review, " if summary.n_review else ""
     say(f"{summary.n_good} good, {review}{summary.n_defect} defective, {summary.n_failed} not inspected")
     say(f"Results: {out / 'results.csv'}")
@@ -109,9 +109,9 @@ def _watch(model: Path, images: Sequence[str], out: Path, chosen: dict[str, Any]
     from excision.station.hot_folder.settings import WatchSettings
 
     if resume:
-        raise SettingsError("--watch always goes on where it was: leave out --resume")
+        raise SettingsError("--watch always continues where it was: leave out --resume")
     if len(images) != 1:
-        raise SettingsError(f"--watch takes one folder, and {len(images)} were given")
+        raise SettingsError(f"--watch takes one folder, but {len(images)} were given")
     settings = WatchSettings(**chosen)
     print("excision: note: `excision inspect --watch` is now `excision watch`", file=sys.stderr, flush=True)
     return follow(model, Path(images[0]), out, settings)

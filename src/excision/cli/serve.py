@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 app = App(
     name="serve",
-    help_epilogue="Images are sent to `POST /v1/inspect`; verdict, score, boxes and links to maps come back "
-    "once the result is on disk in --data. Nothing outside this machine is needed or asked. `/openapi.json` "
-    "describes every route, `/metrics` is for Prometheus, `excision.station.client` is a client for "
-    "Python. SIGTERM and Ctrl-C finish and answer what is accepted; SIGHUP loads changed models.\n\n"
+    help_epilogue="Send images to `POST /v1/inspect`. The answer has the verdict, the score, boxes and "
+    "links to maps, and is sent once the result is on disk in `--data`. The station needs no other machine "
+    "and no network. `/openapi.json` describes every route, `/metrics` is for Prometheus, and "
+    "`excision.station.client` is a client for Python. SIGTERM and Ctrl-C finish and answer all accepted "
+    "requests; SIGHUP loads changed models.\n\n"
     "```\n"
     "excision serve line/parts\n"
     "excision serve front=line/front back=line/back --data station --keep flagged\n"
@@ -41,45 +42,47 @@ def serve(
     models: Annotated[
         list[str],
         Parameter(
-            help="Exported folders or run folders, as FOLDER or NAME=FOLDER; the first is the default."
+            help="Exported folders or run folders, as FOLDER or NAME=FOLDER; the first is the default model."
         ),
     ],
     /,
     *,
-    data: Annotated[Path, Parameter(help="Folder for results and images.")] = Path("station"),
+    data: Annotated[Path, Parameter(help="Folder to store results and images in.")] = Path("station"),
     host: Annotated[
-        str, Parameter(help="Address to listen at; any but this machine needs a key.")
+        str, Parameter(help="Address to listen on; any other than this machine requires a key.")
     ] = "127.0.0.1",
-    port: Annotated[int, Parameter(help="Port to listen at; 0 takes a free one.")] = 8000,
+    port: Annotated[int, Parameter(help="Port to listen on; 0 chooses a free one.")] = 8000,
     api_key_file: Annotated[
         Path | None,
-        Parameter(help="File whose first line is the key that clients must show; or set EXCISION_API_KEY."),
+        Parameter(help="File whose first line is the key that clients must send; or set EXCISION_API_KEY."),
     ] = None,
     models_below: Annotated[
         Path | None,
-        Parameter(
-            name="--models", help="Folder whose sub-folders clients may load as new versions, by name."
-        ),
+        Parameter(name="--models", help="Folder whose sub-folders clients may load by name as new versions."),
     ] = None,
     folders: Annotated[
         Path | None,
-        Parameter(help="Folder whose sub-folders of labelled images a model may be measured on, by name."),
+        Parameter(help="Folder whose sub-folders of labelled images can be used by name to measure a model."),
     ] = None,
     keep: Annotated[
         Literal["all", "flagged", "none"],
-        Parameter(help='Images to keep: "all", "flagged" (those not good) or "none".'),
+        Parameter(help='Images to keep: "all", "flagged" (all that are not good) or "none".'),
     ] = "all",
-    queue: Annotated[int, Parameter(help="Images that may wait; more are answered with 503.")] = 64,
-    workers: Annotated[int | None, Parameter(help="Images inspected at once; as many as cores.")] = None,
-    threads: Annotated[int | None, Parameter(help="Threads of one inspection.")] = None,
+    queue: Annotated[
+        int, Parameter(help="Number of images that may wait; further requests get status 503.")
+    ] = 64,
+    workers: Annotated[
+        int | None, Parameter(help="Images inspected at once. By default as many as cores.")
+    ] = None,
+    threads: Annotated[int | None, Parameter(help="Threads per inspection.")] = None,
     max_bytes: Annotated[int, Parameter(help="Largest request in bytes.")] = 64 * 2**20,
     max_pixels: Annotated[int, Parameter(help="Largest image in pixels.")] = 150_000_000,
 ) -> int:
-    """Inspect what is sent over HTTP, and keep every result."""
+    """Inspect images that are sent over HTTP, and store every result."""
     key = _key(api_key_file)
     if key is None and host not in _LOCAL:
         raise SettingsError(
-            f"--host {host} lets other machines in: give a key with --api-key-file or EXCISION_API_KEY"
+            f"--host {host} admits other machines: give a key with --api-key-file or EXCISION_API_KEY"
         )
     from excision.station.api.app import create_app
     from excision.station.api.metrics import Metrics
@@ -107,18 +110,18 @@ def serve(
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """Take the address before anything that lasts."""
+    """Bind the address before anything that takes long."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With TCP by name asyncio sends each answer at once; else its second half may wait 40 ms for the first.
+    # With explicit TCP asyncio sends each answer at once; otherwise its second half may wait 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
-            # Or the address would stay taken for a minute after the service before.
+            # Otherwise the address stays in use for a minute after the previous service.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
     except (OSError, OverflowError) as error:
         listener.close()
-        raise SettingsError(f"{host}, port {port}: cannot be listened at ({error})") from error
+        raise SettingsError(f"{host}, port {port}: cannot listen there ({error})") from error
     return listener
 
 
@@ -135,13 +138,13 @@ def _listen(application: Any, station: Station, listener: socket.socket) -> None
     server = uvicorn.Server(config)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        # The server has its own way while it runs; this is for the moment before, and for the signal that it
-        # raises once more at its end, neither of which may kill this process.
+        # While it runs the server has its own handler; this one is for the time before, and for the signal
+        # that the server raises again at its end. Neither may kill this process.
         server.should_exit = True
 
     signal.signal(signal.SIGTERM, stop)
     _on_hangup(station)
-    # From here on connections wait until the server takes them: what is printed holds.
+    # From here on connections wait until the server accepts them, so the printed address works.
     listener.listen(config.backlog)
     host, port = listener.getsockname()[:2]
     say(f"Serving {', '.join(station.models.names)} at http://{f'[{host}]' if ':' in host else host}:{port}")
@@ -156,7 +159,7 @@ def _on_hangup(station: Station) -> None:
                 place = station.models.reload(name, who="SIGHUP")
                 say(f"{name}: version {place.current.version}")
             except ExcisionError as error:
-                print(f"excision: {name} stays as it is: {error}", file=sys.stderr, flush=True)
+                print(f"excision: {name} is unchanged: {error}", file=sys.stderr, flush=True)
 
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, lambda _number, _frame: threading.Thread(target=reload).start())

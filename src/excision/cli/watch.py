@@ -1,4 +1,4 @@
-"""`excision watch`: a verdict on each image that arrives in a folder."""
+"""`excision watch`: a verdict for each image that arrives in a folder."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 app = App(
     name="watch",
     help_epilogue="Each image file is inspected once it is complete. Its result is in `results.sqlite` and "
-    "its picture in `overlays/` before the file is touched. Started again after any kind of end, the command "
-    "continues where it was. Ctrl-C and SIGTERM end it with status 0.\n\n"
+    "its picture in `overlays/` before the file is moved. After any interruption, run the same command "
+    "again to continue. Ctrl-C and SIGTERM stop it with status 0.\n\n"
     "```\n"
     "excision watch line/parts incoming/ --out station/\n"
     "excision watch line/parts incoming/ --out station/ --after move --also csv\n"
@@ -27,23 +27,25 @@ app = App(
 @app.default
 def watch(
     model: Annotated[Path, Parameter(help="Run folder, or a folder that `excision export` wrote.")],
-    folder: Annotated[Path, Parameter(help="Folder to watch, with everything below it.")],
+    folder: Annotated[Path, Parameter(help="Folder to watch, including its sub-folders.")],
     /,
     *,
-    out: Annotated[Path, Parameter(help="Folder for the results.")],
+    out: Annotated[Path, Parameter(help="Folder to write the results to.")],
     after: Annotated[
         Literal["leave", "move"],
         Parameter(help="Leave inspected files, or move them to good, review, defect or failed in --out."),
     ] = "leave",
     settle: Annotated[
-        float, Parameter(help="Seconds over which a file must not change before it is complete.")
+        float, Parameter(help="Seconds for which a file must not change before it is inspected.")
     ] = 1.0,
-    stop_after: Annotated[int | None, Parameter(help="End after so many results.")] = None,
-    idle_exit: Annotated[float | None, Parameter(help="End after so many seconds without work.")] = None,
+    stop_after: Annotated[int | None, Parameter(help="Stop after this many results.")] = None,
+    idle_exit: Annotated[
+        float | None, Parameter(help="Stop after this many seconds without a new image.")
+    ] = None,
     also: Annotated[
         list[Literal["csv", "jsonl", "parquet"]] | None,
         Parameter(
-            help="Tables to write beside the database; parquet needs the extra of that name.",
+            help="Tables to write in addition to the database; parquet needs the extra of that name.",
             consume_multiple=True,
             negative="",
         ),
@@ -72,7 +74,7 @@ def follow(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int
             need_pyarrow()
         predictor = load(model)
         identity = model.resolve().name, fingerprint(model)
-        line.note(f"Watching {folder}; Ctrl-C ends")
+        line.note(f"Watching {folder}; stop with Ctrl-C")
         listeners = Listeners(lambda: request.asked, line.show, line.note)
         counts = watch_folder(predictor, identity, folder, out, settings, listeners)
     say(counted(counts))

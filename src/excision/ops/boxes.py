@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from excision.ops.connected_components import find_regions
 
 MOST_BOXES = 1000
-"""Boxes that are reported of one image, the strongest first."""
+"""Largest number of boxes that are reported for one image, the strongest first."""
 
 Box = tuple[int, int, int, int]
 """A rectangle (x, y, width, height) in pixels."""
@@ -19,7 +19,7 @@ Box = tuple[int, int, int, int]
 def strongest_boxes(anomaly_map: NDArray[np.float32], threshold: float) -> list[Box]:
     """Give boxes around the `MOST_BOXES` strongest regions of a map (H, W) above a threshold."""
     above = anomaly_map > threshold
-    # Most images are good, and looking for regions costs as much as all the rest of a report.
+    # Most images are good, and finding regions takes as long as the rest of a report.
     regions = find_regions(above, anomaly_map)[:MOST_BOXES] if above.any() else []
     return [region.box for region in regions]
 

@@ -1,4 +1,4 @@
-"""Connected regions of a mask: how many, where, and how strong."""
+"""Connected regions of a mask: their number, boxes, areas and peaks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Region:
 
     Attributes:
         box: (x, y, width, height) in pixels, the smallest box around it.
-        area: number of its pixels.
-        peak: largest value of the anomaly map in it; 0 where no map was given.
+        area: number of pixels.
+        peak: largest value of the anomaly map in it; 0 if no map was given.
     """
 
     box: tuple[int, int, int, int]
@@ -29,7 +29,7 @@ class Region:
 
 
 class Runs(NamedTuple):
-    """The horizontal runs of a mask in reading order, each with the number of its region.
+    """The horizontal runs of a mask in reading order, each with the index of its region.
 
     Attributes:
         rows: (N,) row of each run.
@@ -56,9 +56,9 @@ class Runs(NamedTuple):
 
 
 def find_runs(mask: NDArray[np.bool_]) -> Runs:
-    """Find the runs of a mask (H, W); pixels that touch, diagonally too, belong to one region.
+    """Find the runs of a mask (H, W); pixels that touch, also diagonally, belong to one region.
 
-    It takes memory for the runs alone, whatever the size of the mask.
+    Memory is needed for the runs only, whatever the size of the mask.
     """
     rows, starts, ends = _runs(mask)
     roots = _joined(len(rows), _touching(rows, starts, ends, mask.shape[1]))
@@ -67,7 +67,7 @@ def find_runs(mask: NDArray[np.bool_]) -> Runs:
 
 
 def label_regions(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-    """Label the regions of a mask; pixels that touch, diagonally too, belong to one region.
+    """Label the regions of a mask; pixels that touch, also diagonally, belong to one region.
 
     Args:
         mask: (H, W).
@@ -82,7 +82,7 @@ def label_regions(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
 
 
 def find_regions(mask: NDArray[np.bool_], anomaly_map: NDArray[np.float32] | None = None) -> list[Region]:
-    """Describe the regions of a mask, the strongest first, and of equal ones the largest.
+    """Describe the regions of a mask, the strongest first; ties by area, the largest first.
 
     Args:
         mask: (H, W).
@@ -121,7 +121,7 @@ def _touching(
     rows: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64], width: int
 ) -> NDArray[np.int64]:
     """Give the pairs (N, 2) of runs in neighbouring rows that touch, corners included."""
-    # Runs are ordered by row, then column, so one number for both keeps searching in a sorted array.
+    # Runs are ordered by row, then column, so one number for both allows a search in a sorted array.
     stride = width + 2
     first = np.searchsorted(rows * stride + ends, (rows + 1) * stride + starts, side="left")
     behind = np.searchsorted(rows * stride + starts, (rows + 1) * stride + ends, side="right")
@@ -132,7 +132,7 @@ def _touching(
 
 
 def _joined(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give each run the first run that it is connected with, by union-find with path halving."""
+    """Give for each run the first run that it is connected with, by union-find with path halving."""
     parent = list(range(count))
 
     def root(run: int) -> int:

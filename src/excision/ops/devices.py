@@ -1,4 +1,4 @@
-"""Where networks run."""
+"""The device that networks run on."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ def choose_device(name: str) -> torch.device:
     """Give the device of a name such as "cpu" or "cuda"; "auto" is a GPU where there is one.
 
     Raises:
-        SettingsError: there is no such device.
+        SettingsError: the device is not available.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    # Depending on how torch was built, a missing device is any of these.
+    # Depending on how torch was built, a missing device raises any of these.
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise SettingsError(
             f'the device "{name}" is not available on this machine; use "auto" or "cpu"'

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def gaussian_blur(images: Tensor, sigma: float, radius: int | None = None) -> Tensor:
-    """Smooth with a Gaussian, cut off at `radius` (default: three deviations), reflected at the border.
+    """Smooth with a Gaussian, cut off at `radius` (default: three sigma), with reflection at the border.
 
     Args:
         images: (B, C, H, W), any unit.
@@ -26,7 +26,7 @@ def gaussian_blur(images: Tensor, sigma: float, radius: int | None = None) -> Te
     kernel = kernel / kernel.sum()
     batch, channels, height, width = images.shape
     planes = images.reshape(batch * channels, 1, height, width)
-    # Reflection is only defined up to the image's own size; beyond it the border value is repeated.
+    # Reflection is defined only up to the size of the image; beyond it the border value is repeated.
     mode = "reflect" if reach < min(height, width) else "replicate"
     planes = functional.pad(planes, (reach,) * 4, mode=mode)
     planes = functional.conv2d(planes, kernel.view(1, 1, 1, -1))

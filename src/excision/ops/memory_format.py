@@ -15,7 +15,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def channels_last(module: M) -> M:
-    """Lay the weights out with channels last, in place; convolutions on a CPU run several times faster so."""
+    """Store the weights with channels last, in place; convolutions on a CPU are then several times faster."""
     for parameter in module.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -23,10 +23,10 @@ def channels_last(module: M) -> M:
 
 
 def lay_out(images: Tensor) -> Tensor:
-    """Lay images (B, C, H, W) out as they are fastest to work with: channels last, a single one as a plane.
+    """Store images (B, C, H, W) in their fastest layout: channels last, or one plane for a single channel.
 
-    The strides of a single channel may mean either. What torch takes for channels last stays so in all that
-    is made of it, and takes several times as long where channels are few.
+    The strides of a single channel fit both layouts. If torch takes them for channels last, so are all
+    tensors that follow, which is several times slower with few channels.
     """
     if images.shape[1] > 1:
         return images.contiguous(memory_format=torch.channels_last)
@@ -34,6 +34,6 @@ def lay_out(images: Tensor) -> Tensor:
 
 
 def image_tensor(working: NDArray[np.uint16], device: torch.device) -> Tensor:
-    """Give a working image (H, W, C) as (1, C, H, W) in [0, 1] on a device."""
+    """Convert a working image (H, W, C) to (1, C, H, W) in [0, 1] on a device."""
     pixels = torch.from_numpy(to_unit(working))
     return lay_out(pixels.permute(2, 0, 1)[None].to(device))

@@ -1,4 +1,4 @@
-"""Reducing a large picture block by block, from parts of it, without ever holding it in floating point."""
+"""Reducing a large image block by block from its parts, without ever holding it in floating point."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ Place = tuple[slice, slice]
 
 
 def reduced_shape(size: tuple[int, int], factor: int) -> tuple[int, int]:
-    """Give (h, w) of a picture of this size (H, W), reduced by a factor and rounded up."""
+    """Give (h, w) of an image of size (H, W) that is reduced by a factor, rounded up."""
     return -(-size[0] // factor), -(-size[1] // factor)
 
 
 def shrink_map(anomaly_map: FloatImage, factor: int) -> FloatImage:
-    """Reduce a map (H, W) by taking the largest value of each block, so that the smallest defect shows."""
+    """Reduce a map (H, W) to the largest value of each block, so that the smallest defect remains visible."""
     place = (slice(0, anomaly_map.shape[0]), slice(0, anomaly_map.shape[1]))
     return combine_blocks(anomaly_map, place, factor, np.maximum)
 
 
 def shrink_mask(mask: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
-    """Reduce a mask (H, W): a block is in it where any of its pixels is."""
+    """Reduce a mask (H, W): a block is True if any of its pixels is."""
     return combine_blocks(mask, (slice(0, mask.shape[0]), slice(0, mask.shape[1])), factor, np.logical_or)
 
 
 def shrink_image(working: NDArray[np.uint16], factor: int) -> FloatImage:
-    """Reduce a working image (H, W, C) to (h, w, C) float32 in [0, 1] by the mean of each block."""
+    """Reduce a working image (H, W, C) to the mean of each block, (h, w, C) float32 in [0, 1]."""
     height, width, _ = working.shape
     picture = BlockMean(working.shape, factor)
     for top, bottom in band_rows(height, width):
@@ -41,7 +41,7 @@ def shrink_image(working: NDArray[np.uint16], factor: int) -> FloatImage:
 
 
 class BlockMean:
-    """The mean of each block of `factor` pixels a side, gathered from parts of the image."""
+    """The mean of each block of `factor` x `factor` pixels, collected from parts of the image."""
 
     def __init__(self, shape: tuple[int, ...], factor: int) -> None:
         height, width, channels = shape
@@ -50,11 +50,11 @@ class BlockMean:
         self._total = np.zeros((*reduced_shape((height, width), factor), channels), dtype=np.float32)
 
     def add(self, place: Place, values: FloatImage) -> None:
-        """Add values (h, w, C) at a place of the image."""
+        """Add values (h, w, C) of one part of the image."""
         self._total[blocks(place, self._factor)] += combine_blocks(values, place, self._factor, np.add)
 
     def finished(self) -> FloatImage:
-        """Give the means, (h, w, C); blocks at the right and lower border may be cut short."""
+        """Give the means, (h, w, C); blocks at the right and lower border may be smaller."""
         rows, columns = (
             np.minimum(self._factor, side - np.arange(0, side, self._factor)) for side in self._sides
         )
@@ -63,13 +63,13 @@ class BlockMean:
 
 
 def blocks(place: Place, factor: int) -> Place:
-    """Give the blocks that a part of the image touches."""
+    """Give the blocks that a part of the image overlaps."""
     down, across = (slice(axis.start // factor, (axis.stop - 1) // factor + 1) for axis in place)
     return down, across
 
 
 def combine_blocks(values: NDArray[Any], place: Place, factor: int, combine: np.ufunc) -> NDArray[Any]:
-    """Combine the values (h, w, ...) of a part of the image block by block, for `blocks` of the same."""
+    """Combine the values (h, w, ...) of a part of the image block by block, for the `blocks` of that part."""
     if factor == 1:
         return values
     for axis, part in enumerate(place):

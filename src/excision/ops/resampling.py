@@ -1,4 +1,4 @@
-"""Planes on coarser and finer grids, each in the way that takes the least time on a processor."""
+"""Planes on coarser and finer grids, each in the way that is fastest on a CPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Size = tuple[int, int]
 
 
 def shrink(planes: Tensor, factor: int) -> Tensor:
-    """Average over blocks of factor x factor pixels; at the lower and right border, over what there is.
+    """Average over blocks of factor x factor pixels; blocks at the lower and right border may be smaller.
 
     (B, C, H, W) to (B, C, ceil(H / factor), ceil(W / factor)).
     """
@@ -26,7 +26,7 @@ def shrink(planes: Tensor, factor: int) -> Tensor:
 
 
 def repeat(planes: Tensor, factor: int, size: Size) -> Tensor:
-    """Give every pixel of a block the block's value.
+    """Give every pixel of a block the value of the block.
 
     (B, C, ceil(H / factor), ceil(W / factor)) of floating point to (B, C, H, W), with (H, W) the `size`.
     """
@@ -37,16 +37,16 @@ def repeat(planes: Tensor, factor: int, size: Size) -> Tensor:
 
 
 def enlarge(planes: Tensor, factor: int, size: Size | None = None, reach: int = 0) -> Tensor:
-    """Interpolate bilinearly between the middles of blocks of factor x factor pixels.
+    """Interpolate bilinearly between the centres of blocks of factor x factor pixels.
 
-    It is what `torch.nn.functional.interpolate` gives. That takes a picture of one channel pixel by pixel,
-    while products with a small matrix for each axis run at the processor's full speed.
+    The result is that of `torch.nn.functional.interpolate`, which processes an image of one channel pixel by
+    pixel; products with a small matrix per axis run at the full speed of the CPU.
 
     Args:
         planes: (B, C, h, w) of floating point.
         factor: side of a block in pixels.
-        size: (H, W), at most (h * factor, w * factor), which is taken where it is not given.
-        reach: before, each block takes the mean of those within this many blocks along both axes.
+        size: (H, W), at most (h * factor, w * factor), which is the default.
+        reach: first average each block with those within this many blocks along both axes.
 
     Returns:
         (B, C, H, W).
@@ -63,14 +63,14 @@ def enlarge(planes: Tensor, factor: int, size: Size | None = None, reach: int = 
     return rows @ planes @ columns.T
 
 
-# Blocks along an axis from which on the matrices that double it hold too many zeros.
+# From this number of blocks along an axis on, the matrices that double it have too many zeros.
 _LARGE = 96
 
 
 def _weights(length: int, factor: int, reach: int, like: Tensor) -> Tensor:
-    """Weights (length * factor, length) of the blocks along one axis at each pixel of it."""
-    # Converted but once: it takes as long as the product. Kept as numpy's, since a tensor that is made while
-    # a graph is traced cannot be used again.
+    """Weights (length * factor, length) of the blocks along one axis for each of its pixels."""
+    # Computed only once, because it takes as long as the product. It is a numpy array because a tensor that
+    # is created while a graph is traced cannot be used again.
     dtype = np.float64 if like.dtype == torch.float64 else np.float32
     return torch.from_numpy(_matrix(length, factor, reach, dtype)).to(like)
 
@@ -86,9 +86,9 @@ def _matrix(length: int, factor: int, reach: int, dtype: type[np.floating]) -> N
 
 
 def _window_mean(planes: Tensor, reach: int, axis: int) -> Tensor:
-    """Mean over what lies within `reach` pixels along an axis; (B, C, H, W).
+    """Mean over the pixels within `reach` along an axis; (B, C, H, W).
 
-    The window is small: adding shifted images takes less time than running sums or a pooling.
+    The window is small: adding shifted images is faster than running sums or pooling.
     """
     length = planes.shape[axis]
     padding = (reach, reach) if axis == 3 else (0, 0, reach, reach)
@@ -102,7 +102,7 @@ def _window_mean(planes: Tensor, reach: int, axis: int) -> Tensor:
 
 
 def _halve(planes: Tensor, axis: int) -> Tensor:
-    """Mean of each two pixels along an axis, a last single one as it is; a pooling takes far longer."""
+    """Mean of each two pixels along an axis; a last single pixel is kept. Pooling is far slower."""
     pairs, length = planes.shape[axis] // 2, planes.shape[axis]
     every_second = (slice(None),) * axis
     first = planes[(*every_second, slice(0, 2 * pairs, 2))]

@@ -1,4 +1,4 @@
-"""Comparing two images pixel by pixel: the formulas that losses and anomaly maps share."""
+"""Similarity of two images at each pixel: the formulas that losses and anomaly maps share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
 
 
 def ssim_map(first: Tensor, second: Tensor) -> Tensor:
-    """Structural similarity of each pixel's neighbourhood.
+    """Structural similarity (SSIM) of the neighbourhood of each pixel.
 
     Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment", IEEE TIP 13(4), 2004, equation 13, with an
     11 x 11 Gaussian window of deviation 1.5 and a dynamic range of 1.
@@ -24,7 +24,7 @@ def ssim_map(first: Tensor, second: Tensor) -> Tensor:
         second: the same shape.
 
     Returns:
-        (B, C, H, W) in [-1, 1]; 1 where the two agree.
+        (B, C, H, W) in [-1, 1]; 1 where the images agree.
     """
     moments = torch.cat((first, second, first * first, second * second, first * second), dim=1)
     blurred = gaussian_blur(moments, _SSIM_SIGMA, _SSIM_RADIUS)
@@ -61,7 +61,7 @@ def msgms_map(first: Tensor, second: Tensor, scales: int = 4) -> Tensor:
     Args:
         first: (B, C, H, W) in [0, 1].
         second: the same shape.
-        scales: number of sizes; stops early at images smaller than 2 pixels.
+        scales: number of sizes; fewer if images become smaller than 2 pixels.
 
     Returns:
         (B, C, H, W) in (0, 1]; 1 where the two agree.
@@ -83,5 +83,5 @@ def _gradient_magnitude(images: Tensor) -> Tensor:
     kernels = torch.stack((prewitt, prewitt.T))[:, None]
     planes = functional.pad(images.reshape(batch * channels, 1, height, width), (1,) * 4, mode="replicate")
     squares = functional.conv2d(planes, kernels).square().sum(dim=1, keepdim=True)
-    # The gradient of a square root is infinite at zero, and flat regions have exactly that.
+    # The gradient of a square root is infinite at zero, which is the value in flat regions.
     return (squares + 1e-12).sqrt().reshape(batch, channels, height, width)

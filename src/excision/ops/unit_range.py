@@ -15,6 +15,6 @@ def to_unit(working: NDArray[np.uint16]) -> NDArray[np.float32]:
 
 
 def from_unit(image: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Convert images of any shape, float32 in [0, 1], to uint16 in [0, 65535], rounded half to even."""
+    """Convert images of any shape, float32 in [0, 1], to uint16 in [0, 65535]; halves are rounded to even."""
     scaled: NDArray[np.float32] = np.rint(image * _WHITE)
     return scaled.astype(np.uint16)

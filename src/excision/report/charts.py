@@ -1,4 +1,4 @@
-"""Which charts a folder of results can give, and what goes into each."""
+"""The charts of a folder of results, and their data."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _COLOURS = {"good": "good", "review": "review", "defect": "defect", "defective":
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """The charts in the order of the page, and the counts behind the first; None where there is no score."""
+    """The charts in the order of the page, and the counts behind the first; None if there are no scores."""
 
     charts: tuple[Chart, ...]
     histogram: Histogram | None
 
 
 def charts_of(results: ResultsFolder, summary: Summary) -> Charts:
-    """Draw what the results can give."""
+    """Draw the charts for which the results have data."""
     scores = {name: values for name, values in summary.scores.items() if values.size}
     if not scores:
         return Charts((), None)
@@ -43,7 +43,7 @@ def charts_of(results: ResultsFolder, summary: Summary) -> Charts:
 
 
 def kinds_of(results: ResultsFolder) -> list[tuple[str, int, int]]:
-    """Give each kind of defect with its number of images and of those found."""
+    """Give each kind of defect with the number of its images and of those detected."""
     return [(kind, k["images"], k["detected"]) for kind, k in results.figures.get("kinds", {}).items()]
 
 
@@ -68,7 +68,7 @@ def _curves(results: ResultsFolder, summary: Summary) -> list[Chart]:
 
 
 def _working_points(results: ResultsFolder, summary: Summary) -> tuple[Point | None, Point | None]:
-    """Give where the decision threshold stands on the ROC and on the precision-recall curve."""
+    """Give the points of the decision threshold on the ROC curve and the precision-recall curve."""
     threshold = results.about.threshold
     if threshold is None:
         return None, None

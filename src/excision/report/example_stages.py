@@ -1,4 +1,4 @@
-"""The stages of the images that a report shows, on disk, so that it can be made anew without the model."""
+"""The stages of the example images of a report, on disk, so that it can be rebuilt without the model."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from excision.visualization.pictures import Picture
 EXAMPLES = "examples"
 _INDEX = "examples.json"
 
-# A report embeds no more, whatever an index says.
+# A report embeds no more than this, whatever an index says.
 MOST_EXAMPLES, _MOST_STAGES = 32, 8
 
-# Beyond this a stage shows no more on a screen; it is the most that a default working image has.
+# A screen shows no more detail than this; it is the largest size of a default working image.
 _PIXELS = 163_840
-# 24 examples of 7 stages at this many bytes, as base64, stay under 8 MB with the rest of the page.
+# 24 examples of 7 stages with this many bytes, as base64, and the rest of the page stay below 8 MB.
 _BYTES = 32_000
 _QUALITIES = (84, 70, 50, 30, 10)
 _FILE = re.compile(r"\d+-[a-z-]+\.webp")
@@ -36,7 +36,7 @@ _FILE = re.compile(r"\d+-[a-z-]+\.webp")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One picture of an example: what it shows, its file in `examples/`, width and height in pixels."""
+    """One picture of an example: its caption, its file in `examples/`, width and height in pixels."""
 
     caption: str
     file: str
@@ -46,15 +46,15 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class StagedExample:
-    """An image whose stages lie on disk.
+    """An image whose stages are on disk.
 
     Attributes:
-        name: of the image.
-        label: "good", the kind of defect, or None where nobody has said.
+        name: name of the image.
+        label: "good", the kind of defect, or None if unknown.
         verdict: "good", "review" or "defect".
         score: anomaly score.
-        threshold: decision threshold, in the same unit; None where it is not finite.
-        stages: from the input to the anomaly map, and the ground truth where it is known.
+        threshold: decision threshold, in the same unit; None if it is not finite.
+        stages: from the input to the anomaly map, and the ground truth if known.
     """
 
     name: str
@@ -71,9 +71,9 @@ class StagedExample:
 
 
 def write_examples(folder: Path, examples: Iterable[Example]) -> None:
-    """Write `examples/` in a folder of results, in place of earlier ones.
+    """Write `examples/` in a folder of results, replacing earlier ones.
 
-    Examples are taken one by one and nothing of them is kept, so a generator keeps memory flat.
+    Examples are processed one by one and not kept, so memory stays flat with a generator.
     """
     target = folder / EXAMPLES
     if target.is_dir():
@@ -85,7 +85,7 @@ def write_examples(folder: Path, examples: Iterable[Example]) -> None:
 
 
 def read_examples(folder: Path) -> list[StagedExample]:
-    """Read what `write_examples` wrote; nothing where a folder of results has no examples.
+    """Read what `write_examples` wrote; nothing if a folder of results has no examples.
 
     Raises:
         ResultsError: the index is damaged.
@@ -103,11 +103,11 @@ def read_examples(folder: Path) -> list[StagedExample]:
 def _entry(content: dict[str, Any]) -> StagedExample:
     stages = tuple(Stage(**stage) for stage in content.pop("stages"))[:_MOST_STAGES]
     example = StagedExample(**content, stages=stages)
-    # Files of other folders must never end up in a report that is handed out.
+    # Files of other folders must never get into a report, which may be given to others.
     if not all(_FILE.fullmatch(stage.file) and stage.width > 0 and stage.height > 0 for stage in stages):
-        raise ValueError("a stage names no picture of this folder")
+        raise ValueError("a stage refers to a file outside this folder")
     if example.verdict not in ("good", "review", "defect") or not isinstance(example.score, float):
-        raise ValueError("an example without verdict or score")
+        raise ValueError("an example has no verdict or score")
     return example
 
 
@@ -146,7 +146,7 @@ def _fitted(image: Image.Image) -> Image.Image:
 
 
 def _compressed(image: Image.Image) -> bytes:
-    """Give WebP of the best quality that stays within a stage's share of the page."""
+    """Encode as WebP with the best quality that stays within the size of one stage."""
     content = b""
     for quality in _QUALITIES:
         stream = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The curves and bars of an evaluation, as SVG."""
+"""The curves and bar charts of an evaluation, as SVG."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from excision.visualization.svg import (
     shorten,
 )
 
-# Blue and vermilion of Okabe and Ito (2008), which colour-blind eyes tell apart; hatching and dashes do so on
-# a grey print.
+# Blue and vermilion of Okabe and Ito (2008), which colour-blind readers can tell apart; hatching and dashes
+# distinguish them in a grey print.
 GOOD_COLOUR = "#0072B2"
 DEFECT_COLOUR = "#D55E00"
 
-# More points than these cannot be told apart on a screen.
+# More points than this cannot be distinguished on a screen.
 _POINTS = 400
 _KINDS = 30
 
@@ -39,7 +39,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points (N,) of a curve, the area under it, and the point that the threshold gives, if known."""
+    """Points (N,) of a curve, the area under it, and the point of the threshold, if known."""
 
     x: FloatArray
     y: FloatArray
@@ -48,7 +48,7 @@ class Curve:
 
 
 def roc_chart(curve: Curve) -> Chart:
-    """Draw detection rate over false-alarm rate, with the diagonal that chance gives."""
+    """Draw detection rate over false-alarm rate, with the diagonal of chance."""
     reached = _at_threshold(curve, "false-alarm rate", "detection rate")
     described = f"ROC curve; image AUROC {curve.area:.3f}. {reached}"
     chart = Chart("roc", "ROC curve", described)
@@ -63,7 +63,7 @@ def roc_chart(curve: Curve) -> Chart:
 
 
 def precision_recall_chart(curve: Curve, prevalence: float) -> Chart:
-    """Draw precision over detection rate; chance gives the share of defects among the images."""
+    """Draw precision over detection rate; chance level is the share of defective images."""
     described = (
         f"Precision-recall curve; image AP {curve.area:.3f}; chance gives {prevalence:.3f}. "
         f"{_at_threshold(curve, 'detection rate', 'precision')}"
@@ -82,17 +82,17 @@ def precision_recall_chart(curve: Curve, prevalence: float) -> Chart:
 def rates_chart(
     good: FloatArray, defect: FloatArray, threshold: float | None, promised_rate: float | None
 ) -> Chart:
-    """Draw which false-alarm rate, and which share of missed defects, each threshold would give.
+    """Draw the false-alarm rate and the share of missed defects over the threshold.
 
     Args:
         good: (N,) scores of good images, at least one.
-        defect: (M,) scores of defective images; none leaves their curve out.
+        defect: (M,) scores of defective images; their curve is left out if there are none.
         threshold: decision threshold; None draws no line.
-        promised_rate: of the calibration, drawn where known.
+        promised_rate: promised false-alarm rate of the calibration; None draws no line.
     """
     chart = Chart("rates", "Error rates over the threshold", _describe_rates(good, defect, threshold))
     everything = np.concatenate([good, defect, [threshold] if threshold is not None else []])
-    # A little beyond the highest good score the false-alarm rate is 0 for good; all later is misses alone.
+    # Just above the highest good score the false-alarm rate becomes 0; beyond it only misses change.
     high = max(float(np.quantile(everything, 0.98)), float(good.max()), threshold or 0.0) * 1.05
     low = min(0.0, float(everything.min()))
     x = Scale(low, high if high > low else low + 1, LEFT, RIGHT)
@@ -117,13 +117,13 @@ def rates_chart(
 
 
 def kinds_chart(kinds: Sequence[tuple[str, int, int]]) -> Chart:
-    """Draw what share of each kind of defect was found, with the 95 % interval.
+    """Draw the detection rate of each kind of defect, with its 95 % interval.
 
     Args:
-        kinds: kind, number of images, number found; at least one.
+        kinds: kind, number of images, number detected; at least one kind.
     """
     shown = kinds[:_KINDS]
-    more = f" {len(kinds) - len(shown)} more kinds stand in the table." if len(kinds) > len(shown) else ""
+    more = f" {len(kinds) - len(shown)} more kinds are in the table." if len(kinds) > len(shown) else ""
     told = "; ".join(f"{kind}: {found} of {images}" for kind, images, found in shown)
     chart = Chart("kinds", "Detection by kind of defect", f"Found, {told}.{more}", 62 + 28 * len(shown))
     scale = Scale(0, 1, 140, WIDTH - 92)
@@ -200,7 +200,7 @@ def _above(scores: FloatArray, low: float, high: float) -> list[Point]:
 
 
 def _steps(points: Sequence[Point], *, before: bool) -> list[Point]:
-    """Make stairs of points: the height changes before the way along, or after it."""
+    """Make a staircase of points: the height changes before each horizontal step, or after it."""
     stairs = [points[0]]
     for (x0, y0), (x1, y1) in pairwise(points):
         stairs += [(x0, y1) if before else (x1, y0), (x1, y1)]
@@ -208,7 +208,7 @@ def _steps(points: Sequence[Point], *, before: bool) -> list[Point]:
 
 
 def _thinned(points: list[Point]) -> list[Point]:
-    """Leave out what lies on the way between its neighbours, then every so many, but never an end."""
+    """Leave out points on the line between their neighbours, then thin out the others, but keep the ends."""
     kept = [
         point
         for place, point in enumerate(points)

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a folder of results: nothing is loaded from anywhere."""
+"""The report of a folder of results: one self-contained HTML page that loads nothing else."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ HEADINGS: dict[Outcome, str] = {
 }
 
 SIGNS = {"defect": "▲", "review": "◆", "good": "●"}
-"""A verdict has a shape beside its colour and its word."""
+"""The shape of each verdict, beside its colour and its word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a user adds to a report.
+    """Words that a user adds to a report.
 
     Attributes:
-        title: in place of the one that follows from the results.
-        customer: for whom the report is.
+        title: replaces the title that follows from the results.
+        customer: customer named on the cover.
         notes: text in paragraphs, for the cover.
     """
 
@@ -63,19 +63,19 @@ class Words:
 def write_report(folder: Path, out: Path | None = None, words: Words | None = None) -> Path:
     """Write the report of a folder of results as one HTML file, atomically.
 
-    The same results give the same bytes. Of an image only its score is kept in memory, so that memory stays
+    The same results give the same bytes. Only the score of each image is kept in memory, so memory stays
     flat; the page embeds the pictures of `examples/` and links to those of all other images.
 
     Args:
         folder: that `excision evaluate` or `excision inspect` wrote.
-        out: the file; `report.html` in the folder where not given.
+        out: file to write; by default `report.html` in the folder.
         words: title, customer and notes.
 
     Returns:
         The file that was written.
 
     Raises:
-        ResultsError: the folder holds no results, or a file in it is damaged.
+        ResultsError: the folder contains no results, or a file in it is damaged.
     """
     results = open_results(folder)
     summary = results.summarise(_NOTED)
@@ -144,7 +144,7 @@ def _notes(results: ResultsFolder, summary: Summary) -> list[str]:
 
 
 def _outcomes(summary: Summary) -> list[tuple[str, int]]:
-    """Give what came of the images, with how many: the choices of the filter."""
+    """Give the outcomes of the images with their numbers, for the filter."""
     numbers: dict[str, int] = {}
     for (label, verdict), number in summary.counts.items():
         name = Row("", label, None, verdict, None).outcome
@@ -155,14 +155,14 @@ def _outcomes(summary: Summary) -> list[tuple[str, int]]:
 
 @dataclass(slots=True)
 class _Links:
-    """Makes a row of the page from a row of the results, and counts the pictures that are not on disk."""
+    """Makes rows of the page from rows of the results, and counts the pictures that are not on disk."""
 
     folder: Path
     beside: Path
     missing: int = 0
 
     def shown(self, row: Row) -> dict[str, Any]:
-        """Give a row with the address of its picture, where there is one."""
+        """Give a row with the address of its picture, if there is one."""
         return {"row": row, "outcome": row.outcome, "link": self._address(row.overlay)}
 
     def _address(self, overlay: str | None) -> str | None:
@@ -176,7 +176,7 @@ class _Links:
 
 
 def _sections(folder: Path) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
-    """Give the examples under their headings, each with its pictures read when its turn comes."""
+    """Give the examples under their headings; the pictures of each are read when needed."""
     for kind, group in groupby(read_examples(folder), key=lambda example: example.outcome):
         yield HEADINGS[kind], (_shown(folder, example) for example in group)
 
@@ -213,7 +213,7 @@ def _template() -> Template:
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        # The style of figures belongs to what draws them.
+        # The style of figures is part of the package that draws them.
         loader=ChoiceLoader([PackageLoader("excision.report"), PackageLoader("excision.visualization")]),
         autoescape=True,
         undefined=StrictUndefined,

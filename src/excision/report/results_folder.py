@@ -1,4 +1,4 @@
-"""A folder of results, read back for a report: what it says as a whole, and its images one by one."""
+"""Reading a folder of results for a report: a summary of the whole, and the images one by one."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ Kind = Literal["evaluation", "inspection"]
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What the calibration of a threshold says.
+    """The promise of a calibrated threshold.
 
     Attributes:
-        wanted_rate: false-alarm rate that was asked for; None where a person set the threshold.
-        promised_rate: false-alarm rate that holds.
+        wanted_rate: requested false-alarm rate; None if a person set the threshold.
+        promised_rate: promised false-alarm rate.
         held_out: number of good images that the threshold was chosen from.
     """
 
@@ -51,16 +51,16 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a report says beside figures and images; a part is None where nobody knew it.
+    """Facts in a report beside figures and images; None if unknown.
 
     Attributes:
         kind: which verb made the results.
-        subject: what was inspected, in a word: the name of the data set.
-        layout: of the data set.
+        subject: name of the data set.
+        layout: layout of the data set.
         date: day on which the results were made, YYYY-MM-DD.
-        threshold: decision threshold; None where it is not finite.
-        review_threshold: where the grey zone begins.
-        promise: of the threshold.
+        threshold: decision threshold; None if it is not finite.
+        review_threshold: lower end of the grey zone.
+        promise: promise of the threshold.
     """
 
     kind: Kind
@@ -77,14 +77,14 @@ class Row:
     """One image of the results.
 
     Attributes:
-        name: of the image.
-        label: "good", the kind of defect, or None where unknown.
-        score: anomaly score; None where the image could not be inspected.
-        verdict: "good", "review", "defect", or None where there is none.
+        name: name of the image.
+        label: "good", the kind of defect, or None if unknown.
+        score: anomaly score; None if the image could not be inspected.
+        verdict: "good", "review", "defect", or None if there is none.
         overlay: its picture, relative to the folder of results, or None.
-        error: why it could not be inspected.
-        regions: number of regions above the threshold, where known.
-        area: share of the pixels above the threshold, where known.
+        error: why the image could not be inspected.
+        regions: number of regions above the threshold, if known.
+        area: share of the pixels above the threshold, if known.
     """
 
     name: str
@@ -98,19 +98,19 @@ class Row:
 
     @property
     def outcome(self) -> str:
-        """What came of the image, in words."""
+        """The outcome of the image, in words."""
         return "not inspected" if self.verdict is None else outcome(self.label, self.verdict)
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What one pass over the rows gathers: nine bytes an image, and counts.
+    """Result of one pass over the rows: nine bytes per image, and counts.
 
     Attributes:
-        scores: for each name the finite scores: "good" and "defective" by label in an evaluation, by verdict
-            in an inspection.
-        counts: number of images by (label, verdict); the verdict is None where there was none.
-        first_errors: of the first images that could not be inspected, name and reason.
+        scores: finite scores by name: by the label "good" or "defective" in an evaluation, by verdict in an
+            inspection.
+        counts: number of images by (label, verdict); the verdict is None if there is none.
+        first_errors: names and reasons of the first images that could not be inspected.
     """
 
     scores: dict[str, NDArray[np.float64]]
@@ -123,10 +123,10 @@ class ResultsFolder:
     """A folder of results.
 
     Attributes:
-        folder: where it lies.
-        about: what is known of the whole.
+        folder: path of the folder.
+        about: facts about the results as a whole.
         figures: content of `evaluation.json`; empty for an inspection.
-        rows: gives the images in the order in which they were inspected, anew at each call.
+        rows: gives the images in the order of inspection, from the start at each call.
     """
 
     folder: Path
@@ -135,7 +135,7 @@ class ResultsFolder:
     rows: Callable[[], Iterator[Row]]
 
     def summarise(self, errors: int = 20) -> Summary:
-        """Go through the rows once, keeping of each its score alone."""
+        """Summarise the rows in one pass, keeping only the score of each."""
         evaluation = self.about.kind == "evaluation"
         names = ("good", "defective") if evaluation else ("good", "review", "defect")
         scores = {name: array("d") for name in names}
@@ -158,7 +158,7 @@ def write_about(folder: Path, about: About) -> None:
 
 
 def promise_of(predictor: Predictor) -> Promise | None:
-    """Give what the threshold of a detector or of an exported model promises; None where it has none."""
+    """Give the promise of the threshold of a detector or exported model; None if there is none."""
     found = predictor.calibration
     if found is None:
         return None
@@ -169,7 +169,7 @@ def open_results(folder: Path) -> ResultsFolder:
     """Open a folder that `excision evaluate` or `excision inspect` wrote, in this version or an earlier one.
 
     Raises:
-        ResultsError: it is none, or a file in it is damaged.
+        ResultsError: it is not such a folder, or a file in it is damaged.
     """
     about = _about(folder)
     if about.kind == "evaluation":
@@ -181,7 +181,7 @@ def open_results(folder: Path) -> ResultsFolder:
         return ResultsFolder(folder, about, figures, partial(_evaluated, folder, figures))
     first = next(iterate_log(folder), None)
     if first is None:
-        raise ResultsError(f"{folder / JSONL}: holds no result; inspect again, with --resume")
+        raise ResultsError(f"{folder / JSONL}: contains no results; inspect again with --resume")
     if about.threshold is None and math.isfinite(first.threshold):
         about = dataclasses.replace(about, threshold=first.threshold)
     return ResultsFolder(folder, about, {}, partial(_inspected, folder))
@@ -192,7 +192,7 @@ def _about(folder: Path) -> About:
     there = [kind for kind, path in files.items() if path.is_file()]
     if not there:
         raise ResultsError(
-            f"{folder}: holds no results; name a folder that `excision evaluate` or `excision inspect` wrote"
+            f"{folder}: contains no results; give a folder of `excision evaluate` or `excision inspect`"
         )
     if (folder / ABOUT).is_file():
         content = _json(folder / ABOUT)
@@ -214,7 +214,7 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ResultsError(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):
-        raise ResultsError(f"{path}: holds no figures; evaluate again")
+        raise ResultsError(f"{path}: contains no figures; evaluate again")
     return content
 
 

@@ -1,4 +1,4 @@
-"""The small tables of a report, with what each column is sorted by."""
+"""The small tables of a report, with the sort keys of their columns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is written, and the number to sort by where it is none itself."""
+    """A text, and the number to sort it by if it is not a plain number."""
 
     text: str
     key: float | None = None
@@ -30,11 +30,11 @@ class Table:
     """A table whose columns can be sorted.
 
     Attributes:
-        name: letters and hyphens alone; unique in a page.
+        name: letters and hyphens only; unique in a page.
         caption: what it shows.
-        head: of each column its name.
-        rows: cells; one with a key stands at the right, as a number.
-        note: a sentence below.
+        head: names of the columns.
+        rows: cells; a cell with a key is aligned at the right, like a number.
+        note: a sentence below the table.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Table:
 
 
 def kinds_table(kinds: Sequence[tuple[str, int, int]]) -> Table:
-    """List kinds of defect, each with its number of images and of those found."""
+    """List the kinds of defect, with the number of their images and of those detected."""
     rows = []
     for kind, images, found in kinds:
         low, high = rate_interval(found, images)
@@ -64,12 +64,12 @@ def kinds_table(kinds: Sequence[tuple[str, int, int]]) -> Table:
 
 
 def thresholds_table(good: FloatArray, defect: FloatArray, threshold: float | None) -> Table:
-    """Say what other thresholds would have done to these very images.
+    """List what other thresholds would have given on these images.
 
     Args:
         good: (N,) scores of good images, at least one.
         defect: (M,) scores of defective images.
-        threshold: the one in use; None for none.
+        threshold: the threshold in use, if any.
     """
     ascending = np.sort(good)
     chosen = {float(ascending[len(good) - 1 - int(rate * len(good) + 1e-9)]) for rate in _RATES}
@@ -91,14 +91,14 @@ def thresholds_table(good: FloatArray, defect: FloatArray, threshold: float | No
         )
     head = ["Threshold", "False alarms", "False-alarm rate", "Found", "Detection rate", "Precision"]
     note = (
-        "The other thresholds are read off these very test images. They show what is possible and promise "
-        "nothing; the promise comes from calibration alone."
+        "The other thresholds are chosen on these test images. They show what is possible and promise "
+        "nothing; only calibration gives a promise."
     )
-    return Table("thresholds-table", "What other thresholds would do", head, rows, note)
+    return Table("thresholds-table", "What other thresholds would give", head, rows, note)
 
 
 def histogram_table(histogram: Histogram) -> Table:
-    """List the bars of a histogram."""
+    """List the numbers behind a histogram."""
     rows = []
     for number, (low, high) in enumerate(zip(histogram.edges[:-1], histogram.edges[1:], strict=True)):
         counts = [int(values[number]) for values in histogram.counts.values()]

@@ -1,4 +1,4 @@
-"""The picture of a training: the falling loss, and the threshold among the calibration scores."""
+"""The figure of a training: its loss, and the threshold among the calibration scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from excision.system.files import write_bytes
 
 
 def write_training_figure(run: Path, calibration: Calibration) -> Path:
-    """Draw `figures/training.png` in a run folder from its log and calibration, and give its path."""
+    """Draw `figures/training.png` in a run folder from its log and calibration, and return its path."""
     from matplotlib.figure import Figure
 
     lines = (run / LOG).read_text("utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""The cover of a report in words: what was inspected, found and missed, and what was promised and held."""
+"""The cover of a report in words: what was inspected, detected and missed, and whether the promise held."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from excision.evaluation.intervals import chance_of_alarms, rate_interval
 from excision.report.results_folder import Promise, ResultsFolder, Summary
 
-# Below this a count is no accident any more.
+# Below this probability a count is not explained by chance.
 _UNLIKELY = 0.05
 _MOST_KINDS = 8
 
@@ -21,8 +21,8 @@ class Card:
 
     Attributes:
         name: what it is.
-        value: the figure as it is to be read.
-        hint: one short line that says how to read it.
+        value: the formatted figure.
+        hint: one short line on how to read it.
     """
 
     name: str
@@ -37,9 +37,9 @@ class Cover:
     Attributes:
         title: heading.
         headline: the result in one sentence.
-        statements: what each is about, and one or two sentences.
+        statements: topics, each with one or two sentences.
         cards: headline figures.
-        facts: names and values of what was inspected with what.
+        facts: names and values: the data and the thresholds.
     """
 
     title: str
@@ -50,14 +50,14 @@ class Cover:
 
 
 def cover(results: ResultsFolder, summary: Summary) -> Cover:
-    """Say what the results are."""
+    """Describe the results."""
     return (
         _evaluation(results, summary) if results.about.kind == "evaluation" else _inspection(results, summary)
     )
 
 
 def percent(share: float | None) -> str:
-    """Write a share in per cent, so that only none is written as 0 and only all as 100."""
+    """Format a share in per cent; only exactly none is written as 0 and only exactly all as 100."""
     if share is None:
         return "n/a"
     if share in (0, 1):
@@ -68,20 +68,20 @@ def percent(share: float | None) -> str:
 
 
 def figure(value: float | None) -> str:
-    """Write a figure between 0 and 1 with three digits; 1 only where nothing is missing to it."""
+    """Format a figure between 0 and 1 with three digits; only exactly 1 is written as 1."""
     if value is None:
         return "n/a"
     return "0.999+" if 0.9995 <= value < 1 else f"{value:.3f}"
 
 
 def count(number: int, what: str = "image") -> str:
-    """Write a number of things: "1 image", "1,204 images"."""
+    """Format a number of things: "1 image", "1,204 images"."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """How many images were good or defective, and raised an alarm, which is the verdict "defect"."""
+    """Numbers of good and defective images, and of those with an alarm, which is the verdict "defect"."""
 
     good: int
     alarms: int
@@ -138,8 +138,8 @@ def _inspected(subject: str, counts: _Counts, kinds: list[str]) -> str:
     failed = f" {count(counts.failed)} could not be inspected." if counts.failed else ""
     return (
         f"{subject}: {count(counts.good + counts.defective)}, {counts.good:,} of them good and "
-        f"{counts.defective:,} with a known defect{kinds_told}.{failed} The model learnt from good images "
-        "alone, and its threshold was set on good images before this test."
+        f"{counts.defective:,} with a known defect{kinds_told}.{failed} The model was trained on good "
+        "images only, and its threshold was set on good images before this test."
     )
 
 
@@ -169,12 +169,12 @@ def _false_alarms(counts: _Counts, promise: Promise | None) -> str:
     chance = chance_of_alarms(counts.alarms, counts.good, promise.promised_rate, promise.held_out)
     if chance < _UNLIKELY:
         verdict = (
-            f" That is more than the promise explains: so many would come up in {percent(chance)} of such "
-            "tests. The test images differ from those the threshold was set on; set it anew on good images "
-            "of today."
+            f" That is more than the promise explains: a test would show this many in {percent(chance)} of "
+            "cases. The test images differ from those that the threshold was set on; calibrate again on "
+            "recent good images."
         )
     else:
-        verdict = " That agrees with the promise."
+        verdict = " This agrees with the promise."
     return f"{_promised(promise)} {measured}{verdict}"
 
 
@@ -184,12 +184,12 @@ def _promised(promise: Promise) -> str:
     if promise.wanted_rate is None or promise.promised_rate <= promise.wanted_rate + 1e-9:
         return f"{said}."
     needed = math.ceil(1 / promise.wanted_rate - 1e-9) - 1
-    return f"{said}; the {percent(promise.wanted_rate)} that was asked for takes {needed:,} of them."
+    return f"{said}; promising the requested {percent(promise.wanted_rate)} takes {needed:,} of them."
 
 
 def _ranking(figures: dict[str, Any]) -> str:
     auroc, found = figures["image_auroc"], figures.get("aupro")
-    place = f" Where a defect lies is told with an AUPRO of {figure(found)}." if found is not None else ""
+    place = f" Defects are located with an AUPRO of {figure(found)}." if found is not None else ""
     return (
         f"A defective image has a higher anomaly score than a good one in {percent(auroc)} of all pairs "
         f"(image AUROC {figure(auroc)}; image AP {figure(figures.get('image_ap'))}).{place}"
@@ -232,8 +232,8 @@ def _inspection(results: ResultsFolder, summary: Summary) -> Cover:
             )
         )
     if failed:
-        statements.append(("Not inspected", f"{count(failed)}; the reasons stand below."))
-    # The card is shown only where something lies in that zone.
+        statements.append(("Not inspected", f"{count(failed)}; see below for the reasons."))
+    # The card is shown only if there are images in that zone.
     review = [Card("To review", f"{numbers['review']:,}", "in the grey zone")] if numbers["review"] else []
     cards = (
         Card("Defective", f"{numbers['defect']:,}", "score above the threshold"),
@@ -243,7 +243,7 @@ def _inspection(results: ResultsFolder, summary: Summary) -> Cover:
     )
     verb = "is" if numbers["defect"] == 1 else "are"
     headline = f"{numbers['defect']:,} of {count(total)} {verb} defective{grey}."
-    return Cover("InspectionRecord", headline, tuple(statements), cards, tuple(_facts(results)))
+    return Cover("Inspection", headline, tuple(statements), cards, tuple(_facts(results)))
 
 
 def _verdicts(numbers: dict[str, int]) -> str:

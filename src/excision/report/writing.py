@@ -1,4 +1,4 @@
-"""What an evaluation and an inspection leave in their folder: figures, pictures, charts, the report."""
+"""Writing the results of an evaluation or an inspection: figures, pictures, charts and the report."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FIGURES = "figures"
 def evaluate(
     predictor: Predictor, dataset: Dataset, out: Path | None = None, progress: Progress | None = None
 ) -> Evaluation:
-    """Measure a detector on the test images of a data set, and write what was found.
+    """Measure a detector on the test images of a data set, and write the results.
 
     Args:
         predictor: a detector.
@@ -70,9 +70,10 @@ def keep_overlay(
 
 
 def write_evaluation(out: Path, evaluation: Evaluation, dataset: Dataset, predictor: Predictor) -> None:
-    """Write everything but the overlays into a folder, in place of what an earlier evaluation left there.
+    """Write everything except the overlays to a folder, replacing the files of an earlier evaluation.
 
-    The images to show are predicted again, one by one: keeping every stage of all would not stay flat.
+    The examples are predicted again, one by one: keeping every stage of all images would take too much
+    memory.
     """
     write_json(out / EVALUATION, evaluation.to_json())
     write_text(out / SCORES, _scores(evaluation.images))
@@ -94,7 +95,7 @@ def write_evaluation(out: Path, evaluation: Evaluation, dataset: Dataset, predic
 
 
 def write_inspection(out: Path, predictor: Predictor, examples: Iterable[Example]) -> None:
-    """Write the report of an inspection, and what it shows beside the results that lie in the folder."""
+    """Write the report of an inspection and its examples beside the results in the folder."""
     review = _finite(predictor.review_threshold)
     threshold = _finite(predictor.threshold)
     write_about(out, About("inspection", None, None, _today(), threshold, review, promise_of(predictor)))

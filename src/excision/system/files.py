@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one, and naming their content by hash."""
+"""Writing files so that a reader never sees part of one, and hashing their content."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside `target`; on success it takes the target's place in one step.
+    """Give a temporary path beside `target`; on success it replaces the target in one step.
 
-    A crash, a kill or an exception leaves the old file as it was. The temporary name keeps the suffix,
-    because image writers choose their format by it.
+    A crash, a kill or an exception leaves the old file unchanged. The temporary name keeps the suffix,
+    because image writers choose the format by it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=_prefix(target), suffix=target.suffix, dir=target.parent)
@@ -29,7 +29,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     try:
         yield temporary
         _sync(temporary)
-        # mkstemp makes files private; a result is meant to be read by whoever runs the line.
+        # mkstemp makes files private, but other users of the line have to read the results.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
     finally:
@@ -37,7 +37,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(target: Path) -> None:
-    """Remove the temporary files that killed processes left beside `target`; none may be writing it now."""
+    """Remove the temporary files that killed processes left beside `target`, which nothing may be writing."""
     prefix = _prefix(target)
     if target.parent.is_dir():
         for path in target.parent.iterdir():
@@ -64,8 +64,8 @@ def write_json(target: Path, content: Any) -> None:
 def write_tensors(target: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Write `tensors` to `target` atomically as safetensors.
 
-    Not by its `save_file`, which writes to a temporary file of its own first: after a kill nobody
-    would know whose that was.
+    This does not use `save_file` of safetensors, which first writes to a temporary file of its own: after a
+    kill nothing would remove that file.
     """
     from safetensors.torch import save
 
@@ -80,12 +80,12 @@ def sha256(path: Path) -> str:
 
 
 def _prefix(target: Path) -> str:
-    # A name may be as long as the file system allows, and the temporary one must not be longer.
+    # A name may be as long as the file system allows; the temporary name must not be longer.
     return f".{target.stem[:32]}-"
 
 
 def _sync(path: Path) -> None:
-    """Flush to disk before the rename, or a power cut could leave the new name on an empty file."""
+    """Flush to disk before the rename; otherwise a power cut could leave an empty file under the new name."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Holding Ctrl-C, or the request to end, back until work that must not be torn apart is whole."""
+"""Deferring Ctrl-C or a request to stop until work that must not be interrupted is complete."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from types import FrameType
 
 
 class Interrupt:
-    """Whether the program was asked to stop.
+    """Whether the program has been asked to stop.
 
     Attributes:
-        asked: True from the first request on, such as Ctrl-C.
+        asked: True after the first request, such as Ctrl-C.
     """
 
     def __init__(self) -> None:
@@ -22,13 +22,13 @@ class Interrupt:
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Interrupt]:
-    """Hold back the first Ctrl-C for the length of a block; the block looks at `asked` where it may stop.
+    """Defer the first Ctrl-C during a block; the block checks `asked` wherever it may stop.
 
-    A second Ctrl-C interrupts at once, and one that the block never looked at interrupts at its end. Outside
-    the main thread, or where the program handles Ctrl-C by itself, nothing is changed.
+    A second Ctrl-C interrupts at once, and one that the block did not check interrupts at its end. Outside
+    the main thread, or if the program handles Ctrl-C itself, nothing is changed.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C was pressed and the block did not raise this itself.
+        KeyboardInterrupt: Ctrl-C was pressed and the block did not raise this error itself.
     """
     interrupt = Interrupt()
     main = threading.current_thread() is threading.main_thread()
@@ -52,7 +52,7 @@ def deferred_interrupt() -> Iterator[Interrupt]:
 
 @contextmanager
 def requests_to_stop() -> Iterator[Interrupt]:
-    """Take the first Ctrl-C or SIGTERM as a request that the block looks for in `asked`, and ends by itself.
+    """Turn the first Ctrl-C or SIGTERM into a request: the block checks `asked` and ends by itself.
 
     A second one interrupts at once. Outside the main thread nothing is changed.
 

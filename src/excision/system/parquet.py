@@ -1,4 +1,4 @@
-"""Tables in Parquet, row group by row group, so that memory does not grow with them."""
+"""Tables in Parquet, written in row groups, so that memory does not grow with the table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Columns = Mapping[str, str]
 
 
 def need_pyarrow() -> None:
-    """Make sure, before any long work, that Parquet can be written.
+    """Check before any long work that Parquet can be written.
 
     Raises:
         SettingsError: pyarrow is missing.
@@ -29,7 +29,7 @@ def need_pyarrow() -> None:
 
 
 def write_parquet(path: Path, columns: Columns, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write rows to a file that takes its place once it is whole.
+    """Write rows to a file, atomically.
 
     Kinds of columns: "text" is a string, "int" an int64, "float" a float64, "time" a timestamp in
     microseconds in UTC (given in seconds since 1970), "boxes" a list of structs x, y, width, height of int32
@@ -78,7 +78,7 @@ def _value(kind: str, value: Any) -> Any:
     if value is None:
         return None
     if kind == "text":
-        # A file name need not be text; Parquet's strings must be.
+        # A file name may not be valid text, but strings in Parquet must be.
         return str(value).encode("utf-8", errors="backslashreplace").decode("utf-8")
     if kind == "time":
         return round(value * 1e6)

@@ -1,4 +1,4 @@
-"""What a run cost: time, memory, and on which machine."""
+"""The cost of a run: time and memory, and the machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from excision import __version__
 
 
 def peak_memory_mb() -> float:
-    """Peak resident memory of this process in MiB; 0 where the platform does not tell."""
+    """Peak resident memory of this process in MiB; 0 if the platform does not report it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -38,7 +38,7 @@ def usage(seconds: float) -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Name the processor; Linux knows it better than Python does."""
+    """Name the processor; on Linux the kernel has a better name than Python."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as stream:  # noqa: PTH123  no path, a kernel table
             names = [line.split(":", 1)[1].strip() for line in stream if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""How anomaly scores are spread, counted so that no bar holds scores of both sides of the threshold."""
+"""Histogram of anomaly scores, in which no bar has scores on both sides of the threshold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from excision.visualization.svg import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, Scale, marks, share_marks
 
 _BARS = 28
-# A single score far beyond the others would leave nothing of them to be seen.
+# A single score far above the others would make all other bars invisible.
 _FAR = 3.0
 
 FloatArray = NDArray[np.float64]
@@ -20,13 +20,13 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Counts of scores in bars of one width.
+    """Counts of scores in bars of equal width.
 
     Attributes:
-        edges: (N + 1,) ascending; bar i holds the scores above edges[i] up to and with edges[i + 1], and the
-            last bar all that lie above its lower edge.
-        counts: for each name (N,) numbers of images.
-        beyond: how many scores of the last bar lie beyond its upper edge.
+        edges: (N + 1,) ascending; bar i counts the scores above edges[i] up to and including edges[i + 1],
+            and the last bar all scores above its lower edge.
+        counts: number of images in each bar, (N,), by name.
+        beyond: number of scores in the last bar above its upper edge.
     """
 
     edges: FloatArray
@@ -35,10 +35,10 @@ class Histogram:
 
 
 def count_scores(scores: Mapping[str, FloatArray], threshold: float | None) -> Histogram:
-    """Count scores by name; the threshold is an edge where there is one.
+    """Count scores by name; the threshold, if there is one, is an edge.
 
     Args:
-        scores: for each name finite anomaly scores, (N,) of any length, not all empty.
+        scores: finite anomaly scores by name, (N,) of any length, not all empty.
         threshold: decision threshold, in the same unit.
     """
     everything = np.concatenate(list(scores.values()))
@@ -46,10 +46,10 @@ def count_scores(scores: Mapping[str, FloatArray], threshold: float | None) -> H
     high = min(float(everything.max()), limit) if limit > 0 else float(everything.max())
     anchor = float(everything.min()) if threshold is None else threshold
     low, high = min(0.0, float(everything.min()), anchor), max(high, anchor)
-    # Equal scores still need a bar to stand in.
+    # Equal scores still need a bar.
     width = (high - low or abs(high) or 1.0) / _BARS
     first = math.ceil((anchor - low) / width - 1e-9)
-    # A bar leaves out its lower edge, so the lowest score must lie above the first one, rounding included.
+    # A bar excludes its lower edge, so the lowest score must lie above the first edge, even after rounding.
     first += anchor - width * first >= everything.min()
     last = max(1, math.ceil((high - anchor) / width - 1e-9))
     edges: FloatArray = anchor + width * np.arange(-first, last + 1, dtype=np.float64)
@@ -70,9 +70,9 @@ def draw_histogram(
 
     Args:
         histogram: what to draw.
-        thresholds: value by the name to write there; the first is the decision threshold.
-        kinds: for each name in the histogram the class that colours it: "good", "review" or "defect".
-        shares: draw the share of the images of each name, else their number.
+        thresholds: values by their names in the drawing; the first is the decision threshold.
+        kinds: class that colours each name in the histogram: "good", "review" or "defect".
+        shares: draw the share of the images of each name instead of their number.
     """
     totals = {name: max(1, int(counts.sum())) for name, counts in histogram.counts.items()}
     heights = {n: c / totals[n] if shares else c.astype(float) for n, c in histogram.counts.items()}
@@ -122,5 +122,5 @@ def _legend(chart: Chart, histogram: Histogram, kinds: Mapping[str, str]) -> Non
 def _describe(histogram: Histogram, thresholds: Mapping[str, float]) -> str:
     groups = ", ".join(f"{int(counts.sum())} {name}" for name, counts in histogram.counts.items())
     lines = "; ".join(f"{name} {value:.4g}" for name, value in thresholds.items())
-    beyond = f" {histogram.beyond} larger scores stand in the last bar." if histogram.beyond else ""
+    beyond = f" {histogram.beyond} larger scores are in the last bar." if histogram.beyond else ""
     return f"Histogram of the scores of {groups} images. {lines or 'No threshold'}.{beyond}"

@@ -1,4 +1,4 @@
-"""Pictures of results on disk, one an image: the anomaly map over the image."""
+"""Overlays on disk, one per image: the anomaly map over the image."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 OVERLAYS = "overlays"
 _QUALITY = 84
-# More than a screen shows, and less than the most that WebP takes.
+# More than a screen shows, and less than the limit of WebP.
 _LONGEST = 4096
 
 
 def readable(name: str) -> str:
-    """Give a name that can be shown: a file name need not be text."""
+    """Make a name printable: a file name may not be valid text."""
     return name.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
 def overlay_name(name: str, ending: str = ".webp", state: str = "") -> str:
-    """Name the overlay of an image by the image's whole name: images of different folders may share a stem.
+    """Name the overlay of an image after its whole name: images of different folders may share a stem.
 
     Args:
-        name: path of the image file, or name of the image in its data set.
-        ending: of the picture; it decides on the format.
-        state: text that tells apart files that have one name at different times.
+        name: path of the image file, or its name in the data set.
+        ending: file name ending, which decides the format.
+        state: text that distinguishes files that have the same name at different times.
     """
     digest = hashlib.sha256(os.fsencode(name) + state.encode()).hexdigest()[:10]
     return f"{OVERLAYS}/{readable(Path(name).stem)[:64]}-{digest}{ending}"
@@ -46,12 +46,12 @@ def overlay_name(name: str, ending: str = ".webp", state: str = "") -> str:
 def draw_overlay(
     detection: Detection, boxes: Iterable[Box] = (), ground_truth: NDArray[np.bool_] | None = None
 ) -> Picture:
-    """Draw the anomaly map over the image, (h, w, 3) uint8, reduced where the image is large.
+    """Draw the anomaly map over the image, (h, w, 3) uint8, reduced if the image is large.
 
     Args:
         detection: with the anomaly map at its full size (H, W).
         boxes: in pixels of the reduced picture.
-        ground_truth: (H, W), the true defect, which is outlined where it is known.
+        ground_truth: (H, W), the true defect, which is outlined; None if unknown.
     """
     if ground_truth is not None:
         ground_truth = shrink_mask(ground_truth, detection.reduction)
@@ -60,10 +60,10 @@ def draw_overlay(
 
 
 def write_overlay(path: Path, picture: Picture) -> None:
-    """Write an overlay: PNG as it is, WebP and JPEG small enough to keep thousands."""
+    """Write an overlay: PNG without loss, WebP and JPEG so small that thousands can be kept."""
     image = Image.fromarray(picture)
     if path.suffix.lower() == ".webp":
         image.thumbnail((_LONGEST, _LONGEST))
     with atomic_path(path) as temporary:
-        # PNG has no quality to choose.
+        # PNG has no quality setting.
         image.save(temporary, quality=_QUALITY)

@@ -1,7 +1,7 @@
-"""Each stage of a prediction as a picture, (H, W, 3) uint8, drawn with numpy alone.
+"""The stages of a prediction as pictures, (H, W, 3) uint8, drawn with numpy only.
 
-Colours mean the same in every picture: the anomaly map is scaled by the decision threshold, never by its own
-maximum, so that a good part looks dark and two pictures can be compared.
+Colours have the same meaning in every picture: the anomaly map is scaled by the decision threshold, not by
+its own maximum, so that a good part looks dark and pictures can be compared.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from excision.ops.boxes import Box
 Picture = NDArray[np.uint8]
 
 # Nine even samples of "inferno" (S. van der Walt and N. Smith, CC0): lightness rises steadily with the value,
-# which holds for colour-blind eyes and on a grey print.
+# also for colour-blind readers and in a grey print.
 _HEAT = (
     (0, 0, 4), (33, 12, 74), (87, 16, 110), (138, 34, 106), (188, 55, 84),
     (228, 90, 49), (249, 142, 9), (249, 203, 53), (252, 255, 164),
 )  # fmt: skip
 
-# "Where the network looked" must not be taken for "what is wrong": another hue, also rising in lightness.
+# Attention must not be mistaken for an anomaly: another hue, also with rising lightness.
 _LOOK = (
     (4, 10, 24), (8, 29, 62), (12, 50, 96), (18, 76, 122), (29, 105, 140),
     (52, 136, 154), (96, 168, 170), (158, 202, 194), (226, 238, 226),
@@ -36,26 +36,26 @@ _DARK = (16, 16, 20)
 
 
 def show_image(image: NDArray[np.float32]) -> Picture:
-    """Give an image (H, W, C) in [0, 1], C 1 or 3, as a picture."""
+    """Convert an image (H, W, C) in [0, 1], with C 1 or 3, to a picture."""
     values = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
     return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values.copy()
 
 
 def heat_map(anomaly_map: NDArray[np.float32], threshold: float) -> Picture:
-    """Colour an anomaly map (H, W): black at 0, orange-red at the threshold, pale yellow from twice it on.
+    """Colour an anomaly map (H, W): black at 0, orange-red at the threshold, pale yellow from twice that on.
 
-    Without a threshold above 0 that is finite, the map's maximum takes the place of twice the threshold.
+    Without a finite threshold above 0, the maximum of the map is used instead of twice the threshold.
     """
     return _coloured(_relative(anomaly_map, threshold) / 2, "heat")
 
 
 def heat_colours() -> list[str]:
-    """Give the colours of `heat_map` from 0 to twice the threshold as even steps, for a legend: "#rrggbb"."""
+    """Give the colours of `heat_map` from 0 to twice the threshold in even steps, for a legend: "#rrggbb"."""
     return ["#{:02x}{:02x}{:02x}".format(*anchor) for anchor in _HEAT]
 
 
 def attention_map(attention: NDArray[np.float32]) -> Picture:
-    """Colour an attention map (H, W) from its own lowest to its highest value, as its unit is arbitrary."""
+    """Colour an attention map (H, W) from its lowest to its highest value, because its unit is arbitrary."""
     low = attention.min()
     extent = attention.max() - low
     return _coloured((attention - low) / extent if extent > 0 else np.zeros_like(attention), "look")
@@ -68,14 +68,14 @@ def overlay(
     boxes: Iterable[Box] = (),
     ground_truth: NDArray[np.bool_] | None = None,
 ) -> Picture:
-    """Lay the anomaly map over its image; the stronger the anomaly, the less of the image shows.
+    """Draw the anomaly map over its image; the stronger the anomaly, the less of the image is visible.
 
     Args:
         image: (H, W, C) in [0, 1].
         anomaly_map: (H, W), in the unit of the threshold; pixels above it are outlined.
         threshold: decision threshold.
         boxes: boxes (x, y, width, height) in pixels to draw around regions.
-        ground_truth: (H, W), the true defect, outlined where it is known.
+        ground_truth: (H, W), the true defect, which is outlined; None if unknown.
     """
     strength = np.clip(_relative(anomaly_map, threshold), 0, 1)[..., np.newaxis] ** 2 * 0.65
     picture = _blend(show_image(image), heat_map(anomaly_map, threshold), strength)
@@ -103,14 +103,14 @@ def show_ground_truth(image: NDArray[np.float32], ground_truth: NDArray[np.bool_
 
 
 def _relative(anomaly_map: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
-    """Give the map in units of the threshold, or so that its maximum is 2 where there is no usable one."""
+    """Scale the map by the threshold, or to a maximum of 2 if there is no usable threshold."""
     unit = threshold if 0 < threshold < np.inf else float(anomaly_map.max()) / 2
     relative: NDArray[np.float32] = anomaly_map / np.float32(unit) if unit > 0 else np.zeros_like(anomaly_map)
     return relative
 
 
 def _coloured(values: NDArray[np.floating], table: str) -> Picture:
-    """Look up values in [0, 1] in a colour table; those beyond take the colour at its end."""
+    """Look up values in a colour table for [0, 1]; values outside take the colour at its end."""
     indices = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
     picture: Picture = _table(table)[indices]
     return picture
@@ -133,7 +133,7 @@ def _blend(below: Picture, above: Picture, opacity: NDArray[np.floating]) -> Pic
 def _draw_outline(
     picture: Picture, region: NDArray[np.bool_], colour: tuple[int, int, int], outside: bool = False
 ) -> None:
-    """Draw a region's edge, by a dark line where it meets the rest, so that it shows on any background."""
+    """Draw the edge of a region, with a dark line around it, so that it is visible on any background."""
     width = _line_width(picture)
     if outside:
         line = _grown(region, width) & ~region
@@ -148,7 +148,7 @@ def _draw_outline(
 def _draw_box(picture: Picture, box: Box) -> None:
     x, y, width, height = box
     inside = np.zeros(picture.shape[:2], dtype=bool)
-    # A little air, or the line would cover what it points at.
+    # Leave a gap, so that the line does not cover the defect.
     air = 2 * _line_width(picture)
     inside[max(y - air, 0) : y + height + air, max(x - air, 0) : x + width + air] = True
     _draw_outline(picture, inside, DEFECT_COLOUR)

@@ -1,7 +1,7 @@
 """Drawing charts as SVG: the few shapes, scales and axes that the figures need.
 
-Colours come from classes, so that a chart follows the theme of the page that holds it;
-`templates/figure.css` gives each class a colour of its own where no page does.
+Colours come from classes, so that a chart follows the theme of its page; `templates/figure.css` gives each
+class a colour if there is no page.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from importlib import resources
 
 WIDTH, HEIGHT = 460, 320
 LEFT, RIGHT, TOP, BOTTOM = 60, 434, 44, 270
-"""Where a plot lies in its chart."""
+"""Position of a plot in its chart."""
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Places values from `low` to `high` between `start` and `end` of the drawing."""
+    """Maps values from `low` to `high` to positions from `start` to `end` in the drawing."""
 
     low: float
     high: float
@@ -29,14 +29,14 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """Give the place of a value; one beyond the ends stands at the end."""
+        """Give the position of a value; values outside the range are placed at its end."""
         share = (value - self.low) / (self.high - self.low)
         return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A scale with its title and its marks: values and what is written there."""
+    """A scale with its title and its marks: values with their labels."""
 
     title: str
     scale: Scale
@@ -48,10 +48,10 @@ class Chart:
     """A picture under construction.
 
     Attributes:
-        name: letters and hyphens alone; begins every id, so that charts can share a page.
+        name: letters and hyphens only; prefix of every id, so that charts can share a page.
         title: what the chart shows.
-        description: what a reader who cannot see it must know, figures included.
-        height: of the drawing; its width is always the same.
+        description: text for readers who cannot see the chart, including its figures.
+        height: height of the drawing; the width is fixed.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Chart:
         self.path([start, end], kind)
 
     def path(self, points: Iterable[Point], kind: str, closed: bool = False) -> None:
-        """Join points by straight lines."""
+        """Connect points by straight lines."""
         steps = "L".join(f"{_short(x)} {_short(y)}" for x, y in points)
         self._parts.append(f'<path class="{kind}" d="M{steps}{"Z" if closed else ""}"/>')
 
@@ -88,13 +88,13 @@ class Chart:
         return f"url(#{whole})"
 
     def filled(self, points: Iterable[Point], kind: str, fill: str | None) -> None:
-        """Draw an area; `fill` is what `hatch` gave, or None for the wash of its kind."""
+        """Draw an area; `fill` is the result of `hatch`, or None for the colour of its kind."""
         steps = "L".join(f"{_short(x)} {_short(y)}" for x, y in points)
         style = f' style="fill:{fill}"' if fill else ""
         self._parts.append(f'<path class="{kind}"{style} d="M{steps}Z"/>')
 
     def text(self, place: Point, words: str, kind: str = "", anchor: str = "start", turn: int = 0) -> None:
-        """Write words beginning, centred or ending ("start", "middle", "end") at a place."""
+        """Write text that starts, is centred or ends ("start", "middle", "end") at a position."""
         x, y = _short(place[0]), _short(place[1])
         turned = f' transform="rotate({turn} {x} {y})"' if turn else ""
         self._parts.append(
@@ -119,7 +119,7 @@ class Chart:
         return self._svg("", "")
 
     def standalone(self) -> str:
-        """Give the chart as a file of its own."""
+        """Give the chart as a standalone file."""
         style = (
             resources.files("excision.visualization").joinpath("templates", "figure.css").read_text("utf-8")
         )
@@ -144,19 +144,19 @@ def nice_step(extent: float, count: int) -> float:
 
 
 def marks(low: float, high: float, count: int = 6) -> list[tuple[float, str]]:
-    """Give round values between two numbers, with what to write there."""
+    """Give round values between two numbers, with their labels."""
     step = nice_step(high - low, count)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [(number * step, f"{number * step:.6g}") for number in range(first, last + 1)]
 
 
 def share_marks(high: float = 1.0) -> list[tuple[float, str]]:
-    """Give round shares from 0 on, written in per cent."""
+    """Give round shares from 0 on, with labels in per cent."""
     return [(value, f"{100 * value:.4g} %") for value, _ in marks(0, high, 5)]
 
 
 def shorten(words: str, length: int) -> str:
-    """Keep the end of long words, which tells file names apart."""
+    """Shorten long text to its end, which distinguishes file names."""
     return words if len(words) <= length else "…" + words[1 - length :]
 
 
