@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from excision.settings import AttentionSettings, RecoverySettings, Settings, TrainingSettings
 from tests.browser import browser  # noqa: F401 - a fixture for every test
+from tests.sharing import export_once  # noqa: F401 - the same
 
 if TYPE_CHECKING:
     from excision import Detector
@@ -33,7 +34,7 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests that run OpenVINO last: training with torch after it in one process can crash."""
-    items.sort(key=lambda item: "deploy" in item.path.parts)
+    items.sort(key=lambda item: "export" in item.path.parts)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from excision import Detector
 from excision.data import load_dataset
-from excision.export.export import export
 from excision.runtime.backend import BackendName
 from excision.runtime.verification import Proof
 from tests.cli.conftest import parts as parts  # noqa: PLC0414  a fixture of the command line, used here too
@@ -26,10 +26,10 @@ def run(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def exports(
-    run: Path, parts: Path, tmp_path_factory: pytest.TempPathFactory
+    run: Path, parts: Path, tmp_path_factory: pytest.TempPathFactory, export_once: Callable[..., Proof]
 ) -> dict[BackendName, tuple[Path, Proof]]:
     out = tmp_path_factory.mktemp("exported")
-    return {name: (out / name, export(run, parts, out / name, to=name)) for name in BACKENDS}
+    return {name: (out / name, export_once(run, parts, out / name, to=name)) for name in BACKENDS}
 
 
 @pytest.fixture(scope="session", params=BACKENDS)

@@ -194,6 +194,7 @@ def test_a_description_of_another_format_or_backend_is_refused(
             Description.load(tmp_path)
 
 
+@pytest.mark.usefixtures("export_once")
 def test_a_model_that_drifts_is_refused_and_nothing_is_left(
     run: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,11 +252,19 @@ def test_region_and_minimum_area_are_calibrated_for_and_kept(
     assert verify(inspector).score_drift < 1e-3
 
 
-@pytest.mark.parametrize("aligned", [False, True])
-@pytest.mark.parametrize("backend", ["onnx", "openvino"])
-def test_the_distance_of_features_is_in_the_graph(
-    backend: BackendName, aligned: bool, run: Path, tmp_path: Path
-) -> None:
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """A graph with a feature distance, images, and the maps that torch gives them."""
+
+    folder: Path
+    images: torch.Tensor
+    maps: torch.Tensor
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["by place", "aligned"])
+def with_distance(
+    request: pytest.FixtureRequest, run: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Written:
     pipeline = Detector.load(run, device="cpu").pipeline
     familiar, size = pipeline.new_familiar(), pipeline.settings.image.size
     assert familiar is not None and size is not None
@@ -265,7 +274,7 @@ def test_the_distance_of_features_is_in_the_graph(
     familiar.means.copy_(torch.randn(familiar.means.shape, generator=generator) / 10)
     familiar.whitening.copy_(torch.randn(familiar.whitening.shape, generator=generator) / 5)
     familiar.explained_variance.fill_(0.5)
-    if aligned:
+    if request.param:
         pipeline.alignment = pipeline.new_alignment()
         pipeline.alignment.learn(images[:1].roll(shift, dims=3) for shift in (-2, 2))
         images = torch.cat([images[:1].roll((3, shift), dims=(2, 3)) for shift in (-3, 1, 5)])
@@ -273,8 +282,14 @@ def test_the_distance_of_features_is_in_the_graph(
     pipeline.familiar = familiar
     wanted = pipeline(images).anomaly_map
     assert (wanted - before).abs().max() > 0.1
-    write_onnx(pipeline, tmp_path / MODEL_FILES["onnx"])
-    graph = open_backend(tmp_path, backend, "fp32", threads=1)
+    folder = tmp_path_factory.mktemp("distance")
+    write_onnx(pipeline, folder / MODEL_FILES["onnx"])
+    return Written(folder, images, wanted)
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_the_distance_of_features_is_in_the_graph(backend: BackendName, with_distance: Written) -> None:
+    graph = open_backend(with_distance.folder, backend, "fp32", threads=1)
     for count in (1, 3):
-        found = graph.run(images[:count].numpy())["anomaly_map"]
-        np.testing.assert_allclose(found, wanted[:count].numpy(), rtol=1e-3, atol=1e-3)
+        found = graph.run(with_distance.images[:count].numpy())["anomaly_map"]
+        np.testing.assert_allclose(found, with_distance.maps[:count].numpy(), rtol=1e-3, atol=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ import pytest
 from excision import Detector
 from excision.cli import run as command_line
 from excision.data import load_dataset
-from excision.export.export import export
 from excision.runtime.backend import MODEL_FILES, BackendName
 from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import Description
@@ -22,10 +22,13 @@ Exports = dict[BackendName, tuple[Path, Proof]]
 
 
 @pytest.fixture(scope="module")
-def quantised(run: Path, parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Exports:
+def quantised(
+    run: Path, parts: Path, tmp_path_factory: pytest.TempPathFactory, export_once: Callable[..., Proof]
+) -> Exports:
     out = tmp_path_factory.mktemp("quantised")
     return {
-        name: (out / name, export(run, parts, out / name, to=name, precision="int8")) for name in BACKENDS
+        name: (out / name, export_once(run, parts, out / name, to=name, precision="int8"))
+        for name in BACKENDS
     }
 
 
@@ -70,6 +73,7 @@ def test_both_backends_agree_on_images_that_neither_has_seen(
     assert np.median(np.abs(openvino_says - onnx_says)) < 0.1 * unit
 
 
+@pytest.mark.usefixtures("export_once")
 def test_on_the_command_line(run: Path, parts: Path, tmp_path: Path) -> None:
     words = ["export", str(run), str(parts), "--out", str(tmp_path / "out"), "--precision", "int8"]
     assert command_line(words) == 0

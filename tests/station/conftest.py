@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from excision.runtime.verification import Proof
 from excision.station.client import Client
 from tests.cli.conftest import environment
 from tests.cli.conftest import parts as parts  # noqa: PLC0414  a fixture of the command line, used here too
@@ -92,12 +93,12 @@ def end(service: Service) -> None:
 
 
 @pytest.fixture(scope="session")
-def line(run: Path, parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def line(
+    run: Path, parts: Path, tmp_path_factory: pytest.TempPathFactory, export_once: Callable[..., Proof]
+) -> Path:
     """An exported model; tests must not change the folder."""
-    from excision.export.export import export
-
     folder = tmp_path_factory.mktemp("line") / "fabric"
-    export(run, parts, folder, to="onnx")
+    export_once(run, parts, folder, to="onnx")
     return folder
 
 

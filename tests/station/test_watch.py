@@ -19,11 +19,9 @@ from excision.errors import ImageError, SettingsError
 from excision.inspection.batch import find_images, inspect_images
 from excision.inspection.log import read_log
 from excision.predictions import Prediction
-from excision.settings import Settings
 from excision.station.hot_folder.settings import Listeners, WatchCounts, WatchSettings
 from excision.station.hot_folder.watcher import STORE, watch
 from excision.station.store.store import Query, Store, StoredResult
-from excision.synthetic.dataset import write_synthetic
 from tests.cli.conftest import command, environment
 from tests.evaluation.fakes import FakePredictor, save
 from tests.inspection.test_batch import stained, surface
@@ -334,23 +332,6 @@ def test_stop_after_so_many(hot: Path, tmp_path: Path) -> None:
 # From here on with processes of their own, and a model.
 
 
-@pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory, tiny: Settings) -> tuple[Path, Path]:
-    """An exported model, and the data set it was trained on."""
-    from excision import Detector
-    from excision.data import load_dataset
-    from excision.export.export import export
-
-    folder = tmp_path_factory.mktemp("line")
-    parts = folder / "fabric"
-    write_synthetic(
-        parts, size=(64, 64), train=10, test_good=3, per_defect=1, surfaces=["woven_fabric"], seed=1
-    )
-    Detector(tiny, device="cpu").fit(load_dataset(parts), folder / "run")
-    export(folder / "run", parts, folder / "exported")
-    return folder / "exported", parts
-
-
 def wait_for(condition: Callable[[], bool]) -> None:
     for _ in range(1200):
         if condition():
@@ -360,10 +341,10 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def start(line: tuple[Path, Path], tmp_path: Path, *words: object) -> Iterator[subprocess.Popen[str]]:
+def start(line: Path, tmp_path: Path, *words: object) -> Iterator[subprocess.Popen[str]]:
     (tmp_path / "hot").mkdir(exist_ok=True)
     command_line = command(
-        "watch", line[0], tmp_path / "hot", "--out", tmp_path / "out", "--settle", 0.1, *words
+        "watch", line, tmp_path / "hot", "--out", tmp_path / "out", "--settle", 0.1, *words
     )
     with subprocess.Popen(
         command_line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
@@ -379,9 +360,7 @@ def inspected(tmp_path: Path, count: int) -> Callable[[], bool]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_a_request_to_stop_ends_with_a_summary(
-    line: tuple[Path, Path], tmp_path: Path, number: signal.Signals
-) -> None:
+def test_a_request_to_stop_ends_with_a_summary(line: Path, tmp_path: Path, number: signal.Signals) -> None:
     with start(line, tmp_path, "--also", "csv", "parquet") as process:
         save(tmp_path / "hot" / "1.png", surface(1, (64, 64)))
         (tmp_path / "hot" / "broken.png").write_bytes(b"no image")
@@ -396,7 +375,7 @@ def test_a_request_to_stop_ends_with_a_summary(
     assert (tmp_path / "out" / "results.parquet").is_file()
 
 
-def test_one_watcher_for_each_folder_of_results(line: tuple[Path, Path], tmp_path: Path) -> None:
+def test_one_watcher_for_each_folder_of_results(line: Path, tmp_path: Path) -> None:
     with start(line, tmp_path) as first:
         save(tmp_path / "hot" / "1.png", surface(1, (64, 64)))
         wait_for(inspected(tmp_path, 1))
@@ -411,9 +390,9 @@ def test_one_watcher_for_each_folder_of_results(line: tuple[Path, Path], tmp_pat
     assert third.returncode == 0, stderr
 
 
-def test_watching_an_exported_model_imports_no_torch(line: tuple[Path, Path], tmp_path: Path) -> None:
+def test_watching_an_exported_model_imports_no_torch(line: Path, tmp_path: Path) -> None:
     save(tmp_path / "hot" / "1.png", surface(1, (64, 64)))
-    words = ["watch", line[0], tmp_path / "hot", "--out", tmp_path / "out", "--stop-after", 1]
+    words = ["watch", line, tmp_path / "hot", "--out", tmp_path / "out", "--stop-after", 1]
     code = f"""
 import sys
 from excision.cli import run
@@ -425,8 +404,8 @@ assert not {{"torch", "pyarrow", "matplotlib", "scipy"}} & set(sys.modules)
 
 
 @pytest.mark.parametrize("after", ["leave", "move"])
-def test_kills_lose_and_double_nothing(line: tuple[Path, Path], after: str) -> None:
-    script = [sys.executable, str(ROOT / "experiments" / "kill_watch.py"), *map(str, line)]
+def test_kills_lose_and_double_nothing(line: Path, parts: Path, after: str) -> None:
+    script = [sys.executable, str(ROOT / "experiments" / "kill_watch.py"), str(line), str(parts)]
     done = subprocess.run(
         [*script, "--kills", "5", "--after", after],
         capture_output=True, text=True, check=False, env=environment(), timeout=300,

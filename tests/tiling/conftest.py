@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from PIL import Image
 
 from excision import Detector
 from excision.data import load_dataset
-from excision.export.export import export
 from excision.runtime.verification import Proof
 from excision.settings import ImageSettings, Settings
 from tests.conftest import draw_surface
@@ -49,7 +49,9 @@ def tiled(tiled_settings: Settings, strips: Path, tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture(scope="session")
-def exported(tiled: Path, strips: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Proof]:
+def exported(
+    tiled: Path, strips: Path, tmp_path_factory: pytest.TempPathFactory, export_once: Callable[..., Proof]
+) -> tuple[Path, Proof]:
     """Its export; tests must not change it."""
     out = tmp_path_factory.mktemp("tiled") / "exported"
-    return out, export(tiled, strips, out)
+    return out, export_once(tiled, strips, out)
