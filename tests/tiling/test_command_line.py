@@ -20,7 +20,7 @@ from tests.conftest import draw_surface
 SIZE = (256, 4096)
 TINY = shlex.split(
     "--tile 256 512 --steps 8 --recovery.width 4 --training.crop 64 --training.batch 2 "
-    "--training.precision float32 --attention.tuning 2 --false-alarm-rate 40%"
+    "--training.precision float32 --attention.tuning 1 --false-alarm-rate 40%"
 )
 
 

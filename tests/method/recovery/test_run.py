@@ -27,10 +27,21 @@ def outcome(run: Path) -> dict[str, bytes]:
     return {name: (run / name).read_bytes() for name in OUTCOME}
 
 
+TUNED_TWICE = replace(TINY, attention=replace(TINY.attention, tuning=2))
+"""Settings of a training that can be stopped within the tuning."""
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     run = tmp_path_factory.mktemp("finished") / "run"
     Detector(TINY).fit(IMAGES, run)
+    return outcome(run)
+
+
+@pytest.fixture(scope="module")
+def tuned_twice(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    run = tmp_path_factory.mktemp("tuned_twice") / "run"
+    Detector(TUNED_TWICE).fit(IMAGES, run)
     return outcome(run)
 
 
@@ -43,10 +54,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 def test_run_stopped_at_any_stage(
     moment: tuple[str, int],
     error: type[BaseException],
-    finished: dict[str, bytes],
+    request: pytest.FixtureRequest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    settings = TUNED_TWICE if moment[0] == "tuning attention" else TINY
+    whole = request.getfixturevalue("finished" if settings is TINY else "tuned_twice")
+
     def stage(what: str, done: int, _total: int) -> None:
         if (what, done) == moment:
             raise error
@@ -57,11 +71,11 @@ def test_run_stopped_at_any_stage(
     with monkeypatch.context() as patched, pytest.raises(error):
         if moment[0] == "save":
             patched.setattr(Detector, "save", lambda *_: stage("save", 1, 1))
-        Detector(TINY).fit(IMAGES, tmp_path, progress=progress, stage=stage)
+        Detector(settings).fit(IMAGES, tmp_path, progress=progress, stage=stage)
     with pytest.raises(ModelError, match="not finished"):
         Detector.load(tmp_path)
-    Detector(TINY).fit(IMAGES, tmp_path, resume=True)
-    assert outcome(tmp_path) == finished
+    Detector(settings).fit(IMAGES, tmp_path, resume=True)
+    assert outcome(tmp_path) == whole
     assert not (tmp_path / CHECKPOINT).exists()
 
 

@@ -24,7 +24,7 @@ from tests.conftest import draw_surface
 
 CPU = torch.device("cpu")
 TINY = Settings(
-    attention=AttentionSettings(tuning=2),
+    attention=AttentionSettings(tuning=1),
     recovery=RecoverySettings(width=4, depth=3),
     training=TrainingSettings(steps=12, batch=2, crop=32, precision="float32", checkpoint_every=1000),
 )
