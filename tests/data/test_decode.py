@@ -216,7 +216,7 @@ def test_too_large_and_too_small_are_refused_without_warning(tmp_path: Path) -> 
 def test_animations_are_refused(tmp_path: Path) -> None:
     frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
     path = save(frames[0], tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    with pytest.raises(ImageError, match="2 pictures"):
+    with pytest.raises(ImageError, match="2 images"):
         read_image(path, 1)
 
 

@@ -255,25 +255,25 @@ def test_one_image_alone(folder: Path) -> None:
         (np.zeros((9, 40, 56), np.uint8), r"batch of grey images is given as \(N, H, W, 1\)"),
         (np.zeros((2, 3, 40, 56), np.uint8), r"transpose\(0, 2, 3, 1\)"),
         (np.zeros((40, 56, 2), np.uint8), r"C 1, 3 or 4"),
-        (np.zeros(40, np.uint8), r"\(40,\) is no image"),
-        (np.zeros((), np.uint8), r"\(\) is no image"),
-        (np.zeros((1, 2, 40, 56, 3), np.uint8), "is no image"),
+        (np.zeros(40, np.uint8), r"\(40,\) is not an image"),
+        (np.zeros((), np.uint8), r"\(\) is not an image"),
+        (np.zeros((1, 2, 40, 56, 3), np.uint8), "is not an image"),
         (np.zeros((40, 56), np.int32), "int32"),
         (np.zeros((40, 56), np.complex64), "complex64"),
-        (np.full((40, 56), 255.0), "within 0 and 1"),
+        (np.full((40, 56), 255.0), "between 0 and 1"),
         (np.ma.masked_array(GREY, mask=GREY > 120), "fill them"),
         (torch.zeros(40, 56, 3), r"\(C, H, W\) with C 1, 3 or 4"),
-        (torch.full((1, 40, 56), 2.0), "within 0 and 1"),
+        (torch.full((1, 40, 56), 2.0), "between 0 and 1"),
         (torch.zeros(1, 40, 56, dtype=torch.int64), "int64"),
         (Image.new("LAB", (56, 40)), "mode LAB"),
         (Image.new("L", (4, 4)), "too small"),
         ("missing.png", "no such file"),
         ("missing/*.png", "no image or folder matches"),
-        (7, "a int is no image: give a path, a folder"),
+        (7, "int is not an image: give a path, a folder"),
         (None, "give a path, a folder"),
-        (b"a.png", "a bytes is no image"),
-        ([[1, 2], [3, 4]], "a list is no image"),
-        ([None], "a NoneType is no image"),
+        (b"a.png", "bytes is not an image"),
+        ([[1, 2], [3, 4]], "list is not an image"),
+        ([None], "NoneType is not an image"),
     ],
 )
 def test_what_is_accepted_is_said(image: Any, said: str, model: Model) -> None:
@@ -296,7 +296,7 @@ def test_one_image_is_wanted(folder: Path) -> None:
         inspector.inspect(np.stack([COLOUR]))
     with pytest.raises(ImageError, match="no such file"):
         inspector.inspect(folder / "*.png")
-    with pytest.raises(ImageError, match="a list is no image"):
+    with pytest.raises(ImageError, match="list is not an image"):
         inspector.inspect([GREY])  # type: ignore[arg-type]
 
 

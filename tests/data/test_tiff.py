@@ -118,7 +118,7 @@ def test_orientation_is_that_of_other_formats(tmp_path: Path, orientation: int) 
 def test_several_pages_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", np.zeros((3, 12, 17), np.uint16), photometric="minisblack")
     for read in (probe_image, read_pixels):
-        with pytest.raises(ImageError, match=r"a.tif: holds 3 pages"):
+        with pytest.raises(ImageError, match=r"a.tif: contains 3 pages"):
             read(path)
 
 
@@ -131,7 +131,7 @@ def test_an_imagej_stack_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        (np.full((12, 17), 1.5, np.float32), "within 0 and 1"),
+        (np.full((12, 17), 1.5, np.float32), "between 0 and 1"),
         (np.full((12, 17), np.nan, np.float32), "NaN"),
         (np.full((12, 17), 7, np.int32), "int32"),
         (np.zeros((4, 4), np.uint8), "too small"),

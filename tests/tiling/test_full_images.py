@@ -117,5 +117,5 @@ def test_damage_found_in_a_later_band_names_the_file(tmp_path: Path, monkeypatch
     array = values(np.float32, 1)
     array[70, 3] = 1.5
     tifffile.imwrite(tmp_path / "bad.tif", array)
-    with pytest.raises(ImageError, match=r"bad\.tif: floating-point values must lie within 0 and 1"):
+    with pytest.raises(ImageError, match=r"bad\.tif: floating-point values must be between 0 and 1"):
         any_full_image(tmp_path / "bad.tif", 1)

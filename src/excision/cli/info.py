@@ -78,7 +78,7 @@ def _facts(path: Path, record: Any, lines: dict[str, str]) -> list[tuple[str, st
         values = {**record, "n_skipped": len(record.get("skipped", ()))}
         return [(name, line.format_map(values)) for name, line in lines.items()]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: this is no record of a training: {error!r}") from error
+        raise ModelError(f"{path}: this is not a record of a training: {error!r}") from error
 
 
 def feature_distance(model: Path) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The live line of a watcher: on a terminal one that is drawn anew, elsewhere plain lines now and then."""
+"""The status line of a watcher: redrawn on a terminal; elsewhere a plain line now and then."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLAIN_EVERY = 10.0  # seconds between plain lines
 
 
 class WatchLine:
-    """Says on stderr how far a watcher is."""
+    """Shows the progress of a watcher on stderr."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -37,7 +37,7 @@ class WatchLine:
             self._live.stop()
 
     def show(self, counts: WatchCounts) -> None:
-        """Show the counts, if they have changed and it is time."""
+        """Show the counts, if they have changed and enough time has passed."""
         text = counted(counts)
         if self._live is not None:
             last = f"   {counts.last}" if counts.last else ""
@@ -49,7 +49,7 @@ class WatchLine:
             self.note(f"{text}, {counts.waiting} waiting")
 
     def note(self, sentence: str) -> None:
-        """Say a sentence that stays."""
+        """Print a sentence that stays on the screen."""
         if self._live is not None:
             self._console.print(Text(sentence))
         else:
@@ -57,7 +57,7 @@ class WatchLine:
 
 
 def counted(counts: WatchCounts) -> str:
-    """Give the counts of results in words."""
+    """Format the counts of results."""
     parts = [f"{counts.good} good", f"{counts.defect} defective", f"{counts.failed} not inspected"]
     if counts.review:
         parts.insert(1, f"{counts.review} to review")

@@ -115,7 +115,7 @@ def _as_image(array: NDArray[Any]) -> NDArray[Any]:
     pixels = array[..., np.newaxis] if array.ndim == 2 else array
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4):
         raise ImageError(
-            f"An array of shape {array.shape} is no image; (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) is"
+            f"An array of shape {array.shape} is not an image; (H, W), (H, W, 1), (H, W, 3) and (H, W, 4) are"
         )
     check_size(*pixels.shape[:2])
     return pixels
@@ -128,20 +128,20 @@ def _colours(pixels: NDArray[Any], bits: int) -> NDArray[np.float32]:
 
 
 def picture_array(picture: Image.Image) -> NDArray[Any]:
-    """Give a picture of Pillow as an array for `array_image`, with the values that its file is read with.
+    """Convert a PIL image to an array for `array_image`, with the same values as when its file is read.
 
     Returns:
-        (H, W) or (H, W, 1 or 3), upright, of integers where it is stored in them and has no alpha.
+        (H, W) or (H, W, 1 or 3), upright; integers if it is stored as integers and has no alpha.
 
     Raises:
-        ImageError: it cannot be decoded, holds several pictures, or its mode has no defined meaning.
+        ImageError: it cannot be decoded, contains several images, or its mode has no defined meaning.
     """
     try:
         return raster.array(picture)
     except RefusedError as error:
         raise ImageError(f"A PIL image of mode {picture.mode} cannot be used: {error}") from error
     except Exception as error:
-        # As in `_naming`: it may have been opened only, and is decoded here.
+        # As in `_naming`: the image may only have been opened, and is decoded here.
         raise ImageError(f"A PIL image of mode {picture.mode} cannot be decoded ({error})") from error
 
 

@@ -86,7 +86,7 @@ def any_working_image(
         return working_image(array_image(image, channels), size)
     if isinstance(image, str | Path):
         return load_working_image(Path(image), size, channels)
-    raise ImageError(f"a {type(image).__name__} is no image: give a path or a numpy array")
+    raise ImageError(f"{type(image).__name__} is not an image: give a path or a numpy array")
 
 
 def any_full_image(image: NDArray[Any] | str | Path, channels: int) -> NDArray[np.uint16]:
@@ -102,7 +102,7 @@ def any_full_image(image: NDArray[Any] | str | Path, channels: int) -> NDArray[n
         ImageError: the image cannot be read or has no defined meaning.
     """
     if not isinstance(image, str | Path | np.ndarray):
-        raise ImageError(f"a {type(image).__name__} is no image: give a path or a numpy array")
+        raise ImageError(f"{type(image).__name__} is not an image: give a path or a numpy array")
     with stored_bands(image) as picture:
         full = np.empty((*picture.size, channels), dtype=np.uint16)
         for (top, bottom), band in zip(band_rows(*picture.size), picture.bands, strict=True):

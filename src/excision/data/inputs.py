@@ -1,15 +1,15 @@
-"""Everything that a person may hand over to be inspected, brought to paths and plain arrays.
+"""All the forms of images that can be passed for inspection, converted to paths and plain arrays.
 
-How an array's shape is understood:
+The meaning of the shape of an array:
 
 (H, W)                          one grey image
 (H, W, C) with C 1, 3 or 4      one image: grey, RGB, or RGB with alpha, which is laid over black
 (N, H, W, C) with C 1, 3 or 4   a batch of N images
 
 Every other shape is refused. A three-dimensional array whose last dimension is 1, 3 or 4 is one image, not a
-batch (N, H, W), since no image is that narrow (`MIN_SIDE`). With another last dimension it could be a batch
-of grey images, or one image with its channels first: give the batch as (N, H, W, 1). Tensors of torch have
-their channels first, as is usual there: (H, W), (C, H, W) or (N, C, H, W).
+batch (N, H, W), because no image is that narrow (`MIN_SIDE`). With another last dimension it could be a batch
+of grey images, or one image with its channels first; pass a batch as (N, H, W, 1). Torch tensors have their
+channels first: (H, W), (C, H, W) or (N, C, H, W).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class InputImage:
         """Give (H, W) in pixels, upright, from the header where it is a file.
 
         Raises:
-            ImageError: the file is missing or no image.
+            ImageError: the file is missing or not an image.
         """
         if isinstance(self.image, Path):
             return probe_image(self.image).size
@@ -71,7 +71,7 @@ class InputImage:
 
 
 def input_images(images: Iterable[OneImage] | OneImage, color: ColorOrder = "rgb") -> Iterator[InputImage]:
-    """Give the images of whatever was handed over one by one, lazily, in its order.
+    """Give all images one by one, lazily and in order.
 
     A folder stands for the image files anywhere below it, a glob pattern for the image files and folders that
     it matches unless a file has that very name, and a batch for its N images.
@@ -81,7 +81,7 @@ def input_images(images: Iterable[OneImage] | OneImage, color: ColorOrder = "rgb
         color: order of the channels of arrays and tensors. Files and PIL images know their own.
 
     Raises:
-        ImageError: something is no image, a folder holds none, or a pattern matches none.
+        ImageError: something is not an image, a folder contains no image, or a pattern matches none.
         SettingsError: `color` is neither "rgb" nor "bgr".
     """
     _check_color(color)
@@ -100,7 +100,7 @@ def input_image(image: OneImage, color: ColorOrder = "rgb") -> InputImage:
     """Give exactly one image: a path of a file, an array, a PIL image or a tensor.
 
     Raises:
-        ImageError: it is no image, or more than one.
+        ImageError: it is not an image, or more than one.
         SettingsError: `color` is neither "rgb" nor "bgr".
     """
     _check_color(color)
@@ -132,7 +132,7 @@ def _of_item(item: Any, color: ColorOrder) -> Iterator[InputImage]:
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
         return _below(path)
-    # What does not exist is reported like any file that cannot be read.
+    # A missing file is reported like any file that cannot be read.
     if os.path.lexists(path) or not glob.has_magic(str(path)):
         return [path]
     found = match_pattern(path)
@@ -153,25 +153,27 @@ def _is_single(item: object) -> bool:
 
 
 def _is_tensor(item: object) -> bool:
-    # Whoever holds a tensor has imported torch; nobody else is to pay for it.
+    # A caller with a tensor has imported torch already; others need not import it.
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(item, torch.Tensor)
 
 
 def _plain_array(item: Any, color: ColorOrder) -> NDArray[Any]:
-    """Give a picture in memory as a plain contiguous array (H, W), (H, W, C) or (N, H, W, C) in RGB."""
+    """Convert an image in memory to a plain contiguous array (H, W), (H, W, C) or (N, H, W, C) in RGB."""
     if isinstance(item, Image.Image):
         return picture_array(item)
     array = _of_tensor(item) if _is_tensor(item) else _of_array(item)
     if color == "bgr" and array.ndim > 2 and array.shape[-1] > 1:
         array = array[..., [2, 1, 0, 3][: array.shape[-1]]]
-    # Another order in memory would add the channels up in another order, and change the last bit of a score.
+    # Another memory layout would sum the channels in another order and change the last bit of a score.
     return np.ascontiguousarray(array)
 
 
 def _of_array(array: NDArray[Any]) -> NDArray[Any]:
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
-        raise ImageError("A masked array is no image where pixels are masked: fill them, as by `.filled(0)`")
+        raise ImageError(
+            "A masked array cannot be used while pixels are masked: fill them, for example by `.filled(0)`"
+        )
     # A subclass, such as a matrix, has arithmetic of its own.
     plain = np.asarray(array)
     if plain.ndim == 2 or (plain.ndim in (3, 4) and plain.shape[-1] in _CHANNELS):
@@ -183,7 +185,7 @@ def _of_array(array: NDArray[Any]) -> NDArray[Any]:
     elif plain.ndim == 3:
         hint = "; a batch of grey images is given as (N, H, W, 1)"
     raise ImageError(
-        f"An array of shape {plain.shape} is no image: (H, W), (H, W, C) with C 1, 3 or 4 and the batch "
+        f"An array of shape {plain.shape} is not an image: (H, W), (H, W, C) with C 1, 3 or 4 and the batch "
         f"(N, H, W, C) are{hint}"
     )
 
@@ -192,7 +194,7 @@ def _of_tensor(tensor: Tensor) -> NDArray[Any]:
     shape = tuple(tensor.shape)
     if not (len(shape) == 2 or (len(shape) in (3, 4) and shape[-3] in _CHANNELS)):
         raise ImageError(
-            f"A tensor of shape {shape} is no image: (H, W), (C, H, W) with C 1, 3 or 4 and the batch "
+            f"A tensor of shape {shape} is not an image: (H, W), (C, H, W) with C 1, 3 or 4 and the batch "
             "(N, C, H, W) are"
         )
     plain = tensor.detach().cpu()
@@ -209,4 +211,4 @@ def _check_color(color: str) -> None:
 
 
 def _refusal(item: object) -> ImageError:
-    return ImageError(f"a {type(item).__name__} is no image: {ACCEPTED}")
+    return ImageError(f"{type(item).__name__} is not an image: {ACCEPTED}")

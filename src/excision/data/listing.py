@@ -100,7 +100,8 @@ def list_images(folder: Path) -> Listing:
 def match_pattern(pattern: Path) -> list[Path]:
     """List the image files and folders that a glob pattern matches, by name.
 
-    `**` stands for any number of folders, each of which is entered once; it gives image files alone.
+    `**` stands for any number of folders, each of which is entered once; such a pattern gives image files
+    only.
     """
     parts = pattern.parts
     if "**" not in parts:

@@ -92,11 +92,11 @@ def unit_range(values: NDArray[Any], bits: int) -> NDArray[np.float32]:
     if not np.issubdtype(values.dtype, np.floating):
         raise RefusedError(f"values of type {values.dtype} have no defined range; save it with 8 or 16 bits")
     if not np.isfinite(values).all():
-        raise RefusedError("holds values that are not finite numbers (NaN or infinity)")
+        raise RefusedError("contains values that are not finite numbers (NaN or infinity)")
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > 1:
         raise RefusedError(
-            f"floating-point values must lie within 0 and 1, not from {low:g} to {high:g}; rescale them"
+            f"floating-point values must be between 0 and 1, not from {low:g} to {high:g}; rescale them"
         )
     return values.astype(np.float32)
 

@@ -97,7 +97,7 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
 
 
 def array(image: Image.Image) -> NDArray[Any]:
-    """Give a picture in memory as an array, upright: integers where its values are, else floats in [0, 1]."""
+    """Convert a PIL image to an array, upright: integers if its values are, otherwise floats in [0, 1]."""
     _check_kind(image)
     check_size(image.height, image.width)
     orientation = int(Image.Image.getexif(image).get(_ORIENTATION, 1))
@@ -119,7 +119,7 @@ def _check_kind(image: Image.Image) -> None:
     if image.mode not in _MODES:
         raise RefusedError(f"the colour mode {image.mode} is not supported; save it as grey or RGB")
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        raise RefusedError(f"holds {getattr(image, 'n_frames', 1)} pictures; save each as a file of its own")
+        raise RefusedError(f"contains {getattr(image, 'n_frames', 1)} images; save each as a separate file")
 
 
 def _values(image: Image.Image) -> NDArray[np.float32]:

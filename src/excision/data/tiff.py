@@ -89,10 +89,10 @@ def _page(path: Path) -> Iterator[tifffile.TiffPage]:
     with tifffile.TiffFile(path) as file:
         pages = [page.aspage() for page in islice(file.pages, _MOST_PAGES + 1)]
         if len(pages) > _MOST_PAGES:
-            raise RefusedError(f"holds more than {_MOST_PAGES} pages; save each as a file of its own")
+            raise RefusedError(f"contains more than {_MOST_PAGES} pages; save each as a separate file")
         full = [page for page in pages if not page.is_reduced]
         if len(full) != 1 or full[0].imagedepth != 1:
-            raise RefusedError(f"holds {len(full)} pages; save each as a file of its own")
+            raise RefusedError(f"contains {len(full)} pages; save each as a separate file")
         _check_supported(full[0])
         yield full[0]
 
@@ -101,7 +101,7 @@ def _check_supported(page: tifffile.TiffPage) -> None:
     """Refuse what neither decoder reads correctly."""
     check_size(page.imagelength, page.imagewidth)
     if page.samplesperpixel > _COLOURS.get(page.photometric, 3) + 1:
-        raise RefusedError(f"holds {page.samplesperpixel} channels; save it as grey or RGB")
+        raise RefusedError(f"contains {page.samplesperpixel} channels; save it as grey or RGB")
     if page.bitspersample not in (1, 8, 16, 32, 64):
         raise RefusedError(f"stores {page.bitspersample} bits per value; save it with 8 or 16")
     if page.predictor == _FLOAT_PREDICTOR:

@@ -128,7 +128,7 @@ def _truth(sample: Sample, prediction: Prediction) -> NDArray[np.bool_] | None:
         truth = read_ground_truth(sample, (height, width)) if sample.defective else None
         return None if truth is None else shrink_mask(truth, prediction.reduction)
     except ImageError:
-        return None  # a note tells of it already
+        return None  # a note reports it already
 
 
 def _scores(images: Sequence[ScoredImage]) -> str:

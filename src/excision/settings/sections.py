@@ -56,12 +56,11 @@ class AttentionSettings:
         variant: network and its pre-training: "surface" (MNIST digits drawn on procedural surfaces) or
             "plain" (the MNIST classifier of the paper).
         pretrained: start from the pre-trained weights; false starts from random weights.
-        tuning: largest number of tuning steps on defects drawn on the product's own good images, with eight
-            steps per image; 0 leaves the pre-trained network unchanged, as in the paper.
+        tuning: largest number of tuning steps, eight per image, on defects drawn on the product's own good
+            images; 0 leaves the pre-trained network unchanged, as in the paper.
         pretraining_weight: weight of the pre-training data during tuning, as an equivalent number of good
             images. The share weight / (weight + images) of the tuning images is pre-training data.
-        relative: measure the attention relative to normal attention at the same position, in standard
-            deviations.
+        relative: measure attention in standard deviations from normal attention at the same position.
     """
 
     variant: AttentionVariant = field(default="surface", metadata=FOR_EXPERIMENTS)
@@ -200,8 +199,7 @@ class ScoreSettings:
     """Scoring: from image and recovery to anomaly map and anomaly score.
 
     Attributes:
-        map: residual between image and recovery: "squared" error, negative log-"likelihood", "ssim" or
-            "msgms".
+        map: residual of image and recovery: "squared" error, negative log-"likelihood", "ssim" or "msgms".
         smoothing: standard deviation in pixels of the Gaussian that smooths the residual; 0 for none.
         broad: standard deviation in pixels of the Gaussian of a second, broad residual, which responds to
             faint and extended defects; 0 for none.
@@ -212,11 +210,11 @@ class ScoreSettings:
         residual_truncation: a residual that this share of normal images reaches, or more of them, adds
             nothing; 1 lets every residual add.
         feature_distance: also use the feature distance: how far the edges at each position are from those of
-            normal images. It is weighted by the share of variance that position explains, and not used below
-            5%.
+            normal images. Its weight is the share of variance that position explains; below 5% it is not
+            used.
         align: find the part in each image and compare the features at positions of the part, if that explains
-            much more variance; false always compares positions of the image, so that a displaced part is
-            reported as defective.
+            much more variance; false compares positions of the image, so that a displaced part is reported as
+            defective.
         inside_mask: use the residual of excised pixels alone.
         top: share of the map's pixels, the largest, whose mean is the anomaly score; 0 takes the maximum.
     """
@@ -289,8 +287,7 @@ class CalibrationSettings:
 
     Attributes:
         false_alarm_rate: share of good parts that may be called defective; sets the decision threshold.
-        holdout: share of the normal training images, in whole groups, that is held out of training to set the
-            threshold.
+        holdout: share of the normal training images, in whole groups, held out to set the threshold.
     """
 
     false_alarm_rate: float = 0.01

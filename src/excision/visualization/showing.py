@@ -29,16 +29,16 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 MAPS = (".tif", ".tiff")
 ARRAYS = ".npz"
 
-# Pixels of the longer side of a picture in a notebook: two stand beside each other.
+# Pixels of the longer side of a picture in a notebook, which shows two side by side.
 _NOTEBOOK = 480
 _COLOURS = {"good": "#1a7f37", "review": "#9a6700", "defect": "#cf222e"}
 
 
 def save(path: Path, detection: Detection) -> None:
-    """Write a detection to a file whose ending decides what: see `Detection.save`.
+    """Write a detection to a file; the file name ending decides what: see `Detection.save`.
 
     Raises:
-        SettingsError: the ending is another, or the file cannot be written.
+        SettingsError: the ending is unknown, or the file cannot be written.
     """
     ending = path.suffix.lower()
     if ending not in (*PICTURES, *MAPS, ARRAYS):
@@ -70,7 +70,7 @@ def _explaining(path: Path) -> Iterator[None]:
 
 
 def plot(detection: Detection, axes: Axes | None = None) -> Axes:
-    """Draw the overlay and the boxes in pixels of the image as it was given: see `Detection.plot`.
+    """Draw the overlay and the boxes in pixels of the given image: see `Detection.plot`.
 
     Raises:
         SettingsError: matplotlib is not installed.

@@ -18,7 +18,7 @@ def _recognise(path: Path) -> bool:
     return path.is_dir() and (_is_category(path) or any(_is_category(folder) for folder in subfolders(path)))
 
 
-@layout("mvtec", "train/good/ and test/<kind>/, or folders that hold these", _recognise)
+@layout("mvtec", "train/good/ and test/<kind>/, or folders that contain these", _recognise)
 def read(root: Path) -> Contents:
     """Read one category, or all categories of a folder together."""
     if _is_category(root):
