@@ -11,7 +11,7 @@ import sys
 from dataclasses import FrozenInstanceError, fields, replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -26,8 +26,12 @@ from excision.errors import SettingsError
 from excision.inspection.batch import inspect_file
 from excision.predictions import Detection
 from excision.visualization.overlays import draw_overlay
+from tests.browser import opened
 from tests.compatibility.test_format_1 import HERE
 from tests.evaluation.fakes import FakePredictor, save
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 def prediction(**changes: Any) -> Prediction:
@@ -303,3 +307,21 @@ def test_a_prediction_alone_imports_neither_torch_nor_matplotlib() -> None:
     code = "import sys; from excision import Prediction; print({'torch', 'matplotlib'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_browser_shows_both_pictures(browser: Browser, tmp_path: Path) -> None:
+    source = '<b onmouseover="throw 1">part</b>.png'
+    content = prediction(source=source)._repr_html_()
+    (tmp_path / "page.html").write_text(f"<!doctype html><meta charset='utf-8'>{content}", "utf-8")
+    with opened(browser, (tmp_path / "page.html").as_uri()) as page:
+        pictures = page.locator("img")
+        assert pictures.count() == 2
+        for place in range(2):
+            sizes = pictures.nth(place).evaluate(
+                "async image => { await image.decode();"
+                "return [image.naturalWidth, image.naturalHeight, image.width, image.height] }"
+            )
+            # As stored, and as displayed: the longer side of each has one length.
+            assert sizes == [30, 40, 240, 320]
+        assert page.locator("code").inner_text() == source
+        assert page.locator("b").count() == 0

@@ -30,7 +30,7 @@ MAPS = (".tif", ".tiff")
 ARRAYS = ".npz"
 
 # Pixels of the longer side of a picture in a notebook, which shows two side by side.
-_NOTEBOOK = 480
+_STORED, _DISPLAYED = 480, 320
 _COLOURS = {"good": "#1a7f37", "review": "#9a6700", "defect": "#cf222e"}
 
 
@@ -100,7 +100,7 @@ def to_html(detection: Detection) -> str:
         ("Anomaly map and boxes", draw_overlay(detection, detection.shown_boxes)),
     )
     shown = "".join(
-        f'<figure style="margin:0"><img src="{_data_uri(picture)}" alt="{caption}">'
+        f'<figure style="margin:0"><img src="{_data_uri(picture)}" width="{_width(picture)}" alt="{caption}">'
         f"<figcaption>{caption}</figcaption></figure>"
         for caption, picture in pictures
     )
@@ -121,9 +121,14 @@ def _figures(detection: Detection) -> str:
     return f"score {detection.score:.4g}, threshold {detection.threshold:.4g}{zone}"
 
 
+def _width(picture: Picture) -> int:
+    height, width, _ = (int(side) for side in picture.shape)
+    return max(1, round(width * _DISPLAYED / max(height, width)))
+
+
 def _data_uri(picture: Picture) -> str:
     image = Image.fromarray(picture)
-    image.thumbnail((_NOTEBOOK, _NOTEBOOK))
+    image.thumbnail((_STORED, _STORED))
     stream = io.BytesIO()
     image.save(stream, "WEBP", quality=84)
     return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
