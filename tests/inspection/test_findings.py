@@ -15,7 +15,7 @@ from excision.inspection.findings import findings
 from excision.ops.boxes import MOST_BOXES
 from excision.predictions import Prediction
 from excision.station.models.version import Version
-from excision.station.store.store import StoredResult
+from excision.station.store.records import StoredResult
 from excision.station.work.kept_images import Images
 from excision.station.work.queue import Job
 from excision.station.work.renderings import draw

@@ -67,7 +67,7 @@ class Errors:
 class NoStation:
     """What an application asks of its station when it starts and ends."""
 
-    class intake:  # noqa: N801  stands for an attribute
+    class queue:  # noqa: N801  stands for an attribute
         unanswered, bound = 0, 1
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from excision.data.listing import IMAGE_SUFFIXES, is_image_name
 from excision.station.hot_folder.folder import HotFolder, Phase
-from excision.station.hot_folder.moving import file_away, free_place
+from excision.station.hot_folder.moving import free_path, move_file
 from excision.station.hot_folder.scan import Found
 
 
@@ -125,14 +125,14 @@ names = st.lists(
 def test_a_place_is_never_taken_twice(
     tmp_path_factory: pytest.TempPathFactory, stems: list[str], times: int
 ) -> None:
-    folder = tmp_path_factory.mktemp("filing")
+    folder = tmp_path_factory.mktemp("moving")
     wanted = [f"{stem}.png" for stem in stems for _ in range(times + 1)]
     wanted = [name for name in wanted if len(name.encode()) <= 255]
     for number, name in enumerate(wanted):
         source = folder / "source.png"
         source.write_text(str(number))
-        place = free_place(folder / "good", name, mtime_ns=number % 2)
-        file_away(source, place)
+        place = free_path(folder / "good", name, mtime_ns=number % 2)
+        move_file(source, place)
         assert not source.exists()
         assert place.read_text() == str(number)
     contents = sorted(int(path.read_text()) for path in (folder / "good").rglob("*"))
@@ -143,5 +143,5 @@ def test_another_file_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("one")
     (tmp_path / "b").write_text("two")
     with pytest.raises(FileExistsError):
-        file_away(tmp_path / "a", tmp_path / "b")
+        move_file(tmp_path / "a", tmp_path / "b")
     assert [(tmp_path / name).read_text() for name in "ab"] == ["one", "two"]

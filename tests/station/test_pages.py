@@ -90,7 +90,7 @@ def test_live_shows_the_newest_and_changes_only_with_it(
     state = re.search(r'name="state" value="(\w+)"', page)
     assert state is not None
     assert service.ask("GET", f"/live/now?state={state[1]}")[0] == 204
-    assert post(service, f"/review/{answer.id}/marks", {"truth": "good"})[0] == 303
+    assert post(service, f"/review/{answer.id}/labels", {"truth": "good"})[0] == 303
     assert service.ask("GET", f"/live/now?state={state[1]}")[0] == 200
     assert numbers["odd"] < answer.id
 
@@ -136,7 +136,7 @@ def test_review_steps_through_what_fits(service: Service, numbers: dict[str, int
         older = re.search(r'id="older" rel="next" href="([^"]+)"', page)
         address = older[1] if older else ""
     assert seen == wanted
-    assert "No result fits" in get(service, "/review?source=nowhere")
+    assert "No result matches" in get(service, "/review?source=nowhere")
     assert numbers
 
 
@@ -173,25 +173,25 @@ def test_what_is_not_there_is_said_on_a_page(service: Service, path: str) -> Non
     assert "there is no result" in unescape(body.decode())
 
 
-def test_marks_are_kept_with_who_and_when(service: Service, number: int) -> None:
-    path = f"/review/{number}/marks"
+def test_labels_are_kept_with_who_and_when(service: Service, number: int) -> None:
+    path = f"/review/{number}/labels"
     first = {"truth": "defect", "who": "M. Weber", "note": "dent <1>"}
     assert post(service, path, first)[:2] == (303, f"/review?id={number}")
     page = post(service, path, {"truth": "good", "who": "A. Costa"}, **HTMX)[2]
     assert page.index("A. Costa") < page.index("M. Weber")
     assert "dent <1>" in page
-    assert "Marked good." in page
+    assert "Labelled good." in page
     _, kept = service.json("GET", f"/v1/results/{number}")
-    said = [(mark["truth"], mark["who"]) for mark in kept["marks"]]
+    said = [(label["truth"], label["who"]) for label in kept["labels"]]
     assert said[-2:] == [("defect", "M. Weber"), ("good", "A. Costa")]
     assert post(service, path, {"truth": "perhaps"})[0] == 422
-    assert post(service, "/review/99999/marks", {"truth": "good"})[0] == 404
+    assert post(service, "/review/99999/labels", {"truth": "good"})[0] == 404
 
 
-def test_marking_may_go_on_to_the_next(service: Service, numbers: dict[str, int]) -> None:
+def test_labelling_may_go_on_to_the_next(service: Service, numbers: dict[str, int]) -> None:
     latest = max(numbers.values())
     fields = {"truth": "defect", "onward": "yes", "verdict": "defect"}
-    _, _, page = post(service, f"/review/{latest}/marks", fields, **HTMX)
+    _, _, page = post(service, f"/review/{latest}/labels", fields, **HTMX)
     _, listed = service.json("GET", f"/v1/results?verdict=defect&cursor={latest}&limit=1")
     assert f"Result {listed['results'][0]['id']}<" in page
 
@@ -202,8 +202,8 @@ def test_confirmed_good_parts_are_a_folder_to_train_on(
     from excision.data import load_dataset
 
     for path, truth in zip(pictures[-3:], ("good", "defect", "good"), strict=True):
-        post(service, f"/review/{numbers[str(path)]}/marks", {"truth": truth})
-    post(service, f"/review/{numbers[str(pictures[-1])]}/marks", {"truth": "defect"})
+        post(service, f"/review/{numbers[str(path)]}/labels", {"truth": truth})
+    post(service, f"/review/{numbers[str(pictures[-1])]}/labels", {"truth": "defect"})
     status, headers, body = service.ask("GET", "/review/confirmed-good.zip")
     assert (status, headers["Content-Type"]) == (200, "application/zip")
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
@@ -230,10 +230,10 @@ def test_thresholds_are_shown_before_they_are_applied(start: Start, pictures: li
     then = max(scores) + 1
     address = f"/review/threshold/forecast?model=fabric&threshold={then!r}"
     fewer = sum(score > threshold for score in scores)
-    post(service, f"/review/{1 + scores.index(max(scores))}/marks", {"truth": "defect"})
+    post(service, f"/review/{1 + scores.index(max(scores))}/labels", {"truth": "defect"})
     page = get(service, address, **HTMX)
     assert f"Would have flagged {fewer} fewer of {len(scores)} images as defects." in page
-    assert "missed 1 more part that you confirmed as defect" in page
+    assert "missed 1 more part that is labelled defect" in page
     assert version_of(service) == (version, threshold)
     fields = {"model": "fabric", "version": version, "threshold": repr(then), "who": "M. Weber"}
     assert post(service, "/review/threshold", fields)[0] == 422
@@ -293,7 +293,7 @@ def test_a_trial_that_fails_says_why(service: Service, pictures: list[Path]) -> 
 
 def finished(service: Service) -> str:
     end = time.monotonic() + 120
-    while (page := get(service, "/work")) and "Under way" in page:
+    while (page := get(service, "/work")) and "Running" in page:
         assert time.monotonic() < end
         time.sleep(0.05)
     return page
@@ -304,7 +304,7 @@ def test_long_work_is_done_beside_the_line(
 ) -> None:
     service = start("--folders", parts.parent)
     work = "/models/fabric/work"
-    assert "Nothing is under way" in get(service, "/work")
+    assert "No task is running" in get(service, "/work")
     assert post(service, work, {"kind": "check"})[:2] == (303, "/models#work")
     assert "Passed: " in finished(service)
     post(service, work, {"kind": "evaluate", "folder": parts.name})
@@ -317,10 +317,10 @@ def test_long_work_is_done_beside_the_line(
         post(service, work, {"kind": "evaluate", "folder": folder})
         assert "Failed" in finished(service)
     post(service, work, {"kind": "recalibrate", "rate": "10"})
-    assert "no part is marked good" in finished(service)
+    assert "no part is labelled good" in finished(service)
     answers = [service.client.inspect(path) for path in pictures[:4]]
     for answer in answers:
-        post(service, f"/review/{answer.id}/marks", {"truth": "good"})
+        post(service, f"/review/{answer.id}/labels", {"truth": "good"})
     post(service, work, {"kind": "recalibrate", "rate": "20"})
     page = finished(service)
     assert f"4 good parts give a threshold of {max(a.score or 0 for a in answers):.4g}" in page
@@ -359,20 +359,20 @@ def test_signing_in_leads_nowhere_else(service: Service, to: str) -> None:
 
 def test_pages_of_other_sites_change_nothing(service: Service, number: int) -> None:
     before = service.json("GET", f"/v1/results/{number}")
-    mark = {"truth": "good"}
+    label = {"truth": "good"}
     for headers in (
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Sec_Fetch_Site": "cross-site"},
         {"Sec_Fetch_Site": "same-site"},
     ):
-        assert post(service, f"/review/{number}/marks", mark, **headers)[0] == 403
+        assert post(service, f"/review/{number}/labels", label, **headers)[0] == 403
     assert service.json("GET", f"/v1/results/{number}") == before
     mine = {"Origin": service.url, "Sec_Fetch_Site": "same-origin"}
-    assert post(service, f"/review/{number}/marks", mark, **mine)[0] == 303
+    assert post(service, f"/review/{number}/labels", label, **mine)[0] == 303
 
 
 def test_forms_are_small(service: Service, number: int) -> None:
-    assert post(service, f"/review/{number}/marks", {"truth": "good", "note": "x" * 70_000})[0] == 413
+    assert post(service, f"/review/{number}/labels", {"truth": "good", "note": "x" * 70_000})[0] == 413
     crowd = {f"field{place}": "" for place in range(200)}
-    assert post(service, f"/review/{number}/marks", crowd)[0] == 400
+    assert post(service, f"/review/{number}/labels", crowd)[0] == 400

@@ -26,12 +26,12 @@ MIX = "getComputedStyle(document.documentElement).getPropertyValue('--mix')"
 
 @pytest.fixture(scope="module")
 def filled(service: Service, pictures: list[Path]) -> Service:
-    """The shared service with results: good ones, defects, a failed one, and one marked twice."""
+    """The shared service with results: good ones, defects, a failed one, and one labelled twice."""
     for path in pictures * 3:
         service.client.inspect(path)
     assert service.json("POST", "/v1/inspect?source=odd.png", "no image")[0] == 422
     for truth, who in (("defect", "M. Weber"), ("good", "A. Costa")):
-        service.json("POST", "/v1/results/1/marks", {"truth": truth, "who": who, "note": "a dent"})
+        service.json("POST", "/v1/results/1/labels", {"truth": truth, "who": who, "note": "a dent"})
     service.client.inspect(pictures[0])
     return service
 
@@ -147,16 +147,16 @@ def test_review_is_done_by_keys_alone(browser: Any, filled: Service) -> None:
         page.keyboard.type("good dent")
         page.keyboard.press("Tab")
         page.keyboard.type("G. Dupont")
-        assert filled.json("GET", f"/v1/results/{second}")[1]["marks"] == []
+        assert filled.json("GET", f"/v1/results/{second}")[1]["labels"] == []
         page.locator("#note").press("Escape")
         page.keyboard.press("d")
-        page.locator(".marks li", has_text="good dent").wait_for()
-        mark = filled.json("GET", f"/v1/results/{second}")[1]["marks"][-1]
-        assert (mark["truth"], mark["who"], mark["note"]) == ("defect", "G. Dupont", "good dent")
+        page.locator(".labels li", has_text="good dent").wait_for()
+        label = filled.json("GET", f"/v1/results/{second}")[1]["labels"][-1]
+        assert (label["truth"], label["who"], label["note"]) == ("defect", "G. Dupont", "good dent")
         page.keyboard.press("g")
-        page.get_by_text("Marked good.").wait_for()
-        assert page.locator(".marks li").count() == 2
-        assert page.locator(".marks li.past", has_text="good dent").count() == 1
+        page.get_by_text("Labelled good.").wait_for()
+        assert page.locator(".labels li").count() == 2
+        assert page.locator(".labels li.past", has_text="good dent").count() == 1
         page.reload()
         assert page.locator("#who").input_value() == "G. Dupont"
         page.go_back()
@@ -192,7 +192,7 @@ def test_a_threshold_is_tried_and_then_applied(browser: Any, start: Start, pictu
     for path in pictures:
         service.client.inspect(path)
     with opened(browser, f"{service.url}/review/threshold") as page:
-        page.get_by_text("These are the present thresholds.").wait_for()
+        page.get_by_text("These are the current thresholds.").wait_for()
         page.get_by_role("spinbutton", name="Decision threshold").fill("1000000")
         page.locator("#forecast", has_text=f"fewer of {len(pictures)} images").wait_for()
         page.get_by_role("button", name="Apply …").click()

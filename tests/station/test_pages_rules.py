@@ -30,7 +30,9 @@ from excision.station.pages.filters import Filter
 from excision.station.pages.forecast import forecast
 from excision.station.pages.jobs import Jobs, Work
 from excision.station.pages.shift import Budget, at_least, budget_of, read_shift
-from excision.station.store.store import Mark, Query, Store, StoredResult
+from excision.station.store.query import Query
+from excision.station.store.records import Label, StoredResult
+from excision.station.store.store import Store
 from excision.station.work.kept_images import Images
 
 SCORES = st.floats(0.1, 100, allow_nan=False)
@@ -57,8 +59,8 @@ def test_every_word_that_a_template_says_is_there() -> None:
 
 def test_plurals_and_values_are_filled_in() -> None:
     t = strings.words()
-    assert t("review.fit", n=1) == "1 result fits"
-    assert t("review.fit", n=0) == "0 results fit"
+    assert t("review.fit", n=1) == "1 result matches"
+    assert t("review.fit", n=0) == "0 results match"
     with pytest.raises(KeyError):
         t("no.such.word")
 
@@ -84,7 +86,7 @@ def test_the_language_follows_the_browser(accepted: str, chosen: str) -> None:
 
 
 def test_sentences_of_all_languages_want_the_same_values() -> None:
-    folder = resources.files("excision.station.pages").joinpath("strings")
+    folder = resources.files("excision.station.pages").joinpath("translations")
     for language in strings.languages():
         read = tomllib.loads(folder.joinpath(f"{language}.toml").read_text("utf-8"))
         assert read["language"]
@@ -102,7 +104,7 @@ def test_forecast_counts_as_a_person_would(scores: list[Any], now: float, then: 
     review = min(review, then)
     found = forecast(iter(scores), (now, None), (then, review))
     assert found.images == len(scores)
-    assert found.marked == len([1 for _, truth in scores if truth])
+    assert found.labelled == len([1 for _, truth in scores if truth])
     flagged = [pair for pair in scores if pair[0] > then]
     passed = [pair for pair in scores if pair[0] <= review]
     assert (found.then.defect, found.then.good) == (len(flagged), len(passed))
@@ -160,13 +162,13 @@ class FakeModels:
         return type("V", (), {"predictor": predictor, "threshold": 1.0})()
 
 
-def test_a_budget_takes_marks_into_account(tmp_path: Path) -> None:
+def test_a_budget_takes_labels_into_account(tmp_path: Path) -> None:
     store = Store(tmp_path / "r.sqlite")
     numbers = store.add([result(s) for s in [0.5] * 18 + [2.0, 3.0, 4.0]] + [result(None)])
     store.add([result(9.0, time=1.0)])
-    store.mark(numbers[18] or 0, Mark("good", "", "", 1.0))
-    store.mark(numbers[19] or 0, Mark("good", "", "", 1.0))
-    store.mark(numbers[19] or 0, Mark("defect", "", "", 2.0))
+    store.label(numbers[18] or 0, Label("good", "", "", 1.0))
+    store.label(numbers[19] or 0, Label("good", "", "", 1.0))
+    store.label(numbers[19] or 0, Label("defect", "", "", 2.0))
     found = budget_of(store, FakeModels(), since=50.0)  # type: ignore[arg-type]
     assert found is not None
     assert (found.parts, found.alarms) == (20, 3)
@@ -189,11 +191,11 @@ def test_a_filter_becomes_a_query() -> None:
         "verdict": "defect",
         "lowest": "1,5",
         "highest": "nan",
-        "marked": "no",
+        "labelled": "no",
         "source": " a ",
         "x": "y",
     }
-    assert Filter.of(fields).query == Query(verdict="defect", lowest=1.5, source="a", marked=False)
+    assert Filter.of(fields).query == Query(verdict="defect", lowest=1.5, source="a", labelled=False)
     assert Filter.of({"verdict": "'; DROP TABLE results"}).query == Query()
 
 
@@ -276,11 +278,11 @@ def test_the_archive_comes_in_small_pieces(tmp_path: Path) -> None:
     content = bytes(range(256)) * 2**14
     for name in ("a.png", "b.png", "gone.png"):
         (number,) = store.add([result(0.5, source=f"../odd/{name}", image=name)])
-        store.mark(number or 0, Mark("good", "", "", 1.0))
+        store.label(number or 0, Label("good", "", "", 1.0))
         if name != "gone.png":
             (tmp_path / name).write_bytes(content)
     station = type("S", (), {"store": store, "images": Images(tmp_path)})()
-    pieces = list(confirmed_good(station, Query(marked=True)))
+    pieces = list(confirmed_good(station, Query(labelled=True)))
     assert max(map(len, pieces)) < 2**19 < len(content)
     with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
         assert archive.namelist() == ["good/000001_a.png", "good/000002_b.png"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -18,7 +19,9 @@ from PIL import Image
 from excision.errors import GoneError, ImageError, StationError
 from excision.inspection.batch import inspect_file
 from excision.runtime.inspector import Inspector
-from excision.station.client import Client
+from excision.station.api.schemas import ResultAnswer
+from excision.station.client import Answer, Client
+from excision.station.store.records import StoredResult
 from tests.station.conftest import Service, Start, files_of, form, noise
 
 
@@ -138,21 +141,51 @@ def test_filters_of_results(start: Start, pictures: list[Path]) -> None:
         expected = {answer.id for answer in answers if answer.verdict == verdict}
         assert {answer.id for answer in client.results(verdict=verdict)} == expected
     assert not list(client.results(model="another"))
-    client.mark(answers[0].id, "good", "M. Weber", "only dust")
-    assert [answer.id for answer in client.results(marked=True)] == [answers[0].id]
-    assert len(list(client.results(marked=False))) == len(answers) - 1
+    client.label(answers[0].id, "good", "M. Weber", "only dust")
+    assert [answer.id for answer in client.results(labelled=True)] == [answers[0].id]
+    assert len(list(client.results(labelled=False))) == len(answers) - 1
     with pytest.raises(TypeError, match="no such filter: colour"):
         list(client.results(colour="red"))
 
 
-def test_marks_stay_and_the_last_one_counts(service: Service, pictures: list[Path]) -> None:
+def test_old_names_are_served_and_deprecated(service: Service, pictures: list[Path]) -> None:
+    number = service.client.inspect(pictures[0]).id
+    status, detail = service.json("POST", f"/v1/results/{number}/marks", {"truth": "good", "who": "Ada"})
+    assert status == 201
+    assert detail["marks"] == detail["labels"]
+    assert [label["who"] for label in detail["labels"]] == ["Ada"]
+    with pytest.warns(DeprecationWarning, match="label"):
+        service.client.mark(number, "defect")
+    assert service.json("GET", f"/v1/results/{number}")[1]["labels"][-1]["truth"] == "defect"
+    for name in ("labelled", "marked"):
+        _, page = service.json("GET", f"/v1/results?{name}=true&limit=1")
+        assert [result["id"] for result in page["results"]] == [number]
+    here = f"/v1/results/{number}/stages"
+    assert service.ask("GET", f"{here}/holed.png")[2] == service.ask("GET", f"{here}/masked_image.png")[2]
+    _, described = service.json("GET", "/openapi.json")
+    assert described["paths"]["/v1/results/{number}/marks"]["post"]["deprecated"]
+    assert "deprecated" not in described["paths"]["/v1/results/{number}/labels"]["post"]
+    parameters = {each["name"]: each for each in described["paths"]["/v1/results"]["get"]["parameters"]}
+    assert parameters["marked"]["deprecated"] and not parameters["labelled"].get("deprecated")
+    assert described["components"]["schemas"]["ResultDetail"]["properties"]["marks"]["deprecated"]
+
+
+def test_the_answer_of_the_service_has_the_fields_of_a_result() -> None:
+    """The published answer is written out, so that it changes only on purpose."""
+    kept = {field.name for field in dataclasses.fields(StoredResult)}
+    answered = set(ResultAnswer.model_fields)
+    assert answered == kept - {"image", "file_size", "file_mtime_ns"} | {"links"}
+    assert {field.name for field in dataclasses.fields(Answer)} == answered
+
+
+def test_labels_stay_and_the_last_one_counts(service: Service, pictures: list[Path]) -> None:
     number = service.client.inspect(pictures[0]).id
     for truth in ("defect", "good"):
-        status, detail = service.json("POST", f"/v1/results/{number}/marks", {"truth": truth, "who": "é"})
+        status, detail = service.json("POST", f"/v1/results/{number}/labels", {"truth": truth, "who": "é"})
         assert status == 201
-    assert [(mark["truth"], mark["who"]) for mark in detail["marks"]] == [("defect", "é"), ("good", "é")]
-    assert service.json("POST", f"/v1/results/{number}/marks", {"truth": "maybe"})[0] == 422
-    assert service.json("POST", "/v1/results/999999/marks", {"truth": "good"})[0] == 404
+    assert [(label["truth"], label["who"]) for label in detail["labels"]] == [("defect", "é"), ("good", "é")]
+    assert service.json("POST", f"/v1/results/{number}/labels", {"truth": "maybe"})[0] == 422
+    assert service.json("POST", "/v1/results/999999/labels", {"truth": "good"})[0] == 404
 
 
 def test_unknown_results_and_odd_numbers(service: Service) -> None:

@@ -19,7 +19,8 @@ from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import GOLDEN, Description, Golden
 from excision.station.models.registry import ModelRegistry, named_folders
 from excision.station.models.version import fingerprint
-from excision.station.store.store import Query, Store
+from excision.station.store.query import Query
+from excision.station.store.store import Store
 from tests.cli.conftest import excision
 from tests.station.conftest import Service, Start
 

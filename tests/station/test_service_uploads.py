@@ -100,7 +100,7 @@ def test_the_limit_of_bytes_holds_while_they_come(start: Start) -> None:
 
 def test_other_requests_are_small(service: Service) -> None:
     body = b'{"truth": "good", "note": "' + b"x" * 2**21 + b'"}'
-    assert service.ask("POST", "/v1/results/1/marks", body, Content_Type="application/json")[0] == 413
+    assert service.ask("POST", "/v1/results/1/labels", body, Content_Type="application/json")[0] == 413
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from excision.errors import ResultsError
-from excision.station.store.store import Mark, Query, Store, StoredResult
+from excision.station.store.query import Query
+from excision.station.store.records import Label, StoredResult
+from excision.station.store.store import Store
 
 GOOD = StoredResult(
     time=100.0,
@@ -101,14 +103,14 @@ def test_pages_go_on_where_the_last_one_ended(store: Store) -> None:
 
 def test_the_last_mark_counts_and_the_first_stays(store: Store) -> None:
     store.add([GOOD, FAILED])
-    store.mark(1, Mark("defect", "Ada", "scratch", 1.0))
-    store.mark(1, Mark("good", "Bo", "only dust", 2.0))
-    assert [mark.who for mark in store.marks(1)] == ["Ada", "Bo"]
-    assert list(map(tuple, store.marked_scores(Query()))) == [(0.5, "good")]
-    assert [result.id for result in store.newest(Query(marked=True), 9)] == [1]
-    assert [result.id for result in store.newest(Query(marked=False), 9)] == [2]
+    store.label(1, Label("defect", "Ada", "scratch", 1.0))
+    store.label(1, Label("good", "Bo", "only dust", 2.0))
+    assert [label.who for label in store.labels(1)] == ["Ada", "Bo"]
+    assert list(map(tuple, store.labelled_scores(Query()))) == [(0.5, "good")]
+    assert [result.id for result in store.newest(Query(labelled=True), 9)] == [1]
+    assert [result.id for result in store.newest(Query(labelled=False), 9)] == [2]
     with pytest.raises(ResultsError, match="no result 9"):
-        store.mark(9, Mark("good", "Bo", "", 3.0))
+        store.label(9, Label("good", "Bo", "", 3.0))
 
 
 def test_history_is_newest_first(store: Store) -> None:

@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 
-from excision.station.store.store import Mark, Query, Store, StoredResult
+from excision.inspection.table import COLUMNS as INSPECTION_COLUMNS
+from excision.station.store.query import Query
+from excision.station.store.records import Label, StoredResult
+from excision.station.store.store import Store
 from excision.station.store.tables import COLUMNS, Format, LiveTable, write_table
 from tests.station.test_store import FAILED, GOOD
 
@@ -58,7 +61,46 @@ def told(result: StoredResult, form: Format) -> dict[str, Any]:
 
 
 def test_columns_are_the_fields_of_a_result() -> None:
-    assert set(COLUMNS) == {field.name for field in dataclasses.fields(StoredResult)}
+    """A change here is a change for everybody who reads a table: say so in the change log."""
+    assert COLUMNS == {
+        "id": "int",
+        "time": "time",
+        "source": "text",
+        "model": "text",
+        "model_version": "text",
+        "threshold": "float",
+        "review_threshold": "float",
+        "score": "float",
+        "verdict": "text",
+        "error": "text",
+        "defect_area_share": "float",
+        "boxes": "boxes",
+        "seconds": "seconds",
+        "width": "int",
+        "height": "int",
+        "image": "text",
+        "file_size": "int",
+        "file_mtime_ns": "int",
+    }
+    assert next(iter(COLUMNS)) == "id"
+    assert list(COLUMNS) == [
+        "id",
+        *(field.name for field in dataclasses.fields(StoredResult) if field.name != "id"),
+    ]
+
+
+def test_columns_of_an_inspection_are_those_of_its_record() -> None:
+    assert INSPECTION_COLUMNS == {
+        "image": "text",
+        "score": "float",
+        "threshold": "float",
+        "verdict": "text",
+        "defect_area_share": "float",
+        "boxes": "boxes",
+        "seconds": "float",
+        "overlay": "text",
+        "error": "text",
+    }
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -105,7 +147,7 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "station" / "database.md").read
 
 def test_the_document_names_every_column(store: Store) -> None:
     with sqlite3.connect(store.path) as connection:
-        for table in ("results", "marks", "events"):
+        for table in ("results", "labels", "events"):
             _, _, after = DOCUMENT.partition(f"\n`{table}`, ")
             described = after.partition("\n\n|")[2].partition("\n\n")[0]
             names = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
@@ -116,8 +158,8 @@ def test_the_document_names_every_column(store: Store) -> None:
 
 def test_the_queries_of_the_document_work(store: Store) -> None:
     store.add([replace(GOOD, time=86400.0 * 2, source="in/defect.png", verdict="defect")])
-    store.mark(4, Mark("defect", "Ada", "", 1.0))
-    store.mark(4, Mark("good", "Bo", "dust", 2.0))
+    store.label(4, Label("defect", "Ada", "", 1.0))
+    store.label(4, Label("good", "Bo", "dust", 2.0))
     a_day, false_alarms = re.findall(r"```sql\n(.*?)```", DOCUMENT, flags=re.DOTALL)
     with sqlite3.connect(store.path) as connection:
         assert connection.execute(a_day).fetchall() == [

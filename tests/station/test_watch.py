@@ -21,7 +21,9 @@ from excision.inspection.log import read_log
 from excision.predictions import Prediction
 from excision.station.hot_folder.settings import Listeners, WatchCounts, WatchSettings
 from excision.station.hot_folder.watcher import STORE, watch
-from excision.station.store.store import Query, Store, StoredResult
+from excision.station.store.query import Query
+from excision.station.store.records import StoredResult
+from excision.station.store.store import Store
 from tests.cli.conftest import command, environment
 from tests.evaluation.fakes import FakePredictor, save
 from tests.inspection.test_batch import stained, surface
@@ -223,7 +225,7 @@ tests.run_watch(Path(sys.argv[5]), Path(sys.argv[6]), after="move")
 """
 
 _MOMENTS = [
-    ("Store", "add"), ("watch", "file_away"), ("os", "link"), ("shutil", "copyfile"), ("os", "fsync"),
+    ("Store", "add"), ("watch", "move_file"), ("os", "link"), ("shutil", "copyfile"), ("os", "fsync"),
     ("Path", "unlink"),
 ]  # fmt: skip
 

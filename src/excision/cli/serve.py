@@ -156,8 +156,8 @@ def _on_hangup(station: Station) -> None:
     def reload() -> None:
         for name in station.models.names:
             try:
-                place = station.models.reload(name, who="SIGHUP")
-                say(f"{name}: version {place.current.version}")
+                slot = station.models.reload(name, who="SIGHUP")
+                say(f"{name}: version {slot.current.version}")
             except ExcisionError as error:
                 print(f"excision: {name} is unchanged: {error}", file=sys.stderr, flush=True)
 

@@ -8,25 +8,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from excision.inspection.log import iterate_log
+from excision.inspection.log import InspectionRecord, iterate_log
 from excision.predictions import Detection
-from excision.system.parquet import write_parquet
+from excision.system.parquet import columns_of, write_parquet
 
 PARQUET = "results.parquet"
 
 _NUMBERS = ("score", "threshold", "review_threshold", "defect_area_share", "seconds")
 
-COLUMNS = {
-    "image": "text",
-    "score": "float",
-    "threshold": "float",
-    "verdict": "text",
-    "defect_area_share": "float",
-    "boxes": "boxes",
-    "seconds": "float",
-    "overlay": "text",
-    "error": "text",
-}
+COLUMNS = columns_of(InspectionRecord)
 """The fields of `InspectionRecord`, each with its kind in Parquet (see `write_parquet`)."""
 
 

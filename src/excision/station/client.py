@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -28,7 +29,7 @@ from excision.predictions import Box, Verdict
 
 View = Literal["image", "overlay", "map", "map_tiff", "attention", "mask", "masked_image", "recovery"]
 
-_FILTERS = ("since", "until", "verdict", "lowest", "highest", "source", "model", "marked")
+_FILTERS = ("since", "until", "verdict", "lowest", "highest", "source", "model", "labelled", "marked")
 _PAGE = 500
 
 
@@ -122,7 +123,8 @@ class Client:
 
         Args:
             filters: since, until (datetime, or text in ISO 8601), verdict ("good", "review", "defect" or
-                "failed"), lowest, highest (score), source (part of it), model, marked (True or False).
+                "failed"), lowest, highest (score), source (part of it), model, labelled (True or False), or
+                marked, which is the old name of labelled.
 
         Raises:
             StationError: the station cannot be reached, or refuses.
@@ -157,14 +159,19 @@ class Client:
         places = {"image": "image", "overlay": "overlay.png", "map": "map.png", "map_tiff": "map.tiff"}
         return self._ask("GET", f"/v1/results/{number}/{places.get(view, f'stages/{view}.png')}")
 
-    def mark(self, number: int, truth: Literal["good", "defect"], who: str = "", note: str = "") -> None:
+    def label(self, number: int, truth: Literal["good", "defect"], who: str = "", note: str = "") -> None:
         """Say what a part really is.
 
         Raises:
             StationError: there is no such result, or the station cannot be reached.
         """
         body = json.dumps({"truth": truth, "who": who, "note": note}).encode()
-        self._ask("POST", f"/v1/results/{number}/marks", body, "application/json")
+        self._ask("POST", f"/v1/results/{number}/labels", body, "application/json")
+
+    def mark(self, number: int, truth: Literal["good", "defect"], who: str = "", note: str = "") -> None:
+        """Do what `label` does, under its old name."""
+        warnings.warn("Client.mark is now called Client.label", DeprecationWarning, stacklevel=2)
+        self.label(number, truth, who, note)
 
     def models(self) -> list[dict[str, Any]]:
         """Give the models: name, current and previous version.

@@ -14,7 +14,8 @@ from excision.data.pixels import MAX_PIXELS
 from excision.errors import SettingsError
 from excision.station.lock import only_one
 from excision.station.models.registry import ModelRegistry
-from excision.station.store.store import Store, StoredResult
+from excision.station.store.records import StoredResult
+from excision.station.store.store import Store
 from excision.station.work.kept_images import Images, Keep
 from excision.station.work.queue import Job, JobQueue, Outcome
 from excision.station.work.renderings import Renderings
@@ -38,7 +39,7 @@ class StationSettings:
         keep: which images are kept: "all", "flagged" (those not good) or "none".
         queue: images that may be accepted and not yet answered.
         workers: images that are inspected at the same time; None takes the number of cores.
-        threads: of one inspection; None parts the cores among the workers.
+        threads: of one inspection; None divides the cores among the workers.
         max_bytes: of one request.
         max_pixels: of one image; the decoder refuses more than 150 million in any case.
     """
@@ -61,7 +62,7 @@ class StationSettings:
                 raise SettingsError(f"{name.replace('_', '-')} is {number}: it must be at least 1")
 
     @property
-    def shares(self) -> tuple[int, int]:
+    def threading(self) -> tuple[int, int]:
         """Number of workers, and of threads of one inspection.
 
         One thread each on as many images as there are cores: networks of this size lose more by sharing one
@@ -84,11 +85,11 @@ class Station:
         observer: is told of every result that is on disk.
 
     Attributes:
-        store: results, marks and events.
+        store: results, labels and events.
         models: by name.
         images: kept uploads.
-        views: pictures and maps of results.
-        intake: what is accepted.
+        renderings: pictures and maps of results.
+        queue: what is accepted.
         limits: of what is taken.
         receiving: requests whose images are coming in; the service counts them.
         started: seconds since 1970 in UTC.
@@ -105,7 +106,7 @@ class Station:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        workers, threads = settings.shares
+        workers, threads = settings.threading
         with ExitStack() as opened:
             opened.enter_context(
                 only_one(settings.data, LOCK, "excision serve", "another service runs", "--data")
@@ -116,11 +117,11 @@ class Station:
             self.images = Images(settings.data, settings.keep)
             self.images.tidy(self.store)
             self._opened = opened.pop_all()
-        self.views = Renderings(self.images, self.models)
-        self.intake = JobQueue(settings.queue)
+        self.renderings = Renderings(self.images, self.models)
+        self.queue = JobQueue(settings.queue)
         self.limits = Limits(settings.max_bytes, settings.max_pixels, min(settings.queue, 100))
         self.receiving = 0
-        self._workers = Workers(self.intake, self._inspect, self.store, self.images, workers, self.observer)
+        self._workers = Workers(self.queue, self._inspect, self.store, self.images, workers, self.observer)
 
     @property
     def is_alive(self) -> bool:
@@ -143,9 +144,9 @@ class Station:
             KeyError: there is no such model.
         """
         name = self.models.default if model is None else model
-        self.models.place(name)
+        self.models.slot(name)
         jobs = [Job(path, source[:_LONGEST_SOURCE], name) for path, source in uploads]
-        self.intake.offer(jobs)
+        self.queue.offer(jobs)
         return [job.answer for job in jobs]
 
     def result(self, number: int) -> StoredResult | None:
@@ -154,7 +155,7 @@ class Station:
 
     def close(self) -> None:
         """Accept nothing more, finish and answer what is accepted, and let go of the folder."""
-        self.intake.close()
+        self.queue.close()
         self._workers.finish()
         self._opened.close()
 

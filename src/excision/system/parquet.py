@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from excision.errors import SettingsError
 from excision.system.files import atomic_path
@@ -14,6 +16,30 @@ ROWS_IN_A_GROUP = 10_000
 
 Columns = Mapping[str, str]
 """Each column with its kind: "text", "int", "float", "time", "boxes" or "seconds"."""
+
+
+_KINDS = {str: "text", Literal: "text", int: "int", float: "float", tuple: "boxes", dict: "seconds"}
+
+
+def columns_of(record: type, **kinds: str) -> dict[str, str]:
+    """Give the columns of a dataclass: its fields in their order, each with the kind of its type.
+
+    Args:
+        record: dataclass; its tuples are boxes and its dicts are seconds by name.
+        kinds: of fields whose type does not say enough, by name.
+    """
+    hints = get_type_hints(record)
+    return {
+        field.name: kinds.get(field.name) or _kind_of(hints[field.name])
+        for field in dataclasses.fields(record)
+    }
+
+
+def _kind_of(hint: Any) -> str:
+    plain = next(
+        (part for part in get_args(hint) if NoneType in get_args(hint) and part is not NoneType), hint
+    )
+    return _KINDS[get_origin(plain) or plain]
 
 
 def need_pyarrow() -> None:

@@ -13,7 +13,7 @@ from excision import __version__
 from excision.station.api import inspect, models, operation, results
 from excision.station.api.errors import HANDLED, headers_of, sentence_of, status_of
 from excision.station.api.metrics import Metrics
-from excision.station.api.security import OPEN, Guard
+from excision.station.api.security import OPEN, Security
 from excision.station.station import Station
 
 _ABOUT = (
@@ -63,7 +63,7 @@ def create_app(
         *routers,
     ):
         app.include_router(router)
-    app.add_middleware(Guard, key=key, open_paths=open_paths)
+    app.add_middleware(Security, key=key, open_paths=open_paths)
     for kind in HANDLED:
         app.add_exception_handler(kind, _explain)
     return app

@@ -65,7 +65,7 @@ async def inspect(
     station: Station = request.app.state.station
     try:
         _check(station, model)
-        if station.intake.is_full or station.receiving >= _MOST_RECEIVED * station.intake.bound:
+        if station.queue.is_full or station.receiving >= _MOST_RECEIVED * station.queue.bound:
             raise BusyError("every place is taken: try again shortly")
         station.receiving += 1
         try:

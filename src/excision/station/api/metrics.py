@@ -36,9 +36,9 @@ class Metrics:
         unanswered = Gauge(
             "excision_unanswered_images", "Accepted, not yet answered", registry=self._registry
         )
-        unanswered.set_function(lambda: station.intake.unanswered)
+        unanswered.set_function(lambda: station.queue.unanswered)
         bound = Gauge("excision_queue_bound", "How many those may be", registry=self._registry)
-        bound.set(station.intake.bound)
+        bound.set(station.queue.bound)
 
     def answered(self, outcomes: Sequence[Outcome], storing: float) -> None:
         """Count results that are on disk."""

@@ -33,13 +33,13 @@ _UNKNOWN: dict[int | str, dict[str, Any]] = {
 def models(request: Request) -> ModelList:
     """List the models; the first one inspects where none is asked for."""
     known: ModelRegistry = request.app.state.station.models
-    return ModelList(models=[ModelAnswer.of(name, known.place(name)) for name in known.names])
+    return ModelList(models=[ModelAnswer.of(name, known.slot(name)) for name in known.names])
 
 
 @router.get("/{name}", responses=_UNKNOWN)
 def model(request: Request, name: Name) -> ModelAnswer:
     """Give a model."""
-    return ModelAnswer.of(name, _known(request, name).place(name))
+    return ModelAnswer.of(name, _known(request, name).slot(name))
 
 
 @router.get("/{name}/history", responses=_UNKNOWN)
@@ -67,10 +67,10 @@ def rollback(request: Request, name: Name, body: RollbackRequest) -> ModelAnswer
 @router.post("/{name}/thresholds", responses=_UNKNOWN)
 def thresholds(request: Request, name: Name, body: ThresholdRequest) -> ModelAnswer:
     """Judge by other thresholds from the next image on."""
-    place = _known(request, name).set_thresholds(
+    slot = _known(request, name).set_thresholds(
         name, body.threshold, body.review_threshold, body.who, body.note
     )
-    return ModelAnswer.of(name, place)
+    return ModelAnswer.of(name, slot)
 
 
 def _known(request: Request, name: str) -> ModelRegistry:

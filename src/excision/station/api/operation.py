@@ -23,7 +23,7 @@ async def alive(request: Request, response: Response) -> Health:
 async def ready(request: Request, response: Response) -> Health:
     """Tell whether the station takes another image now."""
     station: Station = request.app.state.station
-    if not station.is_alive or station.intake.is_full:
+    if not station.is_alive or station.queue.is_full:
         response.status_code = 503
         return _health(station, "busy" if station.is_alive else "broken")
     return _health(station, "ok")
@@ -37,5 +37,5 @@ async def metrics(request: Request) -> Response:
 
 def _health(station: Station, status: str) -> Health:
     return Health.model_validate(
-        {"status": status, "unanswered": station.intake.unanswered, "bound": station.intake.bound}
+        {"status": status, "unanswered": station.queue.unanswered, "bound": station.queue.bound}
     )

@@ -14,21 +14,22 @@ from fastapi.responses import FileResponse
 from excision.errors import GoneError
 from excision.station.api.schemas import (
     LARGEST_NUMBER,
-    MarkAnswer,
-    NewMark,
+    LabelAnswer,
+    NewLabel,
     Problem,
     ResultAnswer,
     ResultDetail,
     ResultPage,
 )
 from excision.station.station import Station
-from excision.station.store import store
-from excision.station.store.store import Mark, StoredResult
+from excision.station.store.query import Query as ResultQuery
+from excision.station.store.records import Label, StoredResult
 from excision.station.work.renderings import Stage, View
 
 router = APIRouter(prefix="/v1/results")
 
 Number = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, description="Number of the result.")]
+OldStage = Literal["holed"]
 Score = Annotated[float | None, Query(allow_inf_nan=False)]
 
 _UNKNOWN: dict[int | str, dict[str, Any]] = {
@@ -68,14 +69,15 @@ def results(
     highest: Score = None,
     source: Annotated[str | None, Query(max_length=500, description="Part of the source.")] = None,
     model: Annotated[str | None, Query(max_length=64)] = None,
-    marked: Annotated[bool | None, Query(description="With a mark, or without.")] = None,
+    labelled: Annotated[bool | None, Query(description="With a label, or without.")] = None,
+    marked: Annotated[bool | None, Query(description="Old name of `labelled`.", deprecated=True)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: Annotated[
         int | None, Query(ge=1, le=LARGEST_NUMBER, description="`next` of the page before.")
     ] = None,
 ) -> ResultPage:
     """List results, newest first."""
-    query = store.Query(
+    query = ResultQuery(
         since=_seconds(since),
         until=_seconds(until),
         verdict=verdict,
@@ -83,7 +85,7 @@ def results(
         highest=highest,
         source=source,
         model=model,
-        marked=marked,
+        labelled=marked if labelled is None else labelled,
     )
     found = _station(request).store.newest(query, limit + 1, cursor)
     page = found[:limit]
@@ -95,19 +97,23 @@ def results(
 
 @router.get("/{number}", responses=_UNKNOWN)
 def result(request: Request, number: Number) -> ResultDetail:
-    """Give a result with its marks."""
-    marks = _station(request).store.marks(number)
-    return ResultDetail(
-        result=ResultAnswer.of(_result(request, number)), marks=[MarkAnswer.of(mark) for mark in marks]
-    )
+    """Give a result with its labels."""
+    labels = [LabelAnswer.of(label) for label in _station(request).store.labels(number)]
+    return ResultDetail(result=ResultAnswer.of(_result(request, number)), labels=labels, marks=labels)
 
 
-@router.post("/{number}/marks", status_code=201, responses=_UNKNOWN)
-def mark(request: Request, number: Number, new: NewMark) -> ResultDetail:
-    """Say what a part really is. Earlier marks stay; the last one counts."""
+@router.post("/{number}/labels", status_code=201, responses=_UNKNOWN)
+def label(request: Request, number: Number, new: NewLabel) -> ResultDetail:
+    """Say what a part really is. Earlier labels stay; the last one counts."""
     _result(request, number)
-    _station(request).store.mark(number, Mark(new.truth, new.who, new.note, time.time()))
+    _station(request).store.label(number, Label(new.truth, new.who, new.note, time.time()))
     return result(request, number)
+
+
+@router.post("/{number}/marks", status_code=201, responses=_UNKNOWN, deprecated=True)
+def mark(request: Request, number: Number, new: NewLabel) -> ResultDetail:
+    """Do what `labels` does, under its old name."""
+    return label(request, number, new)
 
 
 @router.get("/{number}/image", responses=_UNKNOWN | _GONE | _ANY, response_class=FileResponse)
@@ -138,15 +144,15 @@ async def anomaly_map_tiff(request: Request, number: Number) -> Response:
 
 
 @router.get("/{number}/stages/{stage}.png", responses=_UNKNOWN | _GONE | _PNG, response_class=Response)
-async def stage(request: Request, number: Number, stage: Stage) -> Response:
-    """Give a stage of the method as a picture."""
-    return await _view(request, number, stage)
+async def stage(request: Request, number: Number, stage: Stage | OldStage) -> Response:
+    """Give a stage of the method as a picture; `holed` is the old name of `masked_image`."""
+    return await _view(request, number, "masked_image" if stage == "holed" else stage)
 
 
 async def _view(request: Request, number: int, view: View) -> Response:
     station = _station(request)
     found = await run_sync(_result, request, number)
-    content = await run_sync(station.views.view, found, view, limiter=_VIEWING)
+    content = await run_sync(station.renderings.render, found, view, limiter=_VIEWING)
     return Response(content, media_type="image/tiff" if view == "tiff" else "image/png")
 
 

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from excision.predictions import Box, Verdict
-from excision.station.models.registry import Place
+from excision.station.models.registry import Slot
 from excision.station.models.version import Version
-from excision.station.store.store import Mark, StoredResult
+from excision.station.store.records import Label, StoredResult
 from excision.station.work.renderings import STAGES
 
 LARGEST_NUMBER = 2**63 - 1
@@ -107,7 +107,7 @@ class ResultAnswer(BaseModel):
         )
 
 
-class MarkAnswer(BaseModel):
+class LabelAnswer(BaseModel):
     """What a person says about a result."""
 
     truth: Literal["good", "defect"]
@@ -116,16 +116,19 @@ class MarkAnswer(BaseModel):
     time: datetime
 
     @classmethod
-    def of(cls, mark: Mark) -> MarkAnswer:
-        """Give the answer for a mark."""
-        return cls(truth=mark.truth, who=mark.who, note=mark.note, time=_moment(mark.time))
+    def of(cls, label: Label) -> LabelAnswer:
+        """Give the answer for a label."""
+        return cls(truth=label.truth, who=label.who, note=label.note, time=_moment(label.time))
 
 
 class ResultDetail(BaseModel):
-    """A result with its marks, the oldest first; the last one counts."""
+    """A result with its labels, the oldest first; the last one counts."""
 
     result: ResultAnswer
-    marks: list[MarkAnswer]
+    labels: list[LabelAnswer]
+    marks: list[LabelAnswer] = Field(
+        description="old name of `labels`", json_schema_extra={"deprecated": True}
+    )
 
 
 class Inspected(BaseModel):
@@ -148,7 +151,7 @@ class ResultPage(BaseModel):
     next: int | None = Field(description="`cursor` of the next page; null where this is the last")
 
 
-class NewMark(BaseModel):
+class NewLabel(BaseModel):
     """What a person says about a result."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"truth": "good", "who": "M. Weber"}]})
@@ -187,10 +190,10 @@ class ModelAnswer(BaseModel):
     previous: VersionAnswer | None
 
     @classmethod
-    def of(cls, name: str, place: Place) -> ModelAnswer:
+    def of(cls, name: str, slot: Slot) -> ModelAnswer:
         """Give the answer for a model."""
-        previous = None if place.previous is None else VersionAnswer.of(place.previous)
-        return cls(name=name, current=VersionAnswer.of(place.current), previous=previous)
+        previous = None if slot.previous is None else VersionAnswer.of(slot.previous)
+        return cls(name=name, current=VersionAnswer.of(slot.current), previous=previous)
 
 
 class ModelList(BaseModel):

@@ -32,7 +32,7 @@ _HEADERS = {
 }
 
 
-class Guard:
+class Security:
     """Stands before the application: lets in whoever may, and sets the headers of every answer.
 
     Headers that the application sets itself stay as they are.

@@ -1,4 +1,4 @@
-"""Putting inspected files where they belong: never over another file, and each in one place."""
+"""Moving inspected files: never over another file, and each file in one place at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST = 255  # bytes of a name that common file systems take
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
-def free_place(folder: Path, shown: str, mtime_ns: int) -> Path:
+def free_path(folder: Path, shown: str, mtime_ns: int) -> Path:
     """Choose where in a folder a file is to go: under its own name, or with its time where that is taken.
 
     Args:
@@ -28,10 +28,10 @@ def free_place(folder: Path, shown: str, mtime_ns: int) -> Path:
     Raises:
         OSError: the folder cannot be looked into.
     """
-    return next(place for place in _places(folder / shown, mtime_ns) if not os.path.lexists(place))
+    return next(place for place in _candidates(folder / shown, mtime_ns) if not os.path.lexists(place))
 
 
-def file_away(source: Path, place: Path) -> None:
+def move_file(source: Path, place: Path) -> None:
     """Move a file, also to another file system; what a kill interrupted is finished by doing it again.
 
     At no moment is the file in neither place, and a half copy lies only under a hidden name. A link is moved
@@ -67,7 +67,7 @@ def file_away(source: Path, place: Path) -> None:
     source.unlink()
 
 
-def _places(wanted: Path, mtime_ns: int) -> Iterator[Path]:
+def _candidates(wanted: Path, mtime_ns: int) -> Iterator[Path]:
     yield wanted
     # The time first: where every file has one name, counting up would have to pass all that are there.
     yield _renamed(wanted, f"-{mtime_ns}")

@@ -16,11 +16,12 @@ from excision.inspection.batch import inspect_file
 from excision.inspection.log import InspectionRecord
 from excision.predictions import Predictor
 from excision.station.hot_folder.folder import HotFile, HotFolder, Phase
-from excision.station.hot_folder.moving import file_away, free_place
+from excision.station.hot_folder.moving import free_path, move_file
 from excision.station.hot_folder.scan import Found, state_of, within
 from excision.station.hot_folder.settings import Listeners, WatchCounts, WatchSettings
 from excision.station.lock import only_watcher
-from excision.station.store.store import Store, StoredResult
+from excision.station.store.records import StoredResult
+from excision.station.store.store import Store
 from excision.station.store.tables import LiveTable
 from excision.visualization.overlays import OVERLAYS
 
@@ -146,7 +147,7 @@ class _Watcher:
     def _phase_of(self, found: Found) -> Phase:
         if not self._store.has_file(found.path, found.size, found.mtime_ns):
             return "settling"
-        return "filing" if self._settings.after == "move" else "done"
+        return "moving" if self._settings.after == "move" else "done"
 
     def _work_on(self, ready: Sequence[HotFile], until: float) -> int:
         """Deal with files one after another until that time, and give how many were dealt with."""
@@ -160,14 +161,14 @@ class _Watcher:
         return len(ready)
 
     def _deal_with(self, file: HotFile) -> None:
-        if file.phase == "filing":
+        if file.phase == "moving":
             result = self._store.of_file(file.path, file.size, file.mtime_ns)
         else:
             result = self._inspect(file)
         if result is None:
             return
         if self._settings.after == "move":
-            file.phase = "filing"
+            file.phase = "moving"
             self._move(file, result)
         else:
             file.finish()
@@ -226,18 +227,18 @@ class _Watcher:
     def _free_image(self, file: HotFile, verdict: str | None) -> str:
         """Choose where a file is to go, relative to the folder of results."""
         # The store holds text alone, and what it says must be the name of the file.
-        place = free_place(self._out / (verdict or "failed"), _readable(file.shown), file.mtime_ns)
-        return str(place.relative_to(self._out))
+        target = free_path(self._out / (verdict or "failed"), _readable(file.shown), file.mtime_ns)
+        return str(target.relative_to(self._out))
 
     def _move(self, file: HotFile, result: StoredResult) -> None:
         if state_of(file.path) != (file.size, file.mtime_ns):
             # Another file has taken its path: it is inspected on its own.
             return
         try:
-            if result.image is None or not self._filed(file, result.image):
+            if result.image is None or not self._moved_to(file, result.image):
                 image = self._free_image(file, result.verdict)
                 self._store.set_image(result.id, image)
-                file_away(Path(file.path), self._out / image)
+                move_file(Path(file.path), self._out / image)
         except FileNotFoundError:
             # Somebody else took it; its result stays.
             return
@@ -249,10 +250,10 @@ class _Watcher:
         self._counts.moved += 1
         file.finish()
 
-    def _filed(self, file: HotFile, image: str) -> bool:
+    def _moved_to(self, file: HotFile, image: str) -> bool:
         """Move a file to the place that its result names; False where another file is there."""
         try:
-            file_away(Path(file.path), self._out / image)
+            move_file(Path(file.path), self._out / image)
         except FileExistsError:
             return False
         return True

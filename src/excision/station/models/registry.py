@@ -17,7 +17,7 @@ LOADED, ROLLED_BACK, THRESHOLDS = "loaded", "rolled back", "thresholds"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Slot:
     """What stands under a model's name.
 
     Attributes:
@@ -52,29 +52,29 @@ class ModelRegistry:
         self._below = below
         self._threads = threads
         self._changing = threading.Lock()
-        self._places: dict[str, Place] = {}
+        self._slots: dict[str, Slot] = {}
         for name, folder in folders.items():
             version = self._settled(check_name(name), load_version(folder, threads))
-            self._places[name] = Place(version)
+            self._slots[name] = Slot(version)
             self._note(name, LOADED, version, who="start")
 
     @property
     def names(self) -> list[str]:
         """Names of the models, in the order they were given."""
-        return list(self._places)
+        return list(self._slots)
 
     @property
     def default(self) -> str:
         """Name of the model that inspects where none is asked for: the first."""
-        return next(iter(self._places))
+        return next(iter(self._slots))
 
-    def place(self, name: str) -> Place:
+    def slot(self, name: str) -> Slot:
         """Give what stands under a name.
 
         Raises:
             KeyError: there is no such model.
         """
-        return self._places[name]
+        return self._slots[name]
 
     def current(self, name: str) -> Version:
         """Give the version that inspects now.
@@ -82,17 +82,17 @@ class ModelRegistry:
         Raises:
             KeyError: there is no such model.
         """
-        return self._places[name].current
+        return self._slots[name].current
 
     def holding(self, name: str, version: str) -> Version | None:
         """Give a loaded version with the weights of that one, with whichever thresholds, or None."""
-        place = self._places.get(name)
-        for candidate in (place.current, place.previous) if place is not None else ():
-            if candidate is not None and candidate.base == version.partition(".")[0]:
+        slot = self._slots.get(name)
+        for candidate in (slot.current, slot.previous) if slot is not None else ():
+            if candidate is not None and candidate.weights_id == version.partition(".")[0]:
                 return candidate
         return None
 
-    def load(self, name: str, folder: str, who: str = "") -> Place:
+    def load(self, name: str, folder: str, who: str = "") -> Slot:
         """Load a folder by its name and let it take over once it has proven itself.
 
         Args:
@@ -107,16 +107,16 @@ class ModelRegistry:
         """
         return self._take_over(name, lambda _: self._find(folder), who)
 
-    def reload(self, name: str, who: str = "") -> Place:
+    def reload(self, name: str, who: str = "") -> Slot:
         """Load a model's own folder again where its content has changed.
 
         Raises:
             KeyError: there is no such model.
             ModelError: as `load`.
         """
-        return self._take_over(name, lambda place: place.current.folder, who)
+        return self._take_over(name, lambda slot: slot.current.folder, who)
 
-    def rollback(self, name: str, who: str = "") -> Place:
+    def rollback(self, name: str, who: str = "") -> Slot:
         """Let the version before take over; the present one becomes the one before.
 
         Raises:
@@ -124,14 +124,14 @@ class ModelRegistry:
             SettingsError: there is no version before.
         """
         with self._changing:
-            place = self._places[name]
-            if place.previous is None:
+            slot = self._slots[name]
+            if slot.previous is None:
                 raise SettingsError(f"{name}: there is no earlier version to go back to")
-            return self._put(name, ROLLED_BACK, place.previous, place.current, who)
+            return self._put(name, ROLLED_BACK, slot.previous, slot.current, who)
 
     def set_thresholds(
         self, name: str, threshold: float, review_threshold: float | None, who: str = "", note: str = ""
-    ) -> Place:
+    ) -> Slot:
         """Judge by other thresholds from the next image on; weights and scores stay as they are.
 
         The version before is the one with the old thresholds, so that `rollback` undoes this.
@@ -141,28 +141,28 @@ class ModelRegistry:
             SettingsError: the thresholds are not finite, not above 0, or in the wrong order.
         """
         with self._changing:
-            place = self._places[name]
-            version = place.current.with_thresholds(threshold, review_threshold)
-            if version.version == place.current.version:
-                return place
-            return self._put(name, THRESHOLDS, version, place.current, who, note)
+            slot = self._slots[name]
+            version = slot.current.with_thresholds(threshold, review_threshold)
+            if version.version == slot.current.version:
+                return slot
+            return self._put(name, THRESHOLDS, version, slot.current, who, note)
 
-    def _take_over(self, name: str, find: Callable[[Place], Path], who: str) -> Place:
+    def _take_over(self, name: str, find: Callable[[Slot], Path], who: str) -> Slot:
         with self._changing:
-            place = self._places[name]
-            folder = find(place)
-            if fingerprint(folder) == place.current.base:
-                return place
+            slot = self._slots[name]
+            folder = find(slot)
+            if fingerprint(folder) == slot.current.weights_id:
+                return slot
             version = self._settled(name, load_version(folder, self._threads))
-            return self._put(name, LOADED, version, place.current, who)
+            return self._put(name, LOADED, version, slot.current, who)
 
     def _put(
         self, name: str, what: str, current: Version, previous: Version, who: str, note: str = ""
-    ) -> Place:
+    ) -> Slot:
         # The history first: no result may name a version that it does not know.
         self._note(name, what, current, who, note)
-        place = self._places[name] = Place(current, previous)
-        return place
+        slot = self._slots[name] = Slot(current, previous)
+        return slot
 
     def _find(self, folder: str) -> Path:
         if self._below is None:
@@ -176,14 +176,16 @@ class ModelRegistry:
         """Give a version the thresholds that a person last set for these weights, if any did."""
         for event in self._store.history(name, count=1000):
             details: dict[str, Any] = event["details"]
-            if details.get("base") == version.base and "threshold" in details:
+            # The first release called it the base.
+            weights = details.get("weights_id", details.get("base"))
+            if weights == version.weights_id and "threshold" in details:
                 return version.with_thresholds(details["threshold"], details["review_threshold"])
         return version
 
     def _note(self, name: str, what: str, version: Version, who: str = "", note: str = "") -> None:
         details = {
             "version": version.version,
-            "base": version.base,
+            "weights_id": version.weights_id,
             "folder": version.folder.name,
             "threshold": version.threshold,
             "review_threshold": version.review_threshold,

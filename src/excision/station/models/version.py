@@ -29,8 +29,8 @@ class Version:
 
     Attributes:
         folder: that it was loaded from.
-        base: names the content of that folder, 12 hexadecimal digits.
-        version: names base and thresholds; it is the base where the thresholds are those of the folder.
+        weights_id: names the content of that folder, 12 hexadecimal digits.
+        version: names weights and thresholds; the former alone for the folder's own thresholds.
         threshold: decision threshold in the unit of the anomaly score.
         review_threshold: where the grey zone begins; None for no such zone.
         loaded: when, seconds since 1970 in UTC.
@@ -38,7 +38,7 @@ class Version:
     """
 
     folder: Path
-    base: str
+    weights_id: str
     version: str
     threshold: float
     review_threshold: float | None
@@ -68,7 +68,7 @@ class Version:
         digits = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
         return replace(
             self,
-            version=f"{self.base}.{digits}",
+            version=f"{self.weights_id}.{digits}",
             threshold=threshold,
             review_threshold=review_threshold,
             predictor=own,
@@ -117,12 +117,18 @@ def load_version(folder: Path, threads: int | None = None) -> Version:
     Raises:
         ModelError: the folder holds no model, a file in it is damaged, or it does not say what it should.
     """
-    base = fingerprint(folder)
+    weights_id = fingerprint(folder)
     predictor = _exported(folder, threads) if is_exported(folder) else _trained(folder, threads)
-    if fingerprint(folder) != base:
+    if fingerprint(folder) != weights_id:
         raise ModelError(f"{folder}: the model changed while it was loaded; load it again once it is written")
     return Version(
-        folder, base, base, predictor.threshold, predictor.review_threshold, time.time(), predictor
+        folder=folder,
+        weights_id=weights_id,
+        version=weights_id,
+        threshold=predictor.threshold,
+        review_threshold=predictor.review_threshold,
+        loaded=time.time(),
+        predictor=predictor,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from excision.station.station import Station
-from excision.station.store.store import Query
+from excision.station.store.query import Query
 
 _CHUNK = 2**18
 # ZIP knows no earlier time, but a station whose clock has no battery does.
@@ -19,7 +19,7 @@ _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def confirmed_good(station: Station, query: Query) -> Iterator[bytes]:
-    """Give the archive piece by piece: the original bytes of each kept image whose last mark is "good".
+    """Give the archive piece by piece: the original bytes of each kept image whose last label is "good".
 
     They lie in `good/`, so that the unpacked folder is one to train on, and are called after their result and
     source. Images are not compressed a second time.
@@ -32,7 +32,7 @@ def confirmed_good(station: Station, query: Query) -> Iterator[bytes]:
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for result in station.store.walk(query):
             path = station.images.find(result.image)
-            if path is None or station.store.marks(result.id)[-1].truth != "good":
+            if path is None or station.store.labels(result.id)[-1].truth != "good":
                 continue
             name = f"good/{result.id:06d}_{_safe(result.source)}{path.suffix}"
             entry = zipfile.ZipInfo(name, time.gmtime(max(result.time, _EARLIEST))[:6])

@@ -11,7 +11,7 @@ from typing import Literal
 
 from excision.method.calibration import Calibration
 from excision.station.pages.strings import Words
-from excision.station.store.store import StoredResult
+from excision.station.store.records import StoredResult
 from excision.visualization.svg import Scale, marks
 
 _LEFT, _TOP, _BELOW, _AFTER = 56, 14, 38, 12

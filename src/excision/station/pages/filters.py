@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from excision.station.store.store import Query
+from excision.station.store.query import Query
 
 VERDICTS = ("good", "review", "defect", "failed")
 
@@ -26,7 +26,7 @@ class Filter:
         highest: largest anomaly score.
         source: part of the source.
         model: name of the model.
-        marked: "yes" or "no".
+        labelled: "yes" or "no".
     """
 
     since: str = ""
@@ -36,12 +36,15 @@ class Filter:
     highest: str = ""
     source: str = ""
     model: str = ""
-    marked: str = ""
+    labelled: str = ""
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> Filter:
         """Take what belongs to a filter from the fields of a form or an address."""
         known = {name: fields[name].strip()[:500] for name in cls.__dataclass_fields__ if name in fields}
+        if "marked" in fields:
+            # An address that somebody kept from the first release.
+            known.setdefault("labelled", fields["marked"].strip()[:500])
         return cls(**known)
 
     @property
@@ -56,7 +59,7 @@ class Filter:
             highest=_number(self.highest),
             source=self.source or None,
             model=self.model or None,
-            marked={"yes": True, "no": False}.get(self.marked),
+            labelled={"yes": True, "no": False}.get(self.labelled),
         )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from excision.station.store.store import Truth
+from excision.station.store.records import Truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,13 @@ class Forecast:
 
     Attributes:
         images: how many.
-        marked: how many of them a person judged.
+        labelled: how many of them a person judged.
         now: by the present thresholds.
         then: by the proposed ones.
     """
 
     images: int
-    marked: int
+    labelled: int
     now: Judged
     then: Judged
 
@@ -67,18 +67,18 @@ def forecast(scores: Iterable[tuple[float, Truth | None]], now: Thresholds, then
     """Judge recorded scores by two pairs of thresholds.
 
     Args:
-        scores: anomaly score and what a person said last, as `Store.marked_scores` gives them; read once.
+        scores: anomaly score and what a person said last, as `Store.labelled_scores` gives them; read once.
         now: the present thresholds.
         then: the proposed ones.
     """
     tallies = (_Tally(*now), _Tally(*then))
-    images = marked = 0
+    images = labelled = 0
     for score, truth in scores:
         images += 1
-        marked += truth is not None
+        labelled += truth is not None
         for tally in tallies:
             tally.add(score, truth)
-    return Forecast(images, marked, tallies[0].judged(), tallies[1].judged())
+    return Forecast(images, labelled, tallies[0].judged(), tallies[1].judged())
 
 
 class _Tally:

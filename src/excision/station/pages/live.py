@@ -17,7 +17,7 @@ from excision.station.pages.shift import HOURS, Shift, budget_of, read_shift
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, station_of, words_of
 from excision.station.station import Station
-from excision.station.store.store import Query
+from excision.station.store.query import Query
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -82,5 +82,5 @@ def _content(station: Station, shift: Shift, t: Words) -> dict[str, Any]:
 
 
 def _last_truth(station: Station, number: int) -> str | None:
-    marks = station.store.marks(number)
-    return marks[-1].truth if marks else None
+    labels = station.store.labels(number)
+    return labels[-1].truth if labels else None

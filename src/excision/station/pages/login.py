@@ -56,7 +56,7 @@ async def sign_out(_request: Request) -> Response:
 
 
 class ToLogin:
-    """Stands before the guard: sends a browser that shows no key to where it can."""
+    """Stands before the security layer: sends a browser that shows no key to where it can."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -96,15 +96,15 @@ def stop(request: Request) -> Response:
 
 
 def _shown(request: Request, name: str, t: Words) -> dict[str, Any]:
-    store, place = station_of(request).store, station_of(request).models.place(name)
-    version, calibration = place.current, calibration_of(place.current)
+    store, slot = station_of(request).store, station_of(request).models.slot(name)
+    version, calibration = slot.current, calibration_of(slot.current)
     thresholds = {t("threshold.decision"): version.threshold}
     if version.review_threshold is not None:
         thresholds[t("threshold.review")] = version.review_threshold
     return {
         "name": name,
         "version": version,
-        "previous": place.previous,
+        "previous": slot.previous,
         "calibration": calibration,
         "rate": None if calibration is None else promised_rate(calibration.scores, version.threshold),
         "chart": "" if calibration is None else histogram(calibration, thresholds, t),

@@ -11,7 +11,7 @@ from PIL import Image
 from excision.data.decode import probe_image
 from excision.data.images import any_working_image
 from excision.station.station import Station
-from excision.station.store.store import StoredResult
+from excision.station.store.records import StoredResult
 
 THUMB, LARGE = 192, 1280
 """Longest sides in pixels."""

@@ -15,7 +15,9 @@ from excision.station.pages.filters import VERDICTS, Filter
 from excision.station.pages.pictures import has_image, has_stages
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
-from excision.station.store.store import Mark, Query, Store, StoredResult, Truth
+from excision.station.store.query import Query
+from excision.station.store.records import Label, StoredResult, Truth
+from excision.station.store.store import Store
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -33,8 +35,8 @@ def review(request: Request, id: str = "") -> Response:  # noqa: A002  the name 
     return _shown(request, chosen, _asked(request, chosen, id))
 
 
-@router.post("/review/{number}/marks")
-async def mark(request: Request, number: int) -> Response:
+@router.post("/review/{number}/labels")
+async def label(request: Request, number: int) -> Response:
     """Keep what a person says about a part."""
     form = await small_form(request)
     truth = form.get("truth", "")
@@ -43,7 +45,7 @@ async def mark(request: Request, number: int) -> Response:
     _existing(request, number)
     said: Truth = "good" if truth == "good" else "defect"
     who, note = form.get("who", "").strip()[:_LONGEST_NAME], form.get("note", "").strip()[:_LONGEST_NOTE]
-    station_of(request).store.mark(number, Mark(said, who, note, time.time()))
+    station_of(request).store.label(number, Label(said, who, note, time.time()))
     chosen = Filter.of(form)
     show = number
     if form.get("onward") == "yes":
@@ -61,9 +63,9 @@ async def mark(request: Request, number: int) -> Response:
 
 @router.get("/review/confirmed-good.zip")
 def download(request: Request) -> Response:
-    """Give the kept images of parts that were last marked good, as new training images."""
+    """Give the kept images of parts that were last labelled good, as new training images."""
     station = station_of(request)
-    query = replace(Filter.of(request.query_params).query, marked=True)
+    query = replace(Filter.of(request.query_params).query, labelled=True)
     return StreamingResponse(
         confirmed_good(station, query),
         media_type="application/zip",
@@ -88,7 +90,7 @@ def _existing(request: Request, number: int) -> StoredResult:
 
 
 def _shown(
-    request: Request, chosen: Filter, result: StoredResult | None, just_marked: Truth | None = None
+    request: Request, chosen: Filter, result: StoredResult | None, just_labelled: Truth | None = None
 ) -> Response:
     station = station_of(request)
     values: dict[str, Any] = {
@@ -98,16 +100,16 @@ def _shown(
         "models": station.models.names,
         "result": result,
         "stages": STAGES,
-        "just_marked": just_marked,
+        "just_labelled": just_labelled,
         "counts": station.store.count(chosen.query),
-        "marks": [],
+        "labels": [],
         "newer": None,
         "older": None,
     }
     if result is not None:
         newer, older = _beside(station.store, chosen.query, result.id)
         values |= {
-            "marks": station.store.marks(result.id),
+            "labels": station.store.labels(result.id),
             "newer": newer,
             "older": older,
             "has_image": has_image(station, result),
@@ -123,7 +125,7 @@ def _asked_for(chosen: Filter, t: Words) -> list[str]:
     said = []
     for name, value in asked.items():
         word = f"verdict.{value}" if name == "verdict" else value
-        shown = t(word) if name in ("verdict", "marked") and word in known else value
+        shown = t(word) if name in ("verdict", "labelled") and word in known else value
         said.append(f"{t(f'review.{name}')}: {shown.replace('T', ' ') if name in _TIMES else shown}")
     return said
 

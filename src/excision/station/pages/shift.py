@@ -10,7 +10,8 @@ from typing import Literal
 from excision.method.calibration import Calibration, promised_rate
 from excision.station.models.registry import ModelRegistry
 from excision.station.models.version import Version
-from excision.station.store.store import Query, Store
+from excision.station.store.query import Query
+from excision.station.store.store import Store
 
 HOURS = (1, 4, 8, 12, 24, 168)
 """Lengths that are offered."""
@@ -60,9 +61,9 @@ class Budget:
     Attributes:
         parts: inspected images that nobody confirmed to be defects.
         expected: false alarms among them at the promised rate.
-        confirmed_false: alarms on parts that somebody marked good.
-        confirmed_true: alarms on parts that somebody marked defect.
-        unjudged: alarms that nobody marked.
+        confirmed_false: alarms on parts that somebody labelled good.
+        confirmed_true: alarms on parts that somebody labelled defect.
+        unjudged: alarms that nobody labelled.
         chance_of_confirmed: probability of so many false alarms, or more, at the promised rate.
         chance_of_all: the same, were every unjudged alarm false.
     """
@@ -112,10 +113,10 @@ def budget_of(store: Store, models: ModelRegistry, since: float) -> Budget | Non
         rate = promised_rate(calibration.scores, version.threshold)
         counts = store.count(Query(since=since, model=name))
         alarms = Query(since=since, model=name, verdict="defect")
-        for _, truth in store.marked_scores(alarms):
+        for _, truth in store.labelled_scores(alarms):
             truths[truth] += 1
         confirmed = sum(
-            t == "defect" for _, t in store.marked_scores(Query(since=since, model=name, marked=True))
+            t == "defect" for _, t in store.labelled_scores(Query(since=since, model=name, labelled=True))
         )
         good = counts["good"] + counts["review"] + counts["defect"] - confirmed
         parts += good

@@ -47,7 +47,7 @@ class Words:
 @cache
 def languages() -> tuple[str, ...]:
     """Give the languages that there is a file for, the default first."""
-    folder = resources.files(__package__).joinpath("strings")
+    folder = resources.files(__package__).joinpath("translations")
     names = sorted(
         file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")
     )
@@ -83,7 +83,7 @@ def preferred(accepted: str, known: tuple[str, ...]) -> str:
 
 
 def _read(language: str) -> dict[str, str]:
-    text = resources.files(__package__).joinpath("strings", f"{language}.toml").read_text("utf-8")
+    text = resources.files(__package__).joinpath("translations", f"{language}.toml").read_text("utf-8")
     return dict(_flat(tomllib.loads(text)))
 
 

@@ -11,7 +11,7 @@ from excision.method.calibration import Calibration, calibrate
 from excision.progress import Progress
 from excision.station.models.version import Version, check_name
 from excision.station.station import Station
-from excision.station.store.store import Query
+from excision.station.store.query import Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,25 +111,25 @@ def recalibrate(station: Station, name: str, rate: float, progress: Progress) ->
     A score that the same weights gave stands; other images are inspected anew where they are kept.
 
     Args:
-        station: with its marks.
+        station: with its labels.
         name: of the model.
         rate: wanted false-alarm rate, between 0 and 1.
         progress: called after each image.
 
     Raises:
-        SettingsError: no part was marked good whose score can be told, or the rate is out of range.
+        SettingsError: no part was labelled good whose score can be told, or the rate is out of range.
     """
     if not 0 < rate < 1:
         raise SettingsError(f"the false-alarm rate is {rate:g}: it must lie between 0 and 1")
-    version, query = station.models.current(name), Query(model=name, marked=True)
+    version, query = station.models.current(name), Query(model=name, labelled=True)
     total = sum(station.store.count(query).values())
     scores: list[float] = []
     computed = left_out = 0
     for done, result in enumerate(station.store.walk(query), start=1):
         progress(done, max(total, done))
-        if result.score is None or station.store.marks(result.id)[-1].truth != "good":
+        if result.score is None or station.store.labels(result.id)[-1].truth != "good":
             continue
-        if result.model_version.partition(".")[0] == version.base:
+        if result.model_version.partition(".")[0] == version.weights_id:
             scores.append(result.score)
             continue
         score = _inspect_again(version, station.images.find(result.image))
@@ -138,7 +138,7 @@ def recalibrate(station: Station, name: str, rate: float, progress: Progress) ->
             scores.append(score)
             computed += 1
     if not scores:
-        raise SettingsError(f"{name}: no part is marked good whose score can be told")
+        raise SettingsError(f"{name}: no part is labelled good whose score can be told")
     return Proposal(name, calibrate(scores, rate), computed, left_out)
 
 

@@ -38,7 +38,7 @@ _HEADERS = {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    # Under "no-referrer" a browser hides the origin of a form, which the guard wants to see.
+    # Under "no-referrer" a browser hides the origin of a form, which the security layer wants to see.
     "Referrer-Policy": "same-origin",
     "Vary": "HX-Request, Accept-Language",
 }
@@ -140,7 +140,7 @@ def asset(request: Request, name: str) -> Response:
 def _refuse_other_sites(request: Request) -> None:
     if request.method in ("GET", "HEAD"):
         return
-    # The guard compares Origin with Host; a browser that says more is believed as well.
+    # The security layer compares Origin with Host; a browser that says more is believed as well.
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise HTTPException(403, "a page of another site may not change anything here")
 

@@ -1,4 +1,4 @@
-"""The tables of a station's results, and how those of an earlier version are brought forward."""
+"""The tables of a station's results, and how a file of an earlier version is migrated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from excision.errors import ResultsError
 
-VERSION = 1
+VERSION = 2
 """Kept in the file as SQLite's `user_version`."""
 
 _TABLES = """
@@ -36,7 +36,7 @@ CREATE TABLE results (
 CREATE INDEX results_by_time ON results (time);
 CREATE INDEX results_by_verdict ON results (verdict, time);
 CREATE INDEX results_by_score ON results (score);
-CREATE TABLE marks (
+CREATE TABLE labels (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     result INTEGER NOT NULL REFERENCES results (id),
     time REAL NOT NULL,
@@ -44,7 +44,7 @@ CREATE TABLE marks (
     truth TEXT NOT NULL CHECK (truth IN ('good', 'defect')),
     note TEXT NOT NULL
 );
-CREATE INDEX marks_by_result ON marks (result, id);
+CREATE INDEX labels_by_result ON labels (result, id);
 CREATE TABLE events (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     time REAL NOT NULL,
@@ -53,10 +53,19 @@ CREATE TABLE events (
     what TEXT NOT NULL,
     details TEXT NOT NULL
 );
+CREATE VIEW marks AS SELECT * FROM labels;
 """
 
-# What turns a file of the version before into one of the version that is the key.
-_STEPS: dict[int, str] = {}
+# What turns a file of the version before into one of the version that is the key. Version 1 called labels
+# marks; the view keeps the queries of others working for one release.
+_STEPS: dict[int, str] = {
+    2: """
+DROP INDEX marks_by_result;
+ALTER TABLE marks RENAME TO labels;
+CREATE INDEX labels_by_result ON labels (result, id);
+CREATE VIEW marks AS SELECT * FROM labels;
+"""
+}
 
 
 class Connection(sqlite3.Connection):
@@ -82,13 +91,13 @@ def connect(path: Path) -> sqlite3.Connection:
         # A result that was answered must survive a power cut, not only the end of the process.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        _bring_forward(connection, path)
+        _migrate(connection, path)
     except (sqlite3.Error, OSError) as error:
         raise ResultsError(f"{path}: this is no file of results that can be opened ({error})") from error
     return connection
 
 
-def _bring_forward(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     if _version(connection) == VERSION:
         return
     # Two processes may find a new file at once: the second waits here, and then finds it made.

@@ -10,33 +10,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, Self
 
-from excision.station.store.store import Query, Store, StoredResult
+from excision.station.store.query import Query
+from excision.station.store.records import StoredResult
+from excision.station.store.store import Store
 from excision.system.files import atomic_path
-from excision.system.parquet import write_parquet
+from excision.system.parquet import columns_of, write_parquet
 
 Format = Literal["csv", "jsonl", "parquet"]
 
-COLUMNS = {
-    "id": "int",
-    "time": "time",
-    "source": "text",
-    "model": "text",
-    "model_version": "text",
-    "threshold": "float",
-    "review_threshold": "float",
-    "score": "float",
-    "verdict": "text",
-    "error": "text",
-    "defect_area_share": "float",
-    "boxes": "boxes",
-    "seconds": "seconds",
-    "width": "int",
-    "height": "int",
-    "image": "text",
-    "file_size": "int",
-    "file_mtime_ns": "int",
-}
-"""The columns, which are the fields of `StoredResult`, each with its type in Parquet."""
+_KINDS = columns_of(StoredResult, time="time")
+
+COLUMNS = {"id": _KINDS["id"], **_KINDS}
+"""The fields of `StoredResult`, its number first, each with its kind in Parquet (see `write_parquet`)."""
 
 
 def write_table(store: Store, path: Path, form: Format, query: Query | None = None) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from excision.errors import BusyError
-from excision.station.store.store import StoredResult
+from excision.station.store.records import StoredResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class JobQueue:
             self._change.notify(len(jobs))
 
     def take(self) -> Job | None:
-        """Give the next image, waiting for one; None once the intake is closed and empty."""
+        """Give the next image, waiting for one; None once the queue is closed and empty."""
         with self._change:
             while not self._waiting:
                 if self._closed:

@@ -16,7 +16,7 @@ from excision.errors import ExcisionError, GoneError
 from excision.inspection.findings import findings
 from excision.predictions import Prediction
 from excision.station.models.registry import ModelRegistry
-from excision.station.store.store import StoredResult
+from excision.station.store.records import StoredResult
 from excision.station.work.kept_images import Images
 from excision.visualization.overlays import draw_overlay
 from excision.visualization.pictures import Picture, attention_map, heat_map, show_image, show_mask
@@ -62,7 +62,7 @@ class Renderings:
             self._kept.move_to_end(result.id)
             return self._kept[result.id]
 
-    def view(self, result: StoredResult, view: View) -> bytes:
+    def render(self, result: StoredResult, view: View) -> bytes:
         """Give a view of a result: a PNG of the working size, or for "tiff" the anomaly map itself.
 
         Raises:

@@ -13,7 +13,7 @@ from excision.data.decode import probe_image
 from excision.errors import ImageError
 from excision.inspection.findings import findings
 from excision.station.models.version import Version
-from excision.station.store.store import StoredResult
+from excision.station.store.records import StoredResult
 from excision.station.work.kept_images import Images
 from excision.station.work.queue import Job, Outcome
 

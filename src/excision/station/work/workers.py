@@ -41,7 +41,7 @@ class Workers:
     """The threads of a station.
 
     Args:
-        intake: where images come from.
+        jobs: where images come from.
         inspect: inspects one, and never raises.
         store: keeps the results.
         images: keep the uploads.
@@ -51,19 +51,19 @@ class Workers:
 
     def __init__(
         self,
-        intake: JobQueue,
+        jobs: JobQueue,
         inspect: Callable[[Job], Outcome],
         store: Store,
         images: Images,
         count: int,
         observer: Observer | None = None,
     ) -> None:
-        self._intake = intake
+        self._jobs = jobs
         self._inspect = inspect
         self._store = store
         self._images = images
         self._observer = observer
-        # As bounded as the intake: each image in it is an accepted one.
+        # As bounded as the queue of jobs: each image in it is an accepted one.
         self._ready: queue.SimpleQueue[tuple[Job, Outcome] | None] = queue.SimpleQueue()
         self._inspecting = [
             threading.Thread(target=self._run, name=f"inspect-{number}", daemon=True)
@@ -79,14 +79,14 @@ class Workers:
         return all(thread.is_alive() for thread in (*self._inspecting, self._keeping))
 
     def finish(self) -> None:
-        """Finish and answer what is accepted, then end; the intake is closed."""
+        """Finish and answer what is accepted, then end; the queue is closed."""
         for thread in self._inspecting:
             thread.join()
         self._ready.put(None)
         self._keeping.join()
 
     def _run(self) -> None:
-        while (job := self._intake.take()) is not None:
+        while (job := self._jobs.take()) is not None:
             self._ready.put((job, self._inspect(job)))
 
     def _keep(self) -> None:
@@ -104,7 +104,7 @@ class Workers:
         end = time.monotonic() + LINGER
         while len(batch) < MOST_TOGETHER and batch[-1] is not None:
             try:
-                patience = end - time.monotonic() if self._intake.waiting else 0.0
+                patience = end - time.monotonic() if self._jobs.waiting else 0.0
                 batch.append(self._ready.get(timeout=max(patience, 0.0)))
             except queue.Empty:
                 break
@@ -116,7 +116,7 @@ class Workers:
             numbers = self._write(jobs, outcomes)
         except (sqlite3.Error, OSError) as error:
             _LOG.exception("results could not be written")
-            self._intake.release(len(jobs))
+            self._jobs.release(len(jobs))
             for job in jobs:
                 job.path.unlink(missing_ok=True)
                 job.answer.set_exception(BusyError(f"the result could not be written to disk ({error})"))
@@ -124,7 +124,7 @@ class Workers:
         storing = time.perf_counter() - start
         for job in jobs:
             job.path.unlink(missing_ok=True)
-        self._intake.release(len(jobs))
+        self._jobs.release(len(jobs))
         known = [
             replace(outcome, result=replace(outcome.result, id=number or 0))
             for outcome, number in zip(outcomes, numbers, strict=True)

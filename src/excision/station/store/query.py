@@ -1,0 +1,57 @@
+"""Which results are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which results; what is None is not asked for.
+
+    Attributes:
+        since: earliest time, seconds since 1970 in UTC.
+        until: time before which they lie.
+        verdict: "good", "review", "defect", or "failed" for what could not be inspected.
+        lowest: least anomaly score.
+        highest: largest anomaly score.
+        source: part of the source, as text.
+        model: name of the model.
+        labelled: True for results with a label, False for those without.
+    """
+
+    since: float | None = None
+    until: float | None = None
+    verdict: Literal["good", "review", "defect", "failed"] | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    source: str | None = None
+    model: str | None = None
+    labelled: bool | None = None
+
+    def where(self) -> tuple[str, list[Any]]:
+        """Give the condition in SQL, with its values."""
+        conditions: list[str] = []
+        values: list[Any] = []
+        comparisons = (
+            ("time >= ?", self.since),
+            ("time < ?", self.until),
+            ("score >= ?", self.lowest),
+            ("score <= ?", self.highest),
+            ("instr(source, ?) > 0", self.source),
+            ("model = ?", self.model),
+        )
+        for condition, value in comparisons:
+            if value is not None:
+                conditions.append(condition)
+                values.append(value)
+        if self.verdict == "failed":
+            conditions.append("verdict IS NULL")
+        elif self.verdict is not None:
+            conditions.append("verdict = ?")
+            values.append(self.verdict)
+        if self.labelled is not None:
+            exists = "EXISTS (SELECT 1 FROM labels WHERE labels.result = results.id)"
+            conditions.append(exists if self.labelled else f"NOT {exists}")
+        return " AND ".join(conditions) or "1", values

@@ -1,0 +1,100 @@
+"""What a station keeps: a result of each image, and the labels that people give to results."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from excision.predictions import Box, Verdict
+
+Truth = Literal["good", "defect"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """What is kept of one inspected image. Its fields are the columns of the store and of every table.
+
+    Attributes:
+        time: of the inspection, seconds since 1970 in UTC.
+        source: path of the file in a hot folder, or the name that a client gave its upload.
+        model: name of the model.
+        model_version: which of its versions, with its threshold, gave the verdict.
+        threshold: decision threshold in the unit of the anomaly score.
+        review_threshold: where the grey zone begins; None for no such zone.
+        score: anomaly score; None where the image could not be inspected.
+        verdict: "good", "review" or "defect"; None where the image could not be inspected.
+        error: why the image could not be inspected.
+        defect_area_share: share of the pixels above the lowest threshold, 0 to 1.
+        boxes: around each such region, strongest first: (x, y, width, height) in pixels of the image.
+        seconds: time of each stage.
+        width: of the image in pixels, upright.
+        height: of the image in pixels, upright.
+        image: where the image is kept, relative to the station's folder; None where it is not.
+        file_size: bytes of the file in a hot folder; None for an upload.
+        file_mtime_ns: when that file was last written, nanoseconds since 1970; None for an upload.
+        id: number in the store; 0 before it is there.
+    """
+
+    time: float
+    source: str
+    model: str
+    model_version: str
+    threshold: float
+    review_threshold: float | None = None
+    score: float | None = None
+    verdict: Verdict | None = None
+    error: str | None = None
+    defect_area_share: float | None = None
+    boxes: tuple[Box, ...] = ()
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+    width: int | None = None
+    height: int | None = None
+    image: str | None = None
+    file_size: int | None = None
+    file_mtime_ns: int | None = None
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The label that a person gives to a result.
+
+    Attributes:
+        truth: what the part really is, "good" or "defect".
+        who: name of the person.
+        note: in the person's words, may be empty.
+        time: seconds since 1970 in UTC.
+    """
+
+    truth: Truth
+    who: str
+    note: str
+    time: float
+
+
+STORED = tuple(field.name for field in dataclasses.fields(StoredResult) if field.name != "id")
+"""Columns of a result in the store, besides its number, which the store gives."""
+
+
+def as_row(result: StoredResult) -> tuple[Any, ...]:
+    """Give the values of `STORED`; boxes and seconds as JSON."""
+    values = dataclasses.asdict(result)
+    values |= {"boxes": json.dumps(result.boxes), "seconds": json.dumps(result.seconds)}
+    return tuple(as_text(values[name]) for name in STORED)
+
+
+def from_row(row: sqlite3.Row) -> StoredResult:
+    """Give the result of a row with every column."""
+    values = dict(row)
+    values["boxes"] = tuple(tuple(box) for box in json.loads(values["boxes"]))
+    values["seconds"] = json.loads(values["seconds"])
+    return StoredResult(**values)
+
+
+def as_text(value: Any) -> Any:
+    """Give a name that is not text, as a file system may hold it, with its odd bytes as escapes."""
+    return os.fsencode(value).decode("utf-8", errors="backslashreplace") if isinstance(value, str) else value
