@@ -81,7 +81,7 @@ def speed(model: Path, paths: list[Path], count: int) -> int:
     image costs in processor time says the same with less noise.
     """
     images = [path.read_bytes() for path in paths]
-    workers, threads = StationSettings(Path(), {}).shares
+    workers, threads = StationSettings(Path(), {}).threading
     inspector = Inspector(model, threads)
     with tempfile.TemporaryDirectory() as folder, serving(model, Path(folder)) as service:
         direct(inspector, paths, workers, 2 * workers)
