@@ -48,14 +48,14 @@ class Service:
 
 
 @contextmanager
-def serving(model: Path, data: Path, *options: object) -> Iterator[Service]:
-    """Start a service and stop it at the end, unless it is dead by then."""
+def serving(model: Path, data: Path, *options: object, name: str = "bench") -> Iterator[Service]:
+    """Start a service of a model under a name, and stop it at the end, unless it is dead by then."""
     command = [
         sys.executable,
         "-m",
         "excision",
         "serve",
-        f"bench={model}",
+        f"{name}={model}",
         "--data",
         data,
         "--port",
