@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 PICTURES: tuple[tuple[str, str, tuple[int, int], int, Literal["light", "dark"]], ...] = (
     ("station-live", "/", (1720, 1020), 1200, "light"),
     ("station-live-phone", "/", (390, 844), 390, "dark"),
-    ("station-review", "/review?verdict=defect", (1640, 1200), 1100, "light"),
+    ("station-review", "/review?verdict=defect&lowest=10", (1640, 1200), 1100, "light"),
     ("station-threshold", "/review/threshold", (1500, 660), 1000, "dark"),
     ("station-models", "/models", (1720, 780), 1200, "dark"),
 )
@@ -76,17 +76,18 @@ def _open_a_grey_zone(client: Client) -> None:
 def _inspect_a_shift(client: Client, samples: tuple[Sample, ...]) -> None:
     """Send the images as they come on a line, mostly good, and label all alarms but the last."""
     good = [sample for sample in samples if not sample.defective]
-    bad = [sample for sample in samples if sample.defective][:: GOOD_TO_A_DEFECT // 4]
+    last, *bad = [sample for sample in samples if sample.defective][:: GOOD_TO_A_DEFECT // 4]
     turn = [
         each
         for place, sample in enumerate(good, start=1)
         for each in (sample, *(() if place % GOOD_TO_A_DEFECT or not bad else (bad.pop(),)))
     ]
-    for number, sample in enumerate([*turn, *bad[:1]], start=1):
+    for number, sample in enumerate([*turn, last], start=1):
         answer = client.inspect(sample.image, source=f"part_{number:04}.png")
-        if answer.verdict == "defect" and number < len(turn):
+        if answer.verdict == "defect" and sample is not last:
             truth: Literal["good", "defect"] = "defect" if sample.defective else "good"
-            client.label(answer.id, truth, who="M. Weber", note=f"{sample.label}, seen with the lens")
+            note = f"{sample.label} beside the edge" if sample.defective else "dust"
+            client.label(answer.id, truth, who="M. Weber", note=note)
         if number == len(turn) - GOOD_TO_A_DEFECT // 2:
             with contextlib.suppress(ImageError):
                 client.inspect(b"no image", source="part_unreadable.png")
@@ -109,7 +110,7 @@ def _draw(
     with Image.open(path) as picture:
         height = round(picture.height * width / picture.width)
         smaller = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-    smaller.quantize(256).save(path, optimize=True)
+    smaller.save(path, optimize=True)
 
 
 if __name__ == "__main__":
