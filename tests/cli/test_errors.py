@@ -29,7 +29,10 @@ def failure(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     ("words", "said"),
     [
         (["chek"], 'Did you mean "check"'),
+        (["chek"], "(see excision --help)"),
         (["train", "parts"], "--out"),
+        (["train", "parts"], "(see excision train --help)"),
+        (["attention", "show"], "(see excision attention show --help)"),
         (["train", "parts", "--out", "run", "--stepps", "3"], "Did you mean --steps"),
         (["train", "parts", "--out", "run", "--mask.fil", "mean"], "Did you mean --mask.fill"),
         (["train", "parts", "--out", "run", "--mask.fill", "glue"], '"mosaic"'),

@@ -44,6 +44,14 @@ def test_help_imports_nothing_heavy() -> None:
     assert not HEAVY & set(loaded)
 
 
+def test_verbs_import_nothing_heavy_before_they_run() -> None:
+    """Not even rich, which only bars, tables and help texts need."""
+    modules = ", ".join(f"excision.cli.{verb}" for verb in VERBS)
+    code = f"import sys, {modules}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {*HEAVY, "rich"} & set(done.stdout.split())
+
+
 def test_root_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     shown = capsys.readouterr().out

@@ -123,7 +123,8 @@ def _show_warning(
 def _explain(error: Exception) -> str | None:
     """Explain an error to the user; None if it is a fault of the program."""
     if isinstance(error, CycloptsError):
-        return f"{error} (see excision --help)"
+        verb = " ".join(["excision", *(error.command_chain or ())])
+        return f"{error} (see {verb} --help)"
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     if isinstance(error, ModuleNotFoundError):

@@ -33,12 +33,18 @@ def bench(
     threads: Annotated[
         list[int] | None,
         Parameter(
-            help="Threads per inspection, one or more numbers. By default all cores.", consume_multiple=True
+            help="Threads per inspection, one or more numbers. By default all cores.",
+            consume_multiple=True,
+            negative="",
         ),
     ] = None,
     batches: Annotated[
         list[int] | None,
-        Parameter(help="Images per batch, one or more numbers. By default 1 and 8.", consume_multiple=True),
+        Parameter(
+            help="Images per batch, one or more numbers. By default 1 and 8.",
+            consume_multiple=True,
+            negative="",
+        ),
     ] = None,
     repeats: Annotated[int, Parameter(help="Repetitions of each measurement; the fastest counts.")] = 30,
     json: Annotated[Path | None, Parameter(help="Also write the figures as JSON to this file.")] = None,

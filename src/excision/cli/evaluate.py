@@ -59,7 +59,8 @@ def evaluate(
         Path | None, Parameter(help="Folder for report and figures. By default MODEL/evaluation.")
     ] = None,
     mask: Annotated[
-        bool, Parameter(help="Cut the masked region out; without, every pixel of the whole image counts.")
+        bool,
+        Parameter(help="Excise the masked region. With --no-mask, every pixel of the whole image counts."),
     ] = True,
     inference_skips: Annotated[
         str | None,

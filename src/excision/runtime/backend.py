@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    # The command line needs the names alone.
+    import numpy as np
+    from numpy.typing import NDArray
 
 BackendName = Literal["onnx", "openvino"]
 
