@@ -317,7 +317,7 @@ def test_long_work_is_done_beside_the_line(
         post(service, work, {"kind": "evaluate", "folder": folder})
         assert "Failed" in finished(service)
     post(service, work, {"kind": "recalibrate", "rate": "10"})
-    assert "no part is labelled good" in finished(service)
+    assert "no part that is labelled good has a score" in finished(service)
     answers = [service.client.inspect(path) for path in pictures[:4]]
     for answer in answers:
         post(service, f"/review/{answer.id}/labels", {"truth": "good"})

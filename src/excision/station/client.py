@@ -257,7 +257,7 @@ def _query(**values: Any) -> str:
         for name, value in values.items()
         if value is not None
     }
-    # A file name need not be text: what is none is shown as an escape.
+    # A file name need not be text: bytes that are not become escapes.
     return urllib.parse.urlencode(words, errors="backslashreplace")
 
 

@@ -33,11 +33,11 @@ class StationSettings:
 
     Attributes:
         data: folder of results and images.
-        models: folder of each model, by name; the first inspects where none is asked for.
+        models: folder of each model, by name; the first is the default.
         models_below: folder whose sub-folders clients may load by name; None allows none.
         folders: folder whose sub-folders a model may be measured on, by name; None allows none.
         keep: which images are kept: "all", "flagged" (those not good) or "none".
-        queue: images that may be accepted and not yet answered.
+        queue: largest number of images that are accepted and not yet answered.
         workers: images that are inspected at the same time; None takes the number of cores.
         threads: of one inspection; None divides the cores among the workers.
         max_bytes: of one request.
@@ -77,12 +77,12 @@ class StationSettings:
 class Station:
     """Models, queue, workers, results and images of one folder.
 
-    Making one loads and proves the models, and removes what a killed process left; `close` finishes what is
-    accepted.
+    Creating one loads and verifies the models, and removes what a killed process left; `close` finishes the
+    accepted images.
 
     Args:
         settings: how it is set up.
-        observer: is told of every result that is on disk.
+        observer: is called with every result that is on disk.
 
     Attributes:
         store: results, labels and events.

@@ -49,7 +49,7 @@ def create_app(
         lifespan=_closing,
         docs_url=None,
         redoc_url=None,
-        # Nothing that a station sees is anybody else's, whatever the environment says.
+        # No data leaves the station, whatever the environment says.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.station = station

@@ -10,7 +10,7 @@ from excision.errors import BusyError, ExcisionError, GoneError
 from excision.station.api.uploads import UploadError
 
 HANDLED = (ExcisionError, UploadError, ClientDisconnect, HTTPException, RequestValidationError)
-"""Errors that are explained to whoever asks; any other is a fault of the station."""
+"""Errors that are explained to the client; any other is a fault of the station."""
 
 _UNPROCESSABLE, _UNAVAILABLE = 422, 503
 
@@ -31,7 +31,7 @@ def status_of(error: Exception) -> int:
 
 
 def headers_of(error: Exception) -> dict[str, str]:
-    """Give the headers that an error brings; whoever finds no room may ask again after a second."""
+    """Give the headers that an error brings; a busy station asks for a retry after a second."""
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     return headers | ({"Retry-After": "1"} if status_of(error) == _UNAVAILABLE else {})
 

@@ -1,4 +1,4 @@
-"""Models: which version inspects, how another takes over, and by which thresholds is judged."""
+"""Models: the version in use, how another one replaces it, and the thresholds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _UNKNOWN: dict[int | str, dict[str, Any]] = {
 
 @router.get("")
 def models(request: Request) -> ModelList:
-    """List the models; the first one inspects where none is asked for."""
+    """List the models; the first one is the default."""
     known: ModelRegistry = request.app.state.station.models
     return ModelList(models=[ModelAnswer.of(name, known.slot(name)) for name in known.names])
 
@@ -54,19 +54,19 @@ def history(request: Request, name: Name, limit: Annotated[int, Query(ge=1, le=1
 
 @router.post("/{name}/load", responses=_UNKNOWN)
 def load(request: Request, name: Name, body: LoadRequest) -> ModelAnswer:
-    """Load a folder of the station's folder of models; it takes over once it has proven itself."""
+    """Load a folder of the station's models; it is used once it has passed the check on golden images."""
     return ModelAnswer.of(name, _known(request, name).load(name, body.folder, body.who))
 
 
 @router.post("/{name}/rollback", responses=_UNKNOWN)
 def rollback(request: Request, name: Name, body: RollbackRequest) -> ModelAnswer:
-    """Let the version before take over again."""
+    """Return to the previous version."""
     return ModelAnswer.of(name, _known(request, name).rollback(name, body.who))
 
 
 @router.post("/{name}/thresholds", responses=_UNKNOWN)
 def thresholds(request: Request, name: Name, body: ThresholdRequest) -> ModelAnswer:
-    """Judge by other thresholds from the next image on."""
+    """Use other thresholds from the next image on."""
     slot = _known(request, name).set_thresholds(
         name, body.threshold, body.review_threshold, body.who, body.note
     )

@@ -1,4 +1,4 @@
-"""For whoever runs the station: is it alive, does it take images, what has it counted."""
+"""Operating the station: whether it is alive, whether it accepts images, and its metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ router = APIRouter()
 
 @router.get("/healthz", responses={503: {"model": Health}})
 async def alive(request: Request, response: Response) -> Health:
-    """Tell whether the station works; 503 means that it has to be started anew."""
+    """Tell whether the station works; 503 means that it must be restarted."""
     station: Station = request.app.state.station
     if not station.is_alive:
         response.status_code = 503
@@ -21,7 +21,7 @@ async def alive(request: Request, response: Response) -> Health:
 
 @router.get("/readyz", responses={503: {"model": Health}})
 async def ready(request: Request, response: Response) -> Health:
-    """Tell whether the station takes another image now."""
+    """Tell whether the station accepts another image now."""
     station: Station = request.app.state.station
     if not station.is_alive or station.queue.is_full:
         response.status_code = 503

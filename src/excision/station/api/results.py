@@ -1,4 +1,4 @@
-"""Results, their pictures and maps, and what people say about them."""
+"""Results, their pictures and maps, and the labels that people give them."""
 
 from __future__ import annotations
 
@@ -52,15 +52,17 @@ _TYPES = {
 _OTHER = "application/octet-stream"
 _ANY: dict[int | str, dict[str, Any]] = {200: {"content": {kind: {} for kind in (*_TYPES.values(), _OTHER)}}}
 
-# A view waits for the one before it: those that wait must not take the threads of everything else.
+# Views are computed one at a time: those that wait must not use up the threads of other requests.
 _VIEWING = anyio.CapacityLimiter(2)
 
 
 @router.get("", responses={422: _UNKNOWN[422]})
 def results(
     request: Request,
-    since: Annotated[datetime | None, Query(description="Earliest time; UTC where it names no zone.")] = None,
-    until: Annotated[datetime | None, Query(description="Time before which they lie.")] = None,
+    since: Annotated[
+        datetime | None, Query(description="Only results from this time on; UTC if it names no zone.")
+    ] = None,
+    until: Annotated[datetime | None, Query(description="Only results before this time.")] = None,
     verdict: Annotated[
         Literal["good", "review", "defect", "failed"] | None,
         Query(description='"failed" for what could not be inspected.'),
@@ -104,7 +106,7 @@ def result(request: Request, number: Number) -> ResultDetail:
 
 @router.post("/{number}/labels", status_code=201, responses=_UNKNOWN)
 def label(request: Request, number: Number, new: NewLabel) -> ResultDetail:
-    """Say what a part really is. Earlier labels stay; the last one counts."""
+    """Label a result as good or defect. Earlier labels stay; the last one counts."""
     _result(request, number)
     _station(request).store.label(number, Label(new.truth, new.who, new.note, time.time()))
     return result(request, number)

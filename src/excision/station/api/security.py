@@ -1,4 +1,4 @@
-"""Who may ask: the key, and requests that a page of somebody else makes a browser send."""
+"""Access control: the API key, and requests that another site makes a browser send."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _HEADERS = {
 
 
 class Security:
-    """Stands before the application: lets in whoever may, and sets the headers of every answer.
+    """ASGI middleware that checks every request and sets the security headers of every response.
 
     Headers that the application sets itself stay as they are.
 
     Args:
-        app: behind it.
-        key: that a request must show; None asks for none, and then takes requests for this machine's own
-            names alone, so that no page in a browser can reach it by a name of its own.
-        open_paths: that need no key.
+        app: the application it protects.
+        key: that a request must carry. None requires no key, and then only requests under this machine's own
+            names are accepted, so that no page in a browser can reach it under another name.
+        open_paths: paths that need no key.
     """
 
     def __init__(self, app: ASGIApp, key: str | None, open_paths: frozenset[str] = OPEN) -> None:

@@ -22,7 +22,8 @@ class HotFile:
         shown: relative to the hot folder; empty once the file is done.
         size: in bytes.
         mtime_ns: when it was last written, nanoseconds since 1970.
-        phase: "settling" until it is whole and inspected, "moving" where only the move is left, else "done".
+        phase: "settling" until it is complete and inspected, "moving" if only the move is left,
+            otherwise "done".
         ready_at: when it may be dealt with, in seconds of the monotonic clock.
         tries: how often it could not be read.
     """

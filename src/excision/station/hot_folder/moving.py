@@ -13,7 +13,7 @@ from pathlib import Path
 
 _LONGEST = 255  # bytes of a name that common file systems take
 
-# What a file system answers that knows no hard links, or allows none of a file of somebody else.
+# Errors of a file system without hard links, or without the right to link a file of another user.
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 

@@ -1,4 +1,4 @@
-"""What image files lie in a hot folder now: one look, cheap enough to be repeated for days."""
+"""The image files in a hot folder now: one scan, cheap enough to be repeated for days."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class _Walk:
         self._entered: set[str] = set()
 
     def enters(self, real: str) -> bool:
-        """Tell whether a folder is to be entered: not yet seen, and no place of results."""
+        """Tell whether a folder is to be entered: not yet seen, and not the folder of results."""
         if within(real, self._leave_out) or real in self._entered:
             return False
         self._entered.add(real)

@@ -1,4 +1,4 @@
-"""How a hot folder is watched, what was done so far, and who is told."""
+"""How a hot folder is watched, what was done so far, and who is notified."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class WatchSettings:
     Attributes:
         after: "leave" inspected files where they are, or "move" them to `good`, `review`, `defect` or
             `failed` in the folder of results.
-        settle: seconds over which size and time of a file must stay the same before it is taken for whole.
+        settle: seconds over which size and time of a file must not change before it counts as complete.
         stop_after: results after which to end; None for no end.
         idle_exit: seconds without anything to do after which to end; None for no end.
         also: tables to write beside the store.

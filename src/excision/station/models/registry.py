@@ -1,4 +1,4 @@
-"""The models of a station by name: which version inspects, which stood before, and how that changes."""
+"""The models of a station by name: the current version, the previous one, and how they change."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ LOADED, ROLLED_BACK, THRESHOLDS = "loaded", "rolled back", "thresholds"
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What stands under a model's name.
+    """The versions of one model.
 
     Attributes:
-        current: version that inspects.
-        previous: version before it, kept loaded so that a rollback takes no time; None where there is none.
+        current: version in use.
+        previous: version before it, kept loaded so that a rollback takes no time; None if there is none.
     """
 
     current: Version
@@ -40,7 +40,7 @@ class ModelRegistry:
 
     Raises:
         ModelError: a folder holds no model, or it does not say what it should.
-        SettingsError: a name is none, or there is no model.
+        SettingsError: a name is not valid, or there is no model.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ModelRegistry:
         return next(iter(self._slots))
 
     def slot(self, name: str) -> Slot:
-        """Give what stands under a name.
+        """Give the versions of a model.
 
         Raises:
             KeyError: there is no such model.
@@ -93,7 +93,7 @@ class ModelRegistry:
         return None
 
     def load(self, name: str, folder: str, who: str = "") -> Slot:
-        """Load a folder by its name and let it take over once it has proven itself.
+        """Load a folder by its name and use it after it has passed the check on its golden images.
 
         Args:
             name: of the model.
@@ -117,7 +117,7 @@ class ModelRegistry:
         return self._take_over(name, lambda slot: slot.current.folder, who)
 
     def rollback(self, name: str, who: str = "") -> Slot:
-        """Let the version before take over; the present one becomes the one before.
+        """Return to the previous version; the current one becomes the previous one.
 
         Raises:
             KeyError: there is no such model.
@@ -132,9 +132,9 @@ class ModelRegistry:
     def set_thresholds(
         self, name: str, threshold: float, review_threshold: float | None, who: str = "", note: str = ""
     ) -> Slot:
-        """Judge by other thresholds from the next image on; weights and scores stay as they are.
+        """Use other thresholds from the next image on; weights and scores stay as they are.
 
-        The version before is the one with the old thresholds, so that `rollback` undoes this.
+        The previous version has the old thresholds, so `rollback` undoes this.
 
         Raises:
             KeyError: there is no such model.
@@ -197,7 +197,7 @@ def named_folders(words: list[str]) -> dict[str, Path]:
     """Read models as the command line gives them: `FOLDER`, named like it, or `NAME=FOLDER`.
 
     Raises:
-        SettingsError: a name is none, or given twice.
+        SettingsError: a name is not valid, or is used twice.
     """
     folders: dict[str, Path] = {}
     for word in words:

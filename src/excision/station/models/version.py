@@ -1,4 +1,4 @@
-"""A model that a station inspects with: loaded, named by what it is made of, with thresholds of its own."""
+"""A loaded model of a station, named by a fingerprint of its files, with thresholds of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One state of a model; never changed, so that whoever holds it goes on with what it began with.
+    """One state of a model. It never changes, so an inspection ends with the version it began with.
 
     Attributes:
         folder: that it was loaded from.
@@ -79,7 +79,7 @@ def check_name(name: str) -> str:
     """Give a model's name back if it is one: letters, digits, dots, dashes and underscores, at most 64.
 
     Raises:
-        SettingsError: it is none.
+        SettingsError: it is not a valid name.
     """
     if not _NAME.fullmatch(name):
         raise SettingsError(
@@ -108,14 +108,14 @@ def fingerprint(folder: Path) -> str:
 
 
 def load_version(folder: Path, threads: int | None = None) -> Version:
-    """Load a model and have it prove itself: an exported one replays its golden images.
+    """Load a model and verify it: an exported one replays its golden images.
 
     Args:
         folder: exported folder, which needs no torch, or run folder, which does.
         threads: of one inspection; None leaves it to the backend.
 
     Raises:
-        ModelError: the folder holds no model, a file in it is damaged, or it does not say what it should.
+        ModelError: the folder holds no model, a file in it is damaged, or its scores drift too far.
     """
     weights_id = fingerprint(folder)
     predictor = _exported(folder, threads) if is_exported(folder) else _trained(folder, threads)

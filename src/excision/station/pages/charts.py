@@ -21,7 +21,7 @@ _SIZES = {"wide": (960, 260), "narrow": (440, 260)}
 _FAR = 3.0
 
 NONE = "\N{EN DASH}"
-"""Stands where there is no number."""
+"""Shown in place of a missing number."""
 
 # As drawn in a square of 24 by 24 pixels around its middle.
 SHAPES = {

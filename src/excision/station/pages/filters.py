@@ -20,7 +20,7 @@ class Filter:
 
     Attributes:
         since: earliest local time, as a browser writes it: "2026-03-02T06:00".
-        until: local time before which results lie.
+        until: only results before this local time.
         verdict: "good", "review", "defect" or "failed".
         lowest: least anomaly score.
         highest: largest anomaly score.

@@ -23,7 +23,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _RECENT, _CHARTED, _CHARTED_NARROW = 20, 200, 60
 
-# Pictures of several pages at once must not take the threads of everything else.
+# Pictures of several pages at once must not use up the threads of other requests.
 _DRAWING = CapacityLimiter(2)
 
 

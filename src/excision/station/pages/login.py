@@ -56,7 +56,7 @@ async def sign_out(_request: Request) -> Response:
 
 
 class ToLogin:
-    """Stands before the security layer: sends a browser that shows no key to where it can."""
+    """ASGI middleware outside the security layer: sends a browser without a key to the login page."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -38,6 +38,6 @@ def has_image(station: Station, result: StoredResult) -> bool:
 
 
 def has_stages(station: Station, result: StoredResult) -> bool:
-    """Tell whether the stages of a result can be computed anew."""
+    """Tell whether the stages of a result can be computed again."""
     holds = station.models.holding(result.model, result.model_version) is not None
     return holds and has_image(station, result)

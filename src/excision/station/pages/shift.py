@@ -30,7 +30,7 @@ class Shift:
     Attributes:
         since: seconds since 1970 in UTC.
         hours: length up to now, where it was chosen so; None where a start was given.
-        start: the start that was given, as the browser writes it: "2026-03-02T06:00", else empty.
+        start: the start that was given, as the browser writes it: "2026-03-02T06:00", otherwise empty.
     """
 
     since: float
@@ -59,11 +59,11 @@ class Budget:
     """False alarms that the calibration lets expect, beside the alarms there were.
 
     Attributes:
-        parts: inspected images that nobody confirmed to be defects.
+        parts: inspected images, without those labelled defect.
         expected: false alarms among them at the promised rate.
         confirmed_false: alarms on parts that somebody labelled good.
         confirmed_true: alarms on parts that somebody labelled defect.
-        unjudged: alarms that nobody labelled.
+        unjudged: alarms without a label.
         chance_of_confirmed: probability of so many false alarms, or more, at the promised rate.
         chance_of_all: the same, were every unjudged alarm false.
     """
@@ -83,7 +83,7 @@ class Budget:
 
     @property
     def standing(self) -> Standing:
-        """Tell "above" where confirmed false alarms alone are too many for chance, else "open" or "within".
+        """Give "above" if confirmed false alarms alone exceed chance, otherwise "open" or "within".
 
         "open" means that they would be too many if the unjudged alarms were false: somebody should look.
         """

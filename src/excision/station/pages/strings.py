@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any
 
 DEFAULT = "en"
-"""Language of what a translation lacks."""
+"""Language of texts that a translation lacks."""
 
 
 class Words:
@@ -56,7 +56,7 @@ def languages() -> tuple[str, ...]:
 
 @cache
 def words(language: str = DEFAULT) -> Words:
-    """Read the words of a language; what it lacks is said in the default one."""
+    """Read the texts of a language; missing ones fall back to the default language."""
     fallback = None if language == DEFAULT else _read(DEFAULT)
     return Words(language, _read(language), fallback)
 

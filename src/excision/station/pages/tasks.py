@@ -58,7 +58,7 @@ def check_golden(version: Version, progress: Progress) -> Check:
 
 
 def folders_in(below: Path | None) -> list[str]:
-    """Give the names of the folders that lie directly in a folder and can be asked for."""
+    """Give the names of the folders directly in a folder that have a valid name."""
     if below is None or not below.is_dir():
         return []
     return sorted(path.name for path in below.iterdir() if path.is_dir() and _is_name(path.name))
@@ -95,7 +95,7 @@ class Proposal:
     Attributes:
         model: its name.
         calibration: threshold and what it promises.
-        computed: images that another model had inspected and that were inspected anew.
+        computed: images that were inspected again, since another model had inspected them.
         left_out: good images that are no longer kept or cannot be read.
     """
 
@@ -117,7 +117,7 @@ def recalibrate(station: Station, name: str, rate: float, progress: Progress) ->
         progress: called after each image.
 
     Raises:
-        SettingsError: no part was labelled good whose score can be told, or the rate is out of range.
+        SettingsError: no part that is labelled good has a score, or the rate is out of range.
     """
     if not 0 < rate < 1:
         raise SettingsError(f"the false-alarm rate is {rate:g}: it must lie between 0 and 1")
@@ -138,7 +138,7 @@ def recalibrate(station: Station, name: str, rate: float, progress: Progress) ->
             scores.append(score)
             computed += 1
     if not scores:
-        raise SettingsError(f"{name}: no part is labelled good whose score can be told")
+        raise SettingsError(f"{name}: no part that is labelled good has a score")
     return Proposal(name, calibrate(scores, rate), computed, left_out)
 
 

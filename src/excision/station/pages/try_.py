@@ -36,7 +36,7 @@ class Trial:
     """An image that was tried, with its pictures as PNG by name.
 
     Attributes:
-        token: its name in addresses, which nobody can guess.
+        token: random name in addresses.
         source: name of the image.
         model: name of the model.
         version: of the model.
@@ -136,7 +136,7 @@ def _inspect(station: Station, name: str, path: Path, source: str) -> Trial:
         seconds = time.perf_counter() - start
         pictures = {"picture": picture(path, LARGE), "overlay": draw(prediction, "overlay")}
     except ImageError as error:
-        # The station's own paths are nobody's business.
+        # Clients must not see the station's own paths.
         raise ImageError(str(error).replace(str(path), source)) from error
     pictures |= {stage: draw(prediction, stage) for stage in STAGES}
     return Trial(

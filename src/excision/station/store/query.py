@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which results; what is None is not asked for.
+    """Which results to give; None means any.
 
     Attributes:
-        since: earliest time, seconds since 1970 in UTC.
-        until: time before which they lie.
+        since: only results from this time on, seconds since 1970 in UTC.
+        until: only results before this time.
         verdict: "good", "review", "defect", or "failed" for what could not be inspected.
         lowest: least anomaly score.
         highest: largest anomaly score.

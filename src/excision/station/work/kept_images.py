@@ -72,10 +72,10 @@ class Images:
         return f"{IMAGES}/{day}/{upload.name}{_ending(upload)}"
 
     def settle(self, uploads: list[tuple[Path, str]]) -> None:
-        """Move uploads to their places and see them onto the disk, so that a result may refer to them.
+        """Move uploads to where they are kept and flush them to disk, so that a result may refer to them.
 
         Raises:
-            OSError: the disk is full, or its like.
+            OSError: the disk is full, or cannot be written to.
         """
         folders = set()
         for upload, place in uploads:

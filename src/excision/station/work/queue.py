@@ -1,4 +1,4 @@
-"""What a station has accepted: a queue that never grows beyond its bound and never drops anything."""
+"""The accepted images: a queue that never grows beyond its bound and never drops an image."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Outcome:
 
 
 def _promise() -> Future[Outcome]:
-    """Give an answer to come that nobody can cancel: a client may leave, but its image is accepted."""
+    """Give a future that cannot be cancelled: the client may disconnect, but its image is accepted."""
     promise: Future[Outcome] = Future()
     promise.set_running_or_notify_cancel()
     return promise
@@ -74,7 +74,7 @@ class JobQueue:
 
     @property
     def waiting(self) -> int:
-        """Number of images that nobody has begun with."""
+        """Number of images whose inspection has not begun."""
         return len(self._waiting)
 
     @property

@@ -1,4 +1,4 @@
-"""Pictures and maps of a result, computed anew from the kept image by the version that gave the result."""
+"""Pictures and maps of a result, computed again from the kept image by the version that gave the result."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _BUDGET = 256 * 2**20
 
 
 class Renderings:
-    """Renderings of results; those that were last asked for stay at hand.
+    """Renderings of results, with a cache of the last predictions.
 
-    One view is computed at a time, so that looking at results takes at most one core from inspecting.
+    One view is computed at a time, so rendering takes at most one core from inspecting.
 
     Args:
-        images: the kept ones.
-        models: the loaded ones.
-        budget: bytes of predictions that stay at hand.
+        images: the kept images.
+        models: the loaded models.
+        budget: bytes of predictions in the cache.
     """
 
     def __init__(self, images: Images, models: ModelRegistry, budget: int = _BUDGET) -> None:

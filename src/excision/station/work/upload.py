@@ -61,7 +61,7 @@ def inspect_upload(job: Job, version: Version, images: Images, limits: Limits) -
     except ImageError as error:
         return Outcome(replace(blank, error=_reason(job, error)))
     except Exception as error:
-        # A result there must be: the image is accepted. What happened is for whoever runs the station.
+        # The image was accepted, so it must get a result. The log has the cause, for the operator.
         _LOG.exception("inspecting %s failed", job.source)
         reason = f"the station could not inspect this image ({type(error).__name__})"
         return Outcome(replace(blank, error=f"{job.source}: {reason}"), station_fault=True)
@@ -95,7 +95,7 @@ def _size(path: Path, max_pixels: int) -> tuple[int, int]:
 
 
 def _reason(job: Job, error: ImageError) -> str:
-    """Say why in the client's words: the station's own paths are nobody's business."""
+    """Give the reason without the station's own paths, which clients must not see."""
     if isinstance(error.__cause__, UnidentifiedImageError):
         return f"{job.source}: this is no image of a kind that can be read"
     return str(error).replace(str(job.path), job.source)

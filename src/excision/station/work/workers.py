@@ -1,6 +1,6 @@
-"""Threads that inspect what was accepted, and one that sees results onto the disk before they are answered.
+"""Threads that inspect accepted images, and one that writes results to disk before they are answered.
 
-An image is always inspected alone, so that its score is the same bit for bit whatever else is under way.
+An image is always inspected alone, so that its score is the same bit for bit whatever else is in progress.
 What is done together is the writing: results that are ready go to the disk in one transaction, and only
 then are they answered. Inspecting never waits for the disk.
 """
@@ -31,10 +31,10 @@ LINGER = 0.02
 
 
 class Observer(Protocol):
-    """Whoever counts what happens."""
+    """Something that counts results."""
 
     def answered(self, outcomes: Sequence[Outcome], storing: float) -> None:
-        """Hear of results that are on disk, and of the seconds that took."""
+        """Note results that are on disk, and the seconds that storing them took."""
 
 
 class Workers:
@@ -46,7 +46,7 @@ class Workers:
         store: keeps the results.
         images: keep the uploads.
         count: of threads that inspect.
-        observer: is told of every result.
+        observer: is called with every result.
     """
 
     def __init__(
