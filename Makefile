@@ -9,15 +9,22 @@ BIN := $(VENV)/bin
 # Made again whenever the project's own list of dependencies changes.
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test test-openvino test-others lint docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/excision demo --out demo
 
-# The tests of deployment run OpenVINO, after which training with torch in the same process can crash: they go alone.
+# After OpenVINO, training with torch in the same process can crash: the tests that run it have one of their own, beside
+# the others. What each says is shown when it ends.
 test: lint docs
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/export
-	$(BIN)/python -m pytest tests/export
+	$(MAKE) --jobs 2 --output-sync test-openvino test-others
+
+test-openvino: $(INSTALLED)
+	$(BIN)/python -m pytest -m openvino
+
+# A file stays with one process, the longest files come first.
+test-others: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not openvino" --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check src tests experiments tools examples

@@ -32,9 +32,32 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONGEST = (
+    "cli/test_benchmark.py",
+    "station/test_watch.py",
+    "cli/test_train.py",
+    "tiling/test_command_line.py",
+    "station/test_pages_browser.py",
+    "method/recovery/test_run.py",
+    "tiling/test_inspecting.py",
+    "station/test_service_end.py",
+)
+"""Files that take longest: begun first, no process waits for one of them at the end."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that run OpenVINO last: training with torch after it in one process can crash."""
-    items.sort(key=lambda item: "export" in item.path.parts)
+    """Order the tests, with those that run OpenVINO last: training with torch after it can crash."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    for item in items:
+        if "export" in item.path.parts:
+            item.add_marker("openvino")
+
+    def order(item: pytest.Item) -> tuple[bool, int]:
+        name = "/".join(item.path.relative_to(Path(__file__).parent).parts)
+        return item.get_closest_marker("openvino") is not None, places.get(name, len(places))
+
+    items.sort(key=order)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from excision.settings import Settings
 from excision.system.files import sha256
 from tests.cli.conftest import TINY, command, environment, excision
 
-STEPS = 400
+STEPS = 250
 """Long enough that a moment of a training is easily hit."""
 
 
