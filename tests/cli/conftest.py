@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from excision.cli import run as main
 from excision.synthetic.dataset import write_synthetic
 
 # Small enough that a training takes seconds, with a checkpoint at every moment that a test may want one.
@@ -36,6 +39,15 @@ def excision(*words: object, cwd: Path | None = None) -> subprocess.CompletedPro
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done
+
+
+def inside(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run a verb in this process, where torch is imported already; for what is not about the process."""
+    told, said = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(told), redirect_stderr(said):
+        patch.setenv("COLUMNS", "200")
+        status = main([str(word) for word in words])
+    return subprocess.CompletedProcess(command(*words), status, told.getvalue(), said.getvalue())
 
 
 @pytest.fixture(scope="session")

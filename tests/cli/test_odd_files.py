@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from excision.cli import run as main
-from tests.cli.conftest import TINY, excision
+from tests.cli.conftest import TINY, inside
 
 BROKEN = ("truncated.png", "empty.png", "text.png", "nothing.png", "one_row.png")
 USABLE = ("sixteen.png", "cmyk.jpg", "alpha.png", "palette.gif", "wide.png", "Größe 7.png")
@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_check_names_each_broken_file(folder: Path, tmp_path: Path) -> None:
-    done = excision("check", folder, "--json", tmp_path / "report.json")
+    done = inside("check", folder, "--json", tmp_path / "report.json")
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text("utf-8"))
     assert {Path(found["name"]).name for found in report["unreadable"]} == set(BROKEN)
@@ -57,7 +57,7 @@ def test_check_names_each_broken_file(folder: Path, tmp_path: Path) -> None:
 
 def test_train_skips_them_and_inspect_records_them(folder: Path, tmp_path: Path) -> None:
     run, results = tmp_path / "run", tmp_path / "results"
-    trained = excision("train", folder, "--out", run, *TINY, "--steps", 2)
+    trained = inside("train", folder, "--out", run, *TINY, "--steps", 2)
     assert trained.returncode == 0, trained.stderr
     facts = json.loads((run / "training.json").read_text("utf-8"))
     skipped = {Path(name).name for name in facts["skipped"]}
@@ -66,7 +66,7 @@ def test_train_skips_them_and_inspect_records_them(folder: Path, tmp_path: Path)
     for name in facts["skipped"]:
         assert f"skipped {name}: " in trained.stdout
 
-    done = excision("inspect", run, folder, "--out", results)
+    done = inside("inspect", run, folder, "--out", results)
     assert done.returncode == 2, done.stderr
     lines = [json.loads(line) for line in (results / "results.jsonl").read_text("utf-8").splitlines()]
     errors = {Path(line["image"]).name: line["error"] for line in lines if line["verdict"] is None}

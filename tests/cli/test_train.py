@@ -17,7 +17,7 @@ from excision.errors import SettingsError
 from excision.method.run_folder import CHECKPOINT, MODEL, read_json
 from excision.settings import Settings
 from excision.system.files import sha256
-from tests.cli.conftest import TINY, command, environment, excision
+from tests.cli.conftest import TINY, command, environment, excision, inside
 
 STEPS = 250
 """Long enough that a moment of a training is easily hit."""
@@ -101,7 +101,7 @@ def test_override_names_the_value_out_of_range() -> None:
 def uninterrupted(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The hash of a model whose training nobody stopped."""
     run = tmp_path_factory.mktemp("whole") / "run"
-    done = excision("train", parts, "--out", run, *TINY, "--steps", STEPS)
+    done = inside("train", parts, "--out", run, *TINY, "--steps", STEPS)
     assert done.returncode == 0, done.stderr
     return sha256(run / MODEL)
 
@@ -132,7 +132,7 @@ def test_interrupt_saves_and_resumes(parts: Path, tmp_path: Path, uninterrupted:
     assert not (tmp_path / "run" / MODEL).exists()
     advice = told.strip().splitlines()[-1]
     assert advice.startswith("stopped; continue with: excision train ")
-    resumed = excision(*advice.partition("excision ")[2].split())
+    resumed = inside(*advice.partition("excision ")[2].split())
     assert resumed.returncode == 0, resumed.stderr
     assert sha256(tmp_path / "run" / MODEL) == uninterrupted
 

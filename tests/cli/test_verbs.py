@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from excision.cli import run as main
-from tests.cli.conftest import excision
+from tests.cli.conftest import inside
 
 FIGURES = {
     "image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "aupro", "threshold",
@@ -34,7 +34,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, parts: Path) -> Path:
 
 
 def test_evaluate(trained: tuple[Path, str], parts: Path, tmp_path: Path) -> None:
-    done = excision(
+    done = inside(
         "evaluate", trained[0], parts, "--json", tmp_path / "figures.json", "--out", tmp_path / "out"
     )
     assert done.returncode == 0, done.stderr
@@ -63,7 +63,7 @@ def test_inspect_ends_with_what_it_found(
     trained: tuple[Path, str], pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = str(trained[0])
-    done = excision("inspect", run, pictures, "--out", tmp_path / "both")
+    done = inside("inspect", run, pictures, "--out", tmp_path / "both")
     assert done.returncode == 1, done.stderr
     assert "1 defective, 0 not inspected" in done.stdout
     with (tmp_path / "both" / "results.csv").open(encoding="utf-8", newline="") as stream:

@@ -16,7 +16,7 @@ from PIL import Image
 from excision import Detector, ExcisionError, Inspector, load
 from excision.cli import build
 from excision.errors import ModelError
-from tests.cli.conftest import excision
+from tests.cli.conftest import inside
 from tests.compatibility.test_format_1 import HERE
 
 RUN, EXPORTED = HERE / "run", HERE / "exported"
@@ -25,7 +25,7 @@ IMAGE = HERE / "0.png"
 
 def refused(*words: object) -> str:
     """Run a verb that must refuse its folder, and give the one line that it says."""
-    done = excision(*words)
+    done = inside(*words)
     assert done.returncode == 2
     # A progress bar may stand above it.
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("excision: error: ")]

@@ -1,4 +1,4 @@
-"""Strips of 4096 x 256 pixels from end to end, in processes of their own."""
+"""Strips of 4096 x 256 pixels from end to end, by the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from excision.inspection.log import read_log
 from excision.settings import ImageSettings, Settings
-from tests.cli.conftest import excision
+from tests.cli.conftest import excision, inside
 from tests.conftest import draw_surface
 
 SIZE = (256, 4096)
@@ -51,7 +51,7 @@ def run(strips: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, s
 @pytest.fixture(scope="module")
 def line(strips: Path, run: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("line") / "steel"
-    done = excision("export", run[0], strips, "--out", folder)
+    done = inside("export", run[0], strips, "--out", folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -60,21 +60,21 @@ def test_training_says_what_it_cut(run: tuple[Path, str]) -> None:
     assert "3 good images in 24 tiles; calibrated on 1 more" in run[1]
     assert "256 x 512 pixels (height x width), a tile at full resolution" in run[1]
     assert Settings.load(run[0] / "settings.toml").image == ImageSettings((256, 512), 1, (256, 512))
-    assert excision("info", run[0]).returncode == 0
+    assert inside("info", run[0]).returncode == 0
 
 
 def test_strips_take_tiles_without_being_told(strips: Path, tmp_path: Path) -> None:
-    told = " ".join(excision("check", strips).stdout.split())
+    told = " ".join(inside("check", strips).stdout.split())
     assert (
         "at full resolution, in tiles of 256 x 256 pixels (height x width), because the images are strips"
         in told
     )
-    done = excision("train", strips, "--out", tmp_path / "run", *TINY[TINY.index("--steps") :])
+    done = inside("train", strips, "--out", tmp_path / "run", *TINY[TINY.index("--steps") :])
     assert done.returncode == 0, done.stderr
     assert "3 good images in 48 tiles; calibrated on 1 more" in done.stdout
     assert "a tile at full resolution, because the images are strips" in done.stdout
     assert Settings.load(tmp_path / "run/settings.toml").image == ImageSettings((256, 256), 1, (256, 256))
-    done = excision("train", strips, "--out", tmp_path / "whole", "--size", 64, 1024, *TINY[3:])
+    done = inside("train", strips, "--out", tmp_path / "whole", "--size", 64, 1024, *TINY[3:])
     assert done.returncode == 0, done.stderr
     assert "4.0 times smaller than the images" in done.stdout and "--tile 256 256" in done.stdout
 
@@ -84,7 +84,7 @@ def test_run_and_line_find_the_hole_at_its_place(
 ) -> None:
     scores = []
     for name, folder in (("run", run[0]), ("line", line)):
-        done = excision("inspect", folder, strips / "test" / "hole", "--out", tmp_path / name)
+        done = inside("inspect", folder, strips / "test" / "hole", "--out", tmp_path / name)
         assert done.returncode == 1, done.stderr
         (found,) = read_log(tmp_path / name)
         scores.append(found.score)
@@ -99,16 +99,14 @@ def test_run_and_line_find_the_hole_at_its_place(
 def test_evaluating_verifying_and_calibrating(
     run: tuple[Path, str], line: Path, strips: Path, tmp_path: Path
 ) -> None:
-    done = excision(
-        "evaluate", run[0], strips, "--out", tmp_path / "evaluation", "--json", tmp_path / "f.json"
-    )
+    done = inside("evaluate", run[0], strips, "--out", tmp_path / "evaluation", "--json", tmp_path / "f.json")
     assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / "f.json").read_text())
     assert figures["image_auroc"] == 1
     # At full resolution: the hole is one of four thousand columns and more.
     assert figures["pixel_auroc"] is not None and figures["n_regions"] == 1
-    assert excision("verify", line).returncode == 0
-    done = excision("calibrate", line, strips / "train" / "good", "--false-alarm-rate", "20%")
+    assert inside("verify", line).returncode == 0
+    done = inside("calibrate", line, strips / "train" / "good", "--false-alarm-rate", "20%")
     assert done.returncode == 0, done.stderr
     assert "4 held-out normal images" in done.stdout
 
@@ -144,13 +142,13 @@ def test_a_run_that_was_killed_goes_on(run: tuple[Path, str], strips: Path, tmp_
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(words: str, message: str, strips: Path, tmp_path: Path) -> None:
-    done = excision("train", strips, "--out", tmp_path / "run", *shlex.split(words))
+    done = inside("train", strips, "--out", tmp_path / "run", *shlex.split(words))
     assert done.returncode == 2
     assert message in done.stderr.replace("\n", " ")
     assert not (tmp_path / "run").exists()
 
 
 def test_help_teaches_tiles() -> None:
-    done = excision("train", "--help")
+    done = inside("train", "--help")
     assert "excision train plates/ --tile 256 256 --out runs/plates" in done.stdout
     assert "--tile" in done.stdout and "--image.tile" in done.stdout
