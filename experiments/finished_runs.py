@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from excision import Dataset, Detector, load_dataset
-from excision.data.images import load_working_image
 from excision.evaluation.metrics import average_precision, image_auroc
 from excision.ops.memory_format import image_tensor
 
@@ -45,9 +44,5 @@ def mean_figures(
 
 def test_images(detector: Detector, dataset: Dataset) -> Iterator[Tensor]:
     """Give the test images as (1, C, H, W) in [0, 1]."""
-    image = detector.settings.image
-    assert image.size is not None
-    assert image.channels is not None
     for sample in dataset.test:
-        working = load_working_image(sample.image, image.size, image.channels)
-        yield image_tensor(working, torch.device("cpu"))
+        yield image_tensor(detector.image_format.read(sample.image), torch.device("cpu"))

@@ -16,8 +16,8 @@ import torch
 from finished_runs import mean_figures, test_images
 
 from excision import Dataset, Detector
-from excision.method.pipeline import Evidence
 from excision.method.scoring.residuals import anomaly_score
+from excision.method.scoring.scorer import Evidence
 
 WEIGHTS = (0.5, 0.75, 1.0)
 TRUNCATIONS = (1.0, 0.3, 0.2, 0.1)
@@ -57,8 +57,8 @@ def _scores(detector: Detector, dataset: Dataset) -> dict[Variant, list[float]]:
             score = replace(
                 settings.score, residual_weight=variant.weight, residual_truncation=variant.truncation
             )
-            pipeline.settings = replace(settings, score=score)
-            maps = pipeline.join(_only(evidence, variant.residuals))
+            pipeline.scorer.settings = replace(settings, score=score)
+            maps = pipeline.scorer.combine(_only(evidence, variant.residuals))
             scores[variant].append(float(anomaly_score(maps, settings.score.top)[0]))
     return scores
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import argparse
 import copy
+import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +24,14 @@ from rich.table import Table
 from excision import Detector
 from excision.data.images import any_full_image
 from excision.inspection.batch import find_images
-from excision.method.normal_statistics import set_mask_threshold, set_usual_attention, set_usual_level
+from excision.method.fitting import NormalImages, learn_attention
 from excision.method.pipeline import Pipeline
 from excision.ops.memory_format import channels_last, image_tensor
-from excision.settings import ImageSettings
-from excision.tiling.assembly import Assembled, inspect_tiles
+from excision.ops.unit_range import to_unit
+from excision.predictions import Prediction
+from excision.tiling.assembly import inspect_working, visit_tiles
 from excision.tiling.geometry import Tiling
+from excision.tiling.image_format import ImageFormat
 
 CPU = torch.device("cpu")
 
@@ -42,8 +44,8 @@ def main() -> None:
     parser.add_argument("--halos", type=int, nargs="+", default=(0, 16, 32, 64))
     arguments = parser.parse_args()
     detector = Detector.load(arguments.run, device="cpu")
-    tiling, channels = detector.settings.tiling, detector.settings.image.channels
-    if tiling is None or channels is None:
+    tiling, channels = detector.image_format.tiling, detector.image_format.channels
+    if tiling is None:
         parser.error(f"{arguments.run} was not trained with --tile")
     images = [any_full_image(path, channels) for path in arguments.images]
     good = [any_full_image(path, channels) for path in find_images([arguments.good])]
@@ -59,49 +61,51 @@ def main() -> None:
 
 
 def for_whole(detector: Detector, good: Sequence[NDArray[np.uint16]]) -> Pipeline:
-    """Give the same networks for whole images, with what is usual on good ones."""
+    """Give the same networks for whole images, with the normal statistics of the good ones."""
     learnt, size = detector.pipeline, (good[0].shape[0], good[0].shape[1])
-    settings = replace(detector.settings, image=ImageSettings(size, detector.settings.image.channels))
-    pipeline = Pipeline(settings, copy.deepcopy(learnt.attention))
+    image_format = ImageFormat(size, detector.image_format.channels)
+    pipeline = Pipeline(learnt.settings, image_format, copy.deepcopy(learnt.attention))
     pipeline.recovery.load_state_dict(learnt.recovery.state_dict())
-    # The unit of the map: the surprisal counts from what is usual in a tile.
-    pipeline.tails.copy_(learnt.tails)
+    # The unit of the map: surprisal is measured by the tails that tiles have.
+    pipeline.scorer.tails.copy_(learnt.scorer.tails)
     pipeline = channels_last(pipeline).eval()
-    for learn in (set_usual_attention, set_mask_threshold, set_usual_level):
-        learn(pipeline, lambda index: image_tensor(good[index], CPU), len(good), lambda *_: None)
+    normal = NormalImages(len(good), lambda index: image_tensor(good[index], CPU))
+    learn_attention(pipeline, normal)
+    pipeline.scorer.learn_residual(map(pipeline.see, normal(lambda *_: None)))
     return pipeline
 
 
-def inspect(pipeline: Pipeline, image: NDArray[np.uint16]) -> Assembled:
+def inspect(pipeline: Pipeline, image: NDArray[np.uint16]) -> Prediction:
     """Inspect an image of the size that the pipeline is for."""
     stages = pipeline(image_tensor(image, CPU))
     planes = {
         name: part[0].permute(1, 2, 0).numpy() for name, part in stages._asdict().items() if part.ndim > 1
     }
-    return Assembled(
-        planes["anomaly_map"][..., 0],
-        image.astype(np.float32),
-        planes["attention"][..., 0],
-        planes["mask"][..., 0],
-        planes["masked_image"],
-        planes["recovery"],
-        1,
-        1,
+    return Prediction(
+        score=float(stages.score[0]),
+        threshold=math.inf,
+        anomaly_map=planes["anomaly_map"][..., 0],
+        image=to_unit(image),
+        seconds=0.0,
+        attention=planes["attention"][..., 0],
+        mask=planes["mask"][..., 0],
+        masked_image=planes["masked_image"],
+        recovery=planes["recovery"],
     )
 
 
-def compare(detector: Detector, tiling: Tiling, image: NDArray[np.uint16], whole: Assembled) -> list[float]:
+def compare(detector: Detector, tiling: Tiling, image: NDArray[np.uint16], whole: Prediction) -> list[float]:
     """Give the figures of one image, in the order of the table."""
-    found = inspect_tiles(image, tiling, lambda tile: inspect(detector.pipeline, tile))
+    found = inspect_working(image, tiling, lambda tile: inspect(detector.pipeline, tile))
     difference = np.abs(found.anomaly_map - whole.anomaly_map) / detector.threshold
     return [
-        found.tiles,
+        sum(1 for _ in visit_tiles(image, tiling)),
         float(difference.max()),
         float(np.quantile(difference, 0.999)),
         float((whole.mask != found.mask).mean()),
         float(found.mask.mean()),
         float(whole.mask.mean()),
-        abs(float(found.anomaly_map.max()) - float(whole.anomaly_map.max())) / detector.threshold,
+        abs(found.score - float(whole.anomaly_map.max())) / detector.threshold,
     ]
 
 

@@ -19,7 +19,15 @@ from excision import Detector, Prediction, Settings
 from excision.data import load_dataset
 from excision.errors import DatasetError, ImageError, ModelError, SettingsError
 from excision.method.calibration import calibrate
-from excision.method.run_folder import CALIBRATION, CHECKPOINT, FINGERPRINT, MODEL, SETTINGS, TRAINING
+from excision.method.run_folder import (
+    CALIBRATION,
+    CHECKPOINT,
+    FINGERPRINT,
+    IMAGE_FORMAT,
+    MODEL,
+    SETTINGS,
+    TRAINING,
+)
 from tests.conftest import draw_surface
 
 Images = list[NDArray[Any]]
@@ -41,7 +49,7 @@ def assert_same_weights(first: Detector, second: Detector) -> None:
     one, two = first.pipeline.state_dict(), second.pipeline.state_dict()
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)
-    assert first.pipeline.mask_threshold == second.pipeline.mask_threshold
+    assert first.image_format == second.image_format
     assert first.calibration == second.calibration
 
 
@@ -57,7 +65,7 @@ def parts(tmp_path: Path) -> Path:
 
 def test_prediction_has_every_stage_at_the_working_size(fitted: Detector, scratched: NDArray[Any]) -> None:
     prediction = one(fitted, scratched)
-    size = fitted.settings.image.size
+    size = fitted.image_format.size
     assert size == (48, 32)  # multiples of 16 within 48 x 40
     for plane in ("anomaly_map", "attention"):
         assert getattr(prediction, plane).shape == size
@@ -112,13 +120,13 @@ def test_stages_of_a_prediction_fit_together(fitted: Detector, scratched: NDArra
     cells = pipeline.cells(working)[0, 0].numpy().clip(0)
 
     def surprises(found: NDArray[Any], kind: int) -> NDArray[Any]:
-        median, excess = pipeline.tails[kind].tolist()
+        median, excess = pipeline.scorer.tails[kind].tolist()
         ordinary = np.log(2) * np.minimum(found / median, 1)
         sum_of_both: NDArray[Any] = ordinary + np.maximum((found - median) / excess, 0)
         return sum_of_both
 
-    usual = pipeline.usual[0].numpy()
-    surprisal = np.maximum(surprises(difference**2 / usual[0], 0), surprises(broad**2 / usual[1], 1))
+    normal = pipeline.scorer.normal_residual[0].numpy()
+    surprisal = np.maximum(surprises(difference**2 / normal[0], 0), surprises(broad**2 / normal[1], 1))
     beyond = np.maximum(surprisal + np.log(score.residual_truncation), 0)
     total = score.residual_weight * beyond + enlarged(surprises(cells, 2), mask.shape)
     np.testing.assert_allclose(prediction.anomaly_map, total, rtol=1e-3, atol=1e-4)
@@ -232,7 +240,7 @@ def test_mask_threshold_leaves_the_budget_on_training_images(tiny: Settings, sur
 def test_colour(tiny: Settings) -> None:
     images = [draw_surface(number, channels=3) for number in range(4)]
     detector = Detector(tiny).fit(images)
-    assert detector.settings.image.channels == 3
+    assert detector.image_format.channels == 3
     prediction = one(detector, images[0])
     assert prediction.recovery.shape[2] == 3 and prediction.anomaly_map.ndim == 2
     assert one(detector, images[0][..., 0]).image.shape[2] == 3
@@ -260,7 +268,7 @@ def test_with_inference_changes_inference_alone(
     assert_same(one(fitted.with_inference(), scratched), before)
     assert_same(one(fitted, scratched), before)
     unmasked.save(tmp_path)
-    assert Detector.load(tmp_path).pipeline.mask_threshold == fitted.pipeline.mask_threshold
+    assert Detector.load(tmp_path).image_format == fitted.image_format
     with pytest.raises(SettingsError, match="inference_skips"):
         fitted.with_inference(skips="9")
 
@@ -329,7 +337,7 @@ def test_fit_takes_a_data_set_its_path_or_the_paths_of_images(tiny: Settings, pa
     detector = Detector(tiny).fit(dataset)
     assert_same_weights(detector, Detector(tiny).fit(parts))
     paths = sorted((parts / "good").iterdir())
-    assert Detector(tiny).fit(paths).settings.image.channels == 1
+    assert Detector(tiny).fit(paths).image_format.channels == 1
 
 
 def test_run_folder_records_what_was_done(tiny: Settings, parts: Path, tmp_path: Path) -> None:
@@ -363,7 +371,10 @@ def test_run_folder_records_what_was_done(tiny: Settings, parts: Path, tmp_path:
         (CALIBRATION, b"{"),
         (CALIBRATION, b"[]"),
         (CALIBRATION, b"{}"),
-        (CALIBRATION, b'{"mask_threshold": "low", "threshold": 1, "wanted_rate": 1, "promised_rate": 1}'),
+        (CALIBRATION, b'{"threshold": "low", "wanted_rate": 1, "promised_rate": 1, "scores": []}'),
+        (IMAGE_FORMAT, None),
+        (IMAGE_FORMAT, b'{"size": [48, 32], "channels": 2, "tiling": null}'),
+        (IMAGE_FORMAT, b'{"size": [48], "channels": 1, "tiling": null}'),
     ],
 )
 def test_damaged_run_folder(run: Path, tmp_path: Path, name: str, content: bytes | None) -> None:

@@ -1,67 +1,77 @@
-"""The method as one object: fit on good images, predict, save, load."""
+"""Excision And Recovery as one object: fit on normal images, predict, save, load."""
 
 from __future__ import annotations
 
 import copy
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from excision.data import Dataset, load_dataset
-from excision.data.images import any_full_image, any_working_image
-from excision.data.inputs import ColorOrder, OneImage, input_images
+from excision.data import Dataset
 from excision.errors import ModelError, SettingsError
+from excision.estimator import Estimator, Image
 from excision.method import run_folder
 from excision.method.attention.model import Attention
-from excision.method.calibration import Calibration, calibrate, check_thresholds
-from excision.method.fitting import learn_usual, train_pipeline
+from excision.method.calibration import check_thresholds
+from excision.method.fitting import NormalImages, learn_scoring, train_pipeline
 from excision.method.pipeline import Pipeline
-from excision.ops.devices import choose_device
 from excision.ops.memory_format import channels_last, image_tensor
 from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
 from excision.progress import StageProgress, TrainingProgress, of_stage
-from excision.settings import Settings
+from excision.settings import AnomalyMapKind, Settings
 from excision.system.files import write_json
 from excision.system.usage import usage
-from excision.tiling.assembly import inspect_tiles
-from excision.training.training_set import TrainingSet, prepare
-
-Image = NDArray[Any] | str | Path
+from excision.tiling.image_format import ImageFormat
+from excision.training.training_set import TrainingSet, settled
 
 
-class Detector:
-    """Excision And Recovery: trained on good images, it tells good from defective ones.
+class Detector(Estimator[Prediction]):
+    """Excision And Recovery: trained on normal images, it tells normal from defective ones.
 
     Args:
-        settings: everything that can be chosen.
+        settings: everything that can be chosen. Fitting does not change them.
         device: "cpu", "cuda", or "auto" for a GPU where there is one.
+
+    Attributes:
+        settings: as given, for the next fit.
+        calibration_: the decision threshold, and what it promises; None until it is learnt.
+        pipeline_: the networks and what else was learnt; None until then.
 
     Raises:
         SettingsError: there is no such device.
     """
 
     def __init__(self, settings: Settings | None = None, device: str = "auto") -> None:
-        self.settings = settings or Settings()
-        self.device = choose_device(device)
-        self.calibration: Calibration | None = None
-        self._pipeline: Pipeline | None = None
+        super().__init__(settings, device)
+        self.pipeline_: Pipeline | None = None
 
     @property
-    def threshold(self) -> float:
-        """Decision threshold in the unit of the anomaly score.
+    def pipeline(self) -> Pipeline:
+        """The networks and what else was learnt.
 
         Raises:
             ModelError: the detector has not been fitted.
         """
-        return self._calibrated().threshold
+        if self.pipeline_ is None:
+            raise ModelError("this detector has no weights yet: fit it, or load a run folder")
+        return self.pipeline_
+
+    @property
+    def image_format(self) -> ImageFormat:
+        """Size, channels and tiles of the images, as fitting settled them.
+
+        Raises:
+            ModelError: the detector has not been fitted.
+        """
+        return self.pipeline.image_format
 
     @property
     def review_threshold(self) -> None:
@@ -83,19 +93,8 @@ class Detector:
         if review_threshold is not None:
             raise SettingsError("a run folder has no grey zone: export the model to have one")
         twin = copy.copy(self)
-        twin.calibration = self._calibrated().at(threshold)
+        twin.calibration_ = self.calibration.at(threshold)
         return twin
-
-    @property
-    def pipeline(self) -> Pipeline:
-        """The networks and what joins them.
-
-        Raises:
-            ModelError: the detector has not been fitted.
-        """
-        if self._pipeline is None:
-            raise ModelError("this detector has no weights yet: fit it, or load a run folder")
-        return self._pipeline
 
     def fit(
         self,
@@ -104,15 +103,17 @@ class Detector:
         resume: bool = False,
         progress: TrainingProgress | None = None,
         stage: StageProgress | None = None,
-    ) -> Detector:
+    ) -> Self:
         """Train and calibrate on the normal training images.
+
+        Nothing of an earlier fit stays: fitting on X1 and then on X2 is the same as fitting on X2 alone.
 
         Args:
             dataset: a data set, the path of one, or images (arrays or paths) that are all normal.
             run: folder for checkpoints, log and the finished model; None keeps all in memory.
             resume: continue the run in `run` where it stopped.
             progress: called as (finished steps, total steps, figures) in training.
-            stage: called as (what, done, all) while reading, looking and calibrating.
+            stage: called as (stage, done, all) in all other stages.
 
         Returns:
             The detector itself.
@@ -120,28 +121,25 @@ class Detector:
         Raises:
             DatasetError: there are no normal images, or too few to hold some out.
             ImageError: an array is no image.
-            ModelError: the training went astray, or the checkpoint is damaged.
+            ModelError: the loss is no finite number, or the checkpoint is damaged.
             SettingsError: `run` holds another run, or one begun with other settings or data.
         """
         start = time.perf_counter()
         run = Path(run) if run is not None else None
         if run is not None:
             run_folder.check_free(run, resume=resume)
-        if isinstance(dataset, str | Path):
-            dataset = load_dataset(dataset)
-        data = prepare(dataset, self.settings, of_stage(stage, "reading"))
-        self.settings = replace(self.settings, image=data.image)
+        data = self._prepare(dataset, self.settings, stage)
         if run is not None:
-            run_folder.prepare_run(run, self.settings, data.fingerprint(), resume=resume)
+            run_folder.prepare_run(run, self.settings, data.image_format, data.fingerprint(), resume=resume)
             if (run / run_folder.MODEL).is_file():
                 # A kill may have come between the model and the end of the tidying up.
                 run_folder.remove_checkpoints(run)
                 return self._load(run)
-        self.calibration = None
+        self.calibration_ = None
         tiles = run / run_folder.TILES if run is not None else None
         with data.materialised(tiles, of_stage(stage, "cutting tiles")):
             self._train(data, run, progress, stage)
-            self._calibrate(data, stage)
+            self._learn_normal(data, stage)
         if run is not None:
             facts = usage(time.perf_counter() - start)
             write_json(run / run_folder.TRAINING, {**facts, **data.facts(), "resumed": resume})
@@ -149,34 +147,12 @@ class Detector:
             run_folder.remove_checkpoints(run)
         return self
 
-    def predict(
-        self, images: Iterable[OneImage] | OneImage, *, color: ColorOrder = "rgb"
-    ) -> Iterator[Prediction]:
-        """Inspect images one after another, lazily.
-
-        Each image goes through the networks alone, so that its score is the same bit for bit whatever
-        stands beside it.
+    def recalibrate(self, dataset: Dataset | str | Path, stage: StageProgress | None = None) -> Self:
+        """Learn normal statistics and threshold anew, without training; for new light, say.
 
         Args:
-            images: one of these, or an iterable of them: a path, a folder, a glob pattern, an array (H, W),
-                (H, W, C) or (N, H, W, C) of uint8, uint16 or float in [0, 1], a PIL image, or a torch tensor
-                (C, H, W) or (N, C, H, W); C is 1, 3 or 4.
-            color: order of the channels of arrays and tensors; OpenCV gives "bgr".
-
-        Raises:
-            ImageError: an image cannot be read or has no defined meaning.
-            ModelError: the detector has not been fitted.
-        """
-        self._calibrated()
-        for given in input_images(images, color):
-            yield replace(self._predict_one(given.image), source=given.source, size=given.size())
-
-    def recalibrate(self, dataset: Dataset | str | Path, stage: StageProgress | None = None) -> Detector:
-        """Learn usual level and threshold anew, without training; for another inference, or new light.
-
-        Args:
-            dataset: its normal training images are parted as in `fit`.
-            stage: called as (what, done, all).
+            dataset: its normal training images are divided as in `fit`.
+            stage: called as (stage, done, all).
 
         Returns:
             The detector itself.
@@ -185,11 +161,9 @@ class Detector:
             DatasetError: there are no normal images, or too few to hold some out.
             ModelError: the detector has not been fitted.
         """
-        if isinstance(dataset, str | Path):
-            dataset = load_dataset(dataset)
-        data = prepare(dataset, self.pipeline.settings, of_stage(stage, "reading"))
+        data = self._prepare(dataset, settled(self.pipeline.settings, self.image_format), stage)
         with data.materialised(None, of_stage(stage, "cutting tiles")):
-            self._calibrate(data, stage)
+            self._learn_normal(data, stage)
         return self
 
     def save(self, folder: str | Path) -> None:
@@ -199,12 +173,13 @@ class Detector:
             ModelError: the detector has not been fitted.
         """
         pipeline = self.pipeline
-        run_folder.save_model(
-            Path(folder), pipeline.state_dict(), self.settings, pipeline.mask_threshold, self._calibrated()
+        model = run_folder.Model(
+            pipeline.state_dict(), pipeline.settings, pipeline.image_format, self.calibration
         )
+        run_folder.save_model(Path(folder), model)
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "auto") -> Detector:
+    def load(cls, folder: str | Path, device: str = "auto") -> Self:
         """Read a detector from a run folder.
 
         Raises:
@@ -212,7 +187,9 @@ class Detector:
         """
         return cls(device=device)._load(Path(folder))
 
-    def with_inference(self, *, mask: bool = True, skips: str | None = None) -> Detector:
+    def with_inference(
+        self, *, mask: bool = True, skips: str | None = None, kind: AnomalyMapKind | None = None
+    ) -> Detector:
         """Give the same weights with another inference, for ablation.
 
         The decision threshold stays what it was; it promises no false-alarm rate for the new scores.
@@ -220,68 +197,27 @@ class Detector:
         Args:
             mask: False leaves the image whole and counts every pixel.
             skips: skip connections that are on, as in `RecoverySettings`; None leaves them as they are.
+            kind: of comparison, as in `ScoreSettings.map`; None leaves it as it is.
         """
-        settings = self.settings
+        settings = self.pipeline.settings
         if not mask:
             settings = replace(settings, mask=replace(settings.mask, enabled=False))
         if skips is not None:
             settings = replace(settings, recovery=replace(settings.recovery, inference_skips=skips))
+        if kind is not None:
+            settings = replace(settings, score=replace(settings.score, map=kind))
         twin = Detector(settings, device=str(self.device))
-        twin._pipeline = self._build(settings)
-        twin._pipeline.load_learned(self.pipeline.state_dict())
-        twin._pipeline.mask_threshold = self.pipeline.mask_threshold
-        twin.calibration = self.calibration
+        twin.pipeline_ = self._build(settings, self.image_format)
+        twin.pipeline_.load_learned(self.pipeline.state_dict())
+        twin.calibration_ = self.calibration_
         return twin
 
-    def _load(self, folder: Path) -> Detector:
-        tensors, settings, mask_threshold, calibration = run_folder.load_model(folder)
-        self.settings, self.calibration = settings, calibration
-        self._pipeline = self._build(settings)
-        self._pipeline.mask_threshold = mask_threshold
-        try:
-            self._pipeline.load_learned(tensors)
-        except RuntimeError as error:
-            raise ModelError(f"{folder}: weights and settings do not belong together: {error}") from error
-        return self
+    def inspect(self, working: NDArray[np.uint16]) -> Prediction:
+        """Inspect one working image (H, W, C) of the size that the networks are made for.
 
-    def _build(self, settings: Settings) -> Pipeline:
-        pipeline = Pipeline(settings, Attention(settings.attention.variant))
-        return channels_last(pipeline.to(self.device)).eval()
-
-    def _train(
-        self,
-        data: TrainingSet,
-        run: Path | None,
-        progress: TrainingProgress | None,
-        stage: StageProgress | None,
-    ) -> None:
-        torch.manual_seed(self.settings.training.seed)
-        chosen = self.settings.attention
-        attention = Attention.pretrained(chosen.variant) if chosen.pretrained else Attention(chosen.variant)
-        pipeline = Pipeline(self.settings, attention)
-        self._pipeline = channels_last(pipeline.to(self.device)).eval()
-        train_pipeline(self._pipeline, data, self.device, run, progress, stage)
-
-    def _calibrate(self, data: TrainingSet, stage: StageProgress | None) -> None:
-        """Learn what is usual from what was trained on, and the threshold from what was held out."""
-        learn_usual(self.pipeline, data, self.device, stage)
-        scores, calibrating = [], of_stage(stage, "calibrating")
-        for image in data.calibration_images():
-            scores.append(self._predict_one(image).score)
-            calibrating(len(scores), len(data.calibration))
-        self.calibration = calibrate(scores, self.settings.calibration.false_alarm_rate)
-
-    def _predict_one(self, image: Image) -> Prediction:
-        working = self._working(image)
-        tiling = self.settings.tiling
-        if tiling is None or working.shape[:2] == tiling.size:
-            return self._inspect(working)
-        start = time.perf_counter()
-        whole = inspect_tiles(working, tiling, self._inspect)
-        return whole.prediction(self._threshold(), time.perf_counter() - start)
-
-    def _inspect(self, working: NDArray[np.uint16]) -> Prediction:
-        """Inspect one working image (H, W, C)."""
+        Raises:
+            ModelError: the detector has not been fitted, or its weights are damaged.
+        """
         start = time.perf_counter()
         stages = self.pipeline(image_tensor(working, self.device))
         score = float(stages.score[0])
@@ -294,7 +230,7 @@ class Detector:
         }
         return Prediction(
             score=score,
-            threshold=self._threshold(),
+            threshold=self._alarm,
             anomaly_map=planes["anomaly_map"][..., 0],
             attention=planes["attention"][..., 0],
             mask=planes["mask"][..., 0],
@@ -304,18 +240,36 @@ class Detector:
             seconds=seconds,
         )
 
-    def _threshold(self) -> float:
-        return self.calibration.threshold if self.calibration else float("inf")
+    def _load(self, folder: Path) -> Self:
+        model = run_folder.load_model(folder)
+        self.settings, self.calibration_ = model.settings, model.calibration
+        self.pipeline_ = self._build(model.settings, model.image_format)
+        try:
+            self.pipeline_.load_learned(model.tensors)
+        except RuntimeError as error:
+            raise ModelError(f"{folder}: weights and settings do not belong together: {error}") from error
+        return self
 
-    def _working(self, image: Image) -> NDArray[np.uint16]:
-        size, channels = self.pipeline.settings.image.size, self.pipeline.settings.image.channels
-        if size is None or channels is None:
-            raise ModelError("this model's settings lack image.size or image.channels")
-        if self.pipeline.settings.image.tile is not None:
-            return any_full_image(image, channels)
-        return any_working_image(image, size, channels)
+    def _build(
+        self, settings: Settings, image_format: ImageFormat, attention: Attention | None = None
+    ) -> Pipeline:
+        pipeline = Pipeline(settings, image_format, attention or Attention(settings.attention.variant))
+        return channels_last(pipeline.to(self.device)).eval()
 
-    def _calibrated(self) -> Calibration:
-        if self.calibration is None:
-            raise ModelError("this detector has no threshold yet: fit it, or load a run folder")
-        return self.calibration
+    def _train(
+        self,
+        data: TrainingSet,
+        run: Path | None,
+        progress: TrainingProgress | None,
+        stage: StageProgress | None,
+    ) -> None:
+        torch.manual_seed(self.settings.training.seed)
+        chosen = self.settings.attention
+        attention = Attention.pretrained(chosen.variant) if chosen.pretrained else Attention(chosen.variant)
+        self.pipeline_ = self._build(self.settings, data.image_format, attention)
+        train_pipeline(self.pipeline_, data, self.device, run, progress, stage)
+
+    def _learn_normal(self, data: TrainingSet, stage: StageProgress | None) -> None:
+        """Learn normal statistics from what was trained on, and the threshold from what was held out."""
+        learn_scoring(self.pipeline, NormalImages.of(data, self.device), stage)
+        self._calibrate(data, self.pipeline.settings, stage)

@@ -30,6 +30,7 @@ from excision.ops.similarity import ssim_map
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
 from excision.synthetic.surfaces import cast_grain, woven_fabric
 from excision.system.files import write_json
+from excision.tiling.image_format import ImageFormat
 
 SIZE = (48, 64)
 TINY = Settings(
@@ -52,8 +53,7 @@ def fitted(request: pytest.FixtureRequest) -> Baseline:
     return found
 
 
-def _settled(channels: Any = 1) -> Settings:
-    return Settings(image=ImageSettings(size=SIZE, channels=channels), recovery=TINY.recovery)
+UNET, GREY = TINY.recovery, ImageFormat(SIZE, 1)
 
 
 class _Halving(ReconstructionNetwork):
@@ -97,7 +97,7 @@ def test_the_autoencoder_differs_by_its_structural_similarity() -> None:
 @given(height=st.integers(32, 80), width=st.integers(32, 80), channels=st.sampled_from([1, 3]))
 def test_any_size_is_rebuilt(height: int, width: int, channels: int) -> None:
     images = torch.rand(1, channels, height, width)
-    for network in (AutoencoderNetwork(channels, 4, 2.0), UNetNetwork(_settled(channels), True, 2.0)):
+    for network in (AutoencoderNetwork(channels, 4, 2.0), UNetNetwork(UNET, channels, True, 2.0)):
         network.eval()
         assert network.reconstruct(images).shape == images.shape
         assert network(images).maps.shape == (1, 1, height, width)
@@ -106,7 +106,7 @@ def test_any_size_is_rebuilt(height: int, width: int, channels: int) -> None:
 def test_the_bottleneck_has_the_channels_asked_for_at_a_sixteenth() -> None:
     network = AutoencoderNetwork(1, 7, 2.0)
     assert network.encoder(torch.rand(1, 1, 64, 48)).shape == (1, 7, 4, 3)
-    assert Autoencoder(_settled()).build().encoder(torch.rand(1, 1, 32, 32)).shape == (1, 100, 2, 2)
+    assert Autoencoder().build(GREY).encoder(torch.rand(1, 1, 32, 32)).shape == (1, 100, 2, 2)
 
 
 def test_nothing_passes_the_bottleneck_by() -> None:
@@ -126,7 +126,7 @@ def test_nothing_passes_the_bottleneck_by() -> None:
 def test_the_unet_sees_the_whole_image_and_no_hole(
     kind: type[PlainUNet], skips: tuple[bool, ...], training: bool
 ) -> None:
-    network = kind(_settled()).build().train(training)
+    network = kind(Settings(recovery=UNET)).build(GREY).train(training)
     seen: list[tuple[Any, ...]] = []
     network.unet.register_forward_pre_hook(lambda _, given: seen.append(given))
     image = torch.rand(1, 1, 32, 32)

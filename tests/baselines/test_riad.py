@@ -21,6 +21,7 @@ from excision.method.recovery.unet import Recovery, UNet
 from excision.ops.similarity import msgms_map
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
 from excision.synthetic.surfaces import cast_grain
+from excision.tiling.image_format import ImageFormat
 
 SIZE = (48, 64)
 TINY = Settings(
@@ -45,8 +46,7 @@ def fitted() -> Riad:
 
 @pytest.fixture
 def network() -> RiadNetwork:
-    settings = Settings(image=ImageSettings(size=SIZE, channels=1), recovery=TINY.recovery)
-    built = Riad(settings, device="cpu").build()
+    built = Riad(Settings(recovery=TINY.recovery), device="cpu").build(ImageFormat(SIZE, 1))
     assert isinstance(built, RiadNetwork)
     return built.eval()
 
@@ -154,8 +154,8 @@ def test_twelve_passes_are_paid(network: RiadNetwork) -> None:
 
 
 def test_fewer_regions_cost_fewer_passes() -> None:
-    settings = Settings(image=ImageSettings(size=SIZE, channels=1), recovery=TINY.recovery)
-    built = Riad(settings, device="cpu", regions=[4]).build()
+    settings = Settings(recovery=TINY.recovery)
+    built = Riad(settings, device="cpu", regions=[4]).build(ImageFormat(SIZE, 1))
     fake = _Fake.put_in(built)
     built(torch.rand(1, 1, *SIZE))
     assert sum(len(masked_image) for masked_image, _, _ in fake.calls) == built.passes == 3

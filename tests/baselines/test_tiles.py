@@ -81,7 +81,8 @@ def test_it_comes_back_from_disk(fitted: tuple[str, Baseline], tmp_path: Path) -
     name, method = fitted
     method.save(tmp_path)
     again = baseline(name).load(tmp_path, device="cpu")
-    assert again.settings.image == ImageSettings(TILE, 1, TILE)
+    assert again.settings.image == ImageSettings(tile=TILE)
+    assert (again.image_format.size, again.image_format.channels, again.image_format.tile) == (TILE, 1, TILE)
     before, after = (next(found.predict(GOOD)) for found in (method, again))
     assert before.score == after.score
     np.testing.assert_array_equal(before.anomaly_map, after.anomaly_map)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from excision.baselines.base import Baseline, BaselineNetwork, Found, Lesson
 from excision.errors import ModelError
+from excision.tiling.image_format import ImageFormat
 
 NAME = "fake"
 
@@ -35,10 +36,8 @@ class FakeBaseline(Baseline):
 
     name: ClassVar[str] = NAME
 
-    def build(self) -> BaselineNetwork:
-        assert self.settings.image.size is not None
-        assert self.settings.image.channels is not None
-        return MeanNetwork(self.settings.image.channels, self.settings.image.size)
+    def build(self, image_format: ImageFormat) -> BaselineNetwork:
+        return MeanNetwork(image_format.channels, image_format.size)
 
     def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
         assert isinstance(network, MeanNetwork)

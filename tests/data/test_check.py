@@ -15,7 +15,8 @@ from excision.data.check import TrainingPlan, inspect_dataset, readable
 from excision.data.preparation import Finding
 from excision.data.sizes import Reduction
 from excision.errors import DatasetError
-from excision.settings import ImageSettings, Settings
+from excision.settings import Settings
+from excision.tiling.image_format import ImageFormat
 from excision.training.training_set import prepare
 from tests.data.conftest import Draw
 
@@ -30,9 +31,9 @@ def parts(tmp_path: Path, draw: Draw, draw_mask: Draw) -> Path:
     return tmp_path
 
 
-def _trained(folder: Path) -> ImageSettings:
+def _trained(folder: Path) -> ImageFormat:
     """Give size and channels as training settles them."""
-    return prepare(load_dataset(folder), Settings()).image
+    return prepare(load_dataset(folder), Settings()).image_format
 
 
 def reasons(findings: Sequence[Finding]) -> dict[str, str]:

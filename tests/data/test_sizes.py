@@ -96,7 +96,8 @@ def test_whole_images_are_resized_and_the_loss_is_told(tmp_path: Path, draw: Dra
     dataset = load_dataset(tmp_path)
     plan, data = inspect_dataset(dataset).training, prepare(dataset, Settings())
     assert plan is not None and plan.reduction is not None
-    assert (data.image.size, data.image.channels, data.image.tile) == (plan.size, plan.channels, None)
+    image = data.image_format
+    assert (image.size, image.channels, image.tile) == (plan.size, plan.channels, None)
     assert data.facts()["reduction"] == {"factor": plan.reduction.factor, "tile": (256, 256)}
     assert not plan.tiles
 
@@ -108,10 +109,10 @@ def test_strips_are_cut_into_tiles(tmp_path: Path, draw: Draw) -> None:
     plan, data = inspect_dataset(dataset).training, prepare(dataset, Settings())
     assert plan is not None
     assert (plan.tiles, plan.size, plan.reduction) == (True, (192, 192), None)
-    assert (data.image.size, data.image.channels, data.image.tile) == ((192, 192), plan.channels, (192, 192))
+    assert (data.image_format.tile, data.image_format.channels) == ((192, 192), plan.channels)
     assert data.facts()["n_tiles"] == 22 * len(data.sources)
     arrays = [np.zeros((192, 4096), np.uint8)] * 3
-    assert prepare(arrays, Settings()).image.tile == (192, 192)
+    assert prepare(arrays, Settings()).image_format.tile == (192, 192)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_strips_are_cut_into_tiles(tmp_path: Path, draw: Draw) -> None:
 def test_strips_are_resized_where_settings_want_it(settings: Settings) -> None:
     arrays = [np.zeros((192, 4096), np.uint8)] * 3
     data = prepare(arrays, settings)
-    assert data.image.tile is None
+    assert data.image_format.tile is None
     assert data.reduction is not None and data.reduction.tile == (192, 192)
 
 

@@ -240,11 +240,11 @@ def test_region_and_minimum_area_are_calibrated_for_and_kept(
     assert command_line(["calibrate", str(folder), str(good), "--false-alarm-rate", "20%", *words]) == 0
     assert "Review from" in capsys.readouterr().out
     inspector, whole = Inspector(folder), Inspector(exported[0])
-    assert inspector.scope.minimum_area == 9 and inspector.scope.region is not None
+    assert inspector.criteria.minimum_area == 9 and inspector.criteria.region is not None
     scores = []
     for image in find_images([good]):
         found, everything = inspector.inspect(image), whole.inspect(image)
-        assert found.score == inspector.scope.score(everything.anomaly_map) <= everything.score
+        assert found.score == inspector.criteria.score(everything.anomaly_map) <= everything.score
         assert not found.anomaly_map[:, width // 2 + 1 :].any()
         scores.append(found.score)
     assert sorted(scores) == list(inspector.description.calibration.scores)
@@ -266,20 +266,20 @@ def with_distance(
     request: pytest.FixtureRequest, run: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Written:
     pipeline = Detector.load(run, device="cpu").pipeline
-    familiar, size = pipeline.new_familiar(), pipeline.settings.image.size
-    assert familiar is not None and size is not None
+    scorer, size = pipeline.scorer, pipeline.image_format.size
+    distance = scorer.new_feature_distance()
     generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(3, pipeline.settings.image.channels or 1, 6, 6, generator=generator)
+    coarse = torch.rand(3, pipeline.image_format.channels, 6, 6, generator=generator)
     images = torch.nn.functional.interpolate(coarse, size, mode="bicubic").clamp(0, 1)
-    familiar.means.copy_(torch.randn(familiar.means.shape, generator=generator) / 10)
-    familiar.whitening.copy_(torch.randn(familiar.whitening.shape, generator=generator) / 5)
-    familiar.explained_variance.fill_(0.5)
+    distance.means.copy_(torch.randn(distance.means.shape, generator=generator) / 10)
+    distance.whitening.copy_(torch.randn(distance.whitening.shape, generator=generator) / 5)
+    distance.explained_variance.fill_(0.5)
     if request.param:
-        pipeline.alignment = pipeline.new_alignment()
-        pipeline.alignment.learn(images[:1].roll(shift, dims=3) for shift in (-2, 2))
+        scorer.alignment = scorer.new_alignment()
+        scorer.alignment.learn(images[:1].roll(shift, dims=3) for shift in (-2, 2))
         images = torch.cat([images[:1].roll((3, shift), dims=(2, 3)) for shift in (-3, 1, 5)])
     before = pipeline(images).anomaly_map
-    pipeline.familiar = familiar
+    scorer.feature_distance = distance
     wanted = pipeline(images).anomaly_map
     assert (wanted - before).abs().max() > 0.1
     folder = tmp_path_factory.mktemp("distance")

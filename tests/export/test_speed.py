@@ -20,8 +20,7 @@ from excision.runtime.speed import STAGES, matrix_product_rate, measure
 def test_operations_are_those_of_the_convolutions(run: Path) -> None:
     """Count by hooks on every convolution: two operations for each product summed up."""
     pipeline = Detector.load(run, device="cpu").pipeline
-    size, channels = pipeline.settings.image.size, pipeline.settings.image.channels
-    assert size is not None and channels is not None
+    size, channels = pipeline.image_format.size, pipeline.image_format.channels
     counted = []
 
     def count(module: nn.Conv2d, _: object, output: Tensor) -> None:

@@ -10,18 +10,19 @@ import torch
 from scipy import ndimage
 
 from excision.method.attention.model import Attention
-from excision.method.normal_statistics import set_familiar
 from excision.method.pipeline import Pipeline
 from excision.method.scoring.edge_features import edge_features
-from excision.settings import ImageSettings, MaskSettings, RecoverySettings, ScoreSettings, Settings
+from excision.settings import MaskSettings, RecoverySettings, ScoreSettings, Settings
 from excision.synthetic.parts import machined_part
+from excision.tiling.geometry import Tiling
+from excision.tiling.image_format import ImageFormat
 
 
 def test_an_image_has_the_same_stages_alone_and_in_any_batch() -> None:
     torch.manual_seed(0)
-    settings = Settings(image=ImageSettings(None, 1), recovery=RecoverySettings(width=16, depth=4))
-    pipeline = Pipeline(settings, Attention.pretrained("surface")).eval()
-    pipeline.mask_threshold = 0.0
+    settings = Settings(recovery=RecoverySettings(width=16, depth=4))
+    pipeline = Pipeline(settings, ImageFormat((96, 128), 1), Attention.pretrained("surface")).eval()
+    pipeline.masking.threshold.fill_(0.0)
     images = torch.rand(5, 1, 96, 128)
     alone = [pipeline(image[None]) for image in images]
     for order in ([0, 1, 2, 3, 4], [4, 2, 0], [3, 3]):
@@ -35,13 +36,13 @@ def test_an_image_has_the_same_stages_alone_and_in_any_batch() -> None:
 def test_the_surprise_of_the_residual_counts_by_its_weight_beyond_its_truncation(
     weight: float, truncation: float
 ) -> None:
-    settings = Settings(image=ImageSettings(None, 1), recovery=RecoverySettings(width=4, depth=3))
-    pipeline = Pipeline(settings, Attention.pretrained("surface")).eval()
-    pipeline.mask_threshold = float("-inf")
-    pipeline.tails.copy_(torch.tensor([[0.05, 0.02], [0.04, 0.03], [1.0, 0.5]]))
+    settings = Settings(recovery=RecoverySettings(width=4, depth=3))
+    pipeline = Pipeline(settings, ImageFormat((64, 64), 1), Attention.pretrained("surface")).eval()
+    pipeline.masking.threshold.fill_(float("-inf"))
+    pipeline.scorer.tails.copy_(torch.tensor([[0.05, 0.02], [0.04, 0.03], [1.0, 0.5]]))
     image = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     residuals = np.concatenate(pipeline.evidence(image)[0].residuals, axis=1)
-    median, excess = pipeline.tails[:2].T.reshape(2, 1, 2, 1, 1).numpy()
+    median, excess = pipeline.scorer.tails[:2].T.reshape(2, 1, 2, 1, 1).numpy()
     each = np.log(2) * np.minimum(residuals / median, 1) + np.maximum(residuals - median, 0) / excess
     assert (each[:, 0] > each[:, 1]).any() and (each[:, 0] < each[:, 1]).any()
     surprisal = each.max(axis=1, keepdims=True)
@@ -49,7 +50,7 @@ def test_the_surprise_of_the_residual_counts_by_its_weight_beyond_its_truncation
     maps = []
     for counts in (0.0, weight):
         score = replace(settings.score, residual_weight=counts, residual_truncation=truncation)
-        pipeline.settings = replace(settings, score=score)
+        pipeline.scorer.settings = replace(settings, score=score)
         maps.append(pipeline(image).anomaly_map.numpy())
     assert counted.max() > 1
     np.testing.assert_allclose(maps[1] - maps[0], weight * counted, rtol=1e-4, atol=1e-5)
@@ -64,27 +65,28 @@ def parts(count: int, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(noisy.clip(0, 1).astype(np.float32))
 
 
-def fitted_to_parts(settings: Settings) -> Pipeline:
+def fitted_to_parts() -> Pipeline:
     torch.manual_seed(0)
-    pipeline = Pipeline(settings, Attention.pretrained("surface")).eval()
+    pipeline = Pipeline(PARTS, FORMAT, Attention.pretrained("surface")).eval()
     images = parts(12)
-    set_familiar(pipeline, lambda index: images[index][None], len(images), lambda *_: None)
+    pipeline.scorer.learn_features(lambda: images.split(1))
     return pipeline
 
 
-PARTS = Settings(image=ImageSettings((72, 64), 1), recovery=RecoverySettings(width=4, depth=2))
+PARTS = Settings(recovery=RecoverySettings(width=4, depth=2))
+FORMAT, ASIDE = ImageFormat((72, 64), 1), ImageFormat((128, 128), 1)
 
 
 def test_the_distance_of_the_features_counts_by_its_weight() -> None:
-    pipeline, image = fitted_to_parts(PARTS), parts(1, seed=1)
-    familiar = pipeline.familiar
-    assert familiar is not None
+    pipeline, image = fitted_to_parts(), parts(1, seed=1)
+    distance_of = pipeline.scorer.feature_distance
+    assert distance_of is not None
     joined = pipeline(image).anomaly_map[0, 0].numpy()
-    pipeline.familiar = None
+    pipeline.scorer.feature_distance = None
     rest = pipeline(image).anomaly_map[0, 0].numpy()
-    weight, distance = float(familiar.weight), familiar(edge_features(image))[0, 0].numpy()
+    weight, distance = float(distance_of.weight), distance_of(edge_features(image))[0, 0].numpy()
     assert 0.5 < weight < 1
-    median, excess = familiar.tail.tolist()
+    median, excess = distance_of.tail.tolist()
     surprisal = np.log(2) * np.minimum(distance / median, 1) + np.maximum(distance - median, 0) / excess
     places = [(np.arange(side) + 0.5) / 8 - 0.5 for side in (72, 64)]
     grid = np.meshgrid(*(at.clip(0, n - 1) for at, n in zip(places, (9, 8), strict=True)), indexing="ij")
@@ -93,28 +95,25 @@ def test_the_distance_of_the_features_counts_by_its_weight() -> None:
 
 
 def test_what_stands_in_a_wrong_place_is_found_by_the_distance() -> None:
-    pipeline = fitted_to_parts(PARTS)
+    pipeline = fitted_to_parts()
     good, image = parts(1, seed=1), parts(1, seed=1)
     image[..., 40:64, 30:54] = image[..., 16:40, 10:34]  # a second disc like the first
-    assert pipeline.familiar is not None
-    usual, moved = (pipeline.familiar(edge_features(each)) for each in (good, image))
+    assert pipeline.scorer.feature_distance is not None
+    usual, moved = (pipeline.scorer.feature_distance(edge_features(each)) for each in (good, image))
     assert moved[..., 5:8, 4:7].max() > 3 * usual.max()
 
 
 def test_another_colour_of_the_same_brightness_is_found_by_the_distance() -> None:
     torch.manual_seed(0)
-    pipeline = Pipeline(replace(PARTS, image=ImageSettings((72, 64), 3)), Attention.pretrained("surface"))
+    pipeline = Pipeline(PARTS, ImageFormat((72, 64), 3), Attention.pretrained("surface"))
     images = parts(13).repeat(1, 3, 1, 1)
-    set_familiar(pipeline.eval(), lambda index: images[index][None], 12, lambda *_: None)
+    pipeline.eval().scorer.learn_features(lambda: images[:12].split(1))
     good, tinted = images[12:], images[12:].clone()
     tinted[:, 0, 24:40, 16:32] += 0.1 * 0.587
     tinted[:, 1, 24:40, 16:32] -= 0.1 * 0.299
-    assert pipeline.familiar is not None
-    usual, other = (pipeline.familiar(edge_features(each)) for each in (good, tinted))
+    assert pipeline.scorer.feature_distance is not None
+    usual, other = (pipeline.scorer.feature_distance(edge_features(each)) for each in (good, tinted))
     assert other[..., 3:5, 2:4].max() > 3 * usual.max()
-
-
-ASIDE = replace(PARTS, image=ImageSettings((128, 128), 1))
 
 
 def parts_aside(count: int, seed: int = 0) -> torch.Tensor:
@@ -131,11 +130,11 @@ def parts_aside(count: int, seed: int = 0) -> torch.Tensor:
 
 def test_parts_that_lie_aside_are_aligned_and_what_is_wrong_on_them_found_in_place() -> None:
     torch.manual_seed(0)
-    pipeline = Pipeline(ASIDE, Attention.pretrained("surface")).eval()
+    pipeline = Pipeline(PARTS, ASIDE, Attention.pretrained("surface")).eval()
     images = parts_aside(16)
-    set_familiar(pipeline, lambda index: images[index][None], len(images), lambda *_: None)
-    assert pipeline.alignment is not None and pipeline.familiar is not None
-    assert pipeline.familiar.explained_variance > 0.8
+    pipeline.scorer.learn_features(lambda: images.split(1))
+    assert pipeline.scorer.alignment is not None and pipeline.scorer.feature_distance is not None
+    assert pipeline.scorer.feature_distance.explained_variance > 0.8
     good, marked = parts_aside(4, seed=1), parts_aside(4, seed=1)
     marked[:, :, 40:46, 60:66] += 0.15
     usual, other = pipeline(good), pipeline(marked)
@@ -143,63 +142,63 @@ def test_parts_that_lie_aside_are_aligned_and_what_is_wrong_on_them_found_in_pla
     for found in other.anomaly_map[:, 0].numpy():
         row, column = np.unravel_index(found.argmax(), found.shape)
         assert abs(row - 43) <= 8 and abs(column - 63) <= 8
-    twin = Pipeline(ASIDE, Attention("surface")).eval()
+    twin = Pipeline(PARTS, ASIDE, Attention("surface")).eval()
     twin.load_learned(pipeline.state_dict())
     assert torch.equal(twin(marked).anomaly_map, other.anomaly_map)
-    unaligned = replace(ASIDE, score=ScoreSettings(align=False))
-    pipeline = Pipeline(unaligned, Attention("surface")).eval()
-    set_familiar(pipeline, lambda index: images[index][None], len(images), lambda *_: None)
-    assert pipeline.alignment is None
+    unaligned = replace(PARTS, score=ScoreSettings(align=False))
+    pipeline = Pipeline(unaligned, ASIDE, Attention("surface")).eval()
+    pipeline.scorer.learn_features(lambda: images.split(1))
+    assert pipeline.scorer.alignment is None
 
 
 def test_a_texture_is_not_aligned() -> None:
-    pipeline = Pipeline(ASIDE, Attention("surface")).eval()
+    pipeline = Pipeline(PARTS, ASIDE, Attention("surface")).eval()
     rng = np.random.default_rng(0)
     blurred = ndimage.gaussian_filter(rng.random((16, 1, 128, 128)), (0, 0, 2, 2))
     shade = np.linspace(-0.2, 0.2, 128)[None, None, :, None]
     images = torch.from_numpy((blurred + shade).astype(np.float32))
-    set_familiar(pipeline, lambda index: images[index][None], len(images), lambda *_: None)
-    assert pipeline.alignment is None
+    pipeline.scorer.learn_features(lambda: images.split(1))
+    assert pipeline.scorer.alignment is None
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "image_format"),
     [
-        replace(PARTS, score=ScoreSettings(feature_distance=False)),
-        replace(PARTS, score=ScoreSettings(evidence="residual")),
-        replace(PARTS, image=ImageSettings((96, 96), 1, tile=(96, 96))),
-        replace(PARTS, mask=MaskSettings(enabled=False)),
+        (replace(PARTS, score=ScoreSettings(feature_distance=False)), FORMAT),
+        (replace(PARTS, score=ScoreSettings(evidence="residual")), FORMAT),
+        (replace(PARTS, mask=MaskSettings(enabled=False)), FORMAT),
+        (PARTS, ImageFormat((96, 96), 1, Tiling((96, 96), 16, 12))),
     ],
 )
-def test_no_distance_where_it_is_not_wanted_or_places_mean_nothing(settings: Settings) -> None:
-    pipeline = Pipeline(settings, Attention("surface")).eval()
-    set_familiar(pipeline, lambda _: pytest.fail("an image was read"), 12, lambda *_: None)
-    assert pipeline.familiar is None
-    assert settings.image.size is not None
-    assert pipeline.evidence(torch.rand(1, 1, *settings.image.size))[0].distance is None
+def test_no_distance_where_it_is_not_wanted_or_positions_mean_nothing(
+    settings: Settings, image_format: ImageFormat
+) -> None:
+    pipeline = Pipeline(settings, image_format, Attention("surface")).eval()
+    pipeline.scorer.learn_features(lambda: pytest.fail("an image was read"))
+    assert pipeline.scorer.feature_distance is None
+    assert pipeline.evidence(torch.rand(1, 1, *image_format.size))[0].distance is None
 
 
-def test_what_was_learnt_is_adopted_with_and_without_familiar_features() -> None:
-    pipeline, image = fitted_to_parts(PARTS), parts(1, seed=1)
+def test_what_was_learnt_is_taken_over_with_and_without_the_feature_distance() -> None:
+    pipeline, image = fitted_to_parts(), parts(1, seed=1)
     whole = pipeline.state_dict()
     for counts in (True, False):
         if not counts:
-            pipeline.familiar = None
-        twin = Pipeline(PARTS, Attention("surface")).eval()
+            pipeline.scorer.feature_distance = None
+        twin = Pipeline(PARTS, FORMAT, Attention("surface")).eval()
         twin.load_learned(pipeline.state_dict())
-        twin.mask_threshold = pipeline.mask_threshold
-        assert (twin.familiar is not None) == counts
+        assert (twin.scorer.feature_distance is not None) == counts
         assert torch.equal(twin(image).anomaly_map, pipeline(image).anomaly_map)
-    for damaged in ("familiar.means", "tails"):
+    for damaged in ("scorer.feature_distance.means", "scorer.tails", "masking.threshold"):
         with pytest.raises(RuntimeError, match=damaged):
-            Pipeline(PARTS, Attention("surface")).load_learned(
+            Pipeline(PARTS, FORMAT, Attention("surface")).load_learned(
                 {k: v for k, v in whole.items() if k != damaged}
             )
 
 
 def test_weights_that_knew_the_places_serve_without_a_mask() -> None:
-    whole = fitted_to_parts(PARTS).state_dict()
-    without = Pipeline(replace(PARTS, mask=MaskSettings(enabled=False)), Attention("surface")).eval()
+    whole = fitted_to_parts().state_dict()
+    without = Pipeline(replace(PARTS, mask=MaskSettings(enabled=False)), FORMAT, Attention("surface")).eval()
     without.load_learned(whole)
-    assert without.familiar is None
+    assert without.scorer.feature_distance is None
     assert without(parts(1)).anomaly_map.isfinite().all()

@@ -28,7 +28,7 @@ def strict() -> Inspector:
     inspector = Inspector(HERE / "exported", threads=1).with_thresholds(highest * 0.999, lowest * 1.0001)
     region = np.zeros(inspector.description.size, dtype=bool)
     region[: region.shape[0] // 2] = True
-    inspector.scope = DefectCriteria(region, minimum_area=2)
+    inspector.criteria = DefectCriteria(region, minimum_area=2)
     return inspector
 
 

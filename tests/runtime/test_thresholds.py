@@ -9,7 +9,7 @@ import pytest
 
 from excision.detector import Detector
 from excision.errors import SettingsError
-from excision.method.run_folder import CALIBRATION, load_calibration
+from excision.method.run_folder import load_calibration
 from excision.predictions import Predictor
 from excision.runtime import Inspector
 
@@ -61,6 +61,6 @@ def test_a_run_folder_has_none() -> None:
 
 def test_a_run_folder_keeps_that_a_person_set_its_threshold(tmp_path: Path) -> None:
     Detector.load(FORMAT_1 / "run", device="cpu").with_thresholds(7.5).save(tmp_path)
-    _, calibration = load_calibration(tmp_path / CALIBRATION)
+    calibration = load_calibration(tmp_path)
     assert (calibration.threshold, calibration.wanted_rate) == (7.5, None)
     assert Detector.load(tmp_path, device="cpu").threshold == 7.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,26 +13,29 @@ from numpy.typing import NDArray
 
 from excision.errors import ImageError
 from excision.ops.reduction import shrink_image, shrink_map, shrink_mask
+from excision.predictions import Detection, Prediction
 from excision.tiling import assembly
-from excision.tiling.assembly import Stages, inspect_tiles
+from excision.tiling.assembly import inspect_working, worst_tile
 from excision.tiling.geometry import Tiling
 
 TILING = Tiling((96, 128), 16, 12)
 
 
-@dataclass(frozen=True)
-class Said:
-    anomaly_map: NDArray[np.float32]
-    attention: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    masked_image: NDArray[np.float32]
-    recovery: NDArray[np.float32]
-
-
-def say(tile: NDArray[np.uint16]) -> Stages:
+def say(tile: NDArray[np.uint16]) -> Prediction:
     """Every stage is a function of the pixel alone."""
     unit = tile.astype(np.float32) / np.float32(65535)
-    return Said(unit[..., 0], 2 * unit[..., 0] - 3, unit[..., 0] > 0.9, unit, 1 - unit)
+    return Prediction(
+        score=float(unit[..., 0].max()),
+        threshold=0.5,
+        anomaly_map=unit[..., 0],
+        image=unit,
+        seconds=0.0,
+        review_threshold=0.25,
+        attention=2 * unit[..., 0] - 3,
+        mask=unit[..., 0] > 0.9,
+        masked_image=unit,
+        recovery=1 - unit,
+    )
 
 
 def draw(height: int, width: int, channels: int, seed: int = 0) -> NDArray[np.uint16]:
@@ -52,20 +55,20 @@ def reduce(values: NDArray[np.floating], factor: int) -> NDArray[np.float64]:
 @given(st.integers(96, 330), st.integers(128, 400), st.sampled_from([1, 3]))
 def test_what_depends_on_the_pixel_alone_is_the_same_in_tiles(height: int, width: int, channels: int) -> None:
     image = draw(height, width, channels)
-    found, expected = inspect_tiles(image, TILING, say), say(image)
+    found, expected = inspect_working(image, TILING, say), say(image)
     np.testing.assert_allclose(found.anomaly_map, expected.anomaly_map, atol=1e-6)
     np.testing.assert_allclose(found.attention, expected.attention, atol=1e-6)
     np.testing.assert_allclose(found.masked_image, expected.masked_image, atol=1e-6)
     np.testing.assert_allclose(found.recovery, expected.recovery, atol=1e-6)
     np.testing.assert_array_equal(found.mask, expected.mask)
     np.testing.assert_array_equal(found.image, expected.masked_image)
-    assert found.reduction == 1
+    assert found.reduction == 1 and found.score == found.anomaly_map.max()
+    assert (found.threshold, found.review_threshold) == (0.5, 0.25)
 
 
 def test_a_single_tile_keeps_its_bits() -> None:
     image = draw(*TILING.size, 1)
-    found, expected = inspect_tiles(image, TILING, say), say(image)
-    assert found.tiles == 1
+    found, expected = inspect_working(image, TILING, say), say(image)
     for name in ("anomaly_map", "attention", "mask", "masked_image", "recovery"):
         assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
 
@@ -74,7 +77,7 @@ def test_a_single_tile_keeps_its_bits() -> None:
 def test_pictures_of_a_large_image_are_means_of_blocks(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assembly, "MOST_SHOWN", most)
     image = draw(211, 397, 3)
-    found, expected = inspect_tiles(image, TILING, say), say(image)
+    found, expected = inspect_working(image, TILING, say), say(image)
     factor = -(-397 // most)
     assert found.reduction == factor
     np.testing.assert_allclose(found.anomaly_map, expected.anomaly_map, atol=1e-6)
@@ -95,33 +98,31 @@ def test_reducing_keeps_the_single_highest_pixel() -> None:
     )
 
 
-def offset_by_tile() -> Callable[[NDArray[np.uint16]], Stages]:
+def offset_by_tile() -> Callable[[NDArray[np.uint16]], Prediction]:
     """Each tile speaks on a level of its own, one above the other: the worst seam there can be."""
     levels = iter(range(1000))
 
-    def speak(tile: NDArray[np.uint16]) -> Stages:
+    def speak(tile: NDArray[np.uint16]) -> Prediction:
         level = np.full(tile.shape[:2], next(levels) % 2, dtype=np.float32)
-        none = np.zeros(tile.shape, dtype=np.float32)
-        return Said(level, level, level > 2, none, none)
+        return replace(say(tile), anomaly_map=level)
 
     return speak
 
 
 def test_no_seam_where_tiles_disagree() -> None:
-    found = inspect_tiles(draw(96, 700, 1), TILING, offset_by_tile()).anomaly_map
+    found = inspect_working(draw(96, 700, 1), TILING, offset_by_tile()).anomaly_map
     assert found.min() == 0 and found.max() == 1
     # A hard seam would jump by 1; a ramp spreads it.
     assert np.abs(np.diff(found, axis=1)).max() <= 1 / 16 + 1e-6
 
 
 def test_the_border_of_a_tile_has_no_say() -> None:
-    def speak(tile: NDArray[np.uint16]) -> Stages:
-        said = say(tile)
+    def speak(tile: NDArray[np.uint16]) -> Prediction:
         rim = np.full(tile.shape[:2], 99, dtype=np.float32)
         rim[TILING.halo : -TILING.halo, TILING.halo : -TILING.halo] = 0
-        return Said(rim, said.attention, said.mask, said.masked_image, said.recovery)
+        return replace(say(tile), anomaly_map=rim)
 
-    found = inspect_tiles(draw(400, 512, 1), TILING, speak).anomaly_map
+    found = inspect_working(draw(400, 512, 1), TILING, speak).anomaly_map
     inner = found[TILING.halo : -2 * TILING.halo, TILING.halo : -2 * TILING.halo]
     assert inner.max() == 0
     assert found[0].min() == 99
@@ -131,4 +132,17 @@ def test_an_image_smaller_than_a_tile_is_refused() -> None:
     with pytest.raises(
         ImageError, match=r"95 x 400 pixels .* smaller than a tile of 96 x 128.*smaller --tile"
     ):
-        inspect_tiles(draw(95, 400, 1), TILING, say)
+        inspect_working(draw(95, 400, 1), TILING, say)
+
+
+def test_a_method_without_stages_may_judge_an_image_by_its_worst_tile() -> None:
+    scores = iter([3.0, 7.0, 5.0] * 10)
+
+    def detect(tile: NDArray[np.uint16]) -> Detection:
+        said = say(tile)
+        return Detection(next(scores), 6.0, said.anomaly_map, said.image, 0.0)
+
+    image = draw(96, 300, 1)
+    found = inspect_working(image, TILING, detect, worst_tile)
+    assert type(found) is Detection and (found.score, found.verdict) == (7.0, "defect")
+    np.testing.assert_allclose(found.anomaly_map, say(image).anomaly_map, atol=1e-6)

@@ -17,6 +17,8 @@ from excision.errors import DatasetError, ImageError, SettingsError
 from excision.export.examples import graph_image
 from excision.method.run_folder import FINGERPRINT, TILES, TRAINING, load_model, prepare_run
 from excision.settings import ImageSettings, Settings
+from excision.tiling.geometry import Tiling
+from excision.tiling.image_format import ImageFormat
 from excision.training.training_set import prepare
 from tests.tiling.conftest import TILE, draw_strip
 
@@ -25,7 +27,7 @@ def test_tiles_are_cut_at_full_resolution_out_of_training_images_alone(
     tiled_settings: Settings, strips: Path, tmp_path: Path
 ) -> None:
     data = prepare(load_dataset(strips), tiled_settings)
-    assert data.image == ImageSettings(TILE, 1, TILE)
+    assert (data.image_format.size, data.image_format.channels, data.image_format.tile) == (TILE, 1, TILE)
     assert set(data.sources) & set(data.calibration) == set()
     assert len(data.sources) + len(data.calibration) == 6
     with data.materialised(tmp_path / "tiles", lambda *_: None):
@@ -64,17 +66,19 @@ def test_a_run_notes_images_and_tiles_and_leaves_no_tile(tiled: Path, strips: Pa
     assert facts["n_tiles"] > 5 * 5
     assert all((strips / name).is_file() for name in [*data["training"], *data["calibration"]])
     assert not (tiled / TILES).exists()
-    assert Detector.load(tiled).settings.image == ImageSettings(TILE, 1, TILE)
+    detector = Detector.load(tiled)
+    assert detector.settings.image == ImageSettings(tile=TILE)
+    assert (detector.image_format.size, detector.image_format.channels) == (TILE, 1)
+    assert detector.image_format.tile == TILE
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(
     tiled_settings: Settings, tiled: Path, strips: Path, tmp_path: Path
 ) -> None:
-    settings = replace(tiled_settings, image=ImageSettings(TILE, 1, TILE))
-    data = prepare(load_dataset(strips), settings)
+    data = prepare(load_dataset(strips), tiled_settings)
     run = tmp_path / "run"
     # As after a kill in the middle of the cutting.
-    prepare_run(run, settings, data.fingerprint(), resume=False)
+    prepare_run(run, tiled_settings, data.image_format, data.fingerprint(), resume=False)
     with data.materialised(run / TILES, lambda *_: None):
         pass
     sorted((run / TILES).iterdir())[0].unlink()
@@ -117,7 +121,7 @@ def test_images_smaller_than_a_tile_are_skipped_by_name(
 
 
 def test_a_graph_is_shown_the_middle_of_a_large_image_and_nothing_of_a_small_one() -> None:
-    shown = ImageSettings((64, 80), 1, (64, 80))
+    shown = ImageFormat((64, 80), 1, Tiling((64, 80), 16, 8))
     large = draw_strip(1)
     middle = graph_image(large, shown)
     np.testing.assert_array_equal(middle, any_full_image(large, 1)[3:67, 160:240])

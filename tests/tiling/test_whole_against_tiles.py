@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 from excision.method.attention.model import Attention
 from excision.method.pipeline import Pipeline
 from excision.ops.memory_format import image_tensor
-from excision.settings import AttentionSettings, ImageSettings, MaskSettings, RecoverySettings, Settings
-from excision.tiling.assembly import Assembled, Stages, inspect_tiles
+from excision.ops.unit_range import to_unit
+from excision.predictions import Prediction
+from excision.settings import AttentionSettings, MaskSettings, RecoverySettings, Settings
+from excision.tiling.assembly import inspect_working
 from excision.tiling.geometry import Tiling, reach
+from excision.tiling.image_format import ImageFormat
 from tests.tiling.conftest import draw_strip
 
 CPU = torch.device("cpu")
@@ -30,28 +34,36 @@ BLIND = Settings(mask=MaskSettings(enabled=False), recovery=RecoverySettings(wid
 
 @dataclass(frozen=True)
 class Networks:
-    """The same networks for images of any size, with one usual level everywhere."""
+    """The same networks for images of any size, with the same normal statistics everywhere."""
 
     settings: Settings
     mask_threshold: float = 0.0
 
-    def __call__(self, working: NDArray[np.uint16]) -> Stages:
+    def __call__(self, working: NDArray[np.uint16]) -> Prediction:
         size = (working.shape[0], working.shape[1])
         torch.manual_seed(0)
-        settings = replace(self.settings, image=ImageSettings(size, 1))
-        pipeline = Pipeline(settings, Attention.pretrained(settings.attention.variant)).eval()
+        attention = Attention.pretrained(self.settings.attention.variant)
+        pipeline = Pipeline(self.settings, ImageFormat(size, 1), attention).eval()
         for layer in pipeline.recovery.modules():
             if isinstance(layer, torch.nn.Conv2d):
                 # What lies far off fades from layer to layer with torch's own start.
                 torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        pipeline.mask_threshold = self.mask_threshold
-        pipeline.tails.copy_(torch.tensor([[0.2, 0.1], [0.2, 0.1], [1.0, 0.5]]))
+        pipeline.masking.threshold.fill_(self.mask_threshold)
+        pipeline.scorer.tails.copy_(torch.tensor([[0.2, 0.1], [0.2, 0.1], [1.0, 0.5]]))
         stages = pipeline(image_tensor(working, CPU))
         planes = [part[0].permute(1, 2, 0).numpy() for part in stages[:5]]
         attention, mask, masked_image, recovery, anomaly_map = planes
-        image = working.astype(np.float32)
-        flat = (anomaly_map[..., 0], image, attention[..., 0], mask[..., 0], masked_image, recovery)
-        return Assembled(*flat, reduction=1, tiles=1)
+        return Prediction(
+            score=float(stages.score[0]),
+            threshold=math.inf,
+            anomaly_map=anomaly_map[..., 0],
+            image=to_unit(working),
+            seconds=0.0,
+            attention=attention[..., 0],
+            mask=mask[..., 0],
+            masked_image=masked_image,
+            recovery=recovery,
+        )
 
 
 def plate(size: tuple[int, int]) -> NDArray[np.uint16]:
@@ -60,17 +72,22 @@ def plate(size: tuple[int, int]) -> NDArray[np.uint16]:
     return pixels[..., None].astype(np.uint16) * 257
 
 
-def compare(networks: Networks, size: tuple[int, int], tiling: Tiling) -> tuple[Stages, Assembled]:
-    image = plate(size)
-    return networks(image), inspect_tiles(image, tiling, networks)
+def compare(networks: Networks, size: tuple[int, int], tiling: Tiling) -> tuple[Prediction, Prediction, int]:
+    image, tiles = plate(size), []
+
+    def inspect(tile: NDArray[np.uint16]) -> Prediction:
+        tiles.append(tile)
+        return networks(tile)
+
+    return networks(image), inspect_working(image, tiling, inspect), len(tiles)
 
 
 def test_local_attention_and_recovery_agree_but_for_rounding() -> None:
     size, tiling = (384, 480), Tiling((288, 288), 48, 64)
     cells = networks_cells(plate(size))
     networks = Networks(LOCAL, float(np.quantile(cells, 0.9)))
-    whole, tiled = compare(networks, size, tiling)
-    assert tiled.tiles == 2 * 3
+    whole, tiled, tiles = compare(networks, size, tiling)
+    assert tiles == 2 * 3
     assert 0.05 < whole.mask.mean() < 0.2
     np.testing.assert_array_equal(tiled.mask, whole.mask)
     for name in ("anomaly_map", "attention", "masked_image", "recovery"):
@@ -88,12 +105,12 @@ def networks_cells(image: NDArray[np.uint16]) -> NDArray[np.float32]:
 def test_the_recovery_agrees_within_its_reach_and_not_without_halo() -> None:
     size, far = (320, 352), reach(4, 3)
     with_halo = Tiling((288, 288), 16, far)
-    whole, tiled = compare(Networks(BLIND), size, with_halo)
-    assert tiled.tiles == 2 * 3
+    whole, tiled, tiles = compare(Networks(BLIND), size, with_halo)
+    assert tiles == 2 * 3
     unit = float(whole.anomaly_map.max())
     assert unit > 0
     np.testing.assert_allclose(tiled.anomaly_map, whole.anomaly_map, atol=1e-5 * unit)
     # The comparison can fail: tiles that are asked up to their border differ.
-    _, bare = compare(Networks(BLIND), (320, 1000), Tiling((64, 64), 16, 0))
-    alone, _ = compare(Networks(BLIND), (320, 1000), with_halo)
+    _, bare, _ = compare(Networks(BLIND), (320, 1000), Tiling((64, 64), 16, 0))
+    alone, *_ = compare(Networks(BLIND), (320, 1000), with_halo)
     assert np.abs(bare.anomaly_map - alone.anomaly_map).max() > 1e-2 * unit

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -14,28 +14,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from excision.data import Dataset, load_dataset
-from excision.data.images import any_full_image, any_working_image
+from excision.data import Dataset
 from excision.errors import ModelError
+from excision.estimator import Estimator, Image
 from excision.method import run_folder
-from excision.method.calibration import Calibration, calibrate
 from excision.method.folder_kinds import BASELINE, OLD_BASELINE
-from excision.ops.devices import choose_device
 from excision.ops.memory_format import channels_last, image_tensor
-from excision.ops.reduction import shrink_image
+from excision.ops.unit_range import to_unit
 from excision.predictions import Detection
 from excision.progress import StageProgress, TrainingProgress, of_stage
 from excision.settings import Settings
 from excision.settings.checks import as_fields
 from excision.system.files import write_json
-from excision.tiling.assembly import shown_reduction, visit_tiles
-from excision.tiling.geometry import Tiling
-from excision.training.training_set import TrainingSet, prepare
-
-CALIBRATING = "calibrating"
-"""Stage that follows the training; all others go before it."""
-
-Image = NDArray[Any] | str | Path
+from excision.tiling.assembly import Judge, worst_tile
+from excision.tiling.image_format import ImageFormat
+from excision.training.training_set import TrainingSet
 
 
 class Found(NamedTuple):
@@ -70,7 +63,7 @@ class Lesson:
 
     Attributes:
         data: good images, without those held out for calibration.
-        settings: image size, seed, batch and crop that all methods share; size and channels are settled.
+        settings: image seed, batch and crop that all methods share.
         device: where to learn.
         seconds: time to train in; None trains `settings.training.steps`.
         progress: called as (finished steps, total steps, figures).
@@ -87,7 +80,7 @@ class Lesson:
         return image_tensor(self.data.read(index), self.device)
 
 
-class Baseline(ABC):
+class Baseline(Estimator[Detection]):
     """A method to be compared with, behind the interface of `Detector`.
 
     Args:
@@ -105,30 +98,18 @@ class Baseline(ABC):
     def __init__(
         self, settings: Settings | None = None, device: str = "auto", **hyperparameters: Any
     ) -> None:
-        self.settings = settings or Settings()
-        self.device = choose_device(device)
+        super().__init__(settings, device)
         self.hyperparameters = hyperparameters
-        self.calibration: Calibration | None = None
-        self._network: BaselineNetwork | None = None
+        self.network_: BaselineNetwork | None = None
+        self.image_format_: ImageFormat | None = None
 
     @abstractmethod
-    def build(self) -> BaselineNetwork:
-        """Build the untrained network for the settings and hyperparameters; buffers may be empty."""
+    def build(self, image_format: ImageFormat) -> BaselineNetwork:
+        """Build the untrained network for images of this format; buffers may be empty."""
 
     @abstractmethod
     def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
         """Train the network in place, or fill its buffers. `torch.manual_seed` has been called."""
-
-    @property
-    def threshold(self) -> float:
-        """Decision threshold in the unit of the anomaly score.
-
-        Raises:
-            ModelError: the baseline has not been fitted.
-        """
-        if self.calibration is None:
-            raise ModelError(f"this {self.name} has no threshold yet: fit it, or load a run folder")
-        return self.calibration.threshold
 
     @property
     def network(self) -> BaselineNetwork:
@@ -137,9 +118,25 @@ class Baseline(ABC):
         Raises:
             ModelError: the baseline has not been fitted.
         """
-        if self._network is None:
+        if self.network_ is None:
             raise ModelError(f"this {self.name} has no weights yet: fit it, or load a run folder")
-        return self._network
+        return self.network_
+
+    @property
+    def image_format(self) -> ImageFormat:
+        """Size, channels and tiles of the images, as fitting settled them.
+
+        Raises:
+            ModelError: the baseline has not been fitted.
+        """
+        if self.image_format_ is None:
+            raise ModelError(f"this {self.name} has no weights yet: fit it, or load a run folder")
+        return self.image_format_
+
+    @property
+    def judge(self) -> Judge:
+        """Judges a large image by its worst tile, which is judged as the baseline's paper does."""
+        return worst_tile
 
     def fit(
         self,
@@ -148,55 +145,36 @@ class Baseline(ABC):
         progress: TrainingProgress | None = None,
         stage: StageProgress | None = None,
     ) -> Self:
-        """Train and calibrate on the normal training images, parted as for `Detector`.
+        """Train and calibrate on the normal training images, divided as for `Detector`.
 
         Args:
             dataset: a data set, the path of one, or images that are all normal.
             seconds: time to train in; None trains `settings.training.steps`.
             progress: called as (finished steps, total steps, figures) in training.
-            stage: called as (what, done, all) while reading and calibrating.
+            stage: called as (stage, done, all) in all other stages.
 
         Raises:
             DatasetError: there are no normal images, or too few to hold some out.
             ImageError: an image is smaller than a tile.
         """
-        if isinstance(dataset, str | Path):
-            dataset = load_dataset(dataset)
-        data = prepare(dataset, self.settings, of_stage(stage, "reading"))
-        self.settings = replace(self.settings, image=data.image)
+        data = self._prepare(dataset, self.settings, stage)
+        self.calibration_ = None
         torch.manual_seed(self.settings.training.seed)
-        network = channels_last(self.build().to(self.device))
+        network = channels_last(self.build(data.image_format).to(self.device))
         lesson = Lesson(data, self.settings, self.device, seconds, progress or (lambda *_: None))
         with data.materialised(None, of_stage(stage, "cutting tiles")):
             self.learn(network, lesson)
-        self._network = network.eval()
-        scores, calibrating = [], of_stage(stage, CALIBRATING)
-        for image in data.calibration_images():
-            scores.append(self._inspect(image).score)
-            calibrating(len(scores), len(data.calibration))
-        self.calibration = calibrate(scores, self.settings.calibration.false_alarm_rate)
+        self.network_, self.image_format_ = network.eval(), data.image_format
+        self._calibrate(data, self.settings, stage)
         return self
-
-    def predict(self, images: Iterable[Image] | Image) -> Iterator[Detection]:
-        """Inspect images one after another, lazily, each alone.
-
-        Raises:
-            ImageError: an image cannot be read or has no defined meaning.
-            ModelError: the baseline has not been fitted.
-        """
-        threshold = self.threshold
-        if isinstance(images, str | Path | np.ndarray):
-            images = [images]
-        for image in images:
-            yield replace(self._inspect(image), threshold=threshold)
 
     def save(self, folder: str | Path) -> None:
         """Write weights, settings, hyperparameters and calibration."""
-        calibration = self._calibrated()
-        write_json(Path(folder) / BASELINE, {"method": self.name, "hyperparameters": self.hyperparameters})
-        run_folder.save_model(
-            Path(folder), self.network.state_dict(), self.settings, float("inf"), calibration
+        model = run_folder.Model(
+            self.network.state_dict(), self.settings, self.image_format, self.calibration
         )
+        write_json(Path(folder) / BASELINE, {"method": self.name, "hyperparameters": self.hyperparameters})
+        run_folder.save_model(Path(folder), model)
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Self:
@@ -205,62 +183,36 @@ class Baseline(ABC):
         Raises:
             ModelError: the folder holds no finished baseline of this kind, or a file in it is damaged.
         """
-        tensors, settings, _, calibration = run_folder.load_model(Path(folder))
+        model = run_folder.load_model(Path(folder))
         made = _identity(Path(folder))
         if made.get("method") != cls.name:
             raise ModelError(f"{folder}: this is a model of {made.get('method')}, not of {cls.name}")
-        baseline = cls(settings, device, **as_fields(made["hyperparameters"]))
-        network = channels_last(baseline.build().to(baseline.device))
+        baseline = cls(model.settings, device, **as_fields(made["hyperparameters"]))
+        network = channels_last(baseline.build(model.image_format).to(baseline.device))
         try:
-            _load(network, tensors)
+            _load(network, model.tensors)
         except RuntimeError as error:
             raise ModelError(f"{folder}: these are no weights of {cls.name}: {error}") from error
-        baseline._network, baseline.calibration = network.eval(), calibration
+        baseline.network_, baseline.image_format_ = network.eval(), model.image_format
+        baseline.calibration_ = model.calibration
         return baseline
 
-    def _calibrated(self) -> Calibration:
-        if self.calibration is None:
-            raise ModelError(f"this {self.name} has no threshold yet: fit it, or load a run folder")
-        return self.calibration
-
-    def _inspect(self, image: Image) -> Detection:
-        size, channels = self.settings.image.size, self.settings.image.channels
-        assert size is not None  # fitting and loading settle it
-        assert channels is not None  # the same
-        tiling = self.settings.tiling
-        if tiling is None:
-            working, reduction = any_working_image(image, size, channels), 1
-        else:
-            working = any_full_image(image, channels)
-            reduction = shown_reduction(working.shape[:2])
-        start = time.perf_counter()
-        anomaly_map, score = self._find(working) if tiling is None else self._find_in_tiles(working, tiling)
-        seconds = time.perf_counter() - start
-        return Detection(
-            score=score,
-            threshold=float("inf"),
-            anomaly_map=anomaly_map,
-            image=shrink_image(working, reduction),
-            seconds=seconds,
-            reduction=reduction,
-        )
-
     @torch.no_grad()
-    def _find(self, working: NDArray[np.uint16]) -> tuple[NDArray[np.float32], float]:
-        found = self.network(image_tensor(working, self.device))
-        anomaly_map: NDArray[np.float32] = found.maps[0, 0].cpu().numpy()
-        return anomaly_map, float(found.scores[0])
+    def inspect(self, working: NDArray[np.uint16]) -> Detection:
+        """Inspect one working image (H, W, C) of the size that the network is made for.
 
-    def _find_in_tiles(
-        self, working: NDArray[np.uint16], tiling: Tiling
-    ) -> tuple[NDArray[np.float32], float]:
-        """Judge a large image by its worst tile, which is judged as the baseline's paper does."""
-        joined, scores = np.zeros(working.shape[:2], dtype=np.float32), []
-        for visit in visit_tiles(working, tiling):
-            anomaly_map, score = self._find(visit.tile)
-            joined[visit.place] += visit.weights * anomaly_map[visit.inside]
-            scores.append(score)
-        return joined, max(scores)
+        Raises:
+            ModelError: the baseline has not been fitted.
+        """
+        start = time.perf_counter()
+        found = self.network(image_tensor(working, self.device))
+        return Detection(
+            score=float(found.scores[0]),
+            threshold=self._alarm,
+            anomaly_map=found.maps[0, 0].cpu().numpy(),
+            image=to_unit(working),
+            seconds=time.perf_counter() - start,
+        )
 
 
 def _identity(folder: Path) -> dict[str, Any]:

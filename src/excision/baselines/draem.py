@@ -24,6 +24,7 @@ from excision.method.recovery.unet import UNet
 from excision.ops.similarity import ssim_map
 from excision.settings import RecoverySettings, Settings
 from excision.synthetic.textures import random_texture
+from excision.tiling.image_format import ImageFormat
 
 _MEAN_FILTER = 21  # pixels; section 3.5
 _GAMMA = 2.0  # of the focal loss
@@ -115,11 +116,9 @@ class Draem(Baseline):
         super().__init__(settings, device, **hyperparameters)
         self._own = DraemHyperparameters(**hyperparameters)
 
-    def build(self) -> DraemNetwork:
+    def build(self, image_format: ImageFormat) -> DraemNetwork:
         """Build both networks, untrained."""
-        channels = self.settings.image.channels
-        assert channels is not None  # fitting and loading settle it
-        return DraemNetwork(channels, self.settings.recovery)
+        return DraemNetwork(image_format.channels, self.settings.recovery)
 
     def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
         """Train both networks together: L2 + SSIM for the reconstruction, focal loss for the segmentation."""

@@ -21,6 +21,7 @@ from excision.baselines.efficientnet import CHANNELS, EfficientNetLite0
 from excision.errors import SettingsError
 from excision.ops.filters import gaussian_blur
 from excision.settings import Settings
+from excision.tiling.image_format import ImageFormat
 
 _STRIDES = (4, 8, 16)
 _SMOOTHING = 4.0  # section IV
@@ -67,7 +68,7 @@ class PaDiM(Baseline):
         super().__init__(settings, device, **hyperparameters)
         self._own = PaDiMHyperparameters(**hyperparameters)
 
-    def build(self) -> PaDiMNetwork:
+    def build(self, _: ImageFormat) -> PaDiMNetwork:
         """Build the network without Gaussians, and random weights that learning or loading replaces."""
         return PaDiMNetwork(self._own.dimensions, self._own.grid)
 

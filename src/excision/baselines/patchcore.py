@@ -21,6 +21,7 @@ from excision.baselines.efficientnet import CHANNELS, EfficientNetLite0
 from excision.errors import SettingsError
 from excision.ops.filters import gaussian_blur
 from excision.settings import Settings
+from excision.tiling.image_format import ImageFormat
 
 _SMOOTHING = 4.0  # section 3.3
 _QUERIES = 512  # patches whose distances to the whole bank are held at once
@@ -71,7 +72,7 @@ class PatchCore(Baseline):
         super().__init__(settings, device, **hyperparameters)
         self._own = PatchCoreHyperparameters(**hyperparameters)
 
-    def build(self) -> PatchCoreNetwork:
+    def build(self, _: ImageFormat) -> PatchCoreNetwork:
         """Build the network with an empty bank, and random weights that learning or loading replaces."""
         return PatchCoreNetwork(self._own.strides, self._own.neighbours, self._own.unit_length)
 

@@ -23,7 +23,8 @@ from excision.errors import SettingsError
 from excision.method.recovery.unet import UNet
 from excision.ops.filters import gaussian_blur
 from excision.ops.similarity import ssim_map
-from excision.settings import Settings
+from excision.settings import RecoverySettings, Settings
+from excision.tiling.image_format import ImageFormat
 
 _STRIDE = 16  # of the autoencoder's bottleneck
 _SLOPE = 0.2  # of the leaky ReLU; the paper's
@@ -104,17 +105,18 @@ class ReconstructionNetwork(BaselineNetwork):
 
 
 class UNetNetwork(ReconstructionNetwork):
-    """EAR's U-Net, which is shown the whole image and told of no hole.
+    """EAR's U-Net, which is shown the whole image.
 
     Args:
-        settings: of the U-Net; the number of channels is settled.
+        settings: of the U-Net.
+        channels: of the images.
         skips: whether the skip connections are on.
         smoothing: standard deviation in pixels of the Gaussian that smooths the map.
     """
 
-    def __init__(self, settings: Settings, skips: bool, smoothing: float) -> None:
+    def __init__(self, settings: RecoverySettings, channels: int, skips: bool, smoothing: float) -> None:
         super().__init__(smoothing)
-        self.unet = plain_unet(settings)
+        self.unet = plain_unet(settings, channels)
         self.skips = (skips,) * len(self.unet.decoders)
 
     def reconstruct(self, images: Tensor) -> Tensor:
@@ -201,11 +203,9 @@ class Autoencoder(_Reconstruction):
         super().__init__(settings, device, **hyperparameters)
         self._own = AutoencoderHyperparameters(**hyperparameters)
 
-    def build(self) -> AutoencoderNetwork:
-        """Build the untrained network; the channels are settled."""
-        channels = self.settings.image.channels
-        assert channels is not None  # fitting and loading settle it
-        return AutoencoderNetwork(channels, self._own.latent, self._own.smoothing)
+    def build(self, image_format: ImageFormat) -> AutoencoderNetwork:
+        """Build the untrained network."""
+        return AutoencoderNetwork(image_format.channels, self._own.latent, self._own.smoothing)
 
 
 class PlainUNet(_Reconstruction):
@@ -220,9 +220,9 @@ class PlainUNet(_Reconstruction):
         super().__init__(settings, device, **hyperparameters)
         self._own = UNetHyperparameters(**hyperparameters)
 
-    def build(self) -> UNetNetwork:
-        """Build the untrained network; the channels are settled."""
-        return UNetNetwork(self.settings, self.skips, self._own.smoothing)
+    def build(self, image_format: ImageFormat) -> UNetNetwork:
+        """Build the untrained network."""
+        return UNetNetwork(self.settings.recovery, image_format.channels, self.skips, self._own.smoothing)
 
 
 class SkiplessUNet(PlainUNet):
@@ -232,12 +232,9 @@ class SkiplessUNet(PlainUNet):
     skips: ClassVar[bool] = False
 
 
-def plain_unet(settings: Settings) -> UNet:
-    """Build EAR's U-Net, of the same width, depth and normalisation; the channels are settled."""
-    channels = settings.image.channels
-    assert channels is not None  # fitting and loading settle it
-    shape = settings.recovery
-    return UNet(channels, shape.width, shape.depth, shape.normalisation)
+def plain_unet(settings: RecoverySettings, channels: int) -> UNet:
+    """Build EAR's U-Net, of the same width, depth and normalisation."""
+    return UNet(channels, settings.width, settings.depth, settings.normalisation)
 
 
 def _down(before: int, after: int, stride: int) -> nn.Conv2d:

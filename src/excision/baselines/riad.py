@@ -21,7 +21,8 @@ from excision.baselines.reconstruction import plain_unet
 from excision.baselines.training_loop import train_network
 from excision.errors import SettingsError
 from excision.ops.similarity import msgms_map, ssim_map
-from excision.settings import Settings
+from excision.settings import RecoverySettings, Settings
+from excision.tiling.image_format import ImageFormat
 
 _SETS = 3  # n of the paper
 _WINDOW = 21  # side of the mean filter, the paper's
@@ -54,9 +55,9 @@ class Riad(Baseline):
         super().__init__(settings, device, **hyperparameters)
         self._own = RiadHyperparameters(**hyperparameters)
 
-    def build(self) -> RiadNetwork:
-        """Build the untrained network; the channels are settled."""
-        return RiadNetwork(self.settings, tuple(self._own.regions))
+    def build(self, image_format: ImageFormat) -> RiadNetwork:
+        """Build the untrained network."""
+        return RiadNetwork(self.settings.recovery, image_format.channels, tuple(self._own.regions))
 
     def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
         """Train the network to paint in what is hidden."""
@@ -68,16 +69,17 @@ class RiadNetwork(BaselineNetwork):
     """The U-Net and the masks.
 
     Args:
-        settings: of the U-Net; the number of channels is settled.
+        settings: of the U-Net.
+        channels: of the images.
         regions: sides in pixels of the hidden cells.
 
     Attributes:
         passes: three a region size.
     """
 
-    def __init__(self, settings: Settings, regions: Sequence[int]) -> None:
+    def __init__(self, settings: RecoverySettings, channels: int, regions: Sequence[int]) -> None:
         super().__init__()
-        self.unet = plain_unet(settings)
+        self.unet = plain_unet(settings, channels)
         self.regions = regions
         self.passes = _SETS * len(regions)
 

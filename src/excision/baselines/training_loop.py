@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from excision.baselines.base import Lesson
-from excision.errors import ModelError
 from excision.method.recovery.training import compute_dtype, learning_rate
 from excision.ops.unit_range import to_unit
 from excision.settings import Settings
+from excision.training.loop import optimise
 
 Loss = Callable[[Tensor, np.random.Generator], Tensor]
 """Images (B, C, S, S) in [0, 1] and a generator of this step's own, to a scalar."""
@@ -82,20 +81,12 @@ def _step(
     rng = np.random.default_rng((settings.training.seed, step))
     # While steps are being timed their number is not known; they warm up as those of a long training.
     planned = max(total, settings.training.steps) if step < _WARM_UP + _TIMED else total
-    for group in optimiser.param_groups:
-        group["lr"] = learning_rate(step, _with_steps(settings, planned))
+    rate = learning_rate(step, _with_steps(settings, planned))
     dtype = compute_dtype(settings.training.precision, lesson.device)
     images = draw_crops(lesson, rng)
     with torch.autocast(lesson.device.type, dtype, enabled=dtype != torch.float32):
         result = loss(images, rng)
-    value = result.item()
-    if not math.isfinite(value):
-        raise ModelError(f"the training went astray, its loss is {value} at step {step + 1}")
-    optimiser.zero_grad(set_to_none=True)
-    torch.autograd.backward(result)
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimiser.step()
-    return value
+    return optimise(result, network, optimiser, rate, f"the training at step {step + 1}")
 
 
 def _with_steps(settings: Settings, steps: int) -> Settings:

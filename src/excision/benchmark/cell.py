@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,12 @@ import torch
 from torch import nn
 
 from excision.baselines import baseline
-from excision.baselines.base import CALIBRATING
 from excision.benchmark.clock import Clock
 from excision.benchmark.plan import CELL, EAR, Inference, settings_of
 from excision.data import Dataset, load_dataset
 from excision.detector import Detector
 from excision.errors import ModelError
+from excision.estimator import CALIBRATING
 from excision.evaluation.evaluate import measure
 from excision.method.calibration import Calibration
 from excision.method.fitting import TUNING_STAGE
@@ -25,6 +24,7 @@ from excision.progress import Bars
 from excision.settings import Settings
 from excision.system.files import write_json
 from excision.system.usage import usage
+from excision.tiling.image_format import ImageFormat
 
 
 def run_cell(job: dict[str, Any], bars: Bars) -> None:
@@ -51,14 +51,14 @@ def run_cell(job: dict[str, Any], bars: Bars) -> None:
             # Another map has another unit, another usual level and another threshold.
             detector.recalibrate(dataset)
         facts = _measured(detector, detector.pipeline, detector.calibration, dataset, bars)
-        facts |= {"passes": 1, "image": _image(detector.settings)}
+        facts |= {"passes": 1, "image": _image(detector.image_format)}
     else:
         kind = baseline(identity["method"])
         if not (clock.finished and (run / MODEL).is_file()):
             _train_rival(identity["method"], settings, dataset, run, clock, job["seconds"], bars)
         found = kind.load(run)
         facts = _measured(found, found.network, found.calibration, dataset, bars)
-        facts |= {"passes": found.network.passes, "image": _image(found.settings)}
+        facts |= {"passes": found.network.passes, "image": _image(found.image_format)}
     # What is only measured was trained in another cell, and took what it took there.
     spent = clock.seconds if folder == run else read_json(run / CELL)["training_seconds"]
     content = {
@@ -80,11 +80,7 @@ def with_inference(detector: Detector, inference: Inference) -> Detector:
     """Give the same weights with another inference."""
     if inference == Inference():
         return detector
-    twin = detector.with_inference(mask=inference.mask, skips=inference.skips)
-    if inference.map is not None:
-        twin.settings = replace(twin.settings, score=replace(twin.settings.score, map=inference.map))
-        twin.pipeline.settings = twin.settings
-    return twin
+    return detector.with_inference(mask=inference.mask, skips=inference.skips, kind=inference.map)
 
 
 def machine() -> dict[str, Any]:
@@ -167,5 +163,5 @@ def _measured(
     }
 
 
-def _image(settings: Settings) -> dict[str, Any]:
-    return asdict(settings.image)
+def _image(image_format: ImageFormat) -> dict[str, Any]:
+    return {"size": image_format.size, "channels": image_format.channels, "tile": image_format.tile}

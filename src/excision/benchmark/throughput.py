@@ -25,8 +25,8 @@ from excision.method.run_folder import read_json
 from excision.ops.devices import choose_device
 from excision.ops.memory_format import image_tensor, lay_out
 from excision.progress import Bars
-from excision.settings import ImageSettings
 from excision.system.files import write_json
+from excision.tiling.image_format import ImageFormat
 
 BATCHES = (1, 16)
 SINGLES = 8
@@ -94,12 +94,13 @@ def summarise(rounds: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[s
     return summary
 
 
-def tensors_to_time(dataset: Dataset, shown: ImageSettings, device: torch.device) -> Tensor:
+def tensors_to_time(dataset: Dataset, shown: ImageFormat, device: torch.device) -> Tensor:
     """Give test images spread over the data set, repeated where it has too few.
 
     Args:
         dataset: with test images.
-        shown: settled size and channels; with tiles, the tile in the middle of each image stands for it.
+        shown: the form in which the methods take images; the tile in the middle of a large image stands
+            for it.
         device: where they are to lie.
 
     Returns:
@@ -121,20 +122,19 @@ def tensors_to_time(dataset: Dataset, shown: ImageSettings, device: torch.device
 
 def _load(
     named: dict[str, dict[str, Any]],
-) -> tuple[dict[str, Inspect], dict[str, str], dict[str, ImageSettings]]:
+) -> tuple[dict[str, Inspect], dict[str, str], dict[str, ImageFormat]]:
     """Load every model; give them, why others failed, and what images each is shown."""
     models: dict[str, Inspect] = {}
     errors: dict[str, str] = {}
-    sizes: dict[str, ImageSettings] = {}
+    sizes: dict[str, ImageFormat] = {}
     for name, model in named.items():
         try:
             if model["method"] == EAR:
                 detector = with_inference(Detector.load(model["run"]), Inference(**model["inference"]))
-                models[name], settings = detector.pipeline, detector.settings
+                models[name], sizes[name] = detector.pipeline, detector.image_format
             else:
                 found = baseline(model["method"]).load(model["run"])
-                models[name], settings = found.network, found.settings
-            sizes[name] = settings.image
+                models[name], sizes[name] = found.network, found.image_format
         except Exception as error:
             # Any fault of one model must not hide the speed of the others.
             models.pop(name, None)

@@ -72,9 +72,9 @@ def calibrate(
     from excision.runtime.inspector import Inspector
 
     inspector = Inspector(folder)
-    inspector.scope = DefectCriteria(
-        inspector.scope.region if roi is None else read_region(roi, inspector.region_size),
-        inspector.scope.minimum_area if minimum_area is None else minimum_area,
+    inspector.criteria = DefectCriteria(
+        inspector.criteria.region if roi is None else read_region(roi, inspector.region_size),
+        inspector.criteria.minimum_area if minimum_area is None else minimum_area,
     )
     before = inspector.calibration
     rate = before.rate if false_alarm_rate is None else false_alarm_rate

@@ -20,10 +20,12 @@ from excision.method.run_folder import (
     SETTINGS,
     TRAINING,
     load_calibration,
+    load_image_format,
     read_json,
 )
 from excision.settings import Settings
 from excision.system.files import write_json
+from excision.tiling.image_format import ImageFormat
 
 _DATA = {"Data": "{root} (layout {layout})"}
 _COST = {
@@ -48,12 +50,13 @@ def info(run: RunArgument, /, *, json: JsonOption = None) -> None:
     if not (run / MODEL).is_file():
         raise ModelError(wrong_folder(run, "run folder"))
     settings = Settings.load(run / SETTINGS, warn_of_old_names=False)
-    _, calibration = load_calibration(run / CALIBRATION)
+    calibration, image_format = load_calibration(run), load_image_format(run, settings)
     data, training = _record(run / FINGERPRINT), _record(run / TRAINING)
     say_facts(
         [
             *_facts(run / FINGERPRINT, data, _DATA),
             *_facts(run / TRAINING, training, _COST),
+            ("Image size", _size(image_format)),
             ("Threshold", f"{calibration.threshold:.6g}"),
             ("Promise", calibration.explain()),
             *feature_distance(run / MODEL),
@@ -61,8 +64,18 @@ def info(run: RunArgument, /, *, json: JsonOption = None) -> None:
     )
     _say_settings(settings)
     if json is not None:
-        known = {"settings": dataclasses.asdict(settings), "calibration": read_json(run / CALIBRATION)}
+        known = {
+            "settings": dataclasses.asdict(settings),
+            "image_format": dataclasses.asdict(image_format),
+            "calibration": read_json(run / CALIBRATION),
+        }
         write_json(json, {**known, "training": training, "data": data})
+
+
+def _size(image_format: ImageFormat) -> str:
+    kind = "grey" if image_format.channels == 1 else "colour"
+    cut = ", tiles at full resolution" if image_format.tiling else ""
+    return f"{image_format.size[0]} x {image_format.size[1]} pixels (height x width), {kind}{cut}"
 
 
 def _record(path: Path) -> Any:

@@ -20,6 +20,7 @@ from excision.settings import ImageSettings, Settings
 
 if TYPE_CHECKING:
     from excision.detector import Detector
+    from excision.tiling.image_format import ImageFormat
 
 _SHOWN = 10
 """Number of skipped images that are printed; training.json lists all of them."""
@@ -76,7 +77,7 @@ def train(
         raise KeyboardInterrupt(f"stopped; continue with: {_resuming()}") from None
     if not (out / "figures").is_dir():
         _draw(out, detector)
-    report(detector, out, _origin(chosen.image, detector.settings.image))
+    report(detector, out, _origin(chosen.image, detector.image_format))
     say(f"\nNext: excision inspect {shlex.quote(str(out))} NEW_IMAGES --out results")
     if any(sample.defective for sample in dataset.test):
         say(f"  or: excision evaluate {shlex.quote(str(out))} {shlex.quote(data)}")
@@ -85,10 +86,8 @@ def train(
 def report(detector: Detector, out: Path, origin: str) -> None:
     """Print what a training used, its result and its cost."""
     facts = read_json(out / TRAINING)
-    size, channels = detector.settings.image.size, detector.settings.image.channels
-    assert size is not None  # fitting settles it
+    size, channels = detector.image_format.size, detector.image_format.channels
     calibration = detector.calibration
-    assert calibration is not None  # fitting sets it
     say_facts(
         [
             ("Trained on", f"{_sources(facts)}; calibrated on {facts['n_calibration']} more"),
@@ -112,7 +111,7 @@ def report(detector: Detector, out: Path, origin: str) -> None:
         say(f"\n{advice}")
 
 
-def _origin(given: ImageSettings, settled: ImageSettings) -> str:
+def _origin(given: ImageSettings, settled: ImageFormat) -> str:
     """Say how the size of the working image was chosen."""
     if given.tile is not None:
         return "a tile at full resolution"
@@ -138,7 +137,6 @@ def _base(file: Path | None, out: Path, resume: bool) -> Settings:
 def _draw(out: Path, detector: Detector) -> None:
     from excision.report.training_figure import write_training_figure
 
-    assert detector.calibration is not None  # fitting sets it
     write_training_figure(out, detector.calibration)
 
 

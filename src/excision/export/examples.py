@@ -7,35 +7,32 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.data.images import any_full_image, any_working_image
-from excision.errors import ImageError
 from excision.method.attention.tuning.drawn_defects import draw_defect
 from excision.ops.unit_range import from_unit, to_unit
-from excision.settings import ImageSettings
+from excision.tiling.image_format import ImageFormat
 from excision.training.training_set import Picture
 
 _DRAWN = 128  # pixels of the square that a defect is drawn in
 
 
-def graph_image(picture: Picture, image: ImageSettings) -> NDArray[np.uint16]:
+def graph_image(picture: Picture, image_format: ImageFormat) -> NDArray[np.uint16]:
     """Give a working image (H, W, C); of a large one the tile in its middle, for a graph sees nothing larger.
 
     Args:
         picture: a path, or an array of an image.
-        image: with size and channels settled.
+        image_format: that the graph is made for.
 
     Raises:
         ImageError: the image cannot be read, or is smaller than a tile.
     """
-    assert image.size is not None and image.channels is not None  # fitting settled them
-    if image.tile is None:
-        return any_working_image(picture, image.size, image.channels)
-    full = any_full_image(picture, image.channels)
-    top, left = ((whole - side) // 2 for whole, side in zip(full.shape, image.tile, strict=False))
-    if min(top, left) < 0:
-        what = picture if isinstance(picture, Path) else "an image"
-        raise ImageError(f"{what} is smaller than a tile of {image.tile[0]} x {image.tile[1]}")
-    return full[top : top + image.tile[0], left : left + image.tile[1]].copy()
+    working = image_format.read(picture)
+    if image_format.tiling is None:
+        return working
+    what = str(picture) if isinstance(picture, Path) else "an image"
+    image_format.tiling.check(working.shape[0], working.shape[1], what)
+    height, width = image_format.size
+    top, left = (working.shape[0] - height) // 2, (working.shape[1] - width) // 2
+    return working[top : top + height, left : left + width].copy()
 
 
 def graph_input(working: NDArray[np.uint16]) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Preci
 from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import Description, Golden, Tile
 from excision.runtime.verification import DRIFT_LIMITS, Proof, replay
-from excision.training.training_set import Picture, TrainingSet, prepare
+from excision.training.training_set import Picture, TrainingSet, prepare, settled
 
 _GOLDEN = 3  # of the good images, and as many with a defect drawn on them
 _EXAMPLES = 32  # training images, and as many with a defect drawn on them
@@ -73,7 +73,10 @@ def export(
         )
     tell = stage or (lambda *_: None)
     detector = Detector.load(run, device="cpu")
-    data = prepare(dataset if isinstance(dataset, Dataset) else load_dataset(dataset), detector.settings)
+    data = prepare(
+        dataset if isinstance(dataset, Dataset) else load_dataset(dataset),
+        settled(detector.settings, detector.image_format),
+    )
     held_out = list(data.calibration_images())
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -110,7 +113,7 @@ def _examples(detector: Detector, data: TrainingSet) -> list[NDArray[np.uint16]]
     """Give training images, evenly spread, as they are and with defects drawn on them."""
     pictures, rng = list(data.training_images()), np.random.default_rng(0)
     places = _spread(len(pictures), _EXAMPLES)
-    good = [graph_image(pictures[place], detector.settings.image) for place in places]
+    good = [graph_image(pictures[place], detector.image_format) for place in places]
     return [*good, *(with_defect(image, rng) for image in good)]
 
 
@@ -134,8 +137,7 @@ def _golden(detector: Detector, held_out: list[Picture], scores: list[float]) ->
     # bit. The golden ones are taken from the lower half.
     lower = np.argsort(scores, kind="stable")[: (len(scores) + 1) // 2]
     chosen = [int(lower[place]) for place in _spread(len(lower), _GOLDEN)]
-    image = detector.settings.image
-    good = [graph_image(held_out[index], image) for index in chosen]
+    good = [graph_image(held_out[index], detector.image_format) for index in chosen]
     rng = np.random.default_rng(0)
     images = [*good, *(with_defect(image, rng) for image in good)]
     found = [next(detector.predict([image])) for image in images]
@@ -147,18 +149,15 @@ def _golden(detector: Detector, held_out: list[Picture], scores: list[float]) ->
 
 
 def _describe(detector: Detector, run: Path, to: BackendName, precision: Precision) -> Description:
-    size, channels = detector.settings.image.size, detector.settings.image.channels
-    assert size is not None and channels is not None  # fitting settled them
-    assert detector.calibration is not None  # loading it read one
-    threshold = detector.pipeline.mask_threshold
-    fingerprint, tiling = run / FINGERPRINT, detector.settings.tiling
+    image_format, threshold = detector.image_format, float(detector.pipeline.masking.threshold)
+    fingerprint, tiling = run / FINGERPRINT, image_format.tiling
     packages = ("torch", "onnxruntime" if to == "onnx" else "openvino")
     return Description(
         backend=to,
         precision=precision,
-        size=size,
+        size=image_format.size,
         tile=None if tiling is None else Tile(tiling.grid, tiling.halo),
-        channels=channels,
+        channels=image_format.channels,
         mask_threshold=threshold if math.isfinite(threshold) else None,
         calibration=detector.calibration,
         review=None,

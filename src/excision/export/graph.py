@@ -26,7 +26,7 @@ class Graph(nn.Module):
     """The pipeline as a backend sees it.
 
     Args:
-        pipeline: trained, with its size settled; it is copied.
+        pipeline: trained; it is copied.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -59,14 +59,12 @@ def write_onnx(pipeline: Pipeline, path: Path) -> None:
     """Write the graph as ONNX, for batches of any size and images of the model's own size.
 
     Args:
-        pipeline: trained, with its size settled.
+        pipeline: trained.
         path: of the file.
     """
-    settings = pipeline.settings.image
-    assert settings.size is not None  # fitting settled it
-    assert settings.channels is not None  # the same
+    image_format = pipeline.image_format
     # Two, since a single image would be taken for a batch of always one.
-    example = torch.rand(2, settings.channels, *settings.size)
+    example = torch.rand(2, image_format.channels, *image_format.size)
     batch = torch.export.Dim("batch", min=1, max=1024)
     with torch.no_grad(), atomic_path(path) as temporary, _quiet():
         program = torch.onnx.export(
@@ -87,11 +85,10 @@ def count_operations(pipeline: Pipeline) -> dict[str, int]:
     """Count the floating-point operations of both networks for one image: two for each product summed up.
 
     Args:
-        pipeline: with its size settled.
+        pipeline: of any weights.
     """
     settings = pipeline.settings
-    assert settings.image.size is not None and settings.image.channels is not None  # fitting settled them
-    image = torch.zeros(1, settings.image.channels, *settings.image.size)
+    image = torch.zeros(1, pipeline.image_format.channels, *pipeline.image_format.size)
     skips = settings.recovery.skips("inference")
     calls: dict[str, Callable[[], object]] = {
         "attention": lambda: pipeline.cells(image),

@@ -1,28 +1,25 @@
-"""What fitting does to a pipeline, in its order: tune, look, train, and learn what is usual."""
+"""What fitting does to a pipeline, in order: tune the attention, train the recovery, learn the scoring."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from excision.method.attention.tuning.training import tune_attention
-from excision.method.normal_statistics import (
-    set_familiar,
-    set_mask_threshold,
-    set_tails,
-    set_usual_attention,
-    set_usual_level,
-)
 from excision.method.pipeline import Pipeline
 from excision.method.recovery.batches import BatchSource
 from excision.method.recovery.training import train
 from excision.ops.memory_format import image_tensor
-from excision.progress import StageProgress, TrainingProgress, of_stage
+from excision.progress import Progress, StageProgress, TrainingProgress, of_stage
 from excision.training.training_set import TrainingSet
+
+# Enough for any quantile of cells, and few enough that a large data set does not make the user wait.
+MOST_IMAGES = 256
 
 TUNING_STAGE = "tuning attention"
 """The stage that trains too, and counts optimiser steps."""
@@ -36,52 +33,86 @@ def train_pipeline(
     progress: TrainingProgress | None = None,
     stage: StageProgress | None = None,
 ) -> None:
-    """Tune the attention, choose the mask threshold, and train the recovery.
+    """Tune the attention, set the mask threshold, and train the recovery.
 
     Args:
         pipeline: freshly built, on `device`; changed in place.
-        data: what is trained on.
+        data: the training images.
         device: where it computes.
         run: folder for checkpoints and log; None keeps none.
         progress: called as (finished steps, total steps, figures) in training.
-        stage: called as (what, done, all) in all else.
+        stage: called as (stage, done, all) in all other stages.
 
     Raises:
-        ModelError: the training went astray, or the checkpoint is damaged.
+        ModelError: the loss is no finite number, or the checkpoint is damaged.
     """
     settings = pipeline.settings
 
-    def chosen_cells(image: NDArray[np.uint16]) -> NDArray[np.bool_]:
-        with torch.no_grad():
-            cells = pipeline.select_cells(pipeline.cells(image_tensor(image, device)))
-        chosen: NDArray[np.bool_] = cells[0, 0].cpu().numpy()
-        return chosen
+    def selected_cells(image: NDArray[np.uint16]) -> NDArray[np.bool_]:
+        cells = pipeline.masking.select(pipeline.cells(image_tensor(image, device)))
+        selected: NDArray[np.bool_] = cells[0, 0].cpu().numpy()
+        return selected
 
     if settings.mask.enabled:
         tune_attention(pipeline.attention, data, settings, run, of_stage(stage, TUNING_STAGE))
-        read, count = _reader(data, device), len(data.training)
-        set_usual_attention(pipeline, read, count, of_stage(stage, "usual attention"))
-        set_mask_threshold(pipeline, read, count, of_stage(stage, "mask threshold"))
-    source = BatchSource(len(data.training), data.read, chosen_cells, settings.mask, settings.training)
+        learn_attention(pipeline, NormalImages.of(data, device), stage)
+    source = BatchSource(len(data.training), data.read, selected_cells, settings.mask, settings.training)
     train(pipeline.recovery, source, settings, device, run, progress)
 
 
-def learn_usual(
-    pipeline: Pipeline, data: TrainingSet, device: torch.device, stage: StageProgress | None = None
-) -> None:
-    """Learn from what was trained on how large all evidence usually is.
+def learn_attention(pipeline: Pipeline, normal: NormalImages, stage: StageProgress | None = None) -> None:
+    """Learn the normal attention at each cell, unless it stays absolute, and the mask threshold.
 
     Args:
-        pipeline: trained, on `device`; changed in place.
-        data: what was trained on.
-        device: where it computes.
-        stage: called as (what, done, all).
+        pipeline: with a tuned attention; changed in place.
+        normal: images to learn from.
+        stage: called as (stage, done, all).
     """
-    read, count = _reader(data, device), len(data.training)
-    set_familiar(pipeline, read, count, of_stage(stage, "familiar features"))
-    set_usual_level(pipeline, read, count, of_stage(stage, "usual residual"))
-    set_tails(pipeline, read, count, of_stage(stage, "usual maxima"))
+    settings = pipeline.settings
+    if settings.attention.relative:
+        images = normal(of_stage(stage, "normal attention"))
+        absolute = (pipeline.attention.cells(image, settings.mask.patch) for image in images)
+        pipeline.attention.normal.learn(absolute)
+    pipeline.masking.learn(map(pipeline.cells, normal(of_stage(stage, "mask threshold"))))
 
 
-def _reader(data: TrainingSet, device: torch.device) -> Callable[[int], torch.Tensor]:
-    return lambda index: image_tensor(data.read(index), device)
+def learn_scoring(pipeline: Pipeline, normal: NormalImages, stage: StageProgress | None = None) -> None:
+    """Learn how large all evidence is on normal images.
+
+    Args:
+        pipeline: trained; changed in place.
+        normal: images to learn from.
+        stage: called as (stage, done, all).
+    """
+    scorer = pipeline.scorer
+    scorer.learn_features(lambda: normal(of_stage(stage, "normal features")))
+    scorer.learn_residual(map(pipeline.see, normal(of_stage(stage, "normal residual"))))
+    scorer.learn_tails(map(pipeline.see, normal(of_stage(stage, "tails"))))
+
+
+class NormalImages:
+    """At most `MOST_IMAGES` training images, evenly spread, to be gone through as often as wanted.
+
+    Args:
+        count: number of training images.
+        read: gives a training image (1, C, H, W) in [0, 1] by its index.
+    """
+
+    def __init__(self, count: int, read: Callable[[int], Tensor]) -> None:
+        self._read = read
+        self._chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_IMAGES)).round().astype(int))
+
+    @classmethod
+    def of(cls, data: TrainingSet, device: torch.device) -> NormalImages:
+        """Take those of a training set, on a device."""
+        return cls(len(data.training), lambda index: image_tensor(data.read(index), device))
+
+    def __call__(self, progress: Progress) -> Iterator[Tensor]:
+        """Go through the images; each is read when it is its turn.
+
+        Args:
+            progress: called as (done, all).
+        """
+        for done, index in enumerate(self._chosen, start=1):
+            yield self._read(int(index))
+            progress(done, len(self._chosen))

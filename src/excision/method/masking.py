@@ -1,14 +1,63 @@
-"""Attention map to one deterministic mask, and the mask to the masked_image image."""
+"""From the attention map to one deterministic mask, and from the mask to the masked image."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from excision.ops.resampling import repeat, shrink
-from excision.settings import Fill
+from excision.settings import Fill, MaskSettings
+
+
+class Masking(nn.Module):
+    """The one deterministic mask of an image, and the masked image.
+
+    Args:
+        settings: of the mask.
+
+    Attributes:
+        threshold: (), cells of the patch grid with more attention than this are excised.
+    """
+
+    threshold: Tensor
+
+    def __init__(self, settings: MaskSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.register_buffer("threshold", torch.tensor(float("inf")))
+
+    def forward(self, images: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Excise what has the most attention.
+
+        Args:
+            images: (B, C, H, W) in [0, 1].
+            cells: (B, 1, h, w), the attention of the patch grid.
+
+        Returns:
+            The mask (B, 1, H, W), bool, and the masked image (B, C, H, W) in [0, 1].
+        """
+        if self.settings.enabled:
+            mask = cells_to_mask(self.select(cells), self.settings.patch, (images.shape[2], images.shape[3]))
+        else:
+            mask = torch.zeros_like(images[:, :1], dtype=torch.bool)
+        return mask, excise(images, mask, self.settings.fill, self.settings.patch)
+
+    def select(self, cells: Tensor) -> Tensor:
+        """Choose the cells (B, 1, h, w) to excise; the same shape, bool."""
+        return select_cells(cells, self.threshold, self.settings.cap)
+
+    def learn(self, normal: Iterable[Tensor]) -> None:
+        """Set the threshold at which an average normal image loses the budget.
+
+        Args:
+            normal: the attention of the patch grid of each normal image, (1, 1, h, w).
+        """
+        values = np.concatenate([cells.flatten().cpu().numpy() for cells in normal])
+        self.threshold.fill_(float(np.quantile(values, 1 - self.settings.budget)))
 
 
 def patch_attention(attention: Tensor, patch: int) -> Tensor:
@@ -24,7 +73,7 @@ def patch_attention(attention: Tensor, patch: int) -> Tensor:
     return shrink(attention, patch)
 
 
-def select_cells(cells: Tensor, threshold: float, cap: float) -> Tensor:
+def select_cells(cells: Tensor, threshold: Tensor | float, cap: float) -> Tensor:
     """Choose the cells to excise: those above the threshold, and of these at most a share `cap`.
 
     Each image is judged by itself, so its mask is the same alone and in any batch. Where more cells pass
@@ -66,7 +115,7 @@ def excise(images: Tensor, mask: Tensor, fill: Fill, patch: int) -> Tensor:
         patch: side of a cell in pixels, for "mosaic".
 
     Returns:
-        (B, C, H, W) in [0, 1]: the masked_image image.
+        (B, C, H, W) in [0, 1]: the masked image.
     """
     if fill == "zero":
         return images * ~mask

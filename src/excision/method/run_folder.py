@@ -1,14 +1,15 @@
 """The run folder: what a training leaves behind, and how a detector is read back from it.
 
-settings.toml         every setting, with size and channels settled
-fingerprint.json      which files were trained on and calibrated with, with their hashes
-log.jsonl             metrics of the training, a line every ten steps
-tuning.safetensors    where to resume the tuning of the attention; gone once the model is written
+settings.toml            every setting, as it was given
+fingerprint.json         which files were trained on and calibrated with, with their hashes
+log.jsonl                metrics of the training, a line every ten steps
+tuning.safetensors       where to resume the tuning of the attention; gone once the model is written
 checkpoint.safetensors   the same of the training
-tiles/                what is trained on, where large images are; gone once the model is written
-model.safetensors     weights of attention and U-Net
-calibration.json      mask threshold, decision threshold, and the scores behind it
-training.json         time, memory, machine and versions
+tiles/                   what is trained on, where large images are; gone once the model is written
+model.safetensors        the weights, and everything else that was learnt
+image_format.json        size, channels and tiles of the images
+calibration.json         decision threshold, and the scores behind it
+training.json            time, memory, machine and versions
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ import json
 import math
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from excision.errors import ModelError, SettingsError
 from excision.method.calibration import Calibration
-from excision.method.folder_kinds import RUN_MODEL, RUN_SETTINGS, wrong_folder
+from excision.method.folder_kinds import RUN_MODEL, RUN_SETTINGS, folder_kind, wrong_folder
+from excision.method.format_1 import from_format_1
 from excision.settings import Settings
 from excision.system.files import remove_leftovers, write_json, write_tensors
+from excision.tiling.image_format import ImageFormat
+from excision.training.training_set import settled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,18 +37,35 @@ MODEL, SETTINGS = RUN_MODEL, RUN_SETTINGS
 CHECKPOINT, TUNING, LOG = "checkpoint.safetensors", "tuning.safetensors", "log.jsonl"
 TILES = "tiles"
 CALIBRATION, FINGERPRINT, TRAINING = "calibration.json", "fingerprint.json", "training.json"
-FORMAT = "1"
+IMAGE_FORMAT = "image_format.json"
+FORMAT = 2
 
-VERDICT_FILES = (MODEL, CALIBRATION, SETTINGS)
+VERDICT_FILES = (MODEL, CALIBRATION, SETTINGS, IMAGE_FORMAT)
 """Files that can change a verdict; a fingerprint takes them in this order, which must stay."""
 
 OTHER_FILES = (FINGERPRINT, LOG, TRAINING)
 """All other files of a finished run."""
 
-_RENAMED = {"familiar.explained": "familiar.explained_variance"}
+
+class Model(NamedTuple):
+    """A trained model as a run folder holds it.
+
+    Attributes:
+        tensors: what was learnt, by name.
+        settings: as they were given.
+        image_format: of the images, as fitting settled it.
+        calibration: the decision threshold and what it promises.
+    """
+
+    tensors: dict[str, Tensor]
+    settings: Settings
+    image_format: ImageFormat
+    calibration: Calibration
 
 
-def prepare_run(folder: Path, settings: Settings, data: dict[str, Any], *, resume: bool) -> None:
+def prepare_run(
+    folder: Path, settings: Settings, image_format: ImageFormat, data: dict[str, Any], *, resume: bool
+) -> None:
     """Write settings and fingerprint, or on resume check that they are the ones the run began with.
 
     Raises:
@@ -54,13 +75,26 @@ def prepare_run(folder: Path, settings: Settings, data: dict[str, Any], *, resum
     check_free(folder, resume=resume)
     settings_file, data_file = folder / SETTINGS, folder / FINGERPRINT
     if settings_file.is_file() and data_file.is_file():
-        _same_settings(Settings.load(settings_file, warn_of_old_names=False), settings, folder)
+        begun = Settings.load(settings_file, warn_of_old_names=False)
+        # The first release wrote the settled image format into the settings.
+        if begun != settled(settings, image_format):
+            _same_settings(begun, settings, folder)
         if read_json(data_file) != data:
             raise SettingsError(
                 f"{folder} was begun on other images than these ({FINGERPRINT} differs): "
                 "give the data it was begun on, or choose another folder"
             )
-        for name in (SETTINGS, FINGERPRINT, TUNING, CHECKPOINT, LOG, MODEL, CALIBRATION, TRAINING):
+        for name in (
+            SETTINGS,
+            FINGERPRINT,
+            TUNING,
+            CHECKPOINT,
+            LOG,
+            MODEL,
+            IMAGE_FORMAT,
+            CALIBRATION,
+            TRAINING,
+        ):
             remove_leftovers(folder / name)
         return
     try:
@@ -87,25 +121,13 @@ def check_free(folder: Path, *, resume: bool) -> None:
         raise SettingsError(f"{folder} holds a model that was not trained in it: choose another folder")
 
 
-def save_model(
-    folder: Path,
-    tensors: dict[str, Tensor],
-    settings: Settings,
-    mask_threshold: float,
-    calibration: Calibration,
-) -> None:
-    """Write settings, calibration and weights; the weights last, since their presence says all is there."""
+def save_model(folder: Path, model: Model) -> None:
+    """Write everything; the weights last, since their presence says that all is there."""
     folder.mkdir(parents=True, exist_ok=True)
-    settings.save(folder / SETTINGS)
-    write_json(
-        folder / CALIBRATION,
-        {
-            # JSON has no infinity; it stands for a mask that never was.
-            "mask_threshold": mask_threshold if math.isfinite(mask_threshold) else None,
-            **dataclasses.asdict(calibration),
-        },
-    )
-    write_tensors(folder / MODEL, tensors, {"format": FORMAT})
+    model.settings.save(folder / SETTINGS)
+    write_json(folder / IMAGE_FORMAT, dataclasses.asdict(model.image_format))
+    write_json(folder / CALIBRATION, dataclasses.asdict(model.calibration))
+    write_tensors(folder / MODEL, model.tensors, {"format": str(FORMAT)})
 
 
 def remove_checkpoints(folder: Path) -> None:
@@ -115,44 +137,83 @@ def remove_checkpoints(folder: Path) -> None:
     shutil.rmtree(folder / TILES, ignore_errors=True)
 
 
-def load_model(folder: Path) -> tuple[dict[str, Tensor], Settings, float, Calibration]:
-    """Read weights, settings, mask threshold and calibration.
+def load_model(folder: Path) -> Model:
+    """Read everything, of this format or of the first.
 
     Raises:
-        ModelError: the folder is no finished run, or a file in it is damaged.
+        ModelError: the folder is no finished run, a file in it is damaged, or it is of a later format.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     if not (folder / MODEL).is_file():
         raise ModelError(wrong_folder(folder, "run folder"))
-    try:
-        tensors = {_RENAMED.get(name, name): each for name, each in load_file(folder / MODEL).items()}
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{folder / MODEL}: cannot be read as weights: {error}") from error
+    tensors, version = _load_tensors(folder / MODEL)
     try:
         settings = Settings.load(folder / SETTINGS, warn_of_old_names=False)
     except SettingsError as error:
         raise ModelError(str(error)) from error
-    return tensors, settings, *load_calibration(folder / CALIBRATION)
+    calibration, mask_threshold = _load_calibration(folder / CALIBRATION)
+    if version == 1 and folder_kind(folder) != "baseline":
+        tensors = from_format_1(tensors, mask_threshold)
+    return Model(tensors, settings, load_image_format(folder, settings), calibration)
 
 
-def load_calibration(path: Path) -> tuple[float, Calibration]:
-    """Read the mask threshold and the calibration.
+def load_calibration(folder: Path) -> Calibration:
+    """Read the calibration of a run folder.
 
     Raises:
         ModelError: the file is missing or damaged.
     """
+    return _load_calibration(folder / CALIBRATION)[0]
+
+
+def load_image_format(folder: Path, settings: Settings) -> ImageFormat:
+    """Read the image format of a run folder; in the first release it stood in the settings.
+
+    Raises:
+        ModelError: the file is damaged, or there is none and the settings leave the format open.
+    """
+    if not (folder / IMAGE_FORMAT).is_file():
+        image = settings.image
+        if image.size is None or image.channels is None:
+            raise ModelError(f"{folder / IMAGE_FORMAT} is missing: train the model again")
+        return ImageFormat(image.size, image.channels, settings.tiling)
+    content = read_json(folder / IMAGE_FORMAT)
+    try:
+        return ImageFormat.from_json(content)
+    except (IndexError, KeyError, TypeError, ValueError, SettingsError) as error:
+        raise ModelError(f"{folder / IMAGE_FORMAT}: this is no image format: {error!r}") from error
+
+
+def _load_tensors(path: Path) -> tuple[dict[str, Tensor], int]:
+    """Read the weights, and the format that they are of."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as stored:
+            version = int((stored.metadata() or {}).get("format", "0"))
+            if not 1 <= version <= FORMAT:
+                raise ModelError(
+                    f"{path}: this is format {version}, and this version of Excision reads 1 to {FORMAT}: "
+                    "update this installation, or train the model again"
+                )
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  no mapping
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read as weights: {error}") from error
+    return tensors, version
+
+
+def _load_calibration(path: Path) -> tuple[Calibration, float]:
+    """Read the calibration, and the mask threshold that the first release kept beside it."""
     content = read_json(path)
     try:
-        stored, wanted = content["mask_threshold"], content["wanted_rate"]
+        stored, wanted = content.get("mask_threshold"), content["wanted_rate"]
         calibration = Calibration(
             threshold=float(content["threshold"]),
             wanted_rate=None if wanted is None else float(wanted),
             promised_rate=float(content["promised_rate"]),
             scores=tuple(map(float, content["scores"])),
         )
-        return math.inf if stored is None else float(stored), calibration
+        # JSON has no infinity; null stood for a mask that never was.
+        return calibration, math.inf if stored is None else float(stored)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: this is no calibration: {error!r}") from error
 

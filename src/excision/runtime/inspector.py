@@ -18,7 +18,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.data.images import any_full_image, any_working_image
 from excision.data.inputs import ColorOrder, InputImage, OneImage, input_image, input_images
 from excision.errors import ModelError
 from excision.method.calibration import Calibration, calibrate, check_thresholds
@@ -27,7 +26,7 @@ from excision.predictions import Prediction
 from excision.runtime.backends import open_backend
 from excision.runtime.defect_criteria import REGION, DefectCriteria, read_region
 from excision.runtime.model_folder import Description
-from excision.tiling.assembly import inspect_tiles
+from excision.tiling.assembly import inspect_working
 
 
 class Inspector:
@@ -43,7 +42,8 @@ class Inspector:
     Attributes:
         folder: as given.
         threads: as given.
-        scope: what counts in an anomaly map.
+        image_format: the form in which it takes images.
+        criteria: what counts in an anomaly map.
 
     Raises:
         ModelError: the folder is none of an exported model, or a file in it is missing or damaged.
@@ -53,8 +53,8 @@ class Inspector:
         self.folder = Path(folder)
         self.threads = threads
         self.description = Description.load(self.folder)
-        self._tiling = self.description.tiling
-        self.scope = self._load_scope()
+        self.image_format = self.description.image_format
+        self.criteria = self._load_criteria()
         self._backend = open_backend(
             self.folder, self.description.backend, self.description.precision, threads
         )
@@ -86,7 +86,7 @@ class Inspector:
     def __reduce__(self) -> tuple[Any, ...]:
         # A worker may stand in another folder than the process that sent it this.
         folder, told = self.folder.absolute(), self.description
-        return _reopen, (type(self), folder, self.threads, told.calibration, told.review, self.scope)
+        return _reopen, (type(self), folder, self.threads, told.calibration, told.review, self.criteria)
 
     def __copy__(self) -> Self:
         # The loaded graph is shared: only another process has to load it again.
@@ -148,46 +148,35 @@ class Inspector:
         Raises:
             ImageError: the image cannot be read or has no defined meaning.
         """
-        return self._read(input_image(image, color))
-
-    def _read(self, given: InputImage) -> NDArray[np.uint16]:
-        if self.description.tile is not None:
-            return any_full_image(given.image, self.description.channels)
-        return any_working_image(given.image, self.description.size, self.description.channels)
+        return self.image_format.read(input_image(image, color).image)
 
     def _inspect_input(self, given: InputImage) -> Prediction:
-        prediction = self.inspect_working(self._read(given))
+        prediction = self.inspect_working(self.image_format.read(given.image))
         return replace(prediction, source=given.source, size=given.size())
 
     @property
     def region_size(self) -> tuple[int, int] | None:
         """Size (H, W) of a region of interest; None for any, where images of any size are seen in tiles."""
-        return None if self.description.tile is not None else self.description.size
+        return None if self.image_format.tiling is not None else self.image_format.size
 
-    def inspect_working(self, working: NDArray[np.uint16], scope: DefectCriteria | None = None) -> Prediction:
+    def inspect_working(
+        self, working: NDArray[np.uint16], criteria: DefectCriteria | None = None
+    ) -> Prediction:
         """Inspect a working image.
 
         Args:
             working: (H, W, C); in tiles where it is larger than one and the model has them.
-            scope: what counts; None takes the scope that the folder is calibrated for.
+            criteria: what counts; None takes the criteria that the folder is calibrated for.
 
         Raises:
             ImageError: it is smaller than a tile.
             ModelError: the backend cannot compute it.
         """
-        tiling, scope = self._tiling, self.scope if scope is None else scope
-        lowest = self.threshold if self.review_threshold is None else self.review_threshold
-        if tiling is None or working.shape[:2] == tiling.size:
-            found = self._compute(working)
-            if scope.is_everything:
-                return found
-            score = scope.score(found.anomaly_map)
-            return replace(found, score=score, anomaly_map=scope.clean(found.anomaly_map, lowest))
-        start = time.perf_counter()
-        whole = inspect_tiles(working, tiling, self._compute)
-        seconds = time.perf_counter() - start
-        found = whole.prediction(self.threshold, seconds, self.review_threshold)
-        return replace(found, score=scope.apply(found.anomaly_map, lowest))
+        criteria = self.criteria if criteria is None else criteria
+        found = inspect_working(working, self.image_format.tiling, self._compute)
+        if criteria.is_everything:
+            return found
+        return replace(found, score=criteria.apply(found.anomaly_map, found.lowest_threshold))
 
     def _compute(self, working: NDArray[np.uint16]) -> Prediction:
         """Inspect one working image; everything counts."""
@@ -218,7 +207,7 @@ class Inspector:
     def recalibrate(
         self, scores: Iterable[float], false_alarm_rate: float, review_rate: float | None = None
     ) -> None:
-        """Set the thresholds anew from scores of good images, and keep them in the folder with the scope.
+        """Set the thresholds anew from scores of good images, and keep them in the folder with the criteria.
 
         Args:
             scores: anomaly scores of good images that took no part in training.
@@ -238,14 +227,14 @@ class Inspector:
                     f"{false_alarm_rate}"
                 )
             review = calibrate(scores, review_rate)
-        area = self.scope.minimum_area
+        area = self.criteria.minimum_area
         self.description = replace(
             self.description, calibration=calibration, review=review, minimum_area=area
         )
-        self.scope.save(self.folder)
+        self.criteria.save(self.folder)
         self.description.save(self.folder)
 
-    def _load_scope(self) -> DefectCriteria:
+    def _load_criteria(self) -> DefectCriteria:
         path = self.folder / REGION
         region = read_region(path, self.region_size) if path.is_file() else None
         return DefectCriteria(region, self.description.minimum_area)
@@ -257,9 +246,9 @@ def _reopen(
     threads: int | None,
     calibration: Calibration,
     review: Calibration | None,
-    scope: DefectCriteria,
+    criteria: DefectCriteria,
 ) -> Inspector:
     inspector = kind(folder, threads)
     inspector.description = replace(inspector.description, calibration=calibration, review=review)
-    inspector.scope = scope
+    inspector.criteria = criteria
     return inspector

@@ -24,6 +24,7 @@ from excision.runtime.backend import GRAPH_FILES, BackendName, Precision
 from excision.runtime.defect_criteria import REGION
 from excision.system.files import atomic_path, write_json
 from excision.tiling.geometry import Tiling
+from excision.tiling.image_format import Channels, ImageFormat
 
 DESCRIPTION, GOLDEN = EXPORTED_MODEL, "golden.npz"
 FORMAT = 1
@@ -71,7 +72,7 @@ class Description:
     backend: BackendName
     precision: Precision
     size: tuple[int, int]
-    channels: int
+    channels: Channels
     mask_threshold: float | None
     calibration: Calibration
     review: Calibration | None
@@ -86,6 +87,11 @@ class Description:
     def tiling(self) -> Tiling | None:
         """How a large image is covered by tiles; None where images are resized whole."""
         return None if self.tile is None else Tiling(self.size, **dataclasses.asdict(self.tile))
+
+    @property
+    def image_format(self) -> ImageFormat:
+        """The form in which the graph takes images."""
+        return ImageFormat(self.size, self.channels, self.tiling)
 
     def save(self, folder: Path) -> None:
         """Write `model.json`."""

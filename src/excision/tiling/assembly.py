@@ -6,145 +6,132 @@ Nothing else of the image's size is held: 4 bytes a pixel for the map, beside th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from excision.errors import ModelError
 from excision.ops.reduction import BlockMean, blocks, combine_blocks, reduced_shape, shrink_image
-from excision.predictions import Prediction
+from excision.predictions import Detection, Prediction
 from excision.tiling.geometry import Tiling
 from excision.tiling.spans import spans
 
 FloatImage = NDArray[np.float32]
+D = TypeVar("D", bound=Detection)
 
 MOST_SHOWN = 2048
 """Pixels of the longer side of the pictures of stages; of a smaller image they are of full size."""
 
 
-class Stages(Protocol):
-    """What is said of one tile, or of the whole image: each stage as in `Prediction`."""
-
-    @property
-    def anomaly_map(self) -> FloatImage:
-        """(H, W)."""
-
-    @property
-    def attention(self) -> FloatImage:
-        """(H, W)."""
-
-    @property
-    def mask(self) -> NDArray[np.bool_]:
-        """(H, W)."""
-
-    @property
-    def masked_image(self) -> FloatImage:
-        """(H, W, C)."""
-
-    @property
-    def recovery(self) -> FloatImage:
-        """(H, W, C)."""
+Judge = Callable[[FloatImage, Sequence[float]], float]
+"""From the anomaly map (H, W) of a large image, and the anomaly scores of its tiles, to its anomaly score."""
 
 
-@dataclass(frozen=True, slots=True)
-class Assembled:
-    """A large image after its inspection.
-
-    Attributes:
-        anomaly_map: (H, W) float32, of full size.
-        image: (h, w, C) float32 in [0, 1], like the other stages reduced; each pixel is a mean.
-        attention: (h, w) float32.
-        mask: (h, w) bool, True where any pixel was excised.
-        masked_image: (h, w, C) float32 in [0, 1].
-        recovery: (h, w, C) float32 in [0, 1].
-        reduction: pixels of the image along the side of one of these; 1 where the image is small.
-        tiles: number of tiles that were inspected.
-    """
-
-    anomaly_map: FloatImage
-    image: FloatImage
-    attention: FloatImage
-    mask: NDArray[np.bool_]
-    masked_image: FloatImage
-    recovery: FloatImage
-    reduction: int
-    tiles: int
-
-    def prediction(
-        self, threshold: float, seconds: float, review_threshold: float | None = None
-    ) -> Prediction:
-        """Judge it by the largest value of the anomaly map, as a single tile is judged.
-
-        Raises:
-            ModelError: that is no finite number.
-        """
-        score = float(self.anomaly_map.max())
-        if not math.isfinite(score):
-            raise ModelError("the anomaly score is no finite number: the weights are damaged or went astray")
-        return Prediction(
-            score=score,
-            threshold=threshold,
-            anomaly_map=self.anomaly_map,
-            image=self.image,
-            seconds=seconds,
-            attention=self.attention,
-            mask=self.mask,
-            masked_image=self.masked_image,
-            recovery=self.recovery,
-            reduction=self.reduction,
-            review_threshold=review_threshold,
-        )
+def largest_value(anomaly_map: FloatImage, _: Sequence[float]) -> float:
+    """Give the maximum of the anomaly map: a large image is judged as a single tile is."""
+    return float(anomaly_map.max())
 
 
-def inspect_tiles(
-    working: NDArray[np.uint16], tiling: Tiling, inspect: Callable[[NDArray[np.uint16]], Stages]
-) -> Assembled:
-    """Inspect an image of any size tile by tile.
+def worst_tile(_: FloatImage, scores: Sequence[float]) -> float:
+    """Give the largest score of a tile, for methods that do not read their score off the map alone."""
+    return max(scores)
+
+
+def inspect_working(
+    working: NDArray[np.uint16],
+    tiling: Tiling | None,
+    inspect: Callable[[NDArray[np.uint16]], D],
+    judge: Judge = largest_value,
+) -> D:
+    """Inspect a working image, as a whole or tile by tile.
 
     Each tile is inspected alone. Where two overlap, one takes over from the other by weights that sum to one,
-    and neither is asked within the halo of its border, so that every value of the map lies between those that
-    tiles with a full surrounding give.
+    and the output of neither counts within the halo of its border, so that every value of the map lies
+    between those that tiles with a full surrounding give.
 
     Args:
         working: (H, W, C), 65535 for 1; at least as large as a tile.
-        tiling: of the model.
-        inspect: says what one tile (*tiling.size, C) shows.
+        tiling: of the model; None inspects the image as a whole.
+        inspect: gives the detection of one working image, which is (*tiling.size, C) where there are tiles.
+        judge: reads the score of an image that was inspected in tiles.
+
+    Returns:
+        Of an image in tiles, the anomaly map at full size, and all other pictures reduced where it is large.
 
     Raises:
         ImageError: the image is smaller than a tile.
+        ModelError: the score is no finite number.
     """
-    height, width, channels = working.shape
-    anomaly_map = np.zeros((height, width), dtype=np.float32)
-    factor = shown_reduction((height, width))
-    pictures = {
-        name: BlockMean((height, width, depth), factor)
-        for name, depth in (("attention", 1), ("masked_image", channels), ("recovery", channels))
-    }
-    mask = np.zeros(reduced_shape((height, width), factor), dtype=np.bool_)
-    tiles = 0
+    if tiling is None or working.shape[:2] == tiling.size:
+        return inspect(working)
+    start = time.perf_counter()
+    assembly = _Assembly(working.shape)
     for visit in visit_tiles(working, tiling):
-        tiles += 1
-        stages = inspect(visit.tile)
-        anomaly_map[visit.place] += visit.weights * stages.anomaly_map[visit.inside]
-        for name, picture in pictures.items():
-            values = getattr(stages, name)[visit.inside].reshape(*visit.weights.shape, -1)
+        assembly.add(visit, inspect(visit.tile))
+    score = judge(assembly.anomaly_map, assembly.scores)
+    if not math.isfinite(score):
+        raise ModelError("the anomaly score is no finite number: the weights are damaged or went astray")
+    found: D = assembly.finish(working, score, time.perf_counter() - start)
+    return found
+
+
+class _Assembly:
+    """What the tiles of an image have shown so far.
+
+    Args:
+        shape: (H, W, C) of the image.
+
+    Attributes:
+        anomaly_map: (H, W).
+        scores: of the tiles, in the order in which they were inspected.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        height, width, channels = shape
+        self.anomaly_map = np.zeros((height, width), dtype=np.float32)
+        self.scores: list[float] = []
+        self._factor = shown_reduction((height, width))
+        self._stages = {
+            name: BlockMean((height, width, depth), self._factor)
+            for name, depth in (("attention", 1), ("masked_image", channels), ("recovery", channels))
+        }
+        self._mask = np.zeros(reduced_shape((height, width), self._factor), dtype=np.bool_)
+        self._last: Detection | None = None
+
+    def add(self, visit: Visit, found: Detection) -> None:
+        """Add what was found in a tile."""
+        self._last = found
+        self.scores.append(found.score)
+        self.anomaly_map[visit.place] += visit.weights * found.anomaly_map[visit.inside]
+        if not isinstance(found, Prediction):
+            return
+        for name, picture in self._stages.items():
+            values = getattr(found, name)[visit.inside].reshape(*visit.weights.shape, -1)
             picture.add(visit.place, visit.weights[..., None] * values)
-        spot = blocks(visit.place, factor)
-        mask[spot] |= combine_blocks(stages.mask[visit.inside], visit.place, factor, np.logical_or)
-    return Assembled(
-        anomaly_map,
-        shrink_image(working, factor),
-        pictures["attention"].finished()[..., 0],
-        mask,
-        pictures["masked_image"].finished(),
-        pictures["recovery"].finished(),
-        factor,
-        tiles,
-    )
+        spot = blocks(visit.place, self._factor)
+        self._mask[spot] |= combine_blocks(found.mask[visit.inside], visit.place, self._factor, np.logical_or)
+
+    def finish(self, working: NDArray[np.uint16], score: float, seconds: float) -> Any:
+        """Give the detection of the whole image, of the kind and with the thresholds of its tiles."""
+        assert self._last is not None  # every image has a tile
+        stages: dict[str, Any] = {}
+        if isinstance(self._last, Prediction):
+            stages = {name: picture.finished() for name, picture in self._stages.items()}
+            stages |= {"attention": stages["attention"][..., 0], "mask": self._mask}
+        return replace(
+            self._last,
+            score=score,
+            anomaly_map=self.anomaly_map,
+            image=shrink_image(working, self._factor),
+            seconds=seconds,
+            reduction=self._factor,
+            **stages,
+        )
 
 
 class Visit(NamedTuple):

@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
+import torch
+from torch import Tensor, nn
+
+from excision.errors import ModelError
 from excision.progress import TrainingProgress
 from excision.system.interrupts import deferred_interrupt
 
@@ -60,7 +64,7 @@ def run_steps(
     assert loop.finished is not None  # nothing is under way yet
     with deferred_interrupt() as interrupt:
         try:
-            for step, batch in _drawn_ahead(draw, loop.finished, total):
+            for step, batch in drawn_ahead(draw, loop.finished, total):
                 figures = loop.run(step, batch)
                 done(step + 1, total, figures)
                 if interrupt.asked:
@@ -73,7 +77,7 @@ def run_steps(
         keep()
 
 
-def _drawn_ahead(draw: Callable[[int], B], first: int, end: int) -> Iterator[tuple[int, B]]:
+def drawn_ahead(draw: Callable[[int], B], first: int, end: int) -> Iterator[tuple[int, B]]:
     """Give the steps from `first` to `end` with their batches; one is drawn while another is worked on."""
     if first >= end:
         return
@@ -93,3 +97,43 @@ def warm_cosine(step: int, total: int, peak: float) -> float:
         return peak * (step + 1) / warm_up
     phase = (step - warm_up) / max(1, total - warm_up)
     return peak * 0.5 * (1 + math.cos(math.pi * phase))
+
+
+def optimise(
+    loss: Tensor,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    rate: float | None,
+    what: str,
+    clip: float | None = 1.0,
+) -> float:
+    """Take one optimiser step.
+
+    Args:
+        loss: (), of which the gradient is taken.
+        network: whose gradients are clipped.
+        optimiser: of the network's parameters.
+        rate: the learning rate of this step; None leaves it to a schedule.
+        what: the training in words, for the error.
+        clip: largest norm of the gradient; None does not limit it.
+
+    Returns:
+        The loss.
+
+    Raises:
+        ModelError: the loss is no finite number.
+    """
+    value = loss.item()
+    if not math.isfinite(value):
+        raise ModelError(
+            f"{what} went astray: its loss is {value}. Train anew with a lower training.learning_rate"
+        )
+    if rate is not None:
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+    optimiser.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    if clip is not None:
+        torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
+    optimiser.step()
+    return value

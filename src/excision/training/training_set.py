@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from excision.settings import ImageSettings, Settings
 from excision.system.files import sha256
 from excision.tiling.cutting import Tile, choose_tiles, cut_tiles
 from excision.tiling.geometry import Tiling
+from excision.tiling.image_format import Channels, ImageFormat
 
 Picture = NDArray[Any] | Path
 
@@ -36,14 +37,14 @@ class TrainingSet:
     """Good images, parted for training and calibration.
 
     Attributes:
-        image: settings with size and channels settled.
+        image_format: size, channels and tiles of the working images.
         training: names of what is trained on: images, or tiles of them.
         calibration: names of what sets the decision threshold.
         skipped: what could not be read.
         reduction: what is lost of the images; None where they are used in tiles.
     """
 
-    image: ImageSettings
+    image_format: ImageFormat
     training: tuple[str, ...]
     calibration: tuple[str, ...]
     skipped: tuple[Finding, ...]
@@ -144,11 +145,17 @@ def prepare(
     return _part(_from_arrays(pictures, settings), settings)
 
 
+def settled(settings: Settings, image_format: ImageFormat) -> Settings:
+    """Give the settings with this image format in place of one that is derived from the images."""
+    image = ImageSettings(image_format.size, image_format.channels, image_format.tile)
+    return replace(settings, image=image)
+
+
 class _Usable(NamedTuple):
     """Good images that can be trained on, by name."""
 
     samples: tuple[Sample, ...]
-    tile: Size | None
+    tiling: Tiling | None
     sizes: dict[str, Size]
     colour: bool
     skipped: tuple[Finding, ...]
@@ -159,20 +166,21 @@ class _Usable(NamedTuple):
 def _part(usable: _Usable, settings: Settings) -> TrainingSet:
     """Settle size and channels, and part the images for training and calibration."""
     sizes = list(usable.sizes.values())
-    size = usable.tile or settings.image.size or default_size(sizes)
-    derived: Literal[1, 3] = 3 if usable.colour else 1
+    tiling = usable.tiling
+    size = tiling.size if tiling else settings.image.size or default_size(sizes)
+    derived: Channels = 3 if usable.colour else 1
     channels = settings.image.channels or derived
     training, calibration = hold_out(usable.samples, settings.calibration.holdout)
     tiles: tuple[Tile, ...] = ()
-    if usable.tile is not None:
+    if tiling is not None:
         shown = {sample.name: usable.sizes[sample.name] for sample in training}
         tiles = choose_tiles(shown, size, settings.training.seed)
     return TrainingSet(
-        image=ImageSettings(size, channels, usable.tile),
+        image_format=ImageFormat(size, channels, tiling),
         training=tuple(each.name for each in tiles or training),
         calibration=tuple(sample.name for sample in calibration),
         skipped=usable.skipped,
-        reduction=None if usable.tile else Reduction.to(size, sizes),
+        reduction=None if tiling else Reduction.to(size, sizes),
         _pictures=usable.pictures,
         _cache=ImageCache(size, channels, settings.training.cache_mb * 2**20),
         _origin=usable.origin,
@@ -196,7 +204,7 @@ def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None
     headers = {sample.name: probe_image(sample.image) for sample in good}
     return _Usable(
         samples=good,
-        tile=tiling.size if tiling else None,
+        tiling=tiling,
         sizes={name: header.size for name, header in headers.items()},
         colour=any(header.colour for header in headers.values()),
         skipped=skipped,
@@ -241,7 +249,7 @@ def _from_arrays(pictures: dict[str, Picture], settings: Settings) -> _Usable:
             tiling.check(*size, f"image {name} of the given ones")
     return _Usable(
         samples=tuple(Sample(name, Path(name), "train", "good", None, name) for name in arrays),
-        tile=tiling.size if tiling else None,
+        tiling=tiling,
         sizes=sizes,
         colour=any(array.ndim == 3 and array.shape[2] == 3 for array in arrays.values()),
         skipped=(),

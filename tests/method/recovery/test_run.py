@@ -47,7 +47,7 @@ def tuned_twice(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(
     "moment",
-    [("tuning attention", 1), ("usual attention", 1), ("training", 4), ("calibrating", 1), ("save", 1)],
+    [("tuning attention", 1), ("normal attention", 1), ("training", 4), ("calibrating", 1), ("save", 1)],
     ids=lambda moment: moment[0],
 )
 @pytest.mark.parametrize("error", [KeyboardInterrupt, CrashError])

@@ -122,7 +122,7 @@ def test_the_mean_is_sharp_though_the_parts_lie_apart() -> None:
     size, lying = SIZES[0], poses(12)
     alignment = learnt(size, lying)
     blurred = torch.cat([part(size, pose) for pose in lying]).mean(dim=0)
-    sharp = alignment.fine.usual[0, 0].numpy()
+    sharp = alignment.fine.mean[0, 0].numpy()
     wanted = part(size)[0, 0].numpy()
     likeness = [np.corrcoef(each.ravel(), wanted.ravel())[0, 1] for each in (sharp, blurred[0].numpy())]
     assert 1 - likeness[0] < 0.2 * (1 - likeness[1])

@@ -70,7 +70,7 @@ def warp_digit(digit: NDArray[np.uint8], size: int, rng: np.random.Generator) ->
     angle = rng.uniform(-np.pi, np.pi)
     centre = rng.uniform(0.08, 0.92, size=2) * size
     y, x = np.mgrid[:size, :size].astype(np.float32)
-    bend = _smooth_field(rng, size) * (rng.uniform(0, 0.25) * half.min())
+    bend = smooth_fields(rng, 2, size, 6) * (rng.uniform(0, 0.25) * half.min())
     dy, dx = y - centre[0] + bend[0], x - centre[1] + bend[1]
     u = (np.cos(angle) * dx + np.sin(angle) * dy) / half[1]
     v = (np.cos(angle) * dy - np.sin(angle) * dx) / half[0]
@@ -86,12 +86,12 @@ def warp_digit(digit: NDArray[np.uint8], size: int, rng: np.random.Generator) ->
     return placed
 
 
-def _smooth_field(rng: np.random.Generator, size: int) -> FloatImage:
-    """Two smooth random fields (2, size, size) of about unit deviation, for bending strokes."""
-    coarse = torch.from_numpy(rng.standard_normal((1, 2, 6, 6), dtype=np.float32))
+def smooth_fields(rng: np.random.Generator, count: int, size: int, knots: int) -> FloatImage:
+    """Interpolate normal random numbers at knots x knots points; (count, size, size), unit deviation."""
+    coarse = torch.from_numpy(rng.standard_normal((1, count, knots, knots), dtype=np.float32))
     field = functional.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)
-    bend: FloatImage = field[0].numpy()
-    return bend
+    fields: FloatImage = field[0].numpy()
+    return fields
 
 
 def mark(surface: FloatImage, stroke: FloatImage, rng: np.random.Generator) -> FloatImage:

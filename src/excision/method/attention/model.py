@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -13,20 +14,72 @@ from excision.method.attention.normalise import reflect_pad
 from excision.method.attention.weights import SHIPPED, load_weights
 from excision.method.masking import patch_attention
 from excision.ops.colour import to_grey
+from excision.ops.filters import gaussian_blur
 from excision.ops.memory_format import lay_out
 from excision.ops.resampling import enlarge, shrink
 from excision.settings import AttentionVariant
 
+_NEIGHBOURS = 1.0  # cells, standard deviation
+_LEAST_DEVIATION = 0.3  # logits; a cell that was always the same is not judged by rounding errors
 _LEAST = 32  # pixels a side; on less, the coarsest grid has a single place, and nothing to compare it with
 
 
+class NormalAttention(nn.Module):
+    """Mean and standard deviation of the attention of normal images, at each cell of the patch grid.
+
+    Attributes:
+        mean: (1, 1, h, w); zero until it is learnt.
+        std: (1, 1, h, w) > 0; one until it is learnt.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(1, 1, 1, 1))
+        self.register_buffer("std", torch.ones(1, 1, 1, 1))
+
+    def reset(self, grid: tuple[int, ...]) -> None:
+        """Start anew with (h, w) cells, of which nothing is known: attention stays as it is."""
+        self.mean = torch.zeros(1, 1, *grid, device=self.mean.device)
+        self.std = torch.ones(1, 1, *grid, device=self.std.device)
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """Give attention (B, 1, h, w) in standard deviations from the mean."""
+        return (cells - self.mean) / self.std
+
+    @torch.no_grad()
+    def learn(self, normal: Iterable[Tensor]) -> None:
+        """Learn mean and deviation from the attention of normal images, each (1, 1, h, w).
+
+        A cell is pooled with its neighbours, since parts never lie in exactly the same place.
+        """
+        total, squares = (torch.zeros_like(self.mean, dtype=torch.float64) for _ in range(2))
+        count = 0
+        for cells in normal:
+            total += cells
+            squares += cells.double().square()
+            count += 1
+        mean = total / count
+        deviation = (squares / count - mean.square()).clamp_min(0).sqrt()
+        self.mean.copy_(gaussian_blur(mean, _NEIGHBOURS))
+        self.std.copy_(gaussian_blur(deviation, _NEIGHBOURS) + _LEAST_DEVIATION)
+
+
 class Attention(nn.Module):
-    """A frozen, pre-trained attention network that takes images of any size."""
+    """A frozen, pre-trained attention network that takes images of any size.
+
+    Attributes:
+        network: the network itself.
+        normal: the attention of normal images, which a pipeline relates that of an image to.
+    """
 
     def __init__(self, variant: AttentionVariant = "surface") -> None:
         super().__init__()
         self.variant = variant
         self.network = SurfaceAttention() if variant == "surface" else PlainAttention()
+        self.normal = NormalAttention()
         self.requires_grad_(False).eval()
 
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from excision.method.attention.weights import save_weights
 from excision.ops.memory_format import channels_last
 from excision.progress import TrainingProgress
 from excision.settings import AttentionVariant
+from excision.training.loop import drawn_ahead, optimise
 
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -98,12 +98,10 @@ def _train_plain(
         chosen = rng.integers(0, len(train[0]), size=64)
         _, digit_logits = network(_to_unit(train[0][chosen]))
         loss = functional.cross_entropy(digit_logits, torch.from_numpy(train[1][chosen].astype(np.int64)))
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimiser.step()
+        value = optimise(loss, network, optimiser, None, "the pre-training", clip=None)
         schedule.step()
         if progress is not None:
-            progress(step + 1, steps, {"loss": loss.item()})
+            progress(step + 1, steps, {"loss": value})
 
 
 @torch.no_grad()
@@ -134,23 +132,16 @@ def _train_surface(
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps, pct_start=min(0.05, 1))
     channels_last(network).train()
-    with ThreadPoolExecutor(max_workers=1) as drawer:
 
-        def draw(step: int) -> Lesson:
-            rng = np.random.default_rng((seed, step))
-            return draw_lesson(digits, batch=_LESSONS, size=_LESSON_SIZE, rng=rng)
+    def draw(step: int) -> Lesson:
+        rng = np.random.default_rng((seed, step))
+        return draw_lesson(digits, batch=_LESSONS, size=_LESSON_SIZE, rng=rng)
 
-        upcoming = drawer.submit(draw, 0)
-        for step in range(steps):
-            lesson, upcoming = upcoming.result(), drawer.submit(draw, step + 1)
-            loss = lesson_loss(network, lesson)
-            optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            if progress is not None:
-                progress(step + 1, steps, {"loss": loss.item()})
+    for step, lesson in drawn_ahead(draw, 0, steps):
+        value = optimise(lesson_loss(network, lesson), network, optimiser, None, "the pre-training")
+        schedule.step()
+        if progress is not None:
+            progress(step + 1, steps, {"loss": value})
 
 
 def lesson_loss(network: AttentionNetwork, lesson: Lesson) -> Tensor:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from excision.errors import ModelError
 from excision.method.masking import excise
 from excision.method.recovery.batches import Batch, BatchSource
 from excision.method.recovery.losses import training_loss
@@ -20,7 +19,7 @@ from excision.progress import TrainingProgress
 from excision.settings import Precision, Settings
 from excision.system.files import write_text
 from excision.training.checkpoint import load_checkpoint, save_checkpoint
-from excision.training.loop import run_steps, warm_cosine
+from excision.training.loop import optimise, run_steps, warm_cosine
 
 _LOG_EVERY = 10
 
@@ -104,8 +103,6 @@ class _Loop:
         self.finished = None
         self._network.train()
         rate = learning_rate(step, self._settings)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
         images = batch.images.to(self._device, memory_format=torch.channels_last)
         mask = batch.mask.to(self._device)
         masked_image = excise(images, mask, self._settings.mask.fill, self._settings.mask.patch)
@@ -115,16 +112,7 @@ class _Loop:
             recovery = self._network(masked_image, mask.to(masked_image.dtype), skips)
         recovery = type(recovery)(*(part.float() for part in recovery))
         loss = training_loss(recovery, images, mask, self._settings.loss)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise ModelError(
-                f"the training went astray, its loss is {value} at step {step + 1}: "
-                "begin anew with a lower training.learning_rate"
-            )
-        self._optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
-        self._optimiser.step()
+        value = optimise(loss, self._network, self._optimiser, rate, f"the training at step {step + 1}")
         self.finished = step + 1
         seconds = time.perf_counter() - start
         return {"loss": value, "learning_rate": rate, "images_per_second": len(images) / seconds}
@@ -142,8 +130,8 @@ def training_switches(step: int, settings: Settings) -> tuple[bool, ...]:
     the decoder has met the zeros it will be fed; 0 is the paper's rule.
     """
     share = settings.recovery.replay
-    rehearses = math.floor((step + 1) * share) > math.floor(step * share)
-    return settings.recovery.skips("inference" if rehearses else "training")
+    replays = math.floor((step + 1) * share) > math.floor(step * share)
+    return settings.recovery.skips("inference" if replays else "training")
 
 
 def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:

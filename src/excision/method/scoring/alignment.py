@@ -1,4 +1,4 @@
-"""Where a part lies under the camera: its rotation and shift against the usual place, and the way back."""
+"""The pose of a part under the camera: rotation and shift against the mean normal image, and the way back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FINER = 4  # points on the way back, for each along a side of a place
 
 
 class Alignment(nn.Module):
-    """Finds how a part lies, by comparing a small image of it with the mean of the good ones.
+    """Finds the pose of a part by comparing a small image of it with the mean of the normal ones.
 
     The pose (B, 3) of a part is its rotation in radians about the middle of the image, and its shift to the
     right and down in pixels. It is found by the inverse compositional algorithm of Baker, Matthews,
@@ -58,11 +58,11 @@ class Alignment(nn.Module):
         return self._settle(self._look(images))
 
     def align(self, images: Tensor, pose: Tensor) -> Tensor:
-        """Turn and shift images (B, C, H, W) so that the part lies as usual; the border is continued."""
+        """Turn and shift images (B, C, H, W) into the pose of the mean image; the border is continued."""
         return _resample(images, pose, 1, 1, self.size)
 
     def put_back(self, planes: Tensor, pose: Tensor, pitch: int) -> tuple[Tensor, Tensor]:
-        """Give planes of an aligned image, on squares of `pitch` pixels, as the part lies in the image.
+        """Give planes of an aligned image, on squares of `pitch` pixels, in the pose of the image.
 
         Returns:
             The planes, (B, 1, ceil(H / pitch), ceil(W / pitch)) to (B, 1, H, W), and how far the aligned
@@ -78,7 +78,7 @@ class Alignment(nn.Module):
 
     @torch.no_grad()
     def learn(self, images: Iterable[Tensor]) -> None:
-        """Learn how good images (1, C, H, W) lie in the mean; of each a small one is kept in memory.
+        """Learn the mean of aligned normal images (1, C, H, W); of each a small copy is kept in memory.
 
         The mean is sharpened in turns: each image is aligned with it, and their mean taken anew
         (Learned-Miller, "Data driven image models through continuous joint alignment", IEEE TPAMI 28, 2006).
@@ -121,13 +121,13 @@ class Alignment(nn.Module):
         return torch.cat((pose[:, :1], pose[:, 1:].clamp(-aside, aside)), dim=1)
 
     def _load(self, small: list[Tensor], poses: Tensor) -> None:
-        """Take the mean of small images that lie like this as the usual one."""
-        usual = torch.zeros_like(self.fine.usual, dtype=torch.float64)
+        """Take over the mean of small images in these poses."""
+        mean = torch.zeros_like(self.fine.mean, dtype=torch.float64)
         for each, pose in zip(small, poses[:, None], strict=True):
-            usual += _resample(each, pose, self.pitch, self.pitch, self.size) / len(small)
+            mean += _resample(each, pose, self.pitch, self.pitch, self.size) / len(small)
         for level in (self.fine, self.middle, self.coarse):
-            level.load_learned(usual)
-            usual = shrink(usual, 2)
+            level.load_learned(mean)
+            mean = shrink(mean, 2)
 
 
 class _Level(nn.Module):
@@ -138,24 +138,24 @@ class _Level(nn.Module):
         pitch: from point to point in pixels.
 
     Attributes:
-        usual: (1, 1, h, w), the mean good image in deviations.
+        mean: (1, 1, h, w), the mean normal image in standard deviations.
         descent: (h * w, 3), what a difference at each point says of the pose.
     """
 
-    usual: Tensor
+    mean: Tensor
     descent: Tensor
 
     def __init__(self, size: Size, pitch: int) -> None:
         super().__init__()
         self.size, self.pitch = size, pitch
         height, width = (-(-side // pitch) for side in size)
-        self.register_buffer("usual", torch.zeros(1, 1, height, width))
+        self.register_buffer("mean", torch.zeros(1, 1, height, width))
         self.register_buffer("descent", torch.zeros(height * width, 3))
 
-    def load_learned(self, usual: Tensor) -> None:
+    def load_learned(self, mean: Tensor) -> None:
         """Take over a mean good image (1, 1, h, w)."""
-        self.usual.copy_(usual)
-        self.descent.copy_(_descent(usual, self.pitch, self.size))
+        self.mean.copy_(mean)
+        self.descent.copy_(_descent(mean, self.pitch, self.size))
 
     def step(self, planes: Tensor, pose: Tensor) -> Tensor:
         """Give a better pose (B, 3) of small images (B, 1, h, w)."""
@@ -165,15 +165,15 @@ class _Level(nn.Module):
         return torch.cat((angle, pose[:, 1:] - _turn(change[:, 1:], angle)), dim=1)
 
     def compare(self, planes: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
-        """Give differences (B, h * w) from the usual image, zero where nothing is seen, and what is seen."""
+        """Give differences (B, h * w) from the mean image, zero outside the image, and what is inside."""
         where = _where(planes, pose, self.pitch, self.pitch, self.size)
-        # Beyond the border nobody has seen; taken for what lies at it, it would pull the part there.
+        # Beyond the border nothing is known; continuing the border would pull the part towards it.
         seen = _within(where).flatten(1)
-        return (_read(planes, where) - self.usual).flatten(1) * seen, seen
+        return (_read(planes, where) - self.mean).flatten(1) * seen, seen
 
 
 def _centred(poses: Tensor) -> Tensor:
-    """Give the same poses (N, 3) against another usual one, in the middle of them."""
+    """Give the same poses (N, 3) against another reference, in the middle of them."""
     angles = poses[:, :1]
     angles = angles - torch.atan2(angles.sin().mean(), angles.cos().mean())
     middle = _turn(poses[:, 1:], -angles).mean(dim=0, keepdim=True)
@@ -243,12 +243,12 @@ def _turn(shift: Tensor, angle: Tensor) -> Tensor:
     return torch.cat((cos * x - sin * y, sin * x + cos * y), dim=1)
 
 
-def _descent(usual: Tensor, pitch: int, size: Size) -> Tensor:
+def _descent(mean: Tensor, pitch: int, size: Size) -> Tensor:
     """Give the Gauss-Newton step (h * w, 3) that a difference of 1 at each point of (1, 1, h, w) asks for."""
-    padded = functional.pad(usual, (1, 1, 1, 1), mode="replicate")
+    padded = functional.pad(mean, (1, 1, 1, 1), mode="replicate")
     right = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]).flatten() / (2 * pitch)
     down = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]).flatten() / (2 * pitch)
-    x, y, _ = torch.from_numpy(_points(pitch, size)).to(usual).T
+    x, y, _ = torch.from_numpy(_points(pitch, size)).to(mean).T
     slopes = torch.stack((down * x - right * y, right, down))
     normal = slopes @ slopes.T
     steady = normal + torch.diag(_STEADY * normal.diagonal() + torch.finfo(torch.float32).tiny)

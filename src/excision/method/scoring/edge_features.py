@@ -21,22 +21,22 @@ _FLAT = 0.02  # deviation, in brightness, of an image that has nothing on it but
 
 
 def count_features(channels: int) -> int:
-    """Give the number of features of a place, in grey (1) or colour (3) images."""
+    """Give the number of features of a position, in grey (1) or colour (3) images."""
     oriented = len(_WIDTHS) * 2 * _DIRECTIONS
     colours = 2 if channels == 3 else 0
     return 2 * (oriented + colours)
 
 
 def edge_features(images: Tensor) -> Tensor:
-    """Say which edges and lines cross each place, how strongly and which side is the bright one.
+    """Give the edges and lines that cross each position: their strength, direction and bright side.
 
-    The brightness, in deviations of the image, is seen through the first and second derivatives of a
-    Gaussian in four directions, at full size and twice and four times smaller (Freeman, Adelson, "The design
+    The brightness, in standard deviations of the image, is filtered with the first and second derivatives of
+    a Gaussian in four directions, at full size and two and four times smaller (Freeman, Adelson, "The design
     and use of steerable filters", IEEE TPAMI 13, 1991). A response r saturates, r / (|r| + 0.1), as cells of
-    the visual cortex do (Heeger, "Normalization of cell responses in cat striate cortex", 1992): so a faint
-    edge counts beside a strong one, and a strong one that lies a pixel aside is no event. Of each the mean
-    over the place is given, and that of its absolute value. Of a colour image so are the two differences of
-    opponent colours, red to green and yellow to blue.
+    the visual cortex do (Heeger, "Normalization of cell responses in cat striate cortex", 1992): a faint edge
+    counts beside a strong one, and a strong edge that is shifted by a pixel changes little. The features are
+    the means over the position of each response and of its absolute value. In a colour image they include the
+    same of the two differences of opponent colours, red to green and yellow to blue.
 
     Args:
         images: (B, C, H, W) in [0, 1], C of 1 or 3, each side at least 32.

@@ -1,7 +1,7 @@
-"""Which features are usual at each place, and how far an image's are from them.
+"""How far the features of each position are from those of normal images.
 
-Where parts lie alike under a fixed camera, or are aligned, the place tells what is to be seen: a hole here,
-an edge there. A defect at such a place may draw no more attention than the edge does, and yet look unlike it.
+Where parts are in the same place under a fixed camera, or are aligned, position explains what is to be seen:
+a hole here, an edge there. A defect there may draw no more attention than the edge, and yet look different.
 The distance is that of Defard, Setkov, Loesch, Audigier, "PaDiM", ICPR Workshops 2021.
 """
 
@@ -18,28 +18,29 @@ from excision.method.scoring.surprisal import tail
 from excision.ops.filters import gaussian_blur
 
 _MOST_BLOCKS = 1024
-_NEIGHBOURS = 1.0  # places, standard deviation
-_OF_ALL = 0.02  # share of the covariance that is the mean over all places
-_LEAST_VARIANCE = 0.01  # of each feature's own over all places, added to it, and
+_NEIGHBOURS = 1.0  # positions, standard deviation
+_OF_ALL = 0.02  # share of the covariance that is the mean over all positions
+_LEAST_VARIANCE = 0.01  # of each feature's own over all positions, added to it, and
 _LEAST = 1e-6  # of any feature, all of which lie between -1 and 1
 _LEAST_IMAGES = 8
 _LEAST_EXPLAINED = 0.05
 
 
 class FeatureDistance(nn.Module):
-    """Mahalanobis distance of features from what is usual at their place.
+    """Mahalanobis distance of features from those of normal images at the same position.
 
-    Neighbouring places share a covariance, in square blocks, so that few images are enough to know it.
+    Neighbouring positions share a covariance, in square blocks, so that few images are enough to know it.
 
     Args:
         channels: of the features.
-        grid: (h, w) places.
+        grid: (h, w) positions.
 
     Attributes:
-        means: (1, C, h, w), the usual features.
+        means: (1, C, h, w), the mean features of normal images.
         whitening: (blocks, C, C), a factor A of each inverse covariance AᵀA.
-        tail: (2,), the median over good images of their largest distance, and the mean excess of those above.
-        explained_variance: (1,), share of the features' variance over good images that the place explains,
+        tail: (2,), the median over normal images of their largest distance, and the mean excess of those
+            above it.
+        explained_variance: (1,), share of the features' variance over normal images that position explains,
             0 to 1.
     """
 
@@ -63,64 +64,65 @@ class FeatureDistance(nn.Module):
     def weight(self) -> Tensor:
         """Share (1,) of the distance in the anomaly map: a half, or the correlation ratio where that is more.
 
-        The correlation ratio of features and place is the root of what the place explains (K. Pearson, 1905).
+        The correlation ratio is the root of the explained variance (K. Pearson, 1905).
         """
         return self.explained_variance.sqrt().clamp_min(0.5)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Give the squared distance for each channel, averaged over neighbours; about 1 where all is usual.
+        """Give the squared distance for each channel, averaged over neighbours; about 1 on normal images.
 
         Features (B, C, h, w) to (B, 1, h, w) >= 0.
         """
-        return self._distance(features, _Usual(self.means, self.whitening))
+        return self._distance(features, _Statistics(self.means, self.whitening))
 
     @property
     def counts(self) -> bool:
-        """Tell whether the distance is worth counting: not where the place explains less than a twentieth."""
+        """Tell whether the distance counts: not if position explains less than 5 % of the variance."""
         return float(self.explained_variance) >= _LEAST_EXPLAINED
 
     @torch.no_grad()
     def learn(self, features: Callable[[], Iterable[Tensor]]) -> None:
-        """Learn from good images; from a few, that the place explains nothing.
+        """Learn from normal images; of fewer than eight, nothing is learnt.
 
-        How far good images are from what is usual is learnt from each half of them by what the other half
-        knows: of those that it has learnt from it would think too well.
+        The tail of the distance is estimated by two-fold cross-fitting: each half of the images is scored
+        with statistics fitted on the other half. Scoring images that the statistics were fitted on would
+        underestimate the distance.
 
         Args:
             features: gives (1, C, h, w) of each image; called twice.
         """
         halves = [_Moments(self), _Moments(self)]
-        for place, each in enumerate(features()):
-            halves[place % 2].add(each)
+        for index, each in enumerate(features()):
+            halves[index % 2].add(each)
         whole = halves[0].with_other(halves[1])
         if whole.count < _LEAST_IMAGES:
             return
         largest = []
-        known = [half.usual() for half in reversed(halves)]
-        for place, each in enumerate(features()):
-            largest.append(self._distance(each, known[place % 2]).amax())
-        usual = whole.usual()
-        self.means.copy_(usual.means)
-        self.whitening.copy_(usual.whitening)
+        fitted = [half.statistics() for half in reversed(halves)]
+        for index, each in enumerate(features()):
+            largest.append(self._distance(each, fitted[index % 2]).amax())
+        normal = whole.statistics()
+        self.means.copy_(normal.means)
+        self.whitening.copy_(normal.whitening)
         self.tail.copy_(torch.tensor(tail(torch.stack(largest))))
         self.explained_variance.fill_(whole.explained_variance())
 
-    def _distance(self, features: Tensor, usual: _Usual) -> Tensor:
-        found = usual.whitening @ _to_blocks(features - usual.means, self.side)
-        each = _to_places(found.square().mean(dim=2, keepdim=True), self.side, self.grid)
+    def _distance(self, features: Tensor, normal: _Statistics) -> Tensor:
+        found = normal.whitening @ _to_blocks(features - normal.means, self.side)
+        each = _to_positions(found.square().mean(dim=2, keepdim=True), self.side, self.grid)
         return gaussian_blur(each, _NEIGHBOURS)
 
 
-def _to_blocks(places: Tensor, side: int) -> Tensor:
+def _to_blocks(positions: Tensor, side: int) -> Tensor:
     """(B, C, h, w) to (B, blocks, C, side * side), with zeros beyond the border."""
-    height, width = places.shape[2:]
-    padded = functional.pad(places, (0, -width % side, 0, -height % side))
+    height, width = positions.shape[2:]
+    padded = functional.pad(positions, (0, -width % side, 0, -height % side))
     batch, channels = padded.shape[:2]
     split = padded.view(batch, channels, -1, side, padded.shape[3] // side, side)
     return split.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels, side * side)
 
 
-def _to_places(blocks: Tensor, side: int, grid: tuple[int, int]) -> Tensor:
+def _to_positions(blocks: Tensor, side: int, grid: tuple[int, int]) -> Tensor:
     """(B, blocks, C, side * side) to (B, C, h, w), with (h, w) the grid."""
     batch, _, channels, _ = blocks.shape
     across = -(-grid[1] // side)
@@ -129,8 +131,8 @@ def _to_places(blocks: Tensor, side: int, grid: tuple[int, int]) -> Tensor:
     return padded[:, :, : grid[0], : grid[1]]
 
 
-class _Usual(NamedTuple):
-    """What is usual: `means` and `whitening` as in `FeatureDistance`."""
+class _Statistics(NamedTuple):
+    """`means` and `whitening` as in `FeatureDistance`."""
 
     means: Tensor
     whitening: Tensor
@@ -139,12 +141,12 @@ class _Usual(NamedTuple):
 class _Moments:
     """Sums over images, from which means and covariances follow; in float64, and never an image."""
 
-    def __init__(self, familiar: FeatureDistance) -> None:
-        self._familiar = familiar
-        shape = familiar.means.double()
+    def __init__(self, owner: FeatureDistance) -> None:
+        self._owner = owner
+        shape = owner.means.double()
         self.count = 0
         self.sums, self.squares = torch.zeros_like(shape), torch.zeros_like(shape)
-        self.products = torch.zeros_like(familiar.whitening, dtype=torch.float64)
+        self.products = torch.zeros_like(owner.whitening, dtype=torch.float64)
 
     def add(self, features: Tensor) -> None:
         exact = features.double()
@@ -155,44 +157,44 @@ class _Moments:
         self.products += blocks @ blocks.transpose(1, 2)
 
     def with_other(self, other: _Moments) -> _Moments:
-        both = _Moments(self._familiar)
+        both = _Moments(self._owner)
         both.count = self.count + other.count
         both.sums, both.squares = self.sums + other.sums, self.squares + other.squares
         both.products = self.products + other.products
         return both
 
     def explained_variance(self) -> float:
-        """Share of the variance that lies between places, by analysis of variance; the mean over channels."""
+        """Share of the variance between positions, by analysis of variance; the mean over channels."""
         means = self.sums / self.count
         within = (self.squares / self.count - means.square()).clamp_min(0).mean(dim=(2, 3))
-        # The mean of a place varies from place to place by chance as well.
+        # The mean of a position varies from one to the next by chance as well.
         between = (means.var(dim=(2, 3), unbiased=False) - within / self.count).clamp_min(0)
         return float((between / (between + within).clamp_min(1e-12)).mean())
 
-    def usual(self) -> _Usual:
-        """Give means and whitening; the mean is each place's own, since its neighbour may be off an edge."""
+    def statistics(self) -> _Statistics:
+        """Give means and whitening; a position keeps its own mean: its neighbour may be off an edge."""
         means = self.sums / self.count
         centre = self._blocks(means)
         spread = self.products - self.count * centre @ centre.transpose(1, 2)
-        places = self._blocks(torch.ones_like(means[:, :1])).sum(dim=(1, 2)).view(-1, 1, 1)
-        of_all = spread.sum(dim=0) / (self.count * places.sum())
-        own = self._smooth(spread / (self.count * places))
+        positions = self._blocks(torch.ones_like(means[:, :1])).sum(dim=(1, 2)).view(-1, 1, 1)
+        of_all = spread.sum(dim=0) / (self.count * positions.sum())
+        own = self._smooth(spread / (self.count * positions))
         # Without a floor the last bits of a feature that never varies would be blown up to a defect.
         floor = torch.diag(_LEAST_VARIANCE * of_all.diagonal() + _LEAST)
         factor = torch.linalg.cholesky((1 - _OF_ALL) * own + _OF_ALL * of_all + floor)
         identity = torch.eye(len(of_all), dtype=of_all.dtype, device=of_all.device)
         inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
-        familiar = self._familiar
-        return _Usual(means.to(familiar.means), inverse.to(familiar.whitening))
+        owner = self._owner
+        return _Statistics(means.to(owner.means), inverse.to(owner.whitening))
 
-    def _blocks(self, places: Tensor) -> Tensor:
+    def _blocks(self, positions: Tensor) -> Tensor:
         """(1, C, h, w) to (blocks, C, side * side)."""
-        return _to_blocks(places, self._familiar.side)[0]
+        return _to_blocks(positions, self._owner.side)[0]
 
     def _smooth(self, covariances: Tensor) -> Tensor:
         """Average over neighbouring blocks; (blocks, C, C)."""
         blocks, channels = covariances.shape[:2]
-        across = -(-self._familiar.grid[1] // self._familiar.side)
+        across = -(-self._owner.grid[1] // self._owner.side)
         planes = covariances.view(blocks // across, across, -1).permute(2, 0, 1)[None]
-        smooth = gaussian_blur(planes, _NEIGHBOURS / self._familiar.side)
+        smooth = gaussian_blur(planes, _NEIGHBOURS / self._owner.side)
         return smooth[0].permute(1, 2, 0).reshape(blocks, channels, channels)

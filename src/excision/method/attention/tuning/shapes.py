@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from excision.method.attention.digits import smooth_fields
+
 FloatImage = NDArray[np.float32]
 
 
@@ -44,21 +46,14 @@ def box_blur(plane: FloatImage, radius: int) -> FloatImage:
     return result
 
 
-def smooth_field(rng: np.random.Generator, size: int, knots: int) -> FloatImage:
-    """Interpolate normal random numbers at knots x knots points; (size, size), about unit deviation."""
-    coarse = torch.from_numpy(rng.standard_normal((1, 1, knots, knots), dtype=np.float32))
-    field = functional.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)
-    result: FloatImage = field[0, 0].numpy()
-    return result
-
-
 def _blob(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
-    field = smooth_field(rng, size, int(rng.integers(3, 9)))
+    field = smooth_fields(rng, 1, size, int(rng.integers(3, 9)))[0]
     high = field > np.quantile(field, rng.uniform(0.6, 0.97))
     y, x = np.mgrid[:size, :size]
     centre, radius = rng.uniform(0, size, size=2), size * rng.uniform(0.1, 0.5)
-    near: NDArray[np.bool_] = (y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2
-    return high & near
+    near = (y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2
+    blob: NDArray[np.bool_] = high & near
+    return blob
 
 
 def _spot(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
@@ -69,7 +64,7 @@ def _spot(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
     dy, dx = y - centre[0], x - centre[1]
     u = (np.cos(angle) * dx + np.sin(angle) * dy) / stretch
     v = (np.cos(angle) * dy - np.sin(angle) * dx) * stretch
-    uneven = 0.6 * rng.random() * radius**2 * smooth_field(rng, size, 8)
+    uneven = 0.6 * rng.random() * radius**2 * smooth_fields(rng, 1, size, 8)[0]
     inside: NDArray[np.bool_] = u**2 + v**2 + uneven < radius**2
     return inside
 
@@ -90,6 +85,6 @@ def _across(rng: np.random.Generator, size: int) -> FloatImage:
     along_side = rng.random() < 0.6
     angle = rng.choice((0.0, np.pi / 2)) + rng.normal(0, 0.2) if along_side else rng.uniform(0, np.pi)
     y, x = np.mgrid[:size, :size].astype(np.float32) - size / 2
-    wave = 0.05 * size * rng.random() * smooth_field(rng, size, 5)
+    wave = 0.05 * size * rng.random() * smooth_fields(rng, 1, size, 5)[0]
     distance: FloatImage = np.cos(angle) * x + np.sin(angle) * y + wave - rng.uniform(-0.4, 0.4) * size
     return distance

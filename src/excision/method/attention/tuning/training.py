@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from excision.errors import ModelError
 from excision.method.attention.digits import Lesson
 from excision.method.attention.model import Attention
 from excision.method.attention.networks import AttentionNetwork
@@ -18,10 +15,10 @@ from excision.method.attention.pretrain import lesson_loss
 from excision.method.attention.tuning.lessons import LessonSource
 from excision.method.run_folder import TUNING
 from excision.ops.memory_format import channels_last
-from excision.progress import TrainingProgress
+from excision.progress import Progress, TrainingProgress
 from excision.settings import Settings
 from excision.training.checkpoint import load_checkpoint, save_checkpoint
-from excision.training.loop import run_steps, warm_cosine
+from excision.training.loop import optimise, run_steps, warm_cosine
 from excision.training.training_set import TrainingSet
 
 _RATE = 2e-3
@@ -34,25 +31,24 @@ def tune_attention(
     data: TrainingSet,
     settings: Settings,
     folder: Path | None,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> None:
     """Tune the attention to the training images; nothing is done for 0 steps.
 
     Args:
         attention: on its device.
         data: what is trained on.
-        settings: of attention and training, with the size settled.
+        settings: of attention and training.
         folder: for the checkpoint; None keeps none.
         progress: called as (done, all).
     """
-    count, size = len(data.training), settings.image.size
+    count = len(data.training)
     # With few images, many steps would only teach the network these images by heart.
     steps = min(settings.attention.tuning, _STEPS_AN_IMAGE * count)
     if steps == 0:
         return
-    assert size is not None  # a training set settles it
     replay = settings.attention.pretraining_weight / (settings.attention.pretraining_weight + count)
-    source = LessonSource(count, data.read, size, settings.training.seed, replay)
+    source = LessonSource(count, data.read, data.image_format.size, settings.training.seed, replay)
     every = settings.training.checkpoint_every
     tune(attention, source, steps, every, folder, lambda done, all_, _: progress(done, all_))
 
@@ -130,17 +126,9 @@ class _Loop:
         """
         self.finished = None
         rate = warm_cosine(step, self._total, _RATE)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
         device = next(self._network.parameters()).device
         loss = lesson_loss(self._network, Lesson(*(part.to(device) for part in batch)))
-        value = loss.item()
-        if not math.isfinite(value):
-            raise ModelError(f"the tuning of the attention went astray: its loss is {value}")
-        self._optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
-        self._optimiser.step()
+        value = optimise(loss, self._network, self._optimiser, rate, "the tuning of the attention")
         self._remember(step)
         self.finished = step + 1
         return {"loss": value, "learning_rate": rate}

@@ -1,0 +1,138 @@
+"""What every method has in common: learnt from normal images, it gives each image a verdict."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.data import Dataset, load_dataset
+from excision.data.inputs import ColorOrder, OneImage, input_images
+from excision.errors import ModelError
+from excision.method.calibration import Calibration, calibrate
+from excision.ops.devices import choose_device
+from excision.predictions import Detection
+from excision.progress import StageProgress, of_stage
+from excision.settings import Settings
+from excision.tiling.assembly import Judge, inspect_working, largest_value
+from excision.tiling.image_format import ImageFormat
+from excision.training.training_set import TrainingSet, prepare
+
+Image = NDArray[Any] | str | Path
+D = TypeVar("D", bound=Detection)
+
+CALIBRATING = "calibrating"
+"""The last stage of fitting: all others come before it."""
+
+
+class Estimator(ABC, Generic[D]):
+    """Predicts and calibrates; a subclass trains, and inspects one working image.
+
+    Args:
+        settings: everything that can be chosen. Fitting does not change them.
+        device: "cpu", "cuda", or "auto" for a GPU where there is one.
+
+    Attributes:
+        settings: as given, for the next fit.
+        device: where it computes.
+        calibration_: the decision threshold, and what it promises; None until it is learnt.
+
+    Raises:
+        SettingsError: there is no such device.
+    """
+
+    def __init__(self, settings: Settings | None = None, device: str = "auto") -> None:
+        self.settings = settings or Settings()
+        self.device = choose_device(device)
+        self.calibration_: Calibration | None = None
+
+    @property
+    @abstractmethod
+    def image_format(self) -> ImageFormat:
+        """The form in which it takes images, as fitting settled it.
+
+        Raises:
+            ModelError: it has not been fitted.
+        """
+
+    @abstractmethod
+    def inspect(self, working: NDArray[np.uint16]) -> D:
+        """Inspect one working image (H, W, C) of the size that the networks are made for."""
+
+    @property
+    def judge(self) -> Judge:
+        """Reads the anomaly score of a large image that was inspected in tiles."""
+        return largest_value
+
+    @property
+    def calibration(self) -> Calibration:
+        """The decision threshold, and what it promises.
+
+        Raises:
+            ModelError: it has not been fitted.
+        """
+        if self.calibration_ is None:
+            raise ModelError(f"this {type(self).__name__} has no threshold yet: fit it, or load a run folder")
+        return self.calibration_
+
+    @property
+    def threshold(self) -> float:
+        """Decision threshold in the unit of the anomaly score.
+
+        Raises:
+            ModelError: it has not been fitted.
+        """
+        return self.calibration.threshold
+
+    def predict(self, images: Iterable[OneImage] | OneImage, *, color: ColorOrder = "rgb") -> Iterator[D]:
+        """Inspect images one after another, lazily.
+
+        Each image goes through the networks alone, so that its score is the same bit for bit whatever
+        stands beside it.
+
+        Args:
+            images: one of these, or an iterable of them: a path, a folder, a glob pattern, an array (H, W),
+                (H, W, C) or (N, H, W, C) of uint8, uint16 or float in [0, 1], a PIL image, or a torch tensor
+                (C, H, W) or (N, C, H, W); C is 1, 3 or 4.
+            color: order of the channels of arrays and tensors; OpenCV gives "bgr".
+
+        Raises:
+            ImageError: an image cannot be read or has no defined meaning.
+            ModelError: it has not been fitted.
+        """
+        _ = self.calibration  # which is missing before a fit
+        for given in input_images(images, color):
+            yield replace(self._predict_one(given.image), source=given.source, size=given.size())
+
+    def _predict_one(self, image: Image) -> D:
+        image_format = self.image_format
+        return inspect_working(image_format.read(image), image_format.tiling, self.inspect, self.judge)
+
+    def _prepare(
+        self,
+        dataset: Dataset | Sequence[Image] | str | Path,
+        settings: Settings,
+        stage: StageProgress | None,
+    ) -> TrainingSet:
+        if isinstance(dataset, str | Path):
+            dataset = load_dataset(dataset)
+        return prepare(dataset, settings, of_stage(stage, "reading"))
+
+    def _calibrate(self, data: TrainingSet, settings: Settings, stage: StageProgress | None) -> None:
+        """Set the decision threshold on the images that were held out."""
+        self.calibration_ = None
+        scores, calibrating = [], of_stage(stage, CALIBRATING)
+        for image in data.calibration_images():
+            scores.append(self._predict_one(image).score)
+            calibrating(len(scores), len(data.calibration))
+        self.calibration_ = calibrate(scores, settings.calibration.false_alarm_rate)
+
+    @property
+    def _alarm(self) -> float:
+        """The threshold that a detection is given; while there is none, nothing exceeds it."""
+        return float("inf") if self.calibration_ is None else self.calibration_.threshold
