@@ -97,7 +97,7 @@ def test_inspector() -> None:
         "": "(folder, threads=None)",
         "calibration": "",
         "inspect": "(self, image, *, color='rgb')",
-        "inspect_working": "(self, working, scope=None)",
+        "inspect_working": "(self, working, criteria=None)",
         "predict": "(self, images, *, color='rgb')",
         "recalibrate": "(self, scores, false_alarm_rate, review_rate=None)",
         "region_size": "",
@@ -110,7 +110,16 @@ def test_inspector() -> None:
 
 def test_detector() -> None:
     assert members(excision.Detector) == {
-        "": "(settings=None, device='auto')",
+        "": "(settings=None, device='auto', *, size=None, tile=None, steps=None, seed=None, "
+        "false_alarm_rate=None)",
+        "calibration": "",
+        "decision_function": "(self, images, *, color='rgb')",
+        "get_params": "(self, deep=True)",
+        "image_format": "",
+        "inspect": "(self, image, *, color='rgb')",
+        "offset_": "",
+        "score_samples": "(self, images, *, color='rgb')",
+        "set_params": "(self, **parameters)",
         "fit": "(self, dataset, run=None, resume=False, progress=None, stage=None)",
         "load": "(folder, device='auto')",
         "pipeline": "",
@@ -119,7 +128,7 @@ def test_detector() -> None:
         "review_threshold": "",
         "save": "(self, folder)",
         "threshold": "",
-        "with_inference": "(self, *, mask=True, skips=None)",
+        "with_inference": "(self, *, mask=True, skips=None, kind=None)",
         "with_thresholds": "(self, threshold, review_threshold=None)",
     }
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -21,7 +21,9 @@ from excision.method import run_folder
 from excision.method.attention.model import Attention
 from excision.method.calibration import check_thresholds
 from excision.method.fitting import NormalImages, learn_scoring, train_pipeline
+from excision.method.parameters import Parameters
 from excision.method.pipeline import Pipeline
+from excision.ops.devices import choose_device
 from excision.ops.memory_format import channels_last, image_tensor
 from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
@@ -36,22 +38,72 @@ from excision.training.training_set import TrainingSet, settled
 class Detector(Estimator[Prediction]):
     """Excision And Recovery: trained on normal images, it tells normal from defective ones.
 
+    It follows scikit-learn's contract: fitting changes no parameter and forgets the fit before, what is
+    learnt has a trailing underscore, and `clone` gives an unfitted twin. `predict` gives a `Prediction` of
+    each image instead of a label; `score_samples` and `decision_function` are as in its outlier detectors.
+
     Args:
-        settings: everything that can be chosen. Fitting does not change them.
+        settings: everything that can be chosen; None takes the defaults. The parameters below go before it.
         device: "cpu", "cuda", or "auto" for a GPU where there is one.
+        size: (H, W) of the working image in pixels (`image.size`).
+        tile: (H, W) of the tiles in which large images are inspected at full resolution (`image.tile`).
+        steps: of the training (`training.steps`).
+        seed: of everything random in the training (`training.seed`).
+        false_alarm_rate: to be promised, between 0 and 1 (`calibration.false_alarm_rate`).
 
     Attributes:
-        settings: as given, for the next fit.
+        settings: all of them, with the parameters in force; for the next fit.
         calibration_: the decision threshold, and what it promises; None until it is learnt.
         pipeline_: the networks and what else was learnt; None until then.
 
     Raises:
-        SettingsError: there is no such device.
+        SettingsError: there is no such device, or a parameter is out of range.
     """
 
-    def __init__(self, settings: Settings | None = None, device: str = "auto") -> None:
-        super().__init__(settings, device)
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        device: str = "auto",
+        *,
+        size: tuple[int, int] | None = None,
+        tile: tuple[int, int] | None = None,
+        steps: int | None = None,
+        seed: int | None = None,
+        false_alarm_rate: float | None = None,
+    ) -> None:
+        self.parameters = Parameters(settings, device, size, tile, steps, seed, false_alarm_rate)
+        super().__init__(self.parameters.in_force(), device)
         self.pipeline_: Pipeline | None = None
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002  scikit-learn passes it
+        """Give the constructor's parameters as they were given."""
+        return self.parameters.as_dict()
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Change parameters of the constructor, for the next fit.
+
+        Raises:
+            ValueError: there is no such parameter.
+            SettingsError: there is no such device, or a parameter is out of range.
+        """
+        chosen = self.parameters.changed(parameters)
+        settings, device = chosen.in_force(), choose_device(chosen.device)
+        self.parameters, self.settings, self.device = chosen, settings, device
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn what kind of estimator this is."""
+        from sklearn.utils import Tags, TargetTags
+
+        return Tags("outlier_detector", TargetTags(required=False), requires_fit=True)
+
+    def __repr__(self) -> str:
+        """Give the parameters that were given, and in brief what was learnt."""
+        if self.pipeline_ is None or self.calibration_ is None:
+            return f"Detector({self.parameters})"
+        (height, width), kind = self.image_format.size, "grey" if self.image_format.channels == 1 else "RGB"
+        fitted = f"fitted to {height} x {width} {kind} images, threshold {self.threshold:.4g}"
+        return f"<Detector({self.parameters}) {fitted}>"
 
     @property
     def pipeline(self) -> Pipeline:
@@ -212,12 +264,7 @@ class Detector(Estimator[Prediction]):
         twin.calibration_ = self.calibration_
         return twin
 
-    def inspect(self, working: NDArray[np.uint16]) -> Prediction:
-        """Inspect one working image (H, W, C) of the size that the networks are made for.
-
-        Raises:
-            ModelError: the detector has not been fitted, or its weights are damaged.
-        """
+    def _inspect_one(self, working: NDArray[np.uint16]) -> Prediction:
         start = time.perf_counter()
         stages = self.pipeline(image_tensor(working, self.device))
         score = float(stages.score[0])

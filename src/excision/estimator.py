@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data import Dataset, load_dataset
-from excision.data.inputs import ColorOrder, OneImage, input_images
+from excision.data.inputs import ColorOrder, InputImage, OneImage, input_image, input_images
 from excision.errors import ModelError
 from excision.method.calibration import Calibration, calibrate
 from excision.ops.devices import choose_device
@@ -24,6 +24,7 @@ from excision.tiling.image_format import ImageFormat
 from excision.training.training_set import TrainingSet, prepare
 
 Image = NDArray[Any] | str | Path
+Scores = NDArray[np.float64]
 D = TypeVar("D", bound=Detection)
 
 CALIBRATING = "calibrating"
@@ -61,11 +62,11 @@ class Estimator(ABC, Generic[D]):
         """
 
     @abstractmethod
-    def inspect(self, working: NDArray[np.uint16]) -> D:
+    def _inspect_one(self, working: NDArray[np.uint16]) -> D:
         """Inspect one working image (H, W, C) of the size that the networks are made for."""
 
     @property
-    def judge(self) -> Judge:
+    def _judge(self) -> Judge:
         """Reads the anomaly score of a large image that was inspected in tiles."""
         return largest_value
 
@@ -107,11 +108,56 @@ class Estimator(ABC, Generic[D]):
         """
         _ = self.calibration  # which is missing before a fit
         for given in input_images(images, color):
-            yield replace(self._predict_one(given.image), source=given.source, size=given.size())
+            yield self._inspect_input(given)
+
+    def inspect(self, image: OneImage, *, color: ColorOrder = "rgb") -> D:
+        """Inspect one image.
+
+        Args:
+            image: a path, an array (H, W) or (H, W, C) of uint8, uint16 or float in [0, 1], a PIL image, or a
+                torch tensor (C, H, W); C is 1, 3 or 4.
+            color: order of the channels of arrays and tensors; OpenCV gives "bgr".
+
+        Raises:
+            ImageError: the image cannot be read or has no defined meaning.
+            ModelError: it has not been fitted.
+        """
+        _ = self.calibration  # which is missing before a fit
+        return self._inspect_input(input_image(image, color))
+
+    def score_samples(self, images: Iterable[OneImage] | OneImage, *, color: ColorOrder = "rgb") -> Scores:
+        """Give the negative anomaly score of each image: as in scikit-learn, larger is more normal.
+
+        Args:
+            images: as `predict` takes them.
+            color: as in `predict`.
+
+        Returns:
+            (N,) float64.
+        """
+        return np.array([-found.score for found in self.predict(images, color=color)], dtype=np.float64)
+
+    def decision_function(
+        self, images: Iterable[OneImage] | OneImage, *, color: ColorOrder = "rgb"
+    ) -> Scores:
+        """Give how far below the threshold the anomaly score of each image is: negative for a defect.
+
+        Returns:
+            (N,) float64; `score_samples(images) - offset_`.
+        """
+        return self.score_samples(images, color=color) - self.offset_
+
+    @property
+    def offset_(self) -> float:
+        """The negative decision threshold, by which scikit-learn's detectors shift their scores."""
+        return -self.threshold
+
+    def _inspect_input(self, given: InputImage) -> D:
+        return replace(self._predict_one(given.image), source=given.source, size=given.size())
 
     def _predict_one(self, image: Image) -> D:
         image_format = self.image_format
-        return inspect_working(image_format.read(image), image_format.tiling, self.inspect, self.judge)
+        return inspect_working(image_format.read(image), image_format.tiling, self._inspect_one, self._judge)
 
     def _prepare(
         self,

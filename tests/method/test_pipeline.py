@@ -69,7 +69,7 @@ def fitted_to_parts() -> Pipeline:
     torch.manual_seed(0)
     pipeline = Pipeline(PARTS, FORMAT, Attention.pretrained("surface")).eval()
     images = parts(12)
-    pipeline.scorer.learn_features(lambda: images.split(1))
+    pipeline.scorer.learn_features(lambda: torch.split(images, 1))
     return pipeline
 
 
@@ -107,7 +107,7 @@ def test_another_colour_of_the_same_brightness_is_found_by_the_distance() -> Non
     torch.manual_seed(0)
     pipeline = Pipeline(PARTS, ImageFormat((72, 64), 3), Attention.pretrained("surface"))
     images = parts(13).repeat(1, 3, 1, 1)
-    pipeline.eval().scorer.learn_features(lambda: images[:12].split(1))
+    pipeline.eval().scorer.learn_features(lambda: torch.split(images[:12], 1))
     good, tinted = images[12:], images[12:].clone()
     tinted[:, 0, 24:40, 16:32] += 0.1 * 0.587
     tinted[:, 1, 24:40, 16:32] -= 0.1 * 0.299
@@ -132,7 +132,7 @@ def test_parts_that_lie_aside_are_aligned_and_what_is_wrong_on_them_found_in_pla
     torch.manual_seed(0)
     pipeline = Pipeline(PARTS, ASIDE, Attention.pretrained("surface")).eval()
     images = parts_aside(16)
-    pipeline.scorer.learn_features(lambda: images.split(1))
+    pipeline.scorer.learn_features(lambda: torch.split(images, 1))
     assert pipeline.scorer.alignment is not None and pipeline.scorer.feature_distance is not None
     assert pipeline.scorer.feature_distance.explained_variance > 0.8
     good, marked = parts_aside(4, seed=1), parts_aside(4, seed=1)
@@ -147,7 +147,7 @@ def test_parts_that_lie_aside_are_aligned_and_what_is_wrong_on_them_found_in_pla
     assert torch.equal(twin(marked).anomaly_map, other.anomaly_map)
     unaligned = replace(PARTS, score=ScoreSettings(align=False))
     pipeline = Pipeline(unaligned, ASIDE, Attention("surface")).eval()
-    pipeline.scorer.learn_features(lambda: images.split(1))
+    pipeline.scorer.learn_features(lambda: torch.split(images, 1))
     assert pipeline.scorer.alignment is None
 
 
@@ -157,7 +157,7 @@ def test_a_texture_is_not_aligned() -> None:
     blurred = ndimage.gaussian_filter(rng.random((16, 1, 128, 128)), (0, 0, 2, 2))
     shade = np.linspace(-0.2, 0.2, 128)[None, None, :, None]
     images = torch.from_numpy((blurred + shade).astype(np.float32))
-    pipeline.scorer.learn_features(lambda: images.split(1))
+    pipeline.scorer.learn_features(lambda: torch.split(images, 1))
     assert pipeline.scorer.alignment is None
 
 

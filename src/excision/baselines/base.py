@@ -134,7 +134,7 @@ class Baseline(Estimator[Detection]):
         return self.image_format_
 
     @property
-    def judge(self) -> Judge:
+    def _judge(self) -> Judge:
         """Judges a large image by its worst tile, which is judged as the baseline's paper does."""
         return worst_tile
 
@@ -198,12 +198,7 @@ class Baseline(Estimator[Detection]):
         return baseline
 
     @torch.no_grad()
-    def inspect(self, working: NDArray[np.uint16]) -> Detection:
-        """Inspect one working image (H, W, C) of the size that the network is made for.
-
-        Raises:
-            ModelError: the baseline has not been fitted.
-        """
+    def _inspect_one(self, working: NDArray[np.uint16]) -> Detection:
         start = time.perf_counter()
         found = self.network(image_tensor(working, self.device))
         return Detection(

@@ -214,7 +214,7 @@ def _load_calibration(path: Path) -> tuple[Calibration, float]:
         )
         # JSON has no infinity; null stood for a mask that never was.
         return calibration, math.inf if stored is None else float(stored)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: this is no calibration: {error!r}") from error
 
 
