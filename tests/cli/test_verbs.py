@@ -124,7 +124,7 @@ def test_attention_show(pictures: Path, tmp_path: Path) -> None:
 
 def test_info_of_a_model_saved_from_python(trained: tuple[Path, str], tmp_path: Path) -> None:
     """Such a folder has no notes of a training."""
-    for name in ("settings.toml", "calibration.json", "model.safetensors"):
+    for name in ("settings.toml", "image_format.json", "calibration.json", "model.safetensors"):
         shutil.copy(trained[0] / name, tmp_path / name)
     assert main(["info", str(tmp_path), "--json", str(tmp_path / "run.json")]) == 0
     assert json.loads((tmp_path / "run.json").read_text("utf-8"))["training"] is None
