@@ -32,7 +32,7 @@ from excision.settings import AnomalyMapKind, Settings
 from excision.system.files import write_json
 from excision.system.usage import usage
 from excision.tiling.image_format import ImageFormat
-from excision.training.training_set import TrainingSet, settled
+from excision.training.training_set import TrainingSet
 
 
 class Detector(Estimator[Prediction]):
@@ -213,7 +213,7 @@ class Detector(Estimator[Prediction]):
             DatasetError: there are no normal images, or too few to hold some out.
             ModelError: the detector has not been fitted.
         """
-        data = self._prepare(dataset, settled(self.pipeline.settings, self.image_format), stage)
+        data = self._prepare(dataset, self.pipeline.settings.settled(self.image_format), stage)
         with data.materialised(None, of_stage(stage, "cutting tiles")):
             self._learn_normal(data, stage)
         return self

@@ -27,7 +27,7 @@ from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Preci
 from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import Description, Golden, Tile
 from excision.runtime.verification import DRIFT_LIMITS, Proof, replay
-from excision.training.training_set import Picture, TrainingSet, prepare, settled
+from excision.training.training_set import Picture, TrainingSet, prepare
 
 _GOLDEN = 3  # of the good images, and as many with a defect drawn on them
 _EXAMPLES = 32  # training images, and as many with a defect drawn on them
@@ -75,7 +75,7 @@ def export(
     detector = Detector.load(run, device="cpu")
     data = prepare(
         dataset if isinstance(dataset, Dataset) else load_dataset(dataset),
-        settled(detector.settings, detector.image_format),
+        detector.settings.settled(detector.image_format),
     )
     held_out = list(data.calibration_images())
     out.mkdir(parents=True, exist_ok=True)

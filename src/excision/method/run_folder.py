@@ -28,7 +28,6 @@ from excision.method.format_1 import from_format_1
 from excision.settings import Settings
 from excision.system.files import remove_leftovers, write_json, write_tensors
 from excision.tiling.image_format import ImageFormat
-from excision.training.training_set import settled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,7 +76,7 @@ def prepare_run(
     if settings_file.is_file() and data_file.is_file():
         begun = Settings.load(settings_file, warn_of_old_names=False)
         # The first release wrote the settled image format into the settings.
-        if begun != settled(settings, image_format):
+        if begun != settings.settled(image_format):
             _same_settings(begun, settings, folder)
         if read_json(data_file) != data:
             raise SettingsError(

@@ -25,6 +25,7 @@ from excision.settings.sections import (
 )
 from excision.system.files import write_text
 from excision.tiling.geometry import Tiling
+from excision.tiling.image_format import ImageFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,11 @@ class Settings:
             depth=self.recovery.depth,
             attention_stride=self.attention.stride,
         )
+
+    def settled(self, image_format: ImageFormat) -> Settings:
+        """Give the same settings with this image format, in place of one derived from the images."""
+        image = ImageSettings(image_format.size, image_format.channels, image_format.tile)
+        return dataclasses.replace(self, image=image)
 
     def _check_size(self, size: tuple[int, int]) -> None:
         """Check that images of this size are large enough for masks and networks."""

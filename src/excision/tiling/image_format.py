@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
-from excision.data.images import any_full_image, any_working_image
 from excision.tiling.geometry import Tiling
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 Channels = Literal[1, 3]
 
@@ -61,6 +62,8 @@ class ImageFormat:
         Raises:
             ImageError: the image cannot be read or has no defined meaning.
         """
+        from excision.data.images import any_full_image, any_working_image
+
         if self.tiling is not None:
             return any_full_image(image, self.channels)
         return any_working_image(image, self.size, self.channels)

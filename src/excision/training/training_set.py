@@ -23,7 +23,7 @@ from excision.data.sizes import Reduction, Size, default_size, strip_tile
 from excision.data.splits import hold_out
 from excision.errors import DatasetError, ImageError, SettingsError
 from excision.progress import Progress
-from excision.settings import ImageSettings, Settings
+from excision.settings import Settings
 from excision.system.files import sha256
 from excision.tiling.cutting import Tile, choose_tiles, cut_tiles
 from excision.tiling.geometry import Tiling
@@ -143,12 +143,6 @@ def prepare(
     if paths:
         raise DatasetError("the images are partly arrays and partly paths: give one kind")
     return _part(_from_arrays(pictures, settings), settings)
-
-
-def settled(settings: Settings, image_format: ImageFormat) -> Settings:
-    """Give the settings with this image format in place of one that is derived from the images."""
-    image = ImageSettings(image_format.size, image_format.channels, image_format.tile)
-    return replace(settings, image=image)
 
 
 class _Usable(NamedTuple):
