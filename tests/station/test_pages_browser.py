@@ -231,7 +231,7 @@ def test_the_theme_is_remembered(browser: Any, filled: Service) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     with opened(browser, filled.url, scheme="light") as page:
         light = page.evaluate(ground)
-        page.get_by_role("button", name="Theme: as the system").click()
+        page.get_by_role("button", name="Theme: system").click()
         page.get_by_role("button", name="Theme: light").click()
         dark = page.evaluate(ground)
         page.reload()
