@@ -21,6 +21,7 @@ from excision.method import run_folder
 from excision.method.attention.model import Attention
 from excision.method.calibration import check_thresholds
 from excision.method.fitting import NormalImages, learn_scoring, train_pipeline
+from excision.method.folder_kinds import folder_kind, wrong_folder
 from excision.method.parameters import Parameters
 from excision.method.pipeline import Pipeline
 from excision.ops.devices import choose_device
@@ -288,6 +289,8 @@ class Detector(Estimator[Prediction]):
         )
 
     def _load(self, folder: Path) -> Self:
+        if folder_kind(folder) == "baseline":
+            raise ModelError(wrong_folder(folder, "run folder"))
         model = run_folder.load_model(folder)
         self.settings, self.calibration_ = model.settings, model.calibration
         self.pipeline_ = self._build(model.settings, model.image_format)

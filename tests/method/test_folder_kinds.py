@@ -74,6 +74,13 @@ def test_classes_open_their_own_kind_alone() -> None:
         Detector.load(EXPORTED)
 
 
+def test_the_run_of_a_baseline_is_no_run_of_the_detector(tmp_path: Path) -> None:
+    folder = baseline_run(tmp_path / "padim")
+    for opened in (Detector.load, Inspector, load):
+        with pytest.raises(ModelError, match="padim: this is the run of a baseline: open it with"):
+            opened(folder)
+
+
 def test_load_opens_a_run_and_an_exported_folder_alike() -> None:
     expected = json.loads((HERE / "expected.json").read_text("utf-8"))[0]
     for folder, kind in ((RUN, Detector), (EXPORTED, Inspector)):
