@@ -41,7 +41,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("__main__",),
     ),
     "method": (
-        ("calibration", "folder_kinds", "format_1"),
+        ("calibration", "folder_kinds", "format_1", "parameters"),
         ("masking", "run_folder", "model_facts"),
         ("recovery",),
         ("attention", "scoring"),
