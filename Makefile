@@ -32,7 +32,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/python tools/structure.py
 
-# Strict: a link that leads nowhere or an undocumented argument is an error.
+# Strict: a link that leads nowhere is an error.
 docs: $(INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
