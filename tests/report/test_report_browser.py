@@ -83,7 +83,7 @@ def test_pages_and_filters_reach_every_image(page: Page, results: Results) -> No
     missed = [i.name for i in results[0].images if i.outcome == "missed defect"]
     page.get_by_label("Result").select_option("missed defect")
     assert shown.locator("td:first-child").all_inner_texts() == missed
-    assert page.get_by_role("status").inner_text() == f"{len(missed)} of 72 images fit"
+    assert page.get_by_role("status").inner_text() == f"{len(missed)} of 72 images match"
     page.get_by_label("Result").select_option("")
     page.get_by_label("Truth").select_option("pit")
     page.get_by_label("Name contains").fill("PIT/00")

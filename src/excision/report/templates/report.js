@@ -98,7 +98,7 @@
       for (const row of here) { row.classList.add("on"); picture(row, pictures.checked); }
       const all = body.rows.length;
       find("count").textContent =
-        fitting.length === all ? `${all} image${all === 1 ? "" : "s"}` : `${fitting.length} of ${all} images fit`;
+        fitting.length === all ? `${all} image${all === 1 ? "" : "s"}` : `${fitting.length} of ${all} images match`;
       find("page").textContent = `Page ${page + 1} of ${pages}`;
       find("previous").disabled = page === 0;
       find("next").disabled = page === pages - 1;
