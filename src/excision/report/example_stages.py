@@ -130,7 +130,7 @@ def _stages(example: Example) -> Iterator[tuple[str, Picture]]:
     yield "Input", pictures.show_image(p.image)
     yield "Attention", pictures.attention_map(p.attention)
     yield "Mask", pictures.show_mask(p.image, p.mask)
-    yield "Holed image", pictures.show_image(p.masked_image)
+    yield "Masked image", pictures.show_image(p.masked_image)
     yield "Recovery", pictures.show_image(p.recovery)
     yield "Anomaly map", pictures.heat_map(p.anomaly_map, p.threshold)
     if example.ground_truth is not None:
