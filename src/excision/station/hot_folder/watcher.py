@@ -20,7 +20,7 @@ from excision.station.hot_folder.moving import free_path, move_file
 from excision.station.hot_folder.scan import Found, state_of, within
 from excision.station.hot_folder.settings import Listeners, WatchCounts, WatchSettings
 from excision.station.lock import only_watcher
-from excision.station.store.records import StoredResult
+from excision.station.store.records import StoredResult, as_text
 from excision.station.store.store import Store
 from excision.station.store.tables import LiveTable
 from excision.visualization.overlays import OVERLAYS
@@ -200,7 +200,7 @@ class _Watcher:
         moved = self._settings.after == "move"
         return StoredResult(
             time=time.time(),
-            source=_readable(file.path),
+            source=as_text(file.path),
             model=self._identity[0],
             model_version=self._identity[1],
             threshold=line.threshold,
@@ -222,12 +222,12 @@ class _Watcher:
         kind = result.verdict or "failed"
         setattr(self._counts, kind, getattr(self._counts, kind) + 1)
         found = kind if result.score is None else f"{kind}, score {result.score:.4g}"
-        self._counts.last = f"{_readable(file.shown)}: {found}"
+        self._counts.last = f"{as_text(file.shown)}: {found}"
 
     def _free_image(self, file: HotFile, verdict: str | None) -> str:
         """Choose where a file is to go, relative to the folder of results."""
         # The store holds text alone, and what it says must be the name of the file.
-        target = free_path(self._out / (verdict or "failed"), _readable(file.shown), file.mtime_ns)
+        target = free_path(self._out / (verdict or "failed"), as_text(file.shown), file.mtime_ns)
         return str(target.relative_to(self._out))
 
     def _move(self, file: HotFile, result: StoredResult) -> None:
@@ -244,8 +244,8 @@ class _Watcher:
             return
         except OSError as error:
             file.ready_at = time.monotonic() + _MOVE_AGAIN
-            reason = f"{error.strerror}: {_readable(str(error.filename2 or error.filename))}"
-            self._listeners.note(f"{_readable(file.path)}: cannot be moved ({reason}); it is tried again")
+            reason = f"{error.strerror}: {as_text(str(error.filename2 or error.filename))}"
+            self._listeners.note(f"{as_text(file.path)}: cannot be moved ({reason}); it is tried again")
             return
         self._counts.moved += 1
         file.finish()
@@ -265,8 +265,3 @@ def _size_of(path: Path) -> tuple[int, int] | None:
         return probe_image(path).size
     except ImageError:
         return None
-
-
-def _readable(name: str) -> str:
-    """Give a file's name as the store keeps it, which is text."""
-    return os.fsencode(name).decode("utf-8", errors="backslashreplace")

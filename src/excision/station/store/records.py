@@ -84,7 +84,7 @@ def as_row(result: StoredResult) -> tuple[Any, ...]:
     """Give the values of `STORED`; boxes and seconds as JSON."""
     values = dataclasses.asdict(result)
     values |= {"boxes": json.dumps(result.boxes), "seconds": json.dumps(result.seconds)}
-    return tuple(as_text(values[name]) for name in STORED)
+    return tuple(as_text(value) if isinstance(value, str) else value for value in map(values.get, STORED))
 
 
 def from_row(row: sqlite3.Row) -> StoredResult:
@@ -95,6 +95,6 @@ def from_row(row: sqlite3.Row) -> StoredResult:
     return StoredResult(**values)
 
 
-def as_text(value: Any) -> Any:
+def as_text(name: str) -> str:
     """Give a name that is not text, as a file system may hold it, with its odd bytes as escapes."""
-    return os.fsencode(value).decode("utf-8", errors="backslashreplace") if isinstance(value, str) else value
+    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
