@@ -16,9 +16,9 @@ from scipy.spatial import distance
 from excision.baselines import baseline
 from excision.baselines.efficientnet import weights_file
 from excision.baselines.padim import Moments, PaDiM, PaDiMNetwork, mahalanobis
-from excision.errors import ModelError, SettingsError
-from excision.settings import ImageSettings, Settings
+from excision.errors import ModelError
 from excision.synthetic.surfaces import cast_grain
+from tests.baselines import common
 
 SIZE = (64, 48)
 
@@ -169,22 +169,11 @@ def test_the_map_points_at_the_defect_and_gives_the_score(fitted: PaDiM) -> None
 
 
 def test_saved_and_loaded_it_gives_the_same(fitted: PaDiM, tmp_path: Path) -> None:
-    fitted.save(tmp_path)
-    loaded = PaDiM.load(tmp_path, device="cpu")
-    images = [_good(100), _defective(100)]
-    assert loaded.threshold == fitted.threshold
-    for one, other in zip(loaded.predict(images), fitted.predict(images), strict=True):
-        assert one.score == other.score
-        np.testing.assert_array_equal(one.anomaly_map, other.anomaly_map)
+    common.same_from_disk(fitted, tmp_path, [_good(100), _defective(100)])
 
 
 def test_an_image_is_judged_the_same_in_any_batch(fitted: PaDiM) -> None:
-    images = torch.rand(5, 1, *SIZE)
-    together = fitted.network(images)
-    for number in range(5):
-        alone = fitted.network(images[number : number + 1])
-        assert torch.equal(alone.maps[0], together.maps[number])
-        assert torch.equal(alone.scores[0], together.scores[number])
+    common.same_in_any_batch(fitted, SIZE)
 
 
 def test_learning_twice_gives_the_same(fitted: PaDiM) -> None:
@@ -199,19 +188,14 @@ def test_an_image_of_another_size_is_refused(fitted: PaDiM) -> None:
 
 def test_colour_and_odd_sizes_work(fitted: PaDiM) -> None:
     assert fitted is not None
-    rng = np.random.default_rng(0)
-    images = [rng.integers(0, 255, (51, 75, 3), dtype=np.uint8) for _ in range(3)]
-    settings = Settings(image=ImageSettings(size=(51, 75)))
-    (found,) = PaDiM(settings, device="cpu", dimensions=8).fit(images).predict(images[0])
-    assert found.anomaly_map.shape == (51, 75)
+    common.colour_and_odd_sizes_work(PaDiM, dimensions=8)
 
 
 @pytest.mark.parametrize(
     "hyperparameters", [{"dimensions": 0}, {"dimensions": 177}, {"grid": 2}, {"ridge": 0.0}]
 )
 def test_hyperparameters_out_of_range_are_refused(hyperparameters: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match=next(iter(hyperparameters))):
-        PaDiM(**hyperparameters)
+    common.out_of_range_is_refused(PaDiM, hyperparameters)
 
 
 def test_an_unknown_knob_is_refused() -> None:

@@ -23,9 +23,10 @@ from excision.baselines.patchcore import (
     nearest_distances,
     project,
 )
-from excision.errors import ModelError, SettingsError
-from excision.settings import ImageSettings, Settings, TrainingSettings
+from excision.errors import ModelError
+from excision.settings import Settings, TrainingSettings
 from excision.synthetic.surfaces import cast_grain
+from tests.baselines import common
 
 SIZE = (64, 48)
 
@@ -182,12 +183,7 @@ def test_loading_needs_no_package(fitted: PatchCore, tmp_path: Path, monkeypatch
 
 
 def test_an_image_is_judged_the_same_in_any_batch(fitted: PatchCore) -> None:
-    images = torch.rand(5, 1, *SIZE)
-    together = fitted.network(images)
-    for number in range(5):
-        alone = fitted.network(images[number : number + 1])
-        assert torch.equal(alone.maps[0], together.maps[number])
-        assert torch.equal(alone.scores[0], together.scores[number])
+    common.same_in_any_batch(fitted, SIZE)
 
 
 def test_the_same_seed_gives_the_same_bank_and_another_another(fitted: PatchCore) -> None:
@@ -222,11 +218,7 @@ def test_the_bank_has_the_size_that_was_asked_for(
 
 def test_colour_and_odd_sizes_work(fitted: PatchCore) -> None:
     assert fitted is not None
-    rng = np.random.default_rng(0)
-    images = [rng.integers(0, 255, (51, 75, 3), dtype=np.uint8) for _ in range(3)]
-    settings = Settings(image=ImageSettings(size=(51, 75)))
-    (found,) = PatchCore(settings, device="cpu").fit(images).predict(images[0])
-    assert found.anomaly_map.shape == (51, 75)
+    common.colour_and_odd_sizes_work(PatchCore)
 
 
 def test_progress_counts_up_to_its_total(fitted: PatchCore) -> None:
@@ -242,8 +234,7 @@ def test_progress_counts_up_to_its_total(fitted: PatchCore) -> None:
     "hyperparameters", [{"coreset": 0}, {"coreset": 1.5}, {"bank": 0}, {"neighbours": 0}]
 )
 def test_hyperparameters_out_of_range_are_refused(hyperparameters: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match=next(iter(hyperparameters))):
-        PatchCore(**hyperparameters)
+    common.out_of_range_is_refused(PatchCore, hyperparameters)
 
 
 def test_an_unknown_knob_is_refused() -> None:

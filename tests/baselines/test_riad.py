@@ -22,6 +22,7 @@ from excision.ops.similarity import msgms_map
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
 from excision.synthetic.surfaces import cast_grain
 from excision.tiling.image_format import ImageFormat
+from tests.baselines import common
 
 SIZE = (48, 64)
 TINY = Settings(
@@ -236,29 +237,15 @@ def test_training_lowers_the_loss() -> None:
 
 
 def test_saved_and_loaded_it_gives_the_same(fitted: Riad, tmp_path: Path) -> None:
-    fitted.save(tmp_path)
-    loaded = Riad.load(tmp_path, device="cpu")
-    assert loaded.threshold == fitted.threshold
-    for one, other in zip(loaded.predict(GOOD), fitted.predict(GOOD), strict=True):
-        assert one.score == other.score
-        np.testing.assert_array_equal(one.anomaly_map, other.anomaly_map)
-    assert len({found.score for found in fitted.predict(GOOD)}) == len(GOOD)
+    common.same_from_disk(fitted, tmp_path, GOOD)
 
 
-@torch.no_grad()
 def test_an_image_is_judged_the_same_in_any_batch(fitted: Riad) -> None:
-    images = torch.rand(5, 1, *SIZE)
-    together = fitted.network(images)
-    for number in range(5):
-        alone = fitted.network(images[number : number + 1])
-        assert torch.equal(alone.maps[0], together.maps[number])
-        assert torch.equal(alone.scores[0], together.scores[number])
+    common.same_in_any_batch(fitted, SIZE)
 
 
 def test_learning_twice_gives_the_same(fitted: Riad) -> None:
-    again = Riad(TINY, device="cpu").fit(GOOD)
-    for name, tensor in fitted.network.state_dict().items():
-        assert torch.equal(again.network.state_dict()[name], tensor)
+    common.same_when_learnt_again(fitted, Riad(TINY, device="cpu").fit(GOOD))
 
 
 def test_colour_and_odd_sizes_work() -> None:

@@ -16,6 +16,7 @@ from excision.errors import ModelError, SettingsError
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
 from excision.synthetic.surfaces import cast_grain
 from excision.training.training_set import prepare
+from tests.baselines import common
 
 TRAINED = ("ae", "unet", "unet-no-skips", "riad", "draem")
 SIZE = (56, 48)
@@ -40,12 +41,8 @@ def fitted(request: pytest.FixtureRequest) -> tuple[str, Baseline]:
 
 def test_scores_come_back_from_disk(fitted: tuple[str, Baseline], tmp_path: Path) -> None:
     name, method = fitted
-    method.save(tmp_path)
-    again = baseline(name).load(tmp_path, device="cpu")
-    assert again.threshold == method.threshold
-    for before, after in zip(method.predict(GOOD), again.predict(GOOD), strict=True):
-        assert before.score == after.score
-        np.testing.assert_array_equal(before.anomaly_map, after.anomaly_map)
+    assert type(method) is baseline(name)
+    common.same_from_disk(method, tmp_path, GOOD)
 
 
 def test_maps_have_the_size_of_the_image(fitted: tuple[str, Baseline]) -> None:

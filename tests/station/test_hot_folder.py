@@ -84,10 +84,14 @@ def test_only_what_is_new_is_looked_up_and_what_has_gone_is_forgotten(tmp_path: 
     for number in range(45):
         (hot / f"{number}.png").unlink()
     followed.look()
-    assert len(followed.folder._files) == 5
+    assert followed.folder.waiting == 5
     (hot / "0.png").touch()
     followed.look()
     assert len(followed.asked) == 51
+    for number in range(1, 45):
+        (hot / f"{number}.png").touch()
+    followed.look()
+    assert len(followed.asked) == 95
 
 
 def test_a_folder_that_goes_and_comes_back(tmp_path: Path) -> None:

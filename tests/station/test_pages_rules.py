@@ -87,16 +87,27 @@ def test_the_language_follows_the_browser(accepted: str, chosen: str) -> None:
 
 def test_sentences_of_all_languages_want_the_same_values() -> None:
     folder = resources.files("excision.station.pages").joinpath("translations")
+    english = sentences(tomllib.loads(folder.joinpath("en.toml").read_text("utf-8")))
     for language in strings.languages():
         read = tomllib.loads(folder.joinpath(f"{language}.toml").read_text("utf-8"))
         assert read["language"]
-        for name, sentence in strings._flat(read):
-            wanted = {field for _, field, _, _ in string.Formatter().parse(sentence) if field}
-            assert wanted <= {field for _, field, _, _ in string.Formatter().parse(_english(name)) if field}
+        for name, sentence in sentences(read).items():
+            assert values_of(sentence) <= values_of(english[name])
 
 
-def _english(name: str) -> str:
-    return dict(strings._read("en"))[name]
+def sentences(table: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Give the sentences of a file by their dotted names."""
+    found: dict[str, str] = {}
+    for name, value in table.items():
+        if isinstance(value, dict):
+            found |= sentences(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def values_of(sentence: str) -> set[str]:
+    return {field for _, field, _, _ in string.Formatter().parse(sentence) if field}
 
 
 @given(st.lists(st.tuples(SCORES, st.sampled_from(["good", "defect", None]))), SCORES, SCORES, SCORES)

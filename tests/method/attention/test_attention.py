@@ -20,7 +20,7 @@ from excision.method.attention.model import Attention
 from excision.method.attention.networks import PlainAttention, SurfaceAttention
 from excision.method.attention.weights import SHIPPED, load_weights, save_weights
 from excision.method.masking import patch_attention, select_cells
-from excision.settings import AttentionVariant
+from excision.settings import ATTENTION_STRIDES, AttentionVariant
 from tests.method.attention.conftest import real_mnist
 
 VARIANTS = get_args(AttentionVariant)
@@ -63,6 +63,18 @@ def test_any_size(variant: AttentionVariant, size: tuple[int, int]) -> None:
     attention = Attention(variant)(torch.rand(2, 1, *size))
     assert attention.shape == (2, 1, *size) and attention.dtype == torch.float32
     assert torch.isfinite(attention).all()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("size", [(64, 96), (128, 40)])
+def test_the_stride_that_tiles_are_cut_by_is_that_of_the_network(
+    variant: AttentionVariant, size: tuple[int, int]
+) -> None:
+    assert set(ATTENTION_STRIDES) == set(VARIANTS)
+    with torch.no_grad():
+        located = Attention(variant).network.locate(torch.rand(1, 1, *size))
+    stride = ATTENTION_STRIDES[variant]
+    assert located.shape == (1, 1, size[0] // stride, size[1] // stride)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
