@@ -46,7 +46,6 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("recovery",),
         ("attention", "scoring"),
         ("pipeline",),
-        ("normal_statistics",),
         ("fitting",),
     ),
     "station": (
