@@ -44,7 +44,8 @@ class Detector(Estimator[Prediction]):
     each image instead of a label; `score_samples` and `decision_function` are as in its outlier detectors.
 
     Args:
-        settings: everything that can be chosen; None takes the defaults. The parameters below take precedence.
+        settings: everything that can be chosen; None takes the defaults. What is given below takes
+            precedence.
         device: "cpu", "cuda", or "auto" for a GPU where there is one.
         size: (H, W) of the working image in pixels (`image.size`).
         tile: (H, W) of the tiles in which large images are inspected at full resolution (`image.tile`).
