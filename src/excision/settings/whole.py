@@ -116,7 +116,9 @@ class Settings:
         """
         try:
             sections = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except OSError as error:
+            raise SettingsError(f"{path}: cannot be opened ({error.strerror})") from error
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(f"{path}: cannot be read as TOML settings: {error}") from error
         try:
             sections, old_names = with_new_names(sections)
