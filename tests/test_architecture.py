@@ -111,7 +111,7 @@ def test_inspecting_reaches_no_torch() -> None:
     "fault",
     [
         Import("excision.runtime.inspector", "torch", 1, lazy=True, for_types=False),
-        Import("excision.inspection.log", "excision.ops.resampling", 1, lazy=True, for_types=False),
+        Import("excision.inspection.table", "excision.ops.resampling", 1, lazy=True, for_types=False),
         Import("excision.inspection.batch", "excision.detector", 1, lazy=True, for_types=False),
         Import("excision.inspection.batch", LOADING, 1, lazy=False, for_types=False),
         Import(LOADING, "excision.detector", 1, lazy=False, for_types=False),

@@ -15,7 +15,7 @@ from excision import Detector
 from excision.cli import run as command_line
 from excision.errors import ImageError, ModelError
 from excision.inspection.batch import find_images, inspect_images
-from excision.inspection.log import read_log
+from excision.report.inspection_log import read_log
 from excision.runtime.defect_criteria import REGION, DefectCriteria
 from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import DESCRIPTION, Description, Golden

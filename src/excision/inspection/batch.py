@@ -14,9 +14,9 @@ from excision.data.decode import probe_image
 from excision.data.listing import list_images
 from excision.errors import DatasetError, ImageError, SettingsError
 from excision.inspection.findings import findings
-from excision.inspection.log import JSONL, InspectionLog, InspectionRecord, read_log
 from excision.predictions import Predictor
 from excision.progress import Progress
+from excision.report.inspection_log import JSONL, InspectionLog, InspectionRecord, read_log
 from excision.visualization.overlays import draw_overlay, overlay_name, readable, write_overlay
 
 if TYPE_CHECKING:
