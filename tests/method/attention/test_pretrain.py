@@ -24,8 +24,8 @@ Digits = NDArray[np.uint8]
 @pytest.fixture
 def mnist(tmp_path: Path, strokes: Digits, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Ten shapes as both parts of MNIST, and small lessons."""
-    monkeypatch.setattr(module, "_HELD_OUT_LESSONS", 1)
-    monkeypatch.setattr(module, "_LESSON_SIZE", 32)
+    monkeypatch.setattr(module, "HELD_OUT_LESSONS", 1)
+    monkeypatch.setattr(module, "LESSON_SIZE", 32)
     folder = tmp_path / "mnist"
     folder.mkdir()
     for prefix in ("train", "t10k"):

@@ -24,8 +24,8 @@ from excision.training.loop import drawn_ahead, optimise
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 _DEFAULT_STEPS: dict[AttentionVariant, int] = {"plain": 4000, "surface": 2000}
-_HELD_OUT_LESSONS = 40
-_LESSON_SIZE, _LESSONS = 160, 24  # pixels, and lessons in a batch
+HELD_OUT_LESSONS = 40  # batches that the finished network is examined on
+LESSON_SIZE, _LESSONS = 160, 24  # pixels, and lessons in a batch
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _train_surface(
 
     def draw(step: int) -> Lesson:
         rng = np.random.default_rng((seed, step))
-        return draw_lesson(digits, batch=_LESSONS, size=_LESSON_SIZE, rng=rng)
+        return draw_lesson(digits, batch=_LESSONS, size=LESSON_SIZE, rng=rng)
 
     for step, lesson in drawn_ahead(draw, 0, steps):
         value = optimise(lesson_loss(network, lesson), network, optimiser, None, "the pre-training")
@@ -173,9 +173,9 @@ def _examine_surface(network: SurfaceAttention, digits: NDArray[np.uint8]) -> fl
     """Mean IoU of attention (probability above 1/2) and digit, on held-out digits and new surfaces."""
     network.eval()
     overlaps = []
-    for part in range(_HELD_OUT_LESSONS):
+    for part in range(HELD_OUT_LESSONS):
         rng = np.random.default_rng((20_000, part))
-        lesson = draw_lesson(digits, batch=32, size=_LESSON_SIZE, rng=rng, empty_share=0.0)
+        lesson = draw_lesson(digits, batch=32, size=LESSON_SIZE, rng=rng, empty_share=0.0)
         found, true = network.locate(lesson.images) > 0, grid_target(lesson.strokes, network.stride) > 0.5
         present = true.any(dim=(1, 2, 3))
         union = (found | true).sum(dim=(1, 2, 3))
