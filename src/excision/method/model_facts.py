@@ -10,7 +10,6 @@ from excision.errors import ModelError
 # The names of a tensor in the formats of the run folder, the newest first.
 _EXPLAINED_VARIANCE = (
     "scorer.feature_distance.explained_variance",
-    "familiar.explained_variance",
     "familiar.explained",
 )
 _STARTS = ("scorer.alignment.starts", "alignment.starts")

@@ -14,13 +14,22 @@ from PIL import Image
 
 from excision import Detector
 from excision.errors import ModelError, SettingsError
-from excision.method.run_folder import CALIBRATION, CHECKPOINT, FINGERPRINT, LOG, MODEL, SETTINGS, TRAINING
+from excision.method.run_folder import (
+    CALIBRATION,
+    CHECKPOINT,
+    FINGERPRINT,
+    IMAGE_FORMAT,
+    LOG,
+    MODEL,
+    SETTINGS,
+    TRAINING,
+)
 from tests.conftest import draw_surface
 from tests.method.recovery.test_resume import CrashError, stop_at
 from tests.method.recovery.test_training import TINY, steps_of, with_training
 
 IMAGES = [draw_surface(number) for number in range(6)]
-OUTCOME = (MODEL, CALIBRATION, SETTINGS, FINGERPRINT)
+OUTCOME = (MODEL, CALIBRATION, SETTINGS, FINGERPRINT, IMAGE_FORMAT)
 
 
 def outcome(run: Path) -> dict[str, bytes]:
