@@ -24,10 +24,11 @@ from excision.errors import ImageError, ModelError, SettingsError
 from excision.export import export as module
 from excision.export.export import export
 from excision.export.graph import write_onnx
-from excision.inspection.batch import find_images, inspect_images
+from excision.inspection.batch import find_images
 from excision.inspection.loading import load
 from excision.method.calibration import calibrate
 from excision.method.run_folder import CALIBRATION, MODEL
+from excision.report.writing import inspect_and_report
 from excision.runtime.backend import MODEL_FILES, BackendName
 from excision.runtime.backends import open_backend
 from excision.runtime.inspector import Inspector
@@ -140,7 +141,7 @@ def test_an_exported_folder_inspects_like_a_run(
 ) -> None:
     predictor = load(exported[0])
     images = [sample.image for sample in load_dataset(parts).test]
-    summary = inspect_images(predictor, images, tmp_path / "out")
+    summary = inspect_and_report(predictor, images, tmp_path / "out")
     assert summary.n_failed == 0 and summary.n_good + summary.n_defect == len(images)
     assert (tmp_path / "out" / "report.html").is_file()
 

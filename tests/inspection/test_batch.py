@@ -19,7 +19,8 @@ from excision.errors import DatasetError, SettingsError
 from excision.inspection.batch import InspectionSummary, find_images, inspect_images
 from excision.ops.boxes import scale_box
 from excision.predictions import Prediction
-from excision.report.inspection_log import InspectionRecord
+from excision.inspection.log import InspectionRecord
+from excision.report.writing import inspect_and_report
 from tests.evaluation.fakes import FakePredictor, save
 
 
@@ -144,7 +145,7 @@ def test_report_shows_a_bounded_number(tmp_path: Path) -> None:
     predictor = FakePredictor()
     calls: list[tuple[int, int]] = []
     images = find_images([tmp_path / "new"])
-    inspect_images(predictor, images, tmp_path / "out", progress=lambda *call: calls.append(call))
+    inspect_and_report(predictor, images, tmp_path / "out", progress=lambda *call: calls.append(call))
     assert calls == [(done, 40) for done in range(1, 41)]
     assert 0 < len(predictor.seen) - 40 <= 24
     assert (tmp_path / "out" / "report.html").stat().st_size < 5e6

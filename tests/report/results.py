@@ -9,8 +9,7 @@ import numpy as np
 
 from excision.data import load_dataset
 from excision.evaluation.evaluate import Evaluation
-from excision.inspection.batch import inspect_images
-from excision.report.writing import evaluate
+from excision.report.writing import evaluate, inspect_and_report
 from tests.evaluation.fakes import FakePredictor, save
 from tests.evaluation.test_evaluate import write_dataset
 
@@ -33,7 +32,7 @@ def inspected(root: Path) -> Path:
     images.append(save(root / "new" / f"{HOSTILE}.png", pixels))
     images.append(root / "new/broken.png")
     images[-1].write_bytes(b"no image")
-    inspect_images(FakePredictor(), images, root / "out")
+    inspect_and_report(FakePredictor(), images, root / "out")
     return root / "out"
 
 

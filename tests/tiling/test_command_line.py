@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from excision.report.inspection_log import read_log
+from excision.inspection.log import read_log
 from excision.settings import ImageSettings, Settings
 from tests.cli.conftest import excision, inside
 from tests.conftest import draw_surface

@@ -14,8 +14,9 @@ from PIL import Image
 from excision import Detector
 from excision.cli import run as command_line
 from excision.errors import ImageError, ModelError
-from excision.inspection.batch import find_images, inspect_images
-from excision.report.inspection_log import read_log
+from excision.inspection.batch import find_images
+from excision.inspection.log import read_log
+from excision.report.writing import inspect_and_report
 from excision.runtime.defect_criteria import REGION, DefectCriteria
 from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import DESCRIPTION, Description, Golden
@@ -154,7 +155,7 @@ def test_results_of_large_images_are_shown_reduced(
     assert small.anomaly_map.shape == small.mask.shape == (23, 93)
     assert small.anomaly_map.max() == found.anomaly_map.max()
     assert (small.score, small.verdict, small.reduction) == (found.score, found.verdict, 1)
-    inspect_images(inspector, [tmp_path / "strip.png"], tmp_path / "out")
+    inspect_and_report(inspector, [tmp_path / "strip.png"], tmp_path / "out")
     (line,) = read_log(tmp_path / "out")
     assert line.overlay is not None
     with Image.open(tmp_path / "out" / line.overlay) as overlay:

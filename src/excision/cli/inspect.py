@@ -78,10 +78,11 @@ def inspect(
 
 
 def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, parquet: bool) -> int:
-    from excision.inspection.batch import find_images, inspect_images
+    from excision.inspection.batch import find_images
     from excision.inspection.inputs import expand
     from excision.inspection.loading import load
     from excision.inspection.table import PARQUET, write_inspection_table
+    from excision.report.writing import inspect_and_report
     from excision.system.parquet import need_pyarrow
 
     if parquet:
@@ -90,7 +91,8 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
     found = find_images(expand(images), leave_out=out)
     try:
         with Bars() as bars:
-            summary = inspect_images(predictor, found, out, resume=resume, progress=bars.part("inspecting"))
+            progress = bars.part("inspecting")
+            summary = inspect_and_report(predictor, found, out, resume=resume, progress=progress)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; finished results are kept, and --resume continues") from None
     review = f"{summary.n_review} to review, " if summary.n_review else ""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import heapq
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from excision.data.decode import probe_image
 from excision.data.listing import list_images
@@ -16,25 +15,30 @@ from excision.errors import DatasetError, ImageError, SettingsError
 from excision.inspection.findings import findings
 from excision.predictions import Predictor
 from excision.progress import Progress
-from excision.report.inspection_log import JSONL, InspectionLog, InspectionRecord, read_log
-from excision.visualization.overlays import draw_overlay, overlay_name, readable, write_overlay
-
-if TYPE_CHECKING:
-    from excision.evaluation.examples import Example
-
-REPORT = "report.html"
+from excision.inspection.log import JSONL, InspectionLog, InspectionRecord, read_log
+from excision.visualization.overlays import draw_overlay, overlay_name, write_overlay
 
 _DEFECT_EXAMPLES, _REVIEW_EXAMPLES, _GOOD_EXAMPLES = 16, 8, 8
 
 
 @dataclass(frozen=True, slots=True)
 class InspectionSummary:
-    """How many images were good, in the grey zone, defective, or could not be inspected."""
+    """How many images were good, in the grey zone, defective, or could not be inspected.
+
+    Attributes:
+        n_good: images with the verdict "good".
+        n_defect: images with the verdict "defect".
+        n_failed: images that could not be inspected.
+        n_review: images with the verdict "review".
+        strongest: the images of the strongest defects, of the grey zone, and of the good parts closest to it;
+            a few of each, for a report.
+    """
 
     n_good: int
     n_defect: int
     n_failed: int
     n_review: int = 0
+    strongest: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def exit_status(self) -> int:
@@ -77,7 +81,7 @@ def inspect_images(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> InspectionSummary:
-    """Inspect images and write `results.jsonl`, `results.csv`, `overlays/` and `report.html`.
+    """Inspect images and write `results.jsonl`, `results.csv` and `overlays/`.
 
     Each line is on disk before the next image is opened. An image that cannot be inspected is recorded with
     its error, and the rest go on. Of an image nothing stays in memory but its path.
@@ -106,8 +110,8 @@ def inspect_images(
                 tally.add(line)
             if progress is not None:
                 progress(count, len(images))
-    _write_report(predictor, out, tally)
-    return InspectionSummary(tally.n_good, tally.n_defect, tally.n_failed, tally.n_review)
+    counts = (tally.n_good, tally.n_defect, tally.n_failed, tally.n_review)
+    return InspectionSummary(*counts, tuple(tally.shown()))
 
 
 def _kept(predictor: Predictor, out: Path, *, resume: bool) -> list[InspectionRecord]:
@@ -198,21 +202,3 @@ def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -
         overlay=overlay,
         error=None,
     )
-
-
-def _write_report(predictor: Predictor, out: Path, tally: _Tally) -> None:
-    from excision.report.writing import write_inspection
-
-    write_inspection(out, predictor, _examples(predictor, tally.shown()))
-
-
-def _examples(predictor: Predictor, images: Sequence[str]) -> Iterator[Example]:
-    """Inspect the images to show again: keeping every stage of all would not stay flat."""
-    from excision.evaluation.examples import Example
-
-    for image in images:
-        try:
-            yield Example(readable(image), None, next(iter(predictor.predict([Path(image)]))).overview())
-        except ImageError:
-            # The file has been moved since; its line of results stands all the same.
-            continue

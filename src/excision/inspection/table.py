@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from excision.predictions import Detection
-from excision.report.inspection_log import InspectionRecord, iterate_log
+from excision.inspection.log import InspectionRecord, iterate_log
 from excision.system.parquet import columns_of, write_parquet
 
 PARQUET = "results.parquet"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from excision.errors import ResultsError
 from excision.evaluation.examples import outcome
 from excision.predictions import Predictor, Verdict
-from excision.report.inspection_log import JSONL, iterate_log
+from excision.inspection.log import JSONL, iterate_log
 from excision.system.files import write_json
 from excision.visualization.overlays import readable
 

@@ -17,6 +17,7 @@ from excision.data.records import Dataset, Sample
 from excision.errors import ImageError, SettingsError
 from excision.evaluation.evaluate import Evaluation, measure, read_ground_truth
 from excision.evaluation.examples import Example, ScoredImage, choose_examples
+from excision.inspection.batch import InspectionSummary, inspect_images
 from excision.ops.reduction import shrink_mask
 from excision.predictions import Detection, Prediction, Predictor
 from excision.progress import Progress
@@ -94,6 +95,31 @@ def write_evaluation(out: Path, evaluation: Evaluation, dataset: Dataset, predic
     write_report(out)
 
 
+def inspect_and_report(
+    predictor: Predictor,
+    images: Sequence[Path],
+    out: Path,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> InspectionSummary:
+    """Inspect images as `inspect_images` does, and write `report.html` beside the results.
+
+    Args:
+        predictor: what inspects.
+        images: files.
+        out: folder for the results.
+        resume: keep the verdicts of an earlier inspection, and inspect only what they lack.
+        progress: called as (done, all).
+
+    Raises:
+        SettingsError: `out` holds results that are not to be resumed, or were made with another threshold.
+    """
+    summary = inspect_images(predictor, images, out, resume=resume, progress=progress)
+    write_inspection(out, predictor, _shown_again(predictor, summary.strongest))
+    return summary
+
+
 def write_inspection(out: Path, predictor: Predictor, examples: Iterable[Example]) -> None:
     """Write the report of an inspection and its examples beside the results in the folder."""
     review = _finite(predictor.review_threshold)
@@ -101,6 +127,16 @@ def write_inspection(out: Path, predictor: Predictor, examples: Iterable[Example
     write_about(out, About("inspection", None, None, _today(), threshold, review, promise_of(predictor)))
     write_examples(out, examples)
     write_report(out)
+
+
+def _shown_again(predictor: Predictor, images: Iterable[str]) -> Iterator[Example]:
+    """Inspect the images to show again: keeping every stage of all would not stay flat."""
+    for image in images:
+        try:
+            yield Example(readable(image), None, next(iter(predictor.predict([Path(image)]))).overview())
+        except ImageError:
+            # The file has been moved since; its line of results stands all the same.
+            continue
 
 
 def _write_charts(out: Path) -> None:
