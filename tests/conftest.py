@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def tiny() -> Settings:
     """Settings of a training that takes about a second."""
     return Settings(
-        attention=AttentionSettings(tuning=1),
+        attention=AttentionSettings(tuning=2),
         recovery=RecoverySettings(width=4, depth=3),
         training=TrainingSettings(steps=4, batch=2, crop=32, precision="float32", checkpoint_every=100),
     )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_get_params_invariance, check_parameters_default_constructible
@@ -145,3 +146,10 @@ def test_a_single_setting_goes_before_the_settings(tiny: Settings) -> None:
     assert Detector(longer, steps=3).settings.training == replace(tiny.training, steps=3)
     with pytest.raises(SettingsError, match="give one of the two"):
         Detector(size=(64, 64), tile=(128, 128))
+
+
+def test_normal_images_may_come_in_any_form(tiny: Settings, surfaces: Images) -> None:
+    whole = Detector(tiny, device="cpu").fit(surfaces)
+    grey, batch = np.stack(surfaces), np.stack(surfaces)[..., None]
+    for images in (grey, batch, [Image.fromarray(each) for each in surfaces], tuple(surfaces)):
+        assert_same_weights(Detector(tiny, device="cpu").fit(images), whole)

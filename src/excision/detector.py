@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from excision.data import Dataset
 from excision.errors import ModelError, SettingsError
-from excision.estimator import Estimator, Image
+from excision.estimator import Estimator, Trainable
 from excision.method import run_folder
 from excision.method.attention.model import Attention
 from excision.method.calibration import check_thresholds
@@ -152,7 +151,7 @@ class Detector(Estimator[Prediction]):
 
     def fit(
         self,
-        dataset: Dataset | Sequence[Image] | str | Path,
+        dataset: Trainable,
         run: str | Path | None = None,
         resume: bool = False,
         progress: TrainingProgress | None = None,
@@ -163,7 +162,7 @@ class Detector(Estimator[Prediction]):
         Nothing of an earlier fit stays: fitting on X1 and then on X2 is the same as fitting on X2 alone.
 
         Args:
-            dataset: a data set, the path of one, or images (arrays or paths) that are all normal.
+            dataset: a data set, the path of one, or images that are all normal, as `predict` takes them.
             run: folder for checkpoints, log and the finished model; None keeps all in memory.
             resume: continue the run in `run` where it stopped.
             progress: called as (finished steps, total steps, figures) in training.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -24,6 +24,9 @@ from excision.tiling.image_format import ImageFormat
 from excision.training.training_set import TrainingSet, prepare
 
 Image = NDArray[Any] | str | Path
+Trainable = Dataset | Iterable[OneImage] | str | Path
+"""What can be trained on: a data set, the path of one, or images that are all normal."""
+
 Scores = NDArray[np.float64]
 D = TypeVar("D", bound=Detection)
 
@@ -161,13 +164,15 @@ class Estimator(ABC, Generic[D]):
 
     def _prepare(
         self,
-        dataset: Dataset | Sequence[Image] | str | Path,
+        dataset: Trainable,
         settings: Settings,
         stage: StageProgress | None,
     ) -> TrainingSet:
         if isinstance(dataset, str | Path):
             dataset = load_dataset(dataset)
-        return prepare(dataset, settings, of_stage(stage, "reading"))
+        if isinstance(dataset, Dataset):
+            return prepare(dataset, settings, of_stage(stage, "reading"))
+        return prepare(list(_normal_images(dataset)), settings, of_stage(stage, "reading"))
 
     def _calibrate(self, data: TrainingSet, settings: Settings, stage: StageProgress | None) -> None:
         """Set the decision threshold on the images that were held out."""
@@ -182,3 +187,13 @@ class Estimator(ABC, Generic[D]):
     def _alarm(self) -> float:
         """The threshold that a detection is given; while there is none, nothing exceeds it."""
         return float("inf") if self.calibration_ is None else self.calibration_.threshold
+
+
+def _normal_images(images: Iterable[OneImage]) -> Iterator[Path | NDArray[Any]]:
+    """Bring the images that are handed over for training to paths and plain arrays (H, W) or (H, W, C)."""
+    for image in images:
+        # What an array shows is checked, and told by its place, when the training set is prepared.
+        if isinstance(image, np.ndarray) and image.ndim < 4:
+            yield np.asarray(image)
+        else:
+            yield from (given.image for given in input_images(image))

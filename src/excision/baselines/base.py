@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -14,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from excision.data import Dataset
 from excision.errors import ModelError
-from excision.estimator import Estimator, Image
+from excision.estimator import Estimator, Trainable
 from excision.method import run_folder
 from excision.method.folder_kinds import BASELINE, OLD_BASELINE
 from excision.ops.memory_format import channels_last, image_tensor
@@ -140,7 +138,7 @@ class Baseline(Estimator[Detection]):
 
     def fit(
         self,
-        dataset: Dataset | Sequence[Image] | str | Path,
+        dataset: Trainable,
         seconds: float | None = None,
         progress: TrainingProgress | None = None,
         stage: StageProgress | None = None,
