@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from excision.errors import DatasetError, SettingsError
 from excision.inspection.batch import InspectionSummary, find_images, inspect_images
+from excision.inspection.log import InspectionRecord
 from excision.ops.boxes import scale_box
 from excision.predictions import Prediction
-from excision.inspection.log import InspectionRecord
 from excision.report.writing import inspect_and_report
 from tests.evaluation.fakes import FakePredictor, save
 

@@ -19,8 +19,8 @@ from excision.cli import run as main
 from excision.data.listing import _matches
 from excision.errors import DatasetError, SettingsError
 from excision.inspection.inputs import expand
-from excision.inspection.table import COLUMNS, write_inspection_table
 from excision.inspection.log import InspectionLog, InspectionRecord
+from excision.inspection.table import COLUMNS, write_inspection_table
 from excision.system.parquet import ROWS_IN_A_GROUP
 from tests.cli.conftest import command, environment, excision
 from tests.evaluation.fakes import save

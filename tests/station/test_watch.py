@@ -17,8 +17,8 @@ import pytest
 
 from excision.errors import ImageError, SettingsError
 from excision.inspection.batch import find_images, inspect_images
-from excision.predictions import Prediction
 from excision.inspection.log import read_log
+from excision.predictions import Prediction
 from excision.station.hot_folder.settings import Listeners, WatchCounts, WatchSettings
 from excision.station.hot_folder.watcher import STORE, watch
 from excision.station.store.query import Query

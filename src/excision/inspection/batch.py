@@ -13,9 +13,9 @@ from excision.data.decode import probe_image
 from excision.data.listing import list_images
 from excision.errors import DatasetError, ImageError, SettingsError
 from excision.inspection.findings import findings
+from excision.inspection.log import JSONL, InspectionLog, InspectionRecord, read_log
 from excision.predictions import Predictor
 from excision.progress import Progress
-from excision.inspection.log import JSONL, InspectionLog, InspectionRecord, read_log
 from excision.visualization.overlays import draw_overlay, overlay_name, write_overlay
 
 _DEFECT_EXAMPLES, _REVIEW_EXAMPLES, _GOOD_EXAMPLES = 16, 8, 8

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from excision.predictions import Detection
 from excision.inspection.log import InspectionRecord, iterate_log
+from excision.predictions import Detection
 from excision.system.parquet import columns_of, write_parquet
 
 PARQUET = "results.parquet"

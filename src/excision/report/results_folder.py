@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from excision.errors import ResultsError
 from excision.evaluation.examples import outcome
-from excision.predictions import Predictor, Verdict
 from excision.inspection.log import JSONL, iterate_log
+from excision.predictions import Predictor, Verdict
 from excision.system.files import write_json
 from excision.visualization.overlays import readable
 

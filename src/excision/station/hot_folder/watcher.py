@@ -13,8 +13,8 @@ from pathlib import Path
 from excision.data.decode import probe_image
 from excision.errors import ImageError, ResultsError, SettingsError
 from excision.inspection.batch import inspect_file
-from excision.predictions import Predictor
 from excision.inspection.log import InspectionRecord
+from excision.predictions import Predictor
 from excision.station.hot_folder.folder import HotFile, HotFolder, Phase
 from excision.station.hot_folder.moving import free_path, move_file
 from excision.station.hot_folder.scan import Found, state_of, within
