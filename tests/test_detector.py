@@ -186,7 +186,7 @@ def test_arrays_and_paths_give_the_same(fitted: Detector, scratched: NDArray[Any
 
 def test_colour_image_is_read_as_grey_by_a_grey_model(fitted: Detector, scratched: NDArray[Any]) -> None:
     colour = np.repeat(scratched[..., None], 3, axis=2)
-    assert one(fitted, colour).score == pytest.approx(one(fitted, scratched).score, abs=1e-4)
+    assert one(fitted, colour).score == pytest.approx(one(fitted, scratched).score, rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from excision import Detector
 from excision.inspection.log import read_log
-from excision.settings import ImageSettings, Settings
 from tests.cli.conftest import excision, inside
 from tests.conftest import draw_surface
 
@@ -59,7 +59,9 @@ def line(strips: Path, run: tuple[Path, str], tmp_path_factory: pytest.TempPathF
 def test_training_says_what_it_cut(run: tuple[Path, str]) -> None:
     assert "3 good images in 24 tiles; calibrated on 1 more" in run[1]
     assert "256 x 512 pixels (height x width), a tile at full resolution" in run[1]
-    assert Settings.load(run[0] / "settings.toml").image == ImageSettings((256, 512), 1, (256, 512))
+    found = Detector.load(run[0], device="cpu").image_format
+    assert (found.size, found.channels) == ((256, 512), 1)
+    assert found.tiling is not None and found.tiling.size == (256, 512)
     assert inside("info", run[0]).returncode == 0
 
 
@@ -73,7 +75,9 @@ def test_strips_take_tiles_without_being_told(strips: Path, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert "3 good images in 48 tiles; calibrated on 1 more" in done.stdout
     assert "a tile at full resolution, because the images are strips" in done.stdout
-    assert Settings.load(tmp_path / "run/settings.toml").image == ImageSettings((256, 256), 1, (256, 256))
+    found = Detector.load(tmp_path / "run", device="cpu").image_format
+    assert (found.size, found.channels) == ((256, 256), 1)
+    assert found.tiling is not None and found.tiling.size == (256, 256)
     done = inside("train", strips, "--out", tmp_path / "whole", "--size", 64, 1024, *TINY[3:])
     assert done.returncode == 0, done.stderr
     assert "4.0 times smaller than the images" in done.stdout and "--tile 256 256" in done.stdout
