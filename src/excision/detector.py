@@ -7,7 +7,7 @@ import math
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -21,9 +21,8 @@ from excision.method.attention.model import Attention
 from excision.method.calibration import check_thresholds
 from excision.method.fitting import NormalImages, learn_scoring, train_pipeline
 from excision.method.folder_kinds import folder_kind, wrong_folder
-from excision.method.parameters import Parameters
+from excision.method.parameters import ParameterMixin, Parameters
 from excision.method.pipeline import Pipeline
-from excision.ops.devices import choose_device
 from excision.ops.memory_format import channels_last, image_tensor
 from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
@@ -35,27 +34,27 @@ from excision.tiling.image_format import ImageFormat
 from excision.training.training_set import TrainingSet
 
 
-class Detector(Estimator[Prediction]):
-    """Excision And Recovery: trained on normal images, it tells normal from defective ones.
+class Detector(ParameterMixin, Estimator[Prediction]):
+    """Excision And Recovery: trained on normal images, it distinguishes normal from defective images.
 
-    It follows scikit-learn's contract: fitting changes no parameter and forgets the fit before, what is
-    learnt has a trailing underscore, and `clone` gives an unfitted twin. `predict` gives a `Prediction` of
-    each image instead of a label; `score_samples` and `decision_function` are as in its outlier detectors.
+    It follows scikit-learn's contract: `fit` changes no parameter and discards any earlier fit, learnt
+    attributes have a trailing underscore, and `clone` returns an unfitted copy. `predict` yields a
+    `Prediction` for each image instead of a label; `score_samples` and `decision_function` are as in
+    scikit-learn's outlier detectors.
 
     Args:
-        settings: everything that can be chosen; None takes the defaults. What is given below takes
-            precedence.
+        settings: all settings; None takes the defaults. The arguments below take precedence.
         device: "cpu", "cuda", or "auto" for a GPU where there is one.
         size: (H, W) of the working image in pixels (`image.size`).
         tile: (H, W) of the tiles in which large images are inspected at full resolution (`image.tile`).
-        steps: of the training (`training.steps`).
-        seed: of everything random in the training (`training.seed`).
-        false_alarm_rate: to be promised, between 0 and 1 (`calibration.false_alarm_rate`).
+        steps: number of training steps (`training.steps`).
+        seed: seed of everything random in training (`training.seed`).
+        false_alarm_rate: false-alarm rate to promise, between 0 and 1 (`calibration.false_alarm_rate`).
 
     Attributes:
-        settings: all of them, with the parameters in force; for the next fit.
-        calibration_: the decision threshold, and what it promises; None until it is learnt.
-        pipeline_: the networks and what else was learnt; None until then.
+        settings: all settings, with the arguments above applied; used by the next fit.
+        calibration_: the decision threshold and the false-alarm rate that it promises; None before fitting.
+        pipeline_: the networks and everything else that was learnt; None before fitting.
 
     Raises:
         SettingsError: there is no such device, or a parameter is out of range.
@@ -76,30 +75,8 @@ class Detector(Estimator[Prediction]):
         super().__init__(self.parameters.in_force(), device)
         self.pipeline_: Pipeline | None = None
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002  scikit-learn passes it
-        """Give the constructor's parameters as they were given."""
-        return self.parameters.as_dict()
-
-    def set_params(self, **parameters: Any) -> Self:
-        """Change parameters of the constructor, for the next fit.
-
-        Raises:
-            ValueError: there is no such parameter.
-            SettingsError: there is no such device, or a parameter is out of range.
-        """
-        chosen = self.parameters.changed(parameters)
-        settings, device = chosen.in_force(), choose_device(chosen.device)
-        self.parameters, self.settings, self.device = chosen, settings, device
-        return self
-
-    def __sklearn_tags__(self) -> Any:
-        """Tell scikit-learn what kind of estimator this is."""
-        from sklearn.utils import Tags, TargetTags
-
-        return Tags("outlier_detector", TargetTags(required=False), requires_fit=True)
-
     def __repr__(self) -> str:
-        """Give the parameters that were given, and in brief what was learnt."""
+        """Return the given parameters and a summary of the fit."""
         if self.pipeline_ is None or self.calibration_ is None:
             return f"Detector({self.parameters})"
         (height, width), kind = self.image_format.size, "grey" if self.image_format.channels == 1 else "RGB"
@@ -108,7 +85,7 @@ class Detector(Estimator[Prediction]):
 
     @property
     def pipeline(self) -> Pipeline:
-        """The networks and what else was learnt.
+        """The networks and everything else that was learnt.
 
         Raises:
             ModelError: the detector has not been fitted.
@@ -119,7 +96,7 @@ class Detector(Estimator[Prediction]):
 
     @property
     def image_format(self) -> ImageFormat:
-        """Size, channels and tiles of the images, as fitting settled them.
+        """Size, channels and tiling of the images, as fitting determined them.
 
         Raises:
             ModelError: the detector has not been fitted.
@@ -132,15 +109,15 @@ class Detector(Estimator[Prediction]):
         return None
 
     def with_thresholds(self, threshold: float, review_threshold: float | None = None) -> Self:
-        """Give the same weights with a threshold that a person set; networks are shared, not copied.
+        """Return a detector with the same weights and a threshold that a person set; networks are shared.
 
         Args:
             threshold: decision threshold in the unit of the anomaly score.
-            review_threshold: None, since only an exported model has a grey zone.
+            review_threshold: must be None, since only an exported model has a grey zone.
 
         Raises:
             ModelError: the detector has not been fitted.
-            SettingsError: the threshold is not finite or not above 0, or a grey zone is asked for.
+            SettingsError: the threshold is not finite or not above 0, or a review threshold is given.
         """
         check_thresholds(threshold, review_threshold)
         if review_threshold is not None:
@@ -159,23 +136,23 @@ class Detector(Estimator[Prediction]):
     ) -> Self:
         """Train and calibrate on the normal training images.
 
-        Nothing of an earlier fit stays: fitting on X1 and then on X2 is the same as fitting on X2 alone.
+        Any earlier fit is discarded: fitting on X1 and then on X2 is the same as fitting on X2 only.
 
         Args:
-            dataset: a data set, the path of one, or images that are all normal, as `predict` takes them.
-            run: folder for checkpoints, log and the finished model; None keeps all in memory.
+            dataset: a data set, its path, or images that are all normal, in any form that `predict` takes.
+            run: folder for checkpoints, log and the finished model; None keeps everything in memory.
             resume: continue the run in `run` where it stopped.
-            progress: called as (finished steps, total steps, figures) in training.
-            stage: called as (stage, done, all) in all other stages.
+            progress: called with (finished steps, total steps, figures) in training.
+            stage: called with (stage, done, total) in all other stages.
 
         Returns:
             The detector itself.
 
         Raises:
             DatasetError: there are no normal images, or too few to hold some out.
-            ImageError: an array is no image.
-            ModelError: the loss is no finite number, or the checkpoint is damaged.
-            SettingsError: `run` holds another run, or one begun with other settings or data.
+            ImageError: an array is not an image.
+            ModelError: the loss is not finite, or the checkpoint is damaged.
+            SettingsError: `run` holds another run, or a run begun with other settings or data.
         """
         start = time.perf_counter()
         run = Path(run) if run is not None else None
@@ -185,7 +162,7 @@ class Detector(Estimator[Prediction]):
         if run is not None:
             run_folder.prepare_run(run, self.settings, data.image_format, data.fingerprint(), resume=resume)
             if (run / run_folder.MODEL).is_file():
-                # A kill may have come between the model and the end of the tidying up.
+                # The run may have been killed after the model was written but before the clean-up.
                 run_folder.remove_checkpoints(run)
                 return self._load(run)
         self.calibration_ = None
@@ -201,11 +178,11 @@ class Detector(Estimator[Prediction]):
         return self
 
     def recalibrate(self, dataset: Dataset | str | Path, stage: StageProgress | None = None) -> Self:
-        """Learn normal statistics and threshold anew, without training; for new light, say.
+        """Learn the normal statistics and the threshold again without training, e.g. for new lighting.
 
         Args:
-            dataset: its normal training images are divided as in `fit`.
-            stage: called as (stage, done, all).
+            dataset: data set whose normal training images are divided as in `fit`.
+            stage: called with (stage, done, total).
 
         Returns:
             The detector itself.
@@ -220,7 +197,7 @@ class Detector(Estimator[Prediction]):
         return self
 
     def save(self, folder: str | Path) -> None:
-        """Write the model to a folder that `load` and the command line understand.
+        """Write the model to a folder that `load` and the command line can open.
 
         Raises:
             ModelError: the detector has not been fitted.
@@ -236,21 +213,21 @@ class Detector(Estimator[Prediction]):
         """Read a detector from a run folder.
 
         Raises:
-            ModelError: the folder holds no finished run, or a file in it is damaged.
+            ModelError: the folder does not hold a finished run, or a file in it is damaged.
         """
         return cls(device=device)._load(Path(folder))
 
     def with_inference(
         self, *, mask: bool = True, skips: str | None = None, kind: AnomalyMapKind | None = None
     ) -> Detector:
-        """Give the same weights with another inference, for ablation.
+        """Return a detector with the same weights and a different inference, for ablation studies.
 
-        The decision threshold stays what it was; it promises no false-alarm rate for the new scores.
+        The decision threshold is unchanged and promises no false-alarm rate for the new scores.
 
         Args:
-            mask: False leaves the image whole and counts every pixel.
-            skips: skip connections that are on, as in `RecoverySettings`; None leaves them as they are.
-            kind: of comparison, as in `ScoreSettings.map`; None leaves it as it is.
+            mask: False excises nothing and counts every pixel.
+            skips: skip connections that are on, as in `RecoverySettings`; None leaves them unchanged.
+            kind: kind of comparison, as in `ScoreSettings.map`; None leaves it unchanged.
         """
         settings = self.pipeline.settings
         if not mask:
@@ -320,6 +297,6 @@ class Detector(Estimator[Prediction]):
         train_pipeline(self.pipeline_, data, self.device, run, progress, stage)
 
     def _learn_normal(self, data: TrainingSet, stage: StageProgress | None) -> None:
-        """Learn normal statistics from what was trained on, and the threshold from what was held out."""
+        """Learn normal statistics from the training images, and the threshold from the held-out images."""
         learn_scoring(self.pipeline, NormalImages.of(data, self.device), stage)
         self._calibrate(data, self.pipeline.settings, stage)

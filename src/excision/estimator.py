@@ -1,4 +1,4 @@
-"""What every method has in common: learnt from normal images, it gives each image a verdict."""
+"""The base class of all methods: learns from normal images and gives each image a verdict."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from excision.training.training_set import TrainingSet, prepare
 
 Image = NDArray[Any] | str | Path
 Trainable = Dataset | Iterable[OneImage] | str | Path
-"""What can be trained on: a data set, the path of one, or images that are all normal."""
+"""Input of `fit`: a data set, its path, or images that are all normal."""
 
 Scores = NDArray[np.float64]
 D = TypeVar("D", bound=Detection)
 
 CALIBRATING = "calibrating"
-"""The last stage of fitting: all others come before it."""
+"""Name of the last stage of fitting."""
 
 
 class Estimator(ABC, Generic[D]):
-    """Predicts and calibrates; a subclass trains, and inspects one working image.
+    """Prediction and calibration; subclasses implement the training and the inspection of a working image.
 
     Args:
-        settings: everything that can be chosen. Fitting does not change them.
+        settings: all settings. Fitting does not change them.
         device: "cpu", "cuda", or "auto" for a GPU where there is one.
 
     Attributes:
-        settings: as given, for the next fit.
-        device: where it computes.
-        calibration_: the decision threshold, and what it promises; None until it is learnt.
+        settings: as given; used by the next fit.
+        device: device to compute on.
+        calibration_: the decision threshold and the false-alarm rate that it promises; None before fitting.
 
     Raises:
         SettingsError: there is no such device.
@@ -58,7 +58,7 @@ class Estimator(ABC, Generic[D]):
     @property
     @abstractmethod
     def image_format(self) -> ImageFormat:
-        """The form in which it takes images, as fitting settled it.
+        """Size, channels and tiling of the images, as fitting determined them.
 
         Raises:
             ModelError: it has not been fitted.
@@ -66,16 +66,16 @@ class Estimator(ABC, Generic[D]):
 
     @abstractmethod
     def _inspect_one(self, working: NDArray[np.uint16]) -> D:
-        """Inspect one working image (H, W, C) of the size that the networks are made for."""
+        """Inspect one working image (H, W, C) of the size of the model."""
 
     @property
     def _judge(self) -> Judge:
-        """Reads the anomaly score of a large image that was inspected in tiles."""
+        """Function that computes the anomaly score of a large image from those of its tiles."""
         return largest_value
 
     @property
     def calibration(self) -> Calibration:
-        """The decision threshold, and what it promises.
+        """The decision threshold and the false-alarm rate that it promises.
 
         Raises:
             ModelError: it has not been fitted.
@@ -96,8 +96,8 @@ class Estimator(ABC, Generic[D]):
     def predict(self, images: Iterable[OneImage] | OneImage, *, color: ColorOrder = "rgb") -> Iterator[D]:
         """Inspect images one after another, lazily.
 
-        Each image goes through the networks alone, so that its score is the same bit for bit whatever
-        stands beside it.
+        Each image passes through the networks separately, so that its score is bit-identical whatever other
+        images are inspected with it.
 
         Args:
             images: one of these, or an iterable of them: a path, a folder, a glob pattern, an array (H, W),
@@ -109,7 +109,7 @@ class Estimator(ABC, Generic[D]):
             ImageError: an image cannot be read or has no defined meaning.
             ModelError: it has not been fitted.
         """
-        _ = self.calibration  # which is missing before a fit
+        _ = self.calibration  # raises ModelError before a fit
         for given in input_images(images, color):
             yield self._inspect_input(given)
 
@@ -125,11 +125,11 @@ class Estimator(ABC, Generic[D]):
             ImageError: the image cannot be read or has no defined meaning.
             ModelError: it has not been fitted.
         """
-        _ = self.calibration  # which is missing before a fit
+        _ = self.calibration  # raises ModelError before a fit
         return self._inspect_input(input_image(image, color))
 
     def score_samples(self, images: Iterable[OneImage] | OneImage, *, color: ColorOrder = "rgb") -> Scores:
-        """Give the negative anomaly score of each image: as in scikit-learn, larger is more normal.
+        """Return the negative anomaly score of each image: as in scikit-learn, larger is more normal.
 
         Args:
             images: as `predict` takes them.
@@ -143,7 +143,7 @@ class Estimator(ABC, Generic[D]):
     def decision_function(
         self, images: Iterable[OneImage] | OneImage, *, color: ColorOrder = "rgb"
     ) -> Scores:
-        """Give how far below the threshold the anomaly score of each image is: negative for a defect.
+        """Return how far below the threshold the anomaly score of each image is: negative for a defect.
 
         Returns:
             (N,) float64; `score_samples(images) - offset_`.
@@ -152,7 +152,7 @@ class Estimator(ABC, Generic[D]):
 
     @property
     def offset_(self) -> float:
-        """The negative decision threshold, by which scikit-learn's detectors shift their scores."""
+        """The negative decision threshold, as scikit-learn's outlier detectors define it."""
         return -self.threshold
 
     def _inspect_input(self, given: InputImage) -> D:
@@ -185,14 +185,14 @@ class Estimator(ABC, Generic[D]):
 
     @property
     def _alarm(self) -> float:
-        """The threshold that a detection is given; while there is none, nothing exceeds it."""
+        """Threshold of the detections: infinity during calibration, before the threshold is known."""
         return float("inf") if self.calibration_ is None else self.calibration_.threshold
 
 
 def _normal_images(images: Iterable[OneImage]) -> Iterator[Path | NDArray[Any]]:
-    """Bring the images that are handed over for training to paths and plain arrays (H, W) or (H, W, C)."""
+    """Convert the given training images to paths and arrays (H, W) or (H, W, C)."""
     for image in images:
-        # What an array shows is checked, and told by its place, when the training set is prepared.
+        # `prepare` checks the content of arrays, and names a bad one by its position.
         if isinstance(image, np.ndarray) and image.ndim < 4:
             yield np.asarray(image)
         else:

@@ -58,7 +58,7 @@ class Detection:
 
     @property
     def verdict(self) -> Verdict:
-        """Give "defect" above the threshold, "review" in the grey zone below it, else "good"."""
+        """Return "defect" above the threshold, "review" in the grey zone below it, else "good"."""
         if self.score > self.threshold:
             return "defect"
         return "review" if self.score > self.lowest_threshold else "good"
@@ -69,7 +69,7 @@ class Detection:
         return self.threshold if self.review_threshold is None else self.review_threshold
 
     def overview(self) -> Self:
-        """Give the same to show: the anomaly map as small as the rest, by the largest value of a block."""
+        """Return the same to show: the anomaly map as small as the rest, by the largest value of a block."""
         if self.reduction == 1:
             return self
         return replace(self, anomaly_map=shrink_map(self.anomaly_map, self.reduction), reduction=1)
@@ -106,11 +106,11 @@ class Detection:
         return float((self.anomaly_map > self.lowest_threshold).mean())
 
     def map_boxes(self) -> list[Box]:
-        """Give the same boxes in pixels of the anomaly map."""
+        """Return the same boxes in pixels of the anomaly map."""
         return boxes.strongest_boxes(self.anomaly_map, self.lowest_threshold)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what is reported of the image, ready for JSON: no arrays, no NaN, no infinity.
+        """Return what is reported of the image, ready for JSON: no arrays, no NaN, no infinity.
 
         Returns:
             `source`, `score`, `threshold`, `review_threshold`, `verdict`, `boxes` as lists [x, y, width,
@@ -214,10 +214,10 @@ class Predictor(Method, Protocol):
         """What the decision threshold promises; None before there is one."""
 
     def predict(self, images: Iterable[Path], /) -> Iterator[Prediction]:
-        """Give a prediction for each image; ImageError where one cannot be read."""
+        """Return a prediction for each image; ImageError where one cannot be read."""
 
     def with_thresholds(self, threshold: float, review_threshold: float | None) -> Self:
-        """Give the same weights with thresholds that a person set; this predictor stays as it is.
+        """Return the same weights with thresholds that a person set; this predictor stays as it is.
 
         Raises:
             SettingsError: they are not finite, not above 0, or in the wrong order; or this kind of predictor

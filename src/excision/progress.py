@@ -21,7 +21,7 @@ TrainingProgress = Callable[[int, int, dict[str, float]], None]
 
 
 def of_stage(progress: StageProgress | None, stage: str) -> Progress:
-    """Give the callback of one stage; it does nothing if there is no callback to pass it on to."""
+    """Return the callback of one stage; it does nothing if there is no callback to pass it on to."""
     return partial(progress, stage) if progress is not None else lambda *_: None
 
 
@@ -52,7 +52,7 @@ class Bars:
         self._progress.stop()
 
     def part(self, what: str) -> Progress:
-        """Give a callback (done, all) for the bar named `what`."""
+        """Return a callback (done, all) for the bar named `what`."""
         return lambda done, total: self.stage(what, done, total)
 
     def stage(self, what: str, done: int, total: int, figures: str = "") -> None:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from excision.baselines import BASELINES, baseline
-from excision.baselines.base import Baseline, Lesson
+from excision.baselines.base import Baseline, TrainingJob
 from excision.baselines.training_loop import draw_crops, train_network
 from excision.errors import ModelError, SettingsError
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
@@ -91,14 +91,16 @@ def test_a_defect_stands_out(name: str) -> None:
     assert rise[16:36, 16:34].mean() > 2 * max(rise[:8].mean(), rise[-8:].mean(), 0)
 
 
-def lesson(seconds: float | None) -> Lesson:
-    return Lesson(prepare(GOOD, TINY), TINY, torch.device("cpu"), seconds)
+def training_job(seconds: float | None) -> TrainingJob:
+    return TrainingJob(prepare(GOOD, TINY), TINY, torch.device("cpu"), seconds)
 
 
 def test_steps_follow_the_time() -> None:
     def steps(seconds: float | None) -> int:
         network = torch.nn.Conv2d(1, 1, 3)
-        return train_network(network, lesson(seconds), lambda images, _: network(images).square().mean())
+        return train_network(
+            network, training_job(seconds), lambda images, _: network(images).square().mean()
+        )
 
     assert steps(None) == TINY.training.steps
     assert steps(0.0) == 20
@@ -106,7 +108,7 @@ def test_steps_follow_the_time() -> None:
 
 
 def test_crops_are_parts_of_the_images() -> None:
-    crops = draw_crops(lesson(None), np.random.default_rng(3))
+    crops = draw_crops(training_job(None), np.random.default_rng(3))
     assert crops.shape == (4, 1, 48, 48) and ((crops >= 0) & (crops <= 1)).all()
     images = [np.pad(image / 255, 0) for image in GOOD]
     for crop in crops[:, 0].numpy():
@@ -122,4 +124,4 @@ def test_crops_are_parts_of_the_images() -> None:
 def test_a_loss_that_goes_astray_is_named() -> None:
     network = torch.nn.Conv2d(1, 1, 3)
     with pytest.raises(ModelError, match="astray"):
-        train_network(network, lesson(None), lambda images, _: network(images).mean() * float("inf"))
+        train_network(network, training_job(None), lambda images, _: network(images).mean() * float("inf"))

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from excision.baselines.base import Baseline, BaselineNetwork, Found, Lesson
+from excision.baselines.base import Baseline, BaselineNetwork, Found, TrainingJob
 from excision.errors import ModelError
 from excision.tiling.image_format import ImageFormat
 
@@ -39,7 +39,7 @@ class FakeBaseline(Baseline):
     def build(self, image_format: ImageFormat) -> BaselineNetwork:
         return MeanNetwork(image_format.channels, image_format.size)
 
-    def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
+    def learn(self, network: BaselineNetwork, job: TrainingJob) -> None:
         assert isinstance(network, MeanNetwork)
         fault = os.environ.get("FAKE_FAULT", "")
         if fault == "error":
@@ -50,10 +50,10 @@ class FakeBaseline(Baseline):
             os.kill(os.getpid(), signal.SIGKILL)
         if fault == "hang":
             time.sleep(60)
-        count = len(lesson.data.training)
+        count = len(job.data.training)
         with torch.no_grad():
             for index in range(count):
-                network.mean.add_(lesson.image(index) / count)
-                lesson.progress(index + 1, count, {})
+                network.mean.add_(job.image(index) / count)
+                job.progress(index + 1, count, {})
         # A quarter of the time it may take, so that a test can tell the two apart.
-        time.sleep((lesson.seconds or 0) / 4)
+        time.sleep((job.seconds or 0) / 4)

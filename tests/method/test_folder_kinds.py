@@ -149,7 +149,7 @@ def empty(folder: Path) -> Path:
         (baseline_run, "this is the run of a baseline"),
         (results, "this folder holds results, not a model: name the run folder or the exported folder"),
         (results_in_run, "this folder holds results, not a model: name /"),
-        (a_file, "this is a file: name the folder that it is in"),
+        (a_file, "this is a file: name the folder that contains it"),
         (empty, "this is neither a run folder (model.safetensors) nor an exported folder (model.json)"),
     ],
     ids=["missing", "images", "unfinished", "baseline", "results", "results in run", "file", "empty"],

@@ -23,7 +23,7 @@ BASELINES: dict[str, tuple[str, str]] = {
 
 
 def baseline(name: str) -> type[Baseline]:
-    """Give a baseline's class by its name.
+    """Return a baseline's class by its name.
 
     Raises:
         SettingsError: there is no such baseline.

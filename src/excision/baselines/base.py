@@ -56,7 +56,7 @@ class BaselineNetwork(nn.Module, ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class TrainingJob:
     """What a baseline learns from.
 
     Attributes:
@@ -74,7 +74,7 @@ class Lesson:
     progress: TrainingProgress = field(default=lambda *_: None)
 
     def image(self, index: int) -> Tensor:
-        """Give a training image (1, C, H, W) in [0, 1] by its place."""
+        """Return a training image (1, C, H, W) in [0, 1] by its place."""
         return image_tensor(self.data.read(index), self.device)
 
 
@@ -106,7 +106,7 @@ class Baseline(Estimator[Detection]):
         """Build the untrained network for images of this format; buffers may be empty."""
 
     @abstractmethod
-    def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
+    def learn(self, network: BaselineNetwork, job: TrainingJob) -> None:
         """Train the network in place, or fill its buffers. `torch.manual_seed` has been called."""
 
     @property
@@ -159,9 +159,9 @@ class Baseline(Estimator[Detection]):
         self.calibration_ = None
         torch.manual_seed(self.settings.training.seed)
         network = channels_last(self.build(data.image_format).to(self.device))
-        lesson = Lesson(data, self.settings, self.device, seconds, progress or (lambda *_: None))
+        job = TrainingJob(data, self.settings, self.device, seconds, progress or (lambda *_: None))
         with data.materialised(None, of_stage(stage, "cutting tiles")):
-            self.learn(network, lesson)
+            self.learn(network, job)
         self.network_, self.image_format_ = network.eval(), data.image_format
         self._calibrate(data, self.settings, stage)
         return self

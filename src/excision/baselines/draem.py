@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from excision.baselines.base import Baseline, BaselineNetwork, Found, Lesson
+from excision.baselines.base import Baseline, BaselineNetwork, Found, TrainingJob
 from excision.baselines.riad import mean_filter
 from excision.baselines.training_loop import train_network
 from excision.errors import SettingsError
@@ -120,7 +120,7 @@ class Draem(Baseline):
         """Build both networks, untrained."""
         return DraemNetwork(image_format.channels, self.settings.recovery)
 
-    def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
+    def learn(self, network: BaselineNetwork, job: TrainingJob) -> None:
         """Train both networks together: L2 + SSIM for the reconstruction, focal loss for the segmentation."""
         assert isinstance(network, DraemNetwork)
 
@@ -133,7 +133,7 @@ class Draem(Baseline):
                 restoring = (images - restored).square().mean() + (1 - ssim_map(images, restored)).mean()
             return restoring + segmenting
 
-        train_network(network, lesson, loss)
+        train_network(network, job, loss)
 
 
 class DraemNetwork(BaselineNetwork):
@@ -147,13 +147,13 @@ class DraemNetwork(BaselineNetwork):
         self.discriminative = UNet(2 * channels, unet.width, unet.depth, unet.normalisation)
 
     def restore(self, images: Tensor) -> Tensor:
-        """Give what good images would look like, (B, C, H, W)."""
+        """Return what good images would look like, (B, C, H, W)."""
         unet = self.reconstructive
         mean: Tensor = unet(images, torch.zeros_like(images[:, :1]), [False] * len(unet.decoders)).mean
         return mean.float()
 
     def discriminate(self, images: Tensor, restored: Tensor) -> Tensor:
-        """Give the logits (B, 1, H, W) of being anomalous."""
+        """Return the logits (B, 1, H, W) of being anomalous."""
         unet = self.discriminative
         both = torch.cat((images, restored.to(images.dtype)), dim=1)
         # The U-Net's first output serves as the logit; less its bias, it starts at an even chance.

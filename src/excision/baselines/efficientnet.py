@@ -87,7 +87,7 @@ class EfficientNetLite0(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Give the feature maps.
+        """Return the feature maps.
 
         Args:
             images: (B, C, H, W) in [0, 1], C 1 or 3; a grey image stands for all three colours.
@@ -132,7 +132,7 @@ class EfficientNetLite0(nn.Module):
             raise ModelError(f"{weights_file()}: unknown layers {', '.join(unknown)}")
 
     def _names(self) -> Iterator[tuple[str, str, str]]:
-        """Give each convolution's name here, and its own and its normalisation's in the file."""
+        """Return each convolution's name here, and its own and its normalisation's in the file."""
         yield "stem", "_conv_stem", "_bn0"
         parts = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
         for number, block in enumerate(self.blocks):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from excision.baselines.base import Baseline, BaselineNetwork, Found, Lesson
+from excision.baselines.base import Baseline, BaselineNetwork, Found, TrainingJob
 from excision.baselines.efficientnet import CHANNELS, EfficientNetLite0
 from excision.errors import SettingsError
 from excision.ops.filters import gaussian_blur
@@ -72,7 +72,7 @@ class PaDiM(Baseline):
         """Build the network without Gaussians, and random weights that learning or loading replaces."""
         return PaDiMNetwork(self._own.dimensions, self._own.grid)
 
-    def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
+    def learn(self, network: BaselineNetwork, job: TrainingJob) -> None:
         """Fit the Gaussian of each position.
 
         Raises:
@@ -82,7 +82,7 @@ class PaDiM(Baseline):
         network.features.load_pretrained()
         moments = Moments()
         grid: tuple[int, ...] = ()
-        for embeddings in _batches(network, lesson):
+        for embeddings in _batches(network, job):
             grid = tuple(embeddings.shape[:2])
             moments.add(embeddings.flatten(0, 1))
         network.mean = moments.mean.reshape(*grid, -1)
@@ -114,7 +114,7 @@ class PaDiMNetwork(BaselineNetwork):
 
     @torch.no_grad()
     def embeddings(self, images: Tensor) -> Tensor:
-        """Give the chosen features (B, D, h, w) of images (B, C, H, W) in [0, 1]; section III-A.
+        """Return the chosen features (B, D, h, w) of images (B, C, H, W) in [0, 1]; section III-A.
 
         A position takes the feature of the coarser cell that it lies in, and the mean of finer ones.
         """
@@ -150,7 +150,7 @@ class PaDiMNetwork(BaselineNetwork):
 
 
 def mahalanobis(points: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
-    """Give the distance of each point from its own Gaussian.
+    """Return the distance of each point from its own Gaussian.
 
     Args:
         points: (P, D).
@@ -196,11 +196,11 @@ class Moments:
         self._count = total
 
     def covariance(self, positions: slice = slice(None)) -> Tensor:
-        """Give the covariances (P, D, D), with N - 1 in the denominator; of a single sample, zero."""
+        """Return the covariances (P, D, D), with N - 1 in the denominator; of a single sample, zero."""
         return self._scatter[positions] / max(self._count - 1, 1)
 
     def whitening(self, ridge: float) -> Tensor:
-        """Give W (P, D, D) with W W^T the inverse of covariance + `ridge` I; the scatter is used up by it."""
+        """Return W (P, D, D) with W W^T the inverse of covariance + `ridge` I. The scatter is overwritten."""
         dimensions = self._scatter.shape[1]
         unit = torch.eye(dimensions, dtype=self._scatter.dtype, device=self._scatter.device)
         for start in range(0, len(self._scatter), _INVERTED):
@@ -213,13 +213,13 @@ class Moments:
         return whitening
 
 
-def _batches(network: PaDiMNetwork, lesson: Lesson) -> Iterator[Tensor]:
-    """Give the features of the training images in batches (h, w, K, D)."""
-    images = len(lesson.data.training)
+def _batches(network: PaDiMNetwork, job: TrainingJob) -> Iterator[Tensor]:
+    """Return the features of the training images in batches (h, w, K, D)."""
+    images = len(job.data.training)
     held: list[Tensor] = []
     for index in range(images):
-        held.append(network.embeddings(lesson.image(index))[0].permute(1, 2, 0))
-        lesson.progress(index + 1, images, {})
+        held.append(network.embeddings(job.image(index))[0].permute(1, 2, 0))
+        job.progress(index + 1, images, {})
         if len(held) == _TOGETHER or index + 1 == images:
             yield torch.stack(held, dim=2)
             held.clear()

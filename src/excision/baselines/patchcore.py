@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from excision.baselines.base import Baseline, BaselineNetwork, Found, Lesson
+from excision.baselines.base import Baseline, BaselineNetwork, Found, TrainingJob
 from excision.baselines.efficientnet import CHANNELS, EfficientNetLite0
 from excision.errors import SettingsError
 from excision.ops.filters import gaussian_blur
@@ -76,7 +76,7 @@ class PatchCore(Baseline):
         """Build the network with an empty bank, and random weights that learning or loading replaces."""
         return PatchCoreNetwork(self._own.strides, self._own.neighbours, self._own.unit_length)
 
-    def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
+    def learn(self, network: BaselineNetwork, job: TrainingJob) -> None:
         """Fill the memory bank.
 
         Raises:
@@ -84,16 +84,16 @@ class PatchCore(Baseline):
         """
         assert isinstance(network, PatchCoreNetwork)
         network.features.load_pretrained()
-        draw = torch.Generator().manual_seed(lesson.settings.training.seed)
-        total = len(lesson.data.training)
-        patches, count = _candidates(network, lesson, self._own.candidates, draw)
+        draw = torch.Generator().manual_seed(job.settings.training.seed)
+        total = len(job.data.training)
+        patches, count = _candidates(network, job, self._own.candidates, draw)
         wanted = min(round(self._own.coreset * count), self._own.bank)
         # Equation 7 needs the neighbours of the nearest patch.
         wanted = min(max(wanted, self._own.neighbours), len(patches))
 
         def chosen(number: int) -> None:
             if number % _REPORT_EVERY == 0 or number == wanted:
-                lesson.progress(total + number, total + wanted, {})
+                job.progress(total + number, total + wanted, {})
 
         points = project(patches, draw)
         first = int(torch.randint(len(points), (1,), generator=draw))
@@ -126,7 +126,7 @@ class PatchCoreNetwork(BaselineNetwork):
 
     @torch.no_grad()
     def patches(self, images: Tensor) -> Tensor:
-        """Give the patch features (B, D, h, w) of images (B, C, H, W) in [0, 1]; section 3.1.
+        """Return the patch features (B, D, h, w) of images (B, C, H, W) in [0, 1]; section 3.1.
 
         Each is the mean over its neighbourhood of 3x3 positions, of which only those inside the image count.
         """
@@ -158,7 +158,7 @@ class PatchCoreNetwork(BaselineNetwork):
         return Found(gaussian_blur(maps, _SMOOTHING), self._score(queries, distances, nearest))
 
     def _score(self, queries: Tensor, distances: Tensor, nearest: Tensor) -> Tensor:
-        """Give the image's score: equations 6 and 7.
+        """Return the image's score: equations 6 and 7.
 
         The largest distance counts more where the nearest patch of the bank is rare itself, far from others.
         As in equation 7, that patch is one of its own neighbours, so that the weight lies in [0, 1).
@@ -236,20 +236,20 @@ def greedy_coreset(
 
 
 def _candidates(
-    network: PatchCoreNetwork, lesson: Lesson, limit: int, draw: torch.Generator
+    network: PatchCoreNetwork, job: TrainingJob, limit: int, draw: torch.Generator
 ) -> tuple[Tensor, int]:
-    """Give random patches (N, D), as many of each training image, and the number of all patches.
+    """Return random patches (N, D), as many of each training image, and the number of all patches.
 
     Only these are kept in memory, whatever the number of images.
     """
-    images = len(lesson.data.training)
+    images = len(job.data.training)
     kept: list[Tensor] = []
     count = 0
     for index in range(images):
-        patches = network.patches(lesson.image(index))[0].flatten(1).T
+        patches = network.patches(job.image(index))[0].flatten(1).T
         count += len(patches)
         share = min(len(patches), -(-limit // images))
         order = torch.randperm(len(patches), generator=draw)[:share]
         kept.append(patches[order.to(patches.device)])
-        lesson.progress(index + 1, images, {})
+        job.progress(index + 1, images, {})
     return torch.cat(kept), count

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from excision.baselines.base import Baseline, BaselineNetwork, Found, Lesson
+from excision.baselines.base import Baseline, BaselineNetwork, Found, TrainingJob
 from excision.baselines.training_loop import train_network
 from excision.errors import SettingsError
 from excision.method.recovery.unet import UNet
@@ -84,7 +84,7 @@ class ReconstructionNetwork(BaselineNetwork):
         """Compare two (B, C, H, W) pixel by pixel; (B, C, H, W), 0 where they agree."""
 
     def loss(self, images: Tensor, _: np.random.Generator) -> Tensor:
-        """Give the mean difference of images (B, C, H, W) in [0, 1] from what is made of them; a scalar."""
+        """Return the mean difference of images (B, C, H, W) in [0, 1] from what is made of them; a scalar."""
         rebuilt = self.reconstruct(images).float()
         # bfloat16 only inside the network: the comparison takes differences of near equals.
         with torch.autocast(images.device.type, enabled=False):
@@ -125,7 +125,7 @@ class UNetNetwork(ReconstructionNetwork):
         return rebuilt
 
     def differ(self, images: Tensor, rebuilt: Tensor) -> Tensor:
-        """Give the squared residual (B, C, H, W)."""
+        """Return the squared residual (B, C, H, W)."""
         return (images - rebuilt).square()
 
 
@@ -167,7 +167,7 @@ class AutoencoderNetwork(ReconstructionNetwork):
         return rebuilt[:, :, :height, :width]
 
     def differ(self, images: Tensor, rebuilt: Tensor) -> Tensor:
-        """Give one minus the structural similarity (B, C, H, W), the paper's loss and map."""
+        """Return one minus the structural similarity (B, C, H, W), the paper's loss and map."""
         return 1 - ssim_map(images, rebuilt)
 
     def _start(self, last: nn.Module) -> None:
@@ -186,10 +186,10 @@ class AutoencoderNetwork(ReconstructionNetwork):
 class _Reconstruction(Baseline):
     """What the baselines of this module have in common: the loss is the mean of the map."""
 
-    def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
+    def learn(self, network: BaselineNetwork, job: TrainingJob) -> None:
         """Train the network to give back good images."""
         assert isinstance(network, ReconstructionNetwork)
-        train_network(network, lesson, network.loss)
+        train_network(network, job, network.loss)
 
 
 class Autoencoder(_Reconstruction):

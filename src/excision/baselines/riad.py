@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from excision.baselines.base import Baseline, BaselineNetwork, Found, Lesson
+from excision.baselines.base import Baseline, BaselineNetwork, Found, TrainingJob
 from excision.baselines.reconstruction import plain_unet
 from excision.baselines.training_loop import train_network
 from excision.errors import SettingsError
@@ -59,10 +59,10 @@ class Riad(Baseline):
         """Build the untrained network."""
         return RiadNetwork(self.settings.recovery, image_format.channels, tuple(self._own.regions))
 
-    def learn(self, network: BaselineNetwork, lesson: Lesson) -> None:
+    def learn(self, network: BaselineNetwork, job: TrainingJob) -> None:
         """Train the network to paint in what is hidden."""
         assert isinstance(network, RiadNetwork)
-        train_network(network, lesson, network.loss)
+        train_network(network, job, network.loss)
 
 
 class RiadNetwork(BaselineNetwork):
@@ -84,7 +84,7 @@ class RiadNetwork(BaselineNetwork):
         self.passes = _SETS * len(regions)
 
     def loss(self, images: Tensor, rng: np.random.Generator) -> Tensor:
-        """Give the loss of a batch: L2, SSIM and MSGMS of the assembled recovery, equally.
+        """Return the loss of a batch: L2, SSIM and MSGMS of the assembled recovery, equally.
 
         One region size is drawn for the batch, and so are the masks.
 
@@ -153,7 +153,7 @@ def disjoint_masks(rng: np.random.Generator, size: tuple[int, int], k: int, n: i
 
 
 def inference_masks(size: tuple[int, int], k: int) -> Tensor:
-    """Give the masks (3, H, W) bool of a region size that every image of this size meets at inference."""
+    """Return the masks (3, H, W) bool of a region size that every image of this size meets at inference."""
     return torch.from_numpy(disjoint_masks(np.random.default_rng((_MASK_SEED, k, *size)), size, k, _SETS))
 
 

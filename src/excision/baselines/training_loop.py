@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from excision.baselines.base import Lesson
+from excision.baselines.base import TrainingJob
 from excision.method.recovery.training import compute_dtype, learning_rate
 from excision.ops.unit_range import to_unit
 from excision.settings import Settings
@@ -23,15 +23,15 @@ _WARM_UP, _TIMED = 3, 10  # steps before the clock starts, and steps under the c
 _FEWEST = 20
 
 
-def train_network(network: nn.Module, lesson: Lesson, loss: Loss) -> int:
+def train_network(network: nn.Module, job: TrainingJob, loss: Loss) -> int:
     """Train in place.
 
-    Where `lesson.seconds` is given, the first steps are timed and the number of steps is set so that all of
+    Where `job.seconds` is given, the first steps are timed and the number of steps is set so that all of
     them take about so long; they count, and the learning rate then follows the schedule of that number.
 
     Args:
         network: whose parameters are trained.
-        lesson: data, settings and time.
+        job: data, settings and time.
         loss: of one batch.
 
     Returns:
@@ -40,51 +40,51 @@ def train_network(network: nn.Module, lesson: Lesson, loss: Loss) -> int:
     Raises:
         ModelError: the loss went to infinity.
     """
-    training = lesson.settings.training
+    training = job.settings.training
     optimiser = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=1e-4)
     network.train()
-    timed = lesson.seconds is not None
+    timed = job.seconds is not None
     total = _WARM_UP + _TIMED if timed else training.steps
     step, clock = 0, 0.0
     while step < total:
         if step == _WARM_UP:
             clock = time.perf_counter()
         start = time.perf_counter()
-        value = _step(network, optimiser, lesson, loss, step, total)
+        value = _step(network, optimiser, job, loss, step, total)
         step += 1
         rate = training.batch / (time.perf_counter() - start)
-        if lesson.seconds is not None and timed and step == total:
+        if job.seconds is not None and timed and step == total:
             timed = False
-            total = max(_FEWEST, round(lesson.seconds / ((time.perf_counter() - clock) / _TIMED)))
-        lesson.progress(step, total, {"loss": value, "images_per_second": rate})
+            total = max(_FEWEST, round(job.seconds / ((time.perf_counter() - clock) / _TIMED)))
+        job.progress(step, total, {"loss": value, "images_per_second": rate})
     network.eval()
     return step
 
 
-def draw_crops(lesson: Lesson, rng: np.random.Generator) -> Tensor:
+def draw_crops(job: TrainingJob, rng: np.random.Generator) -> Tensor:
     """Draw a batch of square crops (B, C, S, S) in [0, 1], half of them mirrored, as EAR's training does."""
-    side = lesson.settings.training.crop
+    side = job.settings.training.crop
     crops = []
-    for _ in range(lesson.settings.training.batch):
-        image = lesson.data.read(int(rng.integers(len(lesson.data.training))))
+    for _ in range(job.settings.training.batch):
+        image = job.data.read(int(rng.integers(len(job.data.training))))
         top, left = (int(rng.integers(max(0, length - side) + 1)) for length in image.shape[:2])
         crop = image[top : top + side, left : left + side]
         crops.append(crop[:, ::-1] if rng.random() < 0.5 else crop)
     pixels = torch.from_numpy(to_unit(np.stack(crops)))
-    return pixels.permute(0, 3, 1, 2).to(lesson.device).contiguous(memory_format=torch.channels_last)
+    return pixels.permute(0, 3, 1, 2).to(job.device).contiguous(memory_format=torch.channels_last)
 
 
 def _step(
-    network: nn.Module, optimiser: torch.optim.Optimizer, lesson: Lesson, loss: Loss, step: int, total: int
+    network: nn.Module, optimiser: torch.optim.Optimizer, job: TrainingJob, loss: Loss, step: int, total: int
 ) -> float:
-    settings = lesson.settings
+    settings = job.settings
     rng = np.random.default_rng((settings.training.seed, step))
     # While steps are being timed their number is not known; they warm up as those of a long training.
     planned = max(total, settings.training.steps) if step < _WARM_UP + _TIMED else total
     rate = learning_rate(step, _with_steps(settings, planned))
-    dtype = compute_dtype(settings.training.precision, lesson.device)
-    images = draw_crops(lesson, rng)
-    with torch.autocast(lesson.device.type, dtype, enabled=dtype != torch.float32):
+    dtype = compute_dtype(settings.training.precision, job.device)
+    images = draw_crops(job, rng)
+    with torch.autocast(job.device.type, dtype, enabled=dtype != torch.float32):
         result = loss(images, rng)
     return optimise(result, network, optimiser, rate, f"the training at step {step + 1}")
 

@@ -34,7 +34,7 @@ class Spread:
         return cls(mean(known), stdev(known) if len(known) > 1 else None, len(known))
 
     def to_json(self) -> dict[str, float | None]:
-        """Give it for a JSON file."""
+        """Return it for a JSON file."""
         return {"mean": self.mean, "deviation": self.deviation, "count": self.count}
 
 
@@ -46,7 +46,7 @@ class Speed:
     ratio: float | None
 
     def to_json(self) -> dict[str, float | None]:
-        """Give it for a JSON file."""
+        """Return it for a JSON file."""
         return {"images_per_second": self.images_per_second, "ratio": self.ratio}
 
 
@@ -69,7 +69,7 @@ class Line:
     speeds: dict[str, Speed]
 
     def to_json(self) -> dict[str, Any]:
-        """Give the line for a JSON file."""
+        """Return the line for a JSON file."""
         return {
             "label": self.label,
             "variant": self.key,

@@ -77,7 +77,7 @@ def run_cell(job: dict[str, Any], bars: Bars) -> None:
 
 
 def with_inference(detector: Detector, inference: Inference) -> Detector:
-    """Give the same weights with another inference."""
+    """Return the same weights with another inference."""
     if inference == Inference():
         return detector
     return detector.with_inference(mask=inference.mask, skips=inference.skips, kind=inference.map)
@@ -152,7 +152,7 @@ def _train_rival(
 def _measured(
     method: Method, network: nn.Module, calibration: Calibration | None, dataset: Dataset, bars: Bars
 ) -> dict[str, Any]:
-    """Give the figures of a method and what there is to count."""
+    """Return the figures of a method and what there is to count."""
     if calibration is None:
         raise ModelError("the method has no calibration")
     evaluation = measure(method, dataset, bars.part("evaluating"))

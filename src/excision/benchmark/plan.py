@@ -162,13 +162,13 @@ class Plan:
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """Give every variant once: EAR first, since others wait for its time and its run."""
+        """Return every variant once: EAR first, since others wait for its time and its run."""
         rows = [*self.rows, *(row for table in self.ablations.values() for row in table)]
         unique = {row.variant.key: row.variant for row in rows}
         return tuple(sorted(unique.values(), key=lambda variant: (variant.key != EAR, variant.method != EAR)))
 
     def cells(self) -> list[Cell]:
-        """Give every cell in the order of work: the first seed of all, then the second of all."""
+        """Return every cell in the order of work: the first seed of all, then the second of all."""
         with_ear = any(variant.key == EAR for variant in self.variants)
         baselines: str | float = self.minutes if self.minutes is not None else EAR if with_ear else "steps"
         return [
@@ -196,7 +196,7 @@ def choose_methods(names: str) -> tuple[str, ...]:
 
 
 def method_row(name: str, settings: Settings) -> Row:
-    """Give the row of a method as it is."""
+    """Return the row of a method as it is."""
     return Row(LABELS.get(name, name), Variant(name, name, settings))
 
 

@@ -46,7 +46,7 @@ class Results:
     notes: list[str] = field(default_factory=list)
 
     def tables(self) -> list[tuple[str, tuple[str, ...], list[list[str]]]]:
-        """Give every table as title, head and rows."""
+        """Return every table as title, head and rows."""
         shown: list[tuple[str, tuple[str, ...], list[list[str]]]] = [
             (source, METHOD_HEAD, [method_cells(entry) for entry in lines])
             for source, lines in self.methods.items()
@@ -68,7 +68,7 @@ class Results:
         return "\n\n".join(parts) + "\n"
 
     def to_json(self) -> dict[str, Any]:
-        """Give everything for a JSON file."""
+        """Return everything for a JSON file."""
         return {
             "excision": __version__,
             "methods": {name: [entry.to_json() for entry in lines] for name, lines in self.methods.items()},

@@ -48,12 +48,12 @@ class Study:
             self._time(source)
 
     def cells(self, source: Source, key: str) -> list[dict[str, Any]]:
-        """Give the finished cells of a variant on a data set, in the order of the seeds."""
+        """Return the finished cells of a variant on a data set, in the order of the seeds."""
         ours = (cell for cell in self.plan.cells() if cell.source == source and cell.variant.key == key)
         return [content for cell in ours if (content := self._finished(cell)) is not None]
 
     def throughput(self, source: Source) -> dict[str, Any]:
-        """Give what `throughput.json` of a data set says; empty where it was not timed."""
+        """Return what `throughput.json` of a data set says; empty where it was not timed."""
         file = self.out / source.name / THROUGHPUT
         return dict(read_json(file)) if file.is_file() else {}
 
@@ -127,7 +127,7 @@ class Study:
         self.tell(f"failed: {name}: {error}")
 
     def _finished(self, cell: Cell) -> dict[str, Any] | None:
-        """Give a cell's results where it has them.
+        """Return a cell's results where it has them.
 
         Raises:
             SettingsError: they belong to other settings or data.

@@ -25,14 +25,14 @@ ABLATION_HEAD = (*METHOD_HEAD[:7], "passes")
 
 
 def method_cells(line: Line) -> list[str]:
-    """Give the cells of a line under `METHOD_HEAD`."""
+    """Return the cells of a line under `METHOD_HEAD`."""
     speeds = [_speed(line, "1"), _speed(line, "16")]
     peak, parameters, passes = (line.figures[n] for n in ("peak_memory_mb", "parameters", "passes"))
     return [*_quality(line), *speeds, _plain(peak), _plain(parameters, ","), _plain(passes, "g")]
 
 
 def ablation_cells(line: Line) -> list[str]:
-    """Give the cells of a line under `ABLATION_HEAD`."""
+    """Return the cells of a line under `ABLATION_HEAD`."""
     return [*_quality(line), _plain(line.figures["passes"], "g")]
 
 

@@ -72,7 +72,7 @@ def time_methods(job: dict[str, Any], bars: Bars) -> None:
 
 
 def summarise(rounds: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Give for each model and batch the median images a second, and the median of its ratio to EAR's.
+    """Return for each model and batch the median images a second, and the median of its ratio to EAR's.
 
     The ratio is taken within each round, where both met the same machine.
 
@@ -95,7 +95,7 @@ def summarise(rounds: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[s
 
 
 def tensors_to_time(dataset: Dataset, shown: ImageFormat, device: torch.device) -> Tensor:
-    """Give test images spread over the data set, repeated where it has too few.
+    """Return test images spread over the data set, repeated where it has too few.
 
     Args:
         dataset: with test images.
@@ -206,7 +206,7 @@ def _wait(device: torch.device) -> None:
 
 
 def _begun(file: Path, protocol: dict[str, Any]) -> dict[str, Any]:
-    """Give what was timed before of the same models on the same machine, or an empty record."""
+    """Return what was timed before of the same models on the same machine, or an empty record."""
     try:
         content: dict[str, Any] = read_json(file)
     except ModelError:

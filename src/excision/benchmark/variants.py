@@ -18,7 +18,7 @@ BUDGETS = (0.02, 0.04, 0.1)
 
 
 def ablation(name: str, settings: Settings) -> tuple[Row, ...]:
-    """Give the rows of an ablation around the settings.
+    """Return the rows of an ablation around the settings.
 
     Raises:
         SettingsError: there is no such ablation.
@@ -29,7 +29,7 @@ def ablation(name: str, settings: Settings) -> tuple[Row, ...]:
 
 
 def paper_rows(settings: Settings) -> tuple[Row, ...]:
-    """Give EAR without its mask, and with the skips that it switches off, each on the same trained run."""
+    """Return EAR without its mask, and with the skips that it switches off, each on the same trained run."""
     rows = (
         Row("EAR, mask off", _measured("mask-off", settings, Inference(mask=False))),
         Row("EAR, all skips on at inference", _measured("skips-all", settings, Inference(skips="all"))),

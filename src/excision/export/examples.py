@@ -16,7 +16,7 @@ _DRAWN = 128  # pixels of the square that a defect is drawn in
 
 
 def graph_image(picture: Picture, image_format: ImageFormat) -> NDArray[np.uint16]:
-    """Give a working image (H, W, C); of a large one the tile in its middle, for a graph sees nothing larger.
+    """Return a working image (H, W, C) for the graph; of a large image, the tile in its centre.
 
     Args:
         picture: a path, or an array of an image.
@@ -36,7 +36,7 @@ def graph_image(picture: Picture, image_format: ImageFormat) -> NDArray[np.uint1
 
 
 def graph_input(working: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """Give a working image (H, W, C) as (1, C, H, W) in [0, 1]."""
+    """Return a working image (H, W, C) as (1, C, H, W) in [0, 1]."""
     return np.ascontiguousarray(to_unit(working).transpose(2, 0, 1)[None])
 
 

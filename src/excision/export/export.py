@@ -110,7 +110,7 @@ def _write_graph(detector: Detector, out: Path, to: BackendName, examples: list[
 
 
 def _examples(detector: Detector, data: TrainingSet) -> list[NDArray[np.uint16]]:
-    """Give training images, evenly spread, as they are and with defects drawn on them."""
+    """Return training images, evenly spread, as they are and with defects drawn on them."""
     pictures, rng = list(data.training_images()), np.random.default_rng(0)
     places = _spread(len(pictures), _EXAMPLES)
     good = [graph_image(pictures[place], detector.image_format) for place in places]
@@ -118,7 +118,7 @@ def _examples(detector: Detector, data: TrainingSet) -> list[NDArray[np.uint16]]
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """Give at most so many places of a sequence, evenly spread."""
+    """Return at most so many places of a sequence, evenly spread."""
     places: list[int] = np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
     return places
 

@@ -60,7 +60,7 @@ def _fold_constants(path: Path, folded: Path) -> None:
 
 
 def _large_convolutions(path: Path) -> list[str]:
-    """Give the names of the nodes to quantise."""
+    """Return the names of the nodes to quantise."""
     import onnx
 
     graph = onnx.load(path).graph

@@ -42,7 +42,7 @@ class InspectionSummary:
 
     @property
     def exit_status(self) -> int:
-        """Give 2 where something could not be inspected, else 1 where not all are good, else 0."""
+        """Return 2 where something could not be inspected, else 1 where not all are good, else 0."""
         return 2 if self.n_failed else 1 if self.n_defect or self.n_review else 0
 
 
@@ -115,7 +115,7 @@ def inspect_images(
 
 
 def _kept(predictor: Predictor, out: Path, *, resume: bool) -> list[InspectionRecord]:
-    """Give the verdicts of an earlier inspection; what failed then is tried again."""
+    """Return the verdicts of an earlier inspection; what failed then is tried again."""
     if not resume:
         if (out / JSONL).exists():
             raise SettingsError(
@@ -155,7 +155,7 @@ class _Tally:
             _keep_largest(self._goods, (line.score, line.image), _GOOD_EXAMPLES)
 
     def shown(self) -> list[str]:
-        """Give the images of the strongest defects, the grey zone, and the good parts closest to it."""
+        """Return the images of the strongest defects, the grey zone, and the good parts closest to it."""
         kinds = (self._defects, self._reviews, self._goods)
         return [image for kind in kinds for _, image in sorted(kind, reverse=True)]
 

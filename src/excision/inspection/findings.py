@@ -29,7 +29,7 @@ class Findings:
 
 
 def findings(detection: Detection, size: tuple[int, int] | None = None) -> Findings:
-    """Give what is reported of an image.
+    """Return what is reported of an image.
 
     Args:
         detection: with the anomaly map at its full size.

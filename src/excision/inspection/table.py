@@ -33,7 +33,7 @@ def write_inspection_table(out: Path) -> int:
 
 
 def results_table(predictions: Iterable[Detection]) -> list[dict[str, Any]]:
-    """Give predictions as rows that `pandas.DataFrame` and `polars.DataFrame` take as they are.
+    """Return predictions as rows that `pandas.DataFrame` and `polars.DataFrame` take as they are.
 
     Of each prediction the figures alone are kept, so a generator such as `predict(...)` needs no more memory
     than its table.

@@ -1,4 +1,4 @@
-"""The decision threshold and its false-alarm rate, from scores of normal images alone."""
+"""The decision threshold and its false-alarm rate, computed from scores of normal images only."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 from excision.errors import SettingsError
 
-# Keeps a product of decimal fractions from being rounded past the whole number it equals.
+# Guards against rounding: a product of decimal fractions may come out just past the integer it equals.
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A decision threshold and what it promises.
+    """A decision threshold and the false-alarm rate that it promises.
 
     Attributes:
-        threshold: an image is defective where its anomaly score is larger.
-        wanted_rate: the false-alarm rate that was asked for; None where a person set the threshold.
-        promised_rate: the false-alarm rate that holds: at most `wanted_rate` where there were enough images,
-            otherwise the smallest rate that so few images can promise.
+        threshold: an image is judged defective if its anomaly score is larger.
+        wanted_rate: the requested false-alarm rate; None if a person set the threshold.
+        promised_rate: the false-alarm rate that is guaranteed: at most `wanted_rate` if there were enough
+            images, otherwise the smallest rate that so few images can guarantee.
         scores: anomaly scores of the held-out normal images, ascending.
     """
 
@@ -31,20 +31,20 @@ class Calibration:
 
     @property
     def rate(self) -> float:
-        """The false-alarm rate to calibrate anew with: the wanted one, or that of a person's threshold."""
+        """The rate for the next calibration: the wanted rate if there is one, otherwise the promised rate."""
         return self.promised_rate if self.wanted_rate is None else self.wanted_rate
 
     @property
     def keeps_wish(self) -> bool:
-        """Tell whether the wanted rate is promised."""
+        """Whether the promised rate is at most the wanted one."""
         return self.promised_rate <= self.rate + _ROUNDING
 
     def at(self, threshold: float) -> Calibration:
-        """Give the same scores with a threshold that a person set."""
+        """Return a calibration with the same scores and a threshold that a person set."""
         return Calibration(threshold, None, promised_rate(self.scores, threshold), self.scores)
 
     def explain(self) -> str:
-        """Say in one sentence what the threshold promises, and what more images would buy."""
+        """Say in one sentence what the threshold promises, and how many images the wanted rate needs."""
         count = len(self.scores)
         if self.wanted_rate is None:
             return (
@@ -63,15 +63,15 @@ class Calibration:
 
 
 def calibrate(scores: Sequence[float], false_alarm_rate: float) -> Calibration:
-    """Set the threshold to the conformal quantile of normal scores.
+    """Set the threshold to the conformal quantile of the scores of normal images.
 
     With n scores and a rate a, the threshold is the k-th smallest score, k = ceil((n + 1) (1 - a)). A new
-    normal image, exchangeable with these, exceeds it with probability at most 1 - k / (n + 1) <= a. Where k
-    exceeds n no finite threshold can promise a; the largest score then promises 1 / (n + 1).
+    normal image, exchangeable with these, exceeds it with probability at most 1 - k / (n + 1) <= a. If k
+    exceeds n, no finite threshold guarantees a; the largest score is then used, which guarantees 1 / (n + 1).
     Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2005, section 2.2.
 
     Args:
-        scores: anomaly scores of normal images that took no part in training.
+        scores: anomaly scores of normal images that were not used in training.
         false_alarm_rate: wanted rate, between 0 and 1.
 
     Raises:
@@ -89,17 +89,17 @@ def calibrate(scores: Sequence[float], false_alarm_rate: float) -> Calibration:
 
 
 def promised_rate(scores: Iterable[float], threshold: float) -> float:
-    """Give the false-alarm rate that held-out normal images promise for any threshold.
+    """Return the false-alarm rate that held-out normal images guarantee for a given threshold.
 
     With n scores of which k do not exceed the threshold, a new normal image exceeds it with probability at
-    most 1 - k / (n + 1): the rule of `calibrate`, read backwards.
+    most 1 - k / (n + 1): the inverse of the rule in `calibrate`.
     """
     known = list(scores)
     return 1 - sum(score <= threshold for score in known) / (len(known) + 1)
 
 
 def check_thresholds(threshold: float, review_threshold: float | None) -> None:
-    """Refuse thresholds that no image could be judged by.
+    """Check that thresholds are usable.
 
     Raises:
         SettingsError: they are not finite, not above 0, or in the wrong order.

@@ -1,4 +1,4 @@
-"""What fitting does to a pipeline, in order: tune the attention, train the recovery, learn the scoring."""
+"""The steps of fitting a pipeline, in order: tune the attention, train the recovery, learn the scoring."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from excision.ops.memory_format import image_tensor
 from excision.progress import Progress, StageProgress, TrainingProgress, of_stage
 from excision.training.training_set import TrainingSet
 
-# Enough for any quantile of cells, and few enough that a large data set does not make the user wait.
+# Enough for any quantile over cells, and few enough to be fast on a large data set.
 MOST_IMAGES = 256
 
 TUNING_STAGE = "tuning attention"
-"""The stage that trains too, and counts optimiser steps."""
+"""Name of the tuning stage, which also trains and counts optimiser steps."""
 
 
 def train_pipeline(
@@ -38,13 +38,13 @@ def train_pipeline(
     Args:
         pipeline: freshly built, on `device`; changed in place.
         data: the training images.
-        device: where it computes.
-        run: folder for checkpoints and log; None keeps none.
-        progress: called as (finished steps, total steps, figures) in training.
-        stage: called as (stage, done, all) in all other stages.
+        device: device that the pipeline is on.
+        run: folder for checkpoints and log; None writes neither.
+        progress: called with (finished steps, total steps, figures) in training.
+        stage: called with (stage, done, total) in all other stages.
 
     Raises:
-        ModelError: the loss is no finite number, or the checkpoint is damaged.
+        ModelError: the loss is not finite, or the checkpoint is damaged.
     """
     settings = pipeline.settings
 
@@ -61,10 +61,10 @@ def train_pipeline(
 
 
 def learn_attention(pipeline: Pipeline, normal: NormalImages, stage: StageProgress | None = None) -> None:
-    """Learn the normal attention at each cell, unless it stays absolute, and the mask threshold.
+    """Learn the normal attention of each cell (unless attention stays absolute) and the mask threshold.
 
     Args:
-        pipeline: with a tuned attention; changed in place.
+        pipeline: pipeline with tuned attention; changed in place.
         normal: images to learn from.
         stage: called as (stage, done, all).
     """
@@ -77,10 +77,10 @@ def learn_attention(pipeline: Pipeline, normal: NormalImages, stage: StageProgre
 
 
 def learn_scoring(pipeline: Pipeline, normal: NormalImages, stage: StageProgress | None = None) -> None:
-    """Learn how large all evidence is on normal images.
+    """Learn how large each kind of evidence is on normal images.
 
     Args:
-        pipeline: trained; changed in place.
+        pipeline: trained pipeline; changed in place.
         normal: images to learn from.
         stage: called as (stage, done, all).
     """
@@ -91,11 +91,11 @@ def learn_scoring(pipeline: Pipeline, normal: NormalImages, stage: StageProgress
 
 
 class NormalImages:
-    """At most `MOST_IMAGES` training images, evenly spread, to be gone through as often as wanted.
+    """At most `MOST_IMAGES` training images, evenly spread over the data; can be iterated repeatedly.
 
     Args:
         count: number of training images.
-        read: gives a training image (1, C, H, W) in [0, 1] by its index.
+        read: returns a training image (1, C, H, W) in [0, 1] by its index.
     """
 
     def __init__(self, count: int, read: Callable[[int], Tensor]) -> None:
@@ -104,14 +104,14 @@ class NormalImages:
 
     @classmethod
     def of(cls, data: TrainingSet, device: torch.device) -> NormalImages:
-        """Take those of a training set, on a device."""
+        """Take the images of a training set, moved to a device."""
         return cls(len(data.training), lambda index: image_tensor(data.read(index), device))
 
     def __call__(self, progress: Progress) -> Iterator[Tensor]:
-        """Go through the images; each is read when it is its turn.
+        """Iterate over the images; each is read only when it is needed.
 
         Args:
-            progress: called as (done, all).
+            progress: called with (done, total).
         """
         for done, index in enumerate(self._chosen, start=1):
             yield self._read(int(index))

@@ -1,4 +1,4 @@
-"""What a folder holds, by the names of its files, and what to tell someone who named the wrong one."""
+"""Recognises what a folder holds by its file names, and words the message for a wrong folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 RUN_MODEL, RUN_SETTINGS = "model.safetensors", "settings.toml"
 EXPORTED_MODEL = "model.json"
 BASELINE, OLD_BASELINE = "baseline.json", "rival.json"
-"""Says which baseline a run folder holds, and with which hyperparameters; the first release's name last."""
+"""File that names the baseline of a run folder and its hyperparameters; second, its name in format 1."""
 
 RESULTS = ("evaluation.json", "results.jsonl", "results.sqlite")
 
@@ -17,11 +17,11 @@ Kind = Literal[
     "missing", "file", "exported", "baseline", "run", "unfinished run", "results", "images", "other"
 ]
 Wanted = Literal["run folder", "exported folder", "model"]
-"""What was asked for; "model" is a run folder or an exported folder."""
+"""The kind of folder that a caller needs; "model" is a run folder or an exported folder."""
 
 
 def folder_kind(folder: Path) -> Kind:
-    """Tell what a folder holds; no file in it is opened."""
+    """Recognise what a folder holds by its file names, without opening a file."""
     if not folder.is_dir():
         return "file" if folder.exists() else "missing"
     names: tuple[tuple[Kind, tuple[str, ...]], ...] = (
@@ -38,7 +38,7 @@ def folder_kind(folder: Path) -> Kind:
 
 
 def wrong_folder(folder: Path, wanted: Wanted) -> str:
-    """Say why a folder cannot be opened as what was wanted, and what to do about it."""
+    """Return an error message: why a folder is not of the wanted kind, and what to do about it."""
     quoted, name = shlex.quote(str(folder)), shlex.quote(folder.resolve().name)
     exporting = f"excision export {quoted} DATA --out line/{name}"
     training = f"excision train DATA --out {quoted}"
@@ -46,7 +46,7 @@ def wrong_folder(folder: Path, wanted: Wanted) -> str:
     making = f"excision export RUN DATA --out {quoted}" if export else training
     explanations: dict[Kind, str] = {
         "missing": f"there is no such folder; `{making}` makes it",
-        "file": "this is a file: name the folder that it is in",
+        "file": "this is a file: name the folder that contains it",
         "exported": "this is an exported folder: open it with excision.Inspector or excision.load, or name "
         "the run folder that it was exported from",
         "baseline": "this is the run of a baseline: open it with the baseline's class in excision.baselines",
@@ -62,22 +62,22 @@ def wrong_folder(folder: Path, wanted: Wanted) -> str:
 
 
 def _model_beside(folder: Path) -> str:
-    # By default an evaluation writes its results into the folder of its model.
+    # By default an evaluation writes its results into the folder of the model.
     parent = folder.resolve().parent
     if folder_kind(parent) in ("run", "exported"):
         return f"name {parent}"
-    return "name the run folder or the exported folder that gave them"
+    return "name the run folder or the exported folder that produced them"
 
 
 def _nothing_here(wanted: Wanted) -> str:
     if wanted == "model":
         return f"this is neither a run folder ({RUN_MODEL}) nor an exported folder ({EXPORTED_MODEL})"
     missing = RUN_MODEL if wanted == "run folder" else EXPORTED_MODEL
-    return f"this is no {wanted} ({missing} is missing)"
+    return f"this is not {'an' if wanted == 'exported folder' else 'a'} {wanted} ({missing} is missing)"
 
 
 def _holds_images(folder: Path, depth: int) -> bool:
-    # The names alone are wanted wherever a run folder is, and must not cost a decoder.
+    # Imported here: the file names above are used wherever run folders are, without loading an image decoder.
     from excision.data.listing import image_files, subfolders
 
     if image_files(folder):

@@ -1,4 +1,4 @@
-"""Weights as the first release wrote them, under the names of today."""
+"""Converts the weights of run folder format 1 (the first release) to the current names."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _PREFIXES = {
     "familiar.": "scorer.feature_distance.",
     "alignment.": "scorer.alignment.",
 }
-"""Old beginnings of names, and what takes their place; the first that fits."""
+"""Old prefixes of tensor names and their replacements; the first match applies."""
 
 
 def from_format_1(tensors: dict[str, Tensor], mask_threshold: float) -> dict[str, Tensor]:
-    """Give the state dict of today's pipeline.
+    """Convert tensors to the state dict of the current pipeline.
 
     Args:
-        tensors: of the pipeline of the first release, by name.
-        mask_threshold: which stood in a file of its own.
+        tensors: tensors of format 1, by name.
+        mask_threshold: threshold of the mask, which format 1 kept in a separate file.
     """
     import torch
 

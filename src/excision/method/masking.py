@@ -1,4 +1,4 @@
-"""From the attention map to one deterministic mask, and from the mask to the masked image."""
+"""Turns the attention map into one deterministic mask, and the mask into the masked image."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from excision.settings import Fill, MaskSettings
 
 
 class Masking(nn.Module):
-    """The one deterministic mask of an image, and the masked image.
+    """Selects the cells to excise and makes the mask and the masked image.
 
     Args:
-        settings: of the mask.
+        settings: settings of the mask.
 
     Attributes:
-        threshold: (), cells of the patch grid with more attention than this are excised.
+        threshold: (); cells of the patch grid with more attention than this are excised.
     """
 
     threshold: Tensor
@@ -31,11 +31,11 @@ class Masking(nn.Module):
         self.register_buffer("threshold", torch.tensor(float("inf")))
 
     def forward(self, images: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """Excise what has the most attention.
+        """Excise the cells with the most attention.
 
         Args:
             images: (B, C, H, W) in [0, 1].
-            cells: (B, 1, h, w), the attention of the patch grid.
+            cells: (B, 1, h, w), attention of each cell of the patch grid.
 
         Returns:
             The mask (B, 1, H, W), bool, and the masked image (B, C, H, W) in [0, 1].
@@ -47,14 +47,14 @@ class Masking(nn.Module):
         return mask, excise(images, mask, self.settings.fill, self.settings.patch)
 
     def select(self, cells: Tensor) -> Tensor:
-        """Choose the cells (B, 1, h, w) to excise; the same shape, bool."""
+        """Select the cells (B, 1, h, w) to excise; same shape, bool."""
         return select_cells(cells, self.threshold, self.settings.cap)
 
     def learn(self, normal: Iterable[Tensor]) -> None:
-        """Set the threshold at which an average normal image loses the budget.
+        """Set the threshold so that, on average, the share `budget` of a normal image is excised.
 
         Args:
-            normal: the attention of the patch grid of each normal image, (1, 1, h, w).
+            normal: attention of the patch grid of each normal image, (1, 1, h, w).
         """
         values = np.concatenate([cells.flatten().cpu().numpy() for cells in normal])
         self.threshold.fill_(float(np.quantile(values, 1 - self.settings.budget)))
@@ -65,7 +65,7 @@ def patch_attention(attention: Tensor, patch: int) -> Tensor:
 
     Args:
         attention: (B, 1, H, W), any unit.
-        patch: side of a cell in pixels; cells at the right and lower border may be cut short.
+        patch: side of a cell in pixels; cells at the right and lower border may be smaller.
 
     Returns:
         (B, 1, ceil(H / patch), ceil(W / patch)) in the unit of `attention`.
@@ -74,10 +74,10 @@ def patch_attention(attention: Tensor, patch: int) -> Tensor:
 
 
 def select_cells(cells: Tensor, threshold: Tensor | float, cap: float) -> Tensor:
-    """Choose the cells to excise: those above the threshold, and of these at most a share `cap`.
+    """Select the cells to excise: those above the threshold, but at most the share `cap` of all cells.
 
-    Each image is judged by itself, so its mask is the same alone and in any batch. Where more cells pass
-    than the cap allows, the strongest win, and of equal ones the first in reading order.
+    Each image is treated separately, so its mask is the same alone and in any batch. If more cells pass than
+    the cap allows, those with the most attention are taken; ties go to the first in reading order.
 
     Args:
         cells: (B, 1, h, w) attention of the patch grid.
@@ -99,7 +99,7 @@ def select_cells(cells: Tensor, threshold: Tensor | float, cap: float) -> Tensor
 
 
 def cells_to_mask(cells: Tensor, patch: int, size: tuple[int, int]) -> Tensor:
-    """Blow the chosen cells (B, 1, h, w), bool, up to a mask (B, 1, H, W) of the same type."""
+    """Enlarge the selected cells (B, 1, h, w), bool, to a mask (B, 1, H, W), bool."""
     return repeat(cells.float(), patch, size) > 0
 
 
@@ -125,7 +125,7 @@ def excise(images: Tensor, mask: Tensor, fill: Fill, patch: int) -> Tensor:
 def _filling(images: Tensor, mask: Tensor, fill: Literal["mean", "mosaic"], patch: int) -> Tensor:
     if fill == "mean":
         kept = (~mask).to(images.dtype)
-        # An image that is all hole has nothing outside it to average: grey is then as good as any.
+        # Nothing is left to average if the hole covers the whole image: fill with grey.
         total = (images * kept).sum(dim=(2, 3), keepdim=True)
         count = kept.sum(dim=(2, 3), keepdim=True)
         return torch.where(count > 0, total / count.clamp_min(1), 0.5).expand_as(images)

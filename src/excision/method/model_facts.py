@@ -7,7 +7,7 @@ from pathlib import Path
 
 from excision.errors import ModelError
 
-# The names of a tensor in the formats of the run folder, the newest first.
+# Names of the tensor in the formats of the run folder, newest first.
 _EXPLAINED_VARIANCE = (
     "scorer.feature_distance.explained_variance",
     "familiar.explained",
@@ -17,11 +17,11 @@ _STARTS = ("scorer.alignment.starts", "alignment.starts")
 
 @dataclass(frozen=True, slots=True)
 class FeatureDistanceFacts:
-    """What training found out about the feature distance.
+    """What training measured about the feature distance.
 
     Attributes:
-        explained_variance: share in [0, 1] of the variance of the features that position explains.
-        aligned: whether a position is one of the aligned part rather than of the image.
+        explained_variance: share in [0, 1] of the features' variance that position explains.
+        aligned: whether positions refer to the aligned part rather than to the image.
     """
 
     explained_variance: float
@@ -29,13 +29,13 @@ class FeatureDistanceFacts:
 
 
 def read_feature_distance(model: Path) -> FeatureDistanceFacts | None:
-    """Read from the weights of a run folder, of any format, whether the model uses the feature distance.
+    """Read the facts about the feature distance from the weights of a run folder of any format.
 
     Args:
         model: `model.safetensors` of the run folder.
 
     Returns:
-        None if it does not.
+        The facts; None if the model does not use the feature distance.
 
     Raises:
         ModelError: the file is damaged.

@@ -1,25 +1,29 @@
-"""The parameters of a detector's constructor: all settings at once, and the common ones by themselves."""
+"""The parameters of a detector's constructor: the settings as a whole, and the common ones individually."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
+from excision.ops.devices import choose_device
 from excision.settings import Settings
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a detector was constructed with; a parameter that is None was not given.
+    """The arguments a detector was constructed with; None means not given.
 
     Attributes:
-        settings: everything that can be chosen.
+        settings: all settings.
         device: "cpu", "cuda" or "auto".
-        size: stands for `image.size`.
-        tile: stands for `image.tile`.
-        steps: stands for `training.steps`.
-        seed: stands for `training.seed`.
-        false_alarm_rate: stands for `calibration.false_alarm_rate`.
+        size: overrides `image.size`.
+        tile: overrides `image.tile`.
+        steps: overrides `training.steps`.
+        seed: overrides `training.seed`.
+        false_alarm_rate: overrides `calibration.false_alarm_rate`.
     """
 
     settings: Settings | None
@@ -31,11 +35,11 @@ class Parameters:
     false_alarm_rate: float | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Give each parameter as it was given."""
+        """Return the parameters as they were given."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def changed(self, parameters: dict[str, Any]) -> Parameters:
-        """Give the same with some parameters changed.
+        """Return a copy with some parameters changed.
 
         Raises:
             ValueError: there is no such parameter.
@@ -47,7 +51,7 @@ class Parameters:
         return replace(self, **parameters)
 
     def in_force(self) -> Settings:
-        """Give the settings, with the single ones that were given in their place.
+        """Return the settings, with the individually given ones taking precedence.
 
         Raises:
             SettingsError: a parameter is out of range.
@@ -61,12 +65,48 @@ class Parameters:
         )
 
     def __str__(self) -> str:
-        """Give what was given, as in a call: of the settings those that differ from the defaults."""
+        """Return the given parameters as in a call; of the settings, those that differ from the defaults."""
         given = _given(**{**self.as_dict(), "settings": None})
         words = [f"{name}={value!r}" for name, value in given.items() if (name, value) != ("device", "auto")]
         if self.settings is not None:
             words.insert(0, f"settings={_differences(self.settings)}")
         return ", ".join(words)
+
+
+class ParameterMixin:
+    """scikit-learn's access to the parameters of a detector's constructor.
+
+    Attributes:
+        parameters: as given to the constructor.
+        settings: all settings, with these parameters applied.
+        device: device to compute on.
+    """
+
+    parameters: Parameters
+    settings: Settings
+    device: torch.device
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002  scikit-learn passes it
+        """Return the constructor's parameters as they were given."""
+        return self.parameters.as_dict()
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Change parameters of the constructor, for the next fit.
+
+        Raises:
+            ValueError: there is no such parameter.
+            SettingsError: there is no such device, or a parameter is out of range.
+        """
+        changed = self.parameters.changed(parameters)
+        settings, device = changed.in_force(), choose_device(changed.device)
+        self.parameters, self.settings, self.device = changed, settings, device
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn what kind of estimator this is."""
+        from sklearn.utils import Tags, TargetTags
+
+        return Tags("outlier_detector", TargetTags(required=False), requires_fit=True)
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The method from tensor to tensor: attention, mask, excision, recovery, anomaly map, anomaly score."""
+"""The method on tensors: attention, mask, excision, recovery, anomaly map, anomaly score."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from excision.tiling.image_format import ImageFormat
 
 
 class Stages(NamedTuple):
-    """Every stage of a batch.
+    """The output of every stage for a batch.
 
     Attributes:
         attention: (B, 1, H, W), larger is more defect-like; in standard deviations from the normal attention.
         mask: (B, 1, H, W) bool, True where the image is excised.
         masked_image: (B, C, H, W) in [0, 1].
-        recovery: (B, C, H, W) in [0, 1]; where only the hole counts, the image itself outside it.
+        recovery: (B, C, H, W) in [0, 1]; equal to the image outside the hole if only the hole counts.
         anomaly_map: (B, 1, H, W) >= 0; the weighted surprisal in nats. With `score.evidence` "residual" the
-            residual itself, relative to the normal residual unless `score.relative` is 0.
+            residual instead, relative to the normal residual unless `score.relative` is 0.
         score: (B,) >= 0, in the unit of the map.
     """
 
@@ -38,18 +38,18 @@ class Stages(NamedTuple):
 
 
 class Pipeline(nn.Module):
-    """Excision And Recovery with its weights: four stages, each with what it has learnt.
+    """Excision And Recovery with its weights: four stages, each with its learnt state.
 
     Args:
-        settings: of the method.
-        image_format: of the images.
+        settings: settings of the method.
+        image_format: format of the images.
         attention: the frozen attention network.
 
     Attributes:
-        attention: where something defect-like may be.
-        masking: from attention to the one deterministic mask, and to the masked image.
+        attention: finds what looks like a defect.
+        masking: turns attention into the mask and the masked image.
         recovery: the U-Net that fills the hole.
-        scorer: from the difference to the anomaly map and the anomaly score.
+        scorer: turns the evidence into the anomaly map and the anomaly score.
     """
 
     def __init__(self, settings: Settings, image_format: ImageFormat, attention: Attention) -> None:
@@ -65,21 +65,21 @@ class Pipeline(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Stages:
-        """Inspect images (B, C, H, W) in [0, 1]; one pass, nothing random.
+        """Inspect images (B, C, H, W) in [0, 1], in one deterministic pass.
 
         Raises:
-            ValueError: the images are not of the size that the model is made for.
+            ValueError: the images do not have the size and channels of the model.
         """
         wanted, given = self.image_format.size, tuple(images.shape[2:])
         if wanted != given:
             raise ValueError(f"images are {given} pixels: this model was made for {wanted}")
-        # One by one: in a batch the sums would be rounded in another order, and an image's score would depend
-        # on its neighbours. On a processor it is also faster, since one image's features stay in its cache.
+        # One image at a time: in a batch, sums are rounded in a different order, and the score of an image
+        # would depend on the rest of the batch. On a CPU it is also faster: the features stay in the cache.
         singles = [self.inspect(image[None]) for image in images]
         return Stages(*(torch.cat(parts) for parts in zip(*singles, strict=True)))
 
     def inspect(self, images: Tensor) -> Stages:
-        """Inspect images as `forward` does, but all at once: their scores may differ in the last bits."""
+        """Inspect images as `forward` does, but as one batch: scores may differ in the last bits."""
         seen, masked_image = self._recover(images)
         maps = self.scorer(seen)
         shown = seen.recovery.mean.clamp(0, 1)
@@ -95,18 +95,18 @@ class Pipeline(nn.Module):
 
     @torch.no_grad()
     def evidence(self, images: Tensor) -> tuple[Evidence, Tensor]:
-        """Give what speaks for a defect in images (B, C, H, W) in [0, 1], and the mask (B, 1, H, W)."""
+        """Return the evidence of a defect in images (B, C, H, W) in [0, 1], and the mask (B, 1, H, W)."""
         seen = self.see(images)
         return self.scorer.evidence(seen), seen.mask
 
     @torch.no_grad()
     def see(self, images: Tensor) -> Seen:
-        """Give what attention, mask and recovery make of images (B, C, H, W) in [0, 1]."""
+        """Run the stages before scoring on images (B, C, H, W) in [0, 1]."""
         return self._recover(images)[0]
 
     @torch.no_grad()
     def cells(self, images: Tensor) -> Tensor:
-        """Give the attention of the patch grid, in standard deviations from the normal attention there.
+        """Compute the attention of the patch grid, in standard deviations from the normal attention there.
 
         Images (B, C, H, W) in [0, 1] to (B, 1, ceil(H / patch), ceil(W / patch)).
         """
@@ -114,10 +114,10 @@ class Pipeline(nn.Module):
         return relative
 
     def load_learned(self, tensors: dict[str, Tensor]) -> None:
-        """Take over the `state_dict` of another pipeline; what is not to count here is left out.
+        """Load the `state_dict` of another pipeline; parts that these settings do not use are left out.
 
         Raises:
-            RuntimeError: names or shapes are not those of this pipeline.
+            RuntimeError: names or shapes do not match this pipeline.
         """
         self.load_state_dict(self.scorer.made_to_fit(tensors, "scorer."))
 

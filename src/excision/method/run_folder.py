@@ -1,14 +1,14 @@
-"""The run folder: what a training leaves behind, and how a detector is read back from it.
+"""The run folder: the files of a training run, and how a detector is loaded from them.
 
-settings.toml            every setting, as it was given
-fingerprint.json         which files were trained on and calibrated with, with their hashes
-log.jsonl                metrics of the training, a line every ten steps
-tuning.safetensors       where to resume the tuning of the attention; gone once the model is written
-checkpoint.safetensors   the same of the training
-tiles/                   what is trained on, where large images are; gone once the model is written
-model.safetensors        the weights, and everything else that was learnt
+settings.toml            all settings, as given
+fingerprint.json         names and hashes of the images used for training and calibration
+log.jsonl                training metrics, one line every ten steps
+tuning.safetensors       checkpoint of the attention tuning; removed once the model is written
+checkpoint.safetensors   checkpoint of the training; removed likewise
+tiles/                   training tiles cut from large images; removed likewise
+model.safetensors        the weights and everything else that was learnt
 image_format.json        size, channels and tiles of the images
-calibration.json         decision threshold, and the scores behind it
+calibration.json         decision threshold and the scores it was set from
 training.json            time, memory, machine and versions
 """
 
@@ -40,20 +40,20 @@ IMAGE_FORMAT = "image_format.json"
 FORMAT = 2
 
 VERDICT_FILES = (MODEL, CALIBRATION, SETTINGS, IMAGE_FORMAT)
-"""Files that can change a verdict; a fingerprint takes them in this order, which must stay."""
+"""Files that can change a verdict; fingerprints depend on this order, so it must not change."""
 
 OTHER_FILES = (FINGERPRINT, LOG, TRAINING)
-"""All other files of a finished run."""
+"""The other files of a finished run."""
 
 
 class Model(NamedTuple):
     """A trained model as a run folder holds it.
 
     Attributes:
-        tensors: what was learnt, by name.
-        settings: as they were given.
-        image_format: of the images, as fitting settled it.
-        calibration: the decision threshold and what it promises.
+        tensors: everything that was learnt, by name.
+        settings: settings as given.
+        image_format: format of the images, as fitting determined it.
+        calibration: the decision threshold and the false-alarm rate that it promises.
     """
 
     tensors: dict[str, Tensor]
@@ -65,23 +65,23 @@ class Model(NamedTuple):
 def prepare_run(
     folder: Path, settings: Settings, image_format: ImageFormat, data: dict[str, Any], *, resume: bool
 ) -> None:
-    """Write settings and fingerprint, or on resume check that they are the ones the run began with.
+    """Write settings and fingerprint or, on resume, check that they are the ones the run began with.
 
     Raises:
-        SettingsError: the folder holds another run or cannot be written to, or the settings or data differ
-            from the run's.
+        SettingsError: the folder holds another run or is not writable, or settings or data differ from those
+            of the run.
     """
     check_free(folder, resume=resume)
     settings_file, data_file = folder / SETTINGS, folder / FINGERPRINT
     if settings_file.is_file() and data_file.is_file():
         begun = Settings.load(settings_file, warn_of_old_names=False)
-        # The first release wrote the settled image format into the settings.
+        # Format 1 kept the image format in the settings.
         if begun != settings.settled(image_format):
             _same_settings(begun, settings, folder)
         if read_json(data_file) != data:
             raise SettingsError(
                 f"{folder} was begun on other images than these ({FINGERPRINT} differs): "
-                "give the data it was begun on, or choose another folder"
+                "give the same data again, or choose another folder"
             )
         for name in (
             SETTINGS,
@@ -97,7 +97,7 @@ def prepare_run(
             remove_leftovers(folder / name)
         return
     try:
-        # A run counts as begun once both are there, so a kill in between does no harm.
+        # A run counts as begun once both files exist, so a kill in between does no harm.
         write_json(data_file, data)
         settings.save(settings_file)
     except OSError as error:
@@ -105,11 +105,11 @@ def prepare_run(
 
 
 def check_free(folder: Path, *, resume: bool) -> None:
-    """Make sure, before any long work, that a run can begin or go on in a folder.
+    """Check, before any long work, that a run can start or continue in a folder.
 
     Raises:
-        SettingsError: the folder is a file, holds a run that is not to be resumed, or a model that no
-            training here has made.
+        SettingsError: the folder is a file, or holds a run that is not to be resumed, or a model that was not
+            trained in it.
     """
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"{folder} is a file: choose a folder for the run")
@@ -121,7 +121,7 @@ def check_free(folder: Path, *, resume: bool) -> None:
 
 
 def save_model(folder: Path, model: Model) -> None:
-    """Write everything; the weights last, since their presence says that all is there."""
+    """Write a model; the weights come last, since their presence marks the run as finished."""
     folder.mkdir(parents=True, exist_ok=True)
     model.settings.save(folder / SETTINGS)
     write_json(folder / IMAGE_FORMAT, dataclasses.asdict(model.image_format))
@@ -130,17 +130,17 @@ def save_model(folder: Path, model: Model) -> None:
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Remove what a finished run needs no more."""
+    """Remove the files that a finished run no longer needs."""
     for name in (TUNING, CHECKPOINT):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / TILES, ignore_errors=True)
 
 
 def load_model(folder: Path) -> Model:
-    """Read everything, of this format or of the first.
+    """Load a model from a run folder of this format or of format 1.
 
     Raises:
-        ModelError: the folder is no finished run, a file in it is damaged, or it is of a later format.
+        ModelError: the folder does not hold a finished run, a file is damaged, or the format is newer.
     """
     if not (folder / MODEL).is_file():
         raise ModelError(wrong_folder(folder, "run folder"))
@@ -165,10 +165,10 @@ def load_calibration(folder: Path) -> Calibration:
 
 
 def load_image_format(folder: Path, settings: Settings) -> ImageFormat:
-    """Read the image format of a run folder; in the first release it stood in the settings.
+    """Read the image format of a run folder; in format 1 it is in the settings.
 
     Raises:
-        ModelError: the file is damaged, or there is none and the settings leave the format open.
+        ModelError: the file is damaged, or it is missing and the settings do not give the format.
     """
     if not (folder / IMAGE_FORMAT).is_file():
         image = settings.image
@@ -179,11 +179,11 @@ def load_image_format(folder: Path, settings: Settings) -> ImageFormat:
     try:
         return ImageFormat.from_json(content)
     except (IndexError, KeyError, TypeError, ValueError, SettingsError) as error:
-        raise ModelError(f"{folder / IMAGE_FORMAT}: this is no image format: {error!r}") from error
+        raise ModelError(f"{folder / IMAGE_FORMAT}: this is not an image format: {error!r}") from error
 
 
 def _load_tensors(path: Path) -> tuple[dict[str, Tensor], int]:
-    """Read the weights, and the format that they are of."""
+    """Read the weights and the number of their format."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -201,7 +201,7 @@ def _load_tensors(path: Path) -> tuple[dict[str, Tensor], int]:
 
 
 def _load_calibration(path: Path) -> tuple[Calibration, float]:
-    """Read the calibration, and the mask threshold that the first release kept beside it."""
+    """Read the calibration, and the mask threshold that format 1 kept beside it."""
     content = read_json(path)
     try:
         stored, wanted = content.get("mask_threshold"), content["wanted_rate"]
@@ -211,17 +211,17 @@ def _load_calibration(path: Path) -> tuple[Calibration, float]:
             promised_rate=float(content["promised_rate"]),
             scores=tuple(map(float, content["scores"])),
         )
-        # JSON has no infinity; null stood for a mask that never was.
+        # JSON has no infinity: null meant that nothing is ever masked.
         return calibration, math.inf if stored is None else float(stored)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: this is no calibration: {error!r}") from error
+        raise ModelError(f"{path}: this is not a calibration: {error!r}") from error
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file of a run.
 
     Raises:
-        ModelError: it is missing or damaged.
+        ModelError: the file is missing or damaged.
     """
     try:
         return json.loads(path.read_text("utf-8"))

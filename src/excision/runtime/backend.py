@@ -45,5 +45,5 @@ OLD_OUTPUTS = {"masked_image": "holed"}
 
 
 def stored_names(outputs: Sequence[str], stored: Collection[str]) -> list[str]:
-    """Give the names by which a graph that stores these outputs knows the wanted ones."""
+    """Return the names by which a graph that stores these outputs knows the wanted ones."""
     return [name if name in stored else OLD_OUTPUTS.get(name, name) for name in outputs]

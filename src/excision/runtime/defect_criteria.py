@@ -43,11 +43,11 @@ class DefectCriteria:
 
     @property
     def is_everything(self) -> bool:
-        """Tell whether everything counts, so that score and map stay as they are."""
+        """Return whether everything counts, so that score and map stay as they are."""
         return self.region is None and self.minimum_area == 1
 
     def score(self, anomaly_map: FloatImage) -> float:
-        """Give the largest value that some defect of the minimum area reaches throughout, inside the region.
+        """Return the largest value that a defect of the minimum area in the region reaches at every pixel.
 
         It is the maximum of the area opening of the map (Vincent, "Grayscale area openings and closings",
         1993), so that a score above a threshold means a defect above it that is large enough.
@@ -77,7 +77,7 @@ class DefectCriteria:
         return counted
 
     def apply(self, anomaly_map: FloatImage, threshold: float) -> float:
-        """Give the score, and clean the map in place: of a large image there is no room for a second one.
+        """Return the score, and clean the map in place: of a large image there is no room for a second one.
 
         Args:
             anomaly_map: (H, W) >= 0; changed.

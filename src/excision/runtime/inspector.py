@@ -95,7 +95,7 @@ class Inspector:
         return twin
 
     def with_thresholds(self, threshold: float, review_threshold: float | None = None) -> Self:
-        """Give the same model with thresholds that a person set; the graph is shared, not loaded again.
+        """Return the same model with thresholds that a person set; the graph is shared, not loaded again.
 
         Args:
             threshold: decision threshold in the unit of the anomaly score.
@@ -111,7 +111,7 @@ class Inspector:
         return twin
 
     def inspect(self, image: OneImage, *, color: ColorOrder = "rgb") -> Prediction:
-        """Give an image its verdict, with every stage.
+        """Return an image its verdict, with every stage.
 
         Args:
             image: a path, an array (H, W) or (H, W, C) of uint8, uint16 or float in [0, 1], a PIL image, or a
@@ -143,7 +143,7 @@ class Inspector:
             yield self._inspect_input(given)
 
     def working(self, image: OneImage, *, color: ColorOrder = "rgb") -> NDArray[np.uint16]:
-        """Give the working image (H, W, C) of what `inspect` takes; of full size where it is seen in tiles.
+        """Return the working image (H, W, C) of what `inspect` takes; of full size where it is seen in tiles.
 
         Raises:
             ImageError: the image cannot be read or has no defined meaning.

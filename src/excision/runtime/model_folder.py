@@ -155,7 +155,7 @@ class Golden:
 
 
 def is_exported(folder: Path) -> bool:
-    """Tell whether a folder is an exported one, by its description."""
+    """Return whether a folder is an exported one, by its description."""
     return (folder / DESCRIPTION).is_file()
 
 

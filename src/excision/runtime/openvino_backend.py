@@ -102,7 +102,7 @@ class OpenVinoBackend:
 
 
 def _entrances(model: Any) -> list[Any]:
-    """Give what enters those convolutions that lie behind no other."""
+    """Return what enters those convolutions that lie behind no other."""
     behind: set[str] = set()
     entrances = []
     for node in model.get_ordered_ops():

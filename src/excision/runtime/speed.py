@@ -97,7 +97,7 @@ def measure(
 
 
 def matrix_product_rate(repeats: int = 5) -> float:
-    """Give the floating-point operations a second of a large matrix product in float32, at its best."""
+    """Return the floating-point operations a second of a large matrix product in float32, at its best."""
     rng = np.random.default_rng(0)
     left, right = (rng.random((_SIDE, _SIDE), dtype=np.float32) for _ in range(2))
     return 2 * _SIDE**3 / min(_seconds(lambda: left @ right) for _ in range(repeats + 1))

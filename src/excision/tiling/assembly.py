@@ -33,12 +33,12 @@ Judge = Callable[[FloatImage, Sequence[float]], float]
 
 
 def largest_value(anomaly_map: FloatImage, _: Sequence[float]) -> float:
-    """Give the maximum of the anomaly map: a large image is judged as a single tile is."""
+    """Return the maximum of the anomaly map: a large image is judged as a single tile is."""
     return float(anomaly_map.max())
 
 
 def worst_tile(_: FloatImage, scores: Sequence[float]) -> float:
-    """Give the largest score of a tile, for methods that do not read their score off the map alone."""
+    """Return the largest score of a tile, for methods that do not read their score off the map alone."""
     return max(scores)
 
 
@@ -117,7 +117,7 @@ class _Assembly:
         self._mask[spot] |= combine_blocks(found.mask[visit.inside], visit.place, self._factor, np.logical_or)
 
     def finish(self, working: NDArray[np.uint16], score: float, seconds: float) -> Any:
-        """Give the detection of the whole image, of the kind and with the thresholds of its tiles."""
+        """Return the detection of the whole image, of the kind and with the thresholds of its tiles."""
         assert self._last is not None  # every image has a tile
         stages: dict[str, Any] = {}
         if isinstance(self._last, Prediction):
@@ -169,7 +169,7 @@ def visit_tiles(working: NDArray[np.uint16], tiling: Tiling) -> Iterator[Visit]:
 
 
 def shown_reduction(size: tuple[int, int]) -> int:
-    """Give how many pixels of an image (H, W) make one of the pictures of its stages."""
+    """Return how many pixels of an image (H, W) make one of the pictures of its stages."""
     return -(-max(size) // MOST_SHOWN)
 
 

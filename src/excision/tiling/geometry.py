@@ -73,7 +73,7 @@ class Tiling:
 
 
 def reach(stem: int, depth: int) -> int:
-    """Give how many pixels away the recovery sees at most: its receptive field to one side.
+    """Return how many pixels away the recovery sees at most: its receptive field to one side.
 
     Level l has places of stem * 2^l pixels. On the way down each level has two convolutions of 3 x 3, on the
     way up all but the deepest have two more, after an interpolation between neighbours of the level below. A

@@ -51,7 +51,7 @@ class ImageFormat:
         return None if self.tiling is None else self.size
 
     def read(self, image: NDArray[Any] | str | Path) -> NDArray[np.uint16]:
-        """Give the working image of a path or an array; where there is a tiling, at its own full size.
+        """Return the working image of a path or an array; where there is a tiling, at its own full size.
 
         Args:
             image: a path, or an array (H, W), (H, W, 1) or (H, W, 3) of uint8, uint16, or float in [0, 1].

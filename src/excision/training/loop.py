@@ -78,7 +78,7 @@ def run_steps(
 
 
 def drawn_ahead(draw: Callable[[int], B], first: int, end: int) -> Iterator[tuple[int, B]]:
-    """Give the steps from `first` to `end` with their batches; one is drawn while another is worked on."""
+    """Return the steps from `first` to `end` with their batches; one is drawn while another is worked on."""
     if first >= end:
         return
     with ThreadPoolExecutor(max_workers=1) as drawer:
@@ -91,7 +91,7 @@ def drawn_ahead(draw: Callable[[int], B], first: int, end: int) -> Iterator[tupl
 
 
 def warm_cosine(step: int, total: int, peak: float) -> float:
-    """Give the learning rate of a step: a linear warm-up over the first tenth, then a cosine down to zero."""
+    """Return the learning rate of a step: linear warm-up over the first tenth, then cosine decay to zero."""
     warm_up = max(1, round(_WARM_UP * total))
     if step < warm_up:
         return peak * (step + 1) / warm_up

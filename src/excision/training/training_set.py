@@ -55,7 +55,7 @@ class TrainingSet:
     _tiles: tuple[Tile, ...] = ()
 
     def read(self, index: int) -> NDArray[np.uint16]:
-        """Give the working image (H, W, C), 65535 for 1, of a training image by its place."""
+        """Return the working image (H, W, C), 65535 for 1, of a training image by its place."""
         picture = self._pictures[self.training[index]]
         if isinstance(picture, Path):
             return self._cache.get(picture)
@@ -93,11 +93,11 @@ class TrainingSet:
         cut_tiles(self._pictures[source], places, self._cache.size, self._cache.channels)
 
     def training_images(self) -> Iterator[Picture]:
-        """Give the images that are trained on one after another, whole even where they are used in tiles."""
+        """Return the training images one after another, as whole images even if training uses tiles."""
         return (self._pictures[name] for name in self.sources)
 
     def calibration_images(self) -> Iterator[Picture]:
-        """Give the held-out images one after another."""
+        """Return the held-out images one after another."""
         return (self._pictures[name] for name in self.calibration)
 
     def fingerprint(self) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class TrainingSet:
         return {**self._origin, **hashes}
 
     def facts(self) -> dict[str, Any]:
-        """Give the counts and what was skipped, for the record of the training."""
+        """Return the counts and what was skipped, for the record of the training."""
         return {
             "n_training": len(self.sources),
             **({"n_tiles": len(self._tiles)} if self._tiles else {}),
@@ -208,7 +208,7 @@ def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None
 
 
 def _tiling(settings: Settings, sizes: Iterable[Size]) -> Tiling | None:
-    """Give the tiling that settings ask for, or that strips get; only then are sizes asked for."""
+    """Return the tiling that settings ask for, or that strips get; only then are sizes asked for."""
     if settings.image.tile is not None or settings.image.size is not None or settings.score.top > 0:
         return settings.tiling
     known = list(sizes)

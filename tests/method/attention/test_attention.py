@@ -183,7 +183,7 @@ def test_wrong_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"surface\.safetensors"):
         Attention.pretrained("surface", tmp_path)
     save_weights(PlainAttention(), tmp_path, "surface", {})
-    with pytest.raises(ModelError, match="no weights of the surface attention"):
+    with pytest.raises(ModelError, match="not weights of the surface attention"):
         Attention.pretrained("surface", tmp_path)
     (tmp_path / "surface.safetensors").write_bytes(b"half a fi")
     with pytest.raises(ModelError, match=r"surface\.safetensors"):

@@ -1,4 +1,4 @@
-"""How much of the true defects an attention covers: what it misses cannot be excised."""
+"""How much of the true defect area the attention covers: a defect that it misses cannot be excised."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from excision.settings import AttentionVariant
 
 @dataclass(frozen=True)
 class CoverageReport:
-    """Share of the true defect area under a mask of a fixed share of each image.
+    """Share of the true defect area that is covered when a fixed share of each image is masked.
 
     Attributes:
-        variant: of the attention.
+        variant: attention network that was measured.
         size: working size (H, W).
         budget: share of each image's cells that is masked.
         patch: side of a cell in pixels.
-        coverage: mean over defective images of the covered share of their defect area, 0 to 1.
+        coverage: covered share of the defect area, 0 to 1; mean over the defective images.
         coverage_by_label: the same for each kind of defect.
-        n_defect: number of defective images it was measured on.
-        left_out: defective images without a readable image or a mask with a defect, with the reason.
+        n_defect: number of defective images that were measured.
+        left_out: defective images that could not be measured, with the reason: unreadable, or no defect in
+            the ground-truth mask.
     """
 
     variant: AttentionVariant
@@ -45,7 +46,7 @@ class CoverageReport:
     left_out: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
-        """Give all figures as plain JSON values."""
+        """Return all figures as plain JSON values."""
         return asdict(self)
 
 
@@ -57,15 +58,15 @@ def coverage(
     patch: int = 8,
     progress: Progress | None = None,
 ) -> CoverageReport:
-    """Mask the strongest share `budget` of every defective image, and measure what of the defect is covered.
+    """Mask the cells with the most attention in each defective image, and measure how much defect they cover.
 
     Args:
-        dataset: with masks.
+        dataset: data set with ground-truth masks.
         size: working size (H, W).
-        budget: share of the cells of each image, between 0 and 1.
-        variant: of the attention.
+        budget: share of each image's cells to mask, between 0 and 1.
+        variant: attention network to measure.
         patch: side of a cell in pixels.
-        progress: called as (done, all).
+        progress: called with (done, total).
 
     Raises:
         DatasetError: no defective image has a mask.
@@ -99,7 +100,7 @@ def coverage(
 
 
 def _covered(sample: Sample, attention: Attention, size: tuple[int, int], budget: float, patch: int) -> float:
-    """Give the covered share of one image's defect area."""
+    """Return the covered share of one image's defect area."""
     if sample.mask is None:
         raise ImageError("has no mask")
     truth = resize_mask(read_mask(sample.mask, probe_image(sample.image).size), size)

@@ -1,7 +1,7 @@
-"""MNIST digits drawn on procedural surfaces: the lessons of the surface attention.
+"""MNIST digits drawn on procedural surfaces: the training images of the surface attention.
 
-A digit stands in for a defect: it is warped until it may be a hair crack, a pit or a stain, and it differs
-from the surface in brightness, in texture, or in sharpness.
+A digit stands in for a defect: it is warped until it resembles a hairline crack, a pit or a stain, and it
+differs from the surface in brightness, in texture, or in sharpness.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Lesson(NamedTuple):
 
     Attributes:
         images: (B, 1, S, S) brightness in [0, 1].
-        strokes: (B, 1, S, S) in [0, 1], how much each pixel belongs to the digit; zero where there is none.
+        strokes: (B, 1, S, S) in [0, 1], the share of each pixel that belongs to the digit; 0 outside it.
     """
 
     images: Tensor
@@ -47,7 +47,7 @@ def draw_lesson(
 def draw_surface(
     digit: NDArray[np.uint8], size: int, rng: np.random.Generator, *, empty: bool
 ) -> tuple[FloatImage, FloatImage]:
-    """Draw a digit (28, 28), unless the surface stays empty, on a procedural surface.
+    """Draw a procedural surface and, unless it is to stay empty, a digit (28, 28) on it.
 
     Returns:
         Brightness and stroke, each (size, size) in [0, 1].
@@ -57,15 +57,15 @@ def draw_surface(
     marked = surface if empty else mark(surface, stroke, rng)
     image = rng.uniform(0.3, 0.7) + np.exp(rng.uniform(np.log(0.015), np.log(0.15))) * marked
     if rng.random() < 0.3:
-        image = np.round(image * 255) / 255  # what an 8-bit camera leaves of it
+        image = np.round(image * 255) / 255  # quantise as an 8-bit camera does
     return image.clip(0, 1).astype(np.float32), stroke
 
 
 def warp_digit(digit: NDArray[np.uint8], size: int, rng: np.random.Generator) -> FloatImage:
-    """Place one digit (28, 28) on a (size, size) field: scaled, stretched, turned, bent and shifted."""
+    """Place one digit (28, 28) on a (size, size) field: scaled, stretched, rotated, bent and shifted."""
     height = size * np.exp(rng.uniform(np.log(0.08), np.log(1.3)))
     stretch = np.exp(rng.uniform(-1.2, 1.2) * rng.random())
-    # Pixels of the field that half a digit spans, along its own two axes.
+    # Half the extent of the digit in pixels of the field, along each of the digit's two axes.
     half = np.array([height / np.sqrt(stretch), height * np.sqrt(stretch)]) / 2
     angle = rng.uniform(-np.pi, np.pi)
     centre = rng.uniform(0.08, 0.92, size=2) * size
@@ -77,7 +77,7 @@ def warp_digit(digit: NDArray[np.uint8], size: int, rng: np.random.Generator) ->
     grid = torch.from_numpy(np.stack((u, v), axis=-1).astype(np.float32))[None]
     source = torch.from_numpy(digit.astype(np.float32) / 255)[None, None]
     if half.min() < 14:
-        # A digit drawn smaller than its 28 pixels is blurred first, or its strokes would break up.
+        # Blur a digit before it is drawn smaller than its 28 pixels: otherwise its strokes would break up.
         factor = min(6, int(np.ceil(14 / half.min())))
         source = functional.avg_pool2d(source, factor, stride=1, padding=factor // 2, count_include_pad=False)
     stroke = functional.grid_sample(source, grid, padding_mode="zeros", align_corners=False)[0, 0].numpy()
@@ -87,7 +87,7 @@ def warp_digit(digit: NDArray[np.uint8], size: int, rng: np.random.Generator) ->
 
 
 def smooth_fields(rng: np.random.Generator, count: int, size: int, knots: int) -> FloatImage:
-    """Interpolate normal random numbers at knots x knots points; (count, size, size), unit deviation."""
+    """Interpolate Gaussian noise given at knots x knots points; (count, size, size), standard deviation 1."""
     coarse = torch.from_numpy(rng.standard_normal((1, count, knots, knots), dtype=np.float32))
     field = functional.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=True)
     fields: FloatImage = field[0].numpy()
@@ -95,7 +95,7 @@ def smooth_fields(rng: np.random.Generator, count: int, size: int, knots: int) -
 
 
 def mark(surface: FloatImage, stroke: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """Let the stroke change the surface: brightness most often, else texture, else sharpness."""
+    """Change the surface under the stroke: most often its brightness, otherwise its texture or sharpness."""
     weight = stroke / max(float(stroke.sum()), 1e-6)
     mean = float((surface * weight).sum())
     deviation = float(np.sqrt((weight * (surface - mean) ** 2).sum())) + 0.05
@@ -108,7 +108,7 @@ def mark(surface: FloatImage, stroke: FloatImage, rng: np.random.Generator) -> F
         other = random_texture(rng, len(surface))
         replaced = mean + deviation * rng.uniform(0.3, 2.5) * other / (other.std() + 1e-6) + 0.4 * contrast
     else:
-        # Little of the texture is left, as where something was smeared or polished.
+        # Most of the texture is lost, as on a smeared or polished spot.
         replaced = mean + 0.25 * (surface - mean) + 0.3 * contrast
     marked: FloatImage = surface + stroke * (replaced - surface)
     return marked

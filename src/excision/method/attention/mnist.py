@@ -1,4 +1,4 @@
-"""Reading MNIST from its four IDX files, gzipped or not (Y. LeCun, C. Cortes, C. Burges)."""
+"""Reads MNIST (Y. LeCun, C. Cortes, C. Burges) from its four IDX files, gzipped or not."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _read_idx(folder: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
         content = gzip.decompress(raw) if path.suffix == ".gz" else raw
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
-    # Header: two zero bytes, 8 for unsigned bytes, the number of dimensions, then each as a big-endian int.
+    # Header: two zero bytes, type code 8 (unsigned byte), number of dimensions, then each size (big-endian).
     start = 4 + 4 * dimensions
     header_fits = len(content) >= start and content[:4] == bytes((0, 0, 8, dimensions))
     shape = struct.unpack(f">{dimensions}I", content[4:start]) if header_fits else ()

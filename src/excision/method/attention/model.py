@@ -1,4 +1,4 @@
-"""Attention as the rest of the package sees it: image in, attention map of the same size out."""
+"""The attention stage: takes an image of any size and returns an attention map of the same size."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from excision.ops.resampling import enlarge, shrink
 from excision.settings import AttentionVariant
 
 _NEIGHBOURS = 1.0  # cells, standard deviation
-_LEAST_DEVIATION = 0.3  # logits; a cell that was always the same is not judged by rounding errors
-_LEAST = 32  # pixels a side; on less, the coarsest grid has a single place, and nothing to compare it with
+_LEAST_DEVIATION = 0.3  # logits; keeps rounding errors from counting in a cell that never varies
+_LEAST = 32  # pixels a side; below this the coarsest grid has one position and nothing to compare it with
 
 
 class NormalAttention(nn.Module):
@@ -41,19 +41,19 @@ class NormalAttention(nn.Module):
         self.register_buffer("std", torch.ones(1, 1, 1, 1))
 
     def reset(self, grid: tuple[int, ...]) -> None:
-        """Start anew with (h, w) cells, of which nothing is known: attention stays as it is."""
+        """Forget what was learnt and set the grid to (h, w) cells: mean 0 and standard deviation 1."""
         self.mean = torch.zeros(1, 1, *grid, device=self.mean.device)
         self.std = torch.ones(1, 1, *grid, device=self.std.device)
 
     def forward(self, cells: Tensor) -> Tensor:
-        """Give attention (B, 1, h, w) in standard deviations from the mean."""
+        """Return the attention (B, 1, h, w) in standard deviations from the mean."""
         return (cells - self.mean) / self.std
 
     @torch.no_grad()
     def learn(self, normal: Iterable[Tensor]) -> None:
-        """Learn mean and deviation from the attention of normal images, each (1, 1, h, w).
+        """Learn mean and standard deviation from the attention of normal images, each (1, 1, h, w).
 
-        A cell is pooled with its neighbours, since parts never lie in exactly the same place.
+        Each cell is pooled with its neighbours, since parts are never in exactly the same position.
         """
         total, squares = (torch.zeros_like(self.mean, dtype=torch.float64) for _ in range(2))
         count = 0
@@ -72,7 +72,7 @@ class Attention(nn.Module):
 
     Attributes:
         network: the network itself.
-        normal: the attention of normal images, which a pipeline relates that of an image to.
+        normal: mean and standard deviation of the attention of normal images.
     """
 
     def __init__(self, variant: AttentionVariant = "surface") -> None:
@@ -95,20 +95,20 @@ class Attention(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Give the attention map.
+        """Compute the attention map.
 
         Args:
             images: (B, C, H, W) in [0, 1], C of 1 or 3, any H and W.
 
         Returns:
-            (B, 1, H, W) logits; larger is more defect-like. The unit is the network's own: a softmax over
-            positions would make it depend on the size of the image.
+            (B, 1, H, W) logits; larger is more defect-like. There is no softmax over the positions: it would
+            make the values depend on the size of the image.
         """
         return enlarge(self.grid(images), self.network.stride, (images.shape[2], images.shape[3]))
 
     @torch.no_grad()
     def cells(self, images: Tensor, patch: int) -> Tensor:
-        """Give the mean attention of each cell of a patch grid.
+        """Compute the mean attention of each cell of a patch grid.
 
         Args:
             images: (B, C, H, W) in [0, 1], C of 1 or 3, any H and W.
@@ -121,7 +121,7 @@ class Attention(nn.Module):
 
     @torch.no_grad()
     def grid(self, images: Tensor) -> Tensor:
-        """Give the attention on the network's own grid.
+        """Compute the attention on the network's output grid.
 
         Args:
             images: (B, C, H, W) in [0, 1], C of 1 or 3, any H and W.
@@ -135,10 +135,10 @@ class Attention(nn.Module):
         return torch.stack(scales).mean(dim=0)
 
     def _at_scale(self, grey: Tensor, factor: int) -> Tensor:
-        """Logits on the grid, or a little beyond it, of an image (B, 1, H, W) seen `factor` times smaller."""
+        """Compute the logits of images (B, 1, H, W) at 1/`factor` size; the grid may exceed the image."""
         stride, margin = self.network.stride, self.network.margin
         padded = reflect_pad(shrink(grey, factor), margin)
-        # Up to a multiple of the grid, so that its places and the pixels line up.
+        # Pad to a multiple of the stride, so that the positions of the grid and the pixels line up.
         bottom, right = (max(_LEAST - side, -side % stride) for side in padded.shape[2:])
         padded = functional.pad(padded, (0, right, 0, bottom), mode="replicate")
         logits = self.network.locate(padded)

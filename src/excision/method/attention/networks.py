@@ -1,8 +1,10 @@
 """The two attention networks, both pre-trained on MNIST and on nothing else.
 
-Each maps brightness (B, 1, H, W) to attention logits on a grid of `stride` pixels a place. It is asked about
-the image at `scales` (1 its own size, 2 half of it), continued by `margin` pixels of its reflection. The
-plain one learns where to look by learning which digit it sees; the surface one is told the digit's pixels.
+Each maps brightness (B, 1, H, W) to attention logits on a grid with a stride of `stride` pixels. It is
+applied to the image at each of its `scales` (1 is full size, 2 is half), padded by reflection with `margin`
+pixels.
+The plain network learns where to look by classifying digits; the surface network is trained to locate the
+pixels of the digit.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ class PlainAttention(nn.Module):
 
     stride: ClassVar[int] = ATTENTION_STRIDES["plain"]
     scales: ClassVar[tuple[int, ...]] = (1,)
-    # It knows no border from its training, and takes the zeros beyond it for one of a digit.
+    # It saw no image border in training, and would mistake the zero padding for the edge of a digit.
     margin: ClassVar[int] = 16
 
     def __init__(self) -> None:
@@ -39,20 +41,20 @@ class PlainAttention(nn.Module):
         self.digit = nn.Linear(128, 10)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
-                # Without a normalisation, torch's own start lets the signal fade from layer to layer.
+                # Without normalisation, torch's default initialisation lets the signal fade layer by layer.
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                assert layer.bias is not None  # both are built with one
+                assert layer.bias is not None  # both layer types are built with a bias
                 nn.init.zeros_(layer.bias)
-        # Starts with even attention, so that no position is looked away from by chance.
+        # Start from uniform attention, so that no position is ignored by chance.
         nn.init.zeros_(self.attention.weight)
 
     def attend(self, images: Tensor) -> Tensor:
-        """Attention logits (B, 1, H/4, W/4) of bright strokes on dark; `images` (B, 1, H, W), any unit."""
+        """Return attention logits (B, 1, H/4, W/4) for bright strokes in images (B, 1, H, W) of any unit."""
         logits: Tensor = self.attention(self.features(images))
         return logits
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Give attention logits (B, 1, H/4, W/4) and digit logits (B, 10)."""
+        """Return attention logits (B, 1, H/4, W/4) and digit logits (B, 10)."""
         features = self.features(images)
         logits = self.attention(features)
         attended = features * _spatial_softmax(logits)
@@ -60,10 +62,11 @@ class PlainAttention(nn.Module):
         return logits, self.digit(functional.relu(self.hidden(pooled)))
 
     def locate(self, brightness: Tensor) -> Tensor:
-        """Attention logits (B, 1, H/4, W/4) of strokes of either polarity; brightness (B, 1, H, W) in [0, 1].
+        """Return attention logits for strokes of either polarity.
 
-        A digit is bright on black; a defect is as often dark on bright. So the locally normalised image is
-        shown in both polarities, and the larger answer counts.
+        Brightness (B, 1, H, W) in [0, 1] to logits (B, 1, H/4, W/4). A digit is bright on black, but a defect
+        is just as often dark on bright: the network sees the locally normalised image in both polarities, and
+        the larger logit counts.
         """
         relative = (local_normalise(brightness, radius=14) / 6).clamp(-1, 1)
         return torch.maximum(self.attend(relative.clamp_min(0)), self.attend((-relative).clamp_min(0)))
@@ -72,13 +75,13 @@ class PlainAttention(nn.Module):
 class SurfaceAttention(nn.Module):
     """Attention trained on MNIST digits that are drawn on procedural surfaces.
 
-    Dilated convolutions on two grids, of 8 and of 16 pixels, let each place be judged against a wide
-    surrounding, and instance normalisation makes every feature relative to the image's own texture. Little
-    is computed on finer grids: that is where the time would go.
+    Dilated convolutions on two grids, with strides of 8 and 16 pixels, compare each position with a wide
+    neighbourhood, and instance normalisation makes every feature relative to the texture of the image. Little
+    is computed on finer grids, where it would take the most time.
     """
 
     stride: ClassVar[int] = ATTENTION_STRIDES["surface"]
-    # A smaller image shows a stain as the stroke that it is taught to see; the mean sees either.
+    # At half size a large stain looks like the strokes of the training; the mean over scales finds both.
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3)
     margin: ClassVar[int] = 0
 
@@ -99,9 +102,9 @@ class SurfaceAttention(nn.Module):
         self.attention = nn.Conv2d(fine, 1, 1)
 
     def locate(self, brightness: Tensor) -> Tensor:
-        """Attention logits (B, 1, H/8, W/8) of strokes of either polarity; brightness in [0, 1].
+        """Return attention logits (B, 1, H/8, W/8) for strokes of either polarity; brightness in [0, 1].
 
-        It learnt both polarities, so one pass answers for both.
+        The network was trained on both polarities, so one pass is enough.
         """
         relative = [local_normalise(brightness, radius) for radius in (8, 32)]
         stacked = torch.cat(relative, dim=1).contiguous(memory_format=torch.channels_last)
@@ -127,8 +130,8 @@ class _DilatedBlock(nn.Module):
 class InstanceNorm(nn.Module):
     """Instance normalisation with scale and shift, as `nn.InstanceNorm2d` computes it, with channels last.
 
-    Torch's own copies such features into another memory order and back, which takes longer than the
-    convolutions around it.
+    torch's implementation copies such features to another memory layout and back, which takes longer than
+    the convolutions around it.
     """
 
     def __init__(self, channels: int) -> None:
@@ -138,7 +141,7 @@ class InstanceNorm(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalise (B, C, H, W) over H and W."""
-        # With its own statistics a batch of one image is normalised over that image alone.
+        # Batch normalisation with batch statistics, on a batch of one image, is instance normalisation.
         singles = [
             functional.batch_norm(single[None], None, None, self.weight, self.bias, training=True)
             for single in features

@@ -1,4 +1,4 @@
-"""Local normalisation: what a pixel is, relative to its own surroundings."""
+"""Local normalisation: each pixel relative to its neighbourhood."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from torch.nn import functional
 
 from excision.ops.resampling import enlarge, shrink
 
-# Deviation, in units of the [0, 1] brightness range, below which a surface counts as flat. Without it the
-# last bit of a clean image would be blown up to full contrast.
+# Standard deviation of the brightness (in [0, 1]) below which a surface counts as flat. Without it, the last
+# bit of a clean image would be amplified to full contrast.
 FLAT = 0.008
 
-# Local statistics vary slowly, so they are taken on an image shrunk until the window's radius is this.
+# Local statistics vary slowly: they are computed on an image shrunk until the window has this radius.
 _WINDOW = 4
 
 
 def local_normalise(images: Tensor, radius: int) -> Tensor:
-    """Subtract the local mean and divide by the local deviation.
+    """Subtract the local mean and divide by the local standard deviation.
 
     Args:
         images: (B, 1, H, W), brightness in [0, 1].
-        radius: half side of the square window in pixels, rounded to a multiple of 4. At the border the
-            window is what lies inside the image.
+        radius: half the side of the square window in pixels, rounded to a multiple of 4. At the border only
+            the part of the window inside the image counts.
 
     Returns:
-        (B, 1, H, W), in local deviations, cut off at +-6.
+        (B, 1, H, W), in local standard deviations, clipped to [-6, 6].
     """
     factor = max(1, radius // _WINDOW)
-    # Deviations are squared around the mean brightness, where float32 loses the fewest digits.
+    # Subtract the mean brightness before squaring, where float32 loses the fewest digits.
     centred = images - images.mean(dim=(2, 3), keepdim=True)
     small = torch.cat((shrink(centred, factor), shrink(centred * centred, factor)), dim=1)
     reach = min(_WINDOW, *(side - 1 for side in small.shape[2:]))

@@ -1,4 +1,4 @@
-"""Pre-training of the two attention networks on MNIST. No image of any product is ever seen."""
+"""Pre-training of the two attention networks on MNIST. No product image is used."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from excision.training.loop import drawn_ahead, optimise
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 _DEFAULT_STEPS: dict[AttentionVariant, int] = {"plain": 4000, "surface": 2000}
-HELD_OUT_LESSONS = 40  # batches that the finished network is examined on
-LESSON_SIZE, _LESSONS = 160, 24  # pixels, and lessons in a batch
+HELD_OUT_LESSONS = 40  # batches on which the finished network is evaluated
+LESSON_SIZE, _LESSONS = 160, 24  # side in pixels, and images in a batch
 
 
 @dataclass(frozen=True)
 class PretrainReport:
-    """What pre-training reached on held-out digits.
+    """Results of pre-training on held-out digits.
 
     Attributes:
         variant: "plain" or "surface".
         steps: optimiser steps.
-        seed: of weights, digits and surfaces.
-        test_accuracy: share of MNIST test digits classified right ("plain" only).
+        seed: seed of weights, digits and surfaces.
+        test_accuracy: share of MNIST test digits classified correctly ("plain" only).
         iou: intersection over union of attention and digit on held-out digits ("surface" only).
-        version: of Excision.
+        version: version of Excision.
     """
 
     variant: AttentionVariant
@@ -61,11 +61,11 @@ def pretrain(
 
     Args:
         mnist: folder of the four IDX files, gzipped or not.
-        variant: which network.
-        out: folder for weights and record.
-        steps: optimiser steps; None takes what the shipped weights were made with.
-        seed: of everything random.
-        progress: called as (step, total, figures).
+        variant: network to train.
+        out: folder for the weights and the record of the training.
+        steps: optimiser steps; None takes the number used for the shipped weights.
+        seed: seed of everything random.
+        progress: called with (step, total, figures).
 
     Raises:
         DatasetError: the IDX files are missing or damaged.
@@ -89,7 +89,10 @@ def pretrain(
 def _train_plain(
     network: PlainAttention, train: Digits, steps: int, seed: int, progress: TrainingProgress | None
 ) -> None:
-    """Cross-entropy on MNIST, with Adam as published; larger batches and a falling rate get there sooner."""
+    """Train with cross-entropy on MNIST.
+
+    Adam as published, but with larger batches and a decaying learning rate, which converges faster.
+    """
     rng = np.random.default_rng(seed)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
@@ -115,7 +118,7 @@ def _plain_accuracy(network: PlainAttention, test: Digits) -> float:
 
 
 def _to_unit(digits: NDArray[np.uint8]) -> Tensor:
-    """Give digits (N, 28, 28) as (N, 1, 28, 28), each stretched to [0, 1] by its own minimum and maximum."""
+    """Convert digits (N, 28, 28) to (N, 1, 28, 28), each rescaled to [0, 1] by its minimum and maximum."""
     images = torch.from_numpy(digits.astype(np.float32))[:, None]
     low, high = images.amin(dim=(2, 3), keepdim=True), images.amax(dim=(2, 3), keepdim=True)
     return (images - low) / (high - low).clamp_min(1)
@@ -128,7 +131,7 @@ def _train_surface(
     seed: int,
     progress: TrainingProgress | None,
 ) -> None:
-    """Learn where the digit is, from batches of surfaces."""
+    """Train the network to locate the digit, on batches of surfaces."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps, pct_start=min(0.05, 1))
     channels_last(network).train()
@@ -145,7 +148,7 @@ def _train_surface(
 
 
 def lesson_loss(network: AttentionNetwork, lesson: Lesson) -> Tensor:
-    """Cross-entropy of every cell, plus the Dice loss that keeps small digits from being outvoted.
+    """Cross-entropy of every cell, plus a Dice loss, so that the background does not outweigh small digits.
 
     Milletari, Navab, Ahmadi, "V-Net", 3DV 2016, section 3.
     """
@@ -161,9 +164,9 @@ def lesson_loss(network: AttentionNetwork, lesson: Lesson) -> Tensor:
 
 
 def grid_target(strokes: Tensor, stride: int) -> Tensor:
-    """Where the digit is on the attention grid: strokes (B, 1, H, W) to (B, 1, H/stride, W/stride) in [0, 1].
+    """Reduce strokes (B, 1, H, W) to the attention grid, (B, 1, H/stride, W/stride) in [0, 1].
 
-    A cell that a stroke only crosses counts in full, since a hair crack never fills one.
+    A cell that a stroke merely crosses counts in full, since a hairline crack never fills a cell.
     """
     return functional.max_pool2d(strokes, stride).clamp(0, 1)
 

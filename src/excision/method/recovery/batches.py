@@ -1,4 +1,4 @@
-"""Training batches: crops of good images with holes in them, the same for the same seed and step."""
+"""Training batches: crops of normal images with holes in them, reproducible by seed and step."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from excision.settings import MaskSettings, TrainingSettings
 
 BoolGrid = NDArray[np.bool_]
 
-# Where the holes of a training crop come from. The image's own mask teaches the places that will be cut at
-# inference; other images' masks and blobs teach to fill any place, so that content is never guessed from
-# the shape of the hole.
+# Sources of the holes in a training crop. The mask of the same image trains the network on the regions that
+# are excised at inference; masks of other images and random blobs train it to fill any region, so that it
+# does not infer the content from the shape of the hole.
 _OWN, _OTHER, _BLOBS = 0.35, 0.35, 0.30
 _BLOB_SHARE = (0.03, 0.28)
 
 
 class Batch(NamedTuple):
-    """What one training step sees.
+    """The input of one training step.
 
     Attributes:
         images: (B, C, S, S) in [0, 1], before excision.
@@ -41,9 +41,9 @@ class BatchSource:
 
     Args:
         count: number of training images.
-        read: gives the working image (H, W, C) uint16 of an image by its place.
-        attend: gives the chosen cells (h, w) bool of a working image; called once an image, and kept in
-            one bit a cell.
+        read: returns the working image (H, W, C) uint16 of an image by its index.
+        attend: returns the selected cells (h, w) bool of a working image; called once per image, and stored
+            in one bit per cell.
         mask: patch size, and whether there are holes at all.
         training: batch size, crop size and seed.
     """
@@ -64,7 +64,7 @@ class BatchSource:
         self._packed: dict[int, tuple[NDArray[np.uint8], tuple[int, int]]] = {}
 
     def batch(self, step: int) -> Batch:
-        """Give the batch of a step; it depends on the seed and the step alone, never on earlier calls."""
+        """Return the batch of a step; it depends only on the seed and the step, never on earlier calls."""
         rng = np.random.default_rng((self._training.seed, step))
         pairs = [self._crop(rng) for _ in range(self._training.batch)]
         images = torch.from_numpy(to_unit(np.stack([image for image, _ in pairs])))
@@ -76,7 +76,7 @@ class BatchSource:
     def _crop(self, rng: np.random.Generator) -> tuple[NDArray[np.uint16], BoolGrid]:
         index = int(rng.integers(self._count))
         image, patch = self._read(index), self._mask.patch
-        # Crops start on the patch grid, so that a crop's holes are whole cells.
+        # Crops start on the patch grid, so that their holes are whole cells.
         cells = -(-self._training.crop // patch)
         top, left = (rng.integers(max(0, side // patch - cells) + 1) for side in image.shape[:2])
         window = (slice(top, top + cells), slice(left, left + cells))
@@ -85,7 +85,7 @@ class BatchSource:
         shape = (-(-crop.shape[0] // patch), -(-crop.shape[1] // patch))
         grid = self._holes(rng, index, window, shape)
         if rng.random() < 0.5:
-            # Mirroring whole cells keeps image and grid together only where the last cell is whole.
+            # After mirroring, the grid still fits the image only if the last cell is whole.
             whole = crop.shape[1] % patch == 0
             crop, grid = (crop[:, ::-1], grid[:, ::-1]) if whole else (crop, grid)
         return crop, grid

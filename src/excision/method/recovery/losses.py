@@ -1,4 +1,4 @@
-"""Training losses. What is inside the hole counts more than what the network could simply copy."""
+"""Training losses. Pixels inside the hole count more than those that the network could simply copy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from excision.settings import LossSettings
 
 
 def gaussian_nll(recovery: Recovery, image: Tensor) -> Tensor:
-    """Negative log-likelihood of the image under the predicted Gaussian, without its constant.
+    """Negative log-likelihood of the image under the predicted Gaussian, without the constant.
 
     Kendall, Gal, "What uncertainties do we need in Bayesian deep learning?", NeurIPS 2017, equation 5.
 
@@ -29,7 +29,7 @@ def gaussian_nll(recovery: Recovery, image: Tensor) -> Tensor:
 
 
 def hole_weighted_mean(values: Tensor, mask: Tensor, hole_weight: float) -> Tensor:
-    """Average (B, C, H, W) values to a scalar, with the pixels of the hole counting `hole_weight` times.
+    """Average values (B, C, H, W) to a scalar, with the pixels of the hole weighted by `hole_weight`.
 
     `mask` is (B, 1, H, W) bool, True inside the hole.
     """
@@ -38,7 +38,7 @@ def hole_weighted_mean(values: Tensor, mask: Tensor, hole_weight: float) -> Tens
 
 
 def training_loss(recovery: Recovery, image: Tensor, mask: Tensor, settings: LossSettings) -> Tensor:
-    """Give the weighted sum of the losses that are on.
+    """Return the weighted sum of the losses with a weight above 0.
 
     Args:
         recovery: mean and log-variance, each (B, C, H, W).
@@ -69,7 +69,7 @@ def _msgms_error(recovery: Recovery, image: Tensor) -> Tensor:
     return 1 - msgms_map(image, recovery.mean)
 
 
-# By the names of their weights in `LossSettings`.
+# Keys are the names of the weights in `LossSettings`.
 _LOSSES: dict[str, Callable[[Recovery, Tensor], Tensor]] = {
     "nll": gaussian_nll,
     "l2": _squared_error,

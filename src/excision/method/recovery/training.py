@@ -1,4 +1,4 @@
-"""The training loop of the U-Net: seeded, resumable at any step, safe to interrupt."""
+"""Training of the U-Net: seeded, resumable at any step, safe to interrupt."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def train(
 ) -> None:
     """Train the network in place.
 
-    A checkpoint in `folder` is continued from; the weights at the end are the same, bit for bit on one
-    machine, as those of a training that was never interrupted. An interrupt (Ctrl-C) lets the
-    step under way finish, saves a checkpoint and is raised again; a second one does not wait.
+    Training continues from a checkpoint in `folder`; on the same machine, the final weights are bit-identical
+    to those of uninterrupted training. On an interrupt (Ctrl-C), the current step is finished, a checkpoint
+    is saved, and the interrupt is raised again; a second interrupt takes effect at once.
 
     Args:
-        network: to be trained; its initial weights count only where there is no checkpoint.
-        source: of the batches.
-        settings: of skips, mask, loss and training.
-        device: where to train.
-        folder: for checkpoints and log; None keeps neither.
-        progress: called as (finished steps, total steps, figures) after each step.
+        network: network to train; its initial weights matter only if there is no checkpoint.
+        source: draws the batches.
+        settings: settings of skips, mask, loss and training.
+        device: device to train on.
+        folder: folder for checkpoints and log; None writes neither.
+        progress: called with (finished steps, total steps, figures) after each step.
 
     Raises:
-        ModelError: the checkpoint is damaged or belongs to other settings, or the loss went to infinity.
+        ModelError: the checkpoint is damaged or belongs to other settings, or the loss is not finite.
     """
     channels_last(network.to(device))
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.training.learning_rate, weight_decay=1e-4)
@@ -74,7 +74,7 @@ class _Loop:
     """One optimiser step at a time.
 
     Attributes:
-        finished: number of steps that the weights have been through; None while one is under way.
+        finished: number of steps that the weights have been through; None during a step.
     """
 
     def __init__(
@@ -93,13 +93,13 @@ class _Loop:
         self._dtype = compute_dtype(settings.training.precision, device)
 
     def run(self, step: int, batch: Batch) -> dict[str, float]:
-        """Do one step and give its figures: loss, learning rate, and images a second.
+        """Take one step and return its figures: loss, learning rate, and images per second.
 
         Raises:
-            ModelError: the loss is no longer a finite number.
+            ModelError: the loss is not finite.
         """
         start = time.perf_counter()
-        # From here on: looking at a batch changes the running statistics of its normalisation.
+        # From here on the state is incomplete: a forward pass already changes the running statistics.
         self.finished = None
         self._network.train()
         rate = learning_rate(step, self._settings)
@@ -107,7 +107,7 @@ class _Loop:
         mask = batch.mask.to(self._device)
         masked_image = excise(images, mask, self._settings.mask.fill, self._settings.mask.patch)
         skips = training_switches(step, self._settings)
-        # bfloat16 only inside the network: the loss divides by small variances.
+        # bfloat16 only inside the network, since the loss divides by small variances.
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
             recovery = self._network(masked_image, mask.to(masked_image.dtype), skips)
         recovery = type(recovery)(*(part.float() for part in recovery))
@@ -119,15 +119,15 @@ class _Loop:
 
 
 def learning_rate(step: int, settings: Settings) -> float:
-    """Give the rate of a step: a linear warm-up over the first tenth, then a cosine down to zero."""
+    """Return the rate of a step: linear warm-up over the first tenth, then cosine decay to zero."""
     return warm_cosine(step, settings.training.steps, settings.training.learning_rate)
 
 
 def training_switches(step: int, settings: Settings) -> tuple[bool, ...]:
-    """Give the skip switches of a training step.
+    """Return the skip switches of a training step.
 
-    A share `recovery.replay` of the steps, evenly spread, runs with the switches of inference, so that
-    the decoder has met the zeros it will be fed; 0 is the paper's rule.
+    An evenly spread share `recovery.replay` of the steps uses the switches of inference, so that the decoder
+    is trained on the zeros it gets there; 0 is the paper's rule.
     """
     share = settings.recovery.replay
     replays = math.floor((step + 1) * share) > math.floor(step * share)
@@ -135,10 +135,10 @@ def training_switches(step: int, settings: Settings) -> tuple[bool, ...]:
 
 
 def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """Choose the number format of the network's arithmetic in training.
+    """Choose the number format for the network's arithmetic in training.
 
-    "auto" takes bfloat16 only where the processor multiplies it natively: there it is several times faster,
-    elsewhere it is emulated and several times slower.
+    "auto" takes bfloat16 only if the processor multiplies it natively, which is several times faster;
+    emulation is several times slower.
     """
     if precision != "auto":
         return torch.bfloat16 if precision == "bfloat16" else torch.float32
@@ -150,7 +150,7 @@ def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
 
 
 class _Log:
-    """Metrics as JSON lines; what a killed run logged beyond its last checkpoint is dropped on resume."""
+    """Metrics as JSON lines; on resume, lines logged after the last checkpoint are dropped."""
 
     def __init__(self, folder: Path | None, step: int) -> None:
         self._path = None if folder is None else folder / LOG
@@ -162,7 +162,7 @@ class _Log:
                 try:
                     finished = json.loads(line)["step"] <= step
                 except (json.JSONDecodeError, KeyError, TypeError):
-                    finished = False  # the line that the kill cut short
+                    finished = False  # a line cut short when the run was killed
                 if finished:
                     kept.append(line)
         write_text(self._path, "".join(f"{line}\n" for line in kept))

@@ -14,12 +14,11 @@ from excision.settings import Normalisation
 
 
 class Recovery(NamedTuple):
-    """What the U-Net says about every pixel.
+    """The U-Net's prediction for every pixel.
 
     Attributes:
         mean: (B, C, H, W), the recovered brightness, about [0, 1].
-        log_variance: (B, C, H, W), the logarithm of the variance that the network expects of it, in
-            squared brightness.
+        log_variance: (B, C, H, W), logarithm of the predicted variance, in squared brightness.
     """
 
     mean: Tensor
@@ -27,23 +26,22 @@ class Recovery(NamedTuple):
 
 
 class UNet(nn.Module):
-    """Encoder, decoder, and skip connections that can be switched off one by one.
+    """Encoder, decoder, and skip connections that can be switched off individually.
 
-    Level 1 is the shallowest; each next level halves the size and doubles the channels. Level 1 has the
-    image's own size, or with a stem of 2 half of it: each 2x2 pixels enter and leave as one place with four
-    times the channels, which costs a quarter (Shi et al., "Real-time single image and video super-resolution
-    using an efficient sub-pixel convolutional neural network", CVPR 2016).
+    Level 1 is the shallowest; each further level halves the size and doubles the channels. Level 1 has the
+    size of the image or, with a stem of 2, half of it: each square of 2x2 pixels enters and leaves as one
+    position with four times the channels, which costs a quarter (Shi et al., "Real-time single image and
+    video super-resolution using an efficient sub-pixel convolutional neural network", CVPR 2016).
 
-    A skip connection that is off contributes zeros. Since the convolution over the concatenation of two
-    inputs is the sum of a convolution over each, the decoder keeps the two apart, and what is off is never
-    computed.
+    A skip connection that is off contributes zeros. A convolution over the concatenation of two inputs is the
+    sum of a convolution over each, so the decoder keeps the two separate and never computes one that is off.
 
     Args:
-        channels: of the image, 1 or 3.
+        channels: channels of the image, 1 or 3.
         width: channels at level 1.
         depth: number of levels; `depth - 1` of them have a skip connection.
         normalisation: "batch", "instance" or "none".
-        stem: side in pixels of the square that is one place of level 1.
+        stem: side in pixels of the square that is one position of level 1.
     """
 
     def __init__(
@@ -62,7 +60,7 @@ class UNet(nn.Module):
         self.channels = channels
         self.stem = stem
         self.stride = stem * 2 ** (depth - 1)
-        # Starts near the brightness and the spread of an ordinary image.
+        # Start near the mean brightness and the variance of a typical image.
         nn.init.zeros_(self.head.weight)
         start = torch.tensor([0.5, -4.0]).repeat_interleave(channels * stem**2)
         self.head.bias = nn.Parameter(start)
@@ -76,7 +74,7 @@ class UNet(nn.Module):
             skips: one switch for each skip connection, shallowest first.
 
         Raises:
-            ValueError: channels or number of switches differ from the network's.
+            ValueError: the channels or the number of switches do not match the network.
         """
         self._check(masked_image, mask, skips)
         height, width = masked_image.shape[2:]
@@ -90,12 +88,13 @@ class UNet(nn.Module):
             kept.append(features if level < len(skips) and skips[level] else None)
         for level in reversed(range(len(self.decoders))):
             features = self.decoders[level](features, kept[level])
-        # Each enlarged by itself, so that an exported graph leaves out the one that nobody asks for.
+        # Enlarged separately, so that an exported graph can leave out the one that is not used.
         mean, log_variance = (
             functional.pixel_shuffle(half, self.stem)[:, :, :height, :width]
             for half in self.head(features).chunk(2, dim=1)
         )
-        # Spread between a tenth of a grey level and the full range: outside it the likelihood degenerates.
+        # The standard deviation stays between a tenth of a grey level and the full range: outside it the
+        # likelihood degenerates.
         return Recovery(mean, log_variance.clamp(-15, 0))
 
     def _check(self, masked_image: Tensor, mask: Tensor, skips: Sequence[bool]) -> None:
@@ -111,7 +110,7 @@ class UNet(nn.Module):
 
 
 class _Block(nn.Module):
-    """Twice: 3x3 convolution, normalisation, ReLU."""
+    """3x3 convolution, normalisation and ReLU, twice."""
 
     def __init__(self, inputs: int, outputs: int, normalisation: Normalisation, stem: int = 1) -> None:
         super().__init__()
@@ -126,7 +125,7 @@ class _Block(nn.Module):
 
 
 class _UpBlock(nn.Module):
-    """Enlarge what comes from below, add what comes over the skip connection, refine."""
+    """Enlarge the features of the level below, add those of the skip connection, refine."""
 
     def __init__(self, below: int, here: int, normalisation: Normalisation) -> None:
         super().__init__()
@@ -138,7 +137,7 @@ class _UpBlock(nn.Module):
         self.second_norm = _norm(here, normalisation)
 
     def forward(self, below: Tensor, skip: Tensor | None) -> Tensor:
-        # Channels are reduced before enlarging: the same result at a quarter of the cost.
+        # Reducing the channels before enlarging gives the same result at a quarter of the cost.
         enlarged = functional.interpolate(
             self.reduce(below), scale_factor=2, mode="bilinear", align_corners=False
         )
@@ -148,10 +147,10 @@ class _UpBlock(nn.Module):
 
 
 class _Convolution(nn.Conv2d):
-    """3x3 convolution over places of stem x stem pixels, whose pixels of all channels are its inputs.
+    """3x3 convolution over positions of stem x stem pixels; all channels of these pixels are its inputs.
 
-    The weights are those over the channels of `pixel_unshuffle`. A convolution of the pixels themselves with
-    the same weights in another order is the same, and moves no pixel about, which takes as long again.
+    The weights are for the channels of `pixel_unshuffle`. Convolving the pixels directly, with the weights in
+    a different order, gives the same result without rearranging pixels, which would double the time.
     """
 
     def __init__(self, channels: int, outputs: int, stem: int, bias: bool) -> None:
@@ -173,8 +172,8 @@ class _Convolution(nn.Conv2d):
 def _normalised(norm: nn.Module, *inputs: tuple[_Convolution, Tensor]) -> Tensor:
     """Normalise the sum of convolutions, (B, C, H, W).
 
-    At inference batch normalisation is a scale and a shift of each channel. They go into weights and bias of
-    the convolution, which saves a pass over the features.
+    At inference, batch normalisation is a scale and a shift of each channel. They are folded into the weights
+    and bias of the convolution, which saves a pass over the features.
     """
     if not isinstance(norm, nn.BatchNorm2d) or norm.training:
         total = _sum([convolution(features) for convolution, features in inputs])
@@ -196,7 +195,7 @@ def _sum(parts: Sequence[Tensor]) -> Tensor:
 
 
 def _convolution(inputs: int, outputs: int, normalisation: Normalisation, stem: int = 1) -> _Convolution:
-    # A normalisation brings its own bias.
+    # A normalisation layer has a bias already.
     return _Convolution(inputs, outputs, stem, bias=normalisation == "none")
 
 

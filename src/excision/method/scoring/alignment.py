@@ -1,4 +1,4 @@
-"""The pose of a part under the camera: rotation and shift against the mean normal image, and the way back."""
+"""Alignment: estimates rotation and shift of a part relative to the mean normal image, and undoes them."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from excision.method.scoring.edge_features import in_deviations
 from excision.ops.resampling import Size, enlarge, shrink
 
 _FINEST = 64  # points along the short side
-_STEPS = (4, 3, 1)  # on points four times as coarse, twice, and these
-_TURNS = 24  # rotations, evenly spread over the circle, from which good images are aligned
+_STEPS = (4, 3, 1)  # Gauss-Newton steps on grids four times as coarse, twice as coarse, and the finest
+_TURNS = 24  # evenly spaced rotations from which the alignment of normal images starts
 _ROUNDS = 4
 _TURN = 2 * math.pi / _TURNS
-_STEADY = 1e-4  # of each term of the normal equations, added to it; a disc has no rotation to find
-_MOST_ASIDE = 0.25  # of the short side
-_FINER = 4  # points on the way back, for each along a side of a place
+_STEADY = 1e-4  # share of each diagonal term added to it; the rotation of a disc is undetermined
+_MOST_ASIDE = 0.25  # largest shift, as a share of the short side
+_FINER = 4  # sampling points per position and side, when a plane is transformed back
 
 
 class Alignment(nn.Module):
-    """Finds the pose of a part by comparing a small image of it with the mean of the normal ones.
+    """Estimates the pose of a part by comparing a small image of it with the mean normal image.
 
-    The pose (B, 3) of a part is its rotation in radians about the middle of the image, and its shift to the
+    The pose (B, 3) of a part is its rotation in radians about the centre of the image, and its shift to the
     right and down in pixels. It is found by the inverse compositional algorithm of Baker, Matthews,
     "Lucas-Kanade 20 years on: a unifying framework", International Journal of Computer Vision 56, 2004: a
-    fixed number of Gauss-Newton steps, whose matrix is known beforehand.
+    fixed number of Gauss-Newton steps, whose matrix is computed in advance.
 
-    It starts from all rotations near those of the good images: a part that they show in one rotation is not
-    found upside down.
+    The search starts from the rotations that occur in the normal images: if these show the part in one
+    rotation only, it is never aligned upside down.
 
     Args:
         size: (H, W) of the images in pixels.
-        starts: number of rotations from which it starts.
+        starts: number of poses from which the search starts.
 
     Attributes:
-        starts: (starts, 3), poses.
+        starts: (starts, 3), the poses from which the search starts.
     """
 
     starts: Tensor
@@ -54,19 +54,19 @@ class Alignment(nn.Module):
         self.register_buffer("starts", torch.zeros(starts, 3))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give the pose (B, 3) of images (B, C, H, W) in [0, 1]."""
+        """Estimate the pose (B, 3) of images (B, C, H, W) in [0, 1]."""
         return self._settle(self._look(images))
 
     def align(self, images: Tensor, pose: Tensor) -> Tensor:
-        """Turn and shift images (B, C, H, W) into the pose of the mean image; the border is continued."""
+        """Rotate and shift images (B, C, H, W) into the pose of the mean image, replicating the border."""
         return _resample(images, pose, 1, 1, self.size)
 
     def put_back(self, planes: Tensor, pose: Tensor, pitch: int) -> tuple[Tensor, Tensor]:
-        """Give planes of an aligned image, on squares of `pitch` pixels, in the pose of the image.
+        """Transform planes of the aligned image, on a grid of `pitch` pixels, back to the pose of the image.
 
         Returns:
-            The planes, (B, 1, ceil(H / pitch), ceil(W / pitch)) to (B, 1, H, W), and how far the aligned
-            image shows each pixel, (B, 1, H, W) in [0, 1]; zero where it does not.
+            The planes, (B, 1, ceil(H / pitch), ceil(W / pitch)) enlarged to (B, 1, H, W), and the share of
+            each pixel that the aligned image covers, (B, 1, H, W) in [0, 1].
         """
         step = pitch // _FINER
         angle, shift = pose[:, :1], pose[:, 1:]
@@ -78,16 +78,16 @@ class Alignment(nn.Module):
 
     @torch.no_grad()
     def learn(self, images: Iterable[Tensor]) -> None:
-        """Learn the mean of aligned normal images (1, C, H, W); of each a small copy is kept in memory.
+        """Learn the mean of aligned normal images (1, C, H, W); a small copy of each is kept in memory.
 
-        The mean is sharpened in turns: each image is aligned with it, and their mean taken anew
+        The mean is sharpened iteratively: each image is aligned with it, and the mean is computed again
         (Learned-Miller, "Data driven image models through continuous joint alignment", IEEE TPAMI 28, 2006).
         """
         small = [self._look(image) for image in images]
         self.starts = self.starts.new_zeros(_TURNS, 3)
         self.starts[1:, 0] = torch.arange(2, _TURNS + 1) // 2 * _TURN
         self.starts[2::2, 0] *= -1
-        # The first alone: in any rotation their mean would be a blur that fits them all alike.
+        # Start from one image: the mean of unaligned images would be a blur that fits all poses equally well.
         poses = self.starts[:1]
         for _ in range(_ROUNDS):
             self._load(small[: len(poses)], poses)
@@ -104,7 +104,7 @@ class Alignment(nn.Module):
         middle = shrink(fine, 2)
         coarse = shrink(middle, 2)
         starts = self.starts.shape[0]
-        # One after the other along the batch: all starts of the first image, then of the second.
+        # Order along the batch: all starts of the first image, then all starts of the second, and so on.
         pose = self.starts.expand(fine.shape[0], -1, -1).flatten(0, 1)
         copies = coarse.expand(-1, starts, -1, -1).flatten(0, 1)[:, None]
         for _ in range(_STEPS[0]):
@@ -121,7 +121,7 @@ class Alignment(nn.Module):
         return torch.cat((pose[:, :1], pose[:, 1:].clamp(-aside, aside)), dim=1)
 
     def _load(self, small: list[Tensor], poses: Tensor) -> None:
-        """Take over the mean of small images in these poses."""
+        """Load the mean of small images in these poses."""
         mean = torch.zeros_like(self.fine.mean, dtype=torch.float64)
         for each, pose in zip(small, poses[:, None], strict=True):
             mean += _resample(each, pose, self.pitch, self.pitch, self.size) / len(small)
@@ -131,15 +131,15 @@ class Alignment(nn.Module):
 
 
 class _Level(nn.Module):
-    """The mean good image on points of one fineness, and the way to it.
+    """The mean normal image at one resolution, and the Gauss-Newton step towards it.
 
     Args:
         size: (H, W) of the image in pixels.
-        pitch: from point to point in pixels.
+        pitch: distance between points in pixels.
 
     Attributes:
         mean: (1, 1, h, w), the mean normal image in standard deviations.
-        descent: (h * w, 3), what a difference at each point says of the pose.
+        descent: (h * w, 3), the change of pose for a difference of 1 at each point.
     """
 
     mean: Tensor
@@ -153,27 +153,27 @@ class _Level(nn.Module):
         self.register_buffer("descent", torch.zeros(height * width, 3))
 
     def load_learned(self, mean: Tensor) -> None:
-        """Take over a mean good image (1, 1, h, w)."""
+        """Load a mean normal image (1, 1, h, w)."""
         self.mean.copy_(mean)
         self.descent.copy_(_descent(mean, self.pitch, self.size))
 
     def step(self, planes: Tensor, pose: Tensor) -> Tensor:
-        """Give a better pose (B, 3) of small images (B, 1, h, w)."""
+        """Improve the pose (B, 3) of small images (B, 1, h, w) by one step."""
         differences, _ = self.compare(planes, pose)
         change = differences @ self.descent
         angle = pose[:, :1] - change[:, :1]
         return torch.cat((angle, pose[:, 1:] - _turn(change[:, 1:], angle)), dim=1)
 
     def compare(self, planes: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
-        """Give differences (B, h * w) from the mean image, zero outside the image, and what is inside."""
+        """Return differences (B, h * w) from the mean image, zero outside the image, and what is inside."""
         where = _where(planes, pose, self.pitch, self.pitch, self.size)
-        # Beyond the border nothing is known; continuing the border would pull the part towards it.
+        # Ignore points beyond the border: replicating the border would pull the part towards it.
         seen = _within(where).flatten(1)
         return (_read(planes, where) - self.mean).flatten(1) * seen, seen
 
 
 def _centred(poses: Tensor) -> Tensor:
-    """Give the same poses (N, 3) against another reference, in the middle of them."""
+    """Express poses (N, 3) relative to their mean."""
     angles = poses[:, :1]
     angles = angles - torch.atan2(angles.sin().mean(), angles.cos().mean())
     middle = _turn(poses[:, 1:], -angles).mean(dim=0, keepdim=True)
@@ -181,17 +181,17 @@ def _centred(poses: Tensor) -> Tensor:
 
 
 def _resample(planes: Tensor, pose: Tensor, pitch: int, step: int, size: Size) -> Tensor:
-    """Read planes at points that lie every `step` pixels of an image that is turned and shifted.
+    """Sample planes at every `step`-th pixel of a rotated and shifted image.
 
     Args:
-        planes: (B, C, h, w), on squares of `pitch` pixels.
-        pose: (B, 3); a point p is read at R p + t, both from the middle of the image.
-        pitch: in pixels.
-        step: in pixels.
+        planes: (B, C, h, w), on a grid of `pitch` pixels.
+        pose: (B, 3); a point p is sampled at R p + t, both relative to the centre of the image.
+        pitch: distance in pixels between the values of the planes.
+        step: distance in pixels between the sampled points.
         size: (H, W) of the image in pixels.
 
     Returns:
-        (B, C, ceil(H / step), ceil(W / step)), interpolated bilinearly; beyond the border what lies at it.
+        (B, C, ceil(H / step), ceil(W / step)), interpolated bilinearly; the border is replicated.
     """
     return _read(planes, _where(planes, pose, pitch, step, size))
 
@@ -201,14 +201,14 @@ def _read(planes: Tensor, where: Tensor) -> Tensor:
 
 
 def _within(where: Tensor) -> Tensor:
-    """Tell which points (B, rows, columns, 2) lie within the border; (B, rows, columns) bool."""
+    """Return which points (B, rows, columns, 2) are inside the image; (B, rows, columns) bool."""
     return where.abs().amax(dim=3) <= 1
 
 
 def _where(planes: Tensor, pose: Tensor, pitch: int, step: int, size: Size) -> Tensor:
-    """Give the points (B, rows, columns, 2) of `_resample` as the sampler counts them.
+    """Return the points (B, rows, columns, 2) of `_resample` in the coordinates of `grid_sample`.
 
-    That is from -1 at the outer edge of the first square to 1 at that of the last.
+    These run from -1 at the outer edge of the first square to 1 at the outer edge of the last.
     """
     cos, sin = torch.cos(pose[:, :1]), torch.sin(pose[:, :1])
     matrix = torch.cat((cos, sin, -sin, cos, pose[:, 1:]), dim=1).view(-1, 3, 2)
@@ -220,7 +220,7 @@ def _where(planes: Tensor, pose: Tensor, pitch: int, step: int, size: Size) -> T
 
 @lru_cache(maxsize=64)
 def _sampler(height: int, width: int, size: Size) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Give scale (2,) and shift (3, 2) from pixels off the middle of an image to the sampler's counting."""
+    """Return scale (2,) and shift (3, 2) from pixels relative to the centre to `grid_sample` coordinates."""
     scale = 2 / np.array([width, height])
     begin = np.zeros((3, 2))
     begin[2] = np.array([size[1], size[0]]) / 2 * scale - 1
@@ -229,7 +229,7 @@ def _sampler(height: int, width: int, size: Size) -> tuple[NDArray[np.float32], 
 
 @lru_cache(maxsize=16)
 def _points(step: int, size: Size) -> NDArray[np.float32]:
-    """Middles of squares of `step` pixels as rows (x, y, 1), from the middle of an image of `size`."""
+    """Centres of squares of `step` pixels as rows (x, y, 1), relative to the centre of an image of `size`."""
     rows, columns = ((np.arange(-(-side // step)) + 0.5) * step - side / 2 for side in size)
     y, x = np.meshgrid(rows, columns, indexing="ij")
     points: NDArray[np.float32] = np.stack((x, y, np.ones_like(x)), axis=2).reshape(-1, 3).astype(np.float32)
@@ -237,14 +237,14 @@ def _points(step: int, size: Size) -> NDArray[np.float32]:
 
 
 def _turn(shift: Tensor, angle: Tensor) -> Tensor:
-    """Turn shifts (B, 2) by angles (B, 1)."""
+    """Rotate shifts (B, 2) by angles (B, 1) in radians."""
     cos, sin = torch.cos(angle), torch.sin(angle)
     x, y = shift[:, :1], shift[:, 1:]
     return torch.cat((cos * x - sin * y, sin * x + cos * y), dim=1)
 
 
 def _descent(mean: Tensor, pitch: int, size: Size) -> Tensor:
-    """Give the Gauss-Newton step (h * w, 3) that a difference of 1 at each point of (1, 1, h, w) asks for."""
+    """Compute the Gauss-Newton step (h * w, 3) for a difference of 1 at each point of (1, 1, h, w)."""
     padded = functional.pad(mean, (1, 1, 1, 1), mode="replicate")
     right = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]).flatten() / (2 * pitch)
     down = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]).flatten() / (2 * pitch)

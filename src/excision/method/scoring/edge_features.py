@@ -1,4 +1,4 @@
-"""Oriented edges and lines of three widths, of which the outline of a part and the marks on it are made."""
+"""Features of oriented edges and lines at three widths, which describe a part's outline and markings."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from excision.ops.colour import to_grey
 from excision.ops.resampling import shrink
 
 CELL_SIZE = 8
-"""Side in pixels of the square that shares one set of features."""
+"""Side in pixels of the square that one set of features describes: one position."""
 
 _DIRECTIONS = 4
 _WIDTHS = (1, 2, 4)  # pixels
-_SATURATION = 0.1  # deviations of the image; the response that counts as half of the strongest
-_FLAT = 0.02  # deviation, in brightness, of an image that has nothing on it but noise
+_SATURATION = 0.1  # standard deviations of the image; the response that saturates to one half
+_FLAT = 0.02  # standard deviation of the brightness of an image that shows nothing but noise
 
 
 def count_features(channels: int) -> int:
-    """Give the number of features of a position, in grey (1) or colour (3) images."""
+    """Return the number of features of a position, in grey (1) or colour (3) images."""
     oriented = len(_WIDTHS) * 2 * _DIRECTIONS
     colours = 2 if channels == 3 else 0
     return 2 * (oriented + colours)
 
 
 def edge_features(images: Tensor) -> Tensor:
-    """Give the edges and lines that cross each position: their strength, direction and bright side.
+    """Describe the edges and lines at each position: their strength, direction and polarity.
 
     The brightness, in standard deviations of the image, is filtered with the first and second derivatives of
     a Gaussian in four directions, at full size and two and four times smaller (Freeman, Adelson, "The design
     and use of steerable filters", IEEE TPAMI 13, 1991). A response r saturates, r / (|r| + 0.1), as cells of
     the visual cortex do (Heeger, "Normalization of cell responses in cat striate cortex", 1992): a faint edge
-    counts beside a strong one, and a strong edge that is shifted by a pixel changes little. The features are
-    the means over the position of each response and of its absolute value. In a colour image they include the
-    same of the two differences of opponent colours, red to green and yellow to blue.
+    counts beside a strong one, and shifting a strong edge by a pixel changes little. The features are the
+    means over the position of each response and of its absolute value. In a colour image they also include
+    those of the two opponent-colour differences, red-green and yellow-blue.
 
     Args:
         images: (B, C, H, W) in [0, 1], C of 1 or 3, each side at least 32.
 
     Returns:
-        (B, `count_features(C)`, ceil(H / `CELL_SIZE`), ceil(W / `CELL_SIZE`)) in (-1, 1); brightening or
-        darkening the whole image changes nothing.
+        (B, `count_features(C)`, ceil(H / `CELL_SIZE`), ceil(W / `CELL_SIZE`)) in (-1, 1); unaffected by
+        brightening or darkening the whole image.
     """
     brightness, deviation = in_deviations(images)
     height, width = brightness.shape[2:]
@@ -64,7 +64,7 @@ def edge_features(images: Tensor) -> Tensor:
 
 
 def in_deviations(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the brightness of images in deviations from its mean over the image, and the deviation.
+    """Return the brightness of images in standard deviations from its mean, and the standard deviation.
 
     Images (B, C, H, W) in [0, 1], C of 1 or 3, to (B, 1, H, W) and (B, 1, 1, 1) > 0.
     """
@@ -77,21 +77,21 @@ def in_deviations(images: Tensor) -> tuple[Tensor, Tensor]:
 def _means(responses: Tensor, side: int) -> list[Tensor]:
     """Saturate responses, and average them and their absolute values over squares of `side` pixels.
 
-    In place: fresh memory of that size would take longer than the computing.
+    Works in place: allocating memory of that size would take longer than the computation.
     """
     saturated = responses.div_(responses.abs().add_(_SATURATION))
     return [_pool(saturated, side), _pool(saturated.abs_(), side)]
 
 
 def _pool(planes: Tensor, side: int) -> Tensor:
-    """Average over squares; first along the columns, where memory is read as it lies."""
+    """Average over squares, first along the columns, where memory is contiguous."""
     batch, channels, height, width = planes.shape
     rows = planes.reshape(batch, channels, height // side, side, width).mean(dim=3)
     return rows.reshape(batch, channels, height // side, width // side, side).mean(dim=4)
 
 
 def _derivatives() -> NDArray[np.float32]:
-    """Give first and second derivatives along each direction, (2 * directions, 1, 5, 5)."""
+    """Return the filters of the first and second derivatives, (2 * directions, 1, 5, 5)."""
     smooth, slope = np.array([1, 2, 1]) / 4, np.array([-1, 0, 1]) / 2
     even, first, second = (np.convolve(*pair) for pair in ((smooth, smooth), (smooth, slope), (slope, slope)))
     filters = []

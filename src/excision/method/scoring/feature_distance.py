@@ -1,7 +1,7 @@
-"""How far the features of each position are from those of normal images.
+"""Feature distance: how far the features of each position are from those of normal images there.
 
-Where parts are in the same place under a fixed camera, or are aligned, position explains what is to be seen:
-a hole here, an edge there. A defect there may draw no more attention than the edge, and yet look different.
+If parts are in a fixed position under the camera, or are aligned, position explains what is visible: a hole
+here, an edge there. A defect may draw no more attention than such an edge, and yet look different from it.
 The distance is that of Defard, Setkov, Loesch, Audigier, "PaDiM", ICPR Workshops 2021.
 """
 
@@ -19,9 +19,9 @@ from excision.ops.filters import gaussian_blur
 
 _MOST_BLOCKS = 1024
 _NEIGHBOURS = 1.0  # positions, standard deviation
-_OF_ALL = 0.02  # share of the covariance that is the mean over all positions
-_LEAST_VARIANCE = 0.01  # of each feature's own over all positions, added to it, and
-_LEAST = 1e-6  # of any feature, all of which lie between -1 and 1
+_OF_ALL = 0.02  # weight of the mean covariance over all positions in each covariance
+_LEAST_VARIANCE = 0.01  # share of each feature's mean variance that is added to its variance
+_LEAST = 1e-6  # added to every variance as well; features are between -1 and 1
 _LEAST_IMAGES = 8
 _LEAST_EXPLAINED = 0.05
 
@@ -29,17 +29,16 @@ _LEAST_EXPLAINED = 0.05
 class FeatureDistance(nn.Module):
     """Mahalanobis distance of features from those of normal images at the same position.
 
-    Neighbouring positions share a covariance, in square blocks, so that few images are enough to know it.
+    Square blocks of neighbouring positions share a covariance, so that few images suffice to estimate it.
 
     Args:
-        channels: of the features.
-        grid: (h, w) positions.
+        channels: number of features.
+        grid: number of positions (h, w).
 
     Attributes:
         means: (1, C, h, w), the mean features of normal images.
         whitening: (blocks, C, C), a factor A of each inverse covariance AᵀA.
-        tail: (2,), the median over normal images of their largest distance, and the mean excess of those
-            above it.
+        tail: (2,), median over normal images of the largest distance, and mean excess of those above it.
         explained_variance: (1,), share of the features' variance over normal images that position explains,
             0 to 1.
     """
@@ -62,14 +61,14 @@ class FeatureDistance(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """Share (1,) of the distance in the anomaly map: a half, or the correlation ratio where that is more.
+        """Weight (1,) of the distance in the anomaly map: one half, or the correlation ratio if larger.
 
-        The correlation ratio is the root of the explained variance (K. Pearson, 1905).
+        The correlation ratio is the square root of the explained variance (K. Pearson, 1905).
         """
         return self.explained_variance.sqrt().clamp_min(0.5)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Give the squared distance for each channel, averaged over neighbours; about 1 on normal images.
+        """Return the squared distance per channel, averaged over neighbours; about 1 on normal images.
 
         Features (B, C, h, w) to (B, 1, h, w) >= 0.
         """
@@ -77,19 +76,19 @@ class FeatureDistance(nn.Module):
 
     @property
     def counts(self) -> bool:
-        """Tell whether the distance counts: not if position explains less than 5 % of the variance."""
+        """Whether the distance counts: not if position explains less than 5 % of the variance."""
         return float(self.explained_variance) >= _LEAST_EXPLAINED
 
     @torch.no_grad()
     def learn(self, features: Callable[[], Iterable[Tensor]]) -> None:
-        """Learn from normal images; of fewer than eight, nothing is learnt.
+        """Learn from normal images; from fewer than eight, nothing is learnt.
 
         The tail of the distance is estimated by two-fold cross-fitting: each half of the images is scored
         with statistics fitted on the other half. Scoring images that the statistics were fitted on would
         underestimate the distance.
 
         Args:
-            features: gives (1, C, h, w) of each image; called twice.
+            features: returns an iterator over the features (1, C, h, w) of the images; called twice.
         """
         halves = [_Moments(self), _Moments(self)]
         for index, each in enumerate(features()):
@@ -139,7 +138,7 @@ class _Statistics(NamedTuple):
 
 
 class _Moments:
-    """Sums over images, from which means and covariances follow; in float64, and never an image."""
+    """Running sums over images in float64, from which means and covariances follow."""
 
     def __init__(self, owner: FeatureDistance) -> None:
         self._owner = owner
@@ -164,22 +163,22 @@ class _Moments:
         return both
 
     def explained_variance(self) -> float:
-        """Share of the variance between positions, by analysis of variance; the mean over channels."""
+        """Share of the variance that is between positions (analysis of variance); mean over channels."""
         means = self.sums / self.count
         within = (self.squares / self.count - means.square()).clamp_min(0).mean(dim=(2, 3))
-        # The mean of a position varies from one to the next by chance as well.
+        # Subtract the variation between the means of the positions that is due to chance.
         between = (means.var(dim=(2, 3), unbiased=False) - within / self.count).clamp_min(0)
         return float((between / (between + within).clamp_min(1e-12)).mean())
 
     def statistics(self) -> _Statistics:
-        """Give means and whitening; a position keeps its own mean: its neighbour may be off an edge."""
+        """Return means and whitening; means are not pooled: there may be an edge between neighbours."""
         means = self.sums / self.count
         centre = self._blocks(means)
         spread = self.products - self.count * centre @ centre.transpose(1, 2)
         positions = self._blocks(torch.ones_like(means[:, :1])).sum(dim=(1, 2)).view(-1, 1, 1)
         of_all = spread.sum(dim=0) / (self.count * positions.sum())
         own = self._smooth(spread / (self.count * positions))
-        # Without a floor the last bits of a feature that never varies would be blown up to a defect.
+        # Without a floor, rounding errors of a feature that never varies would be amplified to a defect.
         floor = torch.diag(_LEAST_VARIANCE * of_all.diagonal() + _LEAST)
         factor = torch.linalg.cholesky((1 - _OF_ALL) * own + _OF_ALL * of_all + floor)
         identity = torch.eye(len(of_all), dtype=of_all.dtype, device=of_all.device)

@@ -1,4 +1,4 @@
-"""Image and recovery to anomaly map, and anomaly map to anomaly score."""
+"""Computes the residual of image and recovery, and the anomaly score of an anomaly map."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from excision.ops.similarity import msgms_map, ssim_map
 from excision.settings import ScoreSettings
 
 _LEAST = 1e-6
-_LEAST_WEIGHT = 1e-3  # of the pixels inside the mask in a smoothed neighbourhood
+_LEAST_WEIGHT = 1e-3  # of the pixels inside the mask in a neighbourhood; avoids dividing by 0
 
 
 def anomaly_map(image: Tensor, recovery: Recovery, mask: Tensor | None, settings: ScoreSettings) -> Tensor:
     """Compare the image with its recovery.
 
-    "squared" is the squared residual, "likelihood" the same in units of the variance that the network
-    predicts, "ssim" and "msgms" one minus the similarity. For the first two the *signed* residual is
-    smoothed before it is squared, so that noise cancels and a consistent deviation stays; for the last two
-    the map itself is smoothed. Colour channels are averaged.
+    "squared" is the squared residual; "likelihood" is the same in units of the predicted variance; "ssim" and
+    "msgms" are one minus the similarity. For the first two the *signed* residual is smoothed before it is
+    squared, so that noise cancels and a consistent deviation remains; for the last two the map itself is
+    smoothed. Colour channels are averaged.
 
     Args:
         image: (B, C, H, W) in [0, 1].
@@ -39,17 +39,17 @@ def anomaly_map(image: Tensor, recovery: Recovery, mask: Tensor | None, settings
         comparison = _smooth_inside(residual, inside, settings.smoothing).square()
     else:
         similarity = ssim_map if settings.map == "ssim" else msgms_map
-        # Outside the hole the image is compared with itself, so that the hole's rim is not penalised.
+        # Outside the hole the image is compared with itself, so that the rim of the hole is not penalised.
         composed = torch.where(inside > 0, recovery.mean, image)
         comparison = _smooth_inside(1 - similarity(image, composed), inside, settings.smoothing)
     return (_mean_channel(comparison) * inside).clamp_min(0)
 
 
 def broad_residual(image: Tensor, recovery: Recovery, mask: Tensor | None, sigma: float) -> Tensor:
-    """Compare the image with its recovery over a neighbourhood, in which a faint, extended defect adds up.
+    """Compare the image with its recovery over a wide neighbourhood, where faint, extended defects add up.
 
-    It is the "likelihood" comparison smoothed by a Gaussian. A picture so smooth needs no full resolution:
-    it is computed, and constant, on blocks of pixels as wide as sigma, rounded down.
+    This is the "likelihood" comparison smoothed by a Gaussian. Such a smooth map needs no full resolution: it
+    is computed on blocks of pixels as wide as sigma, rounded down, and is constant on each.
 
     Args:
         image: (B, C, H, W) in [0, 1].
@@ -70,9 +70,10 @@ def broad_residual(image: Tensor, recovery: Recovery, mask: Tensor | None, sigma
 
 
 def anomaly_score(maps: Tensor, top: float) -> Tensor:
-    """Read the anomaly score (B,) off anomaly maps (B, 1, H, W).
+    """Compute the anomaly score (B,) of anomaly maps (B, 1, H, W).
 
-    It is the mean of the largest share `top` of the pixels, and of at least one; with `top` 0 the maximum.
+    It is the mean of the share `top` of the pixels with the largest values, but of at least one pixel; with
+    `top` 0 it is the maximum.
     """
     flat = maps.flatten(1)
     count = max(1, round(top * flat.shape[1]))
@@ -82,19 +83,19 @@ def anomaly_score(maps: Tensor, top: float) -> Tensor:
 
 
 def mean_residual(total: Tensor, seen: Tensor, radius: float) -> Tensor:
-    """Say what the anomaly map usually is at each place of a good image.
+    """Estimate the normal residual: its mean over normal images at each position.
 
-    It is the mean over good images, taken over a Gaussian neighbourhood and drawn towards the mean over all
-    places by one image's worth, so that a place that was hardly ever excised is not judged by an accident:
-    (G(total) + m) / (G(seen) + 1), with m the sum of `total` over the sum of `seen`.
+    The mean is taken over a Gaussian neighbourhood and shrunk towards the mean over all positions with the
+    weight of one image, so that a position that was hardly ever excised does not depend on a few values:
+    (G(total) + m) / (G(seen) + 1), with m the sum of `total` divided by the sum of `seen`.
 
     Args:
-        total: (1, R, H, W) >= 0, sum of each of R maps of good images.
-        seen: (1, 1, H, W) >= 0, how many of them counted at each place.
+        total: (1, R, H, W) >= 0, sum of each of R residual maps over normal images.
+        seen: (1, 1, H, W) >= 0, number of images that counted at each position.
         radius: standard deviation of the Gaussian in pixels.
 
     Returns:
-        (1, R, H, W) > 0 in the units of the maps; all ones where good images have no residual at all.
+        (1, R, H, W) > 0 in the units of the maps; all ones if normal images have no residual at all.
     """
     everywhere = total.sum(dim=(2, 3), keepdim=True) / seen.sum().clamp_min(1)
     level = (gaussian_blur(total, radius) + everywhere) / (gaussian_blur(seen, radius) + 1)
@@ -102,17 +103,17 @@ def mean_residual(total: Tensor, seen: Tensor, radius: float) -> Tensor:
 
 
 def _in_deviations(image: Tensor, recovery: Recovery) -> Tensor:
-    """Give the residual (B, C, H, W) in units of the deviation that the network predicts."""
+    """Return the residual (B, C, H, W) in units of the predicted standard deviation."""
     return (image - recovery.mean) * torch.exp(-0.5 * recovery.log_variance)
 
 
 def _inside(image: Tensor, mask: Tensor | None) -> Tensor:
-    """Give the mask (B, 1, H, W) as numbers of the image's type; ones where there is none."""
+    """Return the mask (B, 1, H, W) in the data type of the image; all ones if there is none."""
     return torch.ones_like(image[:, :1]) if mask is None else mask.to(image.dtype)
 
 
 def _smooth_inside(values: Tensor, inside: Tensor, sigma: float) -> Tensor:
-    """Gaussian mean over the pixels inside the mask alone; (B, C, H, W), zero outside."""
+    """Gaussian mean over the pixels inside the mask only; (B, C, H, W), zero outside."""
     if sigma == 0:
         return values * inside
     weight = gaussian_blur(inside, sigma).clamp_min(_LEAST_WEIGHT)
@@ -121,5 +122,5 @@ def _smooth_inside(values: Tensor, inside: Tensor, sigma: float) -> Tensor:
 
 def _mean_channel(values: Tensor) -> Tensor:
     """Average over the channels: (B, C, H, W) to (B, 1, H, W)."""
-    # A graph would add a single one up all the same, and slowly.
+    # An exported graph would compute the mean of a single channel as well, and slowly.
     return values if values.shape[1] == 1 else values.mean(dim=1, keepdim=True)

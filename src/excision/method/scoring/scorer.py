@@ -1,4 +1,4 @@
-"""Evidence of a defect, and how it is combined to one anomaly map."""
+"""The evidence of a defect, and its combination into one anomaly map."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from excision.ops.resampling import enlarge
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
 
-_LEFT_BY_ALIGNMENT = 0.5  # of the variance that position leaves unexplained
+_LEFT_BY_ALIGNMENT = 0.5  # largest share of the unexplained variance that alignment may leave
 
 
 class Evidence(NamedTuple):
-    """What speaks for a defect, before it is combined to one anomaly map.
+    """The evidence of a defect, before it is combined into one anomaly map.
 
     Attributes:
-        residuals: R of (B, 1, H, W) >= 0, between image and recovery: that of each pixel and, if R is 2, the
-            broad one; relative to the normal residual, unless `score.relative` is 0.
-        attention: (B, 1, ceil(H / patch), ceil(W / patch)) >= 0, of the cells, in standard deviations above
-            the normal attention.
-        distance: (B, 1, ceil(H / `CELL_SIZE`), ceil(W / `CELL_SIZE`)) >= 0, the feature distance of each
-            position; None where it does not count.
-        pose: (B, 3), where the part lies, if the positions of the distance are those of an aligned image.
+        residuals: R tensors (B, 1, H, W) >= 0 between image and recovery: the residual of each pixel and, if
+            R is 2, the broad residual; relative to the normal residual unless `score.relative` is 0.
+        attention: (B, 1, ceil(H / patch), ceil(W / patch)) >= 0, attention of each cell, in standard
+            deviations above the normal attention.
+        distance: (B, 1, ceil(H / `CELL_SIZE`), ceil(W / `CELL_SIZE`)) >= 0, feature distance of each
+            position; None if it does not count.
+        pose: (B, 3), pose of the part; None unless the distance refers to an aligned image.
     """
 
     residuals: tuple[Tensor, ...]
@@ -42,11 +42,11 @@ class Evidence(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the stages before the scoring have made of images.
+    """The output of the stages before scoring.
 
     Attributes:
         images: (B, C, H, W) in [0, 1].
-        cells: (B, 1, h, w), the attention of each cell of the patch grid.
+        cells: (B, 1, h, w), attention of each cell of the patch grid.
         mask: (B, 1, H, W) bool, True where the image was excised.
         recovery: mean and log-variance, each (B, C, H, W).
     """
@@ -58,20 +58,20 @@ class Seen(NamedTuple):
 
 
 class Scorer(nn.Module):
-    """From image, attention, mask and recovery to the anomaly map.
+    """Computes the anomaly map from image, attention, mask and recovery.
 
     Args:
-        settings: of mask and score.
-        image_format: that the model is made for.
+        settings: settings of mask and score.
+        image_format: format of the images.
 
     Attributes:
-        normal_residual: (1, R, H, W) > 0, the mean residuals of normal images; (1, R, 1, 1) where residuals
-            stay absolute.
-        tails: (R + 1, 2), for each residual and the attention the median over normal images of their largest
-            value, and the mean excess of those above it.
-        feature_distance: of each position; None where it does not count, since positions differ from image to
-            image.
-        alignment: finds the part, if positions are those of the part; None where they are those of the image.
+        normal_residual: (1, R, H, W) > 0, mean residuals of normal images; (1, R, 1, 1) if residuals stay
+            absolute.
+        tails: (R + 1, 2), for each residual and for the attention: median over normal images of the largest
+            value, and mean excess of those above it.
+        feature_distance: feature distance of each position; None if it does not count, since positions differ
+            from image to image.
+        alignment: estimates the pose of the part; None if positions are those of the image.
     """
 
     normal_residual: Tensor
@@ -82,7 +82,7 @@ class Scorer(nn.Module):
         self.settings = settings
         self.image_format = image_format
         size = image_format.size if settings.score.relative > 0 else (1, 1)
-        # Whether or not they count now: the same weights serve with other switches.
+        # Kept even if they do not count now, so that the weights can be used with other settings.
         residuals = 2 if settings.score.broad > 0 else 1
         self.register_buffer("normal_residual", torch.ones(1, residuals, *size))
         self.register_buffer("tails", torch.ones(residuals + 1, 2))
@@ -90,11 +90,11 @@ class Scorer(nn.Module):
         self.alignment: Alignment | None = None
 
     def forward(self, seen: Seen) -> Tensor:
-        """Give the anomaly map (B, 1, H, W) >= 0."""
+        """Compute the anomaly map (B, 1, H, W) >= 0."""
         return self.combine(self.evidence(seen))
 
     def evidence(self, seen: Seen) -> Evidence:
-        """Give what speaks for a defect in images."""
+        """Compute the evidence of a defect."""
         relative = (
             found / self.normal_residual[:, view : view + 1]
             for view, found in enumerate(self._residuals(seen))
@@ -109,16 +109,16 @@ class Scorer(nn.Module):
         return Evidence(tuple(relative), seen.cells.clamp_min(0), distance, pose)
 
     def combine(self, evidence: Evidence) -> Tensor:
-        """Give the anomaly map (B, 1, H, W) >= 0, the weighted surprisal of residuals and attention in nats.
+        """Combine the evidence into the anomaly map (B, 1, H, W) >= 0, the weighted surprisal in nats.
 
-        The residuals measure the same difference, so the larger surprisal of them counts. It is added to that
-        of the attention by the statistic of I. J. Good, "On the weighted combination of significance tests",
-        Journal of the Royal Statistical Society B 17, 1955, with equal weights that of Fisher. It is
-        truncated, so that a residual that says little does not disturb the attention. Where the residual
-        counts alone, the map is the residual itself.
+        The residuals measure the same difference, so only the largest of their surprisals counts. It is
+        truncated, so that an unremarkable residual does not dilute the attention, and added to the surprisal
+        of the attention as in I. J. Good, "On the weighted combination of significance tests", Journal of the
+        Royal Statistical Society B 17, 1955; with equal weights this is Fisher's statistic. If only the
+        residual counts, the map is the residual itself.
 
-        The feature distance counts by its weight w, the rest by 1 - w: where position explains the features
-        of normal images well, what differs from them is what counts.
+        The feature distance has the weight w and the rest 1 - w: the better position explains the features of
+        normal images, the more a difference from them counts.
         """
         if not self.counts_attention:
             return evidence.residuals[0]
@@ -140,22 +140,22 @@ class Scorer(nn.Module):
             told = enlarge(distance, CELL_SIZE, size)
             return maps.mul_(1 - weight).add_(told.mul_(weight))
         told, shown = self.alignment.put_back(distance, evidence.pose, CELL_SIZE)
-        # In the corners that the rotation cuts off nothing was compared, and the rest counts in full.
+        # The corners cut off by the rotation were not compared: there the other evidence counts in full.
         return maps.mul_(1 - weight * shown).add_(told.mul_(weight))
 
     def score(self, maps: Tensor) -> Tensor:
-        """Read the anomaly score (B,) off anomaly maps (B, 1, H, W)."""
+        """Compute the anomaly score (B,) of anomaly maps (B, 1, H, W)."""
         return anomaly_score(maps, self.settings.score.top)
 
     @torch.no_grad()
     def learn_features(self, images: Callable[[], Iterable[Tensor]]) -> None:
-        """Learn which features are normal at each position, where the distance from them is to count.
+        """Learn which features are normal at each position, if the feature distance is to count.
 
-        A position is one of the image. It is one of the aligned part if that leaves at most half as much of
-        the features unexplained; on a surface without a shape to align it does not.
+        Positions refer to the image, or to the aligned part if alignment at least halves the variance that
+        position leaves unexplained. On a surface without a shape to align, it does not.
 
         Args:
-            images: gives normal images (1, C, H, W) in [0, 1]; called up to five times.
+            images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to five times.
         """
         self.feature_distance = self.alignment = None
         if not self._wants_features:
@@ -179,10 +179,10 @@ class Scorer(nn.Module):
 
     @torch.no_grad()
     def learn_residual(self, normal: Iterable[Seen]) -> None:
-        """Learn the mean residual at each position; nothing is done where residuals stay absolute.
+        """Learn the mean residual at each position, unless residuals stay absolute.
 
         Args:
-            normal: what the stages before have made of each normal image.
+            normal: output of the earlier stages for each normal image.
         """
         if self.settings.score.relative == 0:
             return
@@ -200,7 +200,7 @@ class Scorer(nn.Module):
         """Learn the largest values of each residual and of the attention on normal images.
 
         Args:
-            normal: what the stages before have made of each normal image; the normal residual is learnt.
+            normal: output of the earlier stages for each normal image. The normal residual must be learnt.
         """
         if not self.counts_attention:
             return
@@ -213,45 +213,45 @@ class Scorer(nn.Module):
         self.tails.copy_(torch.tensor([tail(each) for each in torch.stack(largest, dim=1)]))
 
     def new_feature_distance(self) -> FeatureDistance:
-        """Give an untrained feature distance for the size and channels of the images."""
+        """Create an untrained feature distance for the size and channels of the images."""
         height, width = (-(-side // CELL_SIZE) for side in self.image_format.size)
         channels = count_features(self.image_format.channels)
         return FeatureDistance(channels, (height, width)).to(self.tails.device)
 
     def new_alignment(self, starts: int = 1) -> Alignment:
-        """Give an untrained alignment that starts from so many poses."""
+        """Create an untrained alignment with this number of starting poses."""
         return Alignment(self.image_format.size, starts).to(self.tails.device)
 
     @property
     def counts_inside_alone(self) -> bool:
-        """Tell whether the residual counts in the hole only; without a hole the whole image has to."""
+        """Whether the residual counts in the hole only; without a mask it counts everywhere."""
         return self.settings.score.inside_mask and self.settings.mask.enabled
 
     @property
     def counts_attention(self) -> bool:
-        """Tell whether the attention counts beside the residual; without a mask this is a plain U-Net."""
+        """Whether the attention counts beside the residual; without a mask the method is a plain U-Net."""
         return self.settings.score.evidence == "both" and self.settings.mask.enabled
 
     @property
     def residuals(self) -> int:
-        """Number of residuals that count: without the attention that of each pixel counts alone."""
+        """Number of residuals that count: without attention, only the residual of each pixel."""
         return 2 if self.settings.score.broad > 0 and self.counts_attention else 1
 
     @property
     def _wants_features(self) -> bool:
-        # In a tile, a position of the tile is none of the part.
+        # A position in a tile is not a position on the part.
         wanted = self.settings.score.feature_distance and self.counts_attention
         return wanted and self.image_format.tiling is None
 
     def made_to_fit(self, tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-        """Prepare for a state dict, which has a feature distance and an alignment only if they count.
+        """Prepare to load a state dict, which contains feature distance and alignment only if they count.
 
         Args:
-            tensors: by name.
-            prefix: of the names that are this scorer's.
+            tensors: state dict by name.
+            prefix: prefix of the names of this scorer's tensors.
 
         Returns:
-            The tensors without those that were learnt but are not to count with these settings.
+            The tensors without those that do not count with these settings.
         """
         of_distance, of_alignment = f"{prefix}feature_distance.", f"{prefix}alignment."
         learnt = self._wants_features and any(name.startswith(of_distance) for name in tensors)
@@ -262,7 +262,7 @@ class Scorer(nn.Module):
         return {name: tensor for name, tensor in tensors.items() if not name.startswith(unused)}
 
     def _residuals(self, seen: Seen) -> list[Tensor]:
-        """Give the absolute residuals, each (B, 1, H, W) >= 0."""
+        """Compute the absolute residuals, each (B, 1, H, W) >= 0."""
         score, inside = self.settings.score, seen.mask if self.counts_inside_alone else None
         residuals = [anomaly_map(seen.images, seen.recovery, inside, score)]
         if self.residuals == 2:

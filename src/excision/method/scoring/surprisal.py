@@ -1,4 +1,4 @@
-"""How surprising a value would be for a good image, in nats."""
+"""Surprisal: how improbable a value would be for a normal image, in nats."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ _LEAST = 1e-6
 
 
 def tail(largest: Tensor) -> tuple[float, float]:
-    """Describe how large the largest value of a good image is.
+    """Describe the distribution of the largest value of a normal image.
 
     Args:
-        largest: (N,), the largest value of each of N good images.
+        largest: (N,), the largest value of each of N normal images.
 
     Returns:
-        Their median, and the mean excess over it of those above it; both > 0.
+        Their median, and the mean excess of those above it; both > 0.
     """
     median = float(largest.median())
     above = largest[largest > median]
     excess = float((above - median).mean()) if len(above) else 0.0
-    # Good images without any value, or all alike, leave no scale to measure surprisal by.
+    # If all values are zero or equal, there is no scale to measure surprisal by.
     return max(median, _LEAST), max(excess, _LEAST)
 
 
 def surprisal(values: Tensor, median: float, excess: float, truncation: float = 1.0) -> Tensor:
-    """Say in nats how surprising it would be for a good image to reach a value anywhere.
+    """Compute in nats how surprising it would be for a normal image to reach a value anywhere.
 
-    It is -ln p, with p the share of good images whose largest value is at least this. Above the median their
-    tail is taken as exponential, the limit of peaks over a threshold for all but heavy tails (Pickands,
+    It is -ln p, with p the share of normal images whose largest value is at least this. Above the median the
+    tail is modelled as exponential, the limit of peaks over a threshold for all but heavy tails (Pickands,
     "Statistical inference using extreme order statistics", 1975); below it the surprisal falls linearly to
     zero: p = 1/2 * exp(-(v - median) / excess), and 2^(-v / median).
 
-    With a truncation t it is max(0, ln t - ln p): what a share t of the good images reaches says nothing.
+    With a truncation t it is max(0, ln t - ln p): it is 0 for a value that a share t of normal images reaches.
     This is the soft thresholding of Zhang, Tong, Landers, Wu, "TFisher: a powerful truncation and weighting
     procedure for combining p-values", Annals of Applied Statistics 14, 2020.
 
     Args:
         values: any shape, >= 0.
-        median: > 0, as `tail` gives it.
-        excess: > 0, as `tail` gives it.
-        truncation: t, above 0; 1 truncates nothing.
+        median: > 0, as returned by `tail`.
+        excess: > 0, as returned by `tail`.
+        truncation: t > 0; 1 means no truncation.
 
     Returns:
-        The same shape, >= 0; untruncated, ln 2 at the median.
+        Same shape, >= 0; without truncation, ln 2 at the median.
     """
     below = (values / median).clamp_max_(1).mul_(math.log(2))
     found = (values - median).div_(excess).clamp_min_(0).add_(below)

@@ -1,1 +1,1 @@
-"""Tuning the attention to a product: defects drawn on its good images, and the training on them."""
+"""Tuning the attention to a product, by training it on defects drawn on the product's normal images."""

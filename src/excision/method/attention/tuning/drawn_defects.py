@@ -1,7 +1,7 @@
-"""Defects drawn on good images of the product, as varied as they can be made without knowing the real ones.
+"""Defects drawn on normal images of the product, as varied as possible without knowing the real defects.
 
-They are pen strokes, and regions whose content is foreign (from elsewhere on the product), of another
-contrast, or of another brightness. Transplants follow Li et al., "CutPaste", CVPR 2021.
+They are pen strokes, and regions with content from elsewhere on the product, with another contrast, or with
+another brightness. Content from elsewhere follows Li et al., "CutPaste", CVPR 2021.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Elsewhere = Callable[[], FloatImage]
 _STROKES = 0.55  # share of the defects that are strokes
 _FOREIGN_STROKES = 0.25  # share of the strokes whose content comes from elsewhere
 _SEAM = 3  # pixels on either side of a seam that count as defective
-_NOISE = 0.004  # brightness, added to deviations so that a flat surface can be marked too
+_NOISE = 0.004  # brightness, added to standard deviations so that flat surfaces can be marked too
 
 
 def draw_defect(
@@ -30,12 +30,12 @@ def draw_defect(
     """Draw one defect.
 
     Args:
-        surface: (S, S) brightness in [0, 1], good.
-        elsewhere: gives another good piece of the product, (S, S).
+        surface: (S, S) brightness in [0, 1], without defects.
+        elsewhere: returns another defect-free piece of the product, (S, S).
         rng: source of everything random.
 
     Returns:
-        The marked surface (S, S) in [0, 1], and (S, S) in [0, 1] how much each pixel is defective.
+        The marked surface (S, S) in [0, 1], and the defective share of each pixel (S, S) in [0, 1].
     """
     draw = _stroke if rng.random() < _STROKES else _region
     marked, share = draw(surface, elsewhere, rng)
@@ -74,7 +74,10 @@ def _region(
 def _foreign(
     mean: float, deviation: float, share: FloatImage, elsewhere: Elsewhere, rng: np.random.Generator
 ) -> FloatImage:
-    """Give content from elsewhere; most often in the brightness of its new place, so that it must be seen."""
+    """Return content from elsewhere.
+
+    Its brightness is most often matched to the new position, so that only the texture gives it away.
+    """
     content = _maybe_turned(elsewhere(), rng, 0.3)
     if rng.random() < 0.6:
         own_mean, own_deviation = _statistics(content, share)
@@ -90,13 +93,13 @@ def _maybe_turned(surface: FloatImage, rng: np.random.Generator, share: float) -
 
 
 def _statistics(surface: FloatImage, share: FloatImage) -> tuple[float, float]:
-    """Mean and deviation under a weight; (S, S) each."""
+    """Return the weighted mean and standard deviation; surface and weights are (S, S)."""
     weight = share / max(float(share.sum()), 1e-6)
     mean = float((surface * weight).sum())
     return mean, float(np.sqrt((weight * (surface - mean) ** 2).sum())) + _NOISE
 
 
 def _seam(share: FloatImage) -> FloatImage:
-    """Give the border of a region: nobody can say which of its sides is the foreign one."""
+    """Return the border of a region: it cannot be told which of its sides is the foreign one."""
     soft = box_blur(share, _SEAM)
     return ((soft > 0.02) & (soft < 0.98)).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Batches for tuning, the same for a seed and step: pieces of good images, most with a defect drawn on.
+"""Batches for tuning: pieces of normal images, most with a defect drawn on; reproducible by seed and step.
 
-Among them are images of the pre-training, so that the network does not forget what it came with (experience
-replay; Robins, "Catastrophic forgetting, rehearsal and pseudorehearsal", 1995).
+Some images of the pre-training are mixed in, so that the network does not forget it (experience replay;
+Robins, "Catastrophic forgetting, rehearsal and pseudorehearsal", 1995).
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from excision.settings import ATTENTION_STRIDES
 
 FloatImage = NDArray[np.float32]
 
-_SIDE = 192  # pixels of a piece, where the image is that large
-_AREA = 2**18  # pixels of a batch
-_DRAWING = 128  # pixels of the square in which a defect is drawn
+_SIDE = 192  # side of a piece in pixels, if the image is that large
+_AREA = 2**18  # pixels in a batch
+_DRAWING = 128  # side in pixels of the square in which a defect is drawn
 _GOOD = 0.25  # share of the pieces without a defect
-_CLOSER, _WIDER = 0.6, 0.25  # shares of the pieces seen from closer, and from as far off as the image allows
-_STRIDE = ATTENTION_STRIDES["surface"]  # sides are multiples of it, which suits the finer grid too
+_CLOSER, _WIDER = 0.6, 0.25  # shares of the pieces that are enlarged, and reduced as far as the image allows
+_STRIDE = ATTENTION_STRIDES["surface"]  # sides of pieces are multiples of it, which suits the finer grid too
 
 
 class LessonSource:
-    """Draws batches from the good images of a product.
+    """Draws batches from the normal images of a product.
 
     Args:
         count: number of training images.
-        read: gives the working image (H, W, C) uint16 of an image by its place.
+        read: returns the working image (H, W, C) uint16 of an image by its index.
         size: (H, W) of the working images.
-        seed: of everything random.
-        replay: share of the lessons that are those of the pre-training, 0 to 1.
+        seed: seed of everything random.
+        replay: share of the drawn images that come from the pre-training, 0 to 1.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class LessonSource:
         self._batch = max(2, _AREA // (height * width))
 
     def batch(self, step: int) -> Lesson:
-        """Give the batch of a step; it depends on the seed and the step alone, never on earlier calls."""
+        """Return the batch of a step; it depends only on the seed and the step, never on earlier calls."""
         rng = np.random.default_rng((self._seed, step))
         images, shares = zip(*(self._one(rng) for _ in range(self._batch)), strict=True)
         return Lesson(*(torch.from_numpy(np.stack(part))[:, None] for part in (images, shares)))
@@ -77,7 +77,7 @@ class LessonSource:
             square = (slice(top, top + side), slice(left, left + side))
             marked, drawn = draw_defect(piece[square], lambda at=square: self._cut(rng)[at], rng)  # type: ignore[misc]
             if np.abs((marked - piece[square]) * (drawn > 0.1)).sum() < 1e-3:
-                continue  # nothing to be seen: nothing to be learnt
+                continue  # the drawn defect is invisible: draw another
             piece[square] = marked
             share[square] = np.maximum(share[square], drawn)
         return piece, share
@@ -89,7 +89,7 @@ class LessonSource:
         return surface[:height, :width], stroke[:height, :width]
 
     def _cut(self, rng: np.random.Generator) -> FloatImage:
-        """Cut a piece out of a random image, at another scale, mirrored and in another light."""
+        """Cut a piece out of a random image; scale, mirroring and brightness vary at random."""
         image = self._read(int(rng.integers(self._count)))
         zoom, stretch = 1.0, 1.0
         if rng.random() < _CLOSER:
@@ -114,7 +114,7 @@ class LessonSource:
 
 
 def _grey(pixels: NDArray[np.uint16]) -> FloatImage:
-    """Give the brightness (H, W) in [0, 1] of a working image (H, W, C)."""
+    """Return the brightness (H, W) in [0, 1] of a working image (H, W, C)."""
     unit = to_unit(pixels)
     if unit.shape[2] == 1:
         grey: FloatImage = np.ascontiguousarray(unit[..., 0])

@@ -1,4 +1,4 @@
-"""Shapes of drawn defects that are no strokes: blobs, spots, bands and edges."""
+"""Shapes of drawn defects other than strokes: blobs, spots, bands and edges."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FloatImage = NDArray[np.float32]
 
 
 class Region(NamedTuple):
-    """Where a drawn defect is.
+    """The region of a drawn defect.
 
     Attributes:
-        share: (S, S) in [0, 1], how much each pixel belongs to it.
-        seam: True where it parts the picture in two, so that only its border tells that something is wrong.
+        share: (S, S) in [0, 1], the share of each pixel that belongs to it.
+        seam: True if it divides the picture in two, so that only its border shows that something is wrong.
     """
 
     share: FloatImage
@@ -27,7 +27,7 @@ class Region(NamedTuple):
 
 
 def random_region(rng: np.random.Generator, size: int) -> Region:
-    """Draw a blob, a spot, a band across the picture, or one side of an edge; its rim sharp or soft."""
+    """Draw a blob, a spot, a band across the picture, or one side of an edge, with a sharp or soft rim."""
     draw = rng.choice(4, p=(0.35, 0.25, 0.2, 0.2))
     shapes = (_blob, _spot, _band, _side)
     inside = shapes[draw](rng, size).astype(np.float32)
@@ -36,7 +36,7 @@ def random_region(rng: np.random.Generator, size: int) -> Region:
 
 
 def box_blur(plane: FloatImage, radius: int) -> FloatImage:
-    """Average twice over a square window of this half side; (H, W)."""
+    """Average (H, W) twice over a square window of side 2 * `radius` + 1."""
     if radius == 0:
         return plane
     blurred = torch.from_numpy(plane)[None, None]

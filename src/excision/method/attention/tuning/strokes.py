@@ -1,4 +1,4 @@
-"""Pen strokes, drawn as a hand would write them: what stands in for MNIST where MNIST is not at hand."""
+"""Pen strokes like handwriting, which replace MNIST digits where MNIST is not available."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 SIDE = 28  # pixels, as a MNIST digit has
-_FINER = 4  # drawn this much larger, then averaged, for smooth edges
+_FINER = 4  # drawn this many times larger, then averaged, for smooth edges
 _MARGIN = 4
 
 Points = NDArray[np.float64]
@@ -29,7 +29,7 @@ def pen_stroke(rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def _wander(rng: np.random.Generator, start: Points) -> Points:
-    """Walk a few steps from `start`, turning at random, and back where the paper ends; (N, 2)."""
+    """Walk a few steps from `start`, turning at random and staying on the paper; (N, 2)."""
     points = [start]
     heading = rng.uniform(0, 2 * np.pi)
     for _ in range(rng.integers(2, 6)):
@@ -44,7 +44,7 @@ def _wander(rng: np.random.Generator, start: Points) -> Points:
 
 
 def _smooth(points: Points) -> Points:
-    """Cut the corners three times: Chaikin, "An algorithm for high-speed curve generation", 1974."""
+    """Cut the corners three times (Chaikin, "An algorithm for high-speed curve generation", 1974)."""
     for _ in range(3):
         before, after = points[:-1], points[1:]
         cut = np.stack((0.75 * before + 0.25 * after, 0.25 * before + 0.75 * after), axis=1)

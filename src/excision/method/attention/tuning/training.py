@@ -1,4 +1,4 @@
-"""Tuning the pre-trained attention to a product, on defects drawn on its good images."""
+"""Tuning the pre-trained attention to a product, on defects drawn on its normal images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from excision.training.training_set import TrainingSet
 
 _RATE = 2e-3
 _STEPS_AN_IMAGE = 8
-_MEMORY = 0.99  # of the running average of the weights, once it has seen enough steps
+_MEMORY = 0.99  # decay of the running average of the weights, after enough steps
 
 
 def tune_attention(
@@ -33,17 +33,17 @@ def tune_attention(
     folder: Path | None,
     progress: Progress,
 ) -> None:
-    """Tune the attention to the training images; nothing is done for 0 steps.
+    """Tune the attention to the training images; 0 steps leave it unchanged.
 
     Args:
-        attention: on its device.
-        data: what is trained on.
-        settings: of attention and training.
-        folder: for the checkpoint; None keeps none.
-        progress: called as (done, all).
+        attention: pre-trained, on its device; changed in place.
+        data: training images.
+        settings: settings of attention and training.
+        folder: folder for the checkpoint; None writes none.
+        progress: called with (done, total).
     """
     count = len(data.training)
-    # With few images, many steps would only teach the network these images by heart.
+    # With few images, many steps would only make the network memorise them.
     steps = min(settings.attention.tuning, _STEPS_AN_IMAGE * count)
     if steps == 0:
         return
@@ -63,20 +63,20 @@ def tune(
 ) -> None:
     """Tune the attention in place.
 
-    It is left with a running average of its weights, which is steadier than the last ones (Polyak and
-    Juditsky, "Acceleration of stochastic approximation by averaging", 1992). A checkpoint in `folder` is
-    continued from, as in training.
+    The result is a running average of the weights, which is steadier than the last ones (Polyak and Juditsky,
+    "Acceleration of stochastic approximation by averaging", 1992). Tuning continues from a checkpoint in
+    `folder`, as training does.
 
     Args:
         attention: pre-trained, on its device.
-        source: of pieces of good images with drawn defects.
+        source: draws pieces of normal images with drawn defects.
         steps: optimiser steps.
         checkpoint_every: steps between checkpoints.
-        folder: for the checkpoint; None keeps none.
-        progress: called as (finished steps, total steps, figures) after each step.
+        folder: folder for the checkpoint; None writes none.
+        progress: called with (finished steps, total steps, figures) after each step.
 
     Raises:
-        ModelError: the checkpoint is damaged, or the loss went to infinity.
+        ModelError: the checkpoint is damaged, or the loss is not finite.
     """
     attention.requires_grad_(True)
     network = attention.network
@@ -101,7 +101,7 @@ class _Loop:
     """One optimiser step at a time.
 
     Attributes:
-        finished: number of steps that the weights have been through; None while one is under way.
+        finished: number of steps that the weights have been through; None during a step.
     """
 
     def __init__(
@@ -119,10 +119,10 @@ class _Loop:
         self._total = total
 
     def run(self, step: int, batch: Lesson) -> dict[str, float]:
-        """Do one step and give its figures: loss and learning rate.
+        """Take one step and return its figures: loss and learning rate.
 
         Raises:
-            ModelError: the loss is no longer a finite number.
+            ModelError: the loss is not finite.
         """
         self.finished = None
         rate = warm_cosine(step, self._total, _RATE)

@@ -1,7 +1,7 @@
-"""The shipped attention weights, and how they are written and read.
+"""The shipped attention weights, and functions that write and read such weights.
 
-Beside each `<variant>.safetensors` stands `<variant>.json`: the steps, seed and figures of the run of
-`excision attention pretrain` that made it.
+Beside each `<variant>.safetensors` is `<variant>.json`: the steps, seed and results of the run of
+`excision attention pretrain` that produced it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def load_weights(network: nn.Module, variant: str, folder: Path = SHIPPED) -> No
     """Fill the network with the weights of `variant`.
 
     Raises:
-        ModelError: the file is missing, damaged, or of another network.
+        ModelError: the file is missing or damaged, or holds the weights of another network.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -37,4 +37,4 @@ def load_weights(network: nn.Module, variant: str, folder: Path = SHIPPED) -> No
     try:
         network.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{path}: these are no weights of the {variant} attention: {error}") from error
+        raise ModelError(f"{path}: these are not weights of the {variant} attention: {error}") from error
