@@ -145,9 +145,6 @@ class Detector(ParameterMixin, Estimator[Prediction]):
             progress: called with (finished steps, total steps, figures) in training.
             stage: called with (stage, done, total) in all other stages.
 
-        Returns:
-            The detector itself.
-
         Raises:
             DatasetError: there are no normal images, or too few to hold some out.
             ImageError: an array is not an image.
@@ -183,9 +180,6 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         Args:
             dataset: data set whose normal training images are divided as in `fit`.
             stage: called with (stage, done, total).
-
-        Returns:
-            The detector itself.
 
         Raises:
             DatasetError: there are no normal images, or too few to hold some out.

@@ -1,4 +1,4 @@
-"""The methods that EAR is compared with, by the names that the command line takes."""
+"""The methods that EAR is compared with, by their names on the command line."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ BASELINES: dict[str, tuple[str, str]] = {
     "patchcore": ("excision.baselines.patchcore", "PatchCore"),
     "padim": ("excision.baselines.padim", "PaDiM"),
 }
-"""Module and class of each baseline; imported when asked for."""
+"""Module and class of each baseline, imported on first use."""
 
 
 def baseline(name: str) -> type[Baseline]:
-    """Return a baseline's class by its name.
+    """Return the class of a baseline by its name.
 
     Raises:
         SettingsError: there is no such baseline.
     """
     if name not in BASELINES:
-        raise SettingsError(f'"{name}" is no method to compare with: choose from ear, {", ".join(BASELINES)}')
+        known = ", ".join(BASELINES)
+        raise SettingsError(f'"{name}" is not a method to compare with: choose from ear, {known}')
     module, kind = BASELINES[name]
     found: type[Baseline] = getattr(import_module(module), kind)
     return found

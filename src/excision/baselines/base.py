@@ -1,4 +1,4 @@
-"""What every baseline has in common: the interface of the detector around a network that gives maps."""
+"""Base classes of the baselines: the interface of `Detector` around a network that computes anomaly maps."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from excision.training.training_set import TrainingSet
 
 
 class Found(NamedTuple):
-    """What a baseline finds in a batch.
+    """The result of a baseline for a batch.
 
     Attributes:
         maps: (B, 1, H, W) >= 0, larger is more anomalous.
-        scores: (B,), read off the maps as the baseline's paper does.
+        scores: (B,), computed from the maps as in the baseline's paper.
     """
 
     maps: Tensor
@@ -42,29 +42,29 @@ class Found(NamedTuple):
 
 
 class BaselineNetwork(nn.Module, ABC):
-    """A baseline from tensor to tensor; its state dict is all that has to be kept of it.
+    """A baseline on tensors; its state dict is its entire state.
 
     Attributes:
-        passes: how often an image goes through the largest network.
+        passes: number of passes of an image through the largest network.
     """
 
     passes: int = 1
 
     @abstractmethod
     def forward(self, images: Tensor) -> Found:
-        """Inspect images (B, C, H, W) in [0, 1]; each is judged by itself, and nothing is random."""
+        """Inspect images (B, C, H, W) in [0, 1], each independently and deterministically."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """What a baseline learns from.
+    """Data, settings and time limit for training a baseline.
 
     Attributes:
-        data: good images, without those held out for calibration.
-        settings: image seed, batch and crop that all methods share.
-        device: where to learn.
-        seconds: time to train in; None trains `settings.training.steps`.
-        progress: called as (finished steps, total steps, figures).
+        data: normal images, without those held out for calibration.
+        settings: settings that all methods share: image, seed, batch and crop.
+        device: device to train on.
+        seconds: training time; None trains for `settings.training.steps`.
+        progress: called with (finished steps, total steps, figures).
     """
 
     data: TrainingSet
@@ -74,17 +74,17 @@ class TrainingJob:
     progress: TrainingProgress = field(default=lambda *_: None)
 
     def image(self, index: int) -> Tensor:
-        """Return a training image (1, C, H, W) in [0, 1] by its place."""
+        """Return a training image (1, C, H, W) in [0, 1] by its index."""
         return image_tensor(self.data.read(index), self.device)
 
 
 class Baseline(Estimator[Detection]):
-    """A method to be compared with, behind the interface of `Detector`.
+    """A method to compare with, with the interface of `Detector`.
 
     Args:
-        settings: of image, training and calibration; what only EAR knows is not looked at.
-        device: "cpu", "cuda", or "auto" for a GPU where there is one.
-        hyperparameters: the baseline's own settings, by name; what is not named takes the paper's value.
+        settings: settings of image, training and calibration; those that only EAR has are ignored.
+        device: "cpu", "cuda", or "auto" for a GPU if there is one.
+        hyperparameters: settings of this baseline, by name; the default is the paper's value.
 
     Raises:
         SettingsError: there is no such device.
@@ -107,11 +107,11 @@ class Baseline(Estimator[Detection]):
 
     @abstractmethod
     def learn(self, network: BaselineNetwork, job: TrainingJob) -> None:
-        """Train the network in place, or fill its buffers. `torch.manual_seed` has been called."""
+        """Train the network in place, or fill its buffers. `torch.manual_seed` has been called before."""
 
     @property
     def network(self) -> BaselineNetwork:
-        """The network, for timing and counting.
+        """The fitted network, for measuring speed and size.
 
         Raises:
             ModelError: the baseline has not been fitted.
@@ -122,7 +122,7 @@ class Baseline(Estimator[Detection]):
 
     @property
     def image_format(self) -> ImageFormat:
-        """Size, channels and tiles of the images, as fitting settled them.
+        """Size, channels and tiling of the images, as fitting determined them.
 
         Raises:
             ModelError: the baseline has not been fitted.
@@ -133,7 +133,7 @@ class Baseline(Estimator[Detection]):
 
     @property
     def _judge(self) -> Judge:
-        """Judges a large image by its worst tile, which is judged as the baseline's paper does."""
+        """The score of a large image is that of its worst tile, scored as in the baseline's paper."""
         return worst_tile
 
     def fit(
@@ -146,10 +146,10 @@ class Baseline(Estimator[Detection]):
         """Train and calibrate on the normal training images, divided as for `Detector`.
 
         Args:
-            dataset: a data set, the path of one, or images that are all normal.
-            seconds: time to train in; None trains `settings.training.steps`.
-            progress: called as (finished steps, total steps, figures) in training.
-            stage: called as (stage, done, all) in all other stages.
+            dataset: a data set, its path, or images that are all normal.
+            seconds: training time; None trains for `settings.training.steps`.
+            progress: called with (finished steps, total steps, figures) in training.
+            stage: called with (stage, done, total) in all other stages.
 
         Raises:
             DatasetError: there are no normal images, or too few to hold some out.
@@ -179,7 +179,7 @@ class Baseline(Estimator[Detection]):
         """Read a baseline from a folder.
 
         Raises:
-            ModelError: the folder holds no finished baseline of this kind, or a file in it is damaged.
+            ModelError: the folder does not hold a finished baseline of this kind, or a file in it is damaged.
         """
         model = run_folder.load_model(Path(folder))
         made = _identity(Path(folder))

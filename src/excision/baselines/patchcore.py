@@ -1,8 +1,8 @@
-"""PatchCore: the distance of each patch's feature from the nearest of a memory bank of good ones.
+"""PatchCore: distance of each patch's feature from its nearest neighbour in a memory bank of normal patches.
 
 Roth, Pemula, Zepeda, Schölkopf, Brox, Gehler, "Towards total recall in industrial anomaly detection", CVPR
-2022. The features are those of EfficientNet-Lite0 instead of a WideResNet-50. What the paper leaves to memory
-is bounded here: the coreset is chosen from a random part of the patches, the same number of every image.
+2022. The features are those of EfficientNet-Lite0 instead of a WideResNet-50. Unlike in the paper, memory use
+is bounded: the coreset is chosen from a random subset of the patches, the same number from each image.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
 
 _SMOOTHING = 4.0  # section 3.3
-_QUERIES = 512  # patches whose distances to the whole bank are held at once
+_QUERIES = 512  # patches whose distances to the whole bank are computed at a time
 _REPORT_EVERY = 100
 
 
 @dataclass(frozen=True, slots=True)
 class PatchCoreHyperparameters:
-    """What PatchCore alone knows.
+    """Hyperparameters of PatchCore.
 
     Attributes:
-        strides: of the feature maps, in rising order; the first sets the grid of patches.
+        strides: strides of the feature maps, in rising order; the first sets the grid of patches.
         coreset: share of the training patches that the memory bank keeps.
         bank: largest number of patches in the memory bank.
         candidates: largest number of training patches from which the bank is chosen.
-        neighbours: b of equation 7; 1 leaves the re-weighting out.
-        unit_length: scale every patch's feature to length 1, so that a distance tells how much the kind of
-            texture differs and not how strong it is. The paper does not; with these features, whose last
-            layer is linear, bright spots on good parts would otherwise lie farther off than any defect.
+        neighbours: b of equation 7; 1 disables the re-weighting.
+        unit_length: scale every patch's feature to length 1, so that a distance measures the kind of texture
+            and not its strength. The paper does not; with these features, whose last layer is linear, bright
+            spots on normal parts would otherwise be farther away than any defect.
     """
 
     strides: Sequence[int] = (8, 16)
@@ -59,9 +59,9 @@ class PatchCoreHyperparameters:
 
 
 class PatchCore(Baseline):
-    """PatchCore behind the interface of the detector; `PatchCoreHyperparameters` lists its hyperparameters.
+    """PatchCore with the interface of `Detector`; `PatchCoreHyperparameters` lists its hyperparameters.
 
-    Learning is one look at each image and the choice of the bank: no time limit applies to it.
+    Training reads each image once and chooses the bank; no time limit applies.
     """
 
     name: ClassVar[str] = "PatchCore"
@@ -73,7 +73,7 @@ class PatchCore(Baseline):
         self._own = PatchCoreHyperparameters(**hyperparameters)
 
     def build(self, _: ImageFormat) -> PatchCoreNetwork:
-        """Build the network with an empty bank, and random weights that learning or loading replaces."""
+        """Build the network with an empty bank and random weights, which training or loading replaces."""
         return PatchCoreNetwork(self._own.strides, self._own.neighbours, self._own.unit_length)
 
     def learn(self, network: BaselineNetwork, job: TrainingJob) -> None:
@@ -101,11 +101,11 @@ class PatchCore(Baseline):
 
 
 class PatchCoreNetwork(BaselineNetwork):
-    """Features, memory bank, and the search in it.
+    """Features, memory bank, and nearest-neighbour search.
 
     Attributes:
-        bank: (M, D) features of good patches.
-        squares: (M,) their squared lengths.
+        bank: (M, D), features of normal patches.
+        squares: (M,), their squared lengths.
     """
 
     bank: Tensor
@@ -126,9 +126,9 @@ class PatchCoreNetwork(BaselineNetwork):
 
     @torch.no_grad()
     def patches(self, images: Tensor) -> Tensor:
-        """Return the patch features (B, D, h, w) of images (B, C, H, W) in [0, 1]; section 3.1.
+        """Compute the patch features (B, D, h, w) of images (B, C, H, W) in [0, 1]; section 3.1.
 
-        Each is the mean over its neighbourhood of 3x3 positions, of which only those inside the image count.
+        Each is the mean over the 3x3 positions around it that are inside the image.
         """
         maps = [
             functional.avg_pool2d(features, 3, stride=1, padding=1, count_include_pad=False)
@@ -143,9 +143,9 @@ class PatchCoreNetwork(BaselineNetwork):
         """Inspect images (B, C, H, W) in [0, 1].
 
         The map is the distance of each patch from the bank, enlarged and smoothed (section 3.3); the score is
-        read off the distances before that.
+        computed from the distances before that.
         """
-        # One by one: in a batch the sums would be rounded in another order.
+        # One image at a time: in a batch, sums are rounded in a different order.
         found = [self._inspect(image[None]) for image in images]
         return Found(torch.cat([each.maps for each in found]), torch.stack([each.scores for each in found]))
 
@@ -158,10 +158,10 @@ class PatchCoreNetwork(BaselineNetwork):
         return Found(gaussian_blur(maps, _SMOOTHING), self._score(queries, distances, nearest))
 
     def _score(self, queries: Tensor, distances: Tensor, nearest: Tensor) -> Tensor:
-        """Return the image's score: equations 6 and 7.
+        """Compute the score of the image by equations 6 and 7.
 
-        The largest distance counts more where the nearest patch of the bank is rare itself, far from others.
-        As in equation 7, that patch is one of its own neighbours, so that the weight lies in [0, 1).
+        The largest distance counts more if the nearest patch of the bank is itself rare, that is, far from
+        others. As in equation 7, that patch is one of its own neighbours, so that the weight is in [0, 1).
         """
         farthest = distances.argmax()
         if self.neighbours == 1:
@@ -169,13 +169,13 @@ class PatchCoreNetwork(BaselineNetwork):
         around = torch.linalg.vector_norm(self.bank - self.bank[nearest[farthest]], dim=1)
         neighbours = around.topk(min(self.neighbours, len(around)), largest=False).indices
         others = torch.linalg.vector_norm(self.bank[neighbours] - queries[farthest], dim=1)
-        # In logarithms, since the exponential of a distance overflows soon.
+        # In logarithms, since the exponential of a distance easily overflows.
         share = torch.exp(distances[farthest] - others.logsumexp(dim=0))
         return (1 - share).clamp_min(0) * distances[farthest]
 
 
 def nearest_distances(queries: Tensor, bank: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the nearest of a bank.
+    """Find the nearest neighbour in a bank of each query.
 
     Args:
         queries: (N, D).
@@ -183,19 +183,19 @@ def nearest_distances(queries: Tensor, bank: Tensor, squares: Tensor) -> tuple[T
         squares: (M,), the squared lengths of the bank's rows.
 
     Returns:
-        Euclidean distances (N,) and places in the bank (N,).
+        Euclidean distances (N,) and indices into the bank (N,).
     """
     parts = (queries[start : start + _QUERIES] for start in range(0, len(queries), _QUERIES))
     nearest = torch.cat([torch.addmm(squares, part, bank.T, alpha=-2).min(dim=1).indices for part in parts])
-    # The product is fast but cancels near zero; the distance to the one that it found does not.
+    # The product is fast but loses digits near zero: the distance to the row it found is computed directly.
     return torch.linalg.vector_norm(queries - bank[nearest], dim=1), nearest
 
 
 def project(points: Tensor, draw: torch.Generator, dimensions: int = 128) -> Tensor:
-    """Project (N, D) onto random directions that about keep distances (Johnson-Lindenstrauss; section 3.2).
+    """Project (N, D) onto random directions, about preserving distances (Johnson-Lindenstrauss; section 3.2).
 
     Returns:
-        (N, `dimensions`), or the points as they are where D is no larger.
+        (N, `dimensions`), or the points unchanged if D is not larger.
     """
     if points.shape[1] <= dimensions:
         return points
@@ -206,18 +206,18 @@ def project(points: Tensor, draw: torch.Generator, dimensions: int = 128) -> Ten
 def greedy_coreset(
     points: Tensor, count: int, first: int, chosen: Callable[[int], None] = lambda _: None
 ) -> Tensor:
-    """Choose points such that none is far from a chosen one: the next is always the farthest.
+    """Choose points so that no point is far from a chosen one, by always adding the farthest point.
 
     Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985; PatchCore, algorithm 1.
 
     Args:
         points: (N, D).
         count: how many to choose, at most N.
-        first: place of the point to begin with.
-        chosen: called with the number chosen so far.
+        first: index of the first point to choose.
+        chosen: called with the number of points chosen so far.
 
     Returns:
-        (`count`,) places in the order of choice, none twice.
+        (`count`,), distinct indices in the order of choice.
     """
     squares = points.square().sum(dim=1)
     distances = torch.full_like(squares, math.inf)
@@ -228,7 +228,7 @@ def greedy_coreset(
         places[number] = place
         torch.addmv(squares, points, points[place], alpha=-2, out=fresh)
         torch.minimum(distances, fresh.add_(squares[place]), out=distances)
-        # Not zero: rounding may leave others below it, and copies of it are as near.
+        # Not zero: with rounding, other distances may fall below zero, and duplicates are at zero as well.
         distances[place] = -math.inf
         place = distances.argmax()
         chosen(number + 1)
@@ -238,9 +238,9 @@ def greedy_coreset(
 def _candidates(
     network: PatchCoreNetwork, job: TrainingJob, limit: int, draw: torch.Generator
 ) -> tuple[Tensor, int]:
-    """Return random patches (N, D), as many of each training image, and the number of all patches.
+    """Return random patches (N, D), the same number from each training image, and the number of all patches.
 
-    Only these are kept in memory, whatever the number of images.
+    Only these are kept in memory, regardless of the number of images.
     """
     images = len(job.data.training)
     kept: list[Tensor] = []

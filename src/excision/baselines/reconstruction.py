@@ -1,7 +1,7 @@
-"""Baselines that rebuild the whole image, and look at what they fail to rebuild.
+"""Baselines that reconstruct the whole image and score the reconstruction error.
 
-A convolutional autoencoder as of Bergmann, Löwe, Fauser, Sattlegger, Steger, "Improving unsupervised defect
-segmentation by applying structural similarity to autoencoders", VISAPP 2019, and EAR's own U-Net without
+A convolutional autoencoder after Bergmann, Löwe, Fauser, Sattlegger, Steger, "Improving unsupervised defect
+segmentation by applying structural similarity to autoencoders", VISAPP 2019, and EAR's U-Net without
 excision, with all of its skip connections or none.
 """
 
@@ -32,7 +32,7 @@ _SLOPE = 0.2  # of the leaky ReLU; the paper's
 
 @dataclass(frozen=True, slots=True)
 class UNetHyperparameters:
-    """What the plain U-Nets alone know.
+    """Hyperparameters of the plain U-Nets.
 
     Attributes:
         smoothing: standard deviation in pixels of the Gaussian that smooths the map; 0 for none.
@@ -47,10 +47,10 @@ class UNetHyperparameters:
 
 @dataclass(frozen=True, slots=True)
 class AutoencoderHyperparameters:
-    """What the autoencoder alone knows.
+    """Hyperparameters of the autoencoder.
 
     Attributes:
-        latent: channels of the bottleneck, at 1/16 of the image's size.
+        latent: channels of the bottleneck, at 1/16 of the image size.
         smoothing: standard deviation in pixels of the Gaussian that smooths the map; 0 for none.
     """
 
@@ -65,7 +65,7 @@ class AutoencoderHyperparameters:
 
 
 class ReconstructionNetwork(BaselineNetwork):
-    """A network that rebuilds images, compared with what it was given.
+    """A network that reconstructs images; the map compares reconstruction and input.
 
     Args:
         smoothing: standard deviation in pixels of the Gaussian that smooths the map.
@@ -84,15 +84,15 @@ class ReconstructionNetwork(BaselineNetwork):
         """Compare two (B, C, H, W) pixel by pixel; (B, C, H, W), 0 where they agree."""
 
     def loss(self, images: Tensor, _: np.random.Generator) -> Tensor:
-        """Return the mean difference of images (B, C, H, W) in [0, 1] from what is made of them; a scalar."""
+        """Return the mean difference of images (B, C, H, W) in [0, 1] and reconstructions; a scalar."""
         rebuilt = self.reconstruct(images).float()
-        # bfloat16 only inside the network: the comparison takes differences of near equals.
+        # bfloat16 only inside the network: the comparison subtracts nearly equal values.
         with torch.autocast(images.device.type, enabled=False):
             return self.differ(images, rebuilt).mean()
 
     def forward(self, images: Tensor) -> Found:
         """Inspect images (B, C, H, W) in [0, 1]; the score is the largest value of the map."""
-        # One by one: in a batch the sums would be rounded in another order.
+        # One image at a time: in a batch, sums are rounded in a different order.
         maps = torch.cat([self._inspect(image[None]) for image in images])
         return Found(maps, maps.amax(dim=(1, 2, 3)))
 
@@ -105,11 +105,11 @@ class ReconstructionNetwork(BaselineNetwork):
 
 
 class UNetNetwork(ReconstructionNetwork):
-    """EAR's U-Net, which is shown the whole image.
+    """EAR's U-Net, applied to the whole image without excision.
 
     Args:
-        settings: of the U-Net.
-        channels: of the images.
+        settings: settings of the U-Net.
+        channels: channels of the images.
         skips: whether the skip connections are on.
         smoothing: standard deviation in pixels of the Gaussian that smooths the map.
     """
@@ -130,21 +130,21 @@ class UNetNetwork(ReconstructionNetwork):
 
 
 class AutoencoderNetwork(ReconstructionNetwork):
-    """A bottleneck without any way around it.
+    """An autoencoder with a bottleneck and no skip connections.
 
-    The layers are those of table 1 of the paper up to the last two, where an 8x8 convolution shrinks its
-    patch of 128 pixels to one position of d channels. Here a 1x1 convolution takes its place, so that images
-    of any size can be rebuilt, with d channels at 1/16 of the size. The decoder mirrors the encoder.
+    The layers are those of table 1 of the paper except the last two, where an 8x8 convolution reduces a patch
+    of 128 pixels to one position with d channels. Here a 1x1 convolution replaces it, so that images of any
+    size can be reconstructed, with d channels at 1/16 of the size. The decoder mirrors the encoder.
 
     Args:
-        channels: of the image.
-        latent: d.
+        channels: channels of the image.
+        latent: d, the channels of the bottleneck.
         smoothing: standard deviation in pixels of the Gaussian that smooths the map.
     """
 
     def __init__(self, channels: int, latent: int, smoothing: float) -> None:
         super().__init__(smoothing)
-        # Channels and stride of the layers before the bottleneck.
+        # (channels, stride) of the layers before the bottleneck.
         layers = [(32, 2), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), (64, 1), (32, 1)]
         widths = [channels, *(width for width, _ in layers)]
         strides = [stride for _, stride in layers]
@@ -167,11 +167,11 @@ class AutoencoderNetwork(ReconstructionNetwork):
         return rebuilt[:, :, :height, :width]
 
     def differ(self, images: Tensor, rebuilt: Tensor) -> Tensor:
-        """Return one minus the structural similarity (B, C, H, W), the paper's loss and map."""
+        """Return one minus the structural similarity (B, C, H, W), which is the paper's loss and map."""
         return 1 - ssim_map(images, rebuilt)
 
     def _start(self, last: nn.Module) -> None:
-        """Keep the signal's spread through 18 layers without normalisation, and begin at mid-grey."""
+        """Initialise so that the signal keeps its variance through 18 layers, and the output is mid-grey."""
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(layer.weight, _SLOPE)
@@ -179,21 +179,21 @@ class AutoencoderNetwork(ReconstructionNetwork):
                 nn.init.zeros_(layer.bias)
         assert isinstance(last, nn.ConvTranspose2d)
         nn.init.normal_(last.weight, std=0.01)
-        assert last.bias is not None  # the same
+        assert last.bias is not None  # as above
         nn.init.constant_(last.bias, 0.5)
 
 
 class _Reconstruction(Baseline):
-    """What the baselines of this module have in common: the loss is the mean of the map."""
+    """Base class of the baselines of this module, whose loss is the mean of the map."""
 
     def learn(self, network: BaselineNetwork, job: TrainingJob) -> None:
-        """Train the network to give back good images."""
+        """Train the network to reconstruct normal images."""
         assert isinstance(network, ReconstructionNetwork)
         train_network(network, job, network.loss)
 
 
 class Autoencoder(_Reconstruction):
-    """SSIM autoencoder behind the interface of the detector; see `AutoencoderHyperparameters`."""
+    """SSIM autoencoder with the interface of `Detector`; see `AutoencoderHyperparameters`."""
 
     name: ClassVar[str] = "ae"
 
@@ -209,7 +209,7 @@ class Autoencoder(_Reconstruction):
 
 
 class PlainUNet(_Reconstruction):
-    """U-Net with all skips behind the interface of the detector; see `UNetHyperparameters`."""
+    """U-Net with all skip connections and the interface of `Detector`; see `UNetHyperparameters`."""
 
     name: ClassVar[str] = "unet"
     skips: ClassVar[bool] = True
@@ -226,14 +226,14 @@ class PlainUNet(_Reconstruction):
 
 
 class SkiplessUNet(PlainUNet):
-    """U-Net whose skips are off in training and at inference; see `UNetHyperparameters`."""
+    """U-Net whose skip connections are off in training and at inference; see `UNetHyperparameters`."""
 
     name: ClassVar[str] = "unet-no-skips"
     skips: ClassVar[bool] = False
 
 
 def plain_unet(settings: RecoverySettings, channels: int) -> UNet:
-    """Build EAR's U-Net, of the same width, depth and normalisation."""
+    """Build EAR's U-Net with the given width, depth and normalisation."""
     return UNet(channels, settings.width, settings.depth, settings.normalisation)
 
 

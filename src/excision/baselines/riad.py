@@ -1,7 +1,7 @@
-"""RIAD: hides every part of the image in turn, and compares what is painted in with what was there.
+"""RIAD: hides each part of the image in turn, inpaints it, and compares the result with the original.
 
 Zavrtanik, Kristan, Skočaj, "Reconstruction by inpainting for visual anomaly detection", Pattern Recognition
-112, 2021. The network is EAR's U-Net, of the same width and depth, instead of the paper's larger one.
+112, 2021. The network is EAR's U-Net, with the same width and depth, instead of the paper's larger one.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from excision.tiling.image_format import ImageFormat
 
 _SETS = 3  # n of the paper
 _WINDOW = 21  # side of the mean filter, the paper's
-_MASK_SEED = 2021  # of the masks at inference: the same for every image and every model
+_MASK_SEED = 2021  # seed of the masks at inference, the same for every image and model
 
 
 @dataclass(frozen=True, slots=True)
 class RiadHyperparameters:
-    """What RIAD alone knows.
+    """Hyperparameters of RIAD.
 
     Attributes:
-        regions: sides in pixels of the cells that are hidden; each costs three passes.
+        regions: sides in pixels of the hidden cells; each size costs three passes.
     """
 
     regions: Sequence[int] = (2, 4, 8, 16)
@@ -45,7 +45,7 @@ class RiadHyperparameters:
 
 
 class Riad(Baseline):
-    """RIAD behind the interface of the detector; `RiadHyperparameters` lists its hyperparameters."""
+    """RIAD with the interface of `Detector`; `RiadHyperparameters` lists its hyperparameters."""
 
     name: ClassVar[str] = "riad"
 
@@ -60,7 +60,7 @@ class Riad(Baseline):
         return RiadNetwork(self.settings.recovery, image_format.channels, tuple(self._own.regions))
 
     def learn(self, network: BaselineNetwork, job: TrainingJob) -> None:
-        """Train the network to paint in what is hidden."""
+        """Train the network to inpaint the hidden cells."""
         assert isinstance(network, RiadNetwork)
         train_network(network, job, network.loss)
 
@@ -69,12 +69,12 @@ class RiadNetwork(BaselineNetwork):
     """The U-Net and the masks.
 
     Args:
-        settings: of the U-Net.
-        channels: of the images.
+        settings: settings of the U-Net.
+        channels: channels of the images.
         regions: sides in pixels of the hidden cells.
 
     Attributes:
-        passes: three a region size.
+        passes: three per region size.
     """
 
     def __init__(self, settings: RecoverySettings, channels: int, regions: Sequence[int]) -> None:
@@ -84,9 +84,9 @@ class RiadNetwork(BaselineNetwork):
         self.passes = _SETS * len(regions)
 
     def loss(self, images: Tensor, rng: np.random.Generator) -> Tensor:
-        """Return the loss of a batch: L2, SSIM and MSGMS of the assembled recovery, equally.
+        """Return the loss of a batch: the unweighted sum of L2, SSIM and MSGMS of the assembled recovery.
 
-        One region size is drawn for the batch, and so are the masks.
+        One region size and its masks are drawn for the whole batch.
 
         Args:
             images: (B, C, H, W) in [0, 1].
@@ -98,7 +98,7 @@ class RiadNetwork(BaselineNetwork):
         region = self.regions[int(rng.integers(len(self.regions)))]
         masks = disjoint_masks(rng, (images.shape[2], images.shape[3]), region, _SETS)
         recovery = assemble(self._paint, images, torch.from_numpy(masks).to(images.device))
-        # bfloat16 only inside the network: the comparisons take differences of near equals.
+        # bfloat16 only inside the network: the comparisons subtract nearly equal values.
         with torch.autocast(images.device.type, enabled=False):
             squared = (images - recovery).square().mean()
             ssim = (1 - ssim_map(images, recovery)).mean()
@@ -108,10 +108,10 @@ class RiadNetwork(BaselineNetwork):
     def forward(self, images: Tensor) -> Found:
         """Inspect images (B, C, H, W) in [0, 1].
 
-        The map is one minus the MSGMS averaged over region sizes and channels, then over its neighbourhood;
-        the score is its maximum.
+        The map is one minus the MSGMS, averaged over region sizes and channels and then smoothed by a mean
+        filter; the score is its maximum.
         """
-        # One by one: in a batch the sums would be rounded in another order.
+        # One image at a time: in a batch, sums are rounded in a different order.
         maps = torch.cat([self._inspect(image[None]) for image in images])
         return Found(maps, maps.amax(dim=(1, 2, 3)))
 
@@ -126,20 +126,20 @@ class RiadNetwork(BaselineNetwork):
         return mean_filter(1 - torch.stack(similarities).mean(dim=0), _WINDOW).clamp_min(0)
 
     def _paint(self, hidden: Tensor) -> Tensor:
-        """Paint in images (B, C, H, W) with parts set to zero, without telling the network which."""
+        """Inpaint images (B, C, H, W) in which parts are set to zero; the network does not get the mask."""
         skips = (True,) * len(self.unet.decoders)
         painted: Tensor = self.unet(hidden, torch.zeros_like(hidden[:, :1]), skips).mean
         return painted.float()
 
 
 def disjoint_masks(rng: np.random.Generator, size: tuple[int, int], k: int, n: int) -> NDArray[np.bool_]:
-    """Split the cells of a grid at random into sets of about equal size.
+    """Split the cells of a grid at random into sets of nearly equal size.
 
     Args:
         rng: permutes the cells.
-        size: (H, W) in pixels; cells at the right and lower border may be cut short.
+        size: (H, W) in pixels; cells at the right and lower border may be smaller.
         k: side of a cell in pixels.
-        n: number of sets; where there are fewer cells, some sets are empty.
+        n: number of sets; if there are fewer cells, some sets are empty.
 
     Returns:
         (n, H, W), True where a set hides the image; every pixel is hidden by exactly one.
@@ -153,23 +153,23 @@ def disjoint_masks(rng: np.random.Generator, size: tuple[int, int], k: int, n: i
 
 
 def inference_masks(size: tuple[int, int], k: int) -> Tensor:
-    """Return the masks (3, H, W) bool of a region size that every image of this size meets at inference."""
+    """Return the masks (3, H, W) bool of a region size, used at inference for all images of this size."""
     return torch.from_numpy(disjoint_masks(np.random.default_rng((_MASK_SEED, k, *size)), size, k, _SETS))
 
 
 def assemble(paint: Callable[[Tensor], Tensor], images: Tensor, masks: Tensor) -> Tensor:
-    """Recover every pixel from the pass in which it was hidden.
+    """Take every pixel from the pass in which it was hidden.
 
     Args:
-        paint: paints in images (n * B, C, H, W), of which first all lack what the first mask hides.
+        paint: inpaints images (n * B, C, H, W); the first B are hidden by the first mask, and so on.
         images: (B, C, H, W) in [0, 1].
-        masks: (n, H, W) bool, disjoint and together everywhere.
+        masks: (n, H, W) bool, disjoint and covering every pixel.
 
     Returns:
         (B, C, H, W), about [0, 1].
     """
     hidden = torch.where(masks[:, None, None], 0, images)
-    # All in one batch, so that a device that is fast with large batches is not left waiting.
+    # All in one batch, which is faster on a GPU.
     painted = paint(hidden.flatten(0, 1)).reshape(hidden.shape)
     return torch.where(masks[:, None, None], painted, 0).sum(dim=0)
 
@@ -179,10 +179,10 @@ def mean_filter(images: Tensor, side: int) -> Tensor:
 
     Args:
         images: (B, C, H, W), any unit.
-        side: odd; where the image is too small to be reflected, its border is repeated.
+        side: side of the window, odd; the border of an image too small for reflection is replicated.
     """
     reach = side // 2
     mode = "reflect" if reach < min(images.shape[2:]) else "replicate"
     padded = functional.pad(images, (reach,) * 4, mode=mode)
-    # First along columns, then along rows: the same mean in a tenth of the sums.
+    # Separable: first along columns, then along rows, with a tenth of the additions.
     return functional.avg_pool2d(functional.avg_pool2d(padded, (side, 1), stride=1), (1, side), stride=1)

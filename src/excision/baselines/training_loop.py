@@ -1,4 +1,4 @@
-"""The training loop that all baselines with gradients share: EAR's optimiser, schedule, batch and crops."""
+"""Gradient training shared by the baselines, with EAR's optimiser, schedule, batch and crops."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from excision.settings import Settings
 from excision.training.loop import optimise
 
 Loss = Callable[[Tensor, np.random.Generator], Tensor]
-"""Images (B, C, S, S) in [0, 1] and a generator of this step's own, to a scalar."""
+"""Computes a scalar loss from images (B, C, S, S) in [0, 1] and the random generator of the step."""
 
-_WARM_UP, _TIMED = 3, 10  # steps before the clock starts, and steps under the clock
+_WARM_UP, _TIMED = 3, 10  # steps before timing starts, and timed steps
 _FEWEST = 20
 
 
 def train_network(network: nn.Module, job: TrainingJob, loss: Loss) -> int:
-    """Train in place.
+    """Train a network in place.
 
-    Where `job.seconds` is given, the first steps are timed and the number of steps is set so that all of
-    them take about so long; they count, and the learning rate then follows the schedule of that number.
+    If `job.seconds` is given, the first steps are timed, and the total number of steps, including these, is
+    set to fill that time; from then on the learning rate follows the schedule for that number.
 
     Args:
-        network: whose parameters are trained.
-        job: data, settings and time.
-        loss: of one batch.
+        network: network to train.
+        job: data, settings and time limit.
+        loss: computes the loss of a batch.
 
     Returns:
         The number of steps taken.
 
     Raises:
-        ModelError: the loss went to infinity.
+        ModelError: the loss is not finite.
     """
     training = job.settings.training
     optimiser = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=1e-4)
@@ -79,7 +79,7 @@ def _step(
 ) -> float:
     settings = job.settings
     rng = np.random.default_rng((settings.training.seed, step))
-    # While steps are being timed their number is not known; they warm up as those of a long training.
+    # The number of steps is unknown while steps are timed: use the warm-up of a long training.
     planned = max(total, settings.training.steps) if step < _WARM_UP + _TIMED else total
     rate = learning_rate(step, _with_steps(settings, planned))
     dtype = compute_dtype(settings.training.precision, job.device)

@@ -56,7 +56,7 @@ def export(
         precision: that the networks compute in; for int8 up to 32 training images, as they are and with
             defects drawn on them, tell which values occur.
         allow_drift: largest score drift as a share of the threshold; None takes that of the precision.
-        stage: called as (what, done, all).
+        stage: called with (stage, done, total).
 
     Returns:
         How far the exported model is from torch, on golden and held-out images.

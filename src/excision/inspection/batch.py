@@ -91,7 +91,7 @@ def inspect_images(
         images: files.
         out: folder for the results.
         resume: keep the verdicts of an earlier inspection, and inspect only what they lack.
-        progress: called as (done, all).
+        progress: called with (done, total).
 
     Raises:
         SettingsError: `out` holds results that are not to be resumed, or were made with another threshold.

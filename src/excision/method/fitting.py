@@ -66,7 +66,7 @@ def learn_attention(pipeline: Pipeline, normal: NormalImages, stage: StageProgre
     Args:
         pipeline: pipeline with tuned attention; changed in place.
         normal: images to learn from.
-        stage: called as (stage, done, all).
+        stage: called with (stage, done, total).
     """
     settings = pipeline.settings
     if settings.attention.relative:
@@ -82,7 +82,7 @@ def learn_scoring(pipeline: Pipeline, normal: NormalImages, stage: StageProgress
     Args:
         pipeline: trained pipeline; changed in place.
         normal: images to learn from.
-        stage: called as (stage, done, all).
+        stage: called with (stage, done, total).
     """
     scorer = pipeline.scorer
     scorer.learn_features(lambda: normal(of_stage(stage, "normal features")))

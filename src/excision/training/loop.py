@@ -53,7 +53,7 @@ def run_steps(
         total: number of steps.
         checkpoint_every: steps between checkpoints.
         save: writes a checkpoint of so many finished steps.
-        done: called as (finished steps, total steps, figures) after each step.
+        done: called with (finished steps, total steps, figures) after each step.
     """
 
     def keep() -> None:

@@ -73,7 +73,7 @@ class TrainingSet:
 
         Args:
             folder: for the tiles; what is there already is not cut again. None takes one that is removed.
-            cutting: called as (done, all) images.
+            cutting: called with (done, total) images.
 
         Raises:
             ImageError: an image can no longer be read.
@@ -127,7 +127,7 @@ def prepare(
     Args:
         dataset: a data set, or a sequence of normal images as arrays or paths.
         settings: of image, calibration and training.
-        reading: called as (done, all) while the images are checked.
+        reading: called with (done, total) while the images are checked.
 
     Raises:
         DatasetError: there are no normal images, none can be read, or too few to hold some out.
