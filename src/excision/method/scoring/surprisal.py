@@ -33,7 +33,7 @@ def surprisal(values: Tensor, median: float, excess: float, truncation: float = 
     "Statistical inference using extreme order statistics", 1975); below it the surprisal falls linearly to
     zero: p = 1/2 * exp(-(v - median) / excess), and 2^(-v / median).
 
-    With a truncation t it is max(0, ln t - ln p), which is 0 for a value that a share t of normal images reach.
+    With a truncation t it is max(0, ln t - ln p): 0 for values that a share t of normal images reach.
     This is the soft thresholding of Zhang, Tong, Landers, Wu, "TFisher: a powerful truncation and weighting
     procedure for combining p-values", Annals of Applied Statistics 14, 2020.
 
