@@ -46,7 +46,8 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_kolektorsdd2(tmp_path_factory.mktemp("other") / "surface", train=6, good=3, defects=2)
 
 
-@pytest.fixture(scope="session", autouse=True)
+# For a module and no longer: what other tests start must not find it.
+@pytest.fixture(scope="module", autouse=True)
 def fake_baseline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Register the fake baseline here, and by a `sitecustomize` in every process that is started."""
     entry = ("tests.benchmark.fakes", "FakeBaseline")
