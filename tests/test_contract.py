@@ -59,6 +59,15 @@ def test_a_baseline_too_forgets_the_fit_before(tiny: Settings, surfaces: Images,
     assert next(twice.predict(colour[0])).score == next(once.predict(colour[0])).score
 
 
+def test_a_loaded_detector_has_the_parameters_of_its_run(fitted: Detector, tmp_path: Any) -> None:
+    fitted.save(tmp_path)
+    loaded = Detector.load(tmp_path, device="cpu")
+    kept = fitted.settings
+    assert loaded.settings == kept and clone(loaded).settings == kept
+    changed = loaded.set_params(steps=7).settings
+    assert changed == replace(kept, training=replace(kept.training, steps=7)) != kept
+
+
 @pytest.mark.parametrize("check", [check_parameters_default_constructible, check_get_params_invariance])
 def test_checks_of_scikit_learn(check: Any) -> None:
     check("Detector", Detector())
@@ -80,6 +89,8 @@ def test_a_clone_is_an_unfitted_twin(fitted: Detector, surfaces: Images) -> None
     for call in (lambda: twin.threshold, lambda: one(twin, surfaces[0]), lambda: twin.pipeline):
         with pytest.raises(ModelError, match="fit it"):
             call()
+    with pytest.raises(ModelError, match="fit it"):
+        twin.predict(surfaces[0])  # which is lazy, but not in this
     assert_same_weights(twin.fit(surfaces), fitted)
 
 
@@ -146,6 +157,24 @@ def test_a_single_setting_goes_before_the_settings(tiny: Settings) -> None:
     assert Detector(longer, steps=3).settings.training == replace(tiny.training, steps=3)
     with pytest.raises(SettingsError, match="give one of the two"):
         Detector(size=(64, 64), tile=(128, 128))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"settings": (64, 64)}, r"settings is \(64, 64\).*size=\(H, W\)"),
+        ({"size": 64}, r"image\.size is 64: it must be 2 whole numbers"),
+        ({"steps": "many"}, r"training\.steps is 'many': it must be a whole number"),
+        ({"false_alarm_rate": "1%"}, r"calibration\.false_alarm_rate is '1%'"),
+    ],
+)
+def test_parameters_of_a_wrong_type_are_named(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Detector(**wrong)
+
+
+def test_a_size_may_be_a_list() -> None:
+    assert Detector(size=[64, 48]).settings.image.size == (64, 48)  # type: ignore[arg-type]  # from JSON
 
 
 def test_normal_images_may_come_in_any_form(tiny: Settings, surfaces: Images) -> None:

@@ -209,7 +209,9 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         Raises:
             ModelError: the folder does not hold a finished run, or a file in it is damaged.
         """
-        return cls(device=device)._load(Path(folder))
+        detector = cls(device=device)._load(Path(folder))
+        detector.parameters = replace(detector.parameters, settings=detector.settings)
+        return detector
 
     def with_inference(
         self, *, mask: bool = True, skips: str | None = None, kind: AnomalyMapKind | None = None

@@ -110,8 +110,7 @@ class Estimator(ABC, Generic[D]):
             ModelError: it has not been fitted.
         """
         _ = self.calibration  # raises ModelError before a fit
-        for given in input_images(images, color):
-            yield self._inspect_input(given)
+        return (self._inspect_input(given) for given in input_images(images, color))
 
     def inspect(self, image: OneImage, *, color: ColorOrder = "rgb") -> D:
         """Inspect one image.

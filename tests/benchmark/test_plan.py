@@ -19,6 +19,7 @@ from excision.benchmark.plan import (
     describe,
     method_row,
     settings_of,
+    stored_identity,
 )
 from excision.benchmark.variants import ABLATIONS, ablation, paper_rows
 from excision.data import load_dataset
@@ -77,6 +78,18 @@ def test_identity_tells_apart_what_differs() -> None:
     # Where a data set lies, and in what order others came before it, is nothing to it.
     moved = replace(base, source=replace(base.source, name="x", path="elsewhere/x"))
     assert moved.identity() == base.identity()
+
+
+def test_an_identity_with_old_names_of_settings_is_the_same() -> None:
+    """Cells that were finished under the old names are not run again."""
+    identity = plan(EAR).cells()[0].identity()
+    old = json.loads(json.dumps(identity))
+    old["settings"]["attention"]["trust"] = old["settings"]["attention"].pop("pretraining_weight")
+    old["settings"]["recovery"]["rehearsal"] = old["settings"]["recovery"].pop("replay")
+    assert old != identity and stored_identity({"identity": old}) == identity
+    old["settings"]["recovery"]["rehearsal"] += 0.1
+    assert stored_identity({"identity": old}) != identity
+    assert stored_identity({}) == {}
 
 
 def test_settings_survive_the_way_to_the_child() -> None:

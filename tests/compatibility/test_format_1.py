@@ -11,6 +11,7 @@ import pytest
 from excision.detector import Detector
 from excision.predictions import Prediction
 from excision.runtime import Inspector
+from excision.runtime.model_folder import FORMAT, Description
 
 HERE = Path(__file__).parent / "format_1"
 EXPECTED: list[dict[str, Any]] = json.loads((HERE / "expected.json").read_text("utf-8"))
@@ -29,6 +30,11 @@ def check(prediction: Prediction, expected: dict[str, Any]) -> None:
 def test_run_folder(expected: dict[str, Any]) -> None:
     detector = Detector.load(HERE / "run", device="cpu")
     check(next(detector.predict([HERE / expected["image"]])), expected["run"])
+
+
+def test_what_the_first_release_cannot_read_says_so() -> None:
+    """It asks a graph of format 1 for the output `holed`, and refuses the description of a later format."""
+    assert Description.load(HERE / "exported").format == 1 < FORMAT
 
 
 @pytest.mark.parametrize("expected", EXPECTED, ids=lambda row: row["image"])

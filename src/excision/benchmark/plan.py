@@ -15,6 +15,7 @@ from excision.data.records import Dataset
 from excision.errors import DatasetError, SettingsError
 from excision.settings import AnomalyMapKind, Settings
 from excision.settings.checks import as_fields
+from excision.settings.renamed import with_new_names
 
 EAR = "ear"
 
@@ -231,6 +232,13 @@ def settings_of(content: dict[str, Any]) -> Settings:
     """
     kinds: dict[str, Any] = {item.name: item.default_factory for item in dataclasses.fields(Settings)}
     return Settings(**{name: kinds[name](**as_fields(values)) for name, values in content.items()})
+
+
+def stored_identity(content: dict[str, Any]) -> dict[str, Any]:
+    """Give the identity that a file of results names, its settings by today's names; empty for none."""
+    identity: dict[str, Any] = content.get("identity", {})
+    settings = identity.get("settings")
+    return identity if settings is None else {**identity, "settings": with_new_names(settings)[0]}
 
 
 def _listing(dataset: Dataset) -> str:

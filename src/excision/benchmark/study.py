@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from excision.benchmark import child
-from excision.benchmark.plan import CELL, EAR, ERROR, ROUNDS, THROUGHPUT, Cell, Plan, Source
+from excision.benchmark.plan import CELL, EAR, ERROR, ROUNDS, THROUGHPUT, Cell, Plan, Source, stored_identity
 from excision.errors import ModelError, SettingsError
 from excision.method.run_folder import read_json
 from excision.system.files import write_json
@@ -139,7 +139,7 @@ class Study:
             if file.is_file():
                 raise
             return None
-        wanted, made = cell.identity(), content.get("identity", {})
+        wanted, made = cell.identity(), stored_identity(content)
         if wanted != made:
             differences = "; ".join(_differences(made, wanted))
             raise SettingsError(

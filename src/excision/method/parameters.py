@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from excision.ops.devices import choose_device
-from excision.settings import Settings
+from excision.settings import CalibrationSettings, ImageSettings, Settings, TrainingSettings
+from excision.settings.checks import as_fields, check_keys, require
 
 if TYPE_CHECKING:
     import torch
@@ -54,14 +55,23 @@ class Parameters:
         """Return the settings, with the individually given ones taking precedence.
 
         Raises:
-            SettingsError: a parameter is out of range.
+            SettingsError: a parameter has a wrong type or is out of range.
         """
-        settings = self.settings or Settings()
+        settings = Settings() if self.settings is None else self.settings
+        require(
+            isinstance(settings, Settings),
+            f"settings is {settings!r}: it must be a Settings; the size of the image is given as size=(H, W)",
+        )
         return replace(
             settings,
-            image=replace(settings.image, **_given(size=self.size, tile=self.tile)),
-            training=replace(settings.training, **_given(steps=self.steps, seed=self.seed)),
-            calibration=replace(settings.calibration, **_given(false_alarm_rate=self.false_alarm_rate)),
+            image=replace(settings.image, **_section(ImageSettings, "image", size=self.size, tile=self.tile)),
+            training=replace(
+                settings.training, **_section(TrainingSettings, "training", steps=self.steps, seed=self.seed)
+            ),
+            calibration=replace(
+                settings.calibration,
+                **_section(CalibrationSettings, "calibration", false_alarm_rate=self.false_alarm_rate),
+            ),
         )
 
     def __str__(self) -> str:
@@ -111,6 +121,12 @@ class ParameterMixin:
 
 def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _section(kind: type, name: str, **values: Any) -> dict[str, Any]:
+    given = as_fields(_given(**values))
+    check_keys(kind, name, given)
+    return given
 
 
 def _differences(settings: Settings) -> str:

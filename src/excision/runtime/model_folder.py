@@ -27,7 +27,8 @@ from excision.tiling.geometry import Tiling
 from excision.tiling.image_format import Channels, ImageFormat
 
 DESCRIPTION, GOLDEN = EXPORTED_MODEL, "golden.npz"
-FORMAT = 1
+FORMAT = 2
+"""Of the folders that are written; graphs of format 1 call an output by its old name."""
 
 VERDICT_FILES = (DESCRIPTION, *GRAPH_FILES, REGION)
 """Files that can change a verdict; a fingerprint takes them in this order, which must stay."""
