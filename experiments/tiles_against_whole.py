@@ -71,7 +71,7 @@ def for_whole(detector: Detector, good: Sequence[NDArray[np.uint16]]) -> Pipelin
     pipeline = channels_last(pipeline).eval()
     normal = NormalImages(len(good), lambda index: image_tensor(good[index], CPU))
     learn_attention(pipeline, normal)
-    pipeline.scorer.learn_residual(map(pipeline.see, normal(lambda *_: None)))
+    pipeline.scorer.learn_residual(map(pipeline.scorer_input, normal(lambda *_: None)))
     return pipeline
 
 

@@ -64,7 +64,7 @@ def test_good_images_are_on_average_as_usual(masked: bool) -> None:
     pipeline = tiny(settings)
     set_mask_threshold(pipeline)
     absolute = [pipeline.evidence(image) for image in IMAGES]
-    pipeline.scorer.learn_residual(map(pipeline.see, IMAGES))
+    pipeline.scorer.learn_residual(map(pipeline.scorer_input, IMAGES))
     relative = [pipeline.evidence(image) for image in IMAGES]
     for (before, mask_before), (after, mask_after) in zip(absolute, relative, strict=True):
         for view, (was, became) in enumerate(zip(before.residuals, after.residuals, strict=True)):
@@ -81,14 +81,14 @@ def test_learning_twice_is_learning_once() -> None:
     set_mask_threshold(pipeline)
     levels = []
     for _ in range(2):
-        pipeline.scorer.learn_residual(map(pipeline.see, IMAGES))
+        pipeline.scorer.learn_residual(map(pipeline.scorer_input, IMAGES))
         levels.append(pipeline.scorer.normal_residual.clone())
     assert torch.equal(*levels) and not (levels[0] == 1).all()
 
 
 def test_absolute_maps_ask_nothing() -> None:
     pipeline = tiny(replace(TINY, score=ScoreSettings(relative=0.0)))
-    pipeline.scorer.learn_residual(map(pipeline.see, unread()))
+    pipeline.scorer.learn_residual(map(pipeline.scorer_input, unread()))
     assert (
         pipeline.scorer.normal_residual.shape == (1, 2, 1, 1) and (pipeline.scorer.normal_residual == 1).all()
     )
@@ -138,7 +138,7 @@ def test_tails_are_those_of_the_largest_evidence() -> None:
     pipeline = tiny()
     set_normal_attention(pipeline)
     set_mask_threshold(pipeline)
-    pipeline.scorer.learn_tails(map(pipeline.see, IMAGES))
+    pipeline.scorer.learn_tails(map(pipeline.scorer_input, IMAGES))
     found = [pipeline.evidence(image)[0] for image in IMAGES]
     kinds = [[each.max() for each in (*evidence.residuals, evidence.attention)] for evidence in found]
     for row, values in enumerate(zip(*kinds, strict=True)):
@@ -150,7 +150,7 @@ def test_tails_are_those_of_the_largest_evidence() -> None:
 
 def test_tails_are_left_alone_where_the_residual_speaks_alone() -> None:
     pipeline = tiny(replace(TINY, score=replace(TINY.score, evidence="residual")))
-    pipeline.scorer.learn_tails(map(pipeline.see, unread()))
+    pipeline.scorer.learn_tails(map(pipeline.scorer_input, unread()))
     assert (pipeline.scorer.tails == 1).all()
 
 

@@ -86,8 +86,8 @@ def learn_scoring(pipeline: Pipeline, normal: NormalImages, stage: StageProgress
     """
     scorer = pipeline.scorer
     scorer.learn_features(lambda: normal(of_stage(stage, "normal features")))
-    scorer.learn_residual(map(pipeline.see, normal(of_stage(stage, "normal residual"))))
-    scorer.learn_tails(map(pipeline.see, normal(of_stage(stage, "tails"))))
+    scorer.learn_residual(map(pipeline.scorer_input, normal(of_stage(stage, "normal residual"))))
+    scorer.learn_tails(map(pipeline.scorer_input, normal(of_stage(stage, "tails"))))
 
 
 class NormalImages:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from excision.method.attention.model import Attention
 from excision.method.masking import Masking
 from excision.method.recovery.unet import UNet
-from excision.method.scoring.scorer import Evidence, Scorer, Seen
+from excision.method.scoring.scorer import Evidence, Scorer, ScorerInput
 from excision.ops.resampling import enlarge
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
@@ -80,15 +80,15 @@ class Pipeline(nn.Module):
 
     def inspect(self, images: Tensor) -> Stages:
         """Inspect images as `forward` does, but as one batch: scores may differ in the last bits."""
-        seen, masked_image = self._recover(images)
-        maps = self.scorer(seen)
-        shown = seen.recovery.mean.clamp(0, 1)
+        given, masked_image = self._recover(images)
+        maps = self.scorer(given)
+        shown = given.recovery.mean.clamp(0, 1)
         size = (images.shape[2], images.shape[3])
         return Stages(
-            attention=enlarge(seen.cells, self.settings.mask.patch, size),
-            mask=seen.mask,
+            attention=enlarge(given.cells, self.settings.mask.patch, size),
+            mask=given.mask,
             masked_image=masked_image,
-            recovery=torch.where(seen.mask, shown, images) if self.scorer.counts_inside_alone else shown,
+            recovery=torch.where(given.mask, shown, images) if self.scorer.counts_inside_alone else shown,
             anomaly_map=maps,
             score=self.scorer.score(maps),
         )
@@ -96,11 +96,11 @@ class Pipeline(nn.Module):
     @torch.no_grad()
     def evidence(self, images: Tensor) -> tuple[Evidence, Tensor]:
         """Return the evidence of a defect in images (B, C, H, W) in [0, 1], and the mask (B, 1, H, W)."""
-        seen = self.see(images)
-        return self.scorer.evidence(seen), seen.mask
+        given = self.scorer_input(images)
+        return self.scorer.evidence(given), given.mask
 
     @torch.no_grad()
-    def see(self, images: Tensor) -> Seen:
+    def scorer_input(self, images: Tensor) -> ScorerInput:
         """Run the stages before scoring on images (B, C, H, W) in [0, 1]."""
         return self._recover(images)[0]
 
@@ -121,10 +121,10 @@ class Pipeline(nn.Module):
         """
         self.load_state_dict(self.scorer.made_to_fit(tensors, "scorer."))
 
-    def _recover(self, images: Tensor) -> tuple[Seen, Tensor]:
+    def _recover(self, images: Tensor) -> tuple[ScorerInput, Tensor]:
         cells = self.cells(images)
         mask, masked_image = self.masking(images, cells)
         skips = self.settings.recovery.skips("inference")
-        return Seen(
+        return ScorerInput(
             images, cells, mask, self.recovery(masked_image, mask.to(images.dtype), skips)
         ), masked_image

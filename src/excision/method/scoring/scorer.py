@@ -41,7 +41,7 @@ class Evidence(NamedTuple):
     pose: Tensor | None
 
 
-class Seen(NamedTuple):
+class ScorerInput(NamedTuple):
     """The output of the stages before scoring.
 
     Attributes:
@@ -89,24 +89,24 @@ class Scorer(nn.Module):
         self.feature_distance: FeatureDistance | None = None
         self.alignment: Alignment | None = None
 
-    def forward(self, seen: Seen) -> Tensor:
+    def forward(self, given: ScorerInput) -> Tensor:
         """Compute the anomaly map (B, 1, H, W) >= 0."""
-        return self.combine(self.evidence(seen))
+        return self.combine(self.evidence(given))
 
-    def evidence(self, seen: Seen) -> Evidence:
+    def evidence(self, given: ScorerInput) -> Evidence:
         """Compute the evidence of a defect."""
         relative = (
             found / self.normal_residual[:, view : view + 1]
-            for view, found in enumerate(self._residuals(seen))
+            for view, found in enumerate(self._residuals(given))
         )
         distance = pose = None
         if self.feature_distance is not None:
-            images = seen.images
+            images = given.images
             if self.alignment is not None:
                 pose = self.alignment(images)
                 images = self.alignment.align(images, pose)
             distance = self.feature_distance(edge_features(images))
-        return Evidence(tuple(relative), seen.cells.clamp_min(0), distance, pose)
+        return Evidence(tuple(relative), given.cells.clamp_min(0), distance, pose)
 
     def combine(self, evidence: Evidence) -> Tensor:
         """Combine the evidence into the anomaly map (B, 1, H, W) >= 0, the weighted surprisal in nats.
@@ -178,7 +178,7 @@ class Scorer(nn.Module):
             self.alignment = None
 
     @torch.no_grad()
-    def learn_residual(self, normal: Iterable[Seen]) -> None:
+    def learn_residual(self, normal: Iterable[ScorerInput]) -> None:
         """Learn the mean residual at each position, unless residuals stay absolute.
 
         Args:
@@ -190,13 +190,13 @@ class Scorer(nn.Module):
         mean = self.normal_residual[:, : self.residuals]
         total = torch.zeros_like(mean, dtype=torch.float64)
         count = torch.zeros_like(total[:, :1])
-        for seen in normal:
-            total += torch.cat(self._residuals(seen), dim=1)
-            count += seen.mask if self.counts_inside_alone else 1
+        for given in normal:
+            total += torch.cat(self._residuals(given), dim=1)
+            count += given.mask if self.counts_inside_alone else 1
         mean.copy_(mean_residual(total, count, self.settings.score.relative))
 
     @torch.no_grad()
-    def learn_tails(self, normal: Iterable[Seen]) -> None:
+    def learn_tails(self, normal: Iterable[ScorerInput]) -> None:
         """Learn the largest values of each residual and of the attention on normal images.
 
         Args:
@@ -205,8 +205,8 @@ class Scorer(nn.Module):
         if not self.counts_attention:
             return
         largest = []
-        for seen in normal:
-            evidence = self.evidence(seen)
+        for given in normal:
+            evidence = self.evidence(given)
             largest.append(
                 torch.cat([self.score(each) for each in (*evidence.residuals, evidence.attention)])
             )
@@ -261,10 +261,10 @@ class Scorer(nn.Module):
         unused = () if learnt else (of_distance, of_alignment)
         return {name: tensor for name, tensor in tensors.items() if not name.startswith(unused)}
 
-    def _residuals(self, seen: Seen) -> list[Tensor]:
+    def _residuals(self, given: ScorerInput) -> list[Tensor]:
         """Compute the absolute residuals, each (B, 1, H, W) >= 0."""
-        score, inside = self.settings.score, seen.mask if self.counts_inside_alone else None
-        residuals = [anomaly_map(seen.images, seen.recovery, inside, score)]
+        score, inside = self.settings.score, given.mask if self.counts_inside_alone else None
+        residuals = [anomaly_map(given.images, given.recovery, inside, score)]
         if self.residuals == 2:
-            residuals.append(broad_residual(seen.images, seen.recovery, inside, score.broad))
+            residuals.append(broad_residual(given.images, given.recovery, inside, score.broad))
         return residuals
