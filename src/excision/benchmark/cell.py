@@ -55,7 +55,7 @@ def run_cell(job: dict[str, Any], bars: Bars) -> None:
     else:
         kind = baseline(identity["method"])
         if not (clock.finished and (run / MODEL).is_file()):
-            _train_rival(identity["method"], settings, dataset, run, clock, job["seconds"], bars)
+            _train_baseline(identity["method"], settings, dataset, run, clock, job["seconds"], bars)
         found = kind.load(run)
         facts = _measured(found, found.network, found.calibration, dataset, bars)
         facts |= {"passes": found.network.passes, "image": _image(found.image_format)}
@@ -114,7 +114,7 @@ def _train_ear(settings: Settings, dataset: Dataset, run: Path, clock: Clock, ba
     clock.finish()
 
 
-def _train_rival(
+def _train_baseline(
     name: str,
     settings: Settings,
     dataset: Dataset,

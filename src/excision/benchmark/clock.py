@@ -1,4 +1,4 @@
-"""What a training cost, also where it was stopped and gone on with: seconds and peak memory."""
+"""What a training cost, including one that was stopped and continued: seconds and peak memory."""
 
 from __future__ import annotations
 

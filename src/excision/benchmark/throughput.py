@@ -200,7 +200,7 @@ def _seconds(inspect: Inspect, parts: Sequence[Tensor], dtype: torch.dtype) -> f
 
 
 def _wait(device: torch.device) -> None:
-    """Let a GPU finish, which else is only asked."""
+    """Wait for the GPU, whose calls return before the work is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

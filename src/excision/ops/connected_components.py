@@ -66,21 +66,6 @@ def find_runs(mask: NDArray[np.bool_]) -> Runs:
     return Runs(rows, starts, ends, regions, int(regions.max(initial=-1)) + 1)
 
 
-def label_regions(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-    """Label the regions of a mask; pixels that touch, also diagonally, belong to one region.
-
-    Args:
-        mask: (H, W).
-
-    Returns:
-        (H, W) labels: 0 outside, regions from 1 in reading order of their first pixel; and their number.
-    """
-    runs = find_runs(mask)
-    labels = np.zeros(mask.shape, dtype=np.int32)
-    labels[mask] = runs.numbers() + 1
-    return labels, runs.total
-
-
 def find_regions(mask: NDArray[np.bool_], anomaly_map: NDArray[np.float32] | None = None) -> list[Region]:
     """Describe the regions of a mask, the strongest first; ties by area, the largest first.
 
