@@ -35,7 +35,7 @@ _FILE = re.compile(r"\d+-[a-z-]+\.webp")
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class StagePicture:
     """One picture of an example: its caption, its file in `examples/`, width and height in pixels."""
 
     caption: str
@@ -62,7 +62,7 @@ class StagedExample:
     verdict: Verdict
     score: float
     threshold: float | None
-    stages: tuple[Stage, ...]
+    stages: tuple[StagePicture, ...]
 
     @property
     def outcome(self) -> Outcome:
@@ -101,7 +101,7 @@ def read_examples(folder: Path) -> list[StagedExample]:
 
 
 def _entry(content: dict[str, Any]) -> StagedExample:
-    stages = tuple(Stage(**stage) for stage in content.pop("stages"))[:_MOST_STAGES]
+    stages = tuple(StagePicture(**stage) for stage in content.pop("stages"))[:_MOST_STAGES]
     example = StagedExample(**content, stages=stages)
     # Files of other folders must never get into a report, which may be given to others.
     if not all(_FILE.fullmatch(stage.file) and stage.width > 0 and stage.height > 0 for stage in stages):
@@ -117,7 +117,7 @@ def _write(target: Path, number: int, example: Example) -> StagedExample:
         image = _fitted(Image.fromarray(picture))
         file = f"{number:02d}-{caption.lower().replace(' ', '-')}.webp"
         write_bytes(target / file, _compressed(image))
-        stages.append(Stage(caption, file, image.width, image.height))
+        stages.append(StagePicture(caption, file, image.width, image.height))
     p = example.prediction
     threshold = p.threshold if abs(p.threshold) < float("inf") else None
     return StagedExample(
