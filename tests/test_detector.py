@@ -405,7 +405,7 @@ def test_weights_of_another_network(run: Path, tmp_path: Path) -> None:
 def test_folders_that_hold_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such folder"):
         Detector.load(tmp_path / "nowhere")
-    with pytest.raises(ModelError, match="no run folder"):
+    with pytest.raises(ModelError, match="not a run folder"):
         Detector.load(tmp_path)
     Settings().save(tmp_path / SETTINGS)
     with pytest.raises(ModelError, match="--resume"):
