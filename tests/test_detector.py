@@ -324,7 +324,7 @@ def test_fit_refuses_what_it_cannot_learn_from(tiny: Settings, surfaces: Images,
         detector.fit([])
     with pytest.raises(DatasetError, match="too few"):
         detector.fit(surfaces[:1])
-    with pytest.raises(DatasetError, match="partly arrays"):
+    with pytest.raises(DatasetError, match="some images are arrays"):
         detector.fit([surfaces[0], tmp_path / "a.png"])
     with pytest.raises(DatasetError, match="none of the 2"):
         detector.fit([tmp_path / "a.png", tmp_path / "b.png"])
@@ -416,11 +416,11 @@ def test_weights_that_went_astray_give_no_verdict(run: Path, scratched: NDArray[
     detector = Detector.load(run)
     with torch.no_grad():
         detector.pipeline.recovery.get_parameter("head.bias").fill_(float("nan"))
-    with pytest.raises(ModelError, match="no finite number"):
+    with pytest.raises(ModelError, match="not finite"):
         one(detector, scratched)
 
 
 def test_training_that_goes_astray_says_so(tiny: Settings, surfaces: Images) -> None:
     wild = replace(tiny, training=replace(tiny.training, learning_rate=1e30, steps=8))
-    with pytest.raises(ModelError, match=r"learning_rate|went astray"):
+    with pytest.raises(ModelError, match=r"learning_rate|diverged"):
         Detector(wild).fit(surfaces)

@@ -244,7 +244,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         score = float(stages.score[0])
         seconds = time.perf_counter() - start
         if not math.isfinite(score):
-            raise ModelError("the anomaly score is no finite number: the weights are damaged or went astray")
+            raise ModelError("the anomaly score is not finite: the weights are damaged")
         planes = {
             name: getattr(stages, name)[0].permute(1, 2, 0).cpu().numpy()
             for name in ("masked_image", "recovery", "attention", "mask", "anomaly_map")

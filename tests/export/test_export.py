@@ -219,7 +219,7 @@ def test_a_model_that_drifts_is_refused_and_nothing_is_left(
     assert export(run, parts, tmp_path / "out", allow_drift=10.0).score_drift > 0.1
     with pytest.raises(SettingsError, match="holds something already"):
         export(run, parts, tmp_path / "out")
-    with pytest.raises(SettingsError, match="fp32 or int8 alone: choose --to openvino for bf16"):
+    with pytest.raises(SettingsError, match="only in fp32 or int8: choose --to openvino for bf16"):
         export(run, parts, tmp_path / "other", precision="bf16")
 
 

@@ -100,7 +100,7 @@ def test_arrays_are_cut_too(tiled_settings: Settings) -> None:
     detector = Detector(tiled_settings, device="cpu").fit(plates)
     (found,) = detector.predict(plates[0])
     assert found.anomaly_map.shape == (150, 200)
-    with pytest.raises(ImageError, match="image 1 of the given ones has 60 x 200 pixels"):
+    with pytest.raises(ImageError, match="image 1 of the given images has 60 x 200 pixels"):
         Detector(tiled_settings, device="cpu").fit([plates[0], plates[1][:60]])
 
 

@@ -1,1 +1,1 @@
-"""Taking a trained model to the line: export, proof that it says the same, and what runs without torch."""
+"""Export of a trained model, with proof that it agrees with torch."""

@@ -1,4 +1,4 @@
-"""Images as a graph sees them: of its own size, good, or with a defect drawn on."""
+"""Example images for a graph: in its size, normal or with a defect drawn on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from excision.ops.unit_range import from_unit, to_unit
 from excision.tiling.image_format import ImageFormat
 from excision.training.training_set import Picture
 
-_DRAWN = 128  # pixels of the square that a defect is drawn in
+_DRAWN = 128  # side in pixels of the square in which a defect is drawn
 
 
 def graph_image(picture: Picture, image_format: ImageFormat) -> NDArray[np.uint16]:
@@ -20,7 +20,7 @@ def graph_image(picture: Picture, image_format: ImageFormat) -> NDArray[np.uint1
 
     Args:
         picture: a path, or an array of an image.
-        image_format: that the graph is made for.
+        image_format: image format of the graph.
 
     Raises:
         ImageError: the image cannot be read, or is smaller than a tile.
@@ -36,12 +36,12 @@ def graph_image(picture: Picture, image_format: ImageFormat) -> NDArray[np.uint1
 
 
 def graph_input(working: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """Return a working image (H, W, C) as (1, C, H, W) in [0, 1]."""
+    """Convert a working image (H, W, C) to (1, C, H, W) in [0, 1]."""
     return np.ascontiguousarray(to_unit(working).transpose(2, 0, 1)[None])
 
 
 def with_defect(working: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.uint16]:
-    """Draw a defect on the middle of a working image (H, W, C)."""
+    """Draw a defect on the centre of a working image (H, W, C)."""
     unit = to_unit(working)
     side = min(*unit.shape[:2], _DRAWN)
     top, left = ((full - side) // 2 for full in unit.shape[:2])

@@ -1,4 +1,4 @@
-"""Export of a trained detector, proven before it is handed over."""
+"""Export of a trained detector, verified before the folder appears."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from excision.runtime.model_folder import Description, Golden, Tile
 from excision.runtime.verification import DRIFT_LIMITS, Proof, replay
 from excision.training.training_set import Picture, TrainingSet, prepare
 
-_GOLDEN = 3  # of the good images, and as many with a defect drawn on them
+_GOLDEN = 3  # normal images, and as many with a defect drawn on them
 _EXAMPLES = 32  # training images, and as many with a defect drawn on them
 
 
@@ -43,33 +43,33 @@ def export(
     allow_drift: float | None = None,
     stage: StageProgress | None = None,
 ) -> Proof:
-    """Write a trained run as a folder that needs no torch, and prove that it says the same.
+    """Export a trained run to a folder that needs no torch, and prove that it agrees with torch.
 
-    The decision threshold is set anew on the held-out good images with the scores of the backend that will
-    run, at the false-alarm rate that the run was calibrated for.
+    The decision threshold is set again from the backend's scores of the held-out normal images, at the
+    false-alarm rate that the run was calibrated for.
 
     Args:
         run: run folder.
-        dataset: what it was trained on; its held-out good images are inspected again.
-        out: folder to write; it must not hold anything.
-        to: backend.
-        precision: that the networks compute in; for int8 up to 32 training images, as they are and with
-            defects drawn on them, tell which values occur.
-        allow_drift: largest score drift as a share of the threshold; None takes that of the precision.
+        dataset: data set that the run was trained on; its held-out normal images are inspected again.
+        out: folder to write; it must be empty or not exist.
+        to: backend to export for.
+        precision: precision of the networks. For int8, up to 32 training images, unchanged and with defects
+            drawn on them, determine the value ranges.
+        allow_drift: largest score drift as a share of the threshold; None takes the default of the precision.
         stage: called with (stage, done, total).
 
     Returns:
-        How far the exported model is from torch, on golden and held-out images.
+        How far the exported model differs from torch, on golden and held-out images.
 
     Raises:
-        ModelError: the run is not finished, or the exported model drifts too far: nothing is left then.
-        SettingsError: `out` holds something already, or backend and precision do not go together.
+        ModelError: the run is not finished, or the exported model drifts too far; `out` is then removed.
+        SettingsError: `out` is not empty, or the backend does not support the precision.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingsError(f"{out} holds something already: choose another folder")
     if precision not in PRECISIONS[to]:
         raise SettingsError(
-            f"{to} computes in {' or '.join(PRECISIONS[to])} alone: choose --to openvino for {precision}"
+            f"{to} computes only in {' or '.join(PRECISIONS[to])}: choose --to openvino for {precision}"
         )
     tell = stage or (lambda *_: None)
     detector = Detector.load(run, device="cpu")
@@ -89,13 +89,13 @@ def export(
         _describe(detector, run, to, precision).save(out)
         return _prove(Inspector(out), golden, held_out, scores, allow_drift, tell)
     except BaseException:
-        # A folder that was not proven must not be taken for one that was.
+        # A folder that failed verification must not be mistaken for a verified one.
         shutil.rmtree(out, ignore_errors=True)
         raise
 
 
 def _write_graph(detector: Detector, out: Path, to: BackendName, examples: list[NDArray[np.uint16]]) -> None:
-    """Write the graph; with examples of what it will see its convolutions are quantised."""
+    """Write the graph; if there are example images, quantise its convolutions."""
     onnx = out / MODEL_FILES["onnx"]
     write_onnx(detector.pipeline, onnx)
     if examples:
@@ -110,7 +110,7 @@ def _write_graph(detector: Detector, out: Path, to: BackendName, examples: list[
 
 
 def _examples(detector: Detector, data: TrainingSet) -> list[NDArray[np.uint16]]:
-    """Return training images, evenly spread, as they are and with defects drawn on them."""
+    """Return evenly spread training images, unchanged and with defects drawn on them."""
     pictures, rng = list(data.training_images()), np.random.default_rng(0)
     places = _spread(len(pictures), _EXAMPLES)
     good = [graph_image(pictures[place], detector.image_format) for place in places]
@@ -118,7 +118,7 @@ def _examples(detector: Detector, data: TrainingSet) -> list[NDArray[np.uint16]]
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """Return at most so many places of a sequence, evenly spread."""
+    """Return at most `most` evenly spread indices of a sequence of length `count`."""
     places: list[int] = np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
     return places
 
@@ -132,9 +132,9 @@ def _scores(detector: Detector, held_out: list[Picture], tell: StageProgress) ->
 
 
 def _golden(detector: Detector, held_out: list[Picture], scores: list[float]) -> Golden:
-    """Choose good images, and draw defects on them; with what torch says of each."""
-    # The threshold is itself the score of a good image, one of the highest: its verdict hangs on the last
-    # bit. The golden ones are taken from the lower half.
+    """Choose normal images, draw defects on them, and compute torch's score and map of each."""
+    # The threshold is itself the score of a normal image, one of the highest, whose verdict depends on the
+    # last bit. So the golden images are taken from the lower half.
     lower = np.argsort(scores, kind="stable")[: (len(scores) + 1) // 2]
     chosen = [int(lower[place]) for place in _spread(len(lower), _GOLDEN)]
     good = [graph_image(held_out[index], detector.image_format) for index in chosen]
@@ -181,8 +181,8 @@ def _prove(
     tell: StageProgress,
 ) -> Proof:
     wanted = inspector.calibration.rate
-    # Of these very scores: the image that sets the threshold would else pass or fail by its last bit, which
-    # depends on how many threads torch had in training.
+    # The threshold is computed from these same scores: otherwise the verdict of the image that sets it would
+    # depend on its last bit, and so on the number of threads that torch had in training.
     torch_threshold = calibrate(before, wanted).threshold
     after = []
     for done, image in enumerate(held_out, start=1):

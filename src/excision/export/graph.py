@@ -1,4 +1,4 @@
-"""The whole method as one graph: image in; anomaly map, anomaly score and every stage out."""
+"""Exports the whole method as one graph, from the image to the anomaly map, the score and every stage."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ OPSET = 20
 
 
 class Graph(nn.Module):
-    """The pipeline as a backend sees it.
+    """The pipeline in the form that is exported.
 
     Args:
-        pipeline: trained; it is copied.
+        pipeline: trained pipeline; it is copied.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -38,14 +38,14 @@ class Graph(nn.Module):
                     setattr(module, name, _InstanceNorm(child))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Inspect images (B, C, H, W) in [0, 1]; the stages by `OUTPUTS`, the mask as 0 and 1."""
+        """Inspect images (B, C, H, W) in [0, 1]; returns `OUTPUTS` in their order, the mask as 0 and 1."""
         stages = self.pipeline.inspect(image)
         shown = stages._replace(mask=stages.mask.to(image.dtype))._asdict()
         return tuple(shown[name] for name in OUTPUTS)
 
 
 class _InstanceNorm(nn.Module):
-    """The same for a batch of any size, which a graph has no loop for."""
+    """Instance normalisation for a batch of any size, without the loop that a graph cannot express."""
 
     def __init__(self, norm: InstanceNorm) -> None:
         super().__init__()
@@ -56,14 +56,14 @@ class _InstanceNorm(nn.Module):
 
 
 def write_onnx(pipeline: Pipeline, path: Path) -> None:
-    """Write the graph as ONNX, for batches of any size and images of the model's own size.
+    """Write the graph as ONNX, for batches of any size and images of the size of the model.
 
     Args:
-        pipeline: trained.
-        path: of the file.
+        pipeline: trained pipeline.
+        path: path of the file.
     """
     image_format = pipeline.image_format
-    # Two, since a single image would be taken for a batch of always one.
+    # Two images: with one, the exporter would fix the batch size to 1.
     example = torch.rand(2, image_format.channels, *image_format.size)
     batch = torch.export.Dim("batch", min=1, max=1024)
     with torch.no_grad(), atomic_path(path) as temporary, _quiet():
@@ -77,15 +77,15 @@ def write_onnx(pipeline: Pipeline, path: Path) -> None:
             dynamo=True,
             verbose=False,
         )
-        assert program is not None  # an exporter with `dynamo` gives one
+        assert program is not None  # always returned with `dynamo`
         program.save(temporary, external_data=False)
 
 
 def count_operations(pipeline: Pipeline) -> dict[str, int]:
-    """Count the floating-point operations of both networks for one image: two for each product summed up.
+    """Count the floating-point operations of both networks for one image: two per multiply-add.
 
     Args:
-        pipeline: of any weights.
+        pipeline: pipeline with any weights.
     """
     settings = pipeline.settings
     image = torch.zeros(1, pipeline.image_format.channels, *pipeline.image_format.size)
@@ -104,7 +104,7 @@ def count_operations(pipeline: Pipeline) -> dict[str, int]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hold back what torch has to say of its own insides, which no user can act upon."""
+    """Suppress torch's messages about its internals, on which a user cannot act."""
     with errors_alone("torch.onnx"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""Eight-bit integers for those convolutions of an exported graph that take the time."""
+"""Quantises the time-consuming convolutions of an exported graph to eight-bit integers."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from excision.export.quiet import errors_alone
 from excision.runtime.backend import INPUT
 from excision.system.files import atomic_path
 
-_LEAST_INPUTS = 16  # of a convolution; with fewer there is little to gain, and the image itself to lose
-_LEAST_SIDE = 3  # of its window; what a network says at last comes from windows of 1 pixel, and stays exact
+_LEAST_INPUTS = 16  # channels; convolutions with fewer are fast, and quantising the image itself would hurt
+_LEAST_SIDE = 3  # kernel side; the output layers of the networks have 1x1 kernels and stay in float32
 
 
 def quantise(path: Path, images: Sequence[NDArray[np.float32]]) -> None:
-    """Let a graph compute the convolutions of its networks in eight-bit integers, in place.
+    """Quantise the convolutions of a graph's networks to eight-bit integers, in place.
 
     Static quantisation (Jacob et al., "Quantization and training of neural networks for efficient
-    integer-arithmetic-only inference", CVPR 2018): one scale for each output channel of the weights, one for
-    what enters, from the smallest to the largest value that it takes on the images. Everything else stays in
-    float32: normalisation, mask, comparison and score.
+    integer-arithmetic-only inference", CVPR 2018): one scale for each output channel of the weights, and one
+    for the input, from its smallest and largest value on the images. Everything else stays in float32:
+    normalisation, mask, comparison and score.
 
     Args:
-        path: of an ONNX graph.
-        images: each (1, C, H, W) in [0, 1]; they should look like what will be inspected, defects included,
-            since larger values are cut off.
+        path: path of an ONNX graph.
+        images: each (1, C, H, W) in [0, 1]; they should be representative of the images to inspect, including
+            defects, since values beyond their range are clipped.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-    # It advises to prepare the graph, which is prepared.
+    # Suppress its advice to preprocess the graph, which has been done.
     with tempfile.TemporaryDirectory() as scratch, errors_alone(), atomic_path(path) as temporary:
         folded = Path(scratch) / "folded.onnx"
         _fold_constants(path, folded)
@@ -50,7 +50,7 @@ def quantise(path: Path, images: Sequence[NDArray[np.float32]]) -> None:
 
 
 def _fold_constants(path: Path, folded: Path) -> None:
-    """Compute weights that the graph makes of others, such as those with a normalisation folded in."""
+    """Precompute weights that the graph derives from others, such as those with a folded normalisation."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

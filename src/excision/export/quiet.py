@@ -1,4 +1,4 @@
-"""Holding back what libraries log of their own insides, which no user can act upon."""
+"""Suppresses log messages of libraries about their internals, on which a user cannot act."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def errors_alone(logger: str | None = None) -> Iterator[None]:
-    """Let a logger, or without a name all of them, say nothing below an error."""
+    """Suppress messages below the level of an error, of one logger or, without a name, of all."""
     log = logging.getLogger(logger)
     level = log.level
     log.setLevel(logging.ERROR)

@@ -11,7 +11,7 @@ __all__ = ["Inspector"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `Inspector` on first use, so that a single module of this package costs no more than itself."""
+    """Import `Inspector` on first use, so that importing a module of this package does not load it."""
     if name != "Inspector":
         raise AttributeError(f"module 'excision.runtime' has no attribute '{name}'")
     from excision.runtime.inspector import Inspector

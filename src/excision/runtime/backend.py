@@ -1,4 +1,4 @@
-"""What every backend that computes an exported graph has in common."""
+"""The interface of the backends that run an exported graph."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    # The command line needs the names alone.
+    # The command line imports this module for the names only.
     import numpy as np
     from numpy.typing import NDArray
 
@@ -17,18 +17,18 @@ Precision = Literal["fp32", "bf16", "int8"]
 INPUT = "image"
 
 OUTPUTS = ("anomaly_map", "score", "attention", "mask", "masked_image", "recovery")
-"""What the graph gives: the stages of the method, by name."""
+"""Names of the graph's outputs: the stages of the method."""
 
 PRECISIONS: dict[BackendName, tuple[Precision, ...]] = {
     "onnx": ("fp32", "int8"),
     "openvino": ("fp32", "bf16", "int8"),
 }
-"""What each backend can compute the networks in."""
+"""The precisions in which each backend can compute the networks."""
 
 MODEL_FILES: dict[BackendName, str] = {"onnx": "model.onnx", "openvino": "model.xml"}
 
 GRAPH_FILES = (*MODEL_FILES.values(), "model.bin")
-"""Every file that holds a part of a graph; OpenVINO keeps the weights in one of their own."""
+"""All files that may hold part of a graph; OpenVINO keeps the weights in a separate file."""
 
 
 class Backend(Protocol):
@@ -37,13 +37,13 @@ class Backend(Protocol):
     def run(
         self, images: NDArray[np.float32], outputs: Sequence[str] = OUTPUTS
     ) -> dict[str, NDArray[np.float32]]:
-        """Inspect images (B, C, H, W) in [0, 1] as far as the outputs need; by name, each (B, ...)."""
+        """Compute the given outputs for images (B, C, H, W) in [0, 1]; arrays (B, ...) by name."""
 
 
 OLD_OUTPUTS = {"masked_image": "holed"}
-"""What graphs of the first release call an output."""
+"""Names of outputs in graphs of the first release."""
 
 
 def stored_names(outputs: Sequence[str], stored: Collection[str]) -> list[str]:
-    """Return the names by which a graph that stores these outputs knows the wanted ones."""
+    """Return the names that the wanted outputs have in a graph with these stored names."""
     return [name if name in stored else OLD_OUTPUTS.get(name, name) for name in outputs]

@@ -1,4 +1,4 @@
-"""Choose what computes an exported graph on the line: ONNX Runtime or OpenVINO."""
+"""Chooses the backend that runs an exported graph: ONNX Runtime or OpenVINO."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def open_backend(folder: Path, name: BackendName, precision: Precision, threads:
     """Load the graph of an exported folder.
 
     Args:
-        folder: with the graph's file.
-        name: of the backend; OpenVINO also computes what was exported for ONNX Runtime.
-        precision: that the networks compute in.
-        threads: of one inspection; None leaves it to the backend.
+        folder: exported folder.
+        name: name of the backend; OpenVINO also runs graphs that were exported for ONNX Runtime.
+        precision: precision in which the networks are computed.
+        threads: number of threads per inspection; None leaves it to the backend.
 
     Raises:
         ModelError: the file is missing or damaged, or the backend is not installed.
@@ -24,7 +24,7 @@ def open_backend(folder: Path, name: BackendName, precision: Precision, threads:
     path = folder / MODEL_FILES[name]
     other = folder / MODEL_FILES["onnx"]
     if name == "openvino" and other.is_file():
-        path = other  # which it reads too
+        path = other  # OpenVINO reads ONNX files too
     if not path.is_file():
         raise ModelError(f"{path} is missing: export the model again")
     try:
@@ -32,7 +32,7 @@ def open_backend(folder: Path, name: BackendName, precision: Precision, threads:
     except ModuleNotFoundError as error:
         raise ModelError(f"{folder} needs the package {error.name}: pip install {error.name}") from error
     except Exception as error:
-        # The backends raise errors of their own kinds for whatever is wrong with a file.
+        # Each backend raises its own types of error for a faulty file.
         raise ModelError(f"{path}: cannot be loaded as a graph: {error}") from error
 
 

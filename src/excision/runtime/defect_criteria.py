@@ -1,4 +1,4 @@
-"""What counts in an anomaly map: a region of interest, and defects of a minimum area."""
+"""Criteria for defects in an anomaly map: a region of interest and a minimum area."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ REGION = "region.png"
 
 @dataclass(frozen=True, slots=True)
 class DefectCriteria:
-    """What counts; by default everything does.
+    """Which defects count; by default all do.
 
     Attributes:
-        region: (H, W) bool, True where a defect counts; None counts everywhere. It has the size of the map or
-            is scaled to it, for large images of any size.
-        minimum_area: pixels of the map that a defect must cover.
+        region: (H, W) bool, True where a defect counts; None means everywhere. If its size differs from that
+            of the map, as for large images of any size, it is scaled to the map.
+        minimum_area: number of pixels of the map that a defect must cover.
     """
 
     region: NDArray[np.bool_] | None = None
@@ -43,7 +43,7 @@ class DefectCriteria:
 
     @property
     def is_everything(self) -> bool:
-        """Return whether everything counts, so that score and map stay as they are."""
+        """Whether everything counts, so that score and map are unchanged."""
         return self.region is None and self.minimum_area == 1
 
     def score(self, anomaly_map: FloatImage) -> float:
@@ -56,19 +56,19 @@ class DefectCriteria:
             anomaly_map: (H, W) >= 0.
 
         Returns:
-            >= 0; the maximum of the map inside the region where one pixel is enough.
+            >= 0; with a minimum area of one pixel, the maximum of the map inside the region.
         """
         return self._highest(self._inside(anomaly_map))
 
     def clean(self, anomaly_map: FloatImage, threshold: float) -> FloatImage:
-        """Lower what does not count to the threshold, and to zero outside the region.
+        """Lower areas that do not count to the threshold, and set the map to zero outside the region.
 
         Args:
             anomaly_map: (H, W) >= 0.
             threshold: in the unit of the map.
 
         Returns:
-            (H, W); above the threshold exactly in the defects that count.
+            (H, W), above the threshold exactly in the defects that count.
         """
         counted = self._inside(anomaly_map)
         if self.minimum_area > 1:
@@ -77,7 +77,7 @@ class DefectCriteria:
         return counted
 
     def apply(self, anomaly_map: FloatImage, threshold: float) -> float:
-        """Return the score, and clean the map in place: of a large image there is no room for a second one.
+        """Return the score, and clean the map in place, since a copy of a large map might not fit in memory.
 
         Args:
             anomaly_map: (H, W) >= 0; changed.
@@ -90,7 +90,7 @@ class DefectCriteria:
         return score
 
     def save(self, folder: Path) -> None:
-        """Write the region as a picture, or remove that of before; the area belongs to the description."""
+        """Write the region as a picture, or remove an earlier one; `model.json` stores the minimum area."""
         path = folder / REGION
         if self.region is None:
             path.unlink(missing_ok=True)
@@ -106,7 +106,7 @@ class DefectCriteria:
         return inside
 
     def _erase_outside(self, anomaly_map: FloatImage) -> None:
-        """Set the map to zero outside the region, which is scaled to it by its nearest pixels."""
+        """Set the map to zero outside the region, scaled to the map by nearest neighbour."""
         if self.region is None:
             return
         rows, columns = (
@@ -122,10 +122,10 @@ class DefectCriteria:
         values = counted[counted > 0]
         if self.minimum_area > values.size:
             return 0.0
-        # No region of that many pixels can lie above the value of that rank.
+        # No area of that many pixels can be above the value of that rank.
         values = values[values <= np.partition(values, -self.minimum_area)[-self.minimum_area]]
         levels = np.unique(values)
-        # All levels below `low` are reached by a region that is large enough, none from `high` on.
+        # Bisection: a large enough area reaches every level below `low`, and none reaches `high` or above.
         low, high = 0, len(levels)
         while low < high:
             middle = (low + high) // 2
@@ -144,14 +144,14 @@ class DefectCriteria:
 
 
 def read_region(path: Path, size: tuple[int, int] | None) -> NDArray[np.bool_]:
-    """Read a region of interest: a picture, white where a defect counts, or polygons in TOML.
+    """Read a region of interest: a picture that is white where defects count, or polygons in TOML.
 
-    The TOML file has `size = [H, W]`, the size in pixels of the image that the polygons were drawn on, and
-    `polygons`, a list of lists of corners [x, y]; what lies in any of them counts.
+    The TOML file has `size = [H, W]`, the size in pixels of the image on which the polygons were drawn, and
+    `polygons`, a list of lists of corners [x, y]; a defect counts inside any of them.
 
     Args:
-        path: of the picture or the TOML file.
-        size: (H, W) of the working image, to which the region is scaled; None leaves it as it is drawn.
+        path: path of the picture or the TOML file.
+        size: (H, W) of the working image, to which the region is scaled; None keeps the size as drawn.
 
     Raises:
         ImageError: the picture cannot be read.
@@ -173,7 +173,7 @@ def _polygons(path: Path) -> NDArray[np.bool_]:
             ImageDraw.Draw(canvas).polygon([(float(x), float(y)) for x, y in polygon], fill=1)
     except (UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(
-            f"{path}: these are no polygons ({error}); write size = [H, W] and "
+            f"{path}: these are not polygons ({error}); write size = [H, W] and "
             "polygons = [[[x, y], [x, y], [x, y]]]"
         ) from error
     return np.asarray(canvas, dtype=bool)

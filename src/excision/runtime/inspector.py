@@ -1,4 +1,4 @@
-"""Inspecting with an exported model, without torch.
+"""Inspection with an exported model, without torch.
 
 >>> from excision.runtime.inspector import Inspector
 >>> inspector = Inspector("exported/parts")
@@ -30,23 +30,23 @@ from excision.tiling.assembly import inspect_working
 
 
 class Inspector:
-    """An exported model, loaded once and called as often as wanted, from any number of threads.
+    """An exported model, loaded once and used any number of times, from any number of threads.
 
-    It can be pickled, for the workers of a pool: each opens the folder anew, and judges by the thresholds and
-    the criteria of the inspector that was sent.
+    It can be pickled, for example for the workers of a process pool: each opens the folder again, and uses
+    the thresholds and criteria of the pickled inspector.
 
     Args:
-        folder: that `excision export` wrote.
-        threads: of one inspection; None leaves it to the backend.
+        folder: folder that `excision export` wrote.
+        threads: number of threads per inspection; None leaves it to the backend.
 
     Attributes:
         folder: as given.
         threads: as given.
-        image_format: the form in which it takes images.
-        criteria: what counts in an anomaly map.
+        image_format: size, channels and tiling of the images.
+        criteria: which defects count in an anomaly map.
 
     Raises:
-        ModelError: the folder is none of an exported model, or a file in it is missing or damaged.
+        ModelError: the folder is not an exported folder, or a file in it is missing or damaged.
     """
 
     def __init__(self, folder: str | Path, threads: int | None = None) -> None:
@@ -66,43 +66,43 @@ class Inspector:
 
     @property
     def review_threshold(self) -> float | None:
-        """Where the grey zone begins, in the unit of the anomaly score; None for no such zone."""
+        """Lower limit of the grey zone, in the unit of the anomaly score; None if there is no grey zone."""
         review = self.description.review
         return None if review is None else review.threshold
 
     @property
     def calibration(self) -> Calibration:
-        """What the decision threshold promises."""
+        """The decision threshold and the false-alarm rate that it promises."""
         return self.description.calibration
 
     def __repr__(self) -> str:
-        told = self.description
+        description = self.description
         zone = "" if self.review_threshold is None else f", review_threshold={self.review_threshold:.4g}"
         return (
-            f"{type(self).__name__}({str(self.folder)!r}, backend={told.backend!r}, "
-            f"precision={told.precision!r}, size={told.size}, threshold={self.threshold:.4g}{zone})"
+            f"{type(self).__name__}({str(self.folder)!r}, backend={description.backend!r}, "
+            f"precision={description.precision!r}, size={description.size}, threshold={self.threshold:.4g}{zone})"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A worker may stand in another folder than the process that sent it this.
+        # The working folder of a worker may differ from that of the process that pickled the inspector.
         folder, told = self.folder.absolute(), self.description
         return _reopen, (type(self), folder, self.threads, told.calibration, told.review, self.criteria)
 
     def __copy__(self) -> Self:
-        # The loaded graph is shared: only another process has to load it again.
+        # Shares the loaded graph: unlike a pickled inspector, a copy need not load it again.
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         return twin
 
     def with_thresholds(self, threshold: float, review_threshold: float | None = None) -> Self:
-        """Return the same model with thresholds that a person set; the graph is shared, not loaded again.
+        """Return an inspector of the same model with thresholds that a person set; the graph is shared.
 
         Args:
             threshold: decision threshold in the unit of the anomaly score.
-            review_threshold: where the grey zone begins; None for no such zone.
+            review_threshold: lower limit of the grey zone; None for no grey zone.
 
         Raises:
-            SettingsError: they are not finite, not above 0, or in the wrong order.
+            SettingsError: the thresholds are not finite, not above 0, or in the wrong order.
         """
         check_thresholds(threshold, review_threshold)
         zone = None if review_threshold is None else self.calibration.at(review_threshold)
@@ -111,7 +111,7 @@ class Inspector:
         return twin
 
     def inspect(self, image: OneImage, *, color: ColorOrder = "rgb") -> Prediction:
-        """Return an image its verdict, with every stage.
+        """Inspect one image and return its verdict with the output of every stage.
 
         Args:
             image: a path, an array (H, W) or (H, W, C) of uint8, uint16 or float in [0, 1], a PIL image, or a
@@ -127,7 +127,7 @@ class Inspector:
     def predict(
         self, images: Iterable[OneImage] | OneImage, *, color: ColorOrder = "rgb"
     ) -> Iterator[Prediction]:
-        """Inspect images one after another, lazily, each alone, so that none changes another's score.
+        """Inspect images one after another, lazily; the score of an image does not depend on the others.
 
         Args:
             images: one of these, or an iterable of them: a path, a folder, a glob pattern, an array (H, W),
@@ -143,7 +143,7 @@ class Inspector:
             yield self._inspect_input(given)
 
     def working(self, image: OneImage, *, color: ColorOrder = "rgb") -> NDArray[np.uint16]:
-        """Return the working image (H, W, C) of what `inspect` takes; of full size where it is seen in tiles.
+        """Return the working image (H, W, C) of an image; with a tiling, it has full size.
 
         Raises:
             ImageError: the image cannot be read or has no defined meaning.
@@ -156,7 +156,7 @@ class Inspector:
 
     @property
     def region_size(self) -> tuple[int, int] | None:
-        """Size (H, W) of a region of interest; None for any, where images of any size are seen in tiles."""
+        """Size (H, W) of a region of interest; None means any size, for models that inspect in tiles."""
         return None if self.image_format.tiling is not None else self.image_format.size
 
     def inspect_working(
@@ -165,11 +165,11 @@ class Inspector:
         """Inspect a working image.
 
         Args:
-            working: (H, W, C); in tiles where it is larger than one and the model has them.
-            criteria: what counts; None takes the criteria that the folder is calibrated for.
+            working: (H, W, C); inspected in tiles if the model has a tiling.
+            criteria: which defects count; None takes the criteria that the folder is calibrated for.
 
         Raises:
-            ImageError: it is smaller than a tile.
+            ImageError: the image is smaller than a tile.
             ModelError: the backend cannot compute it.
         """
         criteria = self.criteria if criteria is None else criteria
@@ -179,18 +179,18 @@ class Inspector:
         return replace(found, score=criteria.apply(found.anomaly_map, found.lowest_threshold))
 
     def _compute(self, working: NDArray[np.uint16]) -> Prediction:
-        """Inspect one working image; everything counts."""
+        """Inspect one working image, without criteria."""
         pixels = to_unit(working)
         start = time.perf_counter()
         try:
             found = self._backend.run(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
         except Exception as error:
-            # The backends raise errors of their own kinds.
+            # Each backend raises its own types of error.
             raise ModelError(f"{self.folder}: the backend failed: {error}") from error
         seconds = time.perf_counter() - start
         score, anomaly_map = float(found["score"][0]), found["anomaly_map"][0, 0]
         if not math.isfinite(score):
-            raise ModelError(f"{self.folder}: the anomaly score is no finite number: the model is damaged")
+            raise ModelError(f"{self.folder}: the anomaly score is not finite: the model is damaged")
         return Prediction(
             score=score,
             threshold=self.threshold,
@@ -207,12 +207,12 @@ class Inspector:
     def recalibrate(
         self, scores: Iterable[float], false_alarm_rate: float, review_rate: float | None = None
     ) -> None:
-        """Set the thresholds anew from scores of good images, and keep them in the folder with the criteria.
+        """Set the thresholds again from scores of normal images, and save them and the criteria in the folder.
 
         Args:
-            scores: anomaly scores of good images that took no part in training.
-            false_alarm_rate: share of good images that may be called defective.
-            review_rate: share that may be called defective or sent to review; None for no grey zone.
+            scores: anomaly scores of normal images that were not used in training.
+            false_alarm_rate: share of normal images that may be judged defective.
+            review_rate: share that may be judged defective or sent to review; None for no grey zone.
 
         Raises:
             ValueError: there is no score, or a rate is out of range.

@@ -1,9 +1,9 @@
-"""The exported folder: everything that a line needs to inspect, and nothing that needs torch.
+"""The exported folder: everything needed for inspection on the line, without torch.
 
 model.onnx       the graph, or model.xml and model.bin for OpenVINO
-model.json       size, thresholds, calibration, and what the model was made of
+model.json       size, thresholds, calibration, and the origin of the model
 region.png       region of interest, white where a defect counts; absent where it counts everywhere
-golden.npz       images with the scores and maps that torch gives them, for the proof
+golden.npz       images with the scores and maps computed by torch, for verification
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ FORMAT = 2
 """Of the folders that are written; graphs of format 1 call an output by its old name."""
 
 VERDICT_FILES = (DESCRIPTION, *GRAPH_FILES, REGION)
-"""Files that can change a verdict; a fingerprint takes them in this order, which must stay."""
+"""Files that can change a verdict; fingerprints depend on this order, so it must not change."""
 
 OTHER_FILES = (GOLDEN,)
-"""All other files of the folder."""
+"""The other files of the folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """How tiles lie on a large image; see `Tiling`.
+    """Grid and halo of the tiles of a large image; see `Tiling`.
 
     Attributes:
-        grid: pixels that they begin on multiples of.
-        halo: pixels along a shared border of which a tile is not asked.
+        grid: tiles start at multiples of this many pixels.
+        halo: pixels along a shared edge in which a tile's output is discarded.
     """
 
     grid: int
@@ -52,22 +52,22 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What `model.json` says.
+    """The content of `model.json`.
 
     Attributes:
-        backend: that the graph was exported for.
-        precision: that it was proven in.
+        backend: backend that the graph was exported for.
+        precision: precision in which it was verified.
         size: (H, W) of the working image in pixels.
-        tile: grid and halo where the working image is a tile of large images; None where images are resized.
+        tile: grid and halo if the working image is a tile of large images; None if images are resized.
         channels: 1 (grey) or 3 (RGB); the graph takes them in [0, 1].
-        mask_threshold: cells with more attention are excised; it is inside the graph. None for no mask.
-        calibration: decision threshold and what it promises, with the scores of this backend.
-        review: where the grey zone begins, and the share of good parts above that; None for no such zone.
+        mask_threshold: cells with more attention are excised; part of the graph. None for no mask.
+        calibration: decision threshold and its promised false-alarm rate, from scores of this backend.
+        review: lower limit of the grey zone, and the promised share of normal images above it; None for none.
         minimum_area: pixels of the working image that a defect must cover to count.
         operations: floating-point operations of "attention" and "recovery" for one image.
-        data: SHA-256 of the fingerprint of the images that were trained on.
-        versions: of what made the folder.
-        format: of the folder.
+        data: SHA-256 of the fingerprint of the training images.
+        versions: versions of the packages that wrote the folder.
+        format: format of the folder.
     """
 
     backend: BackendName
@@ -86,12 +86,12 @@ class Description:
 
     @property
     def tiling(self) -> Tiling | None:
-        """How a large image is covered by tiles; None where images are resized whole."""
+        """How a large image is covered by tiles; None if images are resized as a whole."""
         return None if self.tile is None else Tiling(self.size, **dataclasses.asdict(self.tile))
 
     @property
     def image_format(self) -> ImageFormat:
-        """The form in which the graph takes images."""
+        """Size, channels and tiling of the images that the graph takes."""
         return ImageFormat(self.size, self.channels, self.tiling)
 
     def save(self, folder: Path) -> None:
@@ -103,7 +103,7 @@ class Description:
         """Read `model.json`.
 
         Raises:
-            ModelError: the folder is no exported one, or the file is damaged or of a later format.
+            ModelError: the folder is not an exported folder, or the file is damaged or of a newer format.
         """
         path = folder / DESCRIPTION
         if not path.is_file():
@@ -114,15 +114,15 @@ class Description:
             raise ModelError(f"{path}: cannot be read as JSON: {error}") from error
         try:
             description = cls(**_checked(content))
-            _ = description.tiling  # which refuses tiles that do not fit
+            _ = description.tiling  # raises an error for tiles that do not fit
         except (KeyError, TypeError, ValueError, SettingsError) as error:
-            raise ModelError(f"{path}: this describes no exported model: {error!r}") from error
+            raise ModelError(f"{path}: this does not describe an exported model: {error!r}") from error
         return description
 
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """Images and what torch says of them.
+    """Golden images, and the scores and anomaly maps that torch computed for them.
 
     Attributes:
         images: (N, H, W, C) uint16, working images.
@@ -144,19 +144,19 @@ class Golden:
         """Read `golden.npz`.
 
         Raises:
-            ModelError: it is missing or damaged.
+            ModelError: the file is missing or damaged.
         """
         path = folder / GOLDEN
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 return cls(stored["images"], stored["scores"], stored["maps"])
         except Exception as error:
-            # A damaged archive fails in as many ways as zip files can be damaged.
-            raise ModelError(f"{path}: these are no golden images: {error}") from error
+            # A damaged archive can raise many types of error.
+            raise ModelError(f"{path}: these are not golden images: {error}") from error
 
 
 def is_exported(folder: Path) -> bool:
-    """Return whether a folder is an exported one, by its description."""
+    """Return whether a folder is an exported folder, that is, has a description."""
     return (folder / DESCRIPTION).is_file()
 
 
@@ -167,7 +167,7 @@ def _checked(content: dict[str, Any]) -> dict[str, Any]:
         if content[name] not in allowed:
             raise ValueError(f"{name} is {content[name]!r}, none of {', '.join(allowed)}")
     height, width = content["size"]
-    # Folders that were written before there were tiles do not speak of them.
+    # Folders written before tiling existed lack this entry.
     review, tile = content["review"], content.get("tile")
     checked = None if tile is None else Tile(int(tile["grid"]), int(tile["halo"]))
     return {

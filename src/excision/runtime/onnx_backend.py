@@ -1,4 +1,4 @@
-"""An exported graph on ONNX Runtime."""
+"""Runs an exported graph in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from excision.runtime.backend import INPUT, OUTPUTS, stored_names
 
 
 class OnnxBackend:
-    """A loaded graph; it may be called from several threads at once.
+    """A loaded graph; may be called from several threads at once.
 
     Args:
-        path: of the graph.
-        threads: of one inspection; None leaves it to ONNX Runtime.
+        path: path of the graph.
+        threads: number of threads per inspection; None leaves it to ONNX Runtime.
 
     Raises:
-        Exception: of ONNX Runtime's own kinds, for a damaged file.
+        Exception: ONNX Runtime's own types, for a damaged file.
     """
 
     def __init__(self, path: Path, threads: int | None) -> None:
@@ -40,7 +40,7 @@ class OnnxBackend:
     def run(
         self, images: NDArray[np.float32], outputs: Sequence[str] = OUTPUTS
     ) -> dict[str, NDArray[np.float32]]:
-        """Inspect images (B, C, H, W) in [0, 1] as far as the outputs need; by name, each (B, ...)."""
+        """Compute the given outputs for images (B, C, H, W) in [0, 1]; arrays (B, ...) by name."""
         names = stored_names(outputs, self._stored)
         computes = self._whole if outputs == OUTPUTS else self._parts(tuple(names))
         found: list[Any] = computes.run(names, {INPUT: images})
@@ -48,7 +48,7 @@ class OnnxBackend:
 
 
 def _cut(path: Path, names: Sequence[str]) -> bytes:
-    """Leave out of a graph what does not lead to these outputs; ONNX Runtime would compute it all the same.
+    """Remove the nodes that these outputs do not need, since ONNX Runtime would compute them anyway.
 
     Raises:
         ModuleNotFoundError: the package onnx is not installed.

@@ -1,4 +1,4 @@
-"""An exported graph in OpenVINO, made for one image at a time."""
+"""Runs an exported graph in OpenVINO, compiled for one image at a time."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ _FULL, _HALF = "f32", "bf16"
 
 
 class OpenVinoBackend:
-    """A loaded graph; it may be called from several threads at once.
+    """A loaded graph; may be called from several threads at once.
 
-    A graph for images of one known size runs more than twice as fast as one that leaves open how many there
-    are. So a batch is inspected image by image, which also gives an image the same score in any company.
+    A graph with a fixed batch size runs more than twice as fast as one with a dynamic batch size. So a batch
+    is inspected image by image, which also makes the score of an image independent of the rest of the batch.
 
-    In bfloat16 only the networks are computed so, and what comes after them. What leads up to the first
-    convolutions stays in float32: it takes the deviation of a surface from its own mean, and of that the
-    eight bits of bfloat16 leave nothing where the surface is even.
+    With bfloat16, the nodes up to the first convolutions stay in float32: they subtract the mean of a
+    surface, and on an even surface the eight bits of bfloat16 would leave nothing of the difference.
 
     Args:
-        path: of the graph, as ONNX or in OpenVINO's own format.
-        precision: that the networks compute in.
-        threads: of one inspection; None leaves it to OpenVINO.
+        path: path of the graph, in ONNX or OpenVINO format.
+        precision: precision in which the networks are computed.
+        threads: number of threads per inspection; None leaves it to OpenVINO.
 
     Raises:
         ModuleNotFoundError: the package openvino is not installed.
-        Exception: of OpenVINO's own kinds, for a damaged file.
+        Exception: OpenVINO's own types, for a damaged file.
     """
 
     def __init__(self, path: Path, precision: Precision, threads: int | None) -> None:
@@ -44,35 +43,35 @@ class OpenVinoBackend:
         self._options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if threads is not None:
             self._options["INFERENCE_NUM_THREADS"] = threads
-        # A graph is compiled for its outputs; what does not lead to one is left out.
+        # One compiled graph per set of outputs; nodes that they do not need are left out.
         self._compiled = functools.cache(self._compile)
         self._compiled(OUTPUTS)
 
     def run(
         self, images: NDArray[np.float32], outputs: Sequence[str] = OUTPUTS
     ) -> dict[str, NDArray[np.float32]]:
-        """Inspect images (B, C, H, W) in [0, 1] as far as the outputs need; by name, each (B, ...)."""
+        """Compute the given outputs for images (B, C, H, W) in [0, 1]; arrays (B, ...) by name."""
         singles = [self._single(image[None], tuple(outputs)) for image in images]
         return {name: np.concatenate(parts) for name, *parts in zip(outputs, *singles, strict=True)}
 
     def _single(self, image: NDArray[np.float32], outputs: tuple[str, ...]) -> list[NDArray[np.float32]]:
         given: list[NDArray[np.float32]] = []
         for part in self._compiled(outputs):
-            # A request of its own for each call, since one request cannot serve two threads.
+            # A new request for each call, since one request cannot serve two threads.
             request = part.create_infer_request()
             found = request.infer([image, *given], share_inputs=True)
             given = [found[place] for place in range(len(part.outputs))]
         return given
 
     def _compile(self, outputs: tuple[str, ...]) -> list[Any]:
-        """Compile the parts of the graph; each takes the image and what the part before it gives."""
+        """Compile the parts of the graph; each takes the image and the output of the previous part."""
         whole = self._read(outputs)
         entrances = _entrances(whole)
         if self._networks == _FULL or not entrances:
             return [self._in(whole, self._networks)]
         from openvino import Model, opset1
 
-        # From a second copy, since the first is cut open.
+        # From a second copy, since the first is split.
         approach = self._read(outputs)
         images = whole.get_parameters()
         seams = []
@@ -102,7 +101,7 @@ class OpenVinoBackend:
 
 
 def _entrances(model: Any) -> list[Any]:
-    """Return what enters those convolutions that lie behind no other."""
+    """Return the inputs of the convolutions that do not follow another convolution."""
     behind: set[str] = set()
     entrances = []
     for node in model.get_ordered_ops():

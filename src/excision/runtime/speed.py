@@ -1,7 +1,7 @@
-"""How fast an exported model is here, stage by stage, and how near to what the machine could do.
+"""Measures the speed of an exported model on this machine, stage by stage and relative to its peak rate.
 
-A stage is timed by running the graph up to its end; the time of the stage before is then taken off. All are
-measured in turn in one process, so that a noisy machine hits them alike.
+A stage is timed by running the graph up to its end and subtracting the time of the previous stage. The
+measurements alternate in one process, so that noise on the machine affects all of them equally.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ _ENDS = {
     "recovery": ("recovery",),
     "map": ("anomaly_map", "score"),
 }
-_SIDE = 1024  # of the square matrices whose product tells the machine's limit
+_SIDE = 1024  # side of the square matrices whose product measures the machine's peak rate
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What was measured of one backend, with one number of threads and one batch size.
+    """The speed of one backend with a given number of threads and batch size.
 
     Attributes:
-        backend: that computed.
-        threads: of one inspection.
-        batch: images at once.
-        milliseconds: of each of `STAGES`, for one image.
-        images_per_second: end to end, from a PNG file to the score.
-        limit_share: floating-point operations of both networks a second, over those of a large matrix
-            product in float32 on as many threads; 0 to 1. None where the folder does not say how many it has,
-            and for int8, which has none.
-        recovery_share: the same for the recovery network alone.
+        backend: name of the backend.
+        threads: number of threads per inspection.
+        batch: number of images per batch.
+        milliseconds: time of each of `STAGES` for one image.
+        images_per_second: throughput end to end, from a PNG file to the score.
+        limit_share: floating-point operations per second of both networks, divided by those of a large matrix
+            product in float32 with the same number of threads; 0 to 1. None if the folder does not state the
+            number of operations, and for int8.
+        recovery_share: the same for the recovery network only.
         first_result: seconds from the start of a process to its first score.
     """
 
@@ -69,17 +69,17 @@ class Speed:
 def measure(
     folder: Path, backend: BackendName, threads: int, batches: Sequence[int], repeats: int
 ) -> list[Speed]:
-    """Measure in a process of its own, since libraries settle their number of threads when they are loaded.
+    """Measure in a separate process, since libraries fix their number of threads when they are loaded.
 
     Args:
-        folder: that `excision export` wrote.
-        backend: to compute with.
-        threads: of one inspection.
-        batches: images at once.
-        repeats: of each measurement; the best counts, for whatever else runs on the machine only adds.
+        folder: folder that `excision export` wrote.
+        backend: backend to measure.
+        threads: number of threads per inspection.
+        batches: batch sizes.
+        repeats: number of repetitions; the fastest counts, since other load on the machine only adds time.
 
     Raises:
-        ModelError: the folder cannot be inspected with, or the backend is not installed.
+        ModelError: the model cannot be loaded or run, or the backend is not installed.
     """
     command = [sys.executable, "-m", "excision.runtime.speed", str(folder), backend, str(threads)]
     count = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -97,7 +97,7 @@ def measure(
 
 
 def matrix_product_rate(repeats: int = 5) -> float:
-    """Return the floating-point operations a second of a large matrix product in float32, at its best."""
+    """Return the peak floating-point operations per second of a large matrix product in float32."""
     rng = np.random.default_rng(0)
     left, right = (rng.random((_SIDE, _SIDE), dtype=np.float32) for _ in range(2))
     return 2 * _SIDE**3 / min(_seconds(lambda: left @ right) for _ in range(repeats + 1))

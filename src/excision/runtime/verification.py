@@ -1,4 +1,4 @@
-"""Proof that an exported model says what torch said: its golden images, replayed."""
+"""Verifies that an exported model agrees with torch, by replaying its golden images."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import Golden
 
 DRIFT_LIMITS = {"fp32": 1e-3, "bf16": 0.1, "int8": 0.25}
-"""Largest score drift that passes where none is stated, by precision."""
+"""Default limit of the score drift, by precision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """How far an exported model is from torch on some images.
+    """How far an exported model differs from torch on some images.
 
     Attributes:
-        images: how many were replayed.
+        images: number of images.
         score_drift: largest difference of a score, as a share of the decision threshold.
         map_difference: largest difference of a pixel of the anomaly map, as a share of the threshold.
-        verdicts_changed: images on the other side of the backend's threshold than torch put them of its own.
-        seconds: that the replay took.
+        verdicts_changed: number of images whose verdict by the backend's threshold differs from torch's.
+        seconds: duration of the replay.
     """
 
     images: int
@@ -35,7 +35,7 @@ class Proof:
     seconds: float
 
     def check(self, allowed: float) -> None:
-        """Refuse what drifted too far.
+        """Check that the drift is within the limit.
 
         Raises:
             ModelError: the score drift is above `allowed`.
@@ -51,9 +51,9 @@ def replay(inspector: Inspector, golden: Golden, torch_threshold: float | None =
     """Inspect the golden images again and compare.
 
     Args:
-        inspector: of the exported folder.
+        inspector: inspector of the exported folder.
         golden: its golden images.
-        torch_threshold: by which torch gave its verdicts; None takes that of the inspector.
+        torch_threshold: threshold of torch's verdicts; None takes that of the inspector.
     """
     if torch_threshold is None:
         torch_threshold = inspector.threshold
@@ -76,8 +76,8 @@ def verify(inspector: Inspector, allowed: float | None = None) -> Proof:
     """Replay the golden images of an exported folder on this machine.
 
     Args:
-        inspector: of the folder.
-        allowed: largest score drift as a share of the threshold; None takes that of the precision.
+        inspector: inspector of the folder.
+        allowed: largest score drift as a share of the threshold; None takes the default of the precision.
 
     Raises:
         ModelError: the golden images are damaged, or the model drifts too far.

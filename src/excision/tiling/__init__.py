@@ -1,1 +1,1 @@
-"""Images larger than the working image: training on tiles cut out of them, inspection tile by tile."""
+"""Images larger than the working image: training on tiles cut from them, and inspection tile by tile."""

@@ -1,6 +1,6 @@
-"""Inspecting a large image tile by tile: one anomaly map of full size, and small pictures of the stages.
+"""Inspects a large image tile by tile: one anomaly map of full size, and small pictures of the stages.
 
-Nothing else of the image's size is held: 4 bytes a pixel for the map, beside the decoded image itself.
+Memory of the image's size: the decoded image itself and 4 bytes per pixel for the map, and nothing else.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ FloatImage = NDArray[np.float32]
 D = TypeVar("D", bound=Detection)
 
 MOST_SHOWN = 2048
-"""Pixels of the longer side of the pictures of stages; of a smaller image they are of full size."""
+"""Longest side in pixels of the pictures of the stages; for a smaller image they have full size."""
 
 
 Judge = Callable[[FloatImage, Sequence[float]], float]
-"""From the anomaly map (H, W) of a large image, and the anomaly scores of its tiles, to its anomaly score."""
+"""Computes the anomaly score of a large image from its anomaly map (H, W) and the scores of its tiles."""
 
 
 def largest_value(anomaly_map: FloatImage, _: Sequence[float]) -> float:
-    """Return the maximum of the anomaly map: a large image is judged as a single tile is."""
+    """Return the maximum of the anomaly map, as for a single tile."""
     return float(anomaly_map.max())
 
 
 def worst_tile(_: FloatImage, scores: Sequence[float]) -> float:
-    """Return the largest score of a tile, for methods that do not read their score off the map alone."""
+    """Return the largest score of a tile, for methods whose score is not a function of the map alone."""
     return max(scores)
 
 
@@ -50,22 +50,23 @@ def inspect_working(
 ) -> D:
     """Inspect a working image, as a whole or tile by tile.
 
-    Each tile is inspected alone. Where two overlap, one takes over from the other by weights that sum to one,
-    and the output of neither counts within the halo of its border, so that every value of the map lies
-    between those that tiles with a full surrounding give.
+    Each tile is inspected separately. Where two tiles overlap, they are blended with weights that sum to one.
+    Close to an edge shared with a neighbour, a tile's output is discarded; this margin is the halo. Every
+    value of the map is thus between those of tiles that see its whole neighbourhood.
 
     Args:
-        working: (H, W, C), 65535 for 1; at least as large as a tile.
-        tiling: of the model; None inspects the image as a whole.
-        inspect: gives the detection of one working image, which is (*tiling.size, C) where there are tiles.
-        judge: reads the score of an image that was inspected in tiles.
+        working: (H, W, C), uint16 with 65535 for 1; at least as large as a tile.
+        tiling: tiling of the model; None inspects the image as a whole.
+        inspect: returns the detection of one working image; with a tiling, of one tile (*tiling.size, C).
+        judge: computes the score of an image that was inspected in tiles.
 
     Returns:
-        Of an image in tiles, the anomaly map at full size, and all other pictures reduced where it is large.
+        The detection. With a tiling, the anomaly map has full size; the other pictures of a large image are
+        reduced.
 
     Raises:
         ImageError: the image is smaller than a tile.
-        ModelError: the score is no finite number.
+        ModelError: the score is not finite.
     """
     if tiling is None or working.shape[:2] == tiling.size:
         return inspect(working)
@@ -75,20 +76,20 @@ def inspect_working(
         assembly.add(visit, inspect(visit.tile))
     score = judge(assembly.anomaly_map, assembly.scores)
     if not math.isfinite(score):
-        raise ModelError("the anomaly score is no finite number: the weights are damaged or went astray")
+        raise ModelError("the anomaly score is not finite: the weights are damaged")
     found: D = assembly.finish(working, score, time.perf_counter() - start)
     return found
 
 
 class _Assembly:
-    """What the tiles of an image have shown so far.
+    """Collects the results of the tiles of an image.
 
     Args:
         shape: (H, W, C) of the image.
 
     Attributes:
         anomaly_map: (H, W).
-        scores: of the tiles, in the order in which they were inspected.
+        scores: scores of the tiles, in the order in which they were inspected.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -104,7 +105,7 @@ class _Assembly:
         self._last: Detection | None = None
 
     def add(self, visit: Visit, found: Detection) -> None:
-        """Add what was found in a tile."""
+        """Add the result of a tile."""
         self._last = found
         self.scores.append(found.score)
         self.anomaly_map[visit.place] += visit.weights * found.anomaly_map[visit.inside]
@@ -117,7 +118,7 @@ class _Assembly:
         self._mask[spot] |= combine_blocks(found.mask[visit.inside], visit.place, self._factor, np.logical_or)
 
     def finish(self, working: NDArray[np.uint16], score: float, seconds: float) -> Any:
-        """Return the detection of the whole image, of the kind and with the thresholds of its tiles."""
+        """Return the detection of the whole image, with the type and thresholds of those of its tiles."""
         assert self._last is not None  # every image has a tile
         stages: dict[str, Any] = {}
         if isinstance(self._last, Prediction):
@@ -135,13 +136,13 @@ class _Assembly:
 
 
 class Visit(NamedTuple):
-    """A tile on its way over an image.
+    """A tile and the part of the image that it contributes to.
 
     Attributes:
         tile: (h, w, C), a tile of the image.
-        place: of the image where this tile has a say.
-        inside: the same place in the tile.
-        weights: how much it says there; at every pixel of the image those of all tiles sum to 1.
+        place: region of the image that this tile contributes to.
+        inside: the same region within the tile.
+        weights: weight of the tile at each pixel of the region; over all tiles they sum to 1 at every pixel.
     """
 
     tile: NDArray[np.uint16]
@@ -151,7 +152,7 @@ class Visit(NamedTuple):
 
 
 def visit_tiles(working: NDArray[np.uint16], tiling: Tiling) -> Iterator[Visit]:
-    """Go over an image (H, W, C) tile by tile, in reading order.
+    """Iterate over the tiles of an image (H, W, C) in reading order.
 
     Raises:
         ImageError: the image is smaller than a tile.
@@ -169,12 +170,12 @@ def visit_tiles(working: NDArray[np.uint16], tiling: Tiling) -> Iterator[Visit]:
 
 
 def shown_reduction(size: tuple[int, int]) -> int:
-    """Return how many pixels of an image (H, W) make one of the pictures of its stages."""
+    """Return the factor by which the pictures of the stages of an image (H, W) are reduced."""
     return -(-max(size) // MOST_SHOWN)
 
 
 def cut(working: NDArray[np.uint16], origin: tuple[int, int], size: tuple[int, int]) -> NDArray[np.uint16]:
-    """Cut a tile (*size, C) out of an image; beyond its right and lower border lies its reflection."""
+    """Cut a tile (*size, C) out of an image, padded by reflection beyond its right and lower border."""
     tile = working[origin[0] : origin[0] + size[0], origin[1] : origin[1] + size[1]]
     missing = [(0, full - side) for full, side in zip(size, tile.shape, strict=False)]
     if any(pair != (0, 0) for pair in missing):

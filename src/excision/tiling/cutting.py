@@ -1,4 +1,4 @@
-"""Tiles to train on, cut out of large good images at full resolution."""
+"""Cuts training tiles out of large normal images at full resolution."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from excision.data.images import any_full_image
 from excision.system.files import atomic_path
 
 MOST_TILES = 1024
-"""Tiles that a training is given, shared evenly by its images; each image gives at least one."""
+"""Number of training tiles, divided evenly among the images; each image contributes at least one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Where a training tile lies.
+    """The position of a training tile.
 
     Attributes:
-        source: name of the image that it is cut from.
+        source: name of the image it is cut from.
         origin: (y, x) of its first pixel.
     """
 
@@ -32,22 +32,22 @@ class Tile:
 
     @property
     def name(self) -> str:
-        """Name it for messages."""
+        """Name of the tile for messages."""
         return f"{self.source} at row {self.origin[0]}, column {self.origin[1]}"
 
 
 def choose_tiles(sizes: Mapping[str, tuple[int, int]], tile: tuple[int, int], seed: int) -> tuple[Tile, ...]:
-    """Choose where to cut.
+    """Choose the positions of the training tiles.
 
-    An image gives no more tiles than cover it once. They are spread over it and lie at random within their
-    share of it, so that no pattern of the product keeps step with them; what would reach beyond the image
-    lies at its border, about as often as in an inspection. What an image gives depends on the seed, its name,
-    its size and the number of images alone.
+    An image contributes at most as many tiles as cover it once. They are spread over the image, each at a
+    random position within its share of it, so that they do not align with a regular pattern of the product; a
+    tile that would extend beyond the image is moved to its border, about as often as in an inspection. The
+    tiles of an image depend only on the seed, its name, its size and the number of images.
 
     Args:
         sizes: (H, W) of each image by name, each at least as large as a tile.
         tile: (H, W).
-        seed: of what is random.
+        seed: seed of the random positions.
     """
     most = max(1, MOST_TILES // max(len(sizes), 1))
     return tuple(
@@ -64,11 +64,11 @@ def _origins(
     rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
     rows, columns = (-(-full // side) for full, side in zip(size, tile, strict=True))
     chosen = np.sort(rng.permutation(rows * columns)[:most])
-    # The tile's centre lies anywhere in its share of the image.
+    # The centre of the tile is anywhere in its share of the image.
     places = np.stack(np.divmod(chosen, columns), axis=1) + rng.random((len(chosen), 2))
     shares, sides, full = np.array((rows, columns)), np.array(tile), np.array(size)
     corners = np.rint(places / shares * full - sides / 2).astype(int).clip(0, full - sides)
-    # Two at a border may coincide.
+    # Two tiles at a border may coincide.
     return sorted({(int(top), int(left)) for top, left in corners})
 
 
@@ -78,13 +78,13 @@ def cut_tiles(
     tile: tuple[int, int],
     channels: int,
 ) -> None:
-    """Cut tiles out of one image and write each as a file, if it is not there yet.
+    """Cut tiles out of one image and write each to a file, unless the file exists.
 
-    The image is decoded once at most; a cutting that was stopped goes on.
+    The image is decoded at most once, and interrupted cutting continues where it stopped.
 
     Args:
-        picture: a path, or an array as `any_full_image` takes it.
-        origins: (y, x) of each tile by the TIFF file to write.
+        picture: a path, or an array that `any_full_image` accepts.
+        origins: maps the TIFF file of each tile to its origin (y, x).
         tile: (H, W).
         channels: 1 or 3.
 

@@ -1,4 +1,4 @@
-"""How large tiles are and how far they overlap."""
+"""The size of tiles and their overlap."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 from excision.errors import ImageError, SettingsError
 
 RAMP = 16
-"""Pixels over which one tile takes over from the next. A power of two, so that weights are exact numbers."""
+"""Pixels over which adjacent tiles are blended. A power of two, so that the weights are exact in binary."""
 
 _WIDEST_HALO = 32
 
@@ -20,9 +20,9 @@ class Tiling:
 
     Attributes:
         size: (H, W) of a tile in pixels.
-        grid: tiles begin on multiples of this many pixels, so that cells of the mask and places of the
-            networks fall together in all tiles.
-        halo: pixels along a border shared with another tile of which a tile is not asked.
+        grid: tiles start at multiples of this many pixels, so that the cells of the mask and the positions of
+            the networks coincide in all tiles.
+        halo: pixels along an edge shared with another tile in which a tile's output is discarded.
     """
 
     size: tuple[int, int]
@@ -44,7 +44,7 @@ class Tiling:
         """Choose grid and halo to suit the networks.
 
         The halo is as wide as the receptive field of the recovery, but at most 32 pixels and an eighth of the
-        tile: what lies farther away changes little.
+        tile, since pixels farther away have little influence.
 
         Args:
             tile: (H, W) of a tile in pixels.
@@ -60,10 +60,10 @@ class Tiling:
         return cls(tile, grid, min(reach(stem, depth), min(tile) // 8, _WIDEST_HALO))
 
     def check(self, height: int, width: int, what: str) -> None:
-        """Refuse an image that a tile does not fit into.
+        """Check that a tile fits into an image.
 
         Raises:
-            ImageError: it is too small.
+            ImageError: the image is too small.
         """
         if height < self.size[0] or width < self.size[1]:
             raise ImageError(
@@ -73,11 +73,11 @@ class Tiling:
 
 
 def reach(stem: int, depth: int) -> int:
-    """Return how many pixels away the recovery sees at most: its receptive field to one side.
+    """Return the one-sided receptive field of the recovery in pixels.
 
-    Level l has places of stem * 2^l pixels. On the way down each level has two convolutions of 3 x 3, on the
-    way up all but the deepest have two more, after an interpolation between neighbours of the level below. A
-    place of the deepest level itself is as wide as its stride.
+    A position of level l spans stem * 2^l pixels. In the encoder each level has two 3 x 3 convolutions; in
+    the decoder all but the deepest have two more, after an interpolation between neighbours of the level
+    below. A position of the deepest level itself is as wide as its stride.
     """
     places = [stem << level for level in range(depth)]
     return sum(4 * place for place in places[:-1]) + sum(places[1:]) + 3 * places[-1]

@@ -1,4 +1,4 @@
-"""The form in which a model takes images: their size, channels, and whether they are inspected in tiles."""
+"""The image format of a model: size, channels, and whether images are inspected in tiles."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Channels = Literal[1, 3]
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
-    """What a working image is for one model. Fitting settles it; nothing in it is optional.
+    """The working image of a model, as determined by fitting.
 
     Attributes:
-        size: (H, W) in pixels of the working image, which is a tile where there is a tiling.
+        size: (H, W) in pixels of the working image; with a tiling, of a tile.
         channels: 1 (grey) or 3 (RGB).
-        tiling: how images of any size are covered by tiles; None where each is resized as a whole.
+        tiling: how images of any size are covered by tiles; None if each is resized as a whole.
     """
 
     size: tuple[int, int]
@@ -35,7 +35,7 @@ class ImageFormat:
         """Read what `dataclasses.asdict` has written.
 
         Raises:
-            IndexError, KeyError, TypeError, ValueError, SettingsError: it holds something else.
+            IndexError, KeyError, TypeError, ValueError, SettingsError: the content is not an image format.
         """
         size = (int(content["size"][0]), int(content["size"][1]))
         tiling = content["tiling"]
@@ -47,11 +47,11 @@ class ImageFormat:
 
     @property
     def tile(self) -> tuple[int, int] | None:
-        """Size (H, W) of a tile in pixels; None where images are resized as a whole."""
+        """Size (H, W) of a tile in pixels; None if images are resized as a whole."""
         return None if self.tiling is None else self.size
 
     def read(self, image: NDArray[Any] | str | Path) -> NDArray[np.uint16]:
-        """Return the working image of a path or an array; where there is a tiling, at its own full size.
+        """Read the working image of a path or an array; with a tiling, at full size.
 
         Args:
             image: a path, or an array (H, W), (H, W, 1) or (H, W, 3) of uint8, uint16, or float in [0, 1].

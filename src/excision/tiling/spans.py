@@ -1,4 +1,4 @@
-"""Where the tiles of a large image lie, and how much each says of every pixel."""
+"""The positions of the tiles of a large image, and their weights at every pixel."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from excision.tiling.geometry import RAMP, Tiling
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What one row or column of tiles says along one axis of the image.
+    """The contribution of one row or column of tiles along one axis of the image.
 
     Attributes:
         origin: first pixel of the tile in the image, on the grid.
-        start: first pixel of the image that it has a say in.
-        weights: (n,) float32 in 0 to 1, of the pixels from `start` on; those of all spans sum to one.
+        start: first pixel of the image that it contributes to.
+        weights: (n,) float32 in [0, 1], for the pixels from `start` on; over all spans they sum to one.
     """
 
     origin: int
@@ -27,24 +27,24 @@ class Span:
 
     @property
     def stop(self) -> int:
-        """Pixel of the image after the last that it has a say in."""
+        """One past the last pixel of the image that it contributes to."""
         return self.start + len(self.weights)
 
     @property
     def inside(self) -> slice:
-        """The same pixels, counted from the first of the tile."""
+        """The same pixels, relative to the first pixel of the tile."""
         return slice(self.start - self.origin, self.stop - self.origin)
 
 
 def spans(length: int, side: int, tiling: Tiling) -> list[Span]:
-    """Cover one axis of an image.
+    """Cover one axis of an image with tiles.
 
-    Tiles are as few as the halo allows and evenly spread. The last may reach beyond the image by less than
-    the grid.
+    There are as few tiles as the halo allows, evenly spread. The last may extend beyond the image by less
+    than the grid.
 
     Args:
-        length: pixels of the image along the axis.
-        side: pixels of a tile along it, at most `length`.
+        length: size of the image along the axis in pixels.
+        side: size of a tile along the axis in pixels, at most `length`.
         tiling: grid and halo.
     """
     places = -(-(length - side) // tiling.grid)

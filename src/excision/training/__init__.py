@@ -1,1 +1,1 @@
-"""What every training has in common: its data, its loop and its checkpoints."""
+"""The parts that all kinds of training share: data, loop and checkpoints."""

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: everything that the next step depends on, in one safetensors file."""
+"""Checkpoints: everything that the next training step depends on, in one safetensors file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WEIGHTS, _OPTIMISER = "network.", "optimiser."
 
 
 def save_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, step: int) -> None:
-    """Write network, optimiser and the number of finished steps, atomically."""
+    """Write network, optimiser and number of finished steps atomically."""
     tensors = {_WEIGHTS + name: value for name, value in network.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"{_OPTIMISER}{index}.{name}": value for name, value in state.items()}
@@ -22,7 +22,7 @@ def save_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optim
 
 
 def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> int:
-    """Restore network and optimiser in place, and give the number of finished steps.
+    """Restore network and optimiser in place, and return the number of finished steps.
 
     Raises:
         ModelError: the file is damaged or belongs to another network.
@@ -37,7 +37,7 @@ def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optim
         _restore_optimiser(optimiser, _under(tensors, _OPTIMISER))
     except (OSError, SafetensorError, RuntimeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise ModelError(
-            f"{path}: this is no checkpoint of this training; remove it to train from the start ({error})"
+            f"{path}: this is not a checkpoint of this training; remove it to train from the start ({error})"
         ) from error
     return step
 
@@ -47,10 +47,10 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Fill the optimiser's state, each tensor laid out in memory as its parameter is.
+    """Load the state of the optimiser, with each tensor in the memory layout of its parameter.
 
-    A moment in another memory order would be added up in another order, and the resumed training would
-    drift from the uninterrupted one by rounding.
+    With another layout, sums would be rounded in a different order, and resumed training would drift from
+    uninterrupted training.
     """
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}

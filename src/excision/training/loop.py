@@ -1,4 +1,4 @@
-"""Optimiser steps one after another: drawn ahead, safe to interrupt, with checkpoints."""
+"""The training loop: batches drawn ahead, safe to interrupt, with checkpoints."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Batch_contra = TypeVar("Batch_contra", contravariant=True)
 
 
 class Loop(Protocol[Batch_contra]):
-    """What does one step.
+    """Takes one optimiser step at a time.
 
     Attributes:
-        finished: number of steps that the weights have been through; None while one is under way.
+        finished: number of steps that the weights have been through; None during a step.
     """
 
     finished: int | None
 
     def run(self, step: int, batch: Batch_contra) -> dict[str, float]:
-        """Do one step and give its figures."""
+        """Take one step and return its figures."""
         ...
 
 
@@ -42,26 +42,26 @@ def run_steps(
     save: Callable[[int], None],
     done: TrainingProgress,
 ) -> None:
-    """Run a loop from where it stands to the end.
+    """Run a loop from its current step to the end.
 
-    An interrupt (Ctrl-C) lets the step under way finish, saves a checkpoint and is raised again; a second
-    one does not wait.
+    On an interrupt (Ctrl-C), the current step is finished, a checkpoint is saved, and the interrupt is raised
+    again; a second interrupt takes effect at once.
 
     Args:
-        loop: knows how many steps are finished.
-        draw: gives the batch of a step; called in another thread, one step ahead.
+        loop: takes the steps, and counts the finished ones.
+        draw: returns the batch of a step; called in another thread, one step ahead.
         total: number of steps.
         checkpoint_every: steps between checkpoints.
-        save: writes a checkpoint of so many finished steps.
+        save: writes a checkpoint; called with the number of finished steps.
         done: called with (finished steps, total steps, figures) after each step.
     """
 
     def keep() -> None:
-        # An interrupt that struck inside an update leaves no whole step to keep.
+        # An interrupt in the middle of an update leaves weights that must not be saved.
         if loop.finished is not None:
             save(loop.finished)
 
-    assert loop.finished is not None  # nothing is under way yet
+    assert loop.finished is not None  # no step has started yet
     with deferred_interrupt() as interrupt:
         try:
             for step, batch in drawn_ahead(draw, loop.finished, total):
@@ -78,7 +78,7 @@ def run_steps(
 
 
 def drawn_ahead(draw: Callable[[int], B], first: int, end: int) -> Iterator[tuple[int, B]]:
-    """Return the steps from `first` to `end` with their batches; one is drawn while another is worked on."""
+    """Yield the steps from `first` to `end` with their batches; the next is drawn in the background."""
     if first >= end:
         return
     with ThreadPoolExecutor(max_workers=1) as drawer:
@@ -110,23 +110,23 @@ def optimise(
     """Take one optimiser step.
 
     Args:
-        loss: (), of which the gradient is taken.
-        network: whose gradients are clipped.
-        optimiser: of the network's parameters.
-        rate: the learning rate of this step; None leaves it to a schedule.
-        what: the training in words, for the error.
-        clip: largest norm of the gradient; None does not limit it.
+        loss: (), differentiable.
+        network: network whose gradients are clipped.
+        optimiser: optimiser of the network's parameters.
+        rate: learning rate of this step; None leaves it to a schedule.
+        what: name of the training for the error message.
+        clip: largest norm of the gradient; None does not clip.
 
     Returns:
         The loss.
 
     Raises:
-        ModelError: the loss is no finite number.
+        ModelError: the loss is not finite.
     """
     value = loss.item()
     if not math.isfinite(value):
         raise ModelError(
-            f"{what} went astray: its loss is {value}. Train anew with a lower training.learning_rate"
+            f"{what} diverged: its loss is {value}. Train again with a lower training.learning_rate"
         )
     if rate is not None:
         for group in optimiser.param_groups:

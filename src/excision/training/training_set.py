@@ -1,4 +1,4 @@
-"""What a training works on: readable good images, parted for training and calibration."""
+"""The data of a training: readable normal images, split for training and calibration."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ Picture = NDArray[Any] | Path
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Good images, parted for training and calibration.
+    """Normal images, split for training and calibration.
 
     Attributes:
         image_format: size, channels and tiles of the working images.
-        training: names of what is trained on: images, or tiles of them.
-        calibration: names of what sets the decision threshold.
-        skipped: what could not be read.
-        reduction: what is lost of the images; None where they are used in tiles.
+        training: names of the training images, or of the tiles cut from them.
+        calibration: names of the images held out to set the decision threshold.
+        skipped: files that could not be read.
+        reduction: how far resizing reduces the images; None if they are used in tiles.
     """
 
     image_format: ImageFormat
@@ -55,7 +55,7 @@ class TrainingSet:
     _tiles: tuple[Tile, ...] = ()
 
     def read(self, index: int) -> NDArray[np.uint16]:
-        """Return the working image (H, W, C), 65535 for 1, of a training image by its place."""
+        """Return the working image (H, W, C), with 65535 for 1, of a training image by its index."""
         picture = self._pictures[self.training[index]]
         if isinstance(picture, Path):
             return self._cache.get(picture)
@@ -64,15 +64,15 @@ class TrainingSet:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Names of the images that are trained on, whole or in tiles."""
+        """Names of the training images, whether used whole or in tiles."""
         return tuple(dict.fromkeys(tile.source for tile in self._tiles)) or self.training
 
     @contextmanager
     def materialised(self, folder: Path | None, cutting: Progress) -> Iterator[None]:
-        """Cut the training tiles, so that they can be read; nothing is done where images are used whole.
+        """Cut the training tiles, so that they can be read; does nothing if images are used whole.
 
         Args:
-            folder: for the tiles; what is there already is not cut again. None takes one that is removed.
+            folder: folder for the tiles; existing tiles are kept. None uses a temporary folder.
             cutting: called with (done, total) images.
 
         Raises:
@@ -97,17 +97,17 @@ class TrainingSet:
         return (self._pictures[name] for name in self.sources)
 
     def calibration_images(self) -> Iterator[Picture]:
-        """Return the held-out images one after another."""
+        """Iterate over the held-out images."""
         return (self._pictures[name] for name in self.calibration)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Name the data by content: for training and calibration each image's name and SHA-256."""
+        """Return the name and SHA-256 of each image, for training and calibration."""
         parts = {"training": self.sources, "calibration": self.calibration}
         hashes = {part: {n: _hash(self._pictures[n]) for n in names} for part, names in parts.items()}
         return {**self._origin, **hashes}
 
     def facts(self) -> dict[str, Any]:
-        """Return the counts and what was skipped, for the record of the training."""
+        """Return the counts and the skipped files, for the record of the training."""
         return {
             "n_training": len(self.sources),
             **({"n_tiles": len(self._tiles)} if self._tiles else {}),
@@ -122,16 +122,16 @@ def prepare(
     settings: Settings,
     reading: Progress | None = None,
 ) -> TrainingSet:
-    """Find the readable normal training images, settle size and channels, hold some out for calibration.
+    """Find the readable normal images, determine size and channels, and hold some out for calibration.
 
     Args:
         dataset: a data set, or a sequence of normal images as arrays or paths.
-        settings: of image, calibration and training.
+        settings: settings of image, calibration and training.
         reading: called with (done, total) while the images are checked.
 
     Raises:
         DatasetError: there are no normal images, none can be read, or too few to hold some out.
-        ImageError: an array is no image.
+        ImageError: an array is not an image.
     """
     if isinstance(dataset, Dataset):
         return _part(_from_dataset(dataset, settings, reading), settings)
@@ -141,12 +141,12 @@ def prepare(
         samples = tuple(Sample(str(p), p, "train", "good", None, str(p)) for p in paths)
         return _part(_from_dataset(Dataset(Path(), "images", samples), settings, reading), settings)
     if paths:
-        raise DatasetError("the images are partly arrays and partly paths: give one kind")
+        raise DatasetError("some images are arrays and some are paths: give only one kind")
     return _part(_from_arrays(pictures, settings), settings)
 
 
 class _Usable(NamedTuple):
-    """Good images that can be trained on, by name."""
+    """Normal images that can be trained on, by name."""
 
     samples: tuple[Sample, ...]
     tiling: Tiling | None
@@ -158,7 +158,7 @@ class _Usable(NamedTuple):
 
 
 def _part(usable: _Usable, settings: Settings) -> TrainingSet:
-    """Settle size and channels, and part the images for training and calibration."""
+    """Determine size and channels, and split the images for training and calibration."""
     sizes = list(usable.sizes.values())
     tiling = usable.tiling
     size = tiling.size if tiling else settings.image.size or default_size(sizes)
@@ -208,7 +208,7 @@ def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None
 
 
 def _tiling(settings: Settings, sizes: Iterable[Size]) -> Tiling | None:
-    """Return the tiling that settings ask for, or that strips get; only then are sizes asked for."""
+    """Return the tiling of the settings, or that of strips; `sizes` is evaluated only if it is needed."""
     if settings.image.tile is not None or settings.image.size is not None or settings.score.top > 0:
         return settings.tiling
     known = list(sizes)
@@ -216,7 +216,7 @@ def _tiling(settings: Settings, sizes: Iterable[Size]) -> Tiling | None:
     try:
         return replace(settings, image=replace(settings.image, tile=tile)).tiling
     except SettingsError:
-        # Deeper networks than usual need larger tiles than the strips have room for.
+        # Networks deeper than the default need larger tiles than fit into the strips.
         return None
 
 
@@ -235,12 +235,12 @@ def _from_arrays(pictures: dict[str, Picture], settings: Settings) -> _Usable:
         try:
             array_image(array, 1)
         except ImageError as error:
-            raise ImageError(f"image {name} of the given ones: {error}") from error
+            raise ImageError(f"image {name} of the given images: {error}") from error
     sizes = {name: (array.shape[0], array.shape[1]) for name, array in arrays.items()}
     tiling = _tiling(settings, sizes.values())
     if tiling is not None:
         for name, size in sizes.items():
-            tiling.check(*size, f"image {name} of the given ones")
+            tiling.check(*size, f"image {name} of the given images")
     return _Usable(
         samples=tuple(Sample(name, Path(name), "train", "good", None, name) for name in arrays),
         tiling=tiling,

@@ -206,7 +206,7 @@ def test_restored_optimiser_is_laid_out_in_memory_as_its_parameters(tmp_path: Pa
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"\x08\0\0\0\0\0\0\0{}      "])
 def test_damaged_checkpoint_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT).write_bytes(content)
-    with pytest.raises(ModelError, match=r"checkpoint\.safetensors: this is no checkpoint .* remove it"):
+    with pytest.raises(ModelError, match=r"checkpoint\.safetensors: this is not a checkpoint .* remove it"):
         train(network(), source(TINY), TINY, CPU, tmp_path)
 
 

@@ -180,7 +180,7 @@ def test_a_loss_that_is_no_number_stops_before_it_spoils_the_checkpoint(tmp_path
                 unet.get_parameter("head.bias").fill_(float("nan"))
 
     # Spoilt after the checkpoint of step 1 and before that of step 2.
-    told = r"step 3 went astray: its loss is nan\. Train anew with a lower training\.learning_rate"
+    told = r"step 3 diverged: its loss is nan\. Train again with a lower training\.learning_rate"
     with pytest.raises(ModelError, match=told):
         train(unet, source(settings), settings, CPU, tmp_path, spoil)
     assert (tmp_path / CHECKPOINT).is_file()
