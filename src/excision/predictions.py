@@ -1,4 +1,4 @@
-"""What an inspection of one image returns, and what can be asked for one."""
+"""The result of inspecting one image, and the protocols of the objects that inspect."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ Box: TypeAlias = boxes.Box
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Detection:
-    """What any method says of one image, at the working size (H, W) with C channels.
+    """The result of any method for one image, at the working size (H, W) with C channels.
 
-    Of an image that was inspected in tiles the anomaly map has the full size (H, W). All other pictures are
-    reduced to (ceil(H / reduction), ceil(W / reduction)) where it is large.
+    If the image was inspected in tiles, the anomaly map has the full size (H, W). The other pictures of a
+    large image are reduced to (ceil(H / reduction), ceil(W / reduction)).
 
     Attributes:
         score: anomaly score; larger is more anomalous.
         threshold: decision threshold in the unit of `score`.
-        verdict: "defect" exactly where `score > threshold`; "review" where it is above the review threshold
-            alone.
+        verdict: "defect" if `score > threshold`; otherwise "review" if it is above the review threshold;
+            otherwise "good".
         anomaly_map: (H, W) float32 in the unit of `score`; pixels above the threshold are defective.
         image: (H, W, C) float32 in [0, 1], the working image.
         seconds: time from decoded image to verdict.
-        review_threshold: where the grey zone begins that a person has to look at; None for no such zone.
-        reduction: pixels of the anomaly map along the side of a pixel of the other pictures.
-        source: path of the image file as it was given; None for an image that was in memory.
-        size: (H, W) in pixels of the image as it was given; None where only the working image is known.
+        review_threshold: lower limit of the grey zone, which a person has to check; None for no grey zone.
+        reduction: factor by which the other pictures are smaller than the anomaly map.
+        source: path of the image file as given; None for an image in memory.
+        size: (H, W) in pixels of the image as given; None if only the working image is known.
     """
 
     score: float
@@ -58,38 +58,38 @@ class Detection:
 
     @property
     def verdict(self) -> Verdict:
-        """Return "defect" above the threshold, "review" in the grey zone below it, else "good"."""
+        """Return "defect" above the threshold, "review" in the grey zone below it, otherwise "good"."""
         if self.score > self.threshold:
             return "defect"
         return "review" if self.score > self.lowest_threshold else "good"
 
     @property
     def lowest_threshold(self) -> float:
-        """What exceeds this is not passed as good."""
+        """The review threshold if there is one, otherwise the threshold: a larger score is not "good"."""
         return self.threshold if self.review_threshold is None else self.review_threshold
 
     def overview(self) -> Self:
-        """Return the same to show: the anomaly map as small as the rest, by the largest value of a block."""
+        """Return a copy for display; the anomaly map is reduced like the rest, by the maximum of each block."""
         if self.reduction == 1:
             return self
         return replace(self, anomaly_map=shrink_map(self.anomaly_map, self.reduction), reduction=1)
 
     @property
     def full_size(self) -> tuple[int, int]:
-        """(H, W) of the image in pixels: as it was given, or of the anomaly map where that is not known."""
+        """(H, W) in pixels of the image as given, or of the anomaly map if that is not known."""
         height, width = self.anomaly_map.shape
         return self.size or (height, width)
 
     @property
     def shown_size(self) -> tuple[int, int]:
-        """(H, W) in pixels of `image`, which is reduced where the image is large."""
+        """(H, W) in pixels of `image`, which is reduced if the image is large."""
         return self.image.shape[0], self.image.shape[1]
 
     @property
     def boxes(self) -> tuple[Box, ...]:
-        """Boxes (x, y, width, height) around what is not passed as good, in pixels of the image as given.
+        """Boxes (x, y, width, height) around defective and grey regions, in pixels of the image as given.
 
-        Strongest first; at most the 1000 strongest. They are computed at each call.
+        Strongest first; at most the 1000 strongest. They are computed on each access.
         """
         height, width = self.anomaly_map.shape
         return tuple(boxes.scale_box(box, (height, width), self.full_size) for box in self.map_boxes())
@@ -102,7 +102,7 @@ class Detection:
 
     @property
     def defect_area_share(self) -> float:
-        """Share of the pixels that are not passed as good, in [0, 1]."""
+        """Share in [0, 1] of the pixels above the lowest threshold."""
         return float((self.anomaly_map > self.lowest_threshold).mean())
 
     def map_boxes(self) -> list[Box]:
@@ -110,11 +110,11 @@ class Detection:
         return boxes.strongest_boxes(self.anomaly_map, self.lowest_threshold)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what is reported of the image, ready for JSON: no arrays, no NaN, no infinity.
+        """Return the reported values, ready for JSON: no arrays, NaN or infinity.
 
         Returns:
             `source`, `score`, `threshold`, `review_threshold`, `verdict`, `boxes` as lists [x, y, width,
-            height], `defect_area_share` and `seconds`. What is not known or not finite is None.
+            height], `defect_area_share` and `seconds`. Values that are unknown or not finite are None.
         """
         return {
             "source": self.source,
@@ -128,24 +128,24 @@ class Detection:
         }
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write a file, in one step: a reader never meets half of it.
+        """Write a file atomically: a reader never sees an incomplete file.
 
         Args:
-            path: its ending decides. `.png`, `.jpg` or `.webp`: the image with the anomaly map and the boxes
-                over it. `.tiff`: the anomaly map, float32. `.npz`: every array, and the figures.
+            path: the extension sets the format. `.png`, `.jpg` or `.webp`: the image overlaid with the
+                anomaly map and the boxes. `.tiff`: the anomaly map, float32. `.npz`: all arrays and figures.
 
         Raises:
-            SettingsError: the ending is another, or the file cannot be written.
+            SettingsError: the extension is none of these, or the file cannot be written.
         """
         from excision.visualization.showing import save
 
         save(Path(path), self)
 
     def plot(self, axes: Axes | None = None) -> Axes:
-        """Draw the image with the anomaly map and the boxes over it, in pixels of the image as given.
+        """Draw the image overlaid with the anomaly map and the boxes, in pixels of the image as given.
 
         Args:
-            axes: of matplotlib, to draw into; None makes a new figure.
+            axes: matplotlib axes to draw on; None creates a figure.
 
         Returns:
             The axes; `axes.figure.savefig` writes them.
@@ -176,13 +176,13 @@ def _finite(value: float | None) -> float | None:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Prediction(Detection):
-    """Every stage of Excision And Recovery on one image, beside what any method says.
+    """The result of Excision And Recovery for one image, with the output of every stage.
 
     Attributes:
-        attention: (H, W) float32, larger is more defect-like; the unit is the network's own.
+        attention: (H, W) float32, larger is more defect-like; in standard deviations from normal attention.
         mask: (H, W) bool, True where the image was excised.
-        masked_image: (H, W, C) float32 in [0, 1], the image with the masked region filled.
-        recovery: (H, W, C) float32 in [0, 1], what the U-Net put into the hole.
+        masked_image: (H, W, C) float32 in [0, 1], the image with the excised region filled.
+        recovery: (H, W, C) float32 in [0, 1], the image as recovered by the U-Net.
     """
 
     attention: NDArray[np.float32]
@@ -192,34 +192,34 @@ class Prediction(Detection):
 
 
 class Method(Protocol):
-    """Whatever finds anomalies in image files: `Detector` and everything it is compared with."""
+    """Anything that finds anomalies in image files: `Detector`, `Inspector` and the baselines."""
 
     @property
     def threshold(self) -> float:
         """Decision threshold in the unit of the anomaly score."""
 
     def predict(self, images: Iterable[Path], /) -> Iterator[Detection]:
-        """Say what is found in each image; ImageError where one cannot be read."""
+        """Yield the result for each image; raises ImageError if one cannot be read."""
 
 
 class Predictor(Method, Protocol):
-    """A method that shows every stage of its work: `Detector`, and the `Inspector` of an exported model."""
+    """A method that returns the output of every stage: `Detector` and `Inspector`."""
 
     @property
     def review_threshold(self) -> float | None:
-        """Where the grey zone begins, in the unit of the anomaly score; None for no such zone."""
+        """Lower limit of the grey zone, in the unit of the anomaly score; None if there is no grey zone."""
 
     @property
     def calibration(self) -> Calibration | None:
-        """What the decision threshold promises; None before there is one."""
+        """The decision threshold and the false-alarm rate that it promises; None before calibration."""
 
     def predict(self, images: Iterable[Path], /) -> Iterator[Prediction]:
-        """Return a prediction for each image; ImageError where one cannot be read."""
+        """Yield a prediction for each image; raises ImageError if one cannot be read."""
 
     def with_thresholds(self, threshold: float, review_threshold: float | None) -> Self:
-        """Return the same weights with thresholds that a person set; this predictor stays as it is.
+        """Return a copy with thresholds that a person set; this predictor is unchanged.
 
         Raises:
-            SettingsError: they are not finite, not above 0, or in the wrong order; or this kind of predictor
-                has no grey zone.
+            SettingsError: the thresholds are not finite, not above 0, or in the wrong order; or this kind of
+                predictor has no grey zone.
         """

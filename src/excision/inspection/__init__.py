@@ -1,1 +1,1 @@
-"""Inspecting files: what is named, what is found, and what is kept of it."""
+"""Inspection of image files: inputs, findings, and the log of the results."""

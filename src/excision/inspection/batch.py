@@ -1,4 +1,4 @@
-"""Inspecting files one after another, and keeping each result the moment it is there."""
+"""Inspects files one after another, and writes each result immediately."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ _DEFECT_EXAMPLES, _REVIEW_EXAMPLES, _GOOD_EXAMPLES = 16, 8, 8
 
 @dataclass(frozen=True, slots=True)
 class InspectionSummary:
-    """How many images were good, in the grey zone, defective, or could not be inspected.
+    """The numbers of images that were good, in the grey zone, defective, or could not be inspected.
 
     Attributes:
         n_good: images with the verdict "good".
         n_defect: images with the verdict "defect".
         n_failed: images that could not be inspected.
         n_review: images with the verdict "review".
-        strongest: the images of the strongest defects, of the grey zone, and of the good parts closest to it;
-            a few of each, for a report.
+        strongest: names of the images with the highest scores of each verdict, a few of each, for the report.
     """
 
     n_good: int
@@ -42,23 +41,23 @@ class InspectionSummary:
 
     @property
     def exit_status(self) -> int:
-        """Return 2 where something could not be inspected, else 1 where not all are good, else 0."""
+        """2 if an image could not be inspected, otherwise 1 if not all images are good, otherwise 0."""
         return 2 if self.n_failed else 1 if self.n_defect or self.n_review else 0
 
 
 def find_images(paths: Sequence[Path], leave_out: Path | None = None) -> list[Path]:
-    """List the images to inspect: named files as they are, and the image files anywhere below named folders.
+    """List the images to inspect: the given files, and all image files below the given folders.
 
     Args:
         paths: files and folders.
-        leave_out: folder whose images are passed over when they are found in a search.
+        leave_out: folder to skip when folders are searched.
 
     Raises:
-        DatasetError: there is none.
+        DatasetError: there are no images.
     """
     found: dict[Path, None] = {}
     for path in paths:
-        # What does not exist stays in the list: it is reported like any image that cannot be read.
+        # A file that does not exist stays in the list: it is reported like any image that cannot be read.
         found |= dict.fromkeys(_search(path, leave_out) if path.is_dir() else [path])
     if not found:
         raise DatasetError(f"no image in {', '.join(map(str, paths))}")
@@ -83,14 +82,14 @@ def inspect_images(
 ) -> InspectionSummary:
     """Inspect images and write `results.jsonl`, `results.csv` and `overlays/`.
 
-    Each line is on disk before the next image is opened. An image that cannot be inspected is recorded with
-    its error, and the rest go on. Of an image nothing stays in memory but its path.
+    Each line is on disk before the next image is opened. If an image cannot be inspected, its error is
+    recorded and the inspection continues. Only the path of an image stays in memory.
 
     Args:
-        predictor: what inspects.
-        images: files.
+        predictor: detector or inspector.
+        images: files to inspect.
         out: folder for the results.
-        resume: keep the verdicts of an earlier inspection, and inspect only what they lack.
+        resume: keep the verdicts of an earlier inspection, and inspect only the remaining images.
         progress: called with (done, total).
 
     Raises:
@@ -115,7 +114,7 @@ def inspect_images(
 
 
 def _kept(predictor: Predictor, out: Path, *, resume: bool) -> list[InspectionRecord]:
-    """Return the verdicts of an earlier inspection; what failed then is tried again."""
+    """Return the verdicts of an earlier inspection; images that failed then are tried again."""
     if not resume:
         if (out / JSONL).exists():
             raise SettingsError(
@@ -130,7 +129,7 @@ def _kept(predictor: Predictor, out: Path, *, resume: bool) -> list[InspectionRe
 
 @dataclass
 class _Tally:
-    """Counts, and the few lines that the report shows."""
+    """Counts the verdicts, and collects the images that the report shows."""
 
     n_good: int = 0
     n_review: int = 0
@@ -155,7 +154,7 @@ class _Tally:
             _keep_largest(self._goods, (line.score, line.image), _GOOD_EXAMPLES)
 
     def shown(self) -> list[str]:
-        """Return the images of the strongest defects, the grey zone, and the good parts closest to it."""
+        """Return the images with the highest scores of each verdict."""
         kinds = (self._defects, self._reviews, self._goods)
         return [image for kind in kinds for _, image in sorted(kind, reverse=True)]
 
@@ -167,21 +166,21 @@ def _keep_largest(heap: list[tuple[float, str]], item: tuple[float, str], most: 
 
 
 def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -> InspectionRecord:
-    """Inspect one image and write its overlay; what cannot be read is told in the line's `error`.
+    """Inspect one image and write its overlay; if it cannot be inspected, `error` of the record says why.
 
     Args:
-        predictor: what inspects.
+        predictor: detector or inspector.
         path: image file.
-        out: folder that the overlay is written below.
-        state: text that tells apart files that lie under one path at different times, so that each has an
-            overlay of its own.
+        out: folder of the results, in which the overlay is written.
+        state: text that distinguishes files with the same path at different times, so that each gets a
+            separate overlay.
     """
     start = time.perf_counter()
     try:
         prediction = next(iter(predictor.predict([path])))
         size = probe_image(path).size
         if not math.isfinite(prediction.score):
-            raise ImageError(f"{path}: the anomaly score is {prediction.score}, no number")
+            raise ImageError(f"{path}: the anomaly score is {prediction.score}, not a finite number")
     except ImageError as error:
         seconds = round(time.perf_counter() - start, 4)
         return InspectionRecord(

@@ -1,4 +1,4 @@
-"""From a prediction to what is reported of it: score, verdict, defect area, and boxes."""
+"""The findings reported for a prediction: score, verdict, defect area, and boxes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from excision.predictions import Detection, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is reported of an image.
+    """The findings reported for an image.
 
     Attributes:
         score: anomaly score.
         verdict: "good", "review" or "defect".
         defect_area_share: share of the pixels above the lowest threshold, 0 to 1.
-        boxes: around each region above that threshold, strongest first, at most `MOST_BOXES`: (x, y, width,
-            height) in pixels of the image file.
-        shown_boxes: the same boxes in pixels of the picture that is shown, which may be smaller.
+        boxes: boxes (x, y, width, height) in pixels of the image file around the regions above that
+            threshold, strongest first, at most `MOST_BOXES`.
+        shown_boxes: the same boxes in pixels of the displayed picture, which may be smaller.
     """
 
     score: float
@@ -29,10 +29,10 @@ class Findings:
 
 
 def findings(detection: Detection, size: tuple[int, int] | None = None) -> Findings:
-    """Return what is reported of an image.
+    """Return the findings of an image.
 
     Args:
-        detection: with the anomaly map at its full size.
+        detection: detection with the anomaly map at full size.
         size: (H, W) of the image file in pixels; None takes that of the detection, or of its anomaly map.
     """
     height, width = detection.anomaly_map.shape

@@ -1,4 +1,4 @@
-"""What a person names to be inspected: files, folders, patterns, and lists of them."""
+"""Expands the inputs given on the command line: files, folders, patterns, and lists of them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ STDIN = "-"
 
 
 def expand(words: Sequence[str], stdin: BinaryIO | None = None) -> list[Path]:
-    """Turn words into files and folders, in their order.
+    """Expand arguments to files and folders, in order.
 
-    What exists under the very name is taken as it is. `@list.txt` is a text file with a path or pattern a
-    line, relative to the list's folder; `-` is such a list on standard input, relative to the working folder.
-    Empty lines and those that begin with `#` say nothing. Of what a pattern matches, image files and folders
-    are taken; `**` stands for any number of folders, of which each is entered once.
+    An argument that is the name of an existing file or folder is taken literally. `@list.txt` is a text file
+    with one path or pattern per line, relative to the folder of the list; `-` reads such a list from standard
+    input, relative to the working folder. Empty lines and lines that begin with `#` are ignored. A pattern
+    matches image files and folders; `**` matches any number of folders, each of which is entered once.
 
     Args:
-        words: as given.
-        stdin: to read a list from; standard input where not given.
+        words: arguments as given.
+        stdin: stream for `-`; None takes standard input.
 
     Raises:
         DatasetError: a list cannot be read, or a pattern matches nothing.
@@ -48,7 +48,7 @@ def _of_word(word: str, stdin: BinaryIO | None) -> Iterator[Path]:
 
 
 def _listed(content: bytes, folder: Path) -> Iterator[Path]:
-    # Editors of some systems begin a text with a mark; names need not be text.
+    # Some editors write a byte order mark; file names need not be valid text.
     for line in content.removeprefix(b"\xef\xbb\xbf").splitlines():
         name = os.fsdecode(line.strip())
         if name and not name.startswith("#"):
@@ -57,7 +57,7 @@ def _listed(content: bytes, folder: Path) -> Iterator[Path]:
 
 def _of_path(path: Path) -> Iterator[Path]:
     if os.path.lexists(path) or not glob.has_magic(str(path)):
-        # What does not exist is reported like any image that cannot be read.
+        # A file that does not exist is reported like any image that cannot be read.
         yield path
         return
     found = match_pattern(path)

@@ -1,4 +1,4 @@
-"""A folder with a model, of whichever kind, as something that inspects."""
+"""Opens a folder with a model of either kind."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def load(folder: str | Path) -> Detector | Inspector:
-    """Open a folder with a model: the run folder of a training, or an exported folder.
+    """Open a folder with a model: a run folder or an exported folder.
 
     Args:
-        folder: that `excision train`, `Detector.save` or `excision export` wrote.
+        folder: folder that `excision train`, `Detector.save` or `excision export` wrote.
 
     Returns:
         A `Detector` for a run folder, which needs torch, or an `Inspector` for an exported folder.

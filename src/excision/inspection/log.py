@@ -1,4 +1,4 @@
-"""Results of an inspection on disk: a line an image in JSON and in CSV, each there once it is known."""
+"""The log of an inspection: one line per image in JSON and in CSV, written as soon as it is known."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ JSONL, CSV = "results.jsonl", "results.csv"
 
 @dataclass(frozen=True, slots=True)
 class InspectionRecord:
-    """The line that is kept of an image.
+    """The record of an image.
 
     Attributes:
-        image: its path as it was found.
-        score: anomaly score; None where the image could not be inspected.
+        image: path as found.
+        score: anomaly score; None if the image could not be inspected.
         threshold: decision threshold.
-        verdict: "good", "review" or "defect"; None where the image could not be inspected.
-        defect_area_share: share of the pixels above the threshold, or above that of the grey zone
-            where there is one, 0 to 1.
-        boxes: around each such region, strongest first: (x, y, width, height) in pixels of
-            the image file, upright.
+        verdict: "good", "review" or "defect"; None if the image could not be inspected.
+        defect_area_share: share of the pixels above the threshold, or above the review threshold if there is
+            one, 0 to 1.
+        boxes: boxes (x, y, width, height) around these regions, strongest first, in pixels of the upright
+            image file.
         seconds: from opening the file to the verdict.
-        overlay: picture of image and anomaly map, relative to the folder of results.
+        overlay: path of the overlay of image and anomaly map, relative to the folder of results.
         error: why the image could not be inspected.
     """
 
@@ -48,7 +48,7 @@ class InspectionRecord:
 
 
 class InspectionLog:
-    """Writes the lines, each flushed at once; begins with those that are kept of an earlier inspection."""
+    """Writes records and flushes each at once, starting with those kept from an earlier inspection."""
 
     def __init__(self, out: Path, kept: Iterable[InspectionRecord]) -> None:
         kept = tuple(kept)
@@ -67,22 +67,22 @@ class InspectionLog:
         self._csv.close()
 
     def add(self, line: InspectionRecord) -> None:
-        """Write one line to both files."""
+        """Write one record to both files."""
         for stream, text in ((self._jsonl, _as_json(line)), (self._csv, _as_row(line))):
             stream.write(_bytes(text))
             stream.flush()
 
 
 def read_log(out: Path) -> list[InspectionRecord]:
-    """Read the lines of an earlier inspection; the one that a kill cut short is left out."""
+    """Read the records of an earlier inspection, except a last line that is incomplete."""
     return list(iterate_log(out))
 
 
 def iterate_log(out: Path) -> Iterator[InspectionRecord]:
-    """Read the lines of an earlier inspection one by one, as `read_log` does."""
+    """Iterate over the records of an earlier inspection, as `read_log` does."""
     if not (out / JSONL).is_file():
         return
-    # Split at newlines alone: a file name may hold what else ends a line in Unicode.
+    # Split only at newlines: a file name may contain other Unicode line separators.
     with (out / JSONL).open(encoding="utf-8", errors="replace", newline="\n") as stream:
         for text in stream:
             try:
@@ -109,5 +109,5 @@ def _as_row(line: InspectionRecord) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    # A file name need not be text: what is none is written as an escape, which JSON reads back.
+    # A file name need not be valid text: other bytes are written as escapes, which JSON reads back.
     return text.encode("utf-8", errors="backslashreplace")

@@ -21,7 +21,7 @@ COLUMNS = columns_of(InspectionRecord)
 
 
 def write_inspection_table(out: Path) -> int:
-    """Write the results in a folder to `results.parquet` too, with flat memory.
+    """Also write the results in a folder to `results.parquet`, in constant memory.
 
     Returns:
         The number of rows.
@@ -33,17 +33,17 @@ def write_inspection_table(out: Path) -> int:
 
 
 def results_table(predictions: Iterable[Detection]) -> list[dict[str, Any]]:
-    """Return predictions as rows that `pandas.DataFrame` and `polars.DataFrame` take as they are.
+    """Return predictions as rows for `pandas.DataFrame` or `polars.DataFrame`.
 
-    Of each prediction the figures alone are kept, so a generator such as `predict(...)` needs no more memory
-    than its table.
+    Only the figures of each prediction are kept, so a generator such as `predict(...)` needs no more memory
+    than the table.
 
     Args:
-        predictions: of a detector or inspector.
+        predictions: predictions of a detector or inspector.
 
     Returns:
-        A row for each prediction, in their order, with the fields of `Prediction.to_dict`. Numbers are always
-        numbers, so that each column has one type: a threshold that there is not is NaN.
+        One row per prediction, in order, with the fields of `Prediction.to_dict`. Every column has one type:
+        a missing number, such as the review threshold, is NaN.
     """
     rows = (prediction.to_dict() for prediction in predictions)
     return [{**row, **{name: _number(row[name]) for name in _NUMBERS}} for row in rows]

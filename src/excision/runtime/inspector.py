@@ -76,11 +76,11 @@ class Inspector:
         return self.description.calibration
 
     def __repr__(self) -> str:
-        description = self.description
+        model = self.description
         zone = "" if self.review_threshold is None else f", review_threshold={self.review_threshold:.4g}"
         return (
-            f"{type(self).__name__}({str(self.folder)!r}, backend={description.backend!r}, "
-            f"precision={description.precision!r}, size={description.size}, threshold={self.threshold:.4g}{zone})"
+            f"{type(self).__name__}({str(self.folder)!r}, backend={model.backend!r}, "
+            f"precision={model.precision!r}, size={model.size}, threshold={self.threshold:.4g}{zone})"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -207,7 +207,7 @@ class Inspector:
     def recalibrate(
         self, scores: Iterable[float], false_alarm_rate: float, review_rate: float | None = None
     ) -> None:
-        """Set the thresholds again from scores of normal images, and save them and the criteria in the folder.
+        """Set the thresholds again from scores of normal images; saves them with the criteria in the folder.
 
         Args:
             scores: anomaly scores of normal images that were not used in training.
