@@ -69,7 +69,7 @@ class Detection:
         return self.threshold if self.review_threshold is None else self.review_threshold
 
     def overview(self) -> Self:
-        """Return a copy for display; the anomaly map is reduced like the rest, by the maximum of each block."""
+        """Return a copy for display, with the anomaly map reduced like the rest, by maxima of blocks."""
         if self.reduction == 1:
             return self
         return replace(self, anomaly_map=shrink_map(self.anomaly_map, self.reduction), reduction=1)

@@ -102,7 +102,7 @@ def test_settings_survive_the_way_to_the_child() -> None:
 
 def test_methods_are_chosen_by_name() -> None:
     assert choose_methods(" ear, padim,ear") == ("ear", "padim")
-    with pytest.raises(SettingsError, match=r'"ridd" is no method.*ear, ae.*riad'):
+    with pytest.raises(SettingsError, match=r'"ridd" is not a method.*ear, ae.*riad'):
         choose_methods("ear,ridd")
     with pytest.raises(SettingsError, match="no method is named"):
         choose_methods(",")
@@ -144,7 +144,7 @@ def test_what_changes_nothing_is_the_plain_method() -> None:
     assert [row.variant.key for row in paper_rows(all_on)] == ["ear-mask-off"]
     budgets = ablation("budget", replace(Settings(), mask=replace(Settings().mask, budget=0.1)))
     assert [row.variant.key for row in budgets] == ["ear-budget-0.02", "ear-budget-0.04", EAR]
-    with pytest.raises(SettingsError, match='"colour" is no ablation'):
+    with pytest.raises(SettingsError, match='"colour" is not an ablation'):
         ablation("colour", Settings())
 
 

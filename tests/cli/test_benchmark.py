@@ -193,7 +193,7 @@ def test_large_images_in_tiles(kolektor: Path, tmp_path: Path) -> None:
     assert fake["figures"]["n_defect"] == 3
     assert fake["training_seconds"] >= fake["seconds_given"] / 4
     assert read_json(out / "surface/throughput.json")["size"] == [48, 48]
-    assert "the images a second are tiles: surface." in (out / "benchmark.md").read_text()
+    assert "so images per second are tiles: surface." in (out / "benchmark.md").read_text()
 
 
 def test_timing_goes_on(kolektor: Path, tmp_path: Path, inside: list[dict[str, Any]]) -> None:
@@ -391,8 +391,8 @@ def alive(process: int) -> bool:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["{data}", "--methods", "ear,ridd", "--out", "out"], '"ridd" is no method'),
-        (["{data}", "--ablations", "colour", "--out", "out"], '"colour" is no ablation'),
+        (["{data}", "--methods", "ear,ridd", "--out", "out"], '"ridd" is not a method'),
+        (["{data}", "--ablations", "colour", "--out", "out"], '"colour" is not an ablation'),
         (["{data}", "--seeds", "0", "--out", "out"], "--seeds is 0"),
         (["{data}", "--minutes", "0", "--out", "out"], "--minutes is 0"),
         (["{data}", "--preset", "thesis", "--out", "out"], "paper"),

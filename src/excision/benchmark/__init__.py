@@ -1,13 +1,13 @@
-"""Methods on data sets with several seeds: trained on a fair budget, measured alike, timed side by side.
+"""Benchmark of methods on data sets with several seeds: equal budget, same measurements, timed side by side.
 
-plan.py        what is to be run: cells of data set, method and seed, and the tables they fill
+plan.py        what to run: cells of data set, method and seed, and the tables made from them
 variants.py    ablations of EAR, and which of them share a trained run
-study.py       runs the plan, each cell in a process of its own
-child.py       both ends of such a process
+study.py       runs the plan, each cell in a separate process
+child.py       parent and child side of such a process
 cell.py        one cell: train, measure, count
-clock.py       seconds of training across interruptions, and peak memory
-throughput.py  images a second, all methods in turn
-aggregate.py   mean and spread over the seeds
+clock.py       training time across interruptions, and peak memory
+throughput.py  images per second, with the methods taking turns
+aggregate.py   mean and standard deviation over the seeds
 tables.py      Markdown
 plots.py       PNG
 """

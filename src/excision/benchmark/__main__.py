@@ -1,4 +1,4 @@
-"""`python -m excision.benchmark` does one job of a benchmark; `excision benchmark` starts it."""
+"""`python -m excision.benchmark` runs one job of a benchmark; `excision benchmark` starts it."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""From cells to the figures of a table: mean and spread over the seeds."""
+"""Aggregates cells to the figures of a table: mean and standard deviation over the seeds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Spread:
 
     Attributes:
         mean: arithmetic mean.
-        deviation: sample standard deviation; None of a single value.
+        deviation: sample standard deviation; None for a single value.
         count: number of values.
     """
 
@@ -27,7 +27,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float | None]) -> Spread | None:
-        """Take the values that could be measured; None where there are none."""
+        """Aggregate the values that are not None; None if there are none."""
         known = [value for value in values if value is not None]
         if not known:
             return None
@@ -40,7 +40,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Images a second, and its ratio to EAR's."""
+    """Images per second, and the ratio to EAR's."""
 
     images_per_second: float
     ratio: float | None
@@ -56,10 +56,10 @@ class Line:
 
     Attributes:
         label: as shown.
-        key: of the variant.
+        key: key of the variant.
         seeds: number of finished cells.
-        figures: by the names of `QUALITY` and `COST`; None where nothing could be measured.
-        speeds: by batch, "1" and "16"; empty where it was not timed.
+        figures: by the names of `QUALITY` and `COST`; None if nothing could be measured.
+        speeds: by batch size, "1" and "16"; empty if the variant was not timed.
     """
 
     label: str
@@ -80,12 +80,12 @@ class Line:
 
 
 def line(label: str, key: str, cells: Sequence[dict[str, Any]], timed: dict[str, Any] | None) -> Line:
-    """Sum up the finished cells of a variant on a data set.
+    """Aggregate the finished cells of a variant on a data set.
 
     Args:
         label: as shown.
         key: of the variant.
-        cells: contents of `cell.json`, one a seed.
+        cells: contents of `cell.json`, one per seed.
         timed: the variant's part of the summary in `throughput.json`.
     """
     figures = {name: Spread.of(cell["figures"][name] for cell in cells) for name in QUALITY}
@@ -98,8 +98,8 @@ def mean_line(label: str, key: str, lines: Sequence[Line], cells: Sequence[Seque
     """Average a variant over data sets.
 
     Quality and cost are averaged over the data sets for each seed, and then over the seeds, so that the
-    spread is one over seeds here too. Speeds are averaged geometrically, as ratios have to be. What a data
-    set lacks has no mean.
+    deviation is over seeds here too. Speeds are averaged geometrically, as is right for ratios. A figure that
+    is missing for a data set has no mean.
 
     Args:
         label: as shown.

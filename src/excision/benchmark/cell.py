@@ -1,4 +1,4 @@
-"""One cell of a benchmark: train a method, measure it, and write down what it found and what it took."""
+"""One cell of a benchmark: trains a method, measures it, and writes down its quality and its cost."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from excision.tiling.image_format import ImageFormat
 
 
 def run_cell(job: dict[str, Any], bars: Bars) -> None:
-    """Train what is not yet trained, measure it and write `cell.json`.
+    """Train the model if necessary, measure it and write `cell.json`.
 
     Args:
-        job: "folder" of the results, "run" with the model, "data", "identity" of the cell, and "seconds" to
-            train in (None trains `training.steps`).
-        bars: show how far it is.
+        job: "folder" of the results, "run" folder of the model, "data", "identity" of the cell, and "seconds"
+            of training (None trains for `training.steps`).
+        bars: progress bars.
 
     Raises:
-        ExcisionError: data, settings or model do not allow it.
+        ExcisionError: data, settings or model are unsuitable.
     """
     identity, folder, run = job["identity"], Path(job["folder"]), Path(job["run"])
     dataset = load_dataset(job["data"], identity["layout"])
@@ -48,7 +48,7 @@ def run_cell(job: dict[str, Any], bars: Bars) -> None:
             _train_ear(settings, dataset, run, clock, bars)
         detector = with_inference(Detector.load(run), inference)
         if inference.map is not None:
-            # Another map has another unit, another usual level and another threshold.
+            # Another map has another unit, and so another normal residual and another threshold.
             detector.recalibrate(dataset)
         facts = _measured(detector, detector.pipeline, detector.calibration, dataset, bars)
         facts |= {"passes": 1, "image": _image(detector.image_format)}
@@ -59,7 +59,7 @@ def run_cell(job: dict[str, Any], bars: Bars) -> None:
         found = kind.load(run)
         facts = _measured(found, found.network, found.calibration, dataset, bars)
         facts |= {"passes": found.network.passes, "image": _image(found.image_format)}
-    # What is only measured was trained in another cell, and took what it took there.
+    # A variant that is only measured here was trained in another cell: its training time is recorded there.
     spent = clock.seconds if folder == run else read_json(run / CELL)["training_seconds"]
     content = {
         "identity": identity,
@@ -70,21 +70,21 @@ def run_cell(job: dict[str, Any], bars: Bars) -> None:
         "model_mb": round((run / MODEL).stat().st_size / 2**20, 3),
         "machine": machine(),
         **facts,
-        # Last, since measuring takes memory too.
+        # Last, so that it includes the memory of measuring.
         "peak_memory_mb": round(clock.peak_memory_mb, 1),
     }
     write_json(folder / CELL, content)
 
 
 def with_inference(detector: Detector, inference: Inference) -> Detector:
-    """Return the same weights with another inference."""
+    """Return a detector with the same weights and a different inference."""
     if inference == Inference():
         return detector
     return detector.with_inference(mask=inference.mask, skips=inference.skips, kind=inference.map)
 
 
 def machine() -> dict[str, Any]:
-    """Name the machine and the versions that figures of cost belong to."""
+    """Describe the machine and the versions on which the cost was measured."""
     facts = usage(0)
     return {
         name: facts[name] for name in ("processor", "cores", "threads", "python", "torch", "excision")
@@ -123,7 +123,7 @@ def _train_baseline(
     seconds: float | None,
     bars: Bars,
 ) -> None:
-    """Train and save; the time is that from the last image read to the first calibration score."""
+    """Train and save; the time counts from the last image read to the first calibration score."""
     calibrating = False
 
     def progress(step: int, total: int, figures: dict[str, float]) -> None:
@@ -141,7 +141,7 @@ def _train_baseline(
             clock.tick()
         bars.stage(what, done, total)
 
-    # A baseline begins anew where it was stopped.
+    # An interrupted baseline starts again from the beginning.
     clock.reset()
     found = baseline(name)(settings)
     found.fit(dataset, seconds=seconds, progress=progress, stage=stage)
@@ -152,7 +152,7 @@ def _train_baseline(
 def _measured(
     method: Method, network: nn.Module, calibration: Calibration | None, dataset: Dataset, bars: Bars
 ) -> dict[str, Any]:
-    """Return the figures of a method and what there is to count."""
+    """Return the quality of a method and the counts that describe its size."""
     if calibration is None:
         raise ModelError("the method has no calibration")
     evaluation = measure(method, dataset, bars.part("evaluating"))

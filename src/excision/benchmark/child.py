@@ -1,7 +1,7 @@
-"""Both ends of a process that does one job, so that its memory is the job's own and its crash ends only it.
+"""Runs one job in a child process, so that memory is measured per job and a crash affects only that job.
 
-The job is one line of JSON on standard input, which then stays open: where it closes, the child stops as on
-Ctrl-C. So it stops once, and in good order, whether Ctrl-C was pressed or the parent was killed.
+The job is one line of JSON on standard input, which then stays open: when it closes, the child stops as on
+Ctrl-C. So it stops once and cleanly, whether Ctrl-C was pressed or the parent was killed.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from excision.progress import Bars
 from excision.system.files import write_json
 
 Launch = Callable[[dict[str, Any]], int]
-"""Does a job and gives its exit status."""
+"""Runs a job and returns its exit status."""
 
 FAILED, STOPPED = 1, 130
 
-_GRACE = 60.0  # seconds that a child may take to save itself
+_GRACE = 60.0  # seconds that a child gets to save its state
 
 
 def launch(job: dict[str, Any]) -> int:
-    """Do a job in a child process and give its exit status; negative where a signal ended it.
+    """Run a job in a child process and return its exit status; negative if a signal ended it.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C was pressed; the child has saved what it could, and is gone.
+        KeyboardInterrupt: Ctrl-C was pressed; the child has saved its state and ended.
     """
     words = [sys.executable, "-m", "excision.benchmark"]
-    # A session of its own keeps the terminal's Ctrl-C from it: closing its input stops it, once.
+    # In a new session it does not get the terminal's Ctrl-C; closing its input stops it exactly once.
     process = subprocess.Popen(words, stdin=subprocess.PIPE, text=True, start_new_session=True)
-    assert process.stdin is not None  # asked for above
+    assert process.stdin is not None  # requested above
     try:
         process.stdin.write(json.dumps(job) + "\n")
         process.stdin.flush()
@@ -62,8 +62,8 @@ def launch(job: dict[str, Any]) -> int:
 
 
 def serve() -> int:
-    """Do the one job that standard input names and give the exit status."""
-    # A shell may have started the benchmark with Ctrl-C ignored, and this is how it is stopped.
+    """Run the job on standard input and return the exit status."""
+    # A shell may have started the benchmark with SIGINT ignored, but SIGINT is how a child is stopped.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         job = json.loads(sys.stdin.readline())
@@ -74,7 +74,7 @@ def serve() -> int:
 
 
 def do(job: dict[str, Any]) -> int:
-    """Do a job; what goes wrong is written beside its results as `error.json`."""
+    """Run a job; an error is written beside its results as `error.json`."""
     folder = Path(job["folder"])
     (folder / ERROR).unlink(missing_ok=True)
     try:
@@ -84,7 +84,7 @@ def do(job: dict[str, Any]) -> int:
         with Bars() as bars:
             {"cell": run_cell, "throughput": time_methods}[job["kind"]](job, bars)
     except Exception as error:
-        # A baseline may fail in any way, and the other cells have to go on.
+        # A baseline may raise any error, and the other cells must still run.
         known = isinstance(error, ExcisionError | OSError)
         message = str(error) if known else f"{type(error).__name__}: {error}"
         write_json(folder / ERROR, {"error": message, "traceback": traceback.format_exc()})
@@ -93,14 +93,14 @@ def do(job: dict[str, Any]) -> int:
 
 
 def _stop_with_parent() -> None:
-    # Read past the text layer, whose lock would hold up the end of the program.
+    # Read below the text layer, whose lock would block the exit of the program.
     while os.read(0, 4096):
         pass
     if hasattr(signal, "pthread_kill"):
-        # Unlike the other way it also wakes a main thread that waits.
+        # Unlike `interrupt_main`, a signal also wakes a main thread that is waiting.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     else:
         _thread.interrupt_main()
     time.sleep(_GRACE)
-    # Every file is replaced in one step, so nothing is torn by this.
+    # Files are replaced atomically, so this leaves none incomplete.
     os._exit(STOPPED)

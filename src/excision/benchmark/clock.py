@@ -1,4 +1,4 @@
-"""What a training cost, including one that was stopped and continued: seconds and peak memory."""
+"""The cost of a training, across interruptions: seconds and peak memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from excision.benchmark.plan import stored_identity
 from excision.errors import ModelError
 from excision.method.run_folder import read_json
 from excision.system.files import write_json
@@ -25,15 +24,15 @@ class _Part:
 
 
 class Clock:
-    """Counts the seconds of a training, and keeps the count in a file.
+    """Counts the seconds of a training, and stores the count in a file.
 
-    A training may have several parts, each with steps of its own. A stopped one goes on from a checkpoint,
-    which may lie before its last step; the time of a part is then taken to be that of the steps kept, at the
-    pace measured so far, so that no step is counted twice.
+    A training may have several parts, each with its own steps. An interrupted training continues from a
+    checkpoint, which may be before its last step; the time of a part is then estimated for the steps up to
+    the checkpoint, at the pace measured so far, so that no step is counted twice.
 
     Args:
-        folder: of the cell.
-        identity: of the cell; the count of another one is forgotten.
+        folder: folder of the cell.
+        identity: identity of the cell; a stored count of a different cell is discarded.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
@@ -48,28 +47,28 @@ class Clock:
 
     @property
     def seconds(self) -> float:
-        """What the training has taken so far."""
+        """Seconds of training so far."""
         return sum(part.seconds for part in self._parts.values())
 
     @property
     def peak_memory_mb(self) -> float:
-        """The largest memory of any process that worked on the cell."""
+        """Largest peak memory in MiB of the processes that worked on the cell."""
         return max(self._memory, own_peak_memory_mb())
 
     def reset(self) -> None:
-        """Forget all that was counted: the training begins anew."""
+        """Reset the count, since training starts again from the beginning."""
         self._parts.clear()
         self._begun.clear()
 
     def start(self) -> None:
-        """Forget what has passed since the last count: training begins, or goes on, only now."""
+        """Start counting now; the time since the last count is ignored."""
         self._last = time.monotonic()
 
     def step(self, step: int, part: str = "training") -> None:
         """Count up to the end of a step of a part."""
         count = self._parts.setdefault(part, _Part())
         if part not in self._begun:
-            # The first step after a stop: `step - 1` are those that the checkpoint kept.
+            # The first step after an interruption: the checkpoint holds the `step - 1` steps before it.
             count.seconds *= (step - 1) / count.step if count.step else 0
             self._begun.add(part)
         count.step = step
@@ -84,12 +83,12 @@ class Clock:
         self._last = now
 
     def finish(self) -> None:
-        """Say that the training is over; its model has been written."""
+        """Mark the training as finished, after the model has been written."""
         self.finished = True
         self.write()
 
     def write(self) -> None:
-        """Keep the count."""
+        """Write the count to the file."""
         self._written = time.monotonic()
         content = {
             "identity": self._identity,
@@ -101,9 +100,9 @@ class Clock:
 
 
 def own_peak_memory_mb() -> float:
-    """Peak resident memory in MiB of this program alone.
+    """Return the peak resident memory of this program in MiB.
 
-    Linux lets a new program inherit the peak of the process that started it in `getrusage`, but not here.
+    On Linux, `getrusage` includes the peak of the process that started the program; this value does not.
     """
     try:
         with open("/proc/self/status", encoding="utf-8") as stream:  # noqa: PTH123  no path, a kernel table
@@ -118,5 +117,5 @@ def _kept(file: Path, identity: dict[str, Any]) -> dict[str, Any]:
         content = read_json(file)
     except ModelError:
         return {}
-    ours = isinstance(content, dict) and stored_identity(content) == identity
+    ours = isinstance(content, dict) and content.get("identity") == identity
     return content if ours else {}

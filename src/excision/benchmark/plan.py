@@ -1,4 +1,4 @@
-"""What a benchmark runs: cells of data set, variant and seed, and the tables that they fill."""
+"""The plan of a benchmark: cells of data set, variant and seed, and the tables made from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from excision.settings.renamed import with_new_names
 EAR = "ear"
 
 METHODS = (EAR, "riad", "unet", "ae", "draem", "patchcore", "padim")
-"""Methods that are compared where none are named."""
+"""Methods that are compared by default."""
 
 LABELS = {
     EAR: "EAR",
@@ -36,17 +36,17 @@ LABELS = {
 CELL, ERROR, THROUGHPUT = "cell.json", "error.json", "throughput.json"
 
 ROUNDS = 7
-"""How often each model is timed."""
+"""Number of times each model is timed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """What EAR does otherwise at inference alone, on weights trained as they were.
+    """Changes to EAR at inference only, with the same trained weights.
 
     Attributes:
-        mask: False leaves the image whole.
-        skips: skip connections that are on; None leaves them as they are.
-        map: how image and recovery are compared; None leaves it as it is.
+        mask: False excises nothing.
+        skips: skip connections that are on; None leaves them unchanged.
+        map: how image and recovery are compared; None leaves it unchanged.
     """
 
     mask: bool = True
@@ -56,13 +56,13 @@ class Inference:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A method with its settings; the seed is the cell's.
+    """A method with its settings, except the seed, which belongs to the cell.
 
     Attributes:
         key: name of its folder.
         method: "ear" or the name of a baseline.
-        settings: of the training.
-        inference: only of EAR; anything but the default is measured on the run of the variant "ear".
+        settings: settings of the training.
+        inference: for EAR only; anything but the default is measured on the run of the variant "ear".
     """
 
     key: str
@@ -78,7 +78,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a table."""
+    """A row of a table."""
 
     label: str
     variant: Variant
@@ -86,13 +86,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A data set by the name of its folder of results.
+    """A data set, and the name of the folder for its results.
 
     Attributes:
         name: unique in the benchmark.
         path: as `load_dataset` takes it.
-        layout: as the data set was understood.
-        listing: hash of its names, splits, labels and masks, which says whether it is still the same.
+        layout: detected layout of the data set.
+        listing: hash of its names, splits, labels and masks, to detect changes.
     """
 
     name: str
@@ -103,10 +103,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One training and measurement.
+    """One training and its measurement.
 
     Attributes:
-        budget: what decides how long is trained: "steps", "ear" (seconds that EAR took) or minutes.
+        budget: length of the training: "steps", "ear" (the seconds that EAR took) or a number of minutes.
     """
 
     source: Source
@@ -120,15 +120,15 @@ class Cell:
         return f"{self.source.name}, {self.variant.key}, seed {self.seed}"
 
     def folder(self, out: Path) -> Path:
-        """Where the cell's results lie."""
+        """Folder of the cell's results."""
         return out / self.source.name / self.variant.key / f"seed-{self.seed}"
 
     def run(self, out: Path) -> Path:
-        """Where the trained model lies."""
+        """Folder of the trained model."""
         return out / self.source.name / self.variant.run / f"seed-{self.seed}"
 
     def identity(self) -> dict[str, Any]:
-        """Give, as JSON has it, all that the results depend on; equal identities are the same cell."""
+        """Return everything that the results depend on, as JSON; equal identities mean the same cell."""
         settings = self.variant.settings
         settings = replace(settings, training=replace(settings.training, seed=self.seed))
         content = {
@@ -145,14 +145,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that a benchmark runs and shows.
+    """Everything that a benchmark runs and reports.
 
     Attributes:
         sources: the data sets.
-        rows: of the table of methods.
+        rows: rows of the table of methods.
         ablations: rows of each further table, by its title.
-        seeds: of every row.
-        minutes: training time of each baseline; None gives it as long as EAR took.
+        seeds: seeds of every row.
+        minutes: training time of each baseline; None takes the time that EAR took.
     """
 
     sources: tuple[Source, ...]
@@ -163,13 +163,13 @@ class Plan:
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """Return every variant once: EAR first, since others wait for its time and its run."""
+        """Return every variant once: EAR first, since others need its training time and its run."""
         rows = [*self.rows, *(row for table in self.ablations.values() for row in table)]
         unique = {row.variant.key: row.variant for row in rows}
         return tuple(sorted(unique.values(), key=lambda variant: (variant.key != EAR, variant.method != EAR)))
 
     def cells(self) -> list[Cell]:
-        """Return every cell in the order of work: the first seed of all, then the second of all."""
+        """Return every cell in order: the first seed of all variants, then the second, and so on."""
         with_ear = any(variant.key == EAR for variant in self.variants)
         baselines: str | float = self.minutes if self.minutes is not None else EAR if with_ear else "steps"
         return [
@@ -184,36 +184,36 @@ def choose_methods(names: str) -> tuple[str, ...]:
     """Read a list of methods, "ear,riad".
 
     Raises:
-        SettingsError: one is unknown, or none is named.
+        SettingsError: a method is unknown, or the list is empty.
     """
     chosen = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
     known = (EAR, *baselines.BASELINES)
     for name in chosen:
         if name not in known:
-            raise SettingsError(f'"{name}" is no method to compare: choose from {", ".join(known)}')
+            raise SettingsError(f'"{name}" is not a method to compare: choose from {", ".join(known)}')
     if not chosen:
         raise SettingsError(f"no method is named: choose from {', '.join(known)}")
     return chosen
 
 
 def method_row(name: str, settings: Settings) -> Row:
-    """Return the row of a method as it is."""
+    """Return the row of a method with the given settings."""
     return Row(LABELS.get(name, name), Variant(name, name, settings))
 
 
 def describe(datasets: Sequence[tuple[str, Dataset]]) -> tuple[Source, ...]:
-    """Name data sets, given with their paths, for the folders of their results.
+    """Return data sets, given with their paths, as sources with unique names.
 
     Raises:
-        DatasetError: one has no test images or no good training images.
+        DatasetError: a data set has no test images or no normal training images.
     """
     sources: list[Source] = []
     for path, dataset in datasets:
         if not dataset.train or not dataset.test:
-            lacking = "test" if dataset.train else "good training"
+            missing = "test" if dataset.train else "normal training"
             raise DatasetError(
-                f"{path}: there are no {lacking} images (layout {dataset.layout}), and a benchmark needs "
-                "good images to train on and test images with known labels; `excision check` shows what "
+                f"{path}: there are no {missing} images (layout {dataset.layout}), and a benchmark needs "
+                "normal images to train on and test images with known labels; `excision check` shows what "
                 "was understood"
             )
         name = dataset.root.resolve().name or "data"

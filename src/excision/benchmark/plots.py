@@ -17,7 +17,7 @@ _DPI = 130
 
 
 def speed_figure(lines: Sequence[Line]) -> bytes | None:
-    """Draw image AUROC over images a second at batch 1, one mark a method; None where none has both."""
+    """Plot image AUROC against images per second at batch 1, one mark per method; None without figures."""
     figure = Figure(figsize=(6.4, 4.6), layout="constrained", facecolor="white")
     axes = figure.subplots()
     drawn = 0
@@ -44,16 +44,16 @@ def speed_figure(lines: Sequence[Line]) -> bytes | None:
             parse_math=False,
         )
     axes.set_xscale("log")
-    axes.set(xlabel="Images a second, batch 1", ylabel="Image AUROC")
+    axes.set(xlabel="Images per second, batch 1", ylabel="Image AUROC")
     axes.margins(x=0.2, y=0.15)
-    # No area exceeds 1; a little room keeps a mark there whole.
+    # AUROC is at most 1; the margin keeps a mark at 1 from being cut off.
     axes.set_ylim(top=min(axes.get_ylim()[1], 1.02))
     _quieten(axes)
     return _png(figure) if drawn else None
 
 
 def accuracy_figure(tables: Mapping[str, Sequence[Line]]) -> bytes | None:
-    """Draw bars of image AUROC and AP with their spread, one panel a data set; None without figures."""
+    """Draw bars of image AUROC and AP with error bars, one panel per data set; None without figures."""
     shown = {
         name: [line for line in lines if line.figures["image_auroc"] is not None]
         for name, lines in tables.items()

@@ -1,4 +1,4 @@
-"""What a benchmark leaves: a JSON file of every cell, tables in Markdown, and two pictures."""
+"""The results of a benchmark: a JSON file of every cell, tables in Markdown, and two pictures."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Results:
     """The figures of a benchmark.
 
     Attributes:
-        methods: lines of the table of methods by data set; with several, also their mean under `ALL`.
+        methods: lines of the table of methods by data set; if there are several, their mean is under `ALL`.
         ablations: the same for each ablation by its title.
         cells: every finished cell, with its data set and variant.
         throughput: content of `throughput.json` by data set.
-        failures: why cells failed, by name.
-        notes: how the figures came about.
+        failures: reasons for failed cells, by name.
+        notes: notes on how the figures were measured.
     """
 
     methods: dict[str, list[Line]]
@@ -98,7 +98,7 @@ class Results:
 
 
 def collect(study: Study) -> Results:
-    """Sum up what a study has come to."""
+    """Collect the results of a study."""
     plan = study.plan
     cells = [
         {"dataset": source.name, "variant": variant.key, **cell}
@@ -149,7 +149,7 @@ def _notes(study: Study, cells: list[dict[str, Any]], throughput: dict[str, dict
     machines = [*(cell["machine"] for cell in cells), *(t["machine"] for t in throughput.values() if t)]
     notes = [
         _over(plan.seeds),
-        *(f"Machine: {told}." for told in machine_lines(machines)),
+        *(f"Machine: {machine}." for machine in machine_lines(machines)),
     ]
     if any(row.variant.method != EAR for row in plan.rows):
         budgets = {cell.budget for cell in plan.cells() if cell.variant.method != EAR}
@@ -158,17 +158,17 @@ def _notes(study: Study, cells: list[dict[str, Any]], throughput: dict[str, dict
             "steps": f"{plan.rows[0].variant.settings.training.steps} training steps",
         }
         (budget,) = budgets
-        told = given[budget] if isinstance(budget, str) else f"{budget:g} minutes of training"
-        notes.append(f"Every baseline that is trained by gradients was given {told}.")
+        time = given[budget] if isinstance(budget, str) else f"{budget:g} minutes of training"
+        notes.append(f"Every baseline that is trained by gradient descent was given {time}.")
     if any(throughput.values()):
         notes.append(
-            "Images a second: the methods take turns on the same test images; the median over the rounds, "
-            "and in brackets the median of the ratio to EAR in the same round. Each runs at the faster "
-            "of the precisions that the processor computes natively. The mean over data sets is geometric."
+            "Images per second: the methods take turns on the same test images. Figures are the median over "
+            "the rounds and, in brackets, the median ratio to EAR in the same round. Each method runs in the "
+            "fastest precision that the processor computes natively. The mean over data sets is geometric."
         )
     in_tiles = dict.fromkeys(cell["dataset"] for cell in cells if cell["image"].get("tile"))
     if in_tiles:
         notes.append(
-            f"In tiles at full resolution, so that the images a second are tiles: {', '.join(in_tiles)}."
+            f"Inspected in tiles at full resolution, so images per second are tiles: {', '.join(in_tiles)}."
         )
     return notes

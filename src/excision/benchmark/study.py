@@ -1,4 +1,4 @@
-"""A benchmark from end to end: its cells in processes of their own, the timing, the results."""
+"""Runs a benchmark from end to end: the cells in separate processes, the timing, the results."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Tell = Callable[[str], None]
 
 
 class Study:
-    """A plan, the folder that it is carried out in, and what has come of it so far.
+    """A plan, the folder in which it is run, and its results so far.
 
     Args:
-        plan: what is to be run.
-        out: folder for all of it.
-        tell: takes a line on what is being done.
+        plan: what to run.
+        out: folder for all results.
+        tell: called with a line that says what is being done.
 
     Raises:
-        SettingsError: a finished cell was made with other settings or data, or `out` is a file.
+        SettingsError: a finished cell has other settings or data, or `out` is a file.
     """
 
     def __init__(self, plan: Plan, out: Path, tell: Tell) -> None:
@@ -39,7 +39,7 @@ class Study:
             self._finished(cell)
 
     def run(self) -> None:
-        """Run what is not finished; a cell that fails is noted in `failures`, and the rest go on."""
+        """Run the unfinished cells; a cell that fails is recorded in `failures`, and the rest continue."""
         cells = self.plan.cells()
         for place, cell in enumerate(cells, start=1):
             if self._finished(cell) is None:
@@ -53,7 +53,7 @@ class Study:
         return [content for cell in ours if (content := self._finished(cell)) is not None]
 
     def throughput(self, source: Source) -> dict[str, Any]:
-        """Return what `throughput.json` of a data set says; empty where it was not timed."""
+        """Return the content of `throughput.json` of a data set; empty if it was not timed."""
         file = self.out / source.name / THROUGHPUT
         return dict(read_json(file)) if file.is_file() else {}
 
@@ -68,12 +68,12 @@ class Study:
             "seconds": None,
         }
         if folder != run and not (run / CELL).is_file():
-            self._fail(cell.name, f"the run that it is measured on, {run}, has failed")
+            self._fail(cell.name, f"the run it is measured on, {run}, has failed")
             return
         if cell.budget == EAR:
             ear = folder.parents[1] / EAR / folder.name / CELL
             if not ear.is_file():
-                self._fail(cell.name, f"EAR, whose training time it is given, has failed in {ear.parent}")
+                self._fail(cell.name, f"it gets the training time of EAR, which has failed in {ear.parent}")
                 return
             job["seconds"] = read_json(ear)["training_seconds"]
         elif isinstance(cell.budget, float):
@@ -81,7 +81,7 @@ class Study:
         self._launch(job, cell.name, title)
 
     def _time(self, source: Source) -> None:
-        """Time one model of each row of the table of methods."""
+        """Measure the speed of one model for each row of the table of methods."""
         first = self.plan.seeds[0]
         models = {}
         for cell in self.plan.cells():
@@ -127,10 +127,10 @@ class Study:
         self.tell(f"failed: {name}: {error}")
 
     def _finished(self, cell: Cell) -> dict[str, Any] | None:
-        """Return a cell's results where it has them.
+        """Return the results of a cell; None if it is not finished.
 
         Raises:
-            SettingsError: they belong to other settings or data.
+            SettingsError: the results belong to other settings or data.
         """
         file = cell.folder(self.out) / CELL
         try:
@@ -143,7 +143,8 @@ class Study:
         if wanted != made:
             differences = "; ".join(_differences(made, wanted))
             raise SettingsError(
-                f"{file} was made otherwise: {differences}. Choose another --out, or remove {file.parent}"
+                f"{file} has other settings or data: {differences}. "
+                f"Choose another --out, or remove {file.parent}"
             )
         return content
 
@@ -158,5 +159,5 @@ def _differences(made: Any, wanted: Any, name: str = "") -> list[str]:
     if made == wanted:
         return []
     if name == "listing":
-        return ["the data set held other images"]
+        return ["the data set had other images"]
     return [f"{name} was {made!r} and is now {wanted!r}"]

@@ -37,21 +37,21 @@ def ablation_cells(line: Line) -> list[str]:
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a table whose first column stands at the left and the others at the right."""
+    """Format a table with the first column aligned left and the others aligned right."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in lines)
 
 
 def machine_lines(machines: Sequence[dict[str, Any]]) -> list[str]:
-    """Name each machine that had a part in the results, once."""
-    told = []
+    """Describe each machine that contributed to the results, once."""
+    lines = []
     for machine in machines:
         accelerator = f", {machine['accelerator']}" if machine["accelerator"] else ""
-        told.append(
+        lines.append(
             f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads{accelerator}; "
             f"torch {machine['torch']}, Python {machine['python']}, Excision {machine['excision']}"
         )
-    return list(dict.fromkeys(told))
+    return list(dict.fromkeys(lines))
 
 
 def _quality(line: Line) -> list[str]:

@@ -1,4 +1,4 @@
-"""Images a second of several methods, taken in turn, so that a noisy machine is noisy for all of them."""
+"""Measures images per second; the methods take turns, so that noise on the machine affects all equally."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from excision.tiling.image_format import ImageFormat
 
 BATCHES = (1, 16)
 SINGLES = 8
-"""Images that a round takes one after another."""
+"""Number of images per round at batch size 1."""
 
 Inspect = Callable[[Tensor], Any]
 
@@ -41,7 +41,7 @@ def time_methods(job: dict[str, Any], bars: Bars) -> None:
     Args:
         job: "folder" of the results, "data", "layout", and "models": for each name its "run" folder,
             "method" and "inference".
-        bars: show how far it is.
+        bars: progress bars.
 
     Raises:
         ExcisionError: there are no images or no models.
@@ -72,15 +72,15 @@ def time_methods(job: dict[str, Any], bars: Bars) -> None:
 
 
 def summarise(rounds: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Return for each model and batch the median images a second, and the median of its ratio to EAR's.
+    """Return the median images per second for each model and batch, and the median ratio to EAR.
 
-    The ratio is taken within each round, where both met the same machine.
+    The ratio is computed within each round, in which conditions are the same for both.
 
     Args:
-        rounds: by batch and model the images a second.
+        rounds: images per second by batch and model.
 
     Returns:
-        By model and batch "images_per_second" and "ratio"; the ratio is None where EAR was not timed.
+        "images_per_second" and "ratio" by model and batch; the ratio is None if EAR was not timed.
     """
     summary: dict[str, dict[str, dict[str, float | None]]] = {}
     for batch, timed in rounds[0].items():
@@ -95,19 +95,18 @@ def summarise(rounds: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[s
 
 
 def tensors_to_time(dataset: Dataset, shown: ImageFormat, device: torch.device) -> Tensor:
-    """Return test images spread over the data set, repeated where it has too few.
+    """Return test images spread over the data set, repeated if there are too few.
 
     Args:
-        dataset: with test images.
-        shown: the form in which the methods take images; the tile in the middle of a large image stands
-            for it.
-        device: where they are to lie.
+        dataset: data set with test images.
+        shown: image format of the methods; with a tiling, the tile in the centre of each image is used.
+        device: device for the tensor.
 
     Returns:
         (16, C, H, W) in [0, 1].
 
     Raises:
-        DatasetError: none can be read.
+        DatasetError: no test image can be read.
     """
     samples, count = dataset.test, max(BATCHES)
     places = dict.fromkeys(np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(int))
@@ -123,7 +122,7 @@ def tensors_to_time(dataset: Dataset, shown: ImageFormat, device: torch.device) 
 def _load(
     named: dict[str, dict[str, Any]],
 ) -> tuple[dict[str, Inspect], dict[str, str], dict[str, ImageFormat]]:
-    """Load every model; give them, why others failed, and what images each is shown."""
+    """Load every model; returns the models, the errors of those that failed, and the images for each."""
     models: dict[str, Inspect] = {}
     errors: dict[str, str] = {}
     sizes: dict[str, ImageFormat] = {}
@@ -136,7 +135,7 @@ def _load(
                 found = baseline(model["method"]).load(model["run"])
                 models[name], sizes[name] = found.network, found.image_format
         except Exception as error:
-            # Any fault of one model must not hide the speed of the others.
+            # An error of one model must not prevent timing the others.
             models.pop(name, None)
             errors[name] = f"{type(error).__name__}: {error}"
     return models, errors, sizes
@@ -145,10 +144,10 @@ def _load(
 def _choose_precisions(
     models: dict[str, Inspect], images: Tensor, device: torch.device, errors: dict[str, str]
 ) -> dict[str, dict[int, torch.dtype]]:
-    """Find for each model and batch the faster of the precisions that the machine computes natively.
+    """Find the fastest precision that the machine computes natively, for each model and batch.
 
-    A model that fails in every precision leaves `models` and enters `errors`. The first pass, which sets up
-    what later ones reuse, is not timed.
+    A model that fails in every precision is moved from `models` to `errors`. The first pass is a warm-up and
+    is not timed.
     """
     native = dict.fromkeys((torch.float32, compute_dtype("auto", device)))
     precisions: dict[str, dict[int, torch.dtype]] = {}
@@ -175,7 +174,7 @@ def _choose_precisions(
 def _round(
     models: dict[str, Inspect], images: Tensor, precisions: dict[str, dict[int, torch.dtype]]
 ) -> dict[str, dict[str, float]]:
-    """Time every model once with each batch; by batch and model the images a second."""
+    """Time every model once with each batch; returns images per second by batch and model."""
     speeds: dict[str, dict[str, float]] = {}
     for batch in BATCHES:
         count = SINGLES if batch == 1 else batch
@@ -200,13 +199,13 @@ def _seconds(inspect: Inspect, parts: Sequence[Tensor], dtype: torch.dtype) -> f
 
 
 def _wait(device: torch.device) -> None:
-    """Wait for the GPU, whose calls return before the work is done."""
+    """Wait for a GPU to finish, since its calls are asynchronous."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def _begun(file: Path, protocol: dict[str, Any]) -> dict[str, Any]:
-    """Return what was timed before of the same models on the same machine, or an empty record."""
+    """Return earlier timings of the same models on the same machine, or an empty record."""
     try:
         content: dict[str, Any] = read_json(file)
     except ModelError:

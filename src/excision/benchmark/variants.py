@@ -1,7 +1,7 @@
 """Ablations of EAR: one part of it changed at a time.
 
-What differs only at inference is measured on the run of the plain method, and what does not differ from the
-plain method at all is the plain method.
+A variant that differs only at inference is measured on the run of the plain method; one that does not differ
+at all is the plain method.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ BUDGETS = (0.02, 0.04, 0.1)
 
 
 def ablation(name: str, settings: Settings) -> tuple[Row, ...]:
-    """Return the rows of an ablation around the settings.
+    """Return the rows of an ablation based on the settings.
 
     Raises:
         SettingsError: there is no such ablation.
     """
     if name not in ABLATIONS:
-        raise SettingsError(f'"{name}" is no ablation: choose from {", ".join(ABLATIONS)}')
+        raise SettingsError(f'"{name}" is not an ablation: choose from {", ".join(ABLATIONS)}')
     return tuple(ABLATIONS[name](settings))
 
 
 def paper_rows(settings: Settings) -> tuple[Row, ...]:
-    """Return EAR without its mask, and with the skips that it switches off, each on the same trained run."""
+    """Return EAR without the mask, and EAR with all skip connections on, both on the same trained run."""
     rows = (
         Row("EAR, mask off", _measured("mask-off", settings, Inference(mask=False))),
         Row("EAR, all skips on at inference", _measured("skips-all", settings, Inference(skips="all"))),
@@ -87,7 +87,7 @@ def _skips(settings: Settings) -> Iterator[Row]:
     for label, skips in choices.items():
         recovery = replace(settings.recovery, inference_skips=skips)
         if recovery.skips("inference") in seen:
-            continue  # a shallow network has fewer choices than names for them
+            continue  # in a shallow network several names denote the same choice
         seen.add(recovery.skips("inference"))
         key = "skips-" + skips.replace(",", "-")
         yield Row(label, _measured(key, settings, Inference(skips=skips)))
@@ -114,7 +114,7 @@ ABLATIONS: dict[str, Callable[[Settings], Iterator[Row]]] = {
     "map": _map,
     "evidence": _evidence,
 }
-"""By name: the rows around some settings."""
+"""Functions that return the rows of each ablation, by its name."""
 
 
 def _trained(key: str, settings: Settings, plain: Settings) -> Variant:
