@@ -213,5 +213,5 @@ def test_damaged_checkpoint_is_named(content: bytes, tmp_path: Path) -> None:
 def test_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     train(network(), source(TINY), TINY, CPU, tmp_path)
     other = replace(TINY, recovery=replace(TINY.recovery, width=6))
-    with pytest.raises(ModelError, match="no checkpoint of this training"):
+    with pytest.raises(ModelError, match="not a checkpoint of this training"):
         train(network(other), source(other), other, CPU, tmp_path)
