@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from excision.benchmark.plan import stored_identity
 from excision.errors import ModelError
 from excision.method.run_folder import read_json
 from excision.system.files import write_json
@@ -117,5 +118,5 @@ def _kept(file: Path, identity: dict[str, Any]) -> dict[str, Any]:
         content = read_json(file)
     except ModelError:
         return {}
-    ours = isinstance(content, dict) and content.get("identity") == identity
+    ours = isinstance(content, dict) and stored_identity(content) == identity
     return content if ours else {}
