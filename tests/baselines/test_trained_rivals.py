@@ -123,5 +123,5 @@ def test_crops_are_parts_of_the_images() -> None:
 
 def test_a_loss_that_goes_astray_is_named() -> None:
     network = torch.nn.Conv2d(1, 1, 3)
-    with pytest.raises(ModelError, match="astray"):
+    with pytest.raises(ModelError, match="diverged"):
         train_network(network, training_job(None), lambda images, _: network(images).mean() * float("inf"))
