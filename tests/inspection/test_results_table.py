@@ -47,6 +47,7 @@ def test_rows(predictions: list[Prediction]) -> None:
     assert rows[150] | {"review_threshold": None} == predictions[150].to_dict()
     assert math.isnan(rows[150]["review_threshold"]) and rows[151]["review_threshold"] == 0.5
     assert results_table([]) == []
+    assert results_table(predictions[151]) == rows[151:]
 
 
 def test_pandas(predictions: list[Prediction]) -> None:

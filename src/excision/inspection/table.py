@@ -32,20 +32,21 @@ def write_inspection_table(out: Path) -> int:
     return write_parquet(out / PARQUET, COLUMNS, map(dataclasses.asdict, iterate_log(out)))
 
 
-def results_table(predictions: Iterable[Detection]) -> list[dict[str, Any]]:
+def results_table(predictions: Iterable[Detection] | Detection) -> list[dict[str, Any]]:
     """Return predictions as rows for `pandas.DataFrame` or `polars.DataFrame`.
 
     Only the figures of each prediction are kept, so a generator such as `predict(...)` needs no more memory
     than the table.
 
     Args:
-        predictions: predictions of a detector or inspector.
+        predictions: predictions of a detector or inspector, or a single one.
 
     Returns:
         One row per prediction, in order, with the fields of `Prediction.to_dict`. Every column has one type:
         a missing number, such as the review threshold, is NaN.
     """
-    rows = (prediction.to_dict() for prediction in predictions)
+    given = [predictions] if isinstance(predictions, Detection) else predictions
+    rows = (prediction.to_dict() for prediction in given)
     return [{**row, **{name: _number(row[name]) for name in _NUMBERS}} for row in rows]
 
 

@@ -113,6 +113,11 @@ class Description:
         except (OSError, ValueError) as error:
             raise ModelError(f"{path}: cannot be read as JSON: {error}") from error
         try:
+            if content["format"] > FORMAT:
+                raise ModelError(
+                    f"{path}: format {content['format']} is later than {FORMAT}, the latest that this "
+                    "version of Excision reads: update this installation"
+                )
             description = cls(**_checked(content))
             _ = description.tiling  # raises an error for tiles that do not fit
         except (KeyError, TypeError, ValueError, SettingsError) as error:
@@ -161,8 +166,6 @@ def is_exported(folder: Path) -> bool:
 
 
 def _checked(content: dict[str, Any]) -> dict[str, Any]:
-    if content["format"] > FORMAT:
-        raise ValueError(f"format {content['format']} is later than {FORMAT}, which this version reads")
     for name, allowed in (("backend", get_args(BackendName)), ("precision", get_args(Precision))):
         if content[name] not in allowed:
             raise ValueError(f"{name} is {content[name]!r}, none of {', '.join(allowed)}")
