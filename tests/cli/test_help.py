@@ -82,34 +82,28 @@ def options(shown: str) -> list[str]:
     return [re.split(r"  +", line)[0] for line in panels if line.startswith("--")]
 
 
-def help_text(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    assert run(words) == 0
-    return capsys.readouterr().out
+def help_text(*words: str) -> str:
+    """Show a help text in a process of its own, on a terminal so wide that no option is broken.
 
-
-@pytest.fixture
-def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal so wide that no option is broken."""
-    monkeypatch.setenv("COLUMNS", "400")
+    A console keeps the width that it first had.
+    """
+    wide = {**environment(), "COLUMNS": "400"}
+    return subprocess.run(command(*words), capture_output=True, text=True, check=True, env=wide).stdout
 
 
 COMMON = ["--size", "--tile", "--steps", "--seed", "--false-alarm-rate"]
 
 
-@pytest.mark.usefixtures("wide")
-def test_train_help_shows_ten_options(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = help_text(capsys, "train", "--help")
+def test_train_help_shows_ten_options() -> None:
+    shown = help_text("train", "--help")
     assert [names.split()[0] for names in options(shown)] == [
         *["--out", "--resume", *COMMON, "--settings", "--layout", "--device"]
     ]
     assert "excision train --help-all" in shown
 
 
-@pytest.mark.usefixtures("wide")
-def test_benchmark_help_shows_its_own_options_and_the_common_settings(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    shown = [names.split()[0] for names in options(help_text(capsys, "benchmark", "--help"))]
+def test_benchmark_help_shows_its_own_options_and_the_common_settings() -> None:
+    shown = [names.split()[0] for names in options(help_text("benchmark", "--help"))]
     assert sorted(shown) == sorted(
         [
             *["--out", "--methods", "--ablations", "--preset", "--seeds", "--minutes"],
@@ -118,10 +112,9 @@ def test_benchmark_help_shows_its_own_options_and_the_common_settings(
     )
 
 
-@pytest.mark.usefixtures("wide")
 @pytest.mark.parametrize("verb", ["train", "benchmark"])
-def test_help_all_shows_every_setting_once(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = help_text(capsys, verb, "--help-all")
+def test_help_all_shows_every_setting_once(verb: str) -> None:
+    shown = help_text(verb, "--help-all")
     names = [name for line in options(shown) for name in line.split()]
     for section, values in dataclasses.asdict(Settings()).items():
         for name in values:
@@ -142,18 +135,17 @@ def test_help_all_shows_every_setting_once(verb: str, capsys: pytest.CaptureFixt
     }
 
 
-@pytest.mark.usefixtures("wide")
 @pytest.mark.parametrize(
     "words",
     [["train", "parts", "--out", "run", "--help-all"], ["--help-all", "train"], ["train", "--help-all"]],
 )
-def test_help_all_works_anywhere(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--score.top FLOAT" in help_text(capsys, *words)
+def test_help_all_works_anywhere(words: list[str]) -> None:
+    assert "--score.top FLOAT" in help_text(*words)
 
 
-def test_help_all_of_a_verb_without_more_options_is_its_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert help_text(capsys, "check", "--help-all") == help_text(capsys, "check", "--help")
-    assert help_text(capsys, "--help-all") == help_text(capsys, "--help")
+def test_help_all_of_a_verb_without_more_options_is_its_help() -> None:
+    assert help_text("check", "--help-all") == help_text("check", "--help")
+    assert help_text("--help-all") == help_text("--help")
 
 
 def test_help_all_after_the_end_of_the_options_is_a_name(capsys: pytest.CaptureFixture[str]) -> None:
