@@ -25,7 +25,7 @@ FACE = "__init__"
 
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "": (
-        (FACE, "errors"),
+        ("version", "errors"),
         ("system", "ops", "progress"),
         ("data", "predictions", "visualization"),
         ("synthetic", "tiling"),

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
     from excision.data import Dataset as Dataset
     from excision.data import load_dataset
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from excision.predictions import Prediction
     from excision.runtime.inspector import Inspector
     from excision.settings import Settings
+    from excision.version import __version__
 
 __all__ = [
     "Detector",
@@ -41,6 +40,7 @@ _HOMES = {
     "Inspector": "excision.runtime.inspector",
     "Prediction": "excision.predictions",
     "Settings": "excision.settings",
+    "__version__": "excision.version",
     "load": "excision.inspection.loading",
     "load_dataset": "excision.data",
     "results_table": "excision.inspection.table",

@@ -10,11 +10,11 @@ import sys
 
 import pytest
 
-from excision import __version__
 from excision.cli import VERBS, build, run
 from excision.cli.arguments import option_name
 from excision.settings import Settings
 from excision.settings.reference import SettingReference, list_settings
+from excision.version import __version__
 from tests.cli.conftest import command, environment
 
 HEAVY = {"torch", "numpy", "scipy", "matplotlib", "jinja2", "PIL", "tifffile"}

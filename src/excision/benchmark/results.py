@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from excision import __version__
 from excision.benchmark.aggregate import Line, line, mean_line
 from excision.benchmark.plan import EAR, Row, Source
 from excision.benchmark.study import Study
@@ -19,6 +18,7 @@ from excision.benchmark.tables import (
     method_cells,
 )
 from excision.system.files import write_bytes, write_text
+from excision.version import __version__
 
 MARKDOWN, SPEED, ACCURACY = "benchmark.md", "auroc_speed.png", "accuracy.png"
 

@@ -16,10 +16,10 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
-from excision import __version__
 from excision.cli.arguments import split_help_all, with_new_names
 from excision.cli.help import CommonOptions
 from excision.errors import ExcisionError, RenamedWarning
+from excision.version import __version__
 
 ERROR, STOPPED = 2, 130
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from excision import __version__
 from excision.data.decode import probe_image, read_mask
 from excision.data.images import resize_mask
 from excision.data.records import Dataset, Sample
@@ -21,6 +20,7 @@ from excision.evaluation.examples import ScoredImage
 from excision.evaluation.pixel import PixelFigures, PixelMetrics
 from excision.predictions import Detection, Method
 from excision.progress import Progress
+from excision.version import __version__
 
 Keep = Callable[[Sample, Detection, "NDArray[np.bool_] | None"], None]
 """Called with each test image, its prediction, and the ground truth, if known."""

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from excision import __version__
 from excision.data import Dataset, load_dataset
 from excision.detector import Detector
 from excision.errors import ModelError, SettingsError
@@ -28,6 +27,7 @@ from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import Description, Golden, Tile
 from excision.runtime.verification import DRIFT_LIMITS, Proof, replay
 from excision.training.training_set import Picture, TrainingSet, prepare
+from excision.version import __version__
 
 _GOLDEN = 3  # normal images, and as many with a defect drawn on them
 _EXAMPLES = 32  # training images, and as many with a defect drawn on them

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from excision import __version__
 from excision.evaluation.examples import Outcome
 from excision.report.charts import charts_of, kinds_of
 from excision.report.example_stages import EXAMPLES, StagedExample, read_examples
@@ -21,6 +20,7 @@ from excision.report.results_folder import ResultsFolder, Row, Summary, open_res
 from excision.report.tables import Table, histogram_table, kinds_table, thresholds_table
 from excision.report.wording import cover
 from excision.system.files import atomic_path
+from excision.version import __version__
 from excision.visualization import pictures
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import platform
 import sys
 from typing import Any
 
-from excision import __version__
+from excision.version import __version__
 
 
 def peak_memory_mb() -> float:

@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,7 @@ from excision.ops.boxes import Box
 from excision.ops.reduction import shrink_mask
 from excision.system.files import atomic_path
 from excision.visualization.pictures import Picture, overlay
-
-if TYPE_CHECKING:
-    from excision.predictions import Detection
+from excision.visualization.viewable import Viewable
 
 OVERLAYS = "overlays"
 _QUALITY = 84
@@ -44,7 +41,7 @@ def overlay_name(name: str, ending: str = ".webp", state: str = "") -> str:
 
 
 def draw_overlay(
-    detection: Detection, boxes: Iterable[Box] = (), ground_truth: NDArray[np.bool_] | None = None
+    detection: Viewable, boxes: Iterable[Box] = (), ground_truth: NDArray[np.bool_] | None = None
 ) -> Picture:
     """Draw the anomaly map over the image, (h, w, 3) uint8, reduced if the image is large.
 

@@ -19,11 +19,11 @@ from excision.errors import SettingsError
 from excision.system.files import atomic_path
 from excision.visualization.overlays import draw_overlay, readable, write_overlay
 from excision.visualization.pictures import DEFECT_COLOUR, Picture, show_image
+from excision.visualization.viewable import Viewable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from excision.predictions import Detection
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 MAPS = (".tif", ".tiff")
@@ -34,7 +34,7 @@ _STORED, _DISPLAYED = 480, 320
 _COLOURS = {"good": "#1a7f37", "review": "#9a6700", "defect": "#cf222e"}
 
 
-def save(path: Path, detection: Detection) -> None:
+def save(path: Path, detection: Viewable) -> None:
     """Write a detection to a file; the file name ending decides what: see `Detection.save`.
 
     Raises:
@@ -69,7 +69,7 @@ def _explaining(path: Path) -> Iterator[None]:
         raise SettingsError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def plot(detection: Detection, axes: Axes | None = None) -> Axes:
+def plot(detection: Viewable, axes: Axes | None = None) -> Axes:
     """Draw the overlay and the boxes in pixels of the given image: see `Detection.plot`.
 
     Raises:
@@ -92,7 +92,7 @@ def plot(detection: Detection, axes: Axes | None = None) -> Axes:
     return axes
 
 
-def to_html(detection: Detection) -> str:
+def to_html(detection: Viewable) -> str:
     """Give the image, the overlay and the verdict as HTML that needs no other file, for a notebook."""
     name = "image in memory" if detection.source is None else readable(detection.source)
     pictures = (
@@ -112,11 +112,11 @@ def to_html(detection: Detection) -> str:
     )
 
 
-def _summary(detection: Detection) -> str:
+def _summary(detection: Viewable) -> str:
     return f"{detection.verdict}: {_figures(detection)}"
 
 
-def _figures(detection: Detection) -> str:
+def _figures(detection: Viewable) -> str:
     zone = "" if detection.review_threshold is None else f", review from {detection.review_threshold:.4g}"
     return f"score {detection.score:.4g}, threshold {detection.threshold:.4g}{zone}"
 

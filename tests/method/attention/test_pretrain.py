@@ -10,12 +10,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from excision import __version__
 from excision.errors import DatasetError
 from excision.method.attention import pretrain as module
 from excision.method.attention.model import Attention
 from excision.method.attention.pretrain import pretrain
 from excision.settings import AttentionVariant
+from excision.version import __version__
 from tests.method.attention.test_mnist import idx
 
 Digits = NDArray[np.uint8]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from excision import __version__
 from excision.method.attention.digits import Lesson, draw_lesson
 from excision.method.attention.mnist import load_mnist
 from excision.method.attention.networks import AttentionNetwork, PlainAttention, SurfaceAttention
@@ -20,6 +19,7 @@ from excision.ops.memory_format import channels_last
 from excision.progress import TrainingProgress
 from excision.settings import AttentionVariant
 from excision.training.loop import drawn_ahead, optimise
+from excision.version import __version__
 
 Digits = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 

@@ -9,12 +9,12 @@ import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from excision import __version__
 from excision.station.api import inspect, models, operation, results
 from excision.station.api.errors import HANDLED, headers_of, sentence_of, status_of
 from excision.station.api.metrics import Metrics
 from excision.station.api.security import OPEN, Security
 from excision.station.station import Station
+from excision.version import __version__
 
 _ABOUT = (
     "Verdicts on images of surfaces, by models that were trained on good images only. Each image is "
