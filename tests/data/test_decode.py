@@ -227,7 +227,7 @@ def test_the_first_picture_of_a_phone_counts(tmp_path: Path) -> None:
     assert np.abs(read_image(path, 1)[..., 0] * 255 - GREY).max() < 8
 
 
-def test_sixteen_bit_colour_png_is_read_with_eight_bits(tmp_path: Path) -> None:
+def test_sixteen_bit_colour_png_keeps_its_depth(tmp_path: Path) -> None:
     def chunk(kind: bytes, content: bytes) -> bytes:
         return (
             struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -238,8 +238,8 @@ def test_sixteen_bit_colour_png_is_read_with_eight_bits(tmp_path: Path) -> None:
     header = struct.pack(">IIBBBBB", 17, 12, 16, 2, 0, 0, 0)
     chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
-    assert np.array_equal(np.rint(read_image(tmp_path / "a.png", 3) * 255), values >> 8)
-    assert probe_image(tmp_path / "a.png").description == "RGB 8-bit"
+    assert np.array_equal(np.rint(read_image(tmp_path / "a.png", 3) * 65535), values)
+    assert probe_image(tmp_path / "a.png").description == "RGB 16-bit"
 
 
 def test_warnings_of_the_decoder_do_not_reach_the_user(tmp_path: Path) -> None:

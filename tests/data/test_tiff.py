@@ -191,12 +191,13 @@ def test_other_depths_are_refused(tmp_path: Path, bits: int) -> None:
             read(tmp_path / "a.tif")
 
 
-def test_colour_of_16_bits_in_a_foreign_codec_is_refused(tmp_path: Path) -> None:
+def test_colour_of_16_bits_in_a_compression_without_a_reader_is_refused(tmp_path: Path) -> None:
     values = RNG.integers(0, 65536, (12, 17, 3), dtype=np.uint16)
     path = write(tmp_path / "a.tif", values, photometric="rgb")
     content = path.read_bytes()
     with tifffile.TiffFile(path) as file:
         at = file.pages[0].aspage().tags["Compression"].valueoffset
-    path.write_bytes(content[:at] + struct.pack("<H", 5) + content[at + 2 :])
-    with pytest.raises(ImageError, match="not supported for 16-bit colour"):
-        read_pixels(path)
+    path.write_bytes(content[:at] + struct.pack("<H", 34887) + content[at + 2 :])
+    for read in (probe_image, read_pixels):
+        with pytest.raises(ImageError, match=r"compression \(number 34887\) is not supported"):
+            read(path)

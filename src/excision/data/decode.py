@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,27 +17,28 @@ from PIL import Image
 
 from excision.data import raster
 from excision.data.pixels import (
+    Decoded,
     ImageInfo,
     RefusedError,
-    Stored,
+    array_boxes,
     check_size,
     over_black,
-    to_channels,
+    plain_array,
     unit_range,
 )
 from excision.errors import ImageError
-from excision.ops.bands import band_rows
 
 __all__ = [
     "ImageInfo",
     "array_image",
+    "check_decodes",
+    "decoded",
     "marks_defect",
     "picture_array",
     "probe_image",
     "read_image",
     "read_mask",
     "read_pixels",
-    "stored_bands",
 ]
 
 
@@ -54,7 +55,8 @@ def read_image(path: str | Path, channels: int) -> NDArray[np.float32]:
     Raises:
         ImageError: the file is missing, damaged or not an image, or its values have no defined meaning.
     """
-    return to_channels(read_pixels(path), channels)
+    with decoded(path) as image:
+        return image.whole(channels)
 
 
 def read_pixels(path: str | Path) -> NDArray[np.float32]:
@@ -63,15 +65,24 @@ def read_pixels(path: str | Path) -> NDArray[np.float32]:
     Raises:
         ImageError: as `read_image`.
     """
-    path = Path(path)
-    with _naming(path):
-        pixels: NDArray[np.float32] = _reader(path).pixels(path)
-        return pixels
+    with decoded(path) as image:
+        return image.whole()
+
+
+def check_decodes(path: str | Path) -> None:
+    """Decode an image and keep nothing of it.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    with decoded(path) as image:
+        for _ in image.bands():
+            pass
 
 
 @contextmanager
-def stored_bands(image: str | Path | NDArray[Any]) -> Iterator[Stored]:
-    """Decode an image once and give it band by band, for images too large to hold in floating point.
+def decoded(image: str | Path | NDArray[Any]) -> Iterator[Decoded]:
+    """Decode an image once and give it in bands, so that large images are never held in floating point.
 
     Args:
         image: a file, or an array as `array_image` takes it.
@@ -81,14 +92,11 @@ def stored_bands(image: str | Path | NDArray[Any]) -> Iterator[Stored]:
     """
     if isinstance(image, np.ndarray):
         with _describing(image):
-            pixels = _as_image(image)
-            size, bits = (pixels.shape[0], pixels.shape[1]), 8 * pixels.dtype.itemsize
-            bands = (_colours(pixels[top:bottom], bits) for top, bottom in band_rows(*size))
-            yield Stored(size, 1, bands)
+            yield _of_array(image)
         return
     path = Path(image)
-    with _naming(path), _reader(path).stored(path) as picture:
-        yield picture
+    with _naming(path), _opened(path) as (reader, stream):
+        yield reader.decode(stream)
 
 
 def array_image(array: NDArray[Any], channels: int) -> NDArray[np.float32]:
@@ -106,24 +114,25 @@ def array_image(array: NDArray[Any], channels: int) -> NDArray[np.float32]:
         ImageError: the shape, the type or the values have no defined meaning.
     """
     with _describing(array):
-        pixels = _as_image(array)
-        return to_channels(_colours(pixels, 8 * pixels.dtype.itemsize), channels)
+        return _of_array(array).whole(channels)
 
 
-def _as_image(array: NDArray[Any]) -> NDArray[Any]:
-    """Give an array as (H, W, 1, 3 or 4), or refuse its shape."""
-    pixels = array[..., np.newaxis] if array.ndim == 2 else array
+def _of_array(array: NDArray[Any]) -> Decoded:
+    """Take an array as a decoded image, or refuse its shape."""
+    pixels = plain_array(array)
+    pixels = pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4):
         raise ImageError(
             f"An array of shape {array.shape} is not an image; (H, W), (H, W, 1), (H, W, 3) and (H, W, 4) are"
         )
-    check_size(*pixels.shape[:2])
-    return pixels
+    height, width = pixels.shape[:2]
+    check_size(height, width)
+    return Decoded((height, width), 1, array_boxes(pixels, _colours))
 
 
-def _colours(pixels: NDArray[Any], bits: int) -> NDArray[np.float32]:
-    """Scale (h, W, 1, 3 or 4) to [0, 1], and compose it over black if it has alpha."""
-    values = unit_range(pixels, bits)
+def _colours(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Scale (h, w, 1, 3 or 4) to [0, 1], and compose it over black if it has alpha."""
+    values = unit_range(pixels, 8 * pixels.dtype.itemsize)
     return over_black(values[..., :3], values[..., 3:]) if values.shape[2] == 4 else values
 
 
@@ -137,12 +146,35 @@ def picture_array(picture: Image.Image) -> NDArray[Any]:
         ImageError: it cannot be decoded, contains several images, or its mode has no defined meaning.
     """
     try:
-        return raster.array(picture)
+        stream = _undecoded(picture)
+        return raster.array(picture) if stream is None else _from_file(picture, stream)
     except RefusedError as error:
         raise ImageError(f"A PIL image of mode {picture.mode} cannot be used: {error}") from error
     except Exception as error:
         # As in `_naming`: the image may only have been opened, and is decoded here.
         raise ImageError(f"A PIL image of mode {picture.mode} cannot be decoded ({error})") from error
+
+
+def _undecoded(picture: Image.Image) -> BinaryIO | None:
+    """Give the file of an image that was opened but not decoded, if Pillow would decode it with a loss."""
+    stream = getattr(picture, "fp", None)
+    if not getattr(picture, "tile", None) or stream is None or not stream.seekable():
+        return None
+    # Pillow reads colours of 16 bits with 8, and TIFF files in several ways.
+    deep = picture.format == "PNG" and ("16B" in str(picture.tile) or "transparency" in picture.info)  # type: ignore[attr-defined]
+    return stream if deep or picture.format in ("TIFF", "PPM") else None
+
+
+def _from_file(picture: Image.Image, stream: BinaryIO) -> NDArray[np.float32]:
+    """Decode the file of a PIL image with the reader of its format."""
+    position = stream.tell()
+    image: Decoded = _reader(stream).decode(stream)
+    stream.seek(position)
+    values = image.whole()
+    with suppress(Exception):
+        # The image is left decoded, and its file closed, as for every other image.
+        picture.load()
+    return values
 
 
 @contextmanager
@@ -193,8 +225,8 @@ def probe_image(path: str | Path) -> ImageInfo:
         ImageError: the file is missing, not an image, or of a kind that `read_image` refuses.
     """
     path = Path(path)
-    with _naming(path):
-        info: ImageInfo = _reader(path).probe(path)
+    with _naming(path), _opened(path) as (reader, stream):
+        info: ImageInfo = reader.probe(stream)
         return info
 
 
@@ -202,18 +234,30 @@ def _by(size: tuple[int, ...]) -> str:
     return f"{size[1]} x {size[0]}"
 
 
-def _reader(path: Path) -> ModuleType:
-    """Choose the reader by content, not by file name ending."""
-    from excision.data import tiff
-
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[ModuleType, BinaryIO]]:
+    """Open a file and choose its reader."""
     if path.exists() and not path.is_file():
         # Opening a pipe would wait forever for a writer.
         raise RefusedError("cannot be opened: it is not a regular file")
     with path.open("rb") as stream:
-        start = stream.read(4)
+        yield _reader(stream), stream
+
+
+def _reader(stream: BinaryIO) -> ModuleType:
+    """Choose the reader by content, not by file name ending."""
+    from excision.data import netpbm, png, tiff
+
+    stream.seek(0)
+    start = stream.read(len(png.MAGIC))
+    stream.seek(0)
     if not start:
         raise RefusedError("the file is empty (0 bytes)")
-    return tiff if start in tiff.MAGIC else raster
+    if start == png.MAGIC:
+        return png
+    if start[:4] in tiff.MAGIC:
+        return tiff
+    return netpbm if start[:2] in netpbm.MAGIC else raster
 
 
 @contextmanager
@@ -227,6 +271,8 @@ def _naming(path: Path) -> Iterator[None]:
         raise ImageError(f"{path}: no such file") from error
     except PermissionError as error:
         raise ImageError(f"{path}: cannot be opened ({error.strerror})") from error
+    except MemoryError as error:
+        raise ImageError(f"{path}: there is not enough memory to decode it") from error
     except Exception as error:
         # On damaged data decoders raise almost any error, from struct.error to KeyError.
         raise ImageError(

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from excision.data.decode import array_image, read_image, stored_bands
-from excision.data.pixels import to_channels, upright
+from excision.data.decode import decoded
+from excision.data.pixels import Decoded
 from excision.errors import ImageError
-from excision.ops.bands import band_rows
 from excision.ops.unit_range import from_unit
 
 
@@ -29,6 +28,11 @@ def resize_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[n
     """
     if image.shape[:2] == tuple(size):
         return image
+    clipped: NDArray[np.float32] = np.clip(_scaled(image, size), 0, 1, dtype=np.float32)
+    return clipped
+
+
+def _scaled(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     height, width = size
     resized = [
         np.asarray(
@@ -38,8 +42,7 @@ def resize_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[n
         )
         for channel in range(image.shape[2])
     ]
-    clipped: NDArray[np.float32] = np.clip(np.stack(resized, axis=2), 0, 1, dtype=np.float32)
-    return clipped
+    return np.stack(resized, axis=2)
 
 
 def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -71,7 +74,7 @@ def load_working_image(path: str | Path, size: tuple[int, int], channels: int) -
     Raises:
         ImageError: the file cannot be read as an image.
     """
-    return working_image(read_image(path, channels), size)
+    return any_working_image(Path(path), size, channels)
 
 
 def any_working_image(
@@ -82,11 +85,43 @@ def any_working_image(
     Raises:
         ImageError: the image cannot be read or has no defined meaning.
     """
-    if isinstance(image, np.ndarray):
-        return working_image(array_image(image, channels), size)
-    if isinstance(image, str | Path):
-        return load_working_image(Path(image), size, channels)
-    raise ImageError(f"{type(image).__name__} is not an image: give a path or a numpy array")
+    _check_given(image)
+    with decoded(image) as picture:
+        return _resized(picture, size, channels)
+
+
+def _check_given(image: object) -> None:
+    if not isinstance(image, str | Path | np.ndarray):
+        raise ImageError(f"{type(image).__name__} is not an image: give a path or a numpy array")
+
+
+def _resized(picture: Decoded, size: tuple[int, int], channels: int) -> NDArray[np.uint16]:
+    """Resize an image band by band, with the values of `working_image`.
+
+    Pillow resizes one direction after the other. The rows do not depend on each other in the first, nor the
+    columns in the other, so that only the image that is reduced in one direction is held in floating point.
+    """
+    if picture.upright == tuple(size):
+        return _full(picture, channels)
+    (height, width), (wanted_height, wanted_width) = picture.upright, size
+    # The order that Pillow chooses; the other one would change the last bit.
+    if 0 < height - wanted_height > 2 * (width - wanted_width):
+        part = np.empty((wanted_height, width, channels), np.float32)
+        for columns, band in picture.columns(channels):
+            part[:, columns] = _scaled(band, (wanted_height, band.shape[1]))
+    else:
+        part = np.empty((height, wanted_width, channels), np.float32)
+        for rows, band in picture.bands(channels):
+            part[rows] = _scaled(band, (band.shape[0], wanted_width))
+    resized: NDArray[np.float32] = np.clip(_scaled(part, size), 0, 1, dtype=np.float32)
+    return from_unit(resized)
+
+
+def _full(picture: Decoded, channels: int) -> NDArray[np.uint16]:
+    full = np.empty((*picture.upright, channels), dtype=np.uint16)
+    for rows, band in picture.bands(channels):
+        full[rows] = from_unit(band)
+    return full
 
 
 def any_full_image(image: NDArray[Any] | str | Path, channels: int) -> NDArray[np.uint16]:
@@ -101,13 +136,9 @@ def any_full_image(image: NDArray[Any] | str | Path, channels: int) -> NDArray[n
     Raises:
         ImageError: the image cannot be read or has no defined meaning.
     """
-    if not isinstance(image, str | Path | np.ndarray):
-        raise ImageError(f"{type(image).__name__} is not an image: give a path or a numpy array")
-    with stored_bands(image) as picture:
-        full = np.empty((*picture.size, channels), dtype=np.uint16)
-        for (top, bottom), band in zip(band_rows(*picture.size), picture.bands, strict=True):
-            full[top:bottom] = from_unit(to_channels(band, channels))
-        return upright(full, picture.orientation)
+    _check_given(image)
+    with decoded(image) as picture:
+        return _full(picture, channels)
 
 
 class ImageCache:

@@ -28,6 +28,7 @@ from PIL import Image
 
 from excision.data.decode import picture_array, probe_image
 from excision.data.listing import list_images, match_pattern
+from excision.data.pixels import RefusedError, plain_array
 from excision.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
@@ -170,12 +171,10 @@ def _plain_array(item: Any, color: ColorOrder) -> NDArray[Any]:
 
 
 def _of_array(array: NDArray[Any]) -> NDArray[Any]:
-    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
-        raise ImageError(
-            "A masked array cannot be used while pixels are masked: fill them, for example by `.filled(0)`"
-        )
-    # A subclass, such as a matrix, has arithmetic of its own.
-    plain = np.asarray(array)
+    try:
+        plain = plain_array(array)
+    except RefusedError as error:
+        raise ImageError(f"An array of shape {array.shape} cannot be used: {error}") from error
     if plain.ndim == 2 or (plain.ndim in (3, 4) and plain.shape[-1] in _CHANNELS):
         return plain
     hint = ""

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from excision.ops.bands import band_rows
 from excision.ops.colour import LUMA
 
 MAX_PIXELS = 150_000_000
@@ -24,6 +26,9 @@ MIN_SIDE = 8
 _LUMA = np.array(LUMA, dtype=np.float32)
 
 P = TypeVar("P", bound=np.generic)
+
+_TURNED = {1: 5, 2: 8, 3: 7, 4: 6, 5: 1, 6: 4, 7: 3, 8: 2}
+"""The orientation of an image whose rows are the columns of one with another orientation."""
 
 
 class RefusedError(Exception):
@@ -55,18 +60,91 @@ class ImageInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A decoded image, as it is stored in its file.
+class Decoded:
+    """A decoded image whose values are converted to floating point only where they are asked for.
 
     Attributes:
-        size: (H, W) in pixels, before the image is turned upright.
-        orientation: EXIF orientation, 1 to 8.
-        bands: its rows from top to bottom, each band (h, W, 1 or 3) float32 in [0, 1]; can be iterated once.
+        size: (H, W) in pixels, as stored, before the image is turned upright.
+        orientation: EXIF orientation, 1 to 8; other numbers have no effect.
+        box: converts the stored rows and columns (top, bottom, left, right) to (h, w, 1 or 3) float32 in
+            [0, 1]; raises RefusedError if a value has no defined meaning.
     """
 
     size: tuple[int, int]
     orientation: int
-    bands: Iterator[NDArray[np.float32]]
+    box: Callable[[int, int, int, int], NDArray[np.float32]]
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """(H, W) of the upright image."""
+        return upright_size(*self.size, self.orientation)
+
+    def bands(self, channels: int | None = None) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Give the upright image from top to bottom, a few million pixels at a time.
+
+        Args:
+            channels: 1 or 3, as for `to_channels`; None for the channels of the file.
+
+        Returns:
+            Each band's rows, and its values (h, W, C) float32 in [0, 1], contiguous.
+        """
+        height, width = self.upright
+        for top, bottom in band_rows(height, width):
+            band = upright(self._stored_rows(top, bottom), self.orientation)
+            yield slice(top, bottom), band if channels is None else to_channels(band, channels)
+
+    def columns(self, channels: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Give the upright image from left to right, as `bands` does from top to bottom."""
+        height, width = self.upright
+        edges = [left for left, _ in band_rows(width, height)]
+        # Numpy sums the colours of a single column in another way, which may change the last bit.
+        edges = [left for left in edges if left == 0 or width - left >= MIN_SIDE] + [width]
+        for left, right in pairwise(edges):
+            turned = replace(self, orientation=_TURNED.get(self.orientation, 5))
+            band = turned._stored_rows(left, right)
+            yield slice(left, right), to_channels(upright(band, self.orientation), channels)
+
+    def whole(self, channels: int | None = None) -> NDArray[np.float32]:
+        """Give the upright image at once, (H, W, C) float32 in [0, 1]."""
+        whole: NDArray[np.float32] | None = None
+        for rows, band in self.bands(channels):
+            if whole is None:
+                whole = np.empty((*self.upright, band.shape[2]), np.float32)
+            whole[rows] = band
+        assert whole is not None, "no image is without rows"
+        return whole
+
+    def _stored_rows(self, top: int, bottom: int) -> NDArray[np.float32]:
+        """Give what becomes the rows from `top` to `bottom` of the upright image."""
+        if self.orientation in (3, 4, 7, 8):
+            top, bottom = self.upright[0] - bottom, self.upright[0] - top
+        if self.orientation in (5, 6, 7, 8):
+            return self.box(0, self.size[0], top, bottom)
+        return self.box(top, bottom, 0, self.size[1])
+
+
+def array_boxes(
+    values: NDArray[Any], colours: Callable[[NDArray[Any]], NDArray[np.float32]]
+) -> Callable[[int, int, int, int], NDArray[np.float32]]:
+    """Give `Decoded.box` of values (H, W, C) that are held as stored, and of what they mean."""
+    return lambda top, bottom, left, right: colours(values[top:bottom, left:right])
+
+
+def plain_array(array: NDArray[Any]) -> NDArray[Any]:
+    """Give an array, or one of a subclass, as a plain array in native byte order with the same values.
+
+    Raises:
+        RefusedError: pixels are masked, or the values are not numbers.
+    """
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise RefusedError("pixels are masked; fill them, for example by `.filled(0)`")
+    # A subclass, such as a matrix, has arithmetic and indexing of its own.
+    plain = np.asarray(array)
+    if plain.dtype.kind not in "biuf":
+        raise RefusedError(
+            f"values of type {plain.dtype} are not pixels; give uint8, uint16, bool or floats in [0, 1]"
+        )
+    return plain.astype(plain.dtype.newbyteorder("="), copy=False)
 
 
 def check_size(height: int, width: int) -> None:

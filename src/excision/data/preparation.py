@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from excision.data.decode import ImageInfo, probe_image, read_pixels
+from excision.data.decode import ImageInfo, check_decodes, probe_image
 from excision.data.records import Sample
 from excision.errors import ImageError
 from excision.progress import Progress
@@ -33,7 +33,7 @@ def finding(sample: Sample, error: ImageError) -> Finding:
 def readable(
     samples: Iterable[Sample],
     progress: Progress | None = None,
-    decode: Callable[[Path], object] = read_pixels,
+    decode: Callable[[Path], object] = check_decodes,
 ) -> tuple[tuple[Sample, ...], tuple[Finding, ...]]:
     """Separate the samples whose images can be decoded from the others, so that training can use the former.
 

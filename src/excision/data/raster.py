@@ -1,31 +1,29 @@
-"""PNG, JPEG, BMP and similar formats, decoded by Pillow."""
+"""JPEG, BMP, GIF, WebP and JPEG 2000, decoded by Pillow."""
 
 from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from excision.data.pixels import (
+    Decoded,
     ImageInfo,
     RefusedError,
-    Stored,
     check_size,
     over_black,
     unit_range,
     upright,
     upright_size,
 )
-from excision.ops.bands import band_rows
 
-_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "PPM", "GIF", "WEBP", "JPEG2000", "TIFF")
+_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "PPM", "GIF", "WEBP", "JPEG2000")
 _ORIENTATION = 0x0112
 
 _MODES = {
@@ -46,64 +44,44 @@ _MODES = {
 }
 _GREY_MODES = frozenset({"1-bit", "grey", "grey+alpha"})
 
+_MOST_FRAMES = 100
+
 # Warning filters are global to the process, so only one thread at a time may change and restore them.
 _filters = threading.Lock()
 
 
-def probe(path: Path) -> ImageInfo:
+def probe(stream: BinaryIO) -> ImageInfo:
     """Read the header of an image file; its pixels are not decoded."""
-    with _opened(path) as (image, orientation):
+    with _opened(stream) as (image, turned):
         name, bits = _MODES[image.mode]
         if image.has_transparency_data and name in ("grey", "RGB"):
             name += "+alpha"
         colour = name not in _GREY_MODES and not (name == "palette" and _grey_palette(image))
-        return ImageInfo(upright_size(image.height, image.width, orientation), name, bits, colour)
+        return ImageInfo(upright_size(image.height, image.width, turned), name, bits, colour)
 
 
-def pixels(path: Path) -> NDArray[np.float32]:
-    """Decode an image file to (H, W, 1 or 3) float32 in [0, 1], upright."""
-    with _opened(path) as (image, orientation):
+def decode(stream: BinaryIO) -> Decoded:
+    """Decode an image file; its values are kept as Pillow holds them."""
+    with _opened(stream) as (image, turned):
         image.load()
-        # Pillow itself turns TIFF images upright, but no other format.
-        return upright(_values(image), 1 if image.format == "TIFF" else orientation)
+        return Decoded((image.height, image.width), turned, _boxes(_without_empty_alpha(image)))
 
 
-@contextmanager
-def stored(path: Path) -> Iterator[Stored]:
-    """Decode an image file once and give it band by band."""
-    with _opened(path) as (image, orientation):
-        image.load()
-        bands = (
-            _values(image.crop((0, top, image.width, bottom)))
-            for top, bottom in band_rows(image.height, image.width)
-        )
-        # As in `pixels`.
-        yield Stored((image.height, image.width), 1 if image.format == "TIFF" else orientation, bands)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
-    """Open a file and give its image, not yet decoded, with its EXIF orientation."""
-    with path.open("rb") as stream:
-        with _filters, warnings.catch_warnings():
-            # What Pillow warns about is refused below (size) or has a defined meaning here (metadata).
-            warnings.simplefilter("ignore")
-            image = Image.open(stream, formats=_FORMATS)
-            check_size(image.height, image.width)
-            # The method of the base class reads only the header; that of PNG would decode the whole image.
-            orientation = int(Image.Image.getexif(image).get(_ORIENTATION, 1))
-        _check_kind(image)
-        yield image, orientation
+def orientation(stream: BinaryIO) -> int:
+    """Read the EXIF orientation of a file, 1 if there is none."""
+    with _opened(stream) as (_, turned):
+        return turned
 
 
 def array(image: Image.Image) -> NDArray[Any]:
     """Convert a PIL image to an array, upright: integers if its values are, otherwise floats in [0, 1]."""
     _check_kind(image)
     check_size(image.height, image.width)
-    orientation = int(Image.Image.getexif(image).get(_ORIENTATION, 1))
+    turned = int(Image.Image.getexif(image).get(_ORIENTATION, 1))
     image.load()
-    name, bits = _MODES[image.mode]
-    if image.has_transparency_data and bits <= 8:
+    image = _without_empty_alpha(image)
+    name, _ = _MODES[image.mode]
+    if image.has_transparency_data:
         values: NDArray[Any] = _values(image)
     elif name in ("1-bit", "grey"):
         values = np.asarray(image)[..., np.newaxis]
@@ -111,15 +89,53 @@ def array(image: Image.Image) -> NDArray[Any]:
             values = _sixteen_bit(values)
     else:
         values = np.asarray(image.convert("RGB"))
-    # As in `pixels`.
-    return upright(values, 1 if image.format == "TIFF" else orientation)
+    # Pillow itself turns TIFF images upright, but no other format.
+    return upright(values, 1 if image.format == "TIFF" else turned)
+
+
+@contextmanager
+def _opened(stream: BinaryIO) -> Iterator[tuple[Image.Image, int]]:
+    """Open a file and give its image, not yet decoded, with its EXIF orientation."""
+    with _filters, warnings.catch_warnings():
+        # What Pillow warns about is refused below (size) or has a defined meaning here (metadata).
+        warnings.simplefilter("ignore")
+        image = Image.open(stream, formats=_FORMATS)
+        check_size(image.height, image.width)
+        # The method of the base class reads only the header.
+        turned = int(Image.Image.getexif(image).get(_ORIENTATION, 1))
+    _check_kind(image)
+    yield image, turned
 
 
 def _check_kind(image: Image.Image) -> None:
     if image.mode not in _MODES:
         raise RefusedError(f"the colour mode {image.mode} is not supported; save it as grey or RGB")
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        raise RefusedError(f"contains {getattr(image, 'n_frames', 1)} images; save each as a separate file")
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        raise RefusedError(f"contains {_frames(image)} images; save each as a separate file")
+
+
+def _frames(image: Image.Image) -> str:
+    """Count the images of a file in words; a GIF may hold millions, and is read through to count them."""
+    if image.format != "GIF":
+        return str(getattr(image, "n_frames", 1))
+    count = 1
+    try:
+        for count in range(1, _MOST_FRAMES + 1):
+            image.seek(count)
+    except EOFError:
+        return str(count)
+    return f"more than {_MOST_FRAMES}"
+
+
+def _without_empty_alpha(image: Image.Image) -> Image.Image:
+    """Take a BMP as opaque if its alpha is 0 everywhere: programs leave the fourth byte unused."""
+    if image.format in ("BMP", "DIB") and image.mode == "RGBA" and image.getchannel("A").getbbox() is None:
+        return image.convert("RGB")
+    return image
+
+
+def _boxes(image: Image.Image) -> Callable[[int, int, int, int], NDArray[np.float32]]:
+    return lambda top, bottom, left, right: _values(image.crop((left, top, right, bottom)))
 
 
 def _values(image: Image.Image) -> NDArray[np.float32]:
@@ -135,7 +151,9 @@ def _values(image: Image.Image) -> NDArray[np.float32]:
         values = np.asarray(image)
         if image.mode == "I":
             values = _sixteen_bit(values)
-        return unit_range(values, bits)[..., np.newaxis]
+        grey = unit_range(values.astype(values.dtype.newbyteorder("="), copy=False), bits)[..., np.newaxis]
+        key = image.info.get("transparency")
+        return over_black(grey, (values != key)[..., np.newaxis]) if isinstance(key, int) else grey
     return unit_range(np.asarray(image.convert("RGB")), 8)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data import Dataset, Sample
-from excision.data.decode import array_image, probe_image, read_pixels
+from excision.data.decode import array_image, check_decodes, probe_image
 from excision.data.images import ImageCache, any_full_image, working_image
 from excision.data.preparation import Finding, readable, readable_headers
 from excision.data.sizes import Reduction, Size, default_size, strip_tile
@@ -188,7 +188,7 @@ def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None
             f"{dataset.root}: there are no normal training images; `excision check` shows what was understood"
         )
     tiling = _tiling(settings, (header.size for header in readable_headers(dataset.train)))
-    decode = read_pixels if tiling is None else partial(_decode_large, tiling)
+    decode = check_decodes if tiling is None else partial(_decode_large, tiling)
     good, skipped = readable(dataset.train, reading, decode)
     if not good:
         first = f"; the first: {skipped[0].reason}" if tiling else ""
