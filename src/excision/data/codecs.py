@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 Codec: TypeAlias = Callable[[bytes, int], bytes | bytearray]
-"""Unpacks bytes to at most so many; stops there or raises if there are more, and raises if they are damaged."""
+"""Unpacks bytes to at most so many; beyond that it stops or raises, and it raises if they are damaged."""
 
 _LZMA_MEMORY = 2**27
 """Bytes of working memory; the strongest common setting needs half of it."""
