@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from excision.data import raster
+from excision.data.annotations.base import Annotation
 from excision.data.pixels import (
     Decoded,
     ImageInfo,
@@ -186,14 +187,14 @@ def _describing(array: NDArray[Any]) -> Iterator[None]:
         raise ImageError(f"An array of shape {array.shape} cannot be used: {error}") from error
 
 
-def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
+def read_mask(mask: str | Path | Annotation, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Decode a defect mask.
 
     A pixel is defective if its largest colour value is above half of the file's range (127 of 255). If no
     pixel of a mask reaches this, as in a mask of 0 and 1, every pixel that is not zero is defective.
 
     Args:
-        path: mask file.
+        mask: mask file, or an annotation, which is drawn.
         size: (H, W) of the image that the mask belongs to.
 
     Returns:
@@ -202,9 +203,11 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> NDArray[np.bool_]:
     Raises:
         ImageError: the mask cannot be read, or its size differs from the image's.
     """
-    values = read_pixels(path).max(axis=2)
+    if isinstance(mask, Annotation):
+        return mask.read(size)
+    values = read_pixels(mask).max(axis=2)
     if values.shape != size:
-        raise ImageError(f"{path}: the mask is {_by(values.shape)} pixels, its image {_by(size)}")
+        raise ImageError(f"{mask}: the mask is {_by(values.shape)} pixels, its image {_by(size)}")
     bright: NDArray[np.bool_] = values > 0.5
     return bright if bright.any() else np.greater(values, 0)
 

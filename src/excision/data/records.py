@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from excision.data.annotations.base import Annotation
+
 Split = Literal["train", "test"]
 
 GOOD = "good"
@@ -21,7 +23,8 @@ class Sample:
         image: path of the image file.
         split: "train" or "test".
         label: "good" for a normal image, otherwise the kind of defect.
-        mask: path of the defect mask; None if there is none, as for every normal image.
+        mask: file of the defect mask, or the annotation it is drawn from; None if there is none, as for every
+            normal image.
         group: samples of one group show the same part and must stay on the same side of any split.
     """
 
@@ -29,7 +32,7 @@ class Sample:
     image: Path
     split: Split
     label: str
-    mask: Path | None
+    mask: Path | Annotation | None
     group: str
 
     @property

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from excision.data.records import Sample
 from excision.errors import DatasetError
 
+_TEST_SHARE = 0.2
+
 
 def hold_out(
     samples: Sequence[Sample], share: float = 0.2, seed: int = 0
@@ -64,6 +66,34 @@ def choose_groups(groups: Iterable[str], share: float, seed: int) -> set[str]:
             chosen.add(group)
             count += sizes[group]
     return chosen or {min(ordered, key=lambda group: sizes[group])}
+
+
+def with_test_share(samples: list[Sample], notes: list[str]) -> tuple[list[Sample], list[str]]:
+    """Put the defects into the test split, together with a fifth of the normal images for comparison.
+
+    Args:
+        samples: samples of a data set that has no split of its own.
+        notes: notes on it so far.
+
+    Returns:
+        The samples with their split, and the notes with a sentence on how they were divided.
+    """
+    if not any(s.defective for s in samples):
+        return samples, [
+            *notes,
+            "No defects: every image is used for training. None is left for evaluation.",
+        ]
+    normal = [s.group for s in samples if not s.defective]
+    held = choose_groups(normal, _TEST_SHARE, seed=0) if len(set(normal)) > 1 else set()
+    divided = [
+        Sample(
+            s.name, s.image, "test" if s.defective or s.group in held else "train", s.label, s.mask, s.group
+        )
+        for s in samples
+    ]
+    count = sum(s.split == "test" and not s.defective for s in divided)
+    note = f"{count} of {len(normal)} normal images, chosen by name, are used for testing with the defects."
+    return divided, [*notes, note]
 
 
 def _rank(group: str, seed: int) -> bytes:

@@ -9,12 +9,11 @@ from excision.data.layouts.masks import masks_below
 from excision.data.layouts.registry import Contents, Precedence, layout
 from excision.data.listing import Listing, image_files, list_images, subfolders
 from excision.data.records import GOOD, Sample
-from excision.data.splits import choose_groups
+from excision.data.splits import with_test_share
 from excision.errors import DatasetError
 
 _GOOD_NAMES = frozenset({GOOD, "normal", "ok"})
 _MASK_FOLDERS = frozenset({"ground_truth", "masks"})
-_TEST_SHARE = 0.2
 
 
 def _good_folders(root: Path) -> list[Path]:
@@ -66,7 +65,7 @@ def _read_labelled(root: Path, good: Path) -> Contents:
     loose = len(image_files(root))
     if loose:
         notes.append(f"Left out {loose} images beside the folders, because their label is unknown.")
-    return Contents(root, *_with_test_share(with_groups(samples), notes))
+    return Contents(root, *with_test_share(with_groups(samples), notes))
 
 
 def _labelled(listing: Listing, root: Path, label: str, masks: dict[str, Path]) -> list[Sample]:
@@ -90,23 +89,3 @@ def _labelled(listing: Listing, root: Path, label: str, masks: dict[str, Path]) 
 def _sample(image: Path, root: Path, label: str, mask: Path | None) -> Sample:
     name = image.relative_to(root).as_posix()
     return Sample(name, image, "train", label, mask if label != GOOD else None, name)
-
-
-def _with_test_share(samples: list[Sample], notes: list[str]) -> tuple[list[Sample], list[str]]:
-    """Put the defects into the test split, together with a fifth of the normal images for comparison."""
-    if not any(s.defective for s in samples):
-        return samples, [
-            *notes,
-            "No folders of defects: every image is used for training. None is left for evaluation.",
-        ]
-    normal = [s.group for s in samples if not s.defective]
-    held = choose_groups(normal, _TEST_SHARE, seed=0) if len(set(normal)) > 1 else set()
-    divided = [
-        Sample(
-            s.name, s.image, "test" if s.defective or s.group in held else "train", s.label, s.mask, s.group
-        )
-        for s in samples
-    ]
-    count = sum(s.split == "test" and not s.defective for s in divided)
-    note = f"{count} of {len(normal)} normal images, chosen by name, are used for testing with the defects."
-    return divided, [*notes, note]
