@@ -80,6 +80,30 @@ def test_inspect_ends_with_what_it_found(
     assert main(["inspect", run, str(pictures), "--out", str(tmp_path / "good"), "--resume"]) == 1
 
 
+def test_inspect_says_why_an_image_was_not_inspected(
+    trained: tuple[Path, str], pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for number in range(23):
+        (broken / f"{number:02d}.png").write_bytes(b"no image")
+    words = [
+        "inspect",
+        str(trained[0]),
+        str(broken),
+        str(pictures / "good.png"),
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    assert main(words) == 2
+    told = capsys.readouterr().out
+    assert "1 good, 0 defective, 23 not inspected" in told
+    for number in range(20):
+        assert f"  {broken / f'{number:02d}.png'}: " in told
+    assert "20.png" not in told
+    assert "... and 3 more" in told
+
+
 def test_info(trained: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(trained[0]), "--json", str(tmp_path / "run.json")]) == 0
     told = capsys.readouterr().out

@@ -1,17 +1,15 @@
 """The command line: one file per verb, imported only when it is called.
 
 Exit statuses: 0 success, 2 an error explained in one line, 130 stopped by Ctrl-C. `inspect` also exits with 1
-if it found a defect.
+if it found a defect. A reader that closes the output early changes none of them.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from io import TextIOWrapper
 from typing import Any
 
 from cyclopts import App, CycloptsError
@@ -19,6 +17,8 @@ from cyclopts import App, CycloptsError
 from excision.cli.arguments import split_help_all, with_new_names
 from excision.cli.help import CommonOptions
 from excision.errors import ExcisionError, RenamedWarning
+from excision.system.names import printable
+from excision.system.streams import Streams
 from excision.version import __version__
 
 ERROR, STOPPED = 2, 130
@@ -75,12 +75,14 @@ def build(everything: bool = False) -> App:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status; an error is one line on stderr."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            # A file name may not be valid text, and a terminal may not support every character.
-            stream.reconfigure(errors="backslashreplace")
+    streams = Streams()
     warnings.showwarning = partial(_show_warning, warnings.showwarning)
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    status = run(sys.argv[1:] if arguments is None else arguments)
+    lost = streams.finish()
+    if lost is not None:
+        print(f"excision: error: standard output: {lost.strerror}; results were lost", file=sys.stderr)
+        status = ERROR
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -93,15 +95,11 @@ def run(arguments: Sequence[str]) -> int:
             print_error=False,
             result_action="return_value",
         )
-    except BrokenPipeError:
-        # The reader of the output has gone; Python must not fail again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ERROR
     except (CycloptsError, ExcisionError, OSError, ModuleNotFoundError) as error:
         message = _explain(error)
         if message is None:
             raise
-        print(f"excision: error: {message}", file=sys.stderr)
+        print(f"excision: error: {printable(message, lines=True)}", file=sys.stderr)
         return ERROR
     except KeyboardInterrupt as stop:
         # The interrupt of a verb that can be continued says how.

@@ -10,9 +10,12 @@ from cyclopts import App, Parameter
 from excision.cli.options import VariantOption, number
 from excision.cli.output import say
 from excision.progress import Bars
+from excision.system.names import cut_text, printable
 
 if TYPE_CHECKING:
     from excision.method.attention.model import Attention
+
+_LONGEST_STEM = 128  # bytes of the name of an image that the name of its picture holds
 
 app = App(
     name="show",
@@ -53,13 +56,17 @@ def show(
     with Bars() as bars:
         for place, path in enumerate(found, start=1):
             try:
-                _draw(attention, path, size, budget, out / f"{place:05d}-{path.stem[:64]}.png")
+                _draw(attention, path, size, budget, out / _drawing_name(place, path))
             except ImageError as error:
                 failed += 1
                 say(f"Left out: {error}")
             bars.stage("drawing", place, len(found))
     say(f"Wrote {len(found) - failed} pictures to {out}")
     return 2 if failed else 0
+
+
+def _drawing_name(place: int, path: Path) -> str:
+    return f"{place:05d}-{cut_text(printable(path.stem), _LONGEST_STEM)}.png"
 
 
 def _draw(

@@ -9,15 +9,16 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from excision.cli.output import say
+from excision.cli.output import say, say_lines
 from excision.progress import Bars
 
 app = App(
     name="inspect",
     help_epilogue="Writes `results.csv` and `results.jsonl` (one line per image with score, verdict, and "
     "boxes in pixels of the image file), a picture of each image in `overlays/`, and `report.html`. An "
-    "image that cannot be read is recorded, and the others continue. The exit status is 0 if all images "
-    "are good, 1 if a defect was found, and 2 if an image could not be inspected.\n\n"
+    "image that cannot be read is recorded and named with its reason; the others continue. The exit status "
+    "is 0 if all images are good, 1 if a part is defective or needs a review, and 2 if an image could not be "
+    "inspected.\n\n"
     "```\n"
     "excision inspect runs/parts new_images/ --out results/\n"
     "excision inspect runs/parts part_017.png part_018.png --out results/ --resume\n"
@@ -97,12 +98,18 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
         raise KeyboardInterrupt("stopped; finished results are kept, and --resume continues") from None
     review = f"{summary.n_review} to review, " if summary.n_review else ""
     say(f"{summary.n_good} good, {review}{summary.n_defect} defective, {summary.n_failed} not inspected")
+    say_lines(map(_reason, summary.failures), summary.n_failed, "`error` in results.csv gives each reason")
     say(f"Results: {out / 'results.csv'}")
     if parquet:
         write_inspection_table(out)
         say(f"Table:   {out / PARQUET}")
     say(f"Report:  {out / 'report.html'}")
     return summary.exit_status
+
+
+def _reason(failure: tuple[str, str]) -> str:
+    image, reason = failure
+    return reason if reason.startswith(image) else f"{image}: {reason}"
 
 
 def _watch(model: Path, images: Sequence[str], out: Path, chosen: dict[str, Any], *, resume: bool) -> int:

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from excision.system.names import printable
+
 
 def say(text: str = "") -> None:
-    """Print a line of results; long lines are not wrapped, so that paths can be copied."""
-    print(text, flush=True)
+    """Print a line of results; long lines are not wrapped, so that paths can be copied.
+
+    A name may hold what a terminal would obey; such characters are printed as escapes.
+    """
+    print(printable(text, lines=True), flush=True)
+
+
+def say_lines(lines: Iterable[str], total: int, where: str) -> None:
+    """Print some lines of a longer list, and where the rest is.
+
+    Args:
+        lines: the first ones; a newline in one is printed as an escape.
+        total: number of lines of the whole list.
+        where: says where all of them are, such as "results.csv lists them all".
+    """
+    shown = list(lines)
+    for line in shown:
+        say(f"  {printable(line)}")
+    if total > len(shown):
+        say(f"  ... and {total - len(shown)} more; {where}")
 
 
 def say_facts(facts: Iterable[tuple[str, object]]) -> None:
     """Print names and values in two columns."""
-    rows = [(name, str(value)) for name, value in facts]
+    rows = [(name, printable(str(value))) for name, value in facts]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         say(f"{name:<{width}}  {value}")
@@ -30,7 +50,7 @@ def say_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) ->
         figures = all(row[place][:1].isdigit() for row in rows)
         table.add_column(name, justify="right" if figures else "left")
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*(escape(printable(cell)) for cell in row))
     Console().print(table)
 
 

@@ -19,6 +19,7 @@ from excision.progress import Progress
 from excision.visualization.overlays import draw_overlay, overlay_name, write_overlay
 
 _DEFECT_EXAMPLES, _REVIEW_EXAMPLES, _GOOD_EXAMPLES = 16, 8, 8
+_FAILURES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class InspectionSummary:
         n_failed: images that could not be inspected.
         n_review: images with the verdict "review".
         strongest: names of the images with the highest scores of each verdict, a few of each, for the report.
+        failures: (image, reason) of the first images that could not be inspected.
     """
 
     n_good: int
@@ -38,6 +40,7 @@ class InspectionSummary:
     n_failed: int
     n_review: int = 0
     strongest: tuple[str, ...] = field(default=(), compare=False)
+    failures: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @property
     def exit_status(self) -> int:
@@ -110,7 +113,7 @@ def inspect_images(
             if progress is not None:
                 progress(count, len(images))
     counts = (tally.n_good, tally.n_defect, tally.n_failed, tally.n_review)
-    return InspectionSummary(*counts, tuple(tally.shown()))
+    return InspectionSummary(*counts, tuple(tally.shown()), tuple(tally.failures))
 
 
 def _kept(predictor: Predictor, out: Path, *, resume: bool) -> list[InspectionRecord]:
@@ -135,6 +138,7 @@ class _Tally:
     n_review: int = 0
     n_defect: int = 0
     n_failed: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
     _defects: list[tuple[float, str]] = field(default_factory=list)
     _reviews: list[tuple[float, str]] = field(default_factory=list)
     _goods: list[tuple[float, str]] = field(default_factory=list)
@@ -143,6 +147,8 @@ class _Tally:
         """Count a line, and keep it if it is among the strongest of its verdict."""
         if line.score is None:
             self.n_failed += 1
+            if len(self.failures) < _FAILURES:
+                self.failures.append((line.image, line.error or ""))
         elif line.verdict == "defect":
             self.n_defect += 1
             _keep_largest(self._defects, (line.score, line.image), _DEFECT_EXAMPLES)

@@ -11,8 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from excision.system.names import cut_text
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+_PREFIX = 64
+"""Bytes of a name that its temporary name begins with."""
 
 
 @contextmanager
@@ -23,7 +28,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     because image writers choose the format by it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=_prefix(target), suffix=target.suffix, dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=_prefix(target), suffix=_suffix(target), dir=target.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -41,7 +46,7 @@ def remove_leftovers(target: Path) -> None:
     prefix = _prefix(target)
     if target.parent.is_dir():
         for path in target.parent.iterdir():
-            if path.name.startswith(prefix) and path.suffix == target.suffix:
+            if path.name.startswith(prefix) and path.suffix == _suffix(target):
                 path.unlink(missing_ok=True)
 
 
@@ -81,7 +86,11 @@ def sha256(path: Path) -> str:
 
 def _prefix(target: Path) -> str:
     # A name may be as long as the file system allows; the temporary name must not be longer.
-    return f".{target.stem[:32]}-"
+    return f".{cut_text(target.stem, _PREFIX)}-"
+
+
+def _suffix(target: Path) -> str:
+    return target.suffix if len(os.fsencode(target.suffix)) <= _PREFIX else ""
 
 
 def _sync(path: Path) -> None:

@@ -14,11 +14,13 @@ from PIL import Image
 from excision.ops.boxes import Box
 from excision.ops.reduction import shrink_mask
 from excision.system.files import atomic_path
+from excision.system.names import LONGEST, cut_text, printable
 from excision.visualization.pictures import Picture, overlay
 from excision.visualization.viewable import Viewable
 
 OVERLAYS = "overlays"
 _QUALITY = 84
+_STEM = 64  # characters of the name of an image that the name of its overlay begins with
 # More than a screen shows, and less than the limit of WebP.
 _LONGEST = 4096
 
@@ -37,7 +39,8 @@ def overlay_name(name: str, ending: str = ".webp", state: str = "") -> str:
         state: text that distinguishes files that have the same name at different times.
     """
     digest = hashlib.sha256(os.fsencode(name) + state.encode()).hexdigest()[:10]
-    return f"{OVERLAYS}/{readable(Path(name).stem)[:64]}-{digest}{ending}"
+    stem = cut_text(printable(Path(name).stem)[:_STEM], LONGEST - len(f"-{digest}{ending}"))
+    return f"{OVERLAYS}/{stem}-{digest}{ending}"
 
 
 def draw_overlay(

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-_LONGEST = 255  # bytes of a name that common file systems take
+from excision.system.names import fit_name
 
 # Errors of a file system without hard links, or without the right to link a file of another user.
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -22,13 +22,16 @@ def free_path(folder: Path, shown: str, mtime_ns: int) -> Path:
 
     Args:
         folder: that it goes into.
-        shown: the file's path in the hot folder; its sub-path is kept.
+        shown: the file's path in the hot folder; its sub-path is kept. A name that is longer than a file
+            system takes, as one whose odd bytes have become escapes may be, is cut.
         mtime_ns: when the file was last written, nanoseconds since 1970.
 
     Raises:
         OSError: the folder cannot be looked into.
     """
-    return next(place for place in _candidates(folder / shown, mtime_ns) if not os.path.lexists(place))
+    *folders, name = Path(shown).parts
+    wanted = folder.joinpath(*map(fit_name, folders), fit_name(Path(name).stem, Path(name).suffix))
+    return next(place for place in _candidates(wanted, mtime_ns) if not os.path.lexists(place))
 
 
 def move_file(source: Path, place: Path) -> None:
@@ -76,8 +79,7 @@ def _candidates(wanted: Path, mtime_ns: int) -> Iterator[Path]:
 
 
 def _renamed(path: Path, addition: str) -> Path:
-    room = _LONGEST - len(os.fsencode(addition + path.suffix))
-    return path.with_name(os.fsdecode(os.fsencode(path.stem)[:room]) + addition + path.suffix)
+    return path.with_name(fit_name(path.stem, addition + path.suffix))
 
 
 def _move_link(source: Path, place: Path) -> None:
@@ -108,7 +110,7 @@ def _rename(source: Path, place: Path) -> None:
 
 def _half(place: Path) -> Path:
     # One name for each place, so that what a kill left of it is written over when the move is finished.
-    return place.with_name(os.fsdecode(b"." + os.fsencode(place.name)[: _LONGEST - 6]) + ".half")
+    return place.with_name(fit_name(f".{place.name}", ".half"))
 
 
 def _copy(source: Path, place: Path) -> None:
