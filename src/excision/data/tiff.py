@@ -59,7 +59,7 @@ _MOST_PAGES = 100
 def probe(stream: BinaryIO) -> ImageInfo:
     """Read the header of a TIFF file; its pixels are not decoded."""
     with _page(stream) as page:
-        name = _NAMES[page.photometric]
+        name = "RGB" if _as_rgb(page) else _NAMES[page.photometric]
         if page.bitspersample == 1 and page.photometric in (_GREY, _GREY_INVERTED):
             name = "1-bit"
         if _alpha(page):
@@ -156,7 +156,7 @@ def _check_ycbcr(page: tifffile.TiffPage) -> None:
 
 def _as_rgb(page: tifffile.TiffPage) -> bool:
     """Tell whether the JPEG decoder converts the YCbCr of a page to RGB."""
-    return page.compression == Coding.JPEG and page.planarconfig == 1
+    return page.photometric == _YCBCR and page.compression == Coding.JPEG and page.planarconfig == 1
 
 
 def _ratios(pairs: tuple[int, ...]) -> NDArray[np.float64]:
@@ -182,7 +182,7 @@ def _coding(page: tifffile.TiffPage) -> Coding:
         offsets=page.dataoffsets,
         counts=page.databytecounts,
         tables=page.jpegtables,
-        ycbcr=page.photometric == _YCBCR and _as_rgb(page),
+        ycbcr=_as_rgb(page),
         fax_options=int(page.tags.valueof(292, 0)),
     )
 
