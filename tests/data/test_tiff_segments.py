@@ -15,8 +15,8 @@ from PIL import Image
 from excision.data.decode import probe_image, read_image, read_pixels
 from excision.data.pixels import MAX_PIXELS
 from excision.errors import ImageError
-from tests.data.tiff_bytes import COMPRESSIONS, LZW, NONE, ZSTD, Container, compressed, joined, tiff
 from tests.data.memory import peak_growth
+from tests.data.tiff_bytes import COMPRESSIONS, LZW, NONE, ZSTD, Container, compressed, joined, tiff
 
 RNG = np.random.default_rng(2)
 GREY = RNG.integers(0, 256, (24, 40, 1), dtype=np.uint8)
@@ -39,7 +39,7 @@ def header(size: tuple[int, int], compression: int, **more: Any) -> dict[int, An
 @pytest.mark.parametrize("tiles", [False, True])
 def test_a_strip_that_holds_more_than_its_header_says(tmp_path: Path, compression: int, tiles: bool) -> None:
     segment = compressed(bytes(60_000_000 if compression in (8, 32946, 34925) else 3_000_000), compression)
-    more = {"t322": 16, "t323": 16, "t278": None} if tiles else {}
+    more: dict[str, Any] = {"t322": 16, "t323": 16, "t278": None} if tiles else {}
     size = (16, 16)
     path = put(tmp_path / "bomb.tif", joined([segment], header(size, compression, **more), Container()))
     if compression == NONE:
@@ -98,7 +98,7 @@ def test_tiles_far_larger_than_the_image_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("compression", [NONE, LZW, ZSTD, 7, 4])
 def test_a_large_header_without_content_takes_no_memory(tmp_path: Path, compression: int) -> None:
     side = int(MAX_PIXELS**0.5)
-    more = {"t258": 1} if compression == 4 else {"t258": (16, 16, 16), "t277": 3, "t262": 2}
+    more: dict[str, Any] = {"t258": 1} if compression == 4 else {"t258": (16, 16, 16), "t277": 3, "t262": 2}
     more = more | ({"t258": (8, 8, 8)} if compression == 7 else {})
     tags = header((side, side), compression, **more)
     path = put(tmp_path / "a.tif", joined([bytes(50)], tags, Container()))

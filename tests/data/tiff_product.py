@@ -1,7 +1,7 @@
 """Every combination of what the values of a TIFF file mean with every way to store them.
 
-`test_tiff_product.py` tries a part of the product that has every pair of choices in it. The whole, more than a
-quarter of a million files, takes some minutes:
+`test_tiff_product.py` tries a part of the product that has every pair of choices in it. The whole, of more
+than a quarter of a million files, takes some minutes:
 
     python -m tests.data.tiff_product
 """
@@ -108,7 +108,8 @@ def cells(step: int = 1) -> Iterator[Cell]:
         product, 0, None, step
     ):
         container = Container(compression, order, big, layout, planar, predictor)
-        yield Cell(container, *kind, photometric, extra)
+        bits, form = kind
+        yield Cell(container, bits, form, photometric, extra)
 
 
 def content(cell: Cell) -> bytes:
@@ -141,7 +142,8 @@ def numbers(cell: Cell) -> NDArray[np.float64]:
 
 def stored(cell: Cell) -> NDArray[Any]:
     if cell.floating:
-        return numbers(cell).astype(f"f{cell.bits // 8}").view(f"u{cell.bits // 8}")
+        whole: NDArray[Any] = numbers(cell).astype(f"f{cell.bits // 8}").view(f"u{cell.bits // 8}")
+        return whole
     bits = cell.bits - (cell.form in (SIGNED, COMPLEX_INTEGER))
     return np.floor(numbers(cell) * 2 ** min(bits, 53)).astype(np.uint64)
 
@@ -167,7 +169,8 @@ def expected(cell: Cell) -> NDArray[np.float64]:
         light, blue, red = (255 * colours[..., i] - (0, 128, 128)[i] for i in range(3))
         mixed = (light + 1.402 * red, light - 0.344136 * blue - 0.714136 * red, light + 1.772 * blue)
         colours = np.clip(np.stack(mixed, axis=2) / 255, 0, 1)
-    return np.maximum(colours * (alpha if cell.extra == "alpha" else 1), 0)
+    opaque: NDArray[np.float64] = np.maximum(colours * (alpha if cell.extra == "alpha" else 1), 0)
+    return opaque
 
 
 def tolerance(cell: Cell) -> float:

@@ -21,11 +21,10 @@ from excision.data.pixels import (
     Decoded,
     ImageInfo,
     RefusedError,
+    alpha_colours,
     array_boxes,
     check_size,
-    over_black,
     plain_array,
-    unit_range,
 )
 from excision.errors import ImageError
 
@@ -133,8 +132,7 @@ def _of_array(array: NDArray[Any]) -> Decoded:
 
 def _colours(pixels: NDArray[Any]) -> NDArray[np.float32]:
     """Scale (h, w, 1, 3 or 4) to [0, 1], and compose it over black if it has alpha."""
-    values = unit_range(pixels, 8 * pixels.dtype.itemsize)
-    return over_black(values[..., :3], values[..., 3:]) if values.shape[2] == 4 else values
+    return alpha_colours(8 * pixels.dtype.itemsize, pixels)
 
 
 def picture_array(picture: Image.Image) -> NDArray[Any]:
@@ -249,7 +247,7 @@ def _opened(path: Path) -> Iterator[tuple[ModuleType, BinaryIO]]:
 
 def _reader(stream: BinaryIO) -> ModuleType:
     """Choose the reader by content, not by file name ending."""
-    from excision.data import netpbm, png, tiff
+    from excision.data import jpeg2000, netpbm, png, tiff
 
     stream.seek(0)
     start = stream.read(len(png.MAGIC))
@@ -260,6 +258,8 @@ def _reader(stream: BinaryIO) -> ModuleType:
         return png
     if start[:4] in tiff.MAGIC:
         return tiff
+    if start.startswith(jpeg2000.MAGIC):
+        return jpeg2000
     return netpbm if start[:2] in netpbm.MAGIC else raster
 
 

@@ -184,6 +184,14 @@ def over_black(colour: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArr
     return colour * alpha
 
 
+def alpha_colours(bits: int, stored: NDArray[Any]) -> NDArray[np.float32]:
+    """Scale stored values (H, W, 1 to 4) to (H, W, 1 or 3); a second or fourth channel is alpha."""
+    values = unit_range(stored, bits)
+    if values.shape[2] in (2, 4):
+        return over_black(values[..., :-1], values[..., -1:])
+    return values
+
+
 def cmyk_to_rgb(inks: NDArray[np.float32]) -> NDArray[np.float32]:
     """Convert CMYK (H, W, 4) in [0, 1] to RGB in [0, 1]: (1 - ink)(1 - black), without colour profiles."""
     return (1 - inks[..., :3]) * (1 - inks[..., 3:])

@@ -20,10 +20,9 @@ from excision.data.pixels import (
     Decoded,
     ImageInfo,
     RefusedError,
+    alpha_colours,
     array_boxes,
     check_size,
-    over_black,
-    unit_range,
     upright_size,
 )
 
@@ -89,14 +88,7 @@ def decode(stream: BinaryIO) -> Decoded:
         raise RefusedError("its size changes within the file; it is damaged")
     values = values.reshape(*header.size, -1)
     bits = 8 * values.dtype.itemsize
-    return Decoded(header.size, header.orientation, array_boxes(values, partial(_colours, bits)))
-
-
-def _colours(bits: int, stored: NDArray[Any]) -> NDArray[np.float32]:
-    values = unit_range(stored, bits)
-    if values.shape[2] in (2, 4):
-        return over_black(values[..., :-1], values[..., -1:])
-    return values
+    return Decoded(header.size, header.orientation, array_boxes(values, partial(alpha_colours, bits)))
 
 
 def _header(stream: BinaryIO) -> _Header:
