@@ -57,7 +57,7 @@ CODES = {"unspecified": 0, "premultiplied": 1, "alpha": 2}
 CHOICES: tuple[tuple[Any, ...], ...] = (
     COMPRESSIONS,
     KINDS,
-    "<>",
+    ("<", ">"),
     tuple(COLOURS),
     (False, True),
     EXTRAS,
@@ -145,7 +145,8 @@ def stored(cell: Cell) -> NDArray[Any]:
         whole: NDArray[Any] = numbers(cell).astype(f"f{cell.bits // 8}").view(f"u{cell.bits // 8}")
         return whole
     bits = cell.bits - (cell.form in (SIGNED, COMPLEX_INTEGER))
-    return np.floor(numbers(cell) * 2 ** min(bits, 53)).astype(np.uint64)
+    scaled: NDArray[Any] = np.floor(numbers(cell) * 2 ** min(bits, 53)).astype(np.uint64)
+    return scaled
 
 
 def expected(cell: Cell) -> NDArray[np.float64]:
