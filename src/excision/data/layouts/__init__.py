@@ -11,7 +11,9 @@ from excision.errors import DatasetError
 
 __all__ = ["LAYOUTS", "load_dataset"]
 
-for _name in ("csv_table", "mvtec", "kolektorsdd", "kolektorsdd2", "magnetictile", "elpv", "folder"):
+_MODULES = "csv_table mvtec kolektorsdd kolektorsdd2 magnetictile elpv coco labelme yolo lookout folder"
+
+for _name in _MODULES.split():
     import_module(f"{__name__}.{_name}")
 
 
@@ -48,9 +50,9 @@ def _recognise(path: Path) -> tuple[Layout, list[str]]:
         raise DatasetError(f"{path}: matches the layouts {names}; choose one with --layout")
     others = [layout.name for layout in fitting if layout not in leading and layout.name != "folder"]
     if others:
-        return leading[0], [
-            f"Read from its CSV file; without that file it would be read as {', '.join(others)}."
-        ]
+        chosen = leading[0].name
+        how = "Read from its CSV file" if chosen == "csv" else f"Read in the layout {chosen}"
+        return leading[0], [f"{how}; it also looks like {', '.join(others)}, which --layout would choose."]
     return leading[0], []
 
 
@@ -59,7 +61,8 @@ def _refuse(path: Path) -> None:
         raise DatasetError(f"{path}: no such file or folder")
     if path.is_file():
         raise DatasetError(
-            f"{path}: is a single file; give a folder of images, or a CSV file that lists them"
+            f"{path}: is a single file; give a folder of images, or a file that lists them: CSV, COCO JSON, "
+            "the YAML file of a YOLO data set, or a manifest"
         )
     tried = "\n".join(f"  {layout.name}: {layout.looks_for}" for layout in LAYOUTS.values())
     raise DatasetError(

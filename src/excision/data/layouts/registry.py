@@ -15,7 +15,8 @@ class Precedence(IntEnum):
 
     EXPLICIT = 0
     SPECIFIC = 1
-    GENERAL = 2
+    ANNOTATED = 2
+    GENERAL = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,138 @@
+"""From images with annotations to samples: what all layouts of annotation tools share."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from excision.data.annotations.base import Annotation
+from excision.data.layouts.groups import with_groups
+from excision.data.layouts.registry import Contents
+from excision.data.listing import list_images
+from excision.data.records import GOOD, Sample, Split
+from excision.data.references import identity, name_below
+from excision.data.splits import with_test_share
+from excision.errors import DatasetError
+
+_GOOD = (
+    "good, normal, nominal, ok, okay, pass, passed, io, i.o., i. o., in ordnung, gut, gutteil, "
+    "no defect, no_defect, no-defect, defect free, defect-free"
+)
+GOOD_WORDS = frozenset(_GOOD.split(", "))
+"""Labels of normal images, in lower case."""
+
+NOTHING = frozenset({"background", "_background_", "__ignore__"})
+"""Classes that mark no defect, in lower case."""
+
+_SPLIT_WORD = re.compile(r"(?<![a-z])(train|training|val|valid|validation|test|testing)(?![a-z])")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image as an annotation tool knows it.
+
+    Attributes:
+        image: the image file.
+        label: "good", or the kinds of defect.
+        mask: its mask or annotation.
+        split: None if the tool does not divide images.
+        where: what lists the image, for messages.
+    """
+
+    image: Path
+    label: str
+    mask: Path | Annotation | None
+    split: Split | None
+    where: str
+
+
+def is_defect(name: str) -> bool:
+    """Tell whether a class is a kind of defect, from its name."""
+    return name.lower() not in GOOD_WORDS | NOTHING
+
+
+def joined_label(kinds: Iterable[str]) -> str:
+    """Give the label of an image with these kinds of defect, such as "dent+scratch"; "good" without any."""
+    return "+".join(sorted(set(kinds))) or GOOD
+
+
+def split_named(*names: str) -> Split | None:
+    """Tell the split from names of files or folders, the most telling first: what is not train is test."""
+    for name in names:
+        found = {word.startswith("train") for word in _SPLIT_WORD.findall(name.lower())}
+        if len(found) == 1:
+            return "train" if found == {True} else "test"
+    return None
+
+
+def contents(root: Path, entries: Sequence[Entry], notes: Sequence[str]) -> Contents:
+    """Make samples of images.
+
+    Args:
+        root: folder that the names of the samples are relative to.
+        entries: the images in any order.
+        notes: how they were read.
+
+    Raises:
+        DatasetError: an image is listed twice, or some images have a split and others have none.
+    """
+    _refuse_repeated(entries)
+    root = _common(root, entries)
+    splits = {entry.split for entry in entries}
+    undivided = splits <= {None} or (splits == {"train"} and any(entry.label != GOOD for entry in entries))
+    if not undivided and None in splits:
+        without = next(entry for entry in entries if entry.split is None)
+        raise DatasetError(
+            f"{without.where}: its name says neither train nor test, but those of other files do; "
+            "rename it, or give one file instead of the folder"
+        )
+    samples = with_groups(_sample(entry, root) for entry in entries)
+    several = sum("+" in entry.label for entry in entries)
+    found = list(notes)
+    if several:
+        found.append(f"{several} images show several kinds of defect; their label joins the names with +.")
+    if undivided:
+        samples, found = with_test_share([replace(s, split="train") for s in samples], found)
+    return Contents(root, samples, found)
+
+
+def left_out_note(count: int, what: str, examples: Sequence[str]) -> list[str]:
+    """Give the note that some entries were left out, with the first few of them; none if there are none."""
+    if not count:
+        return []
+    return [f"Left out {count} {what}, such as {', '.join(example[:200] for example in examples[:3])}."]
+
+
+def unlisted_note(folder: Path, entries: Iterable[Entry]) -> list[str]:
+    """Give the note that images lie in the folder that no annotation file names."""
+    listed = {identity(entry.image) for entry in entries}
+    others = [name_below(i, folder) for i in list_images(folder).images if identity(i) not in listed]
+    return left_out_note(len(others), "images that no annotation file lists", others)
+
+
+def _common(root: Path, entries: Sequence[Entry]) -> Path:
+    """Give the root, or if images lie outside of it, the folder that holds them all."""
+    folders = {entry.image.absolute().parent for entry in entries}
+    if all(folder.is_relative_to(root.absolute()) for folder in folders):
+        return root
+    return Path(os.path.commonpath(folders))
+
+
+def _sample(entry: Entry, root: Path) -> Sample:
+    name = name_below(entry.image.absolute() if root.is_absolute() else entry.image, root)
+    mask = entry.mask if entry.label != GOOD else None
+    return Sample(name, entry.image, entry.split or "train", entry.label, mask, name)
+
+
+def _refuse_repeated(entries: Sequence[Entry]) -> None:
+    seen: dict[object, Entry] = {}
+    for entry in entries:
+        other = seen.setdefault(identity(entry.image), entry)
+        if other is not entry:
+            raise DatasetError(
+                f"{entry.where}: {entry.image} is the image that {other.where} lists already; "
+                "keep one of the two entries"
+            )
