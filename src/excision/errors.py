@@ -27,12 +27,40 @@ class ResultsError(ExcisionError):
     """A file of results cannot be opened, or has content that this version does not know."""
 
 
+class StoreError(ResultsError):
+    """The file of results cannot be used as things are; nothing that it holds is changed."""
+
+
+class DiskFullError(StoreError):
+    """The disk of the results has no room left; nothing was written."""
+
+
+class ReadOnlyError(StoreError):
+    """The results may be read but not written: a read-only disk, or missing permissions."""
+
+
+class DiskError(StoreError):
+    """The disk of the results failed to read or write; a later attempt may succeed."""
+
+
+class DamagedError(StoreError):
+    """The file of results is damaged: it must be restored from a backup or recovered."""
+
+
+class ReplacedError(StoreError):
+    """The file of results was replaced or removed while in use: what is written to it would be lost."""
+
+
 class StationError(ExcisionError):
     """A station cannot be reached, or refuses a request."""
 
 
 class BusyError(StationError):
     """The queue of a station is full, or the station is stopping; a later attempt may succeed."""
+
+
+class StoreBusyError(BusyError):
+    """Another process has locked the results for longer than a write waits; nothing was written."""
 
 
 class GoneError(StationError):

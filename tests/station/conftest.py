@@ -60,6 +60,11 @@ class Service:
         status, _, answer = self.ask(method, path, body, Content_Type="application/json", **headers)
         return status, json.loads(answer)
 
+    def json_of(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
+        """Send bytes, and give the status and the answer, which is JSON."""
+        status, _, answer = self.ask(method, path, body)
+        return status, json.loads(answer)
+
     def stop(self, signal: int) -> int:
         self.process.send_signal(signal)
         return self.process.wait(START)

@@ -183,7 +183,7 @@ def test_kills_lose_no_answered_result(start: Start, pictures: list[Path]) -> No
         assert client.view(found.id, "image") == image
 
 
-def test_leftovers_of_a_kill_are_removed_at_the_start(start: Start, pictures: list[Path]) -> None:
+def test_leftovers_of_a_kill_are_set_aside_at_the_start(start: Start, pictures: list[Path]) -> None:
     service = start()
     kept = service.client.inspect(pictures[0])
     assert service.stop(signal.SIGTERM) == 0
@@ -192,6 +192,14 @@ def test_leftovers_of_a_kill_are_removed_at_the_start(start: Start, pictures: li
     (service.data / image).with_name("orphan.png").write_bytes(b"settled, and killed before its row")
     service = start()
     assert files_of(service.data) == {image}
+    aside = {
+        path.name: path.read_bytes() for path in (service.data / "quarantine").rglob("*") if path.is_file()
+    }
+    assert aside == {
+        "half": b"half an upload",
+        "orphan.png": b"settled, and killed before its row",
+    }
+    assert service.json("GET", "/readyz")[1]["quarantined"] == 2
     assert service.client.view(kept.id, "image") == pictures[0].read_bytes()
 
 

@@ -16,7 +16,9 @@ from excision.station.lock import only_one
 from excision.station.models.registry import ModelRegistry
 from excision.station.store.records import StoredResult
 from excision.station.store.store import Store
-from excision.station.work.kept_images import Images, Keep
+from excision.station.work.guard import Guard
+from excision.station.work.kept_images import INCOMING, Images, Keep
+from excision.station.work.quarantine import tidy
 from excision.station.work.queue import Job, JobQueue, Outcome
 from excision.station.work.renderings import Renderings
 from excision.station.work.upload import Limits, inspect_upload
@@ -77,8 +79,8 @@ class StationSettings:
 class Station:
     """Models, queue, workers, results and images of one folder.
 
-    Creating one loads and verifies the models, and removes what a killed process left; `close` finishes the
-    accepted images.
+    Creating one loads and verifies the models, and sets aside what a killed process left; `close` finishes
+    the accepted images.
 
     Args:
         settings: how it is set up.
@@ -88,6 +90,8 @@ class Station:
         store: results, labels and events.
         models: by name.
         images: kept uploads.
+        quarantined: what the start set aside.
+        guard: knows why nothing can be stored, if so.
         renderings: pictures and maps of results.
         queue: what is accepted.
         limits: of what is taken.
@@ -115,13 +119,17 @@ class Station:
             opened.callback(self.store.close)
             self.models = ModelRegistry(settings.models, self.store, settings.models_below, threads)
             self.images = Images(settings.data, settings.keep)
-            self.images.tidy(self.store)
+            self.quarantined = tidy(settings.data, self.store)
+            self.guard = Guard(self.store, settings.data / INCOMING)
+            opened.callback(self.guard.close)
             self._opened = opened.pop_all()
         self.renderings = Renderings(self.images, self.models)
         self.queue = JobQueue(settings.queue)
         self.limits = Limits(settings.max_bytes, settings.max_pixels, min(settings.queue, 100))
         self.receiving = 0
-        self._workers = Workers(self.queue, self._inspect, self.store, self.images, workers, self.observer)
+        self._workers = Workers(
+            self.queue, self._inspect, self.store, self.images, workers, self.guard.explain, self.observer
+        )
 
     @property
     def is_alive(self) -> bool:
@@ -137,12 +145,15 @@ class Station:
             model: name of the model; None takes the default.
 
         Returns:
-            For each the answer, once its result is on disk; BusyError where it could not be written there.
+            For each the answer, once its result is on disk; where it could not be written, the future raises
+            StoreError or BusyError.
 
         Raises:
             BusyError: there is no room for all of them now; nothing is accepted.
+            StoreError: the disk or the file of results is at fault; nothing is accepted.
             KeyError: there is no such model.
         """
+        self.guard.check()
         name = self.models.default if model is None else model
         self.models.slot(name)
         jobs = [Job(path, source[:_LONGEST_SOURCE], name) for path, source in uploads]

@@ -10,9 +10,10 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from excision.station.api import inspect, models, operation, results
-from excision.station.api.errors import HANDLED, headers_of, sentence_of, status_of
+from excision.station.api.errors import HANDLED, headers_of, known, sentence_of, status_of
 from excision.station.api.metrics import Metrics
 from excision.station.api.security import OPEN, Security
+from excision.station.api.writing import Writing
 from excision.station.station import Station
 from excision.version import __version__
 
@@ -53,6 +54,7 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.station = station
+    app.state.writing = Writing()
     app.state.metrics = metrics or Metrics()
     app.state.metrics.watch(station)
     for router in (
@@ -76,6 +78,7 @@ async def _closing(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _explain(request: Request, error: Exception) -> JSONResponse:
+    error = known(request, error)
     status = status_of(error)
     request.app.state.metrics.refused(status)
     return JSONResponse({"detail": sentence_of(error)}, status, headers_of(error))

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 
-from excision.errors import BusyError, ExcisionError, GoneError
+from excision.errors import BusyError, DiskFullError, ExcisionError, GoneError, StoreBusyError, StoreError
 from excision.station.api.uploads import UploadError
 
-HANDLED = (ExcisionError, UploadError, ClientDisconnect, HTTPException, RequestValidationError)
+HANDLED = (ExcisionError, UploadError, ClientDisconnect, HTTPException, RequestValidationError, OSError)
 """Errors that are explained to the client; any other is a fault of the station."""
 
-_UNPROCESSABLE, _UNAVAILABLE = 422, 503
+_UNPROCESSABLE, _UNAVAILABLE, _NO_SPACE = 422, 503, 507
+
+_AGAIN: tuple[tuple[type[Exception], str], ...] = ((StoreBusyError, "5"), (StoreError, "30"))
+"""Seconds after which to ask again; a lock may pass soon, and the rest needs a person."""
 
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (ClientDisconnect, 400),
     (GoneError, 410),
     (BusyError, _UNAVAILABLE),
+    (DiskFullError, _NO_SPACE),
+    (StoreError, _UNAVAILABLE),
 )
+
+
+def known(request: Request, error: Exception) -> Exception:
+    """Give an error as one that can be explained: an error of the system as the fault of the disk behind it.
+
+    Raises:
+        OSError: the error itself, where it is a fault of the station.
+    """
+    if not isinstance(error, OSError):
+        return error
+    fault: Exception | None = request.app.state.station.guard.explain(error)
+    if fault is None:
+        raise error
+    return fault
 
 
 def status_of(error: Exception) -> int:
@@ -33,7 +52,9 @@ def status_of(error: Exception) -> int:
 def headers_of(error: Exception) -> dict[str, str]:
     """Give the headers that an error brings; a busy station asks for a retry after a second."""
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    return headers | ({"Retry-After": "1"} if status_of(error) == _UNAVAILABLE else {})
+    if status_of(error) not in (_UNAVAILABLE, _NO_SPACE):
+        return headers
+    return headers | {"Retry-After": next((after for kind, after in _AGAIN if isinstance(error, kind)), "1")}
 
 
 def sentence_of(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse
 
-from excision.errors import BusyError, SettingsError
+from excision.errors import BusyError, SettingsError, StoreError
 from excision.station.api.schemas import Inspected, Problem, Rejected, ResultAnswer
 from excision.station.api.uploads import Received, UploadError, drain, receive
 from excision.station.station import Station
@@ -44,7 +44,8 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     413: {"model": Problem, "description": "Too many bytes or images"},
     422: {"model": Rejected, "description": "The only image could not be inspected, or a parameter is wrong"},
     500: {"model": Rejected, "description": "The model failed on the only image"},
-    503: {"model": Problem, "description": "No room now: ask again after `Retry-After` seconds"},
+    503: {"model": Problem, "description": "Not now, and why: ask again after `Retry-After` seconds"},
+    507: {"model": Problem, "description": "The disk is full; nothing of the request is kept"},
 }
 
 _MOST_RECEIVED = 2  # requests whose images are coming in, as a multiple of the places in the queue
@@ -65,6 +66,7 @@ async def inspect(
     station: Station = request.app.state.station
     try:
         _check(station, model)
+        station.guard.check()
         if station.queue.is_full or station.receiving >= _MOST_RECEIVED * station.queue.bound:
             raise BusyError("every place is taken: try again shortly")
         station.receiving += 1
@@ -72,7 +74,7 @@ async def inspect(
             received = await receive(request, station.images, station.limits, source or x_source)
         finally:
             station.receiving -= 1
-    except (BusyError, UploadError, SettingsError):
+    except (BusyError, UploadError, SettingsError, StoreError, OSError):
         await drain(request, station.limits)
         raise
     return _answer(await _outcomes(station, received, model))

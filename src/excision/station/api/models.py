@@ -17,6 +17,7 @@ from excision.station.api.schemas import (
     RollbackRequest,
     ThresholdRequest,
 )
+from excision.station.api.writing import writing_of
 from excision.station.models.registry import ModelRegistry
 
 router = APIRouter(prefix="/v1/models")
@@ -53,22 +54,29 @@ def history(request: Request, name: Name, limit: Annotated[int, Query(ge=1, le=1
 
 
 @router.post("/{name}/load", responses=_UNKNOWN)
-def load(request: Request, name: Name, body: LoadRequest) -> ModelAnswer:
+async def load(request: Request, name: Name, body: LoadRequest) -> ModelAnswer:
     """Load a folder of the station's models; it is used once it has passed the check on golden images."""
-    return ModelAnswer.of(name, _known(request, name).load(name, body.folder, body.who))
+    known = _known(request, name)
+    return ModelAnswer.of(name, await writing_of(request).do(known.load, name, body.folder, body.who))
 
 
 @router.post("/{name}/rollback", responses=_UNKNOWN)
-def rollback(request: Request, name: Name, body: RollbackRequest) -> ModelAnswer:
+async def rollback(request: Request, name: Name, body: RollbackRequest) -> ModelAnswer:
     """Return to the previous version."""
-    return ModelAnswer.of(name, _known(request, name).rollback(name, body.who))
+    known = _known(request, name)
+    return ModelAnswer.of(name, await writing_of(request).do(known.rollback, name, body.who))
 
 
 @router.post("/{name}/thresholds", responses=_UNKNOWN)
-def thresholds(request: Request, name: Name, body: ThresholdRequest) -> ModelAnswer:
+async def thresholds(request: Request, name: Name, body: ThresholdRequest) -> ModelAnswer:
     """Use other thresholds from the next image on."""
-    slot = _known(request, name).set_thresholds(
-        name, body.threshold, body.review_threshold, body.who, body.note
+    slot = await writing_of(request).do(
+        _known(request, name).set_thresholds,
+        name,
+        body.threshold,
+        body.review_threshold,
+        body.who,
+        body.note,
     )
     return ModelAnswer.of(name, slot)
 

@@ -12,20 +12,22 @@ router = APIRouter()
 
 @router.get("/healthz", responses={503: {"model": Health}})
 async def alive(request: Request, response: Response) -> Health:
-    """Tell whether the station works; 503 means that it must be restarted."""
+    """Tell whether the station works; 503 means that it does not without a person, and `cause` says why."""
     station: Station = request.app.state.station
-    if not station.is_alive:
+    works = station.is_alive and not station.guard.needs_restart
+    if not works:
         response.status_code = 503
-    return _health(station, "ok" if station.is_alive else "broken")
+    return _health(station, "ok" if works else "broken")
 
 
 @router.get("/readyz", responses={503: {"model": Health}})
 async def ready(request: Request, response: Response) -> Health:
-    """Tell whether the station accepts another image now."""
+    """Tell whether the station accepts another image now, and if not, why."""
     station: Station = request.app.state.station
-    if not station.is_alive or station.queue.is_full:
+    works = station.is_alive and station.guard.fault is None
+    if not works or station.queue.is_full:
         response.status_code = 503
-        return _health(station, "busy" if station.is_alive else "broken")
+        return _health(station, "busy" if works else "broken")
     return _health(station, "ok")
 
 
@@ -36,6 +38,14 @@ async def metrics(request: Request) -> Response:
 
 
 def _health(station: Station, status: str) -> Health:
+    fault = station.guard.fault
+    cause = None if fault is None else str(fault)
     return Health.model_validate(
-        {"status": status, "unanswered": station.queue.unanswered, "bound": station.queue.bound}
+        {
+            "status": status,
+            "unanswered": station.queue.unanswered,
+            "bound": station.queue.bound,
+            "cause": cause if station.is_alive else "a thread of the station has ended: restart it",
+            "quarantined": station.quarantined.images,
+        }
     )

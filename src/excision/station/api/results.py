@@ -21,6 +21,7 @@ from excision.station.api.schemas import (
     ResultDetail,
     ResultPage,
 )
+from excision.station.api.writing import writing_of
 from excision.station.station import Station
 from excision.station.store.query import Query as ResultQuery
 from excision.station.store.records import Label, StoredResult
@@ -105,17 +106,21 @@ def result(request: Request, number: Number) -> ResultDetail:
 
 
 @router.post("/{number}/labels", status_code=201, responses=_UNKNOWN)
-def label(request: Request, number: Number, new: NewLabel) -> ResultDetail:
+async def label(request: Request, number: Number, new: NewLabel) -> ResultDetail:
     """Label a result as good or defect. Earlier labels stay; the last one counts."""
-    _result(request, number)
-    _station(request).store.label(number, Label(new.truth, new.who, new.note, time.time()))
-    return result(request, number)
+
+    def say() -> ResultDetail:
+        _result(request, number)
+        _station(request).store.label(number, Label(new.truth, new.who, new.note, time.time()))
+        return result(request, number)
+
+    return await writing_of(request).do(say)
 
 
 @router.post("/{number}/marks", status_code=201, responses=_UNKNOWN, deprecated=True)
-def mark(request: Request, number: Number, new: NewLabel) -> ResultDetail:
+async def mark(request: Request, number: Number, new: NewLabel) -> ResultDetail:
     """Do what `labels` does, under its old name."""
-    return label(request, number, new)
+    return await label(request, number, new)
 
 
 @router.get("/{number}/image", responses=_UNKNOWN | _GONE | _ANY, response_class=FileResponse)

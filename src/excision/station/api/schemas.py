@@ -256,6 +256,10 @@ class Health(BaseModel):
     status: Literal["ok", "busy", "broken"]
     unanswered: int = Field(description="images that are accepted and not yet answered")
     bound: int = Field(description="how many those may be")
+    cause: str | None = Field(description="why nothing can be stored; null where it can")
+    quarantined: int = Field(
+        description="images in `quarantine`: they belonged to no result at the last start"
+    )
 
 
 def _moment(seconds: float) -> datetime:

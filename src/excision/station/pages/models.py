@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from excision.method.calibration import promised_rate
 from excision.runtime.inspector import Inspector
+from excision.station.api.writing import writing_of
 from excision.station.models.version import Version
 from excision.station.pages import tasks
 from excision.station.pages.charts import histogram
@@ -46,7 +46,8 @@ async def rollback(request: Request, name: str) -> Response:
     """Let the version before take over again."""
     form = await small_form(request)
     _confirmed(request, form, name)
-    await run_sync(station_of(request).models.rollback, name, form.get("who", "").strip()[:200])
+    who = form.get("who", "").strip()[:200]
+    await writing_of(request).do(station_of(request).models.rollback, name, who)
     return RedirectResponse(f"/models#{name}", 303)
 
 
@@ -56,7 +57,7 @@ async def load(request: Request, name: str) -> Response:
     form = await small_form(request)
     _confirmed(request, form, name)
     who = form.get("who", "").strip()[:200]
-    await run_sync(station_of(request).models.load, name, form.get("folder", ""), who)
+    await writing_of(request).do(station_of(request).models.load, name, form.get("folder", ""), who)
     return RedirectResponse(f"/models#{name}", 303)
 
 

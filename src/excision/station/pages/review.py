@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from excision.station.api.schemas import LARGEST_NUMBER
+from excision.station.api.writing import writing_of
 from excision.station.pages.archive import confirmed_good
 from excision.station.pages.filters import VERDICTS, Filter
 from excision.station.pages.pictures import has_image, has_stages
@@ -42,8 +43,12 @@ async def label(request: Request, number: int) -> Response:
     truth = form.get("truth", "")
     if truth not in get_args(Truth):
         raise HTTPException(422, words_of(request)("review.no_truth"))
-    _existing(request, number)
     said: Truth = "good" if truth == "good" else "defect"
+    return await writing_of(request).do(_labelled, request, number, said, form)
+
+
+def _labelled(request: Request, number: int, said: Truth, form: dict[str, str]) -> Response:
+    _existing(request, number)
     who, note = form.get("who", "").strip()[:_LONGEST_NAME], form.get("note", "").strip()[:_LONGEST_NOTE]
     station_of(request).store.label(number, Label(said, who, note, time.time()))
     chosen = Filter.of(form)

@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from excision.errors import SettingsError
 from excision.method.calibration import promised_rate
+from excision.station.api.writing import writing_of
 from excision.station.models.version import Version
 from excision.station.pages.forecast import forecast
 from excision.station.pages.shift import calibration_of
@@ -41,8 +42,6 @@ def preview(request: Request) -> Response:
 @router.post("/review/threshold")
 async def apply(request: Request) -> Response:
     """Judge by other thresholds from the next image on; the form says that a person confirmed it."""
-    from anyio.to_thread import run_sync
-
     form, t = await small_form(request), words_of(request)
     name, version = _version(request, form.get("model", ""))
     if form.get("confirmed") != "yes":
@@ -51,7 +50,7 @@ async def apply(request: Request) -> Response:
         raise HTTPException(409, t("threshold.changed"))
     threshold, review = _proposed(form, version, t("threshold.no_number"))
     models, who, note = station_of(request).models, form.get("who", "")[:200], form.get("note", "")[:5000]
-    await run_sync(models.set_thresholds, name, threshold, review, who.strip(), note.strip())
+    await writing_of(request).do(models.set_thresholds, name, threshold, review, who.strip(), note.strip())
     return RedirectResponse(f"/models#{name}", 303)
 
 

@@ -14,7 +14,7 @@ from fastapi import HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 
-from excision.station.api.errors import HANDLED, headers_of, sentence_of, status_of
+from excision.station.api.errors import HANDLED, headers_of, known, sentence_of, status_of
 from excision.station.api.security import COOKIE
 from excision.station.api.uploads import UploadError
 from excision.station.pages import strings
@@ -57,7 +57,8 @@ class PageRoute(APIRoute):
             try:
                 _refuse_other_sites(request)
                 return await handle(request)
-            except HANDLED as error:
+            except HANDLED as raised:
+                error = known(request, raised)
                 answer = problem(request, status_of(error), sentence_of(error))
                 answer.headers.update(headers_of(error))
                 return answer

@@ -68,54 +68,41 @@ CREATE VIEW marks AS SELECT * FROM labels;
 }
 
 
-class Connection(sqlite3.Connection):
-    """A connection that closes itself when the last reference to it is gone, as when its thread ends."""
-
-    def __del__(self) -> None:
-        self.close()
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a file of results in write-ahead mode, making its tables where it is new.
+def refuse_others(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that this version must not write to, before anything in it is changed.
 
     Raises:
-        ResultsError: the file is no file of results, or of a later version.
+        ResultsError: the file was written by a later version, or by another program.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(
-            path, timeout=30.0, isolation_level=None, check_same_thread=False, factory=Connection
+    version = _version(connection)
+    if version > VERSION:
+        raise ResultsError(
+            f"{path}: written by a later version of Excision (schema {version}, this one knows {VERSION}): "
+            "update this installation"
         )
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
-        # A result that was answered must survive a power cut, not only the end of the process.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        _migrate(connection, path)
-    except (sqlite3.Error, OSError) as error:
-        raise ResultsError(f"{path}: this is no file of results that can be opened ({error})") from error
-    return connection
+    known = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'results'").fetchone()[0]
+    others = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if others and not known:
+        raise ResultsError(f"{path}: this is no file of results: it holds the tables of another program")
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def migrate(connection: sqlite3.Connection) -> None:
+    """Make the tables of a new file, and bring an earlier one up to date: as a whole or not at all."""
     if _version(connection) == VERSION:
         return
     # Two processes may find a new file at once: the second waits here, and then finds it made.
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection)
-        if version > VERSION:
-            raise ResultsError(
-                f"{path}: written by a later version of Excision (schema {version}, this one knows "
-                f"{VERSION}): update this installation"
-            )
         scripts = [_TABLES] if version == 0 else [_STEPS[step] for step in range(version + 1, VERSION + 1)]
         for statement in ";".join(scripts).split(";"):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # On a full disk SQLite has rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
 
 

@@ -9,6 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from excision.errors import DamagedError
 from excision.predictions import Box, Verdict
 
 Truth = Literal["good", "defect"]
@@ -88,10 +89,17 @@ def as_row(result: StoredResult) -> tuple[Any, ...]:
 
 
 def from_row(row: sqlite3.Row) -> StoredResult:
-    """Give the result of a row with every column."""
-    values = dict(row)
-    values["boxes"] = tuple(tuple(box) for box in json.loads(values["boxes"]))
-    values["seconds"] = json.loads(values["seconds"])
+    """Give the result of a row with every column.
+
+    Raises:
+        DamagedError: the row holds what was never written.
+    """
+    values = {name: row[name] for name in ("id", *STORED)}
+    try:
+        values["boxes"] = tuple(tuple(box) for box in json.loads(values["boxes"]))
+        values["seconds"] = json.loads(values["seconds"])
+    except (TypeError, ValueError) as error:
+        raise DamagedError(f"result {values['id']} is damaged in the file of results ({error})") from error
     return StoredResult(**values)
 
 

@@ -12,31 +12,43 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from excision.errors import ResultsError
-from excision.station.store.migrations import connect
+from excision.errors import DamagedError, ResultsError, StoreBusyError, StoreError
+from excision.station.store.connection import WAIT, Identity, connect, open_file
+from excision.station.store.faults import Fault, explained
 from excision.station.store.query import Query
 from excision.station.store.records import STORED, Label, StoredResult, Truth, as_row, as_text, from_row
+
+_SHORT_WAIT = 0.25  # seconds
 
 
 class Store:
     """Results, labels and events in a file that outlives any end of the process.
 
-    Each thread has a connection of its own. What `add` returned from is on disk.
+    Each thread has a connection of its own. What `add` returned from is on disk, in the file of this path:
+    any method raises a `StoreError` where the disk or the file is at fault, or was replaced meanwhile, and a
+    `StoreBusyError` where another process has locked it for longer than 5 seconds.
 
     Args:
         path: of the file; it is made where it does not exist.
 
+    Attributes:
+        fault: why the last attempt to write failed; None where it did not.
+
     Raises:
-        ResultsError: the file is no file of results, or of a later version.
+        ResultsError: the file is no file of results, of a later version, damaged, or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.fault: Fault | None = None
         self._threads = threading.local()
         # Those of threads that have ended are closed when they are forgotten.
         self._open: weakref.WeakSet[sqlite3.Connection] = weakref.WeakSet()
         self._lock = threading.Lock()
-        _ = self._connection
+        # SQLite removes the log beside the file with the last connection, so one stays open throughout.
+        self._first = self._threads.connection = open_file(path)
+        self._open.add(self._first)
+        self._identity = Identity(path)
 
     def close(self) -> None:
         """Close the connections of every thread; none may be in use."""
@@ -66,19 +78,20 @@ class Store:
 
     def has_file(self, source: str, size: int, mtime_ns: int) -> bool:
         """Tell whether a file of a hot folder has been inspected as it is now."""
-        found = self._connection.execute(
-            "SELECT 1 FROM results WHERE source = ? AND file_size = ? AND file_mtime_ns = ?",
-            (as_text(source), size, mtime_ns),
-        ).fetchone()
-        return found is not None
+        return bool(
+            self._rows(
+                "SELECT 1 FROM results WHERE source = ? AND file_size = ? AND file_mtime_ns = ?",
+                (as_text(source), size, mtime_ns),
+            )
+        )
 
     def of_file(self, source: str, size: int, mtime_ns: int) -> StoredResult | None:
         """Give the result of a file of a hot folder as it is now, or None."""
-        row = self._connection.execute(
+        rows = self._rows(
             "SELECT * FROM results WHERE source = ? AND file_size = ? AND file_mtime_ns = ?",
             (as_text(source), size, mtime_ns),
-        ).fetchone()
-        return None if row is None else from_row(row)
+        )
+        return from_row(rows[0]) if rows else None
 
     def set_image(self, number: int, image: str) -> None:
         """Say where the image of a result is kept, relative to the station's folder."""
@@ -87,12 +100,12 @@ class Store:
 
     def get(self, number: int) -> StoredResult | None:
         """Give the result of that number, or None."""
-        row = self._connection.execute("SELECT * FROM results WHERE id = ?", (number,)).fetchone()
-        return None if row is None else from_row(row)
+        rows = self._rows("SELECT * FROM results WHERE id = ?", (number,))
+        return from_row(rows[0]) if rows else None
 
     def images(self, since: float, until: float) -> set[str]:
         """Give where images of results of a time are kept, from `since` to before `until`."""
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT image FROM results WHERE time >= ? AND time < ? AND image IS NOT NULL", (since, until)
         )
         return {row["image"] for row in rows}
@@ -109,7 +122,7 @@ class Store:
         if before is not None:
             condition += " AND id < ?"
             values.append(before)
-        rows = self._connection.execute(
+        rows = self._rows(
             f"SELECT * FROM results WHERE {condition} ORDER BY id DESC LIMIT ?", [*values, count]
         )
         return [from_row(row) for row in rows]
@@ -117,7 +130,7 @@ class Store:
     def oldest(self, query: Query, count: int, after: int = 0) -> list[StoredResult]:
         """Give results, oldest first, with numbers above `after`."""
         condition, values = query.where()
-        rows = self._connection.execute(
+        rows = self._rows(
             f"SELECT * FROM results WHERE {condition} AND id > ? ORDER BY id LIMIT ?", [*values, after, count]
         )
         return [from_row(row) for row in rows]
@@ -133,9 +146,7 @@ class Store:
         """Count results by verdict: "good", "review", "defect" and "failed"."""
         condition, values = query.where()
         counts = {"good": 0, "review": 0, "defect": 0, "failed": 0}
-        rows = self._connection.execute(
-            f"SELECT verdict, COUNT(*) FROM results WHERE {condition} GROUP BY verdict", values
-        )
+        rows = self._rows(f"SELECT verdict, COUNT(*) FROM results WHERE {condition} GROUP BY verdict", values)
         return counts | {verdict or "failed": count for verdict, count in rows}
 
     def label(self, number: int, label: Label) -> None:
@@ -155,17 +166,18 @@ class Store:
 
     def labels(self, number: int) -> list[Label]:
         """Give the labels of a result, the oldest first."""
-        rows = self._connection.execute(
-            "SELECT truth, who, note, time FROM labels WHERE result = ? ORDER BY id", (number,)
-        )
+        rows = self._rows("SELECT truth, who, note, time FROM labels WHERE result = ? ORDER BY id", (number,))
         return [Label(*row) for row in rows]
 
     def labelled_scores(self, query: Query) -> Iterator[tuple[float, Truth | None]]:
         """Give (anomaly score, what a person said last or None) of each inspected image."""
         condition, values = query.where()
         last = "SELECT truth FROM labels WHERE labels.result = results.id ORDER BY labels.id DESC LIMIT 1"
-        yield from self._connection.execute(
-            f"SELECT score, ({last}) FROM results WHERE score IS NOT NULL AND {condition}", values
+        yield from map(
+            tuple,
+            self._rows(
+                f"SELECT score, ({last}) FROM results WHERE score IS NOT NULL AND {condition}", values
+            ),
         )
 
     def note(self, model: str, what: str, details: dict[str, Any], who: str = "") -> None:
@@ -178,28 +190,85 @@ class Store:
 
     def history(self, model: str, count: int = 100) -> list[dict[str, Any]]:
         """Give the last events of a model, newest first: time, who, what, details."""
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT time, who, what, details FROM events WHERE model = ? ORDER BY id DESC LIMIT ?",
             (as_text(model), count),
         )
         return [{**dict(row), "details": json.loads(row["details"])} for row in rows]
 
+    def check(self) -> None:
+        """Look whether the file is still the one that was opened; this costs microseconds.
+
+        Raises:
+            ReplacedError: it was replaced or removed.
+        """
+        self._identity.check()
+
+    def probe(self) -> Fault | None:
+        """Try to write without changing anything, and give what stands against it, which `fault` has as well.
+
+        A damaged file stays at fault until it is opened again.
+        """
+        if isinstance(self.fault, DamagedError):
+            return self.fault
+        try:
+            with self._transaction() as connection:
+                version = connection.execute("PRAGMA user_version").fetchone()[0]
+                connection.execute(f"PRAGMA user_version = {version}")
+        except (StoreError, StoreBusyError):
+            pass
+        return self.fault
+
+    def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        try:
+            with explained(self.path):
+                self.check()
+                return self._connection.execute(statement, values).fetchall()
+        except DamagedError as error:
+            self.fault = error
+            raise
+
     @property
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
         if connection is None:
-            connection = self._threads.connection = connect(self.path)
+            connection = connect(self.path)
+            # Another file under this path would take results that nobody finds again.
+            self.check()
+            self._threads.connection = connection
             with self._lock:
                 self._open.add(connection)
         return connection
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
         try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
+            with explained(self.path):
+                self.check()
+                connection = self._connection
+                # Whoever comes after one that has waited in vain need not wait as long.
+                wait = _SHORT_WAIT if isinstance(self.fault, StoreBusyError) else WAIT
+                connection.execute(f"PRAGMA busy_timeout = {round(1000 * wait)}")
+                with _committed(connection):
+                    yield connection
+                self._identity.learn()
+                # What went into a file that was removed meanwhile is not on disk.
+                self.check()
+        except (StoreError, StoreBusyError) as error:
+            self.fault = error
             raise
+        if not isinstance(self.fault, DamagedError):
+            self.fault = None
+
+
+@contextmanager
+def _committed(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # On a full disk SQLite has rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

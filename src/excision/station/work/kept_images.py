@@ -1,27 +1,29 @@
 """Where a station keeps uploads: first where they arrive, then by day, the original bytes.
 
-incoming/                      what is being received or waits; emptied at each start
+incoming/                      what is being received or waits
 images/YYYY-MM-DD/<name>.<ext> what a result refers to, by the day (UTC) of the inspection
+
+What belongs to no result goes to the quarantine (see that module); nothing is deleted here but what the
+settings say is not kept.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from excision.predictions import Verdict
-from excision.station.store.store import Store
 
 Keep = Literal["all", "flagged", "none"]
 """Which images are kept beside their results: all, those that are not good, or none."""
 
 INCOMING, IMAGES = "incoming", "images"
 
-_DAY = "%Y-%m-%d"
-_LATEST_DAYS = 2
+DAY = "%Y-%m-%d"
 
 # First bytes and ending. What a file is called or said to be is its sender's word, which counts for nothing.
 _ENDINGS = (
@@ -50,7 +52,7 @@ class Images:
         self.folder = folder
         self.keep: Keep = keep
         self._incoming = folder / INCOMING
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def arriving(self) -> Path:
         """Give a new path for the bytes of an upload; nothing that a client sends becomes part of it."""
@@ -68,7 +70,7 @@ class Images:
         """
         if verdict is None or self.keep == "none" or (self.keep == "flagged" and verdict == "good"):
             return None
-        day = datetime.fromtimestamp(when, UTC).strftime(_DAY)
+        day = datetime.fromtimestamp(when, UTC).strftime(DAY)
         return f"{IMAGES}/{day}/{upload.name}{_ending(upload)}"
 
     def settle(self, uploads: list[tuple[Path, str]]) -> None:
@@ -81,7 +83,7 @@ class Images:
         for upload, place in uploads:
             target = self.folder / place
             if target.parent not in folders:
-                target.parent.mkdir(parents=True, exist_ok=True)
+                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 folders.add(target.parent)
             _sync(upload)
             upload.replace(target)
@@ -95,22 +97,14 @@ class Images:
         path = self.folder / place
         return path if path.is_file() else None
 
-    def tidy(self, store: Store) -> int:
-        """Remove what a killed process left: uploads without a result. None may be on its way now.
+    def take_back(self, places: list[str]) -> None:
+        """Remove images that were settled and whose results could not be written; nobody was answered.
 
-        Returns:
-            How many files were removed.
+        What cannot be removed now stays: the next start puts it into quarantine.
         """
-        leftovers = list(self._incoming.iterdir())
-        days = sorted((self.folder / IMAGES).glob("????-??-??"))
-        # A kill leaves something only on the day it came, and that is the latest, or midnight was near.
-        for day in days[-_LATEST_DAYS:]:
-            start = datetime.strptime(day.name, _DAY).replace(tzinfo=UTC)
-            known = store.images(start.timestamp(), (start + timedelta(days=1)).timestamp())
-            leftovers += [path for path in day.iterdir() if f"{IMAGES}/{day.name}/{path.name}" not in known]
-        for path in leftovers:
-            path.unlink(missing_ok=True)
-        return len(leftovers)
+        for place in places:
+            with contextlib.suppress(OSError):
+                (self.folder / place).unlink(missing_ok=True)
 
 
 def _ending(path: Path) -> str:

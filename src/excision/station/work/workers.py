@@ -7,9 +7,9 @@ then are they answered. Inspecting never waits for the disk.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -42,10 +42,11 @@ class Workers:
 
     Args:
         jobs: where images come from.
-        inspect: inspects one, and never raises.
+        inspect: inspects one; it raises where the disk is at fault.
         store: keeps the results.
         images: keep the uploads.
         count: of threads that inspect.
+        explain: gives the fault of the disk or of the file of results behind an error, or None.
         observer: is called with every result.
     """
 
@@ -56,12 +57,14 @@ class Workers:
         store: Store,
         images: Images,
         count: int,
+        explain: Callable[[Exception], Exception | None],
         observer: Observer | None = None,
     ) -> None:
         self._jobs = jobs
         self._inspect = inspect
         self._store = store
         self._images = images
+        self._explain = explain
         self._observer = observer
         # As bounded as the queue of jobs: each image in it is an accepted one.
         self._ready: queue.SimpleQueue[tuple[Job, Outcome] | None] = queue.SimpleQueue()
@@ -87,7 +90,10 @@ class Workers:
 
     def _run(self) -> None:
         while (job := self._jobs.take()) is not None:
-            self._ready.put((job, self._inspect(job)))
+            try:
+                self._ready.put((job, self._inspect(job)))
+            except Exception as error:
+                self._refuse([job], error)
 
     def _keep(self) -> None:
         going = True
@@ -114,16 +120,11 @@ class Workers:
         start = time.perf_counter()
         try:
             numbers = self._write(jobs, outcomes)
-        except (sqlite3.Error, OSError) as error:
-            _LOG.exception("results could not be written")
-            self._jobs.release(len(jobs))
-            for job in jobs:
-                job.path.unlink(missing_ok=True)
-                job.answer.set_exception(BusyError(f"the result could not be written to disk ({error})"))
+        except Exception as error:
+            self._refuse(jobs, error)
             return
         storing = time.perf_counter() - start
-        for job in jobs:
-            job.path.unlink(missing_ok=True)
+        _remove(jobs)
         self._jobs.release(len(jobs))
         known = [
             replace(outcome, result=replace(outcome.result, id=number or 0))
@@ -135,9 +136,41 @@ class Workers:
             seconds = outcome.result.seconds | {"store": round(storing, 6)}
             job.answer.set_result(replace(outcome, result=replace(outcome.result, seconds=seconds)))
 
+    def _refuse(self, jobs: list[Job], error: Exception) -> None:
+        """Say that results could not be written; if the thread ended here, nothing would be answered."""
+        fault = self._explain(error)
+        if fault is None:
+            _LOG.exception("results could not be written")
+            fault = BusyError(f"the result could not be written to disk ({error})")
+        else:
+            _LOG.error("%d results could not be written: %s", len(jobs), fault)
+        _remove(jobs)
+        self._jobs.release(len(jobs))
+        for job in jobs:
+            job.answer.set_exception(fault)
+
     def _write(self, jobs: list[Job], outcomes: list[Outcome]) -> list[int | None]:
         results = [outcome.result for outcome in outcomes]
-        self._images.settle(
-            [(job.path, result.image) for job, result in zip(jobs, results, strict=True) if result.image]
-        )
-        return self._store.add(results)
+        kept = [(job.path, result.image) for job, result in zip(jobs, results, strict=True) if result.image]
+        # Before anything is moved: there may be nowhere to move it to.
+        self._store.check()
+        try:
+            self._images.settle(kept)
+            return self._store.add(results)
+        except Exception:
+            self._take_back([place for _, place in kept], [result.time for result in results])
+            raise
+
+    def _take_back(self, places: list[str], times: list[float]) -> None:
+        # An error at the very end may come after the rows: an image with a row stays.
+        try:
+            known = self._store.images(min(times), max(times) + 1e-6)
+        except Exception:
+            return
+        self._images.take_back([place for place in places if place not in known])
+
+
+def _remove(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        with contextlib.suppress(OSError):
+            job.path.unlink(missing_ok=True)
