@@ -1,4 +1,4 @@
-"""What requests change goes to disk in a few threads of its own: no lock or slow disk holds up what is read."""
+"""Changes are written in a few threads of their own: no lock or slow disk holds up what is read."""
 
 from __future__ import annotations
 

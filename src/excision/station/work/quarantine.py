@@ -61,7 +61,8 @@ class Found:
         if self.orphans:
             said.append(
                 f"{self.orphans} kept images belong to no result in {folder / 'results.sqlite'}: they are in "
-                f"{where}; if this database is new or older than they are, put back the right one and start again"
+                f"{where}; if this database is new or older than they are, put back the right one and start "
+                "again"
             )
         if self.returned:
             said.append(f"{self.returned} images have their results again: they are back from {where}")
