@@ -32,7 +32,7 @@ from excision.report.writing import inspect_and_report
 from excision.runtime.backend import MODEL_FILES, BackendName
 from excision.runtime.backends import open_backend
 from excision.runtime.inspector import Inspector
-from excision.runtime.model_folder import DESCRIPTION, GOLDEN, Description, Golden
+from excision.runtime.model_folder import DESCRIPTION, FORMAT, GOLDEN, Description, Golden
 from excision.runtime.verification import Proof, verify
 
 
@@ -192,7 +192,7 @@ def test_a_description_of_another_format_or_backend_is_refused(
     exported: tuple[Path, Proof], tmp_path: Path
 ) -> None:
     content = json.loads((exported[0] / DESCRIPTION).read_text())
-    for change in ({"format": 3}, {"backend": "abacus"}, {"size": [3]}, {"colour": 1}):
+    for change in ({"format": FORMAT + 1}, {"backend": "abacus"}, {"size": [3]}, {"colour": 1}):
         (tmp_path / DESCRIPTION).write_text(json.dumps(content | change))
         with pytest.raises(ModelError, match=DESCRIPTION):
             Description.load(tmp_path)

@@ -62,9 +62,9 @@ def test_a_picture_is_scaled_to_the_working_image(tmp_path: Path) -> None:
     Image.fromarray(picture).save(tmp_path / "roi.png")
     region = read_region(tmp_path / "roi.png", (8, 8))
     assert region[:4].all() and not region[4:].any()
-    DefectCriteria(region).save(tmp_path)
+    DefectCriteria(region).save(tmp_path / REGION)
     np.testing.assert_array_equal(read_region(tmp_path / REGION, (8, 8)), region)
-    DefectCriteria().save(tmp_path)
+    DefectCriteria().save(tmp_path / REGION)
     assert not (tmp_path / REGION).exists()
 
 

@@ -34,8 +34,9 @@ def shelf(line: Path, tmp_path: Path) -> Path:
     Inspector(below / "next").recalibrate([1.0, 2.0, 3.0], 0.4, 0.6)
     golden = Golden.load(line)
     Golden(golden.images, golden.scores * 1.5, golden.maps).save(below / "drifting")
-    replace(Description.load(line), data="other").save(below / "drifting")
+    replace(Description.load(line), data="other").sealed(below / "drifting").save(below / "drifting")
     (below / "damaged" / "model.onnx").write_bytes(b"no graph")
+    Description.load(line).sealed(below / "damaged").save(below / "damaged")
     (below / "empty").mkdir()
     return below
 

@@ -81,8 +81,9 @@ def test_the_proof_covers_tiles_and_whole_images(exported: tuple[Path, Proof], t
 def test_the_description_says_that_the_size_is_a_tile(exported: tuple[Path, Proof], tmp_path: Path) -> None:
     content = json.loads((exported[0] / DESCRIPTION).read_text())
     assert content["size"] == list(TILE) and set(content["tile"]) == {"grid", "halo"}
-    # A folder of before there were tiles.
-    del content["tile"]
+    # A folder of before there were tiles, and before there were hashes.
+    del content["tile"], content["files"], content["checksum"]
+    content["format"] = 1
     (tmp_path / DESCRIPTION).write_text(json.dumps(content))
     assert Description.load(tmp_path).tile is None
     for wrong in ({"grid": 16}, {"grid": 999, "halo": 8}, 7):

@@ -86,7 +86,7 @@ def export(
         scores = _scores(detector, held_out, tell)
         golden = _golden(detector, held_out, scores)
         golden.save(out)
-        _describe(detector, run, to, precision).save(out)
+        _describe(detector, run, to, precision).sealed(out).save(out)
         return _prove(Inspector(out), golden, held_out, scores, allow_drift, tell)
     except BaseException:
         # A folder that failed verification must not be mistaken for a verified one.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -31,8 +32,38 @@ GRAPH_FILES = (*MODEL_FILES.values(), "model.bin")
 """All files that may hold part of a graph; OpenVINO keeps the weights in a separate file."""
 
 
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or an output of a graph.
+
+    Attributes:
+        shape: its dimensions; None where the graph leaves one open.
+        is_float: whether the values are float32.
+    """
+
+    shape: tuple[int | None, ...]
+    is_float: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a graph takes and gives.
+
+    Attributes:
+        inputs: by name.
+        outputs: by the names of `OUTPUTS`, where the graph has these.
+    """
+
+    inputs: Mapping[str, Port]
+    outputs: Mapping[str, Port]
+
+
 class Backend(Protocol):
     """A loaded graph; it may be called from several threads at once."""
+
+    @property
+    def signature(self) -> Signature:
+        """What the graph takes and gives."""
 
     def run(
         self, images: NDArray[np.float32], outputs: Sequence[str] = OUTPUTS

@@ -89,9 +89,8 @@ class DefectCriteria:
             self._lower_small(anomaly_map, threshold)
         return score
 
-    def save(self, folder: Path) -> None:
+    def save(self, path: Path) -> None:
         """Write the region as a picture, or remove an earlier one; `model.json` stores the minimum area."""
-        path = folder / REGION
         if self.region is None:
             path.unlink(missing_ok=True)
             return

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -19,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data.inputs import ColorOrder, InputImage, OneImage, input_image, input_images
-from excision.errors import ModelError
+from excision.errors import ImageError, ModelError, SettingsError
 from excision.method.calibration import Calibration, calibrate, check_thresholds
 from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
 from excision.runtime.backends import open_backend
-from excision.runtime.defect_criteria import REGION, DefectCriteria, read_region
+from excision.runtime.defect_criteria import DefectCriteria, read_region
+from excision.runtime.graph_checks import check_graph, check_results
 from excision.runtime.model_folder import Description
 from excision.tiling.assembly import inspect_working
 
@@ -46,18 +46,21 @@ class Inspector:
         criteria: which defects count in an anomaly map.
 
     Raises:
-        ModelError: the folder is not an exported folder, or a file in it is missing or damaged.
+        ModelError: the folder is not an exported folder, a file in it is missing or damaged, or the graph is
+            not as described.
     """
 
     def __init__(self, folder: str | Path, threads: int | None = None) -> None:
         self.folder = Path(folder)
         self.threads = threads
         self.description = Description.load(self.folder)
+        self.description.check_files(self.folder)
         self.image_format = self.description.image_format
         self.criteria = self._load_criteria()
         self._backend = open_backend(
             self.folder, self.description.backend, self.description.precision, threads
         )
+        check_graph(self._backend.signature, self.image_format, self.folder)
 
     @property
     def threshold(self) -> float:
@@ -188,9 +191,8 @@ class Inspector:
             # Each backend raises its own types of error.
             raise ModelError(f"{self.folder}: the backend failed: {error}") from error
         seconds = time.perf_counter() - start
+        check_results(found, self.image_format, self.folder)
         score, anomaly_map = float(found["score"][0]), found["anomaly_map"][0, 0]
-        if not math.isfinite(score):
-            raise ModelError(f"{self.folder}: the anomaly score is not finite: the model is damaged")
         return Prediction(
             score=score,
             threshold=self.threshold,
@@ -231,12 +233,22 @@ class Inspector:
         self.description = replace(
             self.description, calibration=calibration, review=review, minimum_area=area
         )
-        self.criteria.save(self.folder)
-        self.description.save(self.folder)
+        self.description = self.description.save_with_region(self.folder, self.criteria)
 
     def _load_criteria(self) -> DefectCriteria:
-        path = self.folder / REGION
-        region = read_region(path, self.region_size) if path.is_file() else None
+        path = self.description.region_file(self.folder)
+        if path is None:
+            return DefectCriteria(None, self.description.minimum_area)
+        try:
+            region = read_region(path, None)
+        except (ImageError, SettingsError) as error:
+            raise ModelError(str(error)) from error
+        if self.region_size not in (None, region.shape):
+            height, width = region.shape
+            raise ModelError(
+                f"{path} has {height} x {width} pixels, and the model {self.region_size}: "
+                "set the region again (excision calibrate --roi)"
+            )
         return DefectCriteria(region, self.description.minimum_area)
 
 

@@ -1,7 +1,7 @@
 """The exported folder: everything needed for inspection on the line, without torch.
 
 model.onnx       the graph, or model.xml and model.bin for OpenVINO
-model.json       size, thresholds, calibration, and the origin of the model
+model.json       size, thresholds, calibration, the origin of the model, and hashes of the other files
 region.png       region of interest, white where a defect counts; absent where it counts everywhere
 golden.npz       images with the scores and maps computed by torch, for verification
 """
@@ -9,10 +9,11 @@ golden.npz       images with the scores and maps computed by torch, for verifica
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,21 +21,30 @@ from numpy.typing import NDArray
 from excision.errors import ModelError, SettingsError
 from excision.method.calibration import Calibration
 from excision.method.folder_kinds import EXPORTED_MODEL, wrong_folder
+from excision.runtime import description_checks as checks
 from excision.runtime.backend import GRAPH_FILES, BackendName, Precision
-from excision.runtime.defect_criteria import REGION
-from excision.system.files import atomic_path, write_json
+from excision.runtime.defect_criteria import REGION, DefectCriteria
+from excision.runtime.golden_file import read_golden
+from excision.system.files import atomic_path, sha256, write_json
+from excision.system.strict_json import read_json
 from excision.tiling.geometry import Tiling
 from excision.tiling.image_format import Channels, ImageFormat
 
 DESCRIPTION, GOLDEN = EXPORTED_MODEL, "golden.npz"
-FORMAT = 2
-"""Of the folders that are written; graphs of format 1 call an output by its old name."""
+FORMAT = 3
+"""Of the folders that are written. Graphs of format 1 call an output by its old name; formats 1 and 2 have no
+hashes."""
 
 VERDICT_FILES = (DESCRIPTION, *GRAPH_FILES, REGION)
 """Files that can change a verdict; fingerprints depend on this order, so it must not change."""
 
 OTHER_FILES = (GOLDEN,)
 """The other files of the folder."""
+
+_NEXT_REGION = "region.next.png"  # until model.json describes it
+_HASHED = (*GRAPH_FILES, REGION, GOLDEN)
+_CHECKSUM = "checksum"
+_WITH_HASHES = 3  # first format that has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +68,6 @@ class Description:
         backend: backend that the graph was exported for.
         precision: precision in which it was verified.
         size: (H, W) of the working image in pixels.
-        tile: grid and halo if the working image is a tile of large images; None if images are resized.
         channels: 1 (grey) or 3 (RGB); the graph takes them in [0, 1].
         mask_threshold: cells with more attention are excised; part of the graph. None for no mask.
         calibration: decision threshold and its promised false-alarm rate, from scores of this backend.
@@ -68,6 +77,8 @@ class Description:
         data: SHA-256 of the fingerprint of the training images.
         versions: versions of the packages that wrote the folder.
         format: format of the folder.
+        tile: grid and halo if the working image is a tile of large images; None if images are resized.
+        files: SHA-256 of the other files, by name; empty in folders of formats 1 and 2.
     """
 
     backend: BackendName
@@ -83,6 +94,7 @@ class Description:
     versions: dict[str, str]
     format: int = FORMAT
     tile: Tile | None = None
+    files: dict[str, str] = field(default_factory=dict)
 
     @property
     def tiling(self) -> Tiling | None:
@@ -94,9 +106,71 @@ class Description:
         """Size, channels and tiling of the images that the graph takes."""
         return ImageFormat(self.size, self.channels, self.tiling)
 
+    def sealed(self, folder: Path) -> Description:
+        """Return the same description, of the present format, with the hashes of the files in the folder."""
+        present = {name: sha256(folder / name) for name in _HASHED if (folder / name).is_file()}
+        return dataclasses.replace(self, format=FORMAT, files=present)
+
     def save(self, folder: Path) -> None:
         """Write `model.json`."""
-        write_json(folder / DESCRIPTION, dataclasses.asdict(self))
+        content = dataclasses.asdict(self)
+        if self.format < _WITH_HASHES:
+            del content["files"]
+        else:
+            content[_CHECKSUM] = _checksum(content)
+        write_json(folder / DESCRIPTION, content)
+
+    def save_with_region(self, folder: Path, criteria: DefectCriteria) -> Description:
+        """Write `model.json` and the region of interest; a kill leaves the old pair or the new one.
+
+        Returns:
+            The description as written.
+        """
+        following, files = folder / _NEXT_REGION, {**self.files}
+        files.pop(REGION, None)
+        criteria.save(following)
+        if self.format >= _WITH_HASHES and following.is_file():
+            files[REGION] = sha256(following)
+        saved = dataclasses.replace(self, minimum_area=criteria.minimum_area, files=files)
+        saved.save(folder)
+        if following.is_file():
+            following.replace(folder / REGION)
+        else:
+            (folder / REGION).unlink(missing_ok=True)
+        return saved
+
+    def region_file(self, folder: Path) -> Path | None:
+        """Return the picture of the region of interest; None if a defect counts everywhere."""
+        following, wanted = folder / _NEXT_REGION, self.files.get(REGION)
+        if wanted is not None and following.is_file() and sha256(following) == wanted:
+            return following  # the recalibration was killed before the rename
+        return folder / REGION if (folder / REGION).is_file() else None
+
+    def check_files(self, folder: Path) -> None:
+        """Check that the other files of the folder are those that this describes.
+
+        Raises:
+            ModelError: a file is missing, is another, or should not be there.
+        """
+        if self.format < _WITH_HASHES:
+            return
+        for name in _HASHED:
+            wanted = self.files.get(name)
+            try:
+                path = (self.region_file(folder) if name == REGION else None) or folder / name
+                found = sha256(path) if path.is_file() else None
+            except OSError as error:
+                raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+            if found == wanted:
+                continue
+            if found is None:
+                raise ModelError(f"{path} is missing: copy the folder again, or export the model again")
+            if wanted is None:
+                raise ModelError(f"{path}: {DESCRIPTION} describes no such file: remove it")
+            raise ModelError(
+                f"{path}: this is not the file that {DESCRIPTION} describes: copy the folder again, or "
+                "export the model again"
+            )
 
     @classmethod
     def load(cls, folder: Path) -> Description:
@@ -108,21 +182,11 @@ class Description:
         path = folder / DESCRIPTION
         if not path.is_file():
             raise ModelError(wrong_folder(folder, "exported folder"))
+        content = read_json(path)
         try:
-            content: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{path}: cannot be read as JSON: {error}") from error
-        try:
-            if content["format"] > FORMAT:
-                raise ModelError(
-                    f"{path}: format {content['format']} is later than {FORMAT}, the latest that this "
-                    "version of Excision reads: update this installation"
-                )
-            description = cls(**_checked(content))
-            _ = description.tiling  # raises an error for tiles that do not fit
-        except (KeyError, TypeError, ValueError, SettingsError) as error:
-            raise ModelError(f"{path}: this does not describe an exported model: {error!r}") from error
-        return description
+            return cls(**_checked(content, path))
+        except (ValueError, SettingsError, RecursionError) as error:
+            raise ModelError(f"{path}: this does not describe an exported model: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +213,9 @@ class Golden:
         """Read `golden.npz`.
 
         Raises:
-            ModelError: the file is missing or damaged.
+            ModelError: the file is missing or damaged, or holds other arrays than these.
         """
-        path = folder / GOLDEN
-        try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-                return cls(stored["images"], stored["scores"], stored["maps"])
-        except Exception as error:
-            # A damaged archive can raise many types of error.
-            raise ModelError(f"{path}: these are not golden images: {error}") from error
+        return cls(*read_golden(folder / GOLDEN))
 
 
 def is_exported(folder: Path) -> bool:
@@ -165,22 +223,70 @@ def is_exported(folder: Path) -> bool:
     return (folder / DESCRIPTION).is_file()
 
 
-def _checked(content: dict[str, Any]) -> dict[str, Any]:
-    for name, allowed in (("backend", get_args(BackendName)), ("precision", get_args(Precision))):
-        if content[name] not in allowed:
-            raise ValueError(f"{name} is {content[name]!r}, none of {', '.join(allowed)}")
-    height, width = content["size"]
-    # Folders written before tiling existed lack this entry.
-    review, tile = content["review"], content.get("tile")
-    checked = None if tile is None else Tile(int(tile["grid"]), int(tile["halo"]))
+def _checked(content: Any, path: Path) -> dict[str, Any]:
+    """Return the arguments of a description.
+
+    Raises:
+        ModelError: the format is newer.
+        SettingsError: the tiles do not fit.
+        ValueError: an entry is missing, unknown, or wrong.
+    """
+    checks.require(isinstance(content, dict) and "format" in content, "it has no entry 'format'")
+    version = checks.whole(content["format"], "format", 1, 2**63)
+    if version > FORMAT:
+        raise ModelError(
+            f"{path}: format {version} is later than {FORMAT}, the latest that this version of Excision "
+            "reads: update this installation"
+        )
+    names = {entry.name for entry in dataclasses.fields(Description)} - {"tile", "files"}
+    if version >= _WITH_HASHES:
+        checks.check_entries(content, {*names, "tile", "files", _CHECKSUM}, (), "it")
+        entries = {name: value for name, value in content.items() if name != _CHECKSUM}
+        checks.require(
+            content[_CHECKSUM] == _checksum(entries),
+            "its checksum is wrong, so an entry was changed since it was written: copy the folder again, and "
+            "change thresholds with `excision calibrate`",
+        )
+    else:
+        # Folders written before tiling existed lack this entry.
+        checks.check_entries(content, names, {"tile"}, "it")
+    return _values(content)
+
+
+def _values(content: dict[str, Any]) -> dict[str, Any]:
+    checks.check_backend(content["backend"], content["precision"])
+    size, tile = checks.size(content["size"]), _tile(content.get("tile"))
+    if tile is not None:
+        Tiling(size, tile.grid, tile.halo)  # raises an error for tiles that do not fit
+    decision, review = checks.calibration(content["calibration"], "calibration"), content["review"]
+    zone = None if review is None else checks.calibration(review, "review")
+    checks.check_both(decision, zone)
     return {
-        **content,
-        "size": (int(height), int(width)),
-        "calibration": _calibration(content["calibration"]),
-        "review": None if review is None else _calibration(review),
-        "tile": checked,
+        "backend": content["backend"],
+        "precision": content["precision"],
+        "size": size,
+        "channels": checks.channels(content["channels"]),
+        "mask_threshold": checks.mask_threshold(content["mask_threshold"]),
+        "calibration": decision,
+        "review": zone,
+        "minimum_area": checks.minimum_area(content["minimum_area"], size, tile is not None),
+        "operations": checks.counts(content["operations"], "operations"),
+        "data": checks.text(content["data"], "data"),
+        "versions": checks.named_texts(content["versions"], "versions"),
+        "format": content["format"],
+        "tile": tile,
+        "files": checks.hashes(content.get("files", {})),
     }
 
 
-def _calibration(content: dict[str, Any]) -> Calibration:
-    return Calibration(**{**content, "scores": tuple(map(float, content["scores"]))})
+def _tile(content: Any) -> Tile | None:
+    if content is None:
+        return None
+    checks.check_entries(content, ("grid", "halo"), (), "tile")
+    return Tile(*(checks.whole(content[name], f"tile.{name}", 0, 2**20) for name in ("grid", "halo")))
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    """Hash the entries, whatever their order and white space."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.runtime.backend import INPUT, OUTPUTS, stored_names
+from excision.runtime.backend import INPUT, OUTPUTS, Port, Signature, stored_names
+from excision.runtime.onnx_file import read_onnx
 
 
 class OnnxBackend:
@@ -21,6 +22,7 @@ class OnnxBackend:
         threads: number of threads per inspection; None leaves it to ONNX Runtime.
 
     Raises:
+        ValueError: the graph needs another file, or contains a loop.
         Exception: ONNX Runtime's own types, for a damaged file.
     """
 
@@ -33,9 +35,20 @@ class OnnxBackend:
         def session(graph: bytes) -> Any:
             return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
-        self._whole = session(path.read_bytes())
+        graph = read_onnx(path)
+        self._whole = session(graph)
         self._stored = [output.name for output in self._whole.get_outputs()]
-        self._parts = functools.cache(lambda names: session(_cut(path, names)))
+        self._parts = functools.cache(lambda names: session(_cut(graph, names)))
+
+    @property
+    def signature(self) -> Signature:
+        """What the graph takes and gives."""
+        outputs = {output.name: _port(output) for output in self._whole.get_outputs()}
+        named = zip(OUTPUTS, stored_names(OUTPUTS, outputs), strict=True)
+        return Signature(
+            {given.name: _port(given) for given in self._whole.get_inputs()},
+            {name: outputs[stored] for name, stored in named if stored in outputs},
+        )
 
     def run(
         self, images: NDArray[np.float32], outputs: Sequence[str] = OUTPUTS
@@ -47,7 +60,13 @@ class OnnxBackend:
         return dict(zip(outputs, found, strict=True))
 
 
-def _cut(path: Path, names: Sequence[str]) -> bytes:
+def _port(argument: Any) -> Port:
+    # A dimension without a size has a name or None instead.
+    sides = (side if isinstance(side, int) else None for side in argument.shape)
+    return Port(tuple(sides), argument.type == "tensor(float)")
+
+
+def _cut(graph: bytes, names: Sequence[str]) -> bytes:
     """Remove the nodes that these outputs do not need, since ONNX Runtime would compute them anyway.
 
     Raises:
@@ -55,6 +74,6 @@ def _cut(path: Path, names: Sequence[str]) -> bytes:
     """
     import onnx.utils
 
-    whole = onnx.utils.Extractor(onnx.load(path))
+    whole = onnx.utils.Extractor(onnx.load_from_string(graph))
     part: bytes = whole.extract_model([INPUT], list(names)).SerializeToString()
     return part

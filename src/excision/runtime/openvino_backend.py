@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.runtime.backend import OUTPUTS, Precision, stored_names
+from excision.runtime.backend import OUTPUTS, Port, Precision, Signature, stored_names
+from excision.runtime.onnx_file import read_onnx
 
 _FULL, _HALF = "f32", "bf16"
+
+_UNBOUNDED = ("Loop", "TensorIterator", "If")
+"""Operations with a graph of their own, whose work for an image may have no bound."""
 
 
 class OpenVinoBackend:
@@ -37,15 +41,23 @@ class OpenVinoBackend:
     def __init__(self, path: Path, precision: Precision, threads: int | None) -> None:
         import openvino
 
+        if path.suffix == ".onnx":
+            read_onnx(path)
         self._core = openvino.Core()
         self._path = path
         self._networks = _HALF if precision == "bf16" else _FULL
         self._options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if threads is not None:
             self._options["INFERENCE_NUM_THREADS"] = threads
+        self._signature = self._described()
         # One compiled graph per set of outputs; nodes that they do not need are left out.
         self._compiled = functools.cache(self._compile)
         self._compiled(OUTPUTS)
+
+    @property
+    def signature(self) -> Signature:
+        """What the graph takes and gives."""
+        return self._signature
 
     def run(
         self, images: NDArray[np.float32], outputs: Sequence[str] = OUTPUTS
@@ -62,6 +74,24 @@ class OpenVinoBackend:
             found = request.infer([image, *given], share_inputs=True)
             given = [found[place] for place in range(len(part.outputs))]
         return given
+
+    def _described(self) -> Signature:
+        """Describe the graph as it is stored.
+
+        Raises:
+            ValueError: it contains a loop or a branch.
+        """
+        model = self._core.read_model(self._path)
+        if any(node.get_type_name() in _UNBOUNDED for node in model.get_ops()):
+            raise ValueError(
+                "the graph contains a loop or a branch: only graphs that `excision export` wrote are run"
+            )
+        outputs = {name: _port(output) for output in model.outputs for name in output.get_names()}
+        named = zip(OUTPUTS, stored_names(OUTPUTS, outputs), strict=True)
+        return Signature(
+            {name: _port(given) for given in model.inputs for name in given.get_names()},
+            {name: outputs[stored] for name, stored in named if stored in outputs},
+        )
 
     def _compile(self, outputs: tuple[str, ...]) -> list[Any]:
         """Compile the parts of the graph; each takes the image and the output of the previous part."""
@@ -98,6 +128,14 @@ class OpenVinoBackend:
     def _in(self, model: Any, precision: str) -> Any:
         options = {**self._options, "INFERENCE_PRECISION_HINT": precision}
         return self._core.compile_model(model, "CPU", options)
+
+
+def _port(node: Any) -> Port:
+    shape = node.get_partial_shape()
+    if shape.rank.is_dynamic:
+        return Port((), is_float=False)
+    sides = (side.get_length() if side.is_static else None for side in shape)
+    return Port(tuple(sides), node.get_element_type().get_type_name() == "f32")
 
 
 def _entrances(model: Any) -> list[Any]:

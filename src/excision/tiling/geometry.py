@@ -30,6 +30,8 @@ class Tiling:
     halo: int
 
     def __post_init__(self) -> None:
+        if self.grid < 1 or self.halo < 0:
+            raise SettingsError(f"no tiles have a grid of {self.grid} and a halo of {self.halo} pixels")
         least = self.grid + 2 * self.halo + RAMP
         if min(self.size) < least:
             raise SettingsError(

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Channels = Literal[1, 3]
 
+MOST_PIXELS = 2**26
+"""Largest working image, 8192 x 8192 pixels; a model file that declares a larger one is damaged."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
@@ -37,13 +40,15 @@ class ImageFormat:
         Raises:
             IndexError, KeyError, TypeError, ValueError, SettingsError: the content is not an image format.
         """
-        size = (int(content["size"][0]), int(content["size"][1]))
-        tiling = content["tiling"]
-        if tiling is not None:
-            tiling = Tiling(size, int(tiling["grid"]), int(tiling["halo"]))
-        if content["channels"] not in get_args(Channels) or min(size) < 1:
-            raise ValueError(f"no image has {content['channels']} channels and {size} pixels")
-        return cls(size, content["channels"], tiling)
+        height, width = content["size"]
+        channels, tiling = content["channels"], content["tiling"]
+        numbers = [height, width, channels, *([] if tiling is None else (tiling["grid"], tiling["halo"]))]
+        if any(type(number) is not int for number in numbers):
+            raise TypeError("sizes, channels and tiles are whole numbers")
+        if channels not in get_args(Channels) or min(height, width) < 1 or height * width > MOST_PIXELS:
+            raise ValueError(f"no model has {channels} channels and {height} x {width} pixels")
+        size = (height, width)
+        return cls(size, channels, None if tiling is None else Tiling(size, tiling["grid"], tiling["halo"]))
 
     @property
     def tile(self) -> tuple[int, int] | None:
