@@ -12,7 +12,8 @@ import pytest
 
 from excision.data import load_dataset
 from excision.data.check import inspect_dataset
-from excision.data.decode import read_image, read_mask
+from excision.data.decode import read_image
+from excision.data.masks import read_mask
 from excision.errors import DatasetError, SettingsError
 from excision.synthetic.dataset import SUBJECTS, write_synthetic
 from excision.synthetic.defects import DEFECTS

@@ -10,7 +10,8 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.data.decode import probe_image, read_mask, read_pixels
+from excision.data.decode import probe_image, read_pixels
+from excision.data.masks import read_mask
 from excision.data.preparation import Finding, finding, readable
 from excision.data.records import Dataset, Sample
 from excision.data.sizes import Reduction, Size, default_size, strip_tile

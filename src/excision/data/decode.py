@@ -1,4 +1,4 @@
-"""Reading images and masks: the one place where files become pixels, with one defined meaning per mode.
+"""Reading images: the one place where files become pixels, with one defined meaning per mode.
 
 `docs/data.md` states the meaning of every mode for users.
 """
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from excision.data import raster
-from excision.data.annotations.base import Annotation
 from excision.data.pixels import (
     Decoded,
     ImageInfo,
@@ -33,11 +32,10 @@ __all__ = [
     "array_image",
     "check_decodes",
     "decoded",
-    "marks_defect",
     "picture_array",
     "probe_image",
     "read_image",
-    "read_mask",
+    "read_palette",
     "read_pixels",
 ]
 
@@ -185,38 +183,21 @@ def _describing(array: NDArray[Any]) -> Iterator[None]:
         raise ImageError(f"An array of shape {array.shape} cannot be used: {error}") from error
 
 
-def read_mask(mask: str | Path | Annotation, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Decode a defect mask.
-
-    A pixel is defective if its largest colour value is above half of the file's range (127 of 255). If no
-    pixel of a mask reaches this, as in a mask of 0 and 1, every pixel that is not zero is defective.
-
-    Args:
-        mask: mask file, or an annotation, which is drawn.
-        size: (H, W) of the image that the mask belongs to.
+def read_palette(path: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
+    """Read the numbers of an image that has a palette, rather than the colours they stand for.
 
     Returns:
-        (H, W) bool, True on the defect.
+        (H, W) numbers, upright, and (256, 3) the colours of the palette; None of a TIFF file, and of one
+        without a palette or with transparent entries in it.
 
     Raises:
-        ImageError: the mask cannot be read, or its size differs from the image's.
+        ImageError: as `read_image`.
     """
-    if isinstance(mask, Annotation):
-        return mask.read(size)
-    values = read_pixels(mask).max(axis=2)
-    if values.shape != size:
-        raise ImageError(f"{mask}: the mask is {_by(values.shape)} pixels, its image {_by(size)}")
-    bright: NDArray[np.bool_] = values > 0.5
-    return bright if bright.any() else np.greater(values, 0)
-
-
-def marks_defect(path: str | Path) -> bool:
-    """Tell whether a mask has any pixel that is not zero, so that `read_mask` gives any True.
-
-    Raises:
-        ImageError: the mask cannot be read.
-    """
-    return bool(read_pixels(path).any())
+    path = Path(path)
+    if probe_image(path).mode != "palette":
+        return None
+    with _naming(path), _opened(path) as (reader, stream):
+        return None if reader.__name__.endswith("tiff") else raster.palette(stream)
 
 
 def probe_image(path: str | Path) -> ImageInfo:
@@ -229,10 +210,6 @@ def probe_image(path: str | Path) -> ImageInfo:
     with _naming(path), _opened(path) as (reader, stream):
         info: ImageInfo = reader.probe(stream)
         return info
-
-
-def _by(size: tuple[int, ...]) -> str:
-    return f"{size[1]} x {size[0]}"
 
 
 @contextmanager

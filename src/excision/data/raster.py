@@ -67,6 +67,19 @@ def decode(stream: BinaryIO) -> Decoded:
         return Decoded((image.height, image.width), turned, _boxes(_without_empty_alpha(image)))
 
 
+def palette(stream: BinaryIO) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
+    """Read the numbers (H, W) and the colours (256, 3) of a file with an opaque palette; None of others."""
+    with _opened(stream) as (image, turned):
+        if image.mode != "P" or image.has_transparency_data:
+            return None
+        image.load()
+        given = np.array(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+        colours = np.zeros((256, 3), np.uint8)
+        colours[: len(given)] = given[:256]
+        numbers = np.asarray(image)
+        return upright(numbers, turned), colours
+
+
 def orientation(stream: BinaryIO) -> int:
     """Read the EXIF orientation of a file, 1 if there is none."""
     with _opened(stream) as (_, turned):

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.data.decode import probe_image, read_mask
+from excision.data.decode import probe_image
 from excision.data.images import resize_mask
+from excision.data.masks import examine_mask
 from excision.data.records import Dataset, Sample
 from excision.errors import DatasetError, ImageError
 from excision.evaluation import metrics
@@ -156,8 +157,15 @@ def measure(
     return _conclude(tally, dataset, method.threshold)
 
 
-def read_ground_truth(sample: Sample, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+def read_ground_truth(
+    sample: Sample, size: tuple[int, int], doubts: list[str] | None = None
+) -> NDArray[np.bool_] | None:
     """Read the ground truth of a sample at the size (H, W) of an anomaly map.
+
+    Args:
+        sample: of a data set.
+        size: (H, W) of the anomaly map.
+        doubts: receives a sentence if the mask may have been read in another way than it was meant.
 
     Returns:
         (H, W) bool, all False for a good sample; None for a defect without a mask.
@@ -169,7 +177,10 @@ def read_ground_truth(sample: Sample, size: tuple[int, int]) -> NDArray[np.bool_
         return np.zeros(size, dtype=bool)
     if sample.mask is None:
         return None
-    return resize_mask(read_mask(sample.mask, probe_image(sample.image).size), size)
+    mask = examine_mask(sample.mask, probe_image(sample.image).size)
+    if doubts is not None and mask.doubts:
+        doubts.append(f"{sample.name}: {mask.doubts[0]}")
+    return resize_mask(mask.marked, size)
 
 
 @dataclass
@@ -183,6 +194,7 @@ class _Tally:
     pixels: PixelMetrics = field(default_factory=PixelMetrics)
     without_mask: int = 0
     broken_masks: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
     def add(self, sample: Sample, method: Method) -> None:
         """Inspect one sample, or record that it cannot be read."""
@@ -205,7 +217,7 @@ class _Tally:
     def _add_pixels(self, sample: Sample, prediction: Detection) -> NDArray[np.bool_] | None:
         height, width = prediction.anomaly_map.shape
         try:
-            ground_truth = read_ground_truth(sample, (height, width))
+            ground_truth = read_ground_truth(sample, (height, width), self.doubts)
         except ImageError as error:
             self.broken_masks.append(str(error))
             return None
@@ -266,6 +278,12 @@ def _notes(tally: _Tally, defective: NDArray[np.bool_]) -> Iterator[str]:
         yield (
             f"{len(tally.broken_masks)} of {int(defective.sum())} defective images have a mask that cannot "
             f"be used; they are left out of the pixel metrics; the first: {tally.broken_masks[0]}"
+        )
+    if tally.doubts:
+        yield (
+            f"{len(tally.doubts)} of {int(defective.sum())} masks may have been read otherwise than they "
+            f"were meant, which would make the pixel metrics wrong; the first: {tally.doubts[0]}; "
+            "`excision check` lists all"
         )
     if tally.skipped:
         first = tally.skipped[0]

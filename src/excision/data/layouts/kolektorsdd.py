@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from excision.data.decode import marks_defect
 from excision.data.layouts.groups import KOLEKTOR_IMAGE, with_groups
 from excision.data.layouts.registry import Contents, layout
 from excision.data.listing import image_files, list_images, subfolders
+from excision.data.masks import marks_defect
 from excision.data.records import GOOD, Sample
 from excision.data.splits import choose_groups
 from excision.errors import ImageError

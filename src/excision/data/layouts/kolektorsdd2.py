@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from excision.data.decode import marks_defect
 from excision.data.layouts.registry import Contents, layout
 from excision.data.listing import image_files
+from excision.data.masks import marks_defect
 from excision.data.records import GOOD, Sample
 from excision.errors import ImageError
 

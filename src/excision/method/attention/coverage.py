@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from excision.data import Dataset, Sample
-from excision.data.decode import probe_image, read_mask
+from excision.data.decode import probe_image
 from excision.data.images import load_working_image, resize_mask
+from excision.data.masks import read_mask
 from excision.errors import DatasetError, ImageError
 from excision.method.attention.model import Attention
 from excision.method.masking import cells_to_mask, select_cells
