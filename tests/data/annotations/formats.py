@@ -15,7 +15,7 @@ from PIL import Image
 from pycocotools import mask as oracle
 
 from excision.data import Dataset, Sample
-from excision.data.decode import read_mask
+from excision.data.masks import read_mask
 
 Mask = NDArray[np.bool_]
 
