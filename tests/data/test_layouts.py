@@ -178,7 +178,7 @@ def test_paths_that_lead_nowhere(tmp_path: Path, draw: Draw) -> None:
         load_dataset(tmp_path, "elpv")
     with pytest.raises(DatasetError, match="single file"):
         load_dataset(draw("one.png"))
-    with pytest.raises(DatasetError, match="known are csv, elpv"):
+    with pytest.raises(DatasetError, match="known are coco, csv, elpv"):
         load_dataset(tmp_path, "mtvec")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError):

@@ -90,8 +90,10 @@ class Bitmap:
 
     def draw(self, mask: NDArray[np.bool_], scale: tuple[float, float]) -> None:  # noqa: ARG002
         """See `Shape.draw`."""
-        marked = self._decode()
         (height, width), (image_height, image_width) = self.size, _size(mask)
+        if height > image_height or width > image_width:
+            raise DatasetError(f"a mask of {width} x {height} pixels is larger than the image")
+        marked = self._decode()
         top, left = max(self.top, 0), max(self.left, 0)
         bottom, right = min(self.top + height, image_height), min(self.left + width, image_width)
         if bottom > top and right > left:
