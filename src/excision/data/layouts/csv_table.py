@@ -2,43 +2,60 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
+import re
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Literal, get_args
+from typing import get_args
 
+from excision.data.csv_text import Row, Table
+from excision.data.layouts.csv_labels import understand
 from excision.data.layouts.groups import with_groups
 from excision.data.layouts.registry import Contents, Precedence, layout
 from excision.data.records import GOOD, Sample, Split
+from excision.data.references import Finder, identity, is_file, name_below
+from excision.data.splits import with_test_share
 from excision.errors import DatasetError
 
+_NAMES = {
+    "image": ("image", "image_path", "path", "filepath", "file_path", "file", "filename", "file_name"),
+    "split": ("split", "subset", "set"),
+    "label": ("label", "class", "category"),
+    "mask": ("mask", "mask_path"),
+    "group": ("group",),
+}
+"""The columns, and the headings that they may have in a table that is named as such."""
+
+_PLAIN_NAMES = {name: (name,) for name in _NAMES}
 _REQUIRED = frozenset({"image", "split", "label"})
-_GOOD_LABELS = frozenset({GOOD, "normal", "ok"})
+_NEEDED = frozenset({"image", "label"})
+_PEEKED = 2**14
+
+_ELSEWHERE = re.compile(r"^([a-z]:[\\/]|\\\\|//|[a-z][a-z0-9+.-]+:/)", re.IGNORECASE)
+"""Paths that begin at a drive, at a server, or at the beginning of an address."""
 
 
-def _header(path: Path) -> tuple[list[str], Literal[",", ";", "\t"]]:
-    """Give the column names in lower case, and the separator; no columns if the file is not text."""
+def _is_table(path: Path) -> bool:
+    """Tell whether the first line names the columns, from the beginning of the file."""
     try:
         with path.open("rb") as stream:
-            line = stream.readline(10_000).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return [], ","
-    separator: Literal[",", ";", "\t"] = ";" if ";" in line else "\t" if "\t" in line else ","
-    return [column.strip().strip('"').lower() for column in line.split(separator)], separator
+            start = stream.read(_PEEKED)
+        return Table(path, _PLAIN_NAMES, _REQUIRED, start).columns >= _REQUIRED
+    except (OSError, DatasetError):
+        return False
+
+
+def _csv_files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix.lower() in (".csv", ".tsv") else []
+    try:
+        return sorted(file for file in path.iterdir() if file.suffix.lower() == ".csv" and file.is_file())
+    except OSError:
+        return []
 
 
 def _tables(path: Path) -> list[Path]:
     """Give the split files at a path: the file itself, or those directly in the folder."""
-    if path.is_file():
-        return [path] if path.suffix.lower() == ".csv" else []
-    if not path.is_dir():
-        return []
-    try:
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".csv")
-    except OSError:
-        return []
-    return [file for file in files if set(_header(file)[0]) >= _REQUIRED]
+    return _csv_files(path) if path.is_file() else [file for file in _csv_files(path) if _is_table(file)]
 
 
 @layout(
@@ -49,7 +66,7 @@ def _tables(path: Path) -> list[Path]:
 )
 def read(path: Path) -> Contents:
     """Read the table; image and mask paths are relative to its folder."""
-    tables = _tables(path)
+    tables = _tables(path) or _csv_files(path)[:1]
     if not tables:
         raise DatasetError(f"{path}: contains no CSV file with the columns {', '.join(sorted(_REQUIRED))}")
     if len(tables) > 1:
@@ -57,51 +74,93 @@ def read(path: Path) -> Contents:
         raise DatasetError(
             f"{path}: contains several split files ({names}); name one of them instead of the folder"
         )
-    table = tables[0]
-    rows = list(_rows(table))
-    samples = [sample for sample, _ in rows]
-    groups = {sample.name: group for sample, group in rows if group}
-    derived = with_groups(samples)
-    notes = [f"The split is that of {table.name}."]
-    return Contents(table.parent, [replace(s, group=groups.get(s.name, s.group)) for s in derived], notes)
-
-
-def _rows(table: Path) -> Iterator[tuple[Sample, str]]:
-    """Give the sample and the group of each row; the group may be empty."""
-    columns, separator = _header(table)
-    if not set(columns) >= _REQUIRED:
-        missing = ", ".join(sorted(_REQUIRED - set(columns)))
+    table = Table(tables[0], _NAMES, _NEEDED)
+    if not table.columns >= _NEEDED:
+        missing = ", ".join(sorted(_REQUIRED - table.columns))
         raise DatasetError(
-            f"{table}: the first line must name the columns image,split,label,mask; missing: {missing}"
+            f"{table.path}: the first line must name the columns image,split,label,mask; missing: {missing}"
         )
-    seen: dict[str, int] = {}
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, fieldnames=columns, delimiter=separator)
-            next(reader)
-            for row in reader:
-                values = {key: (row.get(key) or "").strip() for key in (*_REQUIRED, "mask", "group")}
-                sample = _sample(table, values, reader.line_num)
-                if sample.name in seen:
-                    where = f"{table}, line {reader.line_num}"
-                    raise DatasetError(f"{where}: {sample.name} is already in line {seen[sample.name]}")
-                seen[sample.name] = reader.line_num
-                yield sample, values["group"]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{table}: cannot be read as CSV text in UTF-8: {error}") from error
+    return _contents(table, list(table.rows()))
 
 
-def _sample(table: Path, values: dict[str, str], line: int) -> Sample:
-    for column in sorted(_REQUIRED):
-        if not values[column]:
-            raise DatasetError(f'{table}, line {line}: the column "{column}" is empty')
-    split = values["split"].lower()
+def _contents(table: Table, rows: list[Row]) -> Contents:
+    masked = [bool(row.values.get("mask")) for row in rows]
+    for row in rows:
+        _check(row, table)
+    meaning, sentence = understand([row.values["label"] for row in rows], masked, table.path)
+    reader = _Reader(table)
+    samples = [reader.sample(row, meaning) for row in rows]
+    groups = {sample.name: row.values.get("group", "") for sample, row in zip(samples, rows, strict=True)}
+    samples = [replace(s, group=groups[s.name] or s.group) for s in with_groups(samples)]
+    notes = [sentence] if rows else []
+    if table.legacy:
+        notes.append(f"{table.path.name} is not in UTF-8; it was read as Windows-1252.")
+    if "split" not in table.columns:
+        return Contents(table.path.parent, *with_test_share(samples, notes))
+    return Contents(table.path.parent, samples, [f"The split is that of {table.path.name}.", *notes])
+
+
+def _check(row: Row, table: Table) -> None:
+    """Refuse a row without a needed value."""
+    where = f"{table.path}, line {row.line}"
+    for column in sorted(_REQUIRED & table.columns):
+        if not row.values[column]:
+            raise DatasetError(f'{where}: the column "{column}" is empty')
+    split = row.values.get("split", "train").lower()
     if split not in get_args(Split):
-        raise DatasetError(f'{table}, line {line}: the split is "{split}"; it must be train or test')
-    label = GOOD if values["label"].lower() in _GOOD_LABELS else values["label"]
-    name = _posix(values["image"])
-    mask = table.parent / _posix(values["mask"]) if values["mask"] and label != GOOD else None
-    return Sample(name, table.parent / name, "train" if split == "train" else "test", label, mask, name)
+        raise DatasetError(f'{where}: the split is "{split}"; it must be train or test')
+
+
+class _Reader:
+    """Turns rows into samples, and notices when two rows mean the same image."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._folder = table.path.parent
+        self._finder = Finder(self._folder, [self._folder])
+        self._seen: dict[object, tuple[str, int]] = {}
+
+    def sample(self, row: Row, meaning: dict[str, str]) -> Sample:
+        """Give the sample of a row."""
+        where = f"{self._table.path}, line {row.line}"
+        image, name = self._find(row.values["image"], where)
+        self._note(image, name, row.line, where)
+        label, given = meaning[row.values["label"]], row.values.get("mask", "")
+        mask = self._find(given, where)[0] if given and label != GOOD else None
+        split: Split = "test" if row.values.get("split", "").lower() == "test" else "train"
+        return Sample(name, image, split, label, mask, name)
+
+    def _find(self, given: str, where: str) -> tuple[Path, str]:
+        """Give the file that a path means, and its name in the data set.
+
+        A path of another computer means the file whose path ends alike, below the folder of the table.
+        """
+        name = _posix(given)
+        if "\0" in given:
+            raise DatasetError(f"{where}: {given[:60]!r} is not the name of a file")
+        path = self._folder / name
+        elsewhere = bool(_ELSEWHERE.match(given)) and not is_file(Path(given))
+        if not elsewhere and (is_file(path) or not PurePosixPath(name).is_absolute()):
+            if self._table.legacy and not name.isascii() and not is_file(path):
+                raise DatasetError(
+                    f"{where}: {name} is not there. The table is not in UTF-8 and was read as "
+                    "Windows-1252; save it as CSV UTF-8"
+                )
+            return path, name
+        found = self._finder.find(given, where)
+        if found is None and elsewhere:
+            raise DatasetError(
+                f"{where}: {given} lies on another computer, and no file below {self._folder} has a path "
+                "that ends alike; write paths relative to the table"
+            )
+        return (path, name) if found is None else (found, name_below(found, self._folder))
+
+    def _note(self, image: Path, name: str, line: int, where: str) -> None:
+        for key in (name, identity(image)):
+            other = self._seen.setdefault(key, (name, line))
+            if other != (name, line):
+                same = "" if other[0] == name else f", as {other[0]}"
+                raise DatasetError(f"{where}: {name} is already in line {other[1]}{same}")
 
 
 def _posix(text: str) -> str:
