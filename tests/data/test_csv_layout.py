@@ -145,7 +145,8 @@ def test_a_table_in_another_encoding_is_refused_if_its_images_are_not_there(tmp_
 
 def test_quoted_values_hold_separators_quotes_and_line_ends(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text(
-        'note,image,split,label\n"two\nlines, ""quoted""",a.png,train,good\n"5"" pipe",b.png,test,"dent; deep"\n'
+        'note,image,split,label\n"two\nlines, ""quoted""",a.png,train,good\n'
+        '"5"" pipe",b.png,test,"dent; deep"\n'
     )
     dataset = load_dataset(tmp_path)
     assert [(s.name, s.label) for s in dataset.samples] == [("a.png", "good"), ("b.png", "dent; deep")]

@@ -37,8 +37,8 @@ def understand(labels: Sequence[str], masked: Sequence[bool], table: Path) -> tu
     ):
         raise DatasetError(
             f"{table}: the labels are numbers ({_listed(sorted(counts))}), and only "
-            "0 (good) and 1 (defect) have a known meaning; write good for good images, and the kind of defect "
-            "for the others"
+            "0 (good) and 1 (defect) have a known meaning; write good for good images, and the kind of "
+            "defect for the others"
         )
     meaning = {label: _meaning(label) for label in counts}
     if counts and GOOD not in meaning.values():
