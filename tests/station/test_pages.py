@@ -347,7 +347,7 @@ def test_with_a_key_the_pages_ask_for_it(start: Start, tmp_path: Path) -> None:
     assert "samesite=strict" in cookie.lower()
     assert "Sign out" in get(service, "/", Cookie=cookie.partition(";")[0])
     status, headers, _ = service.ask("POST", "/logout", b"", Cookie=cookie.partition(";")[0])
-    assert headers["Set-Cookie"].startswith('excision_key="";')
+    assert headers["Set-Cookie"].startswith('excision_session="";')
 
 
 @pytest.mark.parametrize(

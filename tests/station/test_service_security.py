@@ -40,6 +40,8 @@ def test_the_key_is_asked_for(start: Start, tmp_path: Path, pictures: list[Path]
         for path in CLOSED:
             status, headers, _ = service.ask("GET", path, **wrong)
             assert (status, headers["WWW-Authenticate"]) == (401, "Bearer"), path
+            # Wrong keys in a row are answered with 429.
+            assert service.ask("GET", "/v1/models", X_API_Key=KEY)[0] == 200
         assert service.ask("POST", "/v1/inspect", pictures[0].read_bytes(), **wrong)[0] == 401
     for right in ({"X_API_Key": KEY}, {"Authorization": f"Bearer {KEY}"}):
         assert service.ask("GET", "/v1/results", **right)[0] == 200

@@ -10,7 +10,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -18,6 +18,7 @@ from excision.cli.output import say
 from excision.errors import ExcisionError, SettingsError
 
 if TYPE_CHECKING:
+    from excision.station.api.server import Server
     from excision.station.station import Station
 
 app = App(
@@ -33,6 +34,8 @@ app = App(
     "excision serve line/parts --models line --host 0.0.0.0 --api-key-file key.txt\n"
     "```",
 )
+
+_OWN_FILES = 128  # descriptors for the database, models, logs and libraries
 
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 
@@ -77,15 +80,32 @@ def serve(
     threads: Annotated[int | None, Parameter(help="Threads per inspection.")] = None,
     max_bytes: Annotated[int, Parameter(help="Largest request in bytes.")] = 64 * 2**20,
     max_pixels: Annotated[int, Parameter(help="Largest image in pixels.")] = 150_000_000,
+    connections: Annotated[int, Parameter(help="Connections that may be open at once.")] = 1000,
+    behind_proxy: Annotated[
+        list[str] | None,
+        Parameter(
+            help="Address or network of a proxy in front of the service. Its `X-Forwarded-For` and "
+            "`X-Forwarded-Proto` are believed: for whom it asks, and whether that was over TLS."
+        ),
+    ] = None,
 ) -> int:
     """Inspect images that are sent over HTTP, and store every result."""
     key = _key(api_key_file)
+    proxies = _networks(behind_proxy or [])
+    if key is None and proxies:
+        raise SettingsError(
+            "--behind-proxy admits other machines: give a key with --api-key-file or EXCISION_API_KEY"
+        )
+    if connections < 1:
+        raise SettingsError(f"connections is {connections} and must be at least 1")
     if key is None and host not in _LOCAL:
         raise SettingsError(
             f"--host {host} admits other machines: give a key with --api-key-file or EXCISION_API_KEY"
         )
     from excision.station.api.app import create_app
+    from excision.station.api.limits import ConnectionLimits, affordable
     from excision.station.api.metrics import Metrics
+    from excision.station.api.server import Server
     from excision.station.models.registry import named_folders
     from excision.station.pages.router import OPEN_PATHS, attach
     from excision.station.station import Station, StationSettings
@@ -105,7 +125,9 @@ def serve(
     metrics = Metrics()
     with _bound(host, port) as listener, closing(Station(settings, metrics)) as station:
         service = create_app(station, key=key, metrics=metrics, open_paths=OPEN_PATHS)
-        _listen(attach(service, key), station, listener)
+        # Of each image that waits or comes in a file may be open, beside the database and the models.
+        limits = ConnectionLimits(affordable(connections, 3 * settings.queue + _OWN_FILES))
+        _listen(Server(attach(service), limits, metrics, proxies), station, listener)
     return 0
 
 
@@ -125,18 +147,7 @@ def _bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _listen(application: Any, station: Station, listener: socket.socket) -> None:
-    import uvicorn
-
-    config = uvicorn.Config(
-        application,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=60,
-        timeout_keep_alive=30,
-    )
-    server = uvicorn.Server(config)
-
+def _listen(server: Server, station: Station, listener: socket.socket) -> None:
     def stop(_number: int, _frame: FrameType | None) -> None:
         # While it runs the server has its own handler; this one is for the time before, and for the signal
         # that the server raises again at its end. Neither may kill this process.
@@ -145,7 +156,7 @@ def _listen(application: Any, station: Station, listener: socket.socket) -> None
     signal.signal(signal.SIGTERM, stop)
     _on_hangup(station)
     # From here on connections wait until the server accepts them, so the printed address works.
-    listener.listen(config.backlog)
+    listener.listen(server.config.backlog)
     host, port = listener.getsockname()[:2]
     say(f"Serving {', '.join(station.models.names)} at http://{f'[{host}]' if ':' in host else host}:{port}")
     say(f"Results: {station.store.path}")
@@ -166,9 +177,23 @@ def _on_hangup(station: Station) -> None:
 
 
 def _key(path: Path | None) -> str | None:
-    if path is None:
-        return os.environ.get("EXCISION_API_KEY") or None
-    lines = path.read_text("utf-8").splitlines()
-    if not lines or not lines[0].strip():
-        raise SettingsError(f"{path}: its first line must be the key")
-    return lines[0].strip()
+    from excision.station.api.keys import exposure_of, read_key
+
+    key = read_key(path)
+    exposed = None if path is None else exposure_of(path)
+    if exposed:
+        print(f"excision: {exposed}", file=sys.stderr, flush=True)
+    return key
+
+
+def _networks(proxies: list[str]) -> list[str]:
+    import ipaddress
+
+    for proxy in proxies:
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError as error:
+            raise SettingsError(
+                f"--behind-proxy {proxy}: this is no address and no network ({error})"
+            ) from error
+    return proxies

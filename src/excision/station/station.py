@@ -95,7 +95,6 @@ class Station:
         renderings: pictures and maps of results.
         queue: what is accepted.
         limits: of what is taken.
-        receiving: requests whose images are coming in; the service counts them.
         started: seconds since 1970 in UTC.
 
     Raises:
@@ -126,7 +125,6 @@ class Station:
         self.renderings = Renderings(self.images, self.models)
         self.queue = JobQueue(settings.queue)
         self.limits = Limits(settings.max_bytes, settings.max_pixels, min(settings.queue, 100))
-        self.receiving = 0
         self._workers = Workers(
             self.queue, self._inspect, self.store, self.images, workers, self.guard.explain, self.observer
         )

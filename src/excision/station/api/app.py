@@ -10,8 +10,10 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from excision.station.api import inspect, models, operation, results
+from excision.station.api.access import Access
 from excision.station.api.errors import HANDLED, headers_of, known, sentence_of, status_of
 from excision.station.api.metrics import Metrics
+from excision.station.api.receiving import Places
 from excision.station.api.security import OPEN, Security
 from excision.station.api.writing import Writing
 from excision.station.station import Station
@@ -21,6 +23,8 @@ _ABOUT = (
     "Verdicts on images of surfaces, by models that were trained on good images only. Each image is "
     "inspected alone: the same image gives the same anomaly score, bit for bit. What was answered is on disk."
 )
+
+_MOST_RECEIVED = 2  # requests whose images are coming in, as a multiple of the places in the queue
 
 
 def create_app(
@@ -57,6 +61,8 @@ def create_app(
     app.state.writing = Writing()
     app.state.metrics = metrics or Metrics()
     app.state.metrics.watch(station)
+    app.state.access = Access(key, app.state.metrics)
+    app.state.receiving = Places(_MOST_RECEIVED * station.queue.bound)
     for router in (
         inspect.router,
         results.router,
@@ -65,7 +71,7 @@ def create_app(
         *routers,
     ):
         app.include_router(router)
-    app.add_middleware(Security, key=key, open_paths=open_paths)
+    app.add_middleware(Security, access=app.state.access, open_paths=open_paths)
     for kind in HANDLED:
         app.add_exception_handler(kind, _explain)
     return app

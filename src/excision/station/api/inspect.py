@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse
 
 from excision.errors import BusyError, SettingsError, StoreError
+from excision.station.api.receiving import Places
 from excision.station.api.schemas import Inspected, Problem, Rejected, ResultAnswer
 from excision.station.api.uploads import Received, UploadError, drain, receive
 from excision.station.station import Station
@@ -48,8 +49,6 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     507: {"model": Problem, "description": "The disk is full; nothing of the request is kept"},
 }
 
-_MOST_RECEIVED = 2  # requests whose images are coming in, as a multiple of the places in the queue
-
 
 @router.post("/v1/inspect", response_model=Inspected, responses=_ANSWERS, openapi_extra=_BODY)
 async def inspect(
@@ -67,13 +66,14 @@ async def inspect(
     try:
         _check(station, model)
         station.guard.check()
-        if station.queue.is_full or station.receiving >= _MOST_RECEIVED * station.queue.bound:
+        if station.queue.is_full:
             raise BusyError("every place is taken: try again shortly")
-        station.receiving += 1
+        places: Places = request.app.state.receiving
+        place = places.take()
         try:
-            received = await receive(request, station.images, station.limits, source or x_source)
+            received = await receive(request, station.images, station.limits, source or x_source, place)
         finally:
-            station.receiving -= 1
+            places.leave(place)
     except (BusyError, UploadError, SettingsError, StoreError, OSError):
         await drain(request, station.limits)
         raise

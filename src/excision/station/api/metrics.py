@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -30,6 +30,14 @@ class Metrics:
         self._refused = Counter(
             "excision_requests_refused", "Requests refused", ["status"], registry=self._registry
         )
+        self._crowded_out = Counter(
+            "excision_connections_crowded_out",
+            "Connections closed because others needed their place",
+            registry=self._registry,
+        )
+        self._wrong_keys = Counter(
+            "excision_wrong_keys", "Requests and log-ins with a wrong key", ["where"], registry=self._registry
+        )
 
     def watch(self, station: Station) -> None:
         """Show how full the queue of a station is."""
@@ -52,6 +60,19 @@ class Metrics:
     def refused(self, status: int) -> None:
         """Count a request that was refused."""
         self._refused.labels(str(status)).inc()
+
+    def watch_connections(self, count: Callable[[], int]) -> None:
+        """Show how many connections are open."""
+        connections = Gauge("excision_connections", "Open connections", registry=self._registry)
+        connections.set_function(count)
+
+    def crowded_out(self) -> None:
+        """Count a connection that was closed because another needed its place."""
+        self._crowded_out.inc()
+
+    def wrong_key(self, where: str) -> None:
+        """Count a wrong key, in a request to the "interface" or at the "login"."""
+        self._wrong_keys.labels(where).inc()
 
     def text(self) -> bytes:
         """Give all in Prometheus' text format."""

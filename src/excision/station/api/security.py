@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 import json
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-KEY_HEADER, COOKIE = "x-api-key", "excision_key"
-"""Where the key may stand, beside `Authorization: Bearer`; the cookie is for pages."""
+from excision.station.api.access import Access, Refused
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Paths that need no key."""
@@ -22,7 +19,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _IMAGES = "/v1/inspect"
 _MOST = 2**20  # bytes of any other request to the interface, which is read into memory as a whole
 
-_HEADERS = {
+HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
@@ -30,6 +27,7 @@ _HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
 }
+"""Of every response that does not set them itself."""
 
 
 class Security:
@@ -39,14 +37,14 @@ class Security:
 
     Args:
         app: the application it protects.
-        key: that a request must carry. None requires no key, and then only requests under this machine's own
-            names are accepted, so that no page in a browser can reach it under another name.
+        access: says who may come in. Where it asks for no key, only requests under this machine's own names
+            are accepted, so that no page in a browser can reach it under another name.
         open_paths: paths that need no key.
     """
 
-    def __init__(self, app: ASGIApp, key: str | None, open_paths: frozenset[str] = OPEN) -> None:
+    def __init__(self, app: ASGIApp, access: Access, open_paths: frozenset[str] = OPEN) -> None:
         self._app = app
-        self._key = None if key is None else key.encode()
+        self._access = access
         self._open = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +56,7 @@ class Security:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -68,28 +66,35 @@ class Security:
         else:
             await _refuse(with_headers, *refusal)
 
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+    def _refusal(self, scope: Scope) -> tuple[int, str, int] | tuple[int, str] | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if self._key is None and _host_name(host) not in _LOCAL:
+        if self._access.is_open and _host_name(host) not in _LOCAL:
             return 403, "without a key this station answers under the names of its own machine alone"
         origin = headers.get("origin")
-        if origin is not None and scope["method"] not in _SAFE and urlsplit(origin).netloc != host:
+        if origin is not None and scope["method"] not in _SAFE and not _is_same(origin, host, scope):
             return 403, "a page of another site may not change anything here"
         declared = headers.get("content-length", "")
         if _is_small(scope) and declared.isdigit() and int(declared) > _MOST:
             return 413, f"a request that holds no image may have {_MOST} bytes at most"
-        if scope["path"] not in self._open and not self._knows(headers):
-            return 401, "this needs the station's key, as X-API-Key or Authorization: Bearer"
-        return None
+        return None if scope["path"] in self._open else self._unknown(scope, headers)
 
-    def _knows(self, headers: Headers) -> bool:
-        if self._key is None:
-            return True
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        shown = [headers.get(KEY_HEADER, ""), token.strip() if scheme.lower() == "bearer" else ""]
-        shown.append(_cookie(headers.get("cookie", "")))
-        return any(hmac.compare_digest(text.encode("utf-8", "replace"), self._key) for text in shown)
+    def _unknown(self, scope: Scope, headers: Headers) -> tuple[int, str, int] | None:
+        wait = 0
+        try:
+            if self._access.admits(headers, address_of(scope)):
+                return None
+        except Refused as refused:
+            wait = refused.wait
+        if wait:
+            return 429, f"too many wrong keys: try again in {wait} seconds", wait
+        return 401, "this needs the station's key, as X-API-Key or Authorization: Bearer", 0
+
+
+def address_of(scope: Scope) -> str:
+    """Give the address of a client; behind a proxy that is believed, the one that it names."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _is_small(scope: Scope) -> bool:
@@ -110,12 +115,13 @@ def _counted(receive: Receive) -> Receive:
     return counting
 
 
-def _cookie(text: str) -> str:
+def _is_same(origin: str, host: str, scope: Scope) -> bool:
     try:
-        found = SimpleCookie(text).get(COOKIE)
-    except CookieError:
-        return ""
-    return "" if found is None else found.value
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    # A page that came without TLS may be anybody's; a proxy that does not tell leaves the scheme open.
+    return parts.netloc == host and (scope["scheme"] != "https" or parts.scheme == "https")
 
 
 def _host_name(host: str) -> str:
@@ -125,10 +131,12 @@ def _host_name(host: str) -> str:
         return ""
 
 
-async def _refuse(send: Send, status: int, detail: str) -> None:
+async def _refuse(send: Send, status: int, detail: str, wait: int = 0) -> None:
     body = json.dumps({"detail": detail}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    if wait:
+        headers.append((b"retry-after", str(wait).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -15,6 +15,7 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from excision.station.api.receiving import Place
 from excision.station.work.kept_images import Images
 from excision.station.work.upload import Limits
 
@@ -60,7 +61,9 @@ class Received:
             path.unlink(missing_ok=True)
 
 
-async def receive(request: Request, images: Images, limits: Limits, source: str | None) -> Received:
+async def receive(
+    request: Request, images: Images, limits: Limits, source: str | None, place: Place
+) -> Received:
     """Write the images of a request to files: of a form with files, or the body itself.
 
     Args:
@@ -68,6 +71,7 @@ async def receive(request: Request, images: Images, limits: Limits, source: str 
         images: say where to.
         limits: enforced while the bytes come in.
         source: name of an image that is the body itself; in a form, of images that have none.
+        place: that the request has taken; a slow sender may lose it.
 
     Raises:
         UploadError: the body is too large, comes too slowly, is cut short or is no proper form; no file is
@@ -81,9 +85,10 @@ async def receive(request: Request, images: Images, limits: Limits, source: str 
             raise _too_large(limits)
         kind, options = parse_options_header(request.headers.get("content-type"))
         if kind == b"multipart/form-data":
-            await _form(request, _Form(images, limits, received, source or ""), options.get(b"boundary"))
+            form = _Form(images, limits, received, source or "")
+            await _form(_chunks(request, limits, place), form, options.get(b"boundary"))
         else:
-            await _body(request, images, limits, received, source or "upload")
+            await _body(_chunks(request, limits, place), images, received, source or "upload")
         if not received.uploads:
             raise UploadError(400, "the request holds no image")
     except BaseException:
@@ -103,12 +108,12 @@ async def drain(request: Request, limits: Limits) -> None:
                     return
 
 
-async def _body(request: Request, images: Images, limits: Limits, received: Received, source: str) -> None:
+async def _body(chunks: AsyncIterator[bytes], images: Images, received: Received, source: str) -> None:
     path = images.arriving()
     size = 0
     received.uploads.append((path, source))
     with path.open("wb") as stream:
-        async for chunk in _chunks(request, limits):
+        async for chunk in chunks:
             stream.write(chunk)
             size += len(chunk)
     if size == 0:
@@ -116,12 +121,12 @@ async def _body(request: Request, images: Images, limits: Limits, received: Rece
         received.uploads.clear()
 
 
-async def _form(request: Request, form: _Form, boundary: bytes | None) -> None:
+async def _form(chunks: AsyncIterator[bytes], form: _Form, boundary: bytes | None) -> None:
     if not boundary:
         raise UploadError(400, "the form names no boundary between its parts")
     try:
         parser = MultipartParser(boundary, form.callbacks())
-        async for chunk in _chunks(request, form.limits):
+        async for chunk in chunks:
             parser.write(chunk)
         parser.finalize()
     except FormParserError as error:
@@ -132,17 +137,18 @@ async def _form(request: Request, form: _Form, boundary: bytes | None) -> None:
         raise UploadError(400, "the form is cut short")
 
 
-async def _chunks(request: Request, limits: Limits) -> AsyncIterator[bytes]:
+async def _chunks(request: Request, limits: Limits, place: Place) -> AsyncIterator[bytes]:
     stream, total, deadline = request.stream(), 0, time.monotonic() + _WHOLE
     while True:
         try:
-            async with asyncio.timeout(min(_IDLE, deadline - time.monotonic())):
+            async with asyncio.timeout(min(_IDLE, deadline - time.monotonic())) as place.timeout:
                 chunk = await anext(stream, None)
         except TimeoutError:
             raise UploadError(408, "the image comes too slowly") from None
         if chunk is None:
             return
         total += len(chunk)
+        place.received(len(chunk))
         if total > limits.max_bytes:
             raise _too_large(limits)
         yield chunk

@@ -11,6 +11,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from excision.errors import GoneError
+from excision.station.api.schemas import LARGEST_NUMBER
 from excision.station.pages.charts import score_chart
 from excision.station.pages.pictures import LARGE, THUMB, has_image, has_stages, picture
 from excision.station.pages.shift import HOURS, Shift, budget_of, read_shift
@@ -46,6 +47,8 @@ def now(request: Request, hours: str = "", since: str = "", state: str = "") -> 
 @router.get("/parts/{number}/{size}.png")
 async def kept_picture(request: Request, number: int, size: str) -> Response:
     """Give the kept image of a result, as "picture" or "thumb"; it never changes."""
+    if not 0 < number <= LARGEST_NUMBER:
+        raise HTTPException(404, f"there is no result {number}")
     longest = {"picture": LARGE, "thumb": THUMB}.get(size)
     result = await run_sync(station_of(request).result, number)
     if result is None or longest is None:

@@ -1,23 +1,27 @@
-"""Signing in: the station's key in a cookie that no script can read and no other site can send."""
+"""Signing in: the key opens a session, whose cookie no script can read and no other site can send."""
 
 from __future__ import annotations
 
-import hmac
-from urllib.parse import quote, urlsplit
+import re
+from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from excision.station.api.security import COOKIE
+from excision.station.api.access import COOKIE, Access, Refused, session_of
+from excision.station.api.security import address_of
 from excision.station.pages.web import PageRoute, render, small_form, words_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 LOGIN = "/login"
 
-_DAYS = 30
+_OLD_COOKIE = "excision_key"  # of earlier releases: it held the key itself
+
+_LONGEST_TARGET = 4000
+_INSIDE = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f-\x9f\u2028\u2029]*")
 
 
 @router.get(LOGIN)
@@ -28,28 +32,35 @@ async def ask(request: Request, to: str = "/") -> Response:
 
 @router.post(LOGIN)
 async def sign_in(request: Request) -> Response:
-    """Compare the key, and keep it in a cookie."""
-    form = await small_form(request)
-    key: str | None = request.app.state.pages_key
-    to, shown = _inside(form.get("to", "/")), form.get("key", "").strip()
-    if key is not None and not hmac.compare_digest(shown.encode(), key.encode()):
-        return render(request, "login.html.j2", 403, to=to, wrong=words_of(request)("login.wrong"))
+    """Compare the key, and begin a session."""
+    form, access = await small_form(request), _access(request)
+    to, shown = _inside(form.get("to", "/")), form.get("key", "")
+    try:
+        access.prove([shown.encode()], address_of(request.scope), "login")
+    except Refused as refused:
+        return _refuse(request, to, refused.wait)
     answer = RedirectResponse(to, 303)
-    if key is not None:
-        answer.set_cookie(
-            COOKIE,
-            key,
-            max_age=_DAYS * 86400,
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
+    if not access.is_open:
+        access.sessions.end(session_of(request.headers))
+        secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, access.sessions.begin(), httponly=True, samesite="strict", secure=secure)
+        answer.delete_cookie(_OLD_COOKIE, httponly=True, samesite="strict")
+    return answer
+
+
+def _refuse(request: Request, to: str, wait: int) -> Response:
+    t = words_of(request)
+    if not wait:
+        return render(request, "login.html.j2", 403, to=to, wrong=t("login.wrong"))
+    answer = render(request, "login.html.j2", 429, to=to, wrong=t("login.wait", n=wait))
+    answer.headers["Retry-After"] = str(wait)
     return answer
 
 
 @router.post("/logout")
-async def sign_out(_request: Request) -> Response:
-    """Forget the key in this browser."""
+async def sign_out(request: Request) -> Response:
+    """End the session of this browser."""
+    _access(request).sessions.end(session_of(request.headers))
     answer = RedirectResponse(LOGIN, 303)
     answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return answer
@@ -91,7 +102,21 @@ def _address(scope: Scope) -> str:
 
 
 def _inside(address: str) -> str:
-    """Give an address back if it lies on this station, else the first page."""
-    parts = urlsplit(address.replace("\\", "/"))
-    inside = not parts.scheme and not parts.netloc and parts.path.startswith("/")
-    return address if inside and not parts.path.startswith("//") else "/"
+    """Give an address back if it lies on this station, otherwise that of the first page."""
+    read = address
+    for _ in range(4):
+        # A proxy may decode an address before it passes it on: no reading of it may lead away.
+        if len(read) > _LONGEST_TARGET or not _INSIDE.fullmatch(read.partition("?")[0]):
+            return "/"
+        further = unquote(read)
+        if further == read:
+            break
+        read = further
+    else:
+        return "/"
+    return address if _INSIDE.fullmatch(address) else "/"
+
+
+def _access(request: Request) -> Access:
+    access: Access = request.app.state.access
+    return access

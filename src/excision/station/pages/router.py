@@ -21,14 +21,12 @@ def _icon(request: Request) -> Response:
     return asset(request, "icon.svg")
 
 
-def attach(app: FastAPI, key: str | None) -> FastAPI:
+def attach(app: FastAPI) -> FastAPI:
     """Give a service its pages.
 
     Args:
         app: that `create_app` made, with `OPEN_PATHS` as those that need no key.
-        key: that it asks for; None for none.
     """
-    app.state.pages_key = key
     app.state.pages_jobs = Jobs()
     app.state.pages_trials = try_.Trials()
     # Before results by their number: the first route that fits is taken.

@@ -16,6 +16,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from excision.data.decode import probe_image
 from excision.errors import BusyError, ImageError
 from excision.predictions import Verdict
+from excision.station.api.receiving import Places
 from excision.station.api.uploads import UploadError, receive
 from excision.station.models.version import Version
 from excision.station.pages.pictures import LARGE, picture
@@ -67,6 +68,7 @@ class Trials:
         self._kept: OrderedDict[str, Trial] = OrderedDict()
         self._lock = threading.Lock()
         self.waiting = 0
+        self.receiving = Places(_WAITING)
 
     def keep(self, trial: Trial) -> None:
         """Keep a trial; the oldest goes."""
@@ -91,11 +93,16 @@ def page(request: Request) -> Response:
 async def attempt(request: Request) -> Response:
     """Inspect one image and show every stage."""
     station, trials = station_of(request), _trials(request)
+    place = trials.receiving.take()
+    try:
+        received = await receive(request, station.images, station.limits, None, place)
+    finally:
+        trials.receiving.leave(place)
     if trials.waiting >= _WAITING:
+        received.discard()
         raise BusyError(words_of(request)("try.busy"))
     trials.waiting += 1
     try:
-        received = await receive(request, station.images, station.limits, None)
         try:
             if len(received.uploads) != 1:
                 raise UploadError(400, words_of(request)("try.one"))

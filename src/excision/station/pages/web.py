@@ -14,8 +14,8 @@ from fastapi import HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 
+from excision.station.api.access import session_of
 from excision.station.api.errors import HANDLED, headers_of, known, sentence_of, status_of
-from excision.station.api.security import COOKIE
 from excision.station.api.uploads import UploadError
 from excision.station.pages import strings
 from excision.station.pages.charts import NONE
@@ -91,7 +91,7 @@ def render(request: Request, template: str, status: int = 200, /, **values: Any)
         **values,
         t=t,
         asset=_address,
-        signed_in=COOKIE in request.cookies,
+        signed_in=request.app.state.access.sessions.knows(session_of(request.headers)),
         path=request.url.path,
         htmx_config=HTMX,
     )

@@ -1,0 +1,101 @@
+"""Wrong keys: counted for each address and in total, and slowed down."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_LOG = logging.getLogger(__name__)
+
+FREE = 5
+"""Wrong keys of an address in a row before it has to wait."""
+
+LONGEST = 60.0
+"""Seconds at most that an address has to wait."""
+
+TOTAL, WINDOW = 100, 60.0
+"""Wrong keys of all addresses in so many seconds; beyond, whoever never showed the right one has to wait."""
+
+_FORGIVEN = 900.0  # seconds after which wrong keys are forgotten
+_ADDRESSES = 4096  # that are remembered; the oldest is forgotten
+
+
+@dataclass(slots=True)
+class _Record:
+    wrong: int = 0
+    last: float = -math.inf
+
+
+class Guesses:
+    """Who has shown wrong keys, and for how long nobody looks at another one.
+
+    An address that has shown the right key before is heard all the same: nobody can lock it out by guessing
+    from there, or from everywhere.
+
+    Args:
+        clock: gives seconds; for tests.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._records: OrderedDict[str, _Record] = OrderedDict()
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._recent: deque[float] = deque(maxlen=TOTAL)
+
+    def wait(self, address: str) -> int:
+        """Give the seconds until a key from an address is looked at again; 0 for now."""
+        return 0 if _network(address) in self._known else self.penalty(address)
+
+    def penalty(self, address: str) -> int:
+        """Give the seconds for which wrong keys from an address are answered with a request to wait."""
+        now = self._clock()
+        record = self._records.get(_network(address))
+        until = now
+        if record is not None and record.wrong >= FREE:
+            until = record.last + min(LONGEST, 2.0 ** min(record.wrong - FREE, 10))
+        if len(self._recent) == TOTAL:
+            until = max(until, self._recent[0] + WINDOW)
+        return max(0, math.ceil(until - now))
+
+    def wrong(self, address: str, where: str) -> None:
+        """Count a wrong key.
+
+        Args:
+            address: it came from.
+            where: "interface" or "login", for the log.
+        """
+        now, network = self._clock(), _network(address)
+        record = self._records.pop(network, _Record())
+        if now - record.last > _FORGIVEN:
+            record.wrong = 0
+        record.wrong, record.last = min(record.wrong + 1, 2**20), now
+        self._records[network] = record
+        if len(self._records) > _ADDRESSES:
+            self._records.popitem(last=False)
+        self._recent.append(now)
+        if record.wrong <= FREE or record.wrong & (record.wrong - 1) == 0:
+            # From then on only at powers of two: a log must not grow with every guess.
+            _LOG.warning("wrong key from %s (%s), number %d in a row", address, where, record.wrong)
+
+    def right(self, address: str) -> None:
+        """Remember that an address has shown the right key."""
+        network = _network(address)
+        self._records.pop(network, None)
+        self._known[network] = None
+        self._known.move_to_end(network)
+        if len(self._known) > _ADDRESSES:
+            self._known.popitem(last=False)
+
+
+def _network(address: str) -> str:
+    """Give what one person can easily change within: of IPv6 the first half."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:64]
+    return str(found) if found.version == 4 else str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))
