@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -73,14 +74,26 @@ class Service:
 Start = Callable[..., Service]
 
 
-def begin(model: object, data: Path, *options: object, **variables: str) -> Service:
+def begin(
+    model: object,
+    data: Path,
+    *options: object,
+    program: str = "excision",
+    files: int | None = None,
+    log: Path | None = None,
+    **variables: str,
+) -> Service:
+    """Start a service: of a module, with so many open files at most, and its errors in a file."""
     words = ["serve", model, *options, "--data", data, "--port", 0]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "excision", *map(str, words)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**environment(), **variables},
-    )
+    limited = [] if files is None else ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh"]
+    with contextlib.ExitStack() as open_files:
+        process = subprocess.Popen(
+            [*limited, sys.executable, "-m", program, *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=None if log is None else open_files.enter_context(log.open("wb")),
+            text=True,
+            env={**environment(), **variables},
+        )
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line.startswith("Serving"):
@@ -112,7 +125,7 @@ def start(line: Path, tmp_path: Path) -> Iterator[Start]:
     """Start services, each with options of its own; what still runs at the end is killed."""
     started: list[Service] = []
 
-    def go(*options: object, model: object = line, data: Path = tmp_path / "station", **more: str) -> Service:
+    def go(*options: object, model: object = line, data: Path = tmp_path / "station", **more: Any) -> Service:
         started.append(begin(model, data, *options, **more))
         return started[-1]
 

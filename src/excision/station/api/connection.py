@@ -67,6 +67,7 @@ class Connection(HttpToolsProtocol):
         self._limits, self._crowd = limits, crowd
         self._open = 0  # requests that are not answered yet
         self._in_body = False
+        self._is_again = False  # while a header is parsed a second time
         self._raw = self._size = self._lines = self._hosts = 0  # of the header that is coming in
         self._received = self._unspent = 0  # bytes of a body, and bytes around it that are none
         self._since = self._heard = self._answered = time.monotonic()
@@ -112,6 +113,7 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as wish:
+            self._decline_upgrade()
             return piece[wish.args[0] :]
         except httptools.HttpParserError as error:
             cause = error.__context__
@@ -124,19 +126,38 @@ class Connection(HttpToolsProtocol):
             self._refuse(self._too_large())
         return None
 
+    def _decline_upgrade(self) -> None:
+        # The parser takes what follows for the other protocol. Here the request goes on as what it is, with
+        # its body: Java's client offers HTTP/2 with every request.
+        framing = [
+            b"%s: %s\r\n" % header
+            for header in self.headers
+            if header[0] in (b"content-length", b"transfer-encoding")
+        ]
+        self.parser = httptools.HttpRequestParser(self)
+        self._is_again = True
+        self.parser.feed_data(b"".join([b"POST / HTTP/1.1\r\n", *framing, b"\r\n"]))
+        self._is_again = False
+
     def on_message_begin(self) -> None:
         """Begin a request."""
+        if self._is_again:
+            return
         super().on_message_begin()
         self._size = self._lines = self._hosts = 0
 
     def on_url(self, url: bytes) -> None:
         """Take a part of its address."""
+        if self._is_again:
+            return
         super().on_url(url)
         if len(self.url) > self._limits.line_bytes:
             raise _Refusal(414, f"an address may have {self._limits.line_bytes} bytes at most")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a line of its header; what comes behind the body counts, and is not kept."""
+        if self._is_again:
+            return
         self._lines += 1
         self._size += len(name) + len(value) + 4
         if self._lines > self._limits.header_lines or self._size > self._limits.header_bytes:
@@ -152,6 +173,8 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Hand the request to the application, unless it is none that HTTP allows."""
+        if self._is_again:
+            return
         if self._open >= self._limits.pipelined:
             raise _Refusal(0, "")
         version = self.parser.get_http_version()
@@ -180,6 +203,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """See the end of a request."""
+        if self.parser.should_upgrade():
+            return
         self._in_body, self._raw = False, 0
         super().on_message_complete()
 
