@@ -134,7 +134,7 @@ def test_columns_are_the_fields_of_a_result(tmp_path: Path) -> None:
     Store(tmp_path / "new.sqlite").close()
     with closing(sqlite3.connect(tmp_path / "new.sqlite")) as connection:
         columns = {row[1] for row in connection.execute("PRAGMA table_info(results)")}
-    assert columns == {"id", *STORED}
+    assert columns == {"id", "truth", *STORED}
 
 
 def test_many_may_open_an_old_file_at_once(old: Path) -> None:

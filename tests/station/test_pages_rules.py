@@ -27,7 +27,7 @@ from excision.station.pages import strings
 from excision.station.pages.archive import confirmed_good
 from excision.station.pages.charts import score_chart
 from excision.station.pages.filters import Filter
-from excision.station.pages.forecast import forecast
+from excision.station.pages.forecast import forecast, levels
 from excision.station.pages.jobs import Jobs, Work
 from excision.station.pages.shift import Budget, at_least, budget_of, read_shift
 from excision.station.store.query import Query
@@ -113,7 +113,7 @@ def values_of(sentence: str) -> set[str]:
 @given(st.lists(st.tuples(SCORES, st.sampled_from(["good", "defect", None]))), SCORES, SCORES, SCORES)
 def test_forecast_counts_as_a_person_would(scores: list[Any], now: float, then: float, review: float) -> None:
     review = min(review, then)
-    found = forecast(iter(scores), (now, None), (then, review))
+    found = forecast(counted(scores, levels((now, None), (then, review))))
     assert found.images == len(scores)
     assert found.labelled == len([1 for _, truth in scores if truth])
     flagged = [pair for pair in scores if pair[0] > then]
@@ -125,13 +125,22 @@ def test_forecast_counts_as_a_person_would(scores: list[Any], now: float, then: 
     assert found.more_defects == len(flagged) - len([1 for score, _ in scores if score > now])
 
 
+def counted(scores: list[Any], above: list[float]) -> dict[Any, list[int]]:
+    """Count as the store does."""
+    found: dict[Any, list[int]] = {}
+    for truth in {truth for _, truth in scores}:
+        own = [score for score, said in scores if said == truth]
+        found[truth] = [len(own), *(sum(score > level for score in own) for level in above)]
+    return found
+
+
 def passed_truths(pairs: list[Any], truth: str) -> int:
     return [said for _, said in pairs].count(truth)
 
 
 def test_forecast_says_what_three_fewer_alarms_cost() -> None:
     scores: list[Any] = [(5.0, "good"), (6.0, "defect"), (7.0, None), (9.0, "defect"), (1.0, None)]
-    found = forecast(scores, (4.0, None), (8.0, None))
+    found = forecast(counted(scores, levels((4.0, None), (8.0, None))))
     assert (found.more_defects, found.newly_missed, found.more_false_alarms) == (-3, 1, -1)
 
 

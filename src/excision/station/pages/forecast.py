@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from excision.station.store.records import Truth
@@ -63,40 +63,36 @@ Thresholds = tuple[float, float | None]
 """Decision threshold and, where there is a grey zone, where it begins."""
 
 
-def forecast(scores: Iterable[tuple[float, Truth | None]], now: Thresholds, then: Thresholds) -> Forecast:
+def levels(now: Thresholds, then: Thresholds) -> list[float]:
+    """Give the levels above which scores are counted: of each pair, the threshold and where "good" ends."""
+    return [level for threshold, review in (now, then) for level in (threshold, _lowest(threshold, review))]
+
+
+def forecast(counts: Mapping[Truth | None, Sequence[int]]) -> Forecast:
     """Judge recorded scores by two pairs of thresholds.
 
     Args:
-        scores: anomaly score and what a person said last, as `Store.labelled_scores` gives them; read once.
-        now: the present thresholds.
-        then: the proposed ones.
+        counts: by what a person said last, or None: images, and images above each of the `levels`, as
+            `Store.above` counts them.
     """
-    tallies = (_Tally(*now), _Tally(*then))
-    images = labelled = 0
-    for score, truth in scores:
-        images += 1
-        labelled += truth is not None
-        for tally in tallies:
-            tally.add(score, truth)
-    return Forecast(images, labelled, tallies[0].judged(), tallies[1].judged())
+    images = sum(found[0] for found in counts.values())
+    labelled = sum(found[0] for truth, found in counts.items() if truth is not None)
+    return Forecast(images, labelled, _judged(counts, 1), _judged(counts, 3))
 
 
-class _Tally:
-    def __init__(self, threshold: float, review: float | None) -> None:
-        self._threshold = threshold
-        self._lowest = threshold if review is None else review
-        self._counts = {"defect": 0, "review": 0, "good": 0, "missed": 0, "false_alarms": 0}
+def _lowest(threshold: float, review: float | None) -> float:
+    return threshold if review is None else min(review, threshold)
 
-    def add(self, score: float, truth: Truth | None) -> None:
-        counts = self._counts
-        if score > self._threshold:
-            counts["defect"] += 1
-            counts["false_alarms"] += truth == "good"
-        elif score > self._lowest:
-            counts["review"] += 1
-        else:
-            counts["good"] += 1
-            counts["missed"] += truth == "defect"
 
-    def judged(self) -> Judged:
-        return Judged(**self._counts)
+def _judged(counts: Mapping[Truth | None, Sequence[int]], place: int) -> Judged:
+    images = sum(found[0] for found in counts.values())
+    defect = sum(found[place] for found in counts.values())
+    not_good = sum(found[place + 1] for found in counts.values())
+    bad, fine = counts.get("defect", (0,) * 5), counts.get("good", (0,) * 5)
+    return Judged(
+        defect=defect,
+        review=not_good - defect,
+        good=images - not_good,
+        missed=bad[0] - bad[place + 1],
+        false_alarms=fine[place],
+    )

@@ -33,7 +33,13 @@ _LONGEST_NAME, _LONGEST_NOTE = 200, 5000
 def review(request: Request, id: str = "") -> Response:  # noqa: A002  the name that stands in the address
     """Show one of the results that fit the filter: the newest, or the one asked for."""
     chosen = Filter.of(request.query_params)
-    return _shown(request, chosen, _asked(request, chosen, id))
+    if id:
+        return _shown(request, chosen, _asked(request, id))
+    # One look finds the newest and the one before it; there is none after it.
+    counts = station_of(request).store.count(chosen.query)
+    found = station_of(request).store.newest(chosen.query, 2) if any(counts.values()) else []
+    beside = None, found[1].id if len(found) > 1 else None
+    return _shown(request, chosen, found[0] if found else None, beside=beside, counts=counts)
 
 
 @router.post("/review/{number}/labels")
@@ -78,10 +84,7 @@ def download(request: Request) -> Response:
     )
 
 
-def _asked(request: Request, chosen: Filter, number: str) -> StoredResult | None:
-    if not number:
-        found = station_of(request).store.newest(chosen.query, 1)
-        return found[0] if found else None
+def _asked(request: Request, number: str) -> StoredResult:
     if not number.isascii() or not number.isdigit() or not 0 < int(number) <= LARGEST_NUMBER:
         raise HTTPException(404, f"there is no result {number[:20]}")
     return _existing(request, int(number))
@@ -95,7 +98,12 @@ def _existing(request: Request, number: int) -> StoredResult:
 
 
 def _shown(
-    request: Request, chosen: Filter, result: StoredResult | None, just_labelled: Truth | None = None
+    request: Request,
+    chosen: Filter,
+    result: StoredResult | None,
+    just_labelled: Truth | None = None,
+    beside: tuple[int | None, int | None] | None = None,
+    counts: dict[str, int] | None = None,
 ) -> Response:
     station = station_of(request)
     values: dict[str, Any] = {
@@ -106,13 +114,13 @@ def _shown(
         "result": result,
         "stages": STAGES,
         "just_labelled": just_labelled,
-        "counts": station.store.count(chosen.query),
+        "counts": station.store.count(chosen.query) if counts is None else counts,
         "labels": [],
         "newer": None,
         "older": None,
     }
     if result is not None:
-        newer, older = _beside(station.store, chosen.query, result.id)
+        newer, older = beside or _beside(station.store, chosen.query, result.id)
         values |= {
             "labels": station.store.labels(result.id),
             "newer": newer,

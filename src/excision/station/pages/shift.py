@@ -11,6 +11,7 @@ from excision.method.calibration import Calibration, promised_rate
 from excision.station.models.registry import ModelRegistry
 from excision.station.models.version import Version
 from excision.station.store.query import Query
+from excision.station.store.records import Truth
 from excision.station.store.store import Store
 
 HOURS = (1, 4, 8, 12, 24, 168)
@@ -104,21 +105,19 @@ def budget_of(store: Store, models: ModelRegistry, since: float) -> Budget | Non
     The rate is that of each model at its present threshold.
     """
     parts, expected, rates = 0, 0.0, []
-    truths = {"good": 0, "defect": 0, None: 0}
+    truths: dict[Truth | None, int] = {"good": 0, "defect": 0, None: 0}
     for name in models.names:
         version = models.current(name)
         calibration = calibration_of(version)
         if calibration is None:
             continue
         rate = promised_rate(calibration.scores, version.threshold)
-        counts = store.count(Query(since=since, model=name))
-        alarms = Query(since=since, model=name, verdict="defect")
-        for _, truth in store.labelled_scores(alarms):
-            truths[truth] += 1
-        confirmed = sum(
-            t == "defect" for _, t in store.labelled_scores(Query(since=since, model=name, labelled=True))
-        )
-        good = counts["good"] + counts["review"] + counts["defect"] - confirmed
+        good = 0
+        for (verdict, truth), images in store.tally(Query(since=since, model=name)).items():
+            if verdict == "defect":
+                truths[truth] += images
+            if verdict != "failed" and truth != "defect":
+                good += images
         parts += good
         expected += rate * good
         rates.append(rate)

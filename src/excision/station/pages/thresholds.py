@@ -13,7 +13,7 @@ from excision.errors import SettingsError
 from excision.method.calibration import promised_rate
 from excision.station.api.writing import writing_of
 from excision.station.models.version import Version
-from excision.station.pages.forecast import forecast
+from excision.station.pages.forecast import forecast, levels
 from excision.station.pages.shift import calibration_of
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
 from excision.station.store.query import Query
@@ -63,8 +63,9 @@ def _answer(request: Request, template: str, name: str, fields: dict[str, str]) 
     except SettingsError as error:
         wrong, proposed = str(error), (version.threshold, version.review_threshold)
     hours = int(fields["hours"]) if fields.get("hours") in {str(period) for period in PERIODS} else 168
-    scores = station_of(request).store.labelled_scores(Query(since=time.time() - 3600 * hours, model=name))
-    seen = forecast(scores, (version.threshold, version.review_threshold), proposed)
+    asked = Query(since=time.time() - 3600 * hours, model=name)
+    present = version.threshold, version.review_threshold
+    seen = forecast(station_of(request).store.above(asked, levels(present, proposed)))
     calibration = calibration_of(version)
     values: dict[str, Any] = {
         "model": name,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from excision.errors import ResultsError
 
-VERSION = 2
+VERSION = 3
 """Kept in the file as SQLite's `user_version`."""
 
 _TABLES = """
@@ -30,6 +31,7 @@ CREATE TABLE results (
     boxes TEXT NOT NULL,
     seconds TEXT NOT NULL,
     error TEXT,
+    truth TEXT,
     CHECK ((verdict IS NULL) = (error IS NOT NULL)),
     UNIQUE (source, file_size, file_mtime_ns)
 );
@@ -56,6 +58,58 @@ CREATE TABLE events (
 CREATE VIEW marks AS SELECT * FROM labels;
 """
 
+# The hour of a time, also before 1970, and however the division is rounded.
+_HOUR = "CAST({0} / 3600 AS INTEGER) - ({0} < CAST({0} / 3600 AS INTEGER) * 3600)"
+
+_LAST_TRUTH = "(SELECT truth FROM labels WHERE result = {0} ORDER BY id DESC LIMIT 1)"
+
+
+def _count(row: str, change: str) -> str:
+    """Give the statement that counts a row of results in or out."""
+    hour = _HOUR.format(f"{row}.time")
+    return f"""
+    INSERT INTO tally (hour, model, verdict, truth, images)
+    VALUES ({hour}, {row}.model, coalesce({row}.verdict, 'failed'), coalesce({row}.truth, ''), {change})
+    ON CONFLICT (hour, model, verdict, truth) DO UPDATE SET images = images + {change};"""
+
+
+def _mark(row: str) -> str:
+    """Give the statement that notes what a person said last about the result of a label."""
+    last = _LAST_TRUTH.format(f"{row}.result")
+    return f"\n    UPDATE results SET truth = {last} WHERE id = {row}.result;"
+
+
+# What is kept so that a page about a million results takes no longer than one about a thousand.
+_COUNTED = f"""
+CREATE INDEX results_filter ON results (id, time, model, verdict, truth, score, source);
+CREATE INDEX results_kept ON results (verdict, time) WHERE image IS NOT NULL;
+CREATE TABLE tally (
+    hour INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    truth TEXT NOT NULL,
+    images INTEGER NOT NULL,
+    PRIMARY KEY (hour, model, verdict, truth)
+) WITHOUT ROWID;
+INSERT INTO tally
+SELECT {_HOUR.format("time")}, model, coalesce(verdict, 'failed'), coalesce(truth, ''), count(*)
+FROM results GROUP BY 1, 2, 3, 4;
+CREATE TRIGGER results_insert AFTER INSERT ON results BEGIN{_count("NEW", "1")}
+END;
+CREATE TRIGGER results_delete AFTER DELETE ON results BEGIN{_count("OLD", "-1")}
+END;
+CREATE TRIGGER results_update AFTER UPDATE OF time, model, verdict, truth ON results BEGIN
+{_count("OLD", "-1")}{_count("NEW", "1")}
+END;
+CREATE TRIGGER labels_insert AFTER INSERT ON labels BEGIN{_mark("NEW")}
+END;
+CREATE TRIGGER labels_delete AFTER DELETE ON labels BEGIN{_mark("OLD")}
+END;
+CREATE TRIGGER labels_update AFTER UPDATE ON labels BEGIN{_mark("OLD")}{_mark("NEW")}
+END;
+CREATE TABLE removals (image TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
 # What turns a file of the version before into one of the version that is the key. Version 1 called labels
 # marks; the view keeps the queries of others working for one release.
 _STEPS: dict[int, str] = {
@@ -64,7 +118,11 @@ DROP INDEX marks_by_result;
 ALTER TABLE marks RENAME TO labels;
 CREATE INDEX labels_by_result ON labels (result, id);
 CREATE VIEW marks AS SELECT * FROM labels;
-"""
+""",
+    3: f"""
+ALTER TABLE results ADD COLUMN truth TEXT;
+UPDATE results SET truth = {_LAST_TRUTH.format("results.id")} WHERE id IN (SELECT result FROM labels);
+{_COUNTED}""",
 }
 
 
@@ -94,9 +152,11 @@ def migrate(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection)
-        scripts = [_TABLES] if version == 0 else [_STEPS[step] for step in range(version + 1, VERSION + 1)]
-        for statement in ";".join(scripts).split(";"):
-            connection.execute(statement)
+        new = [_TABLES, _COUNTED]
+        steps = new if version == 0 else [_STEPS[step] for step in range(version + 1, VERSION + 1)]
+        for script in steps:
+            for statement in _statements(script):
+                connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
@@ -104,6 +164,16 @@ def migrate(connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Take a script apart; `executescript` would end the transaction first."""
+    statement = ""
+    for line in script.splitlines():
+        statement += f"{line}\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -52,6 +52,5 @@ class Query:
             conditions.append("verdict = ?")
             values.append(self.verdict)
         if self.labelled is not None:
-            exists = "EXISTS (SELECT 1 FROM labels WHERE labels.result = results.id)"
-            conditions.append(exists if self.labelled else f"NOT {exists}")
+            conditions.append("truth IS NOT NULL" if self.labelled else "truth IS NULL")
         return " AND ".join(conditions) or "1", values

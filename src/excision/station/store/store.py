@@ -14,6 +14,7 @@ from typing import Any
 
 from excision.errors import DamagedError, ResultsError, StoreBusyError, StoreError
 from excision.station.store.connection import WAIT, Identity, connect, open_file
+from excision.station.store.counting import FILTER, Statement, above, is_tallied, numbers, tally, verdicts
 from excision.station.store.faults import Fault, explained
 from excision.station.store.query import Query
 from excision.station.store.records import STORED, Label, StoredResult, Truth, as_row, as_text, from_row
@@ -118,22 +119,11 @@ class Store:
             count: how many at most.
             before: only those with a smaller number: the last number of the page before.
         """
-        condition, values = query.where()
-        if before is not None:
-            condition += " AND id < ?"
-            values.append(before)
-        rows = self._rows(
-            f"SELECT * FROM results WHERE {condition} ORDER BY id DESC LIMIT ?", [*values, count]
-        )
-        return [from_row(row) for row in rows]
+        return self._results(numbers(query, True, before, count), "DESC")
 
     def oldest(self, query: Query, count: int, after: int = 0) -> list[StoredResult]:
         """Give results, oldest first, with numbers above `after`."""
-        condition, values = query.where()
-        rows = self._rows(
-            f"SELECT * FROM results WHERE {condition} AND id > ? ORDER BY id LIMIT ?", [*values, after, count]
-        )
-        return [from_row(row) for row in rows]
+        return self._results(numbers(query, False, after, count), "ASC")
 
     def walk(self, query: Query) -> Iterator[StoredResult]:
         """Give all results, oldest first; memory stays flat, and no lock is held meanwhile."""
@@ -144,10 +134,25 @@ class Store:
 
     def count(self, query: Query) -> dict[str, int]:
         """Count results by verdict: "good", "review", "defect" and "failed"."""
-        condition, values = query.where()
         counts = {"good": 0, "review": 0, "defect": 0, "failed": 0}
-        rows = self._rows(f"SELECT verdict, COUNT(*) FROM results WHERE {condition} GROUP BY verdict", values)
-        return counts | {verdict or "failed": count for verdict, count in rows}
+        if not is_tallied(query):
+            return dict(zip(counts, self._rows(*verdicts(query))[0], strict=True))
+        for (verdict, _), images in self.tally(query).items():
+            counts[verdict] += images
+        return counts
+
+    def tally(self, query: Query) -> dict[tuple[str, Truth | None], int]:
+        """Count results by verdict, "failed" for those without one, and by what a person said last."""
+        rows = self._rows(*tally(query))
+        return {(verdict, truth or None): images for verdict, truth, images in rows if images}
+
+    def above(self, query: Query, levels: Sequence[float]) -> dict[Truth | None, list[int]]:
+        """Count inspected images, and those of them with an anomaly score above each level.
+
+        Returns:
+            By what a person said last, or None: how many in all, then how many above each level.
+        """
+        return {truth: counts for truth, *counts in self._rows(*above(query, list(levels)))}
 
     def label(self, number: int, label: Label) -> None:
         """Keep what a person says; an earlier label stays, and the last one counts.
@@ -172,13 +177,8 @@ class Store:
     def labelled_scores(self, query: Query) -> Iterator[tuple[float, Truth | None]]:
         """Give (anomaly score, what a person said last or None) of each inspected image."""
         condition, values = query.where()
-        last = "SELECT truth FROM labels WHERE labels.result = results.id ORDER BY labels.id DESC LIMIT 1"
-        yield from map(
-            tuple,
-            self._rows(
-                f"SELECT score, ({last}) FROM results WHERE score IS NOT NULL AND {condition}", values
-            ),
-        )
+        statement = f"SELECT score, truth FROM {FILTER} WHERE score IS NOT NULL AND {condition} ORDER BY id"
+        yield from map(tuple, self._rows(statement, values))
 
     def note(self, model: str, what: str, details: dict[str, Any], who: str = "") -> None:
         """Keep an event in the history of a model, such as a change of its threshold."""
@@ -218,6 +218,16 @@ class Store:
         except (StoreError, StoreBusyError):
             pass
         return self.fault
+
+    def _results(self, found: Statement, order: str) -> list[StoredResult]:
+        """Give the results of the numbers that a statement finds."""
+        statement, values = found
+        return [
+            from_row(row)
+            for row in self._rows(
+                f"SELECT * FROM results WHERE id IN ({statement}) ORDER BY id {order}", values
+            )
+        ]
 
     def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         try:

@@ -1,0 +1,212 @@
+"""Counts kept by the hour, and counts from the index, are those of a plain look at every row."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from excision.station.store.query import Query
+from excision.station.store.records import Label, Truth
+from excision.station.store.store import Store
+from tests.station.test_migrations import VERSION_1
+from tests.station.test_store import FAILED, GOOD
+
+TIMES = st.one_of(
+    st.floats(-8000, 20000),
+    st.sampled_from([0.0, 3600.0, 7200.0, -3600.0, 3599.9999999999995, 1.7e9, 1_700_002_799.9999998]),
+)
+VERDICTS = st.sampled_from(["good", "review", "defect", None])
+NUMBERS = st.integers(1, 12)
+TRUTHS: st.SearchStrategy[Truth] = st.sampled_from(["good", "defect"])
+CHANGES = st.one_of(
+    st.tuples(st.just("add"), TIMES, VERDICTS, st.sampled_from(["a", "b"]), st.floats(0, 4)),
+    st.tuples(st.just("label"), NUMBERS, TRUTHS),
+    st.tuples(st.just("unlabel"), NUMBERS),
+    st.tuples(st.just("relabel"), NUMBERS, TRUTHS),
+    st.tuples(st.just("delete"), NUMBERS),
+    st.tuples(st.just("correct"), NUMBERS, TIMES, VERDICTS),
+)
+QUERIES = st.builds(
+    Query,
+    since=st.none() | TIMES,
+    until=st.none() | TIMES,
+    verdict=st.none() | st.sampled_from(["good", "review", "defect", "failed"]),
+    model=st.none() | st.sampled_from(["a", "b", "c"]),
+    labelled=st.none() | st.booleans(),
+    lowest=st.none() | st.floats(0, 4),
+    source=st.none() | st.sampled_from(["1", "x"]),
+)
+
+
+@dataclass
+class Row:
+    time: float
+    verdict: str | None
+    model: str
+    score: float | None
+    source: str
+    labels: list[Truth]
+
+
+@dataclass
+class Model:
+    """The results as Python holds them: what a person did to the file, and a plain look at it."""
+
+    path: Path
+    rows: dict[int, Row]
+
+    def do(self, store: Store, change: tuple[Any, ...]) -> None:
+        what, *values = change
+        if what == "add":
+            moment, verdict, model, score = values
+            blank = FAILED if verdict is None else replace(GOOD, verdict=verdict, score=score)
+            place = len(self.rows) + 1
+            source = f"in/{place}"
+            (number,) = store.add([replace(blank, time=moment, model=model, source=source, file_size=place)])
+            assert number is not None
+            self.rows[number] = Row(moment, verdict, model, None if verdict is None else score, source, [])
+            return
+        number = values[0]
+        if number not in self.rows:
+            return
+        row = self.rows[number]
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as other:
+            if what == "label":
+                store.label(number, Label(values[1], "Ada", "", 1.0))
+                row.labels.append(values[1])
+            elif what == "unlabel" and row.labels:
+                other.execute(
+                    "DELETE FROM labels WHERE id = (SELECT max(id) FROM labels WHERE result = ?)", [number]
+                )
+                row.labels.pop()
+            elif what == "relabel" and row.labels:
+                other.execute("UPDATE labels SET truth = ? WHERE result = ?", [values[1], number])
+                row.labels = [values[1]] * len(row.labels)
+            elif what == "delete" and not row.labels:
+                other.execute("DELETE FROM results WHERE id = ?", [number])
+                self.rows[number].source = ""
+                del self.rows[number]
+            elif what == "correct" and (values[2] is None) == (row.verdict is None):
+                other.execute("UPDATE results SET time = ?, verdict = ? WHERE id = ?", [*values[1:], number])
+                row.time, row.verdict = values[1:]
+
+    def found(self, query: Query) -> Iterator[tuple[int, Row]]:
+        for number, row in self.rows.items():
+            said = row.labels[-1] if row.labels else None
+            if (
+                (query.since is None or row.time >= query.since)
+                and (query.until is None or row.time < query.until)
+                and query.verdict in (None, row.verdict or "failed")
+                and query.model in (None, row.model)
+                and query.labelled in (None, said is not None)
+                and (query.lowest is None or (row.score is not None and row.score >= query.lowest))
+                and (query.source is None or query.source in row.source)
+            ):
+                yield number, row
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(CHANGES, max_size=14), st.lists(QUERIES, min_size=1, max_size=6))
+def test_counts_are_those_of_a_plain_look(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[Any, ...]], queries: list[Query]
+) -> None:
+    path = tmp_path_factory.mktemp("store") / "results.sqlite"
+    store, model = Store(path), Model(path, {})
+    for change in changes:
+        model.do(store, change)
+    for query in [Query(), *queries]:
+        found = list(model.found(query))
+        expected = Counter(
+            (row.verdict or "failed", row.labels[-1] if row.labels else None) for _, row in found
+        )
+        assert store.tally(query) == dict(expected)
+        ids = sorted(number for number, _ in found)
+        assert [result.id for result in store.newest(query, 99)] == ids[::-1]
+        assert [result.id for result in store.walk(query)] == ids
+        counted = Counter(row.verdict or "failed" for _, row in found)
+        assert store.count(query) == {v: counted[v] for v in ("good", "review", "defect", "failed")}
+        above = store.above(query, [1.0, 2.0])
+        for truth in {truth for _, truth in expected}:
+            scores = [
+                r.score
+                for _, r in found
+                if r.score is not None and (r.labels[-1] if r.labels else None) == truth
+            ]
+            levels = [len(scores), sum(s > 1.0 for s in scores), sum(s > 2.0 for s in scores)]
+            assert above.get(truth, [0, 0, 0]) == levels
+    store.close()
+
+
+def old_file(path: Path, rows: int) -> None:
+    """Make a file of version 1 with many results."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(VERSION_1)
+        connection.executemany(
+            "INSERT INTO results (time, source, model, model_version, score, threshold, verdict, boxes, "
+            "seconds) VALUES (?, ?, ?, '1', 0.5, 1.0, ?, '[]', '{}')",
+            ((60.0 * n, f"{n}.png", "ab"[n % 2], ("good", "defect")[n % 7 == 0]) for n in range(rows)),
+        )
+        connection.executemany(
+            "INSERT INTO marks (result, time, who, truth, note) VALUES (?, 1, '', ?, '')",
+            ((n % rows + 1, ("good", "defect")[n % 3 == 0]) for n in range(0, 2 * rows, 5)),
+        )
+        connection.execute("PRAGMA user_version = 1")
+
+
+SLOW = """
+SELECT
+    verdict,
+    coalesce((SELECT truth FROM labels WHERE result = results.id ORDER BY id DESC LIMIT 1), ''),
+    count(*)
+FROM results GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+def test_a_migration_that_is_killed_changes_nothing_and_the_next_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    old_file(path, 60_000)
+    script = (
+        "from pathlib import Path; from excision.station.store.store import Store; print(1, flush=True); "
+        f"Store(Path({str(path)!r}))"
+    )
+    interrupted = 0
+    for pause in (0.02, 0.1, 0.2):
+        process = subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdout=subprocess.PIPE,
+            env=os.environ,
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(pause)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        with closing(sqlite3.connect(path)) as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
+            assert version in (1, 3)
+            assert ("tally" in tables) == (version == 3)
+            interrupted += version == 1
+    assert interrupted
+    store = Store(path)
+    with closing(sqlite3.connect(path)) as connection:
+        expected = {(verdict, truth or None): count for verdict, truth, count in connection.execute(SLOW)}
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert store.tally(Query()) == expected
+    store.close()
