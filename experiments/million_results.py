@@ -80,7 +80,8 @@ def make(path: Path, count: int, model: str) -> None:
         connection.execute("BEGIN")
         connection.executemany(
             "INSERT INTO results (time, source, model, model_version, score, threshold, "
-            "review_threshold, verdict, boxes, seconds, width, height, image) VALUES (?1, ?2, ?3, '3f9c1a7d52be', ?4, 20, 15, ?5, "
+            "review_threshold, verdict, boxes, seconds, width, height, image) "
+            "VALUES (?1, ?2, ?3, '3f9c1a7d52be', ?4, 20, 15, ?5, "
             '\'[[3, 4, 5, 6]]\', \'{"queue": 0.0004, "decode": 0.011, "model": 0.038}\', 1024, 768, ?6)',
             rows(count, model, time.time()),
         )
