@@ -162,6 +162,7 @@ def test_quoted_values_hold_separators_quotes_and_line_ends(tmp_path: Path) -> N
         ('a.png,train,good,\n"b.png"x,train,good,\n', "line 3: cannot be read as CSV"),
         ("a.png,train,3,\nb.png,test,4,\n", r'the labels are numbers \("3", "4"\)'),
         ("a.png,train,NG,\nb.png,test,scratch,\n", r'the labels are "NG", "scratch". As good count .*good'),
+        ("a.png,train,good,\nb.png,test,x,C:\\masks\\b.png\n", "line 3: the mask is the image itself"),
         ("a.png,train,0,m.png\nb.png,test,1,\n", "masks are named only for the former"),
         ("a\0.png,train,good,\n", "not the name of a file|line contains NUL"),
         (f"{'x' * 140_000},train,good,\n", "line 2: cannot be read as CSV: field larger"),
@@ -179,6 +180,7 @@ def test_quoted_values_hold_separators_quotes_and_line_ends(tmp_path: Path) -> N
 )
 def test_what_a_table_cannot_mean_is_refused(tmp_path: Path, draw: Draw, rows: str, reason: str) -> None:
     draw("a.png")
+    draw("b.png")
     (tmp_path / "sub").mkdir()
     (tmp_path / "link.png").symlink_to("a.png")
     (tmp_path / "hard.png").hardlink_to(tmp_path / "a.png")

@@ -52,20 +52,21 @@ class Finder:
         self._root = root
         self._folders = tuple(dict.fromkeys(folders))
 
-    def find(self, reference: str, where: str, first: Sequence[Path] = ()) -> Path | None:
+    def find(self, reference: str, where: str, first: Sequence[Path] = (), fewest: int = 1) -> Path | None:
         """Give the file of a reference, or None if it is not there.
 
         Args:
             reference: a path of any system, or an address.
             where: what names it, for messages.
             first: folders to look in before the others.
+            fewest: names of folders and file that have to agree, if the reference has as many.
 
         Raises:
             DatasetError: it can be no file, or several files fit equally well.
         """
         parts = parts_of(reference, where)
         folders = tuple(dict.fromkeys((*first, *self._folders)))
-        for start in range(len(parts)):
+        for start in range(max(len(parts) - fewest, 0) + 1):
             for folder in folders:
                 path = folder.joinpath(*parts[start:])
                 if is_file(path):

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from excision.cli import main
 from excision.data import Dataset, load_dataset
 from excision.synthetic import dataset as synthetic
 from tests.data.annotations import formats
@@ -59,20 +58,3 @@ def test_samples_labels_splits_and_masks_are_those_of_the_folder(
             np.testing.assert_array_equal(formats.truth(after), formats.truth(before))
             assert hash(after) == hash(after)
     assert found == load_dataset(root, write.__name__), "the same files give the same data set"
-
-
-@pytest.mark.parametrize(
-    ("write", "how"), [(formats.coco, "compressed"), (formats.labelme, "masks"), (formats.yolo, "polygons")]
-)
-def test_check_takes_such_a_data_set(
-    tmp_path: Path, plain: Dataset, write: Write, how: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = tmp_path / "data"
-    root.mkdir()
-    write(plain, root, how)
-    with pytest.raises(SystemExit, match="0"):
-        main(["check", str(root)])
-    shown = capsys.readouterr().out
-    assert write.__name__ in shown
-    assert "has no mask" not in shown
-    assert "empty" not in shown

@@ -127,6 +127,8 @@ class _Reader:
         self._note(image, name, row.line, where)
         label, given = meaning[row.values["label"]], row.values.get("mask", "")
         mask = self._find(given, where)[0] if given and label != GOOD else None
+        if mask is not None and identity(mask) == identity(image):
+            raise DatasetError(f"{where}: the mask is the image itself ({given})")
         split: Split = "test" if row.values.get("split", "").lower() == "test" else "train"
         return Sample(name, image, split, label, mask, name)
 

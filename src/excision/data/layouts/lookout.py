@@ -22,7 +22,7 @@ from excision.data.layouts.annotated import (
 from excision.data.layouts.registry import Contents, Precedence, layout
 from excision.data.listing import subfolders
 from excision.data.records import GOOD
-from excision.data.references import Finder
+from excision.data.references import Finder, identity
 from excision.data.text import head, parse_json, read_text
 from excision.errors import DatasetError, ImageError
 
@@ -119,7 +119,7 @@ class _Reader:
     def _entry(self, image: Path, item: dict[str, Any], where: str) -> Entry:
         kind = self._kind(item, where)
         attribute = _mask_attribute(item)
-        mask = self._mask(attribute, item, where) if attribute else None
+        mask = self._mask(attribute, image, item, where) if attribute else None
         if kind == GOOD:
             self.empty_masks += [mask.path] if mask else []
             return Entry(image, GOOD, None, self._split, where)
@@ -150,12 +150,13 @@ class _Reader:
             self._counts["contrary"] += 1
         return kind
 
-    def _mask(self, attribute: str, item: dict[str, Any], where: str) -> ColouredMask | None:
+    def _mask(self, attribute: str, image: Path, item: dict[str, Any], where: str) -> ColouredMask | None:
         reference = item[attribute]
         if not isinstance(reference, str):
             raise DatasetError(f'{where}: "{attribute}" is not the address of a mask')
-        path = self._finder.find(reference, where)
-        if path is None:
+        # A mask often has the name of its image, so the name of the file alone proves nothing.
+        path = self._finder.find(reference, where, fewest=2)
+        if path is None or identity(path) == identity(image):
             self._maskless.append(reference)
             return None
         meta = item.get(attribute + _META)
