@@ -24,7 +24,7 @@ def write(path: Path, *shapes: Any, **others: Any) -> Path:
         s if not isinstance(s, tuple) else {"label": "dent", "shape_type": s[0], "points": s[1]}
         for s in shapes
     ]
-    content = {
+    content: dict[str, Any] = {
         "version": "5.5.0",
         "flags": {},
         "shapes": drawn,

@@ -24,7 +24,7 @@ CLASSES = {
 }
 
 
-def line(key: str, anomaly: bool, mask: str | None = None, **others: Any) -> dict[str, Any]:
+def line(key: str, anomaly: bool, mask: Any = None, **others: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         "source-ref": f"s3://bucket/{key}",
         "anomaly-label": int(anomaly),
