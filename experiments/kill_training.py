@@ -17,9 +17,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from kill_outcome import Outcome, report
+
 from excision.method.run_folder import LOG, MODEL
 from excision.synthetic.dataset import write_synthetic
 from excision.system.files import sha256
+
+EARLY = 6.0
+"""Seconds from the start in which the kills strike that do not wait for steps."""
 
 
 def main() -> int:
@@ -28,23 +33,40 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     arguments = parser.parse_args()
+    outcome = trial(arguments.kills, arguments.steps, arguments.seed)
+    print(report([outcome]))
+    return 0 if outcome.passed else 1
+
+
+def trial(kills: int, steps: int, seed: int) -> Outcome:
+    """Train once without and once with kills; the steps count as answered, and as lost if weights differ."""
+    start, faults = time.perf_counter(), []
     with tempfile.TemporaryDirectory() as folder:
         data, whole, killed = (Path(folder) / name for name in ("data", "whole", "killed"))
         write_synthetic(data, size=(128, 128), train=40, test_good=1, per_defect=1, surfaces=["woven_fabric"])
-        before, training = _time(_command(data, whole, arguments.steps), whole)
+        before, training = _time(_command(data, whole, steps), whole)
         print(f"uninterrupted: {before:.1f} s until the first steps, {training:.1f} s from there")
-        moments = random.Random(arguments.seed)
+        moments = random.Random(seed)
         struck = 0
-        for number in range(1, arguments.kills + 1):
-            # On average each gets half its share of the training done, so that the last one still finds some.
-            latest = before + training / arguments.kills
-            command = _command(data, killed, arguments.steps)
-            struck += _kill(command, killed, number, moments.uniform(0, latest))
-        subprocess.run(_command(data, killed, arguments.steps), check=True, capture_output=True)
-        same = sha256(whole / MODEL) == sha256(killed / MODEL)
-        print(f"after {struck} kills the weights are {'the same' if same else 'DIFFERENT'}")
-        print(f"  uninterrupted {sha256(whole / MODEL)}\n  killed        {sha256(killed / MODEL)}")
-    return 0 if same and struck == arguments.kills else 1
+        for number in range(1, kills + 1):
+            # Half of them strike in the start, the tuning or the loading of a checkpoint, half in the steps.
+            # These together get half the training done on average: the last one still finds some.
+            after_steps = moments.random() < 0.5
+            latest = 2 * training / kills if after_steps else min(before, EARLY)
+            after = moments.uniform(0, latest)
+            struck += _kill(_command(data, killed, steps), killed, number, after, after_steps)
+        subprocess.run(_command(data, killed, steps), check=True, capture_output=True)
+        hashes = [sha256(run / MODEL) for run in (whole, killed)]
+        print(f"after {struck} kills:\n  uninterrupted {hashes[0]}\n  killed        {hashes[1]}")
+        if hashes[0] != hashes[1]:
+            faults.append("the weights differ")
+        if struck < kills:
+            faults.append(f"only {struck} of {kills} kills struck: give more --steps")
+        left = sorted(path.name for path in killed.iterdir())
+        if left != sorted(path.name for path in whole.iterdir()):
+            faults.append(f"the folder holds {', '.join(left)}")
+    lost = steps if hashes[0] != hashes[1] else 0
+    return Outcome("training", struck, steps, lost, 0, round(time.perf_counter() - start, 1), faults)
 
 
 def _command(data: Path, run: Path, steps: int) -> list[str]:
@@ -64,9 +86,20 @@ def _time(command: list[str], run: Path) -> tuple[float, float]:
     return first - start, time.perf_counter() - first
 
 
-def _kill(command: list[str], run: Path, number: int, after: float) -> bool:
-    """Start or resume the training, kill it after so many seconds, and tell whether it was still running."""
+def _kill(command: list[str], run: Path, number: int, after: float, after_steps: bool) -> bool:
+    """Start or resume the training and kill it; tells whether it was still running.
+
+    Args:
+        command: starts or resumes it.
+        run: its folder.
+        number: of the kill.
+        after: so many seconds later.
+        after_steps: count them from its first new steps, not from its start.
+    """
+    logged = _logged(run)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while after_steps and process.poll() is None and _logged(run) <= logged:
+            time.sleep(0.005)
         try:
             process.wait(timeout=after)
             print(f"kill {number:2}: too late, the training had ended with status {process.returncode}")
@@ -74,7 +107,8 @@ def _kill(command: list[str], run: Path, number: int, after: float) -> bool:
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
-            print(f"kill {number:2}: after {after:5.1f} s, {_logged(run)} steps logged")
+            where = "the first new steps" if after_steps else "the start"
+            print(f"kill {number:2}: {after:.2f} s after {where}, {_logged(run)} steps logged", flush=True)
             return True
 
 

@@ -27,6 +27,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
+from kill_outcome import Outcome, report
 from PIL import Image
 
 from excision.data.listing import list_images
@@ -38,29 +39,35 @@ PLACES = ("good", "review", "defect", "failed")
 
 def main() -> int:
     arguments = _arguments()
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory(dir=arguments.hot) as hot:
-        trial = Trial(arguments.model, Path(hot).resolve(), Path(folder).resolve(), arguments.after)
-        start = time.perf_counter()
-        working = _kill_and_feed(trial, arguments.images, arguments.kills, arguments.seed)
+    outcome = trial(
+        arguments.model, arguments.images, arguments.after, arguments.kills, arguments.seed, arguments.hot
+    )
+    print(report([outcome]))
+    return 0 if outcome.passed else 1
+
+
+def trial(
+    model: Path, images: Path, after: str, kills: int, seed: int, hot_parent: Path | None = None
+) -> Outcome:
+    """Kill watchers so many times, let one run to its end, and compare all files with all results."""
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory(dir=hot_parent) as hot:
+        trial = Trial(model, Path(hot).resolve(), Path(folder).resolve(), after)
+        working = _kill_and_feed(trial, images, kills, seed)
         done = subprocess.run(
             [*trial.command(), "--idle-exit", "3"], capture_output=True, text=True, check=False
         )
-        seconds = time.perf_counter() - start
         if done.returncode != 0:
             raise SystemExit(f"the last watcher ended with status {done.returncode}: {done.stderr}")
         findings = trial.findings()
-    figures = {
-        "after": arguments.after,
-        "kills": arguments.kills,
-        "kills of a watcher that had given results": working,
-        **{name: len(names) for name, names in findings.items()},
-        "seconds": round(seconds, 1),
-    }
-    print(json.dumps(figures, indent=2))
-    wrong = {name: names[:5] for name, names in findings.items() if name != "files" and names}
-    for name, names in wrong.items():
-        print(f"{name}: {', '.join(names)}", file=sys.stderr)
-    return 1 if wrong or not findings["files"] else 0
+    print(f"{working} of {kills} kills struck a watcher that had given results")
+    files, lost, doubled = (findings.pop(name) for name in ("files", "lost", "doubled"))
+    faults = [f"{name}: {', '.join(names[:5])}" for name, names in findings.items() if names]
+    if not files:
+        faults.append("no file was dropped")
+    seconds = round(time.perf_counter() - start, 1)
+    what = f"watcher, --after {after}"
+    return Outcome(what, kills, len(files), len(lost), len(doubled), seconds, faults)
 
 
 def _arguments() -> argparse.Namespace:
@@ -87,7 +94,10 @@ def _kill_and_feed(trial: Trial, images: Path, kills: int, seed: int) -> int:
             struck = _kill(trial, after)
             gained = trial.count() - before
             working += gained > 0
-            print(f"kill {number:2}: after {after:.2f} s, {gained} results{'' if struck else ', TOO LATE'}")
+            print(
+                f"kill {number:2}: after {after:.2f} s, {gained} results{'' if struck else ', TOO LATE'}",
+                flush=True,
+            )
     finally:
         stop.set()
         feeder.join()

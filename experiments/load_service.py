@@ -1,7 +1,6 @@
 """How the service stands up to load, on this machine's loopback.
 
     python experiments/load_service.py line/parts new_images/                  # speed against the runtime
-    python experiments/load_service.py line/parts new_images/ --kills 20       # kill -9 under load
     python experiments/load_service.py line/parts new_images/ --malformed 200  # uploads that are none
 
 Each ends with status 1 where something was lost, stored twice, or answered with 500.
@@ -10,14 +9,11 @@ Each ends with status 1 where something was lost, stored twice, or answered with
 from __future__ import annotations
 
 import argparse
-import http.client
 import itertools
 import random
 import socket
-import sqlite3
 import statistics
 import tempfile
-import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -139,50 +135,6 @@ def overload(model: Path, paths: list[Path], seconds: float = 5.0) -> int:
     return int(sorted(accepted) != sorted(stored) or others > 0)
 
 
-def kills(model: Path, paths: list[Path], times: int) -> int:
-    """Kill the service under load; gives 1 where an answered result is missing or stored twice."""
-    image, answered, rng = paths[0].read_bytes(), set[str](), random.Random(0)
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder)
-        for _ in range(times):
-            with serving(model, data) as service:
-                threads = [
-                    threading.Thread(target=_ask_until_dead, args=(service, image, answered))
-                    for _ in range(8)
-                ]
-                for thread in threads:
-                    thread.start()
-                time.sleep(rng.uniform(0.2, 1.5))
-                service.process.kill()
-                for thread in threads:
-                    thread.join()
-        with serving(model, data):
-            left = list((data / "incoming").iterdir())
-            files = {path.relative_to(data).as_posix() for path in (data / "images").glob("*/*")}
-        stored, known = sources(data), kept_images(data)
-        with sqlite3.connect(data / "results.sqlite") as connection:
-            whole = connection.execute("PRAGMA integrity_check").fetchone()[0]
-    lost, twice = answered - set(stored), len(stored) - len(set(stored))
-    print(
-        f"{times} kills: {len(answered)} answered, {len(stored)} stored, {len(lost)} answered and lost, "
-        f"{twice} stored twice; {len(files - known)} files without a result, {len(known - files)} results "
-        f"without a file, {len(left)} uploads left over; the database is {whole}"
-    )
-    return int(bool(lost or twice or files != known or left or whole != "ok"))
-
-
-def _ask_until_dead(service: Service, image: bytes, answered: set[str]) -> None:
-    connection = service.connection()
-    while True:
-        source = uuid.uuid4().hex
-        try:
-            status, _ = ask(connection, image, source)
-        except (OSError, http.client.HTTPException):
-            return
-        if status == 200:
-            answered.add(source)
-
-
 def malformed(model: Path, paths: list[Path], count: int) -> int:
     """Send uploads that are none; gives 1 for an answer of 500, files that stay, or memory that grows."""
     rng, image = random.Random(0), paths[0].read_bytes()
@@ -237,14 +189,11 @@ def main() -> int:
     parser.add_argument("model", type=Path, help="exported folder")
     parser.add_argument("images", type=Path, help="folder of images")
     parser.add_argument("--count", type=int, default=96, help="images of each measurement, a multiple of 8")
-    parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--malformed", type=int, default=0)
     chosen = parser.parse_args()
     if chosen.count % 8:
         parser.error("--count must be a multiple of 8")
     paths = list_images(chosen.images).images[:32]
-    if chosen.kills:
-        return kills(chosen.model, paths, chosen.kills)
     if chosen.malformed:
         return malformed(chosen.model, paths, chosen.malformed)
     return speed(chosen.model, paths, chosen.count) or overload(chosen.model, paths)
