@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,8 +22,10 @@ def read_bounded(path: Path, most: int) -> bytes:
         ValueError: the file is too large.
     """
     with path.open("rb") as stream:
-        content = stream.read(most + 1)
-    if len(content) > most:
+        size = os.fstat(stream.fileno()).st_size
+        # Never `most` itself: Python takes memory for as much as it is asked to read.
+        content = stream.read(size + 1) if size <= most else b""
+    if size > most or len(content) > most:
         raise ValueError(f"the file is larger than {most} bytes")
     return content
 
