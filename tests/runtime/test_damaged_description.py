@@ -23,7 +23,7 @@ from excision.runtime.model_folder import DESCRIPTION, Description
 from excision.runtime.verification import verify
 from tests.runtime.folders import IMAGE, leaves, old_folder, put, read, sealed_folder, take
 
-VALUES = (
+VALUES: tuple[Any, ...] = (
     *(None, True, "", "x", -1, 0, 1, 2, 3, 0.5, 65, 1e308, -0.0, math.nan, math.inf, 10**30, 100_000, 2**31),
     *([], {}, [None], {"x": 1}, [100_000, 100_000], "a\nb" * 1000, [[1]] * 100),
 )

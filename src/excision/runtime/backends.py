@@ -8,6 +8,8 @@ from excision.errors import ModelError
 from excision.runtime.backend import MODEL_FILES, Backend, BackendName, Precision
 from excision.runtime.onnx_backend import OnnxBackend
 
+_LONGEST = 300
+
 
 def open_backend(folder: Path, name: BackendName, precision: Precision, threads: int | None) -> Backend:
     """Load the graph of an exported folder.
@@ -33,7 +35,13 @@ def open_backend(folder: Path, name: BackendName, precision: Precision, threads:
         raise ModelError(f"{folder} needs the package {error.name}: pip install {error.name}") from error
     except Exception as error:
         # Each backend raises its own types of error for a faulty file.
-        raise ModelError(f"{path}: cannot be loaded as a graph: {error}") from error
+        raise ModelError(f"{path}: cannot be loaded as a graph: {one_line(error)}") from error
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of a backend in one line of bounded length."""
+    words = " ".join(str(error).split())
+    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}..."
 
 
 def _openvino(path: Path, precision: Precision, threads: int | None) -> Backend:

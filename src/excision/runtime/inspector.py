@@ -22,7 +22,7 @@ from excision.errors import ImageError, ModelError, SettingsError
 from excision.method.calibration import Calibration, calibrate, check_thresholds
 from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
-from excision.runtime.backends import open_backend
+from excision.runtime.backends import one_line, open_backend
 from excision.runtime.defect_criteria import DefectCriteria, read_region
 from excision.runtime.graph_checks import check_graph, check_results
 from excision.runtime.model_folder import Description
@@ -189,7 +189,7 @@ class Inspector:
             found = self._backend.run(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
         except Exception as error:
             # Each backend raises its own types of error.
-            raise ModelError(f"{self.folder}: the backend failed: {error}") from error
+            raise ModelError(f"{self.folder}: the backend failed: {one_line(error)}") from error
         seconds = time.perf_counter() - start
         check_results(found, self.image_format, self.folder)
         score, anomaly_map = float(found["score"][0]), found["anomaly_map"][0, 0]

@@ -88,8 +88,8 @@ def replay(inspector: Inspector, golden: Golden, torch_threshold: float | None =
     differences = [np.abs(each.anomaly_map - wanted) for each, wanted in zip(found, golden.maps, strict=True)]
     return Proof(
         images=len(found),
-        score_drift=float(np.abs(scores - golden.scores).max() / unit),
-        map_difference=float(max(each.max() for each in differences) / unit),
+        score_drift=float(np.abs(scores - golden.scores).max()) / unit,
+        map_difference=float(max(each.max() for each in differences)) / unit,
         map_share=float(np.mean([(each > limit).mean() for each in differences])),
         verdicts_changed=int(((scores > inspector.threshold) != (golden.scores > torch_threshold)).sum()),
         seconds=seconds,
