@@ -121,6 +121,36 @@ def test_png_and_tiff_and_array_mean_the_same(tmp_path: Path, bits: int, kind: i
         assert np.array_equal(array_image(array, 3), read_image(given, 3))
 
 
+@pytest.mark.parametrize("samples", [2, 3, 4])
+@pytest.mark.parametrize("band", [1, 40, 100_000])
+def test_filtered_rows_of_16_bits(
+    tmp_path: Path, samples: int, band: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row may be stored as its difference from the one above it, which may belong to another band."""
+    from imagecodecs import png_encode
+
+    monkeypatch.setattr("excision.ops.bands.BAND", band)
+    smooth = np.add.outer(np.arange(24) * 700, np.arange(36) * 900)[..., np.newaxis] + random(
+        4, samples, (24, 36)
+    )
+    values = smooth.astype(np.uint16)
+    values[..., -1] = 65535 if samples != 3 else values[..., -1]
+    content = bytes(png_encode(values, level=9))
+    data = zlib.decompress(content[content.index(b"IDAT") + 4 : -16])
+    assert any(data[1 :: 1 + 36 * 2 * samples]), "no row is filtered"
+    pixels = read_pixels(put(tmp_path / "a.png", content))
+    assert np.array_equal(np.rint(pixels * 65535), values if samples == 3 else values[..., :-1])
+
+
+def test_nothing_is_written_to_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for more in ({"woven": True}, {"before": chunk(b"PLTE", bytes(6))}, {"before": chunk(b"gAMA", bytes(4))}):
+        for bits, kind, samples in ((16, 2, 3), (16, 4, 2), (8, 2, 3), (16, 0, 1)):
+            read_pixels(put(tmp_path / "a.png", png(random(bits, samples), bits, kind, **more)))
+    longer = png(random(16, 3), 16, 2, chunk(b"IDAT", zlib.compress(bytes(3000))))
+    read_pixels(put(tmp_path / "a.png", longer))
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("transparent", [False, True])
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_palette_png(tmp_path: Path, bits: int, transparent: bool) -> None:
@@ -170,6 +200,26 @@ def test_more_pixels_than_the_header_of_a_png_says(tmp_path: Path) -> None:
             assert "a.png" in str(error)
 
     assert peak_growth(read) < 5_000_000
+
+
+@pytest.mark.parametrize(("bits", "kind", "samples"), [(16, 2, 3), (8, 2, 3), (16, 0, 1)])
+def test_a_wrong_checksum_and_a_lying_header_are_refused(
+    tmp_path: Path, bits: int, kind: int, samples: int
+) -> None:
+    content = bytearray(png(random(bits, samples), bits, kind))
+    content[content.index(b"IDAT") + 4 + 20] ^= 1
+    with pytest.raises(ImageError, match=r"a\.png: a checksum is wrong"):
+        read_pixels(put(tmp_path / "a.png", bytes(content)))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 12_000, 12_000, bits, kind, 0, 0, 0))
+    lying = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(9000))) + chunk(b"IEND", b"")
+    put(tmp_path / "a.png", lying)
+
+    def refused() -> None:
+        for read in (probe_image, read_pixels):
+            with pytest.raises(ImageError, match=r"a\.png: it holds fewer pixels than its header says"):
+                read(tmp_path / "a.png")
+
+    assert peak_growth(refused) < 5_000_000
 
 
 @pytest.mark.parametrize("keep", [9, 30, 40, 60, -40, -12])

@@ -1,16 +1,18 @@
-"""PNG, decoded by libpng at its real depth and with its colour keys, from the few chunks that matter.
+"""PNG, at its real depth and with its colour keys, decoded from nothing but the chunks that the pixels need.
 
-Texts, colour profiles and other additions are passed over, however far they would unpack.
+Pillow decodes 8 bits and grey of 16, libpng colours of 16. Texts, colour profiles and other additions are
+passed over, however far they would unpack.
 """
 
 from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,19 +27,28 @@ from excision.data.pixels import (
     check_size,
     upright_size,
 )
+from excision.ops.bands import band_rows
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 
-_GREY, _PALETTE, _ALPHA = 0, 3, 4
-_NAMES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey+alpha", 6: "RGB+alpha"}
-_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+_GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
+_NAMES = {_GREY: "grey", _RGB: "RGB", _PALETTE: "palette", _GREY_ALPHA: "grey+alpha", _RGB_ALPHA: "RGB+alpha"}
+_SAMPLES = {_GREY: 1, _RGB: 3, _PALETTE: 1, _GREY_ALPHA: 2, _RGB_ALPHA: 4}
+_DEPTHS = {
+    _GREY: (1, 2, 4, 8, 16),
+    _RGB: (8, 16),
+    _PALETTE: (1, 2, 4, 8),
+    _GREY_ALPHA: (8, 16),
+    _RGB_ALPHA: (8, 16),
+}
+_ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 
 _MOST_CHUNKS = 2**20
-_LARGEST_TABLE = 2**20
-"""Bytes of a palette or of EXIF data that are read."""
+_LONGEST_ADDITION = 2**20
+_MOST_PACKED = 1040
+"""Bytes that deflate can pack into one, with a little to spare."""
 
 _TEXTS_OF_EXIF = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
-_NO_PIXELS = b"\0\0\0\0IDAT\x35\xaf\x06\x1e"
 _END = b"\0\0\0\0IEND\xae\x42\x60\x82"
 
 
@@ -49,30 +60,45 @@ class _Header:
         size: (H, W) as stored.
         bits: bits of one value or one palette number.
         kind: colour type: 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGB and alpha.
+        woven: interlaced by Adam7.
         palette: bytes of the palette; None if there is none.
-        key: whether a colour key, or alpha values of the palette, are given.
+        key: bytes of the colour key, or of the alpha values of the palette; None if there is none.
         orientation: EXIF orientation.
-        parts: position and length in the file of each chunk that the pixels depend on.
+        parts: position and length in the file of the content of each chunk of pixels.
     """
 
     size: tuple[int, int]
     bits: int
     kind: int
+    woven: bool
     palette: bytes | None
-    key: bool
+    key: bytes | None
     orientation: int
     parts: tuple[tuple[int, int], ...]
+
+    @property
+    def deep(self) -> bool:
+        """Whether Pillow would reduce the values to 8 bits."""
+        return self.bits == 16 and self.kind != _GREY
+
+    def chunks(self, size: tuple[int, int]) -> bytes:
+        """Give the start of a file with such pixels, not interlaced, up to the first of them."""
+        height, width = size
+        head = struct.pack(">IIBBBBB", width, height, self.bits, self.kind, 0, 0, 0)
+        content = MAGIC + _chunk(b"IHDR", head)
+        content += _chunk(b"PLTE", self.palette) if self.palette else b""
+        return content + (_chunk(b"tRNS", self.key) if self.key else b"")
 
 
 def probe(stream: BinaryIO) -> ImageInfo:
     """Read the header of a PNG file; its pixels are not decoded."""
     header = _header(stream)
     name = _NAMES[header.kind]
-    if header.key and header.kind in (0, 2):
+    if header.key and header.kind in (_GREY, _RGB):
         name += "+alpha"
     if name == "grey" and header.bits == 1:
         name = "1-bit"
-    grey = header.kind in (_GREY, _ALPHA) or (header.palette is not None and _grey_palette(header.palette))
+    grey = header.kind in (_GREY, _GREY_ALPHA) or _grey_palette(header.palette)
     # A palette holds colours of 8 bits, however few of them there are.
     bits = 8 if header.kind == _PALETTE else header.bits
     return ImageInfo(upright_size(*header.size, header.orientation), name, bits, not grey)
@@ -80,54 +106,116 @@ def probe(stream: BinaryIO) -> ImageInfo:
 
 def decode(stream: BinaryIO) -> Decoded:
     """Decode a PNG file; its values are kept in their stored type."""
+    header = _header(stream)
+    if not header.deep:
+        image = raster.decode(io.BytesIO(_essence(stream, header)), _scaled_key(header))
+        return replace(image, orientation=header.orientation)
+    return Decoded(header.size, header.orientation, array_boxes(_deep(stream, header), _deep_colours))
+
+
+def _deep(stream: BinaryIO, header: _Header) -> NDArray[np.uint16]:
+    """Decode colours of 16 bits to (H, W, 2, 3 or 4); a colour key becomes alpha.
+
+    The file is cut into files of a few rows, because libpng decodes whole images only, and an interlaced one
+    into its up to seven images, because libpng writes warnings about them to the terminal.
+    """
     from imagecodecs import png_decode
 
-    header = _header(stream)
-    values: NDArray[Any] = png_decode(_essence(stream, header))
-    if values.shape[:2] != header.size:
-        raise RefusedError("its size changes within the file; it is damaged")
-    values = values.reshape(*header.size, -1)
-    bits = 8 * values.dtype.itemsize
-    return Decoded(header.size, header.orientation, array_boxes(values, partial(alpha_colours, bits)))
+    (height, width), samples = header.size, _SAMPLES[header.kind]
+    whole = np.empty((height, width, samples + bool(header.key)), np.uint16)
+    read = _unpacking(_pixels(stream, header))
+    for top, left, down, right in _ADAM7 if header.woven else ((0, 0, 1, 1),):
+        image = whole[top::down, left::right]
+        rows, columns = image.shape[:2]
+        line = 1 + 2 * samples * columns
+        # The first row of each part refers to the last of the part before.
+        before = bytes(line)
+        for first, last in band_rows(rows, columns) if columns else ():
+            packed = zlib.compress(before + read((last - first) * line), 0)
+            part = header.chunks((last - first + 1, columns)) + _chunk(b"IDAT", packed) + _END
+            values = png_decode(part)
+            image[first:last] = values[1:]
+            before = b"\0" + values[-1, :, :samples].astype(">u2").tobytes()
+    return whole
+
+
+_deep_colours = partial(alpha_colours, 16)
+
+
+def _unpacking(parts: Iterator[bytes]) -> Callable[[int], bytes]:
+    """Give a function that gives the next so many bytes of what is unpacked."""
+    unpacker = zlib.decompressobj()
+
+    def read(count: int) -> bytes:
+        found = bytearray()
+        while len(found) < count:
+            packed = unpacker.unconsumed_tail or next(parts, b"")
+            if not packed:
+                raise RefusedError("it holds fewer pixels than its header says; the file is damaged")
+            found += unpacker.decompress(packed, count - len(found))
+        return bytes(found)
+
+    return read
+
+
+def _scaled_key(header: _Header) -> int | None:
+    """Give the grey that is transparent, in the scale of 8 or 16 bits that Pillow decodes to."""
+    if header.kind != _GREY or not header.key:
+        return None
+    key = int.from_bytes(header.key[:2], "big")
+    return key * 255 // (2**header.bits - 1) if header.bits < 8 else key
 
 
 def _header(stream: BinaryIO) -> _Header:
     stream.seek(len(MAGIC))
-    size, bits, kind = (0, 0), 0, -1
-    palette, key, about, parts = None, False, b"", []
-    for name, at, length in _chunks(stream):
-        if name == b"IHDR":
-            width, height, bits, kind = struct.unpack(">IIBB", _content(stream, at, length, 10))
-            size = (height, width)
-            check_size(*size)
-            if bits not in _DEPTHS.get(kind, ()):
-                raise RefusedError("its header is damaged: no PNG file has such a depth and colours")
-        elif name == b"PLTE":
-            palette = _content(stream, at, length, _LARGEST_TABLE)
-        elif name == b"tRNS":
-            key = True
-        elif name == b"acTL":
-            frames = int.from_bytes(_content(stream, at, length, 4), "big")
-            if frames > 1:
-                raise RefusedError(f"contains {frames} images; save each as a separate file")
-        elif _tells_orientation(name, _content(stream, at, length, 32)):
-            about += _content(stream, at - 8, length + 12, _LARGEST_TABLE)
-        if name in (b"IHDR", b"PLTE", b"tRNS", b"IDAT"):
-            parts.append((at - 8, length + 12))
-    if kind < 0:
+    chunks = _chunks(stream)
+    name, at, length = next(chunks)
+    first = _content(stream, at, length, 13)
+    if name != b"IHDR" or len(first) < 13:
         raise RefusedError("it has no header; the file is damaged or not an image")
-    orientation = _orientation(stream, parts[0], about) if about else 1
-    return _Header(size, bits, kind, palette, key, orientation, tuple(parts))
+    width, height, bits, kind, packing, filters, woven = struct.unpack(">IIBBBBB", first)
+    check_size(height, width)
+    if bits not in _DEPTHS.get(kind, ()) or packing or filters or woven > 1:
+        raise RefusedError("its header is damaged: there are no PNG files with such pixels")
+    known: dict[bytes, bytes] = {}
+    about, parts = b"", []
+    for name, at, length in chunks:
+        if name == b"IDAT":
+            parts.append((at, length))
+        elif name in (b"PLTE", b"tRNS", b"acTL") and name not in known and not parts:
+            known[name] = _content(stream, at, length, 768)
+        elif _tells_orientation(name, _content(stream, at, min(length, 32), 32)):
+            about += _content(stream, at - 8, length + 12, _LONGEST_ADDITION)
+    frames = int.from_bytes(known.get(b"acTL", b"")[:4], "big")
+    if frames > 1:
+        raise RefusedError(f"contains {frames} images; save each as a separate file")
+    # A file of RGB may suggest a palette for poor screens.
+    palette = known.get(b"PLTE") if kind == _PALETTE else None
+    if kind == _PALETTE and (not palette or len(palette) % 3):
+        raise RefusedError("its palette is missing or damaged")
+    key = _valid_key(known.get(b"tRNS", b""), kind, bits)
+    orientation = _orientation(_chunk(b"IHDR", first), about) if about else 1
+    if sum(length for _, length in parts) * _MOST_PACKED < height * (width * bits * _SAMPLES[kind] // 8):
+        raise RefusedError("it holds fewer pixels than its header says; the file is damaged")
+    return _Header((height, width), bits, kind, bool(woven), palette, key, orientation, tuple(parts))
+
+
+def _valid_key(key: bytes, kind: int, bits: int) -> bytes | None:
+    """Give a colour key, unless it is none for such pixels, or a colour that they cannot have."""
+    if kind == _PALETTE:
+        return key or None
+    values = struct.unpack(f">{len(key) // 2}H", key[: len(key) // 2 * 2])
+    fits = len(values) == {_GREY: 1, _RGB: 3}.get(kind, 0)
+    return key[: 2 * len(values)] if values and fits and max(values) < 2**bits else None
 
 
 def _tells_orientation(name: bytes, start: bytes) -> bool:
     return name == b"eXIf" or (name in (b"tEXt", b"zTXt", b"iTXt") and start.startswith(_TEXTS_OF_EXIF))
 
 
-def _orientation(stream: BinaryIO, first: tuple[int, int], about: bytes) -> int:
+def _orientation(head: bytes, about: bytes) -> int:
     """Let Pillow read EXIF data and its substitutes, wherever they stand in the file."""
-    head = MAGIC + _content(stream, first[0], first[1], first[1])
-    return raster.orientation(io.BytesIO(head + about + _NO_PIXELS + _END))
+    return raster.orientation(io.BytesIO(MAGIC + head + about + _chunk(b"IDAT", b"") + _END))
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
@@ -152,13 +240,31 @@ def _content(stream: BinaryIO, at: int, length: int, most: int) -> bytes:
 
 def _essence(stream: BinaryIO, header: _Header) -> bytes:
     """Give the file with nothing in it but its image."""
-    content = bytearray(MAGIC)
-    for at, length in header.parts:
-        stream.seek(at)
-        content += stream.read(length)
+    content = bytearray(header.chunks(header.size))
+    # Byte 28 tells whether the pixels are interlaced; the checksum of the chunk follows it.
+    content[28] = header.woven
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    for part in _pixels(stream, header):
+        content += _chunk(b"IDAT", part)
     return bytes(content + _END)
 
 
-def _grey_palette(palette: bytes) -> bool:
-    colours = np.frombuffer(palette[: len(palette) // 3 * 3], np.uint8).reshape(-1, 3)
+def _pixels(stream: BinaryIO, header: _Header) -> Iterator[bytes]:
+    """Give the content of the chunks of pixels, which have the right checksums."""
+    for at, length in header.parts:
+        stream.seek(at - 4)
+        content = stream.read(length + 8)
+        if len(content) < length + 8 or zlib.crc32(content[:-4]) != int.from_bytes(content[-4:], "big"):
+            raise RefusedError("a checksum is wrong; the file is damaged")
+        yield content[4:-4]
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def _grey_palette(palette: bytes | None) -> bool:
+    if palette is None:
+        return False
+    colours = np.frombuffer(palette, np.uint8).reshape(-1, 3)
     return bool((colours == colours[:, :1]).all())

@@ -60,10 +60,17 @@ def probe(stream: BinaryIO) -> ImageInfo:
         return ImageInfo(upright_size(image.height, image.width, turned), name, bits, colour)
 
 
-def decode(stream: BinaryIO) -> Decoded:
-    """Decode an image file; its values are kept as Pillow holds them."""
+def decode(stream: BinaryIO, key: int | None = None) -> Decoded:
+    """Decode an image file; its values are kept as Pillow holds them.
+
+    Args:
+        stream: the file.
+        key: the grey that is transparent, in the scale of the decoded values; None for what the file says.
+    """
     with _opened(stream) as (image, turned):
         image.load()
+        if key is not None:
+            image.info["transparency"] = key
         return Decoded((image.height, image.width), turned, _boxes(_without_empty_alpha(image)))
 
 

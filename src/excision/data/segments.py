@@ -157,6 +157,9 @@ def _check_presence(coding: Coding, stream: BinaryIO) -> None:
     for index in range(int(np.prod(coding.grid))):
         if not 0 < coding.offsets[index] < stored or coding.counts[index] < 1:
             raise RefusedError(f"strip or tile {index + 1} is missing; the file is damaged")
+        # Fax cannot tell that it is cut off.
+        if coding.compression in _FAX and coding.offsets[index] + coding.counts[index] > stored:
+            raise RefusedError(f"strip or tile {index + 1} is cut off; the file is damaged")
     if coding.compression == Coding.NONE:
         height, width = coding.size
         wanted = height * -(-width * coding.depth * coding.bits // 8) * coding.grid[0]
