@@ -57,7 +57,7 @@ class Guesses:
         record = self._records.get(_network(address))
         until = now
         if record is not None and record.wrong >= FREE:
-            until = record.last + min(LONGEST, 2.0 ** min(record.wrong - FREE, 10))
+            until = record.last + min(LONGEST, 2.0 ** min(record.wrong - FREE + 2, 10))
         if len(self._recent) == TOTAL:
             until = max(until, self._recent[0] + WINDOW)
         return max(0, math.ceil(until - now))
