@@ -104,6 +104,8 @@ def parse_json(text: str, where: str) -> Any:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise DatasetError(f"{where}: the JSON is nested too deeply to be an annotation file") from error
+    except MemoryError as error:
+        raise DatasetError(f"{where}: there is not enough memory for this JSON; divide the file") from error
     except ValueError as error:
         raise DatasetError(f"{where}: is not valid JSON: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Callable
@@ -66,20 +67,23 @@ def spoiled(value: Any, rng: random.Random) -> Any:
         for step in way:
             holder = holder[step]
         if last is None:
-            return rng.choice(ODD)
+            return copy.deepcopy(rng.choice(ODD))
         action = rng.randint(0, 3)
         if action == 0:
             del holder[last]
         elif action == 1 and isinstance(holder, list):
             holder.append(json.loads(json.dumps(holder[last])))
         else:
-            holder[last] = rng.choice(ODD)
+            holder[last] = copy.deepcopy(rng.choice(ODD))
     return value
 
 
 def load_all(path: Path, layout: str) -> None:
     try:
-        for sample in load_dataset(path, layout).samples:
+        dataset = load_dataset(path, layout)
+        " ".join(dataset.notes).encode()
+        for sample in dataset.samples:
+            assert sample.label.isprintable()
             if sample.mask is not None:
                 read_mask(sample.mask, (16, 20))
     except ExcisionError as error:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 import numpy as np
 
 from excision.data.annotations.fill import Points
 from excision.errors import DatasetError
+from excision.system.names import printable
 
 MOST_POINTS = 1_000_000
 """Points of one shape."""
@@ -18,8 +18,6 @@ FARTHEST = 1e6
 """Coordinates in pixels beyond this are mistakes; smaller ones outside of the image are clipped."""
 
 _LONGEST_LABEL = 100
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def mapping(value: Any, where: str) -> dict[str, Any]:
@@ -79,7 +77,7 @@ def points(values: list[Any], where: str) -> Points:
 def label_text(value: Any, where: str) -> str:
     """Give the name of a class, without white space around it."""
     text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    if not text or len(text) > _LONGEST_LABEL or _CONTROL.search(text):
+    if not text or len(text) > _LONGEST_LABEL or printable(text) != text:
         raise DatasetError(
             f"{where}: {str(value)[:50]!r} is not the name of a class; it needs 1 to {_LONGEST_LABEL} "
             "characters in one line"

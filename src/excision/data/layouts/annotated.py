@@ -16,6 +16,7 @@ from excision.data.records import GOOD, Sample, Split
 from excision.data.references import identity, name_below
 from excision.data.splits import with_test_share
 from excision.errors import DatasetError
+from excision.system.names import printable
 
 _GOOD = (
     "good, normal, nominal, ok, okay, pass, passed, io, i.o., i. o., in ordnung, gut, gutteil, "
@@ -103,7 +104,9 @@ def left_out_note(count: int, what: str, examples: Sequence[str]) -> list[str]:
     """Give the note that some entries were left out, with the first few of them; none if there are none."""
     if not count:
         return []
-    return [f"Left out {count} {what}, such as {', '.join(example[:200] for example in examples[:3])}."]
+    return [
+        f"Left out {count} {what}, such as {', '.join(printable(example[:200]) for example in examples[:3])}."
+    ]
 
 
 def unlisted_note(folder: Path, entries: Iterable[Entry]) -> list[str]:

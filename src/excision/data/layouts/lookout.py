@@ -25,6 +25,7 @@ from excision.data.records import GOOD
 from excision.data.references import Finder, identity
 from excision.data.text import head, parse_json, read_text
 from excision.errors import DatasetError, ImageError
+from excision.system.names import printable
 
 _SUFFIXES = frozenset({".manifest", ".jsonl", ".json", ".ndjson"})
 _SOURCE = re.compile(r'\s*\{[^{}]*"source-ref"\s*:')
@@ -106,8 +107,9 @@ class _Reader:
             len(self._missing), f"images of {name} whose files were not found", self._missing
         )
         if self._maskless:
+            example = printable(self._maskless[0][:200])
             notes.append(
-                f"{name}: {len(self._maskless)} masks were not found, such as {self._maskless[0][:200]}; "
+                f"{name}: {len(self._maskless)} masks were not found, such as {example}; "
                 "these images have no mask."
             )
         if self._counts["contrary"]:
