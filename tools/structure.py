@@ -43,11 +43,12 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "method": (
         ("calibration", "folder_kinds", "format_1", "parameters"),
+        ("stored_calibration",),
         ("masking", "run_folder", "model_facts"),
         ("recovery",),
         ("attention", "scoring"),
         ("pipeline",),
-        ("fitting",),
+        ("fitting", "stored_weights"),
     ),
     "station": (
         ("lock", "client", "store"),

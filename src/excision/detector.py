@@ -23,6 +23,7 @@ from excision.method.fitting import NormalImages, learn_scoring, train_pipeline
 from excision.method.folder_kinds import folder_kind, wrong_folder
 from excision.method.parameters import ParameterMixin, Parameters
 from excision.method.pipeline import Pipeline
+from excision.method.stored_weights import check_weights
 from excision.ops.memory_format import channels_last, image_tensor
 from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
@@ -265,12 +266,10 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         if folder_kind(folder) == "baseline":
             raise ModelError(wrong_folder(folder, "run folder"))
         model = run_folder.load_model(folder)
+        check_weights(model, folder)
         self.settings, self.calibration_ = model.settings, model.calibration
         self.pipeline_ = self._build(model.settings, model.image_format)
-        try:
-            self.pipeline_.load_learned(model.tensors)
-        except RuntimeError as error:
-            raise ModelError(f"{folder}: weights and settings do not belong together: {error}") from error
+        self.pipeline_.load_learned(model.tensors)
         return self
 
     def _build(

@@ -15,7 +15,6 @@ training.json            time, memory, machine and versions
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import shutil
 from pathlib import Path
@@ -25,8 +24,10 @@ from excision.errors import ModelError, SettingsError
 from excision.method.calibration import Calibration
 from excision.method.folder_kinds import RUN_MODEL, RUN_SETTINGS, folder_kind, wrong_folder
 from excision.method.format_1 import from_format_1
+from excision.method.stored_calibration import check_entries, is_number, require, stored_calibration
 from excision.settings import Settings
 from excision.system.files import remove_leftovers, write_json, write_tensors
+from excision.system.strict_json import read_json as read_bounded_json
 from excision.tiling.image_format import ImageFormat
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ FORMAT = 2
 
 VERDICT_FILES = (MODEL, CALIBRATION, SETTINGS, IMAGE_FORMAT)
 """Files that can change a verdict; fingerprints depend on this order, so it must not change."""
+
+_MOST_JSON = 256 * 2**20  # bytes; a fingerprint has a line for each image
 
 OTHER_FILES = (FINGERPRINT, LOG, TRAINING)
 """The other files of a finished run."""
@@ -203,18 +206,16 @@ def _load_tensors(path: Path) -> tuple[dict[str, Tensor], int]:
 def _load_calibration(path: Path) -> tuple[Calibration, float]:
     """Read the calibration, and the mask threshold that format 1 kept beside it."""
     content = read_json(path)
+    names = ("threshold", "wanted_rate", "promised_rate", "scores")
     try:
-        stored, wanted = content.get("mask_threshold"), content["wanted_rate"]
-        calibration = Calibration(
-            threshold=float(content["threshold"]),
-            wanted_rate=None if wanted is None else float(wanted),
-            promised_rate=float(content["promised_rate"]),
-            scores=tuple(map(float, content["scores"])),
-        )
-        # JSON has no infinity: null meant that nothing is ever masked.
-        return calibration, math.inf if stored is None else float(stored)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: this is not a calibration: {error!r}") from error
+        check_entries(content, names, ("mask_threshold",), "it")
+        calibration = stored_calibration({name: content[name] for name in names}, "it")
+        stored = content.get("mask_threshold")
+        require(stored is None or is_number(stored), "it.mask_threshold must be a finite number or null")
+    except ValueError as error:
+        raise ModelError(f"{path}: this is not a calibration: {error}") from error
+    # JSON has no infinity: null meant that nothing is ever masked.
+    return calibration, math.inf if stored is None else float(stored)
 
 
 def read_json(path: Path) -> Any:
@@ -223,10 +224,7 @@ def read_json(path: Path) -> Any:
     Raises:
         ModelError: the file is missing or damaged.
     """
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read as JSON: {error}") from error
+    return read_bounded_json(path, _MOST_JSON)
 
 
 def _same_settings(begun: Settings, wanted: Settings, folder: Path) -> None:

@@ -5,36 +5,16 @@ from __future__ import annotations
 import math
 import re
 import reprlib
-from collections.abc import Collection
-from typing import Any, TypeGuard, get_args
+from typing import Any, get_args
 
 from excision.errors import SettingsError
-from excision.method.calibration import Calibration, calibrate, check_thresholds
+from excision.method.calibration import Calibration, check_thresholds
+from excision.method.stored_calibration import is_number, require
 from excision.runtime.backend import PRECISIONS
 from excision.tiling.image_format import MOST_PIXELS, Channels
 
 _MOST_AREA = 2**40  # pixels; more than any large image has
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_RATE_ROUNDING = 1e-9
-
-
-def require(condition: bool, message: str) -> None:
-    """Raise a ValueError with this message unless the condition holds."""
-    if not condition:
-        raise ValueError(message)
-
-
-def check_entries(content: Any, names: Collection[str], optional: Collection[str], what: str) -> None:
-    """Check that a JSON object has these entries, and no others.
-
-    Raises:
-        ValueError: it is no object, or an entry is missing or unknown.
-    """
-    require(isinstance(content, dict), f"{what} is {reprlib.repr(content)}: it must be an object")
-    for name in names:
-        require(name in content, f"{what} has no entry {name!r}")
-    unknown = [name for name in content if name not in names and name not in optional]
-    require(not unknown, f"{what} has an unknown entry {reprlib.repr(unknown[:1])}")
 
 
 def whole(content: Any, name: str, least: int, most: int) -> int:
@@ -81,41 +61,6 @@ def check_backend(backend: Any, precision: Any) -> None:
     )
 
 
-def calibration(content: Any, what: str) -> Calibration:
-    """Return a threshold that follows from its scores, or that a person set.
-
-    Raises:
-        ValueError: an entry is wrong, or threshold and rate do not follow from the scores.
-    """
-    check_entries(content, ("threshold", "wanted_rate", "promised_rate", "scores"), (), what)
-    scores, wanted = content["scores"], content["wanted_rate"]
-    require(isinstance(scores, list) and bool(scores), f"{what}.scores must be a list of numbers")
-    require(all(map(_is_number, scores)), f"{what}.scores must be finite numbers")
-    ascending = tuple(map(float, scores))
-    require(ascending == tuple(sorted(ascending)), f"{what}.scores must ascend")
-    for name in ("threshold", "promised_rate"):
-        require(_is_number(content[name]), f"{what}.{name} must be a finite number")
-    require(wanted is None or (_is_number(wanted) and 0 < wanted < 1), f"{what}.wanted_rate is not a rate")
-    found = Calibration(
-        float(content["threshold"]),
-        None if wanted is None else float(wanted),
-        float(content["promised_rate"]),
-        ascending,
-    )
-    expected = (
-        found.at(found.threshold) if found.wanted_rate is None else calibrate(ascending, found.wanted_rate)
-    )
-    require(
-        found.threshold == expected.threshold,
-        f"{what}.threshold is {found.threshold!r}, and its scores and rate give {expected.threshold!r}",
-    )
-    require(
-        abs(found.promised_rate - expected.promised_rate) <= _RATE_ROUNDING,
-        f"{what}.promised_rate is {found.promised_rate!r}, and its scores promise {expected.promised_rate!r}",
-    )
-    return found
-
-
 def check_both(decision: Calibration, review: Calibration | None) -> None:
     """Check that both thresholds are usable together."""
     try:
@@ -131,7 +76,7 @@ def minimum_area(content: Any, image: tuple[int, int], tiled: bool) -> int:
 
 def mask_threshold(content: Any) -> float | None:
     """Return the mask threshold; None for no mask."""
-    fits = content is None or _is_number(content)
+    fits = content is None or is_number(content)
     require(fits, f"mask_threshold is {reprlib.repr(content)}: it must be a finite number or null")
     return None if content is None else float(content)
 
@@ -164,12 +109,3 @@ def hashes(content: Any) -> dict[str, str]:
     for name, digits in found.items():
         require(_SHA256.fullmatch(digits) is not None, f"files: {reprlib.repr(name)} has no SHA-256")
     return found
-
-
-def _is_number(content: Any) -> TypeGuard[float]:
-    if not isinstance(content, int | float) or isinstance(content, bool):
-        return False
-    try:
-        return math.isfinite(content)
-    except OverflowError:  # a whole number that no float can hold
-        return False

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from excision.errors import ModelError, SettingsError
 from excision.method.calibration import Calibration
 from excision.method.folder_kinds import EXPORTED_MODEL, wrong_folder
+from excision.method.stored_calibration import check_entries, require, stored_calibration
 from excision.runtime import description_checks as checks
 from excision.runtime.backend import GRAPH_FILES, BackendName, Precision
 from excision.runtime.defect_criteria import REGION, DefectCriteria
@@ -231,7 +232,7 @@ def _checked(content: Any, path: Path) -> dict[str, Any]:
         SettingsError: the tiles do not fit.
         ValueError: an entry is missing, unknown, or wrong.
     """
-    checks.require(isinstance(content, dict) and "format" in content, "it has no entry 'format'")
+    require(isinstance(content, dict) and "format" in content, "it has no entry 'format'")
     version = checks.whole(content["format"], "format", 1, 2**63)
     if version > FORMAT:
         raise ModelError(
@@ -240,16 +241,16 @@ def _checked(content: Any, path: Path) -> dict[str, Any]:
         )
     names = {entry.name for entry in dataclasses.fields(Description)} - {"tile", "files"}
     if version >= _WITH_HASHES:
-        checks.check_entries(content, {*names, "tile", "files", _CHECKSUM}, (), "it")
+        check_entries(content, {*names, "tile", "files", _CHECKSUM}, (), "it")
         entries = {name: value for name, value in content.items() if name != _CHECKSUM}
-        checks.require(
+        require(
             content[_CHECKSUM] == _checksum(entries),
             "its checksum is wrong, so an entry was changed since it was written: copy the folder again, and "
             "change thresholds with `excision calibrate`",
         )
     else:
         # Folders written before tiling existed lack this entry.
-        checks.check_entries(content, names, {"tile"}, "it")
+        check_entries(content, names, {"tile"}, "it")
     return _values(content)
 
 
@@ -258,8 +259,8 @@ def _values(content: dict[str, Any]) -> dict[str, Any]:
     size, tile = checks.size(content["size"]), _tile(content.get("tile"))
     if tile is not None:
         Tiling(size, tile.grid, tile.halo)  # raises an error for tiles that do not fit
-    decision, review = checks.calibration(content["calibration"], "calibration"), content["review"]
-    zone = None if review is None else checks.calibration(review, "review")
+    decision, review = stored_calibration(content["calibration"], "calibration"), content["review"]
+    zone = None if review is None else stored_calibration(review, "review")
     checks.check_both(decision, zone)
     return {
         "backend": content["backend"],
@@ -282,7 +283,7 @@ def _values(content: dict[str, Any]) -> dict[str, Any]:
 def _tile(content: Any) -> Tile | None:
     if content is None:
         return None
-    checks.check_entries(content, ("grid", "halo"), (), "tile")
+    check_entries(content, ("grid", "halo"), (), "tile")
     return Tile(*(checks.whole(content[name], f"tile.{name}", 0, 2**20) for name in ("grid", "halo")))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from typing import Any, get_args, get_type_hints
 
 from excision.errors import SettingsError
@@ -44,7 +45,7 @@ def as_fields(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(name: str, value: Any, hint: Any) -> None:
-    require(_fits(value, hint), f"{name} is {value!r}: it must be {_describe(hint)}")
+    require(_fits(value, hint), f"{name} is {reprlib.repr(value)}: it must be {_describe(hint)}")
 
 
 def _fits(value: Any, hint: Any) -> bool:

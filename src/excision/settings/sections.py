@@ -8,6 +8,7 @@ from typing import Literal
 from excision.errors import SettingsError
 from excision.settings.audience import ADVANCED, FOR_EXPERIMENTS
 from excision.settings.checks import require
+from excision.tiling.image_format import MOST_PIXELS
 
 AttentionVariant = Literal["surface", "plain"]
 
@@ -41,6 +42,11 @@ class ImageSettings:
     def __post_init__(self) -> None:
         if self.size is not None and min(self.size) < 32:
             raise SettingsError(f"image.size is {self.size}: height and width must be at least 32 pixels")
+        for name, size in (("size", self.size), ("tile", self.tile)):
+            require(
+                size is None or 0 < size[0] * size[1] <= MOST_PIXELS,
+                f"image.{name} is {size}: a working image has at most {MOST_PIXELS} pixels",
+            )
         if self.tile is not None and self.size not in (None, self.tile):
             raise SettingsError(
                 f"image.size is {self.size} and image.tile {self.tile}: a tile is the working image, "

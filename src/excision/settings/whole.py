@@ -24,8 +24,11 @@ from excision.settings.sections import (
     TrainingSettings,
 )
 from excision.system.files import write_text
+from excision.system.strict_json import read_bounded
 from excision.tiling.geometry import Tiling
 from excision.tiling.image_format import ImageFormat
+
+_MOST_BYTES = 2**20  # of a settings file
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +118,12 @@ class Settings:
             SettingsError: the file is missing or not TOML, or contains an unknown name or a wrong value.
         """
         try:
-            sections = tomllib.loads(path.read_text("utf-8"))
+            sections = tomllib.loads(read_bounded(path, _MOST_BYTES).decode("utf-8"))
         except OSError as error:
             raise SettingsError(f"{path}: cannot be opened ({error.strerror})") from error
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except RecursionError as error:
+            raise SettingsError(f"{path}: cannot be read as TOML settings: nested too deeply") from error
+        except ValueError as error:
             raise SettingsError(f"{path}: cannot be read as TOML settings: {error}") from error
         try:
             sections, old_names = with_new_names(sections)
