@@ -193,6 +193,6 @@ def _normal_images(images: Iterable[OneImage]) -> Iterator[Path | NDArray[Any]]:
     for image in images:
         # `prepare` checks the content of arrays, and names a bad one by its position.
         if isinstance(image, np.ndarray) and image.ndim < 4:
-            yield np.asarray(image)
+            yield image
         else:
             yield from (given.image for given in input_images(image))

@@ -32,6 +32,7 @@ __all__ = [
     "array_image",
     "check_decodes",
     "decoded",
+    "given_array",
     "picture_array",
     "probe_image",
     "read_image",
@@ -113,6 +114,16 @@ def array_image(array: NDArray[Any], channels: int) -> NDArray[np.float32]:
     """
     with _describing(array):
         return _of_array(array).whole(channels)
+
+
+def given_array(array: NDArray[Any]) -> NDArray[Any]:
+    """Give an array that a caller passed as a plain array in native byte order, with the same values.
+
+    Raises:
+        ImageError: pixels are masked, or the values are not numbers.
+    """
+    with _describing(array):
+        return plain_array(array)
 
 
 def _of_array(array: NDArray[Any]) -> Decoded:

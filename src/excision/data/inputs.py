@@ -26,9 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from excision.data.decode import picture_array, probe_image
+from excision.data.decode import given_array, picture_array, probe_image
 from excision.data.listing import list_images, match_pattern
-from excision.data.pixels import RefusedError, plain_array
 from excision.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
@@ -171,10 +170,7 @@ def _plain_array(item: Any, color: ColorOrder) -> NDArray[Any]:
 
 
 def _of_array(array: NDArray[Any]) -> NDArray[Any]:
-    try:
-        plain = plain_array(array)
-    except RefusedError as error:
-        raise ImageError(f"An array of shape {array.shape} cannot be used: {error}") from error
+    plain = given_array(array)
     if plain.ndim == 2 or (plain.ndim in (3, 4) and plain.shape[-1] in _CHANNELS):
         return plain
     hint = ""

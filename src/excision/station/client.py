@@ -240,10 +240,22 @@ def _bytes(image: str | Path | bytes | NDArray[Any]) -> tuple[str, bytes]:
     if isinstance(image, np.ndarray):
         import tifffile
 
+        from excision.data.decode import given_array
+
+        plain = given_array(image)
+        plain = plain[..., 0] if plain.ndim == 3 and plain.shape[2] == 1 else plain
+        colour = plain.ndim == 3 and plain.shape[2] in (3, 4)
+        alpha = ["unassalpha"] if colour and plain.shape[2] == 4 else None
+        # tifffile packs bits only with a compression.
+        plain = plain.astype(np.uint8) * np.uint8(255) if plain.dtype == np.bool_ else plain
         stream = io.BytesIO()
-        colour = image.ndim == 3 and image.shape[2] == 3
-        plain = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
-        tifffile.imwrite(stream, plain, photometric="rgb" if colour else "minisblack", metadata=None)
+        tifffile.imwrite(
+            stream,
+            plain,
+            photometric="rgb" if colour else "minisblack",
+            extrasamples=alpha,
+            metadata=None,
+        )
         return "array", stream.getvalue()
     try:
         return Path(image).name, Path(image).read_bytes()

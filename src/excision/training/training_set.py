@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data import Dataset, Sample
-from excision.data.decode import array_image, check_decodes, probe_image
+from excision.data.decode import array_image, check_decodes, given_array, probe_image
 from excision.data.images import ImageCache, any_full_image, working_image
 from excision.data.preparation import Finding, readable, readable_headers
 from excision.data.sizes import Reduction, Size, default_size, strip_tile
@@ -226,16 +226,13 @@ def _decode_large(tiling: Tiling, path: Path) -> None:
 
 
 def _from_arrays(pictures: dict[str, Picture], settings: Settings) -> _Usable:
-    arrays = {name: picture for name, picture in pictures.items() if isinstance(picture, np.ndarray)}
+    arrays = {
+        name: _checked(name, picture) for name, picture in pictures.items() if isinstance(picture, np.ndarray)
+    }
     if len(arrays) < 2:
         raise DatasetError(
             f"{len(arrays)} images are too few: calibration holds at least one out of training"
         )
-    for name, array in arrays.items():
-        try:
-            array_image(array, 1)
-        except ImageError as error:
-            raise ImageError(f"image {name} of the given images: {error}") from error
     sizes = {name: (array.shape[0], array.shape[1]) for name, array in arrays.items()}
     tiling = _tiling(settings, sizes.values())
     if tiling is not None:
@@ -245,11 +242,21 @@ def _from_arrays(pictures: dict[str, Picture], settings: Settings) -> _Usable:
         samples=tuple(Sample(name, Path(name), "train", "good", None, name) for name in arrays),
         tiling=tiling,
         sizes=sizes,
-        colour=any(array.ndim == 3 and array.shape[2] == 3 for array in arrays.values()),
+        colour=any(array.ndim == 3 and array.shape[2] >= 3 for array in arrays.values()),
         skipped=(),
-        pictures=pictures,
+        pictures=dict(arrays),
         origin={"root": "", "layout": "arrays"},
     )
+
+
+def _checked(name: str, picture: NDArray[Any]) -> NDArray[Any]:
+    """Give an array as a plain one, or refuse it by its name."""
+    try:
+        plain = given_array(picture)
+        array_image(plain, 1)
+        return plain
+    except ImageError as error:
+        raise ImageError(f"image {name} of the given images: {error}") from error
 
 
 def _picture(image: NDArray[Any] | str | Path) -> Picture:
