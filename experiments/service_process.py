@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +48,15 @@ class Service:
 
 
 @contextmanager
-def serving(model: Path, data: Path, *options: object, name: str = "bench") -> Iterator[Service]:
-    """Start a service of a model under a name, and stop it at the end, unless it is dead by then."""
+def serving(
+    model: Path, data: Path, *options: object, name: str = "bench", before: Sequence[str] = ()
+) -> Iterator[Service]:
+    """Start a service of a model under a name, and stop it at the end, unless it is dead by then.
+
+    What stands before the command limits it, such as `sh -c 'ulimit ...'`.
+    """
     command = [
+        *before,
         sys.executable,
         "-m",
         "excision",

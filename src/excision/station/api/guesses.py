@@ -60,7 +60,7 @@ class Guesses:
             until = record.last + min(LONGEST, 2.0 ** min(record.wrong - FREE + 2, 10))
         if len(self._recent) == TOTAL:
             until = max(until, self._recent[0] + WINDOW)
-        return max(0, math.ceil(until - now))
+        return max(0, math.ceil(round(until - now, 3)))
 
     def wrong(self, address: str, where: str) -> None:
         """Count a wrong key.
