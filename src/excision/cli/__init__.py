@@ -45,6 +45,9 @@ VERBS = {
     "info": "Show what a run folder contains: data, settings, threshold and cost.",
     "synth": "Write the built-in data set: procedural surfaces and a part, with drawn defects.",
     "serve": "Inspect images that are sent over HTTP, and store every result.",
+    "cleanup": "Remove kept images of a station by age or size; results and labelled images stay.",
+    "backup": "Copy a station as a whole, while it runs or not, and verify the copy.",
+    "restore": "Make a station from a backup, and verify every file of it.",
     "attention": "Pre-train, show and measure the attention, which decides what is excised.",
 }
 """Each verb with its sentence in the list of verbs; the verb itself is `excision.cli.<verb>:app`."""

@@ -71,6 +71,22 @@ def serve(
         Literal["all", "flagged", "none"],
         Parameter(help='Images to keep: "all", "flagged" (all that are not good) or "none".'),
     ] = "all",
+    keep_days: Annotated[
+        list[str] | None,
+        Parameter(
+            help="Days to keep images for, as 30, or as good=7 for one verdict. Results, and images with a "
+            "label, always stay.",
+            consume_multiple=True,
+            negative="",
+        ),
+    ] = None,
+    keep_gigabytes: Annotated[
+        float | None, Parameter(help="Size that kept images may have in all; the oldest are removed first.")
+    ] = None,
+    shared: Annotated[
+        bool,
+        Parameter(help="Let the group of this user read and write the files, too.", negative=""),
+    ] = False,
     queue: Annotated[
         int, Parameter(help="Number of images that may wait; further requests get status 503.")
     ] = 64,
@@ -90,6 +106,10 @@ def serve(
     ] = None,
 ) -> int:
     """Inspect images that are sent over HTTP, and store every result."""
+    from excision.cli.retention import set_access
+    from excision.station.work.retention import Rules
+
+    set_access(data, shared)
     key = _key(api_key_file)
     proxies = _networks(behind_proxy or [])
     if key is None and proxies:
@@ -116,6 +136,7 @@ def serve(
         models_below=models_below,
         folders=folders,
         keep=keep,
+        retention=Rules.read(keep_days or [], keep_gigabytes),
         queue=queue,
         workers=workers,
         threads=threads,

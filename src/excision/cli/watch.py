@@ -50,12 +50,33 @@ def watch(
             negative="",
         ),
     ] = None,
+    keep_days: Annotated[
+        list[str] | None,
+        Parameter(
+            help="Days to keep images for, as 30, or as good=7 for one verdict. Results, and images with a "
+            "label, always stay.",
+            consume_multiple=True,
+            negative="",
+        ),
+    ] = None,
+    keep_gigabytes: Annotated[
+        float | None, Parameter(help="Size that kept images may have in all; the oldest are removed first.")
+    ] = None,
+    shared: Annotated[
+        bool,
+        Parameter(help="Let the group of this user read and write the files, too.", negative=""),
+    ] = False,
 ) -> int:
     """Inspect each image that arrives in a folder, until stopped."""
+    from excision.cli.retention import keeping, set_access
     from excision.station.hot_folder.settings import WatchSettings
+    from excision.station.work.retention import Rules
 
+    set_access(out, shared)
+    rules = Rules.read(keep_days or [], keep_gigabytes)
     tables = tuple(dict.fromkeys(also or ()))
-    return follow(model, folder, out, WatchSettings(after, settle, stop_after, idle_exit, tables))
+    with keeping(out, rules):
+        return follow(model, folder, out, WatchSettings(after, settle, stop_after, idle_exit, tables))
 
 
 def follow(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int:

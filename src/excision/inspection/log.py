@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from excision.predictions import Box, Verdict
+from excision.system.csv_rows import csv_row
 from excision.system.files import write_bytes
 
 JSONL, CSV = "results.jsonl", "results.csv"
@@ -103,9 +102,7 @@ def _header() -> str:
 
 def _as_row(line: InspectionRecord) -> str:
     values = {**dataclasses.asdict(line), "boxes": json.dumps(line.boxes)}
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values.values())
-    return text.getvalue()
+    return csv_row(values.values())
 
 
 def _bytes(text: str) -> bytes:

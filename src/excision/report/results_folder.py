@@ -21,6 +21,7 @@ from excision.errors import ResultsError
 from excision.evaluation.examples import outcome
 from excision.inspection.log import JSONL, iterate_log
 from excision.predictions import Predictor, Verdict
+from excision.system.csv_rows import restored
 from excision.system.files import write_json
 from excision.visualization.overlays import readable
 
@@ -223,9 +224,11 @@ def _evaluated(folder: Path, figures: dict[str, Any]) -> Iterator[Row]:
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             for line in csv.DictReader(stream):
-                overlay = line.get("overlay") or None
+                overlay = restored(line.get("overlay") or "") or None
                 verdict = _VERDICTS[line["verdict"]]
-                yield Row(line["image"], line["label"], float(line["score"]), verdict, overlay)
+                yield Row(
+                    restored(line["image"]), restored(line["label"]), float(line["score"]), verdict, overlay
+                )
     except FileNotFoundError as error:
         raise ResultsError(f"{path}: is missing; evaluate again") from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:

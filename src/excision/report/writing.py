@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -33,6 +31,7 @@ from excision.report.results_folder import (
     promise_of,
     write_about,
 )
+from excision.system.csv_rows import csv_row
 from excision.system.files import write_json, write_text
 from excision.visualization.overlays import draw_overlay, overlay_name, readable, write_overlay
 
@@ -168,13 +167,11 @@ def _truth(sample: Sample, prediction: Prediction) -> NDArray[np.bool_] | None:
 
 
 def _scores(images: Sequence[ScoredImage]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(SCORES_HEAD)
+    rows = [SCORES_HEAD]
     for image in images:
         overlay = overlay_name(image.name)
-        writer.writerow([readable(image.name), image.label, repr(image.score), image.verdict, overlay])
-    return stream.getvalue()
+        rows.append((readable(image.name), image.label, repr(image.score), image.verdict, overlay))
+    return "".join(map(csv_row, rows))
 
 
 def _finite(value: float | None) -> float | None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from excision.errors import SettingsError
+from excision.system.access import FILE, FOLDER
 
 LOCK = "watch.lock"
 
@@ -43,9 +44,9 @@ def only_one(out: Path, lock: str, what: str, other: str, option: str) -> Iterat
         raise SettingsError(
             f"{what} needs the file locks of Linux or macOS, which this system lacks"
         ) from None
-    out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(mode=FOLDER, parents=True, exist_ok=True)
     # The file stays: removing it would let a third process lock a new one while a second waits for the old.
-    descriptor = os.open(out / lock, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(out / lock, os.O_RDWR | os.O_CREAT, FILE)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -21,6 +21,7 @@ from excision.station.work.kept_images import INCOMING, Images, Keep
 from excision.station.work.quarantine import tidy
 from excision.station.work.queue import Job, JobQueue, Outcome
 from excision.station.work.renderings import Renderings
+from excision.station.work.retention import Rules, Upkeep
 from excision.station.work.upload import Limits, inspect_upload
 from excision.station.work.workers import Observer, Workers
 
@@ -39,6 +40,7 @@ class StationSettings:
         models_below: folder whose sub-folders clients may load by name; None allows none.
         folders: folder whose sub-folders a model may be measured on, by name; None allows none.
         keep: which images are kept: "all", "flagged" (those not good) or "none".
+        retention: how long kept images stay; without rules, for ever.
         queue: largest number of images that are accepted and not yet answered.
         workers: images that are inspected at the same time; None takes the number of cores.
         threads: of one inspection; None divides the cores among the workers.
@@ -51,6 +53,7 @@ class StationSettings:
     models_below: Path | None = None
     folders: Path | None = None
     keep: Keep = "all"
+    retention: Rules = field(default_factory=Rules)
     queue: int = 64
     workers: int | None = None
     threads: int | None = None
@@ -91,6 +94,7 @@ class Station:
         models: by name.
         images: kept uploads.
         quarantined: what the start set aside.
+        upkeep: removes images whose time has come.
         guard: knows why nothing can be stored, if so.
         renderings: pictures and maps of results.
         queue: what is accepted.
@@ -121,6 +125,8 @@ class Station:
             self.quarantined = tidy(settings.data, self.store)
             self.guard = Guard(self.store, settings.data / INCOMING)
             opened.callback(self.guard.close)
+            self.upkeep = Upkeep(settings.data / RESULTS, settings.retention)
+            opened.callback(self.upkeep.close)
             self._opened = opened.pop_all()
         self.renderings = Renderings(self.images, self.models)
         self.queue = JobQueue(settings.queue)

@@ -47,6 +47,12 @@ class Metrics:
         unanswered.set_function(lambda: station.queue.unanswered)
         bound = Gauge("excision_queue_bound", "How many those may be", registry=self._registry)
         bound.set(station.queue.bound)
+        fault = Gauge("excision_fault", "1 while nothing can be stored", registry=self._registry)
+        fault.set_function(lambda: station.guard.fault is not None)
+        aside = Gauge("excision_quarantined_images", "Images without a result", registry=self._registry)
+        aside.set_function(lambda: station.quarantined.images)
+        removed = Gauge("excision_removed_images", "Images that clean-ups removed", registry=self._registry)
+        removed.set_function(lambda: (station.upkeep.state() or {"images": 0})["images"])
 
     def answered(self, outcomes: Sequence[Outcome], storing: float) -> None:
         """Count results that are on disk."""

@@ -46,6 +46,7 @@ def _health(station: Station, status: str) -> Health:
             "unanswered": station.queue.unanswered,
             "bound": station.queue.bound,
             "cause": cause if station.is_alive else "a thread of the station has ended: restart it",
+            "cleanup": station.upkeep.state(),
             "quarantined": station.quarantined.images,
         }
     )

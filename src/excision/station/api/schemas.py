@@ -250,6 +250,15 @@ class ThresholdRequest(BaseModel):
     note: str = Field(default="", max_length=5000)
 
 
+class CleanupAnswer(BaseModel):
+    """How the clean-ups of a station are."""
+
+    running: bool
+    images: int = Field(description="removed since the start")
+    bytes: int = Field(description="of them")
+    trouble: str | None = Field(description="why the last clean-up ended early; null where it did not")
+
+
 class Health(BaseModel):
     """How the station is."""
 
@@ -257,6 +266,7 @@ class Health(BaseModel):
     unanswered: int = Field(description="images that are accepted and not yet answered")
     bound: int = Field(description="how many those may be")
     cause: str | None = Field(description="why nothing can be stored; null where it can")
+    cleanup: CleanupAnswer | None = Field(description="null where images are kept for ever")
     quarantined: int = Field(
         description="images in `quarantine`: they belonged to no result at the last start"
     )

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from excision.errors import DamagedError, ReplacedError, ResultsError
 from excision.station.store.faults import explained, of_system, shown
 from excision.station.store.migrations import migrate, refuse_others
+from excision.system.access import FILE, FOLDER
 
 WAIT = 5.0
 """Seconds that a statement waits for a lock of another process."""
@@ -30,14 +31,15 @@ class Connection(sqlite3.Connection):
 def open_file(path: Path) -> Connection:
     """Open a file of results, making it where it is new; an earlier version is migrated, and damage is found.
 
-    A new file is readable by its owner alone, and so are the files that SQLite keeps beside it.
+    A new file is open to nobody but its owner and, where the umask allows it, its group; the files that
+    SQLite keeps beside it follow it.
 
     Raises:
         ResultsError: the file is no file of results, of a later version, damaged, or cannot be written.
         StoreBusyError: another process has locked it.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER)
         if path.is_dir():
             raise ResultsError(f"{path}: this is a folder, not a file of results: move it away")
         make(path)
@@ -56,14 +58,14 @@ def open_file(path: Path) -> Connection:
 
 
 def make(path: Path) -> None:
-    """Make an empty file for its owner alone, unless there is a file.
+    """Make an empty file, unless there is a file.
 
     Raises:
         OSError: it cannot be made.
     """
     with contextlib.suppress(FileExistsError):
         # Never open one that exists: closing it would let go of the locks that SQLite holds on it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE))
 
 
 def connect(path: Path, wait: float = WAIT) -> Connection:

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class Store:
             f"INSERT INTO results ({', '.join(STORED)}) VALUES ({places}) "
             "ON CONFLICT (source, file_size, file_mtime_ns) DO NOTHING"
         )
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             numbers = []
             for result in results:
                 cursor = connection.execute(statement, as_row(result))
@@ -80,7 +80,7 @@ class Store:
     def has_file(self, source: str, size: int, mtime_ns: int) -> bool:
         """Tell whether a file of a hot folder has been inspected as it is now."""
         return bool(
-            self._rows(
+            self.rows(
                 "SELECT 1 FROM results WHERE source = ? AND file_size = ? AND file_mtime_ns = ?",
                 (as_text(source), size, mtime_ns),
             )
@@ -88,7 +88,7 @@ class Store:
 
     def of_file(self, source: str, size: int, mtime_ns: int) -> StoredResult | None:
         """Give the result of a file of a hot folder as it is now, or None."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT * FROM results WHERE source = ? AND file_size = ? AND file_mtime_ns = ?",
             (as_text(source), size, mtime_ns),
         )
@@ -96,17 +96,17 @@ class Store:
 
     def set_image(self, number: int, image: str) -> None:
         """Say where the image of a result is kept, relative to the station's folder."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute("UPDATE results SET image = ? WHERE id = ?", (as_text(image), number))
 
     def get(self, number: int) -> StoredResult | None:
         """Give the result of that number, or None."""
-        rows = self._rows("SELECT * FROM results WHERE id = ?", (number,))
+        rows = self.rows("SELECT * FROM results WHERE id = ?", (number,))
         return from_row(rows[0]) if rows else None
 
     def images(self, since: float, until: float) -> set[str]:
         """Give where images of results of a time are kept, from `since` to before `until`."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT image FROM results WHERE time >= ? AND time < ? AND image IS NOT NULL", (since, until)
         )
         return {row["image"] for row in rows}
@@ -136,14 +136,14 @@ class Store:
         """Count results by verdict: "good", "review", "defect" and "failed"."""
         counts = {"good": 0, "review": 0, "defect": 0, "failed": 0}
         if not is_tallied(query):
-            return dict(zip(counts, self._rows(*verdicts(query))[0], strict=True))
+            return dict(zip(counts, self.rows(*verdicts(query))[0], strict=True))
         for (verdict, _), images in self.tally(query).items():
             counts[verdict] += images
         return counts
 
     def tally(self, query: Query) -> dict[tuple[str, Truth | None], int]:
         """Count results by verdict, "failed" for those without one, and by what a person said last."""
-        rows = self._rows(*tally(query))
+        rows = self.rows(*tally(query))
         return {(verdict, truth or None): images for verdict, truth, images in rows if images}
 
     def above(self, query: Query, levels: Sequence[float]) -> dict[Truth | None, list[int]]:
@@ -152,7 +152,7 @@ class Store:
         Returns:
             By what a person said last, or None: how many in all, then how many above each level.
         """
-        return {truth: counts for truth, *counts in self._rows(*above(query, list(levels)))}
+        return {truth: counts for truth, *counts in self.rows(*above(query, list(levels)))}
 
     def label(self, number: int, label: Label) -> None:
         """Keep what a person says; an earlier label stays, and the last one counts.
@@ -161,7 +161,7 @@ class Store:
             ResultsError: there is no result of that number.
         """
         try:
-            with self._transaction() as connection:
+            with self.transaction() as connection:
                 connection.execute(
                     "INSERT INTO labels (result, time, who, truth, note) VALUES (?, ?, ?, ?, ?)",
                     (number, label.time, as_text(label.who), label.truth, as_text(label.note)),
@@ -171,18 +171,18 @@ class Store:
 
     def labels(self, number: int) -> list[Label]:
         """Give the labels of a result, the oldest first."""
-        rows = self._rows("SELECT truth, who, note, time FROM labels WHERE result = ? ORDER BY id", (number,))
+        rows = self.rows("SELECT truth, who, note, time FROM labels WHERE result = ? ORDER BY id", (number,))
         return [Label(*row) for row in rows]
 
     def labelled_scores(self, query: Query) -> Iterator[tuple[float, Truth | None]]:
         """Give (anomaly score, what a person said last or None) of each inspected image."""
         condition, values = query.where()
         statement = f"SELECT score, truth FROM {FILTER} WHERE score IS NOT NULL AND {condition} ORDER BY id"
-        yield from map(tuple, self._rows(statement, values))
+        yield from map(tuple, self.rows(statement, values))
 
     def note(self, model: str, what: str, details: dict[str, Any], who: str = "") -> None:
         """Keep an event in the history of a model, such as a change of its threshold."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "INSERT INTO events (time, who, model, what, details) VALUES (?, ?, ?, ?, ?)",
                 (time.time(), as_text(who), as_text(model), what, json.dumps(details)),
@@ -190,7 +190,7 @@ class Store:
 
     def history(self, model: str, count: int = 100) -> list[dict[str, Any]]:
         """Give the last events of a model, newest first: time, who, what, details."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT time, who, what, details FROM events WHERE model = ? ORDER BY id DESC LIMIT ?",
             (as_text(model), count),
         )
@@ -212,7 +212,7 @@ class Store:
         if isinstance(self.fault, DamagedError):
             return self.fault
         try:
-            with self._transaction() as connection:
+            with self.transaction() as connection:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
                 connection.execute(f"PRAGMA user_version = {version}")
         except (StoreError, StoreBusyError):
@@ -224,12 +224,18 @@ class Store:
         statement, values = found
         return [
             from_row(row)
-            for row in self._rows(
+            for row in self.rows(
                 f"SELECT * FROM results WHERE id IN ({statement}) ORDER BY id {order}", values
             )
         ]
 
-    def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+    def rows(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
+        """Ask with a statement that changes nothing, and give the rows.
+
+        Raises:
+            StoreError: the disk or the file is at fault.
+            StoreBusyError: another process has locked the file.
+        """
         try:
             with explained(self.path):
                 self.check()
@@ -251,7 +257,13 @@ class Store:
         return connection
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Change something, as a whole or not at all; it is on disk when the block ends.
+
+        Raises:
+            StoreError: the disk or the file is at fault.
+            StoreBusyError: another process has locked the file.
+        """
         try:
             with explained(self.path):
                 self.check()

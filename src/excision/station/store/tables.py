@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, Self
@@ -13,6 +10,7 @@ from typing import Any, BinaryIO, Literal, Self
 from excision.station.store.query import Query
 from excision.station.store.records import StoredResult
 from excision.station.store.store import Store
+from excision.system.csv_rows import csv_row
 from excision.system.files import atomic_path
 from excision.system.parquet import columns_of, write_parquet
 
@@ -103,14 +101,8 @@ def _line(result: StoredResult, form: Format) -> bytes:
     if form == "jsonl":
         return _bytes(json.dumps(values, ensure_ascii=False) + "\n")
     return _bytes(
-        _row({**values, "boxes": json.dumps(result.boxes), "seconds": json.dumps(result.seconds)}.values())
+        csv_row({**values, "boxes": json.dumps(result.boxes), "seconds": json.dumps(result.seconds)}.values())
     )
-
-
-def _row(values: Iterable[Any]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
-    return text.getvalue()
 
 
 def _bytes(text: str) -> bytes:

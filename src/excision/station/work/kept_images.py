@@ -13,10 +13,11 @@ import contextlib
 import os
 import uuid
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from excision.predictions import Verdict
+from excision.system.access import FOLDER
 
 Keep = Literal["all", "flagged", "none"]
 """Which images are kept beside their results: all, those that are not good, or none."""
@@ -52,7 +53,7 @@ class Images:
         self.folder = folder
         self.keep: Keep = keep
         self._incoming = folder / INCOMING
-        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._incoming.mkdir(mode=FOLDER, parents=True, exist_ok=True)
 
     def arriving(self) -> Path:
         """Give a new path for the bytes of an upload; nothing that a client sends becomes part of it."""
@@ -83,7 +84,7 @@ class Images:
         for upload, place in uploads:
             target = self.folder / place
             if target.parent not in folders:
-                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                target.parent.mkdir(mode=FOLDER, parents=True, exist_ok=True)
                 folders.add(target.parent)
             _sync(upload)
             upload.replace(target)
@@ -92,7 +93,7 @@ class Images:
 
     def find(self, place: str | None) -> Path | None:
         """Give the file that a result refers to, or None where it is not, or no longer, kept."""
-        if place is None:
+        if place is None or not is_inside(place):
             return None
         path = self.folder / place
         return path if path.is_file() else None
@@ -105,6 +106,12 @@ class Images:
         for place in places:
             with contextlib.suppress(OSError):
                 (self.folder / place).unlink(missing_ok=True)
+
+
+def is_inside(image: str) -> bool:
+    """Tell whether a place that a database or a list names lies inside the folder it belongs to."""
+    parts = PurePosixPath(image)
+    return not parts.is_absolute() and ".." not in parts.parts and bool(parts.parts) and "\0" not in image
 
 
 def _ending(path: Path) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from excision.station.store.store import Store
 from excision.station.work.kept_images import DAY, IMAGES, INCOMING
+from excision.system.access import FOLDER
 
 QUARANTINE = "quarantine"
 
@@ -127,7 +128,7 @@ def _time_of(name: str) -> datetime | None:
 def _move(path: Path, target: Path, found: Found) -> bool:
     """Move a file to a free place, and tell whether that was done."""
     try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target.parent.mkdir(mode=FOLDER, parents=True, exist_ok=True)
         place = target
         for number in range(1, _TRIES):
             if not os.path.lexists(place):
