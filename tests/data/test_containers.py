@@ -13,7 +13,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from excision.data.decode import array_image, picture_array, probe_image, read_image, read_pixels
+from excision.data.decode import (
+    array_image,
+    picture_array,
+    probe_image,
+    read_image,
+    read_palette,
+    read_pixels,
+)
 from excision.errors import ImageError
 from tests.data.memory import peak_growth
 from tests.data.tiff_bytes import LZW, Container, tiff
@@ -162,6 +169,25 @@ def test_palette_png(tmp_path: Path, bits: int, transparent: bool) -> None:
     expected = colours / 255 * (alpha[:, np.newaxis] / 255 if transparent else 1)
     assert np.allclose(read_pixels(path), expected[values[..., 0]], atol=1e-6)
     assert probe_image(path).mode == "palette"
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+def test_the_numbers_of_a_palette(tmp_path: Path, bits: int) -> None:
+    values, colours = random(bits, 1), RNG.integers(0, 256, (2**bits, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[274] = 6
+    after = chunk(b"eXIf", exif.tobytes()[6:])
+    given = put(tmp_path / "a.png", png(values, bits, 3, chunk(b"PLTE", colours.tobytes()), after))
+    tags = {262: 3, 274: 6, 320: tuple(int(v) * 257 for v in colours.T.ravel())}
+    same = put(tmp_path / "a.tif", tiff(values, bits, Container(LZW), tags))
+    for path in (given, same):
+        found = read_palette(path)
+        assert found is not None
+        assert np.array_equal(found[0], np.rot90(values[..., 0], -1))
+        assert np.array_equal(found[1][: 2**bits], colours)
+    transparent = png(values, bits, 3, chunk(b"PLTE", colours.tobytes()) + chunk(b"tRNS", b"\0"))
+    assert read_palette(put(given, transparent)) is None
+    assert read_palette(put(given, png(values, bits, 0))) is None
 
 
 @pytest.mark.parametrize("place", ["before", "after"])

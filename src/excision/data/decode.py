@@ -198,8 +198,8 @@ def read_palette(path: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
     """Read the numbers of an image that has a palette, rather than the colours they stand for.
 
     Returns:
-        (H, W) numbers, upright, and (256, 3) the colours of the palette; None of a TIFF file, and of one
-        without a palette or with transparent entries in it.
+        (H, W) numbers, upright, and (256, 3) the colours of the palette; None of an image without a palette,
+        with more than 256 colours or with transparency.
 
     Raises:
         ImageError: as `read_image`.
@@ -208,7 +208,8 @@ def read_palette(path: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
     if probe_image(path).mode != "palette":
         return None
     with _naming(path), _opened(path) as (reader, stream):
-        return None if reader.__name__.endswith("tiff") else raster.palette(stream)
+        found: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = reader.palette(stream)
+        return found
 
 
 def probe_image(path: str | Path) -> ImageInfo:

@@ -25,6 +25,7 @@ from excision.data.pixels import (
     alpha_colours,
     array_boxes,
     check_size,
+    upright,
     upright_size,
 )
 from excision.ops.bands import band_rows
@@ -111,6 +112,13 @@ def decode(stream: BinaryIO) -> Decoded:
         image = raster.decode(io.BytesIO(_essence(stream, header)), _scaled_key(header))
         return replace(image, orientation=header.orientation)
     return Decoded(header.size, header.orientation, array_boxes(_deep(stream, header), _deep_colours))
+
+
+def palette(stream: BinaryIO) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
+    """Read the numbers (H, W) and the colours (256, 3) of a file with an opaque palette; None of others."""
+    header = _header(stream)
+    found = raster.palette(io.BytesIO(_essence(stream, header)))
+    return None if found is None else (upright(found[0], header.orientation), found[1])
 
 
 def _deep(stream: BinaryIO, header: _Header) -> NDArray[np.uint16]:

@@ -25,6 +25,7 @@ from excision.data.pixels import (
     cmyk_to_rgb,
     over_black,
     unit_range,
+    upright,
     upright_size,
 )
 from excision.data.segments import Coding, check_coding, segment_values
@@ -77,6 +78,17 @@ def decode(stream: BinaryIO) -> Decoded:
         values = segment_values(_coding(page), stream)
         size = (page.imagelength, page.imagewidth)
         return Decoded(size, _orientation(page), array_boxes(values, partial(_colours, page)))
+
+
+def palette(stream: BinaryIO) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
+    """Read the numbers (H, W) and the colours (256, 3) of a file with an opaque palette; None of others."""
+    with _page(stream) as page:
+        if page.photometric != _PALETTE or page.bitspersample > 8 or _alpha(page):
+            return None
+        numbers = segment_values(_coding(page), stream)[..., 0].astype(np.uint8)
+        colours, given = np.zeros((256, 3), np.uint8), _palette(page) // np.uint16(257)
+        colours[: len(given)] = given
+        return upright(numbers, _orientation(page)), colours
 
 
 @contextmanager
