@@ -198,7 +198,7 @@ def cmyk_to_rgb(inks: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def upright(pixels: NDArray[P], orientation: int) -> NDArray[P]:
-    """Turn an array (H, W) or (H, W, C) upright by its EXIF orientation, 1 to 8; other numbers have no effect."""
+    """Turn (H, W) or (H, W, C) upright by its EXIF orientation, 1 to 8; other numbers have no effect."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
