@@ -94,6 +94,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """Tell whether there is a folder; a name that the system refuses is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def identity(path: Path) -> tuple[int, int] | str:
     """Give the same value for every spelling of a file, and for every link to it."""
     try:
@@ -108,6 +116,16 @@ def name_below(path: Path, root: Path) -> str:
     # Without resolving links: a linked image keeps the place that the user gave it.
     plain, base = Path(os.path.normpath(path)), Path(os.path.normpath(root))
     return plain.relative_to(base).as_posix() if plain.is_relative_to(base) else plain.as_posix()
+
+
+def files_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """Give the visible files directly in a folder whose names end so; none if it is closed."""
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError:
+        return []
+    endings = tuple(suffixes)
+    return [p for p in paths if p.name.lower().endswith(endings) and p.name[0] != "." and is_file(p)]
 
 
 def files_below(folder: Path, suffixes: Sequence[str]) -> Iterator[Path]:

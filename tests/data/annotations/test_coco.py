@@ -69,6 +69,8 @@ def test_a_file_beside_its_images(tmp_path: Path, encoding: str) -> None:
     ("region", "pixels", "note"),
     [
         ({"segmentation": SQUARE}, 20, ""),
+        ({"segmentation": [[2, 3], [6, 3], [6, 8], [2, 8]]}, 20, ""),
+        ({"segmentation": [[[2, 3], [6, 3], [6, 8], [2, 8]]]}, 20, ""),
         ({"segmentation": [SQUARE, [10, 0, 20, 0, 20, 2, 10, 2]]}, 40, ""),
         ({"segmentation": [[-5, -5, 3, -5, 3, 2, -5, 2]]}, 6, ""),
         ({"segmentation": []}, 20, "1 annotations have only a box"),

@@ -239,3 +239,14 @@ def test_a_colour_that_the_map_lacks_is_never_a_defect_or_background(tmp_path: P
     Image.new("RGB", (9, 16), WHITE).save(tmp_path / "m.png")
     with pytest.raises(ImageError, match="9 x 16 pixels, its image 20 x 16"):
         truth(sample)
+
+
+def test_manifests_in_the_folders_of_the_service(tmp_path: Path, draw: Draw) -> None:
+    for name in ("images/0.png", "images/1.png", "images/2.png"):
+        draw(name)
+    place = "datasets/parts/{}/2f1c/manifests/output/output.manifest"
+    write(tmp_path / place.format("train"), line("images/0.png", False), line("images/1.png", True))
+    write(tmp_path / place.format("test"), line("images/2.png", True))
+    dataset = load_dataset(tmp_path)
+    assert told(dataset) == [("images/0.png", "train", "good"), ("images/2.png", "test", "anomaly")]
+    assert any("Left out 1 defective training images" in note for note in dataset.notes)

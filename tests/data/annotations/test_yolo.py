@@ -81,6 +81,17 @@ def test_lists_of_images(files: Path) -> None:
     assert any("not found, such as images/val/gone.png" in note for note in dataset.notes)
 
 
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_yaml_file_that_lies_elsewhere(files: Path, absolute: bool) -> None:
+    other = files / "configs" / "deep" / "parts.yaml"
+    other.parent.mkdir(parents=True)
+    (files / "data.yaml").unlink()
+    other.write_text(YAML.replace("../somewhere", str(files) if absolute else "../.."))
+    assert told(load_dataset(other)) == EXPECTED
+    other.write_text(YAML.replace("images/", f"{files}/images/"))
+    assert told(load_dataset(other)) == EXPECTED
+
+
 def test_folders_alone_and_folders_of_splits_with_images_inside(tmp_path: Path, draw: Draw) -> None:
     for name in ("train/images/a", "valid/images/d", "valid/images/e"):
         draw(f"{name}.png")

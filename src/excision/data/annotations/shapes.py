@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -34,7 +34,7 @@ class Shape(Protocol):
 class Polygon:
     """A closed outline; `points` are the bytes of (N, 2) float64, x and y, as `pack` gives them."""
 
-    points: bytes
+    points: bytes = field(repr=False)
 
     def draw(self, mask: NDArray[np.bool_], scale: tuple[float, float]) -> None:
         """See `Shape.draw`."""
@@ -45,7 +45,7 @@ class Polygon:
 class Line:
     """A line through points, which are stored as those of a polygon, of a width in pixels."""
 
-    points: bytes
+    points: bytes = field(repr=False)
     width: float
 
     def draw(self, mask: NDArray[np.bool_], scale: tuple[float, float]) -> None:
@@ -70,7 +70,7 @@ class Disc:
 class RunLengths:
     """Run lengths of the whole image: the bytes of int64, or the compressed string of COCO."""
 
-    counts: bytes
+    counts: bytes = field(repr=False)
     compressed: bool
 
     def draw(self, mask: NDArray[np.bool_], scale: tuple[float, float]) -> None:  # noqa: ARG002
@@ -83,7 +83,7 @@ class RunLengths:
 class Bitmap:
     """A PNG whose pixels that are not zero are marked, with its top left pixel and its size (H, W)."""
 
-    png: bytes
+    png: bytes = field(repr=False)
     top: int
     left: int
     size: tuple[int, int]

@@ -24,7 +24,7 @@ from excision.data.layouts.annotated import (
 from excision.data.layouts.registry import Contents, Precedence, layout
 from excision.data.listing import image_files, subfolders
 from excision.data.records import Split
-from excision.data.references import Finder
+from excision.data.references import Finder, files_in
 from excision.data.text import head, read_json
 from excision.errors import DatasetError
 
@@ -38,20 +38,11 @@ def _is_coco(path: Path) -> bool:
     )
 
 
-def _json_files(folder: Path) -> list[Path]:
-    try:
-        return sorted(
-            p for p in folder.iterdir() if p.suffix.lower() == ".json" and not p.name.startswith(".")
-        )
-    except OSError:
-        return []
-
-
 def _files(path: Path) -> list[Path]:
     """Give the annotation files: the file itself, or those in a folder and in the folders directly in it."""
     if path.is_file():
         return [path] if path.suffix.lower() == ".json" and _is_coco(path) else []
-    return [f for folder in (path, *subfolders(path)) for f in _json_files(folder) if _is_coco(f)]
+    return [f for folder in (path, *subfolders(path)) for f in files_in(folder, [".json"]) if _is_coco(f)]
 
 
 def _root(path: Path) -> Path:
@@ -191,9 +182,7 @@ class _Reader:
         if isinstance(drawn, dict):
             return [_run_lengths(drawn, size, where)]
         if isinstance(drawn, list) and drawn:
-            polygons = drawn if isinstance(drawn[0], list) else [drawn]
-            if not all(isinstance(polygon, list) for polygon in polygons):
-                raise DatasetError(f"{where}: the segmentation is not a list of polygons")
+            polygons = _polygons(drawn, where)
             return [Polygon(pack(values.points(polygon, where))) for polygon in polygons if polygon]
         if drawn:
             raise DatasetError(f"{where}: the segmentation is neither polygons nor run lengths")
@@ -234,6 +223,16 @@ def _size(image: dict[str, Any], where: str) -> tuple[int, int] | None:
     if image.get("height") is None or image.get("width") is None:
         return None
     return values.whole(image["height"], where), values.whole(image["width"], where)
+
+
+def _polygons(drawn: list[Any], where: str) -> list[list[Any]]:
+    """Give the polygons of a segmentation; some tools write a single one without the list around it."""
+    if not isinstance(drawn[0], list):
+        return [drawn]
+    if not all(isinstance(polygon, list) for polygon in drawn):
+        raise DatasetError(f"{where}: the segmentation is not a list of polygons")
+    # A polygon has at least three points, so lists of two numbers are the points of one.
+    return [drawn] if len(drawn) > 2 and all(len(polygon) == 2 for polygon in drawn) else drawn
 
 
 def _box(given: Any, where: str) -> Shape:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import get_args
 
+from excision.data.annotations.values import label_text
 from excision.data.csv_text import Row, Table
 from excision.data.layouts.csv_labels import understand
 from excision.data.layouts.groups import with_groups
 from excision.data.layouts.registry import Contents, Precedence, layout
 from excision.data.records import GOOD, Sample, Split
-from excision.data.references import Finder, identity, is_file, name_below
+from excision.data.references import Finder, files_in, identity, is_file, name_below
 from excision.data.splits import with_test_share
 from excision.errors import DatasetError
 
@@ -47,10 +48,7 @@ def _is_table(path: Path) -> bool:
 def _csv_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() in (".csv", ".tsv") else []
-    try:
-        return sorted(file for file in path.iterdir() if file.suffix.lower() == ".csv" and file.is_file())
-    except OSError:
-        return []
+    return files_in(path, [".csv"])
 
 
 def _tables(path: Path) -> list[Path]:
@@ -106,6 +104,7 @@ def _check(row: Row, table: Table) -> None:
     for column in sorted(_REQUIRED & table.columns):
         if not row.values[column]:
             raise DatasetError(f'{where}: the column "{column}" is empty')
+    label_text(row.values["label"], where)
     split = row.values.get("split", "train").lower()
     if split not in get_args(Split):
         raise DatasetError(f'{where}: the split is "{split}"; it must be train or test')

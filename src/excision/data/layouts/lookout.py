@@ -22,31 +22,25 @@ from excision.data.layouts.annotated import (
 from excision.data.layouts.registry import Contents, Precedence, layout
 from excision.data.listing import subfolders
 from excision.data.records import GOOD
-from excision.data.references import Finder, identity
+from excision.data.references import Finder, files_below, files_in, identity, name_below
 from excision.data.text import head, parse_json, read_text
 from excision.errors import DatasetError, ImageError
 from excision.system.names import printable
 
-_SUFFIXES = frozenset({".manifest", ".jsonl", ".json", ".ndjson"})
+_SUFFIXES = (".jsonl", ".json", ".ndjson")
 _SOURCE = re.compile(r'\s*\{[^{}]*"source-ref"\s*:')
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _WHITE = 0xFFFFFF
 _META = "-metadata"
 
 
-def _is_manifest(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIXES and bool(_SOURCE.match(head(path)))
-
-
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if _SOURCE.match(head(path)) else []
-    try:
-        return [
-            f for folder in (path, *subfolders(path)) for f in sorted(folder.iterdir()) if _is_manifest(f)
-        ]
-    except OSError:
-        return []
+    # The service kept its own manifests in folders of folders, train/.../manifests/output/output.manifest.
+    found = set(files_below(path, [".manifest"]))
+    found |= {file for folder in (path, *subfolders(path)) for file in files_in(folder, _SUFFIXES)}
+    return [file for file in sorted(found) if _SOURCE.match(head(file))]
 
 
 @layout(
@@ -65,7 +59,7 @@ def read(path: Path) -> Contents:
     root = path.parent if path.is_file() else path
     readers = [_Reader(file, root) for file in files]
     entries = [entry for reader in readers for entry in reader.entries()]
-    notes = [f"Read from {', '.join(file.name for file in files)}."]
+    notes = [f"Read from {', '.join(name_below(file, root) for file in files)}."]
     notes += [note for reader in readers for note in reader.notes()]
     masks = [Entry(e.mask.path, GOOD, None, None, "") for e in entries if isinstance(e.mask, ColouredMask)]
     masks += [Entry(path, GOOD, None, None, "") for reader in readers for path in reader.empty_masks]
@@ -77,8 +71,9 @@ class _Reader:
 
     def __init__(self, file: Path, root: Path) -> None:
         self._file = file
-        folder = "" if file.parent == root else file.parent.name
-        self._split = split_named(file.stem, folder)
+        self._name = name_below(file, root)
+        # The name of the data set's own folder says nothing about a split.
+        self._split = split_named(file.stem, *reversed(Path(self._name).parts[:-1]))
         self._finder = Finder(root, [file.parent, root, root.parent])
         self._counts: Counter[str] = Counter()
         self._missing: list[str] = []
@@ -102,7 +97,7 @@ class _Reader:
 
     def notes(self) -> list[str]:
         """Say what was interpreted or left out."""
-        name = self._file.name
+        name = self._name
         notes = left_out_note(
             len(self._missing), f"images of {name} whose files were not found", self._missing
         )

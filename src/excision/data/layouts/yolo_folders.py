@@ -12,7 +12,7 @@ from excision.data.annotations import values
 from excision.data.layouts.annotated import left_out_note, split_named
 from excision.data.listing import list_images, subfolders
 from excision.data.records import Split
-from excision.data.references import Finder, files_below, parts_of
+from excision.data.references import Finder, files_below, files_in, is_file, is_folder, parts_of
 from excision.data.text import head, read_text
 from excision.data.yaml import read_yaml
 from excision.errors import DatasetError
@@ -81,11 +81,7 @@ def _is_yolo_yaml(path: Path) -> bool:
 def _yaml_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() in _SUFFIXES and _is_yolo_yaml(path) else []
-    try:
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in _SUFFIXES)
-    except OSError:
-        return []
-    return [file for file in files if _is_yolo_yaml(file)]
+    return [file for file in files_in(path, _SUFFIXES) if _is_yolo_yaml(file)]
 
 
 def _label_folders(root: Path) -> list[Path]:
@@ -161,6 +157,8 @@ def _images(place: str, base: Any, file: Path, missing: list[str]) -> list[Path]
         parts = parts_of(base, where)
         starts += [file.parent.joinpath(*parts[n:]) for n in range(len(parts))]
         starts += [file.parent.parent.joinpath(*parts[n:]) for n in range(len(parts))]
+    if isinstance(base, str):
+        starts.append(file.parent / base)
     if not place.strip().strip("./\\"):
         return list_images(file.parent).images
     if place.lower().endswith(".txt"):
@@ -169,8 +167,10 @@ def _images(place: str, base: Any, file: Path, missing: list[str]) -> list[Path]
     for n in range(len(parts)):
         for start in starts:
             folder = start.joinpath(*parts[n:])
-            if folder.is_dir():
+            if is_folder(folder):
                 return list_images(folder).images
+    if Path(place).is_absolute() and is_folder(Path(place)):
+        return list_images(Path(place)).images
     missing.append(place)
     return []
 
@@ -184,6 +184,8 @@ def _listed(finder: Finder, place: str, where: str, missing: list[str]) -> list[
     for position, line in enumerate(read_text(lists).splitlines(), start=1):
         if line.strip():
             image = finder.find(line, f"{lists}, line {position}", first=[lists.parent])
+            if image is None and Path(line.strip()).is_absolute() and is_file(Path(line.strip())):
+                image = Path(line.strip())
             if image is None:
                 missing.append(line.strip())
             else:
