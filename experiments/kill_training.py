@@ -70,7 +70,7 @@ def trial(kills: int, steps: int, seed: int) -> Outcome:
 
 
 def _command(data: Path, run: Path, steps: int) -> list[str]:
-    options = f"--resume --size 128 128 --steps {steps} --training.checkpoint-every 10".split()
+    options = f"--few --resume --size 128 128 --steps {steps} --training.checkpoint-every 10".split()
     return [sys.executable, "-m", "excision", "train", str(data), "--out", str(run), *options]
 
 

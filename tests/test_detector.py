@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from scipy import ndimage
 
 from excision import Detector, Prediction, Settings
 from excision.data import load_dataset
-from excision.errors import DatasetError, ImageError, ModelError, SettingsError
+from excision.errors import DatasetError, FewImagesWarning, ImageError, ModelError, SettingsError
 from excision.method.calibration import calibrate
 from excision.method.run_folder import (
     CALIBRATION,
@@ -51,6 +52,16 @@ def assert_same_weights(first: Detector, second: Detector) -> None:
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert first.image_format == second.image_format
     assert first.calibration == second.calibration
+
+
+def test_few_images_are_said_before_the_training(tiny: Settings, surfaces: Images) -> None:
+    """Eight images hold out two, which can promise 33 %."""
+    with pytest.warns(FewImagesWarning, match="2 held-out good images can promise .* 33.33% at best"):
+        Detector(tiny, device="cpu").fit(surfaces)
+    wanted = replace(tiny, calibration=replace(tiny.calibration, false_alarm_rate=0.4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Detector(wanted, device="cpu").fit(surfaces)
 
 
 @pytest.fixture

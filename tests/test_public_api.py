@@ -103,6 +103,7 @@ def test_inspector() -> None:
         "region_size": "",
         "review_threshold": "",
         "threshold": "",
+        "undo_calibration": "(self)",
         "with_thresholds": "(self, threshold, review_threshold=None)",
         "working": "(self, image, *, color='rgb')",
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -14,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from excision.data import Dataset
-from excision.errors import ModelError, SettingsError
+from excision.errors import FewImagesWarning, ModelError, SettingsError
 from excision.estimator import Estimator, Trainable
 from excision.method import run_folder
 from excision.method.attention.model import Attention
-from excision.method.calibration import check_thresholds
+from excision.method.calibration import check_thresholds, images_needed, too_few
 from excision.method.fitting import NormalImages, learn_scoring, train_pipeline
 from excision.method.folder_kinds import folder_kind, wrong_folder
 from excision.method.parameters import ParameterMixin, Parameters
@@ -137,7 +138,9 @@ class Detector(ParameterMixin, Estimator[Prediction]):
     ) -> Self:
         """Train and calibrate on the normal training images.
 
-        Any earlier fit is discarded: fitting on X1 and then on X2 is the same as fitting on X2 only.
+        Any earlier fit is discarded: fitting on X1 and then on X2 is the same as fitting on X2 only. Before
+        the training a `FewImagesWarning` says if the held-out images are so few that they can promise neither
+        the wanted false-alarm rate nor one of 5 %.
 
         Args:
             dataset: a data set, its path, or images that are all normal, in any form that `predict` takes.
@@ -157,6 +160,8 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         if run is not None:
             run_folder.check_free(run, resume=resume)
         data = self._prepare(dataset, self.settings, stage)
+        if run is None or not run_folder.is_begun(run):
+            _warn_if_few(data, self.settings)
         if run is not None:
             run_folder.prepare_run(run, self.settings, data.image_format, data.fingerprint(), resume=resume)
             if (run / run_folder.MODEL).is_file():
@@ -295,3 +300,17 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         """Learn normal statistics from the training images, and the threshold from the held-out images."""
         learn_scoring(self.pipeline, NormalImages.of(data, self.device), stage)
         self._calibrate(data, self.pipeline.settings, stage)
+
+
+def _warn_if_few(data: TrainingSet, settings: Settings) -> None:
+    """Warn if the held-out images can promise neither the wanted rate nor a usual one."""
+    chosen = settings.calibration
+    reason = too_few(len(data.calibration), chosen.false_alarm_rate)
+    if reason is not None:
+        count = len(data.sources) + len(data.calibration)
+        wanted = math.ceil(images_needed(chosen.false_alarm_rate) / chosen.holdout)
+        message = (
+            f"of {count} good images, {len(data.calibration)} are held out for calibration: {reason}, "
+            f"which is about {wanted} good images in all"
+        )
+        warnings.warn(message, FewImagesWarning, stacklevel=3)

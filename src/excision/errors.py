@@ -69,3 +69,7 @@ class GoneError(StationError):
 
 class RenamedWarning(FutureWarning):
     """An old name was used. It still works in this release; the warning gives the new one."""
+
+
+class FewImagesWarning(UserWarning):
+    """There are so few images for calibration that the promised false-alarm rate is worse than 5 %."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
@@ -25,31 +28,39 @@ def of_stage(progress: StageProgress | None, stage: str) -> Progress:
     return partial(progress, stage) if progress is not None else lambda *_: None
 
 
+_PLAIN_EVERY = 10.0
+"""Seconds between the lines about a stage where there is no terminal."""
+
+
 class Bars:
-    """Progress bars on stderr, one per stage; if stderr is not a terminal, each is printed once when done."""
+    """Progress bars on stderr, one per stage; without a terminal, lines that appear as the work goes on."""
 
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+        console = Console(stderr=True)
+        self._plain = None if console.is_terminal else _Lines()
         self._progress = Progress(
             TextColumn("{task.description:<20}"),
             BarColumn(),
             TextColumn("{task.completed}/{task.total}"),
             TimeRemainingColumn(elapsed_when_finished=True),
             TextColumn("{task.fields[figures]}"),
-            console=Console(stderr=True),
+            console=console,
         )
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        if self._plain is None:
+            self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self._plain is None:
+            self._progress.stop()
 
     def part(self, what: str) -> Progress:
         """Return a callback (done, all) for the bar named `what`."""
@@ -57,6 +68,9 @@ class Bars:
 
     def stage(self, what: str, done: int, total: int, figures: str = "") -> None:
         """Move the bar named `what`, which appears with its first call."""
+        if self._plain is not None:
+            self._plain.stage(what, done, total, figures)
+            return
         if what not in self._tasks:
             self._tasks[what] = self._progress.add_task(what, total=total, figures="")
         self._progress.update(self._tasks[what], completed=done, total=total, figures=figures)
@@ -67,3 +81,23 @@ class Bars:
         if "images_per_second" in figures:
             shown += f"  {figures['images_per_second']:.0f} images/s"
         self.stage("training", step, total, shown)
+
+
+class _Lines:
+    """Prints a line when a stage begins, when it ends, and now and then between."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, float] = {}
+        self._printed: dict[str, float] = {}
+
+    def stage(self, what: str, done: int, total: int, figures: str) -> None:
+        now = time.monotonic()
+        begun, finished = self._begun.setdefault(what, now), done >= total
+        printed = self._printed.get(what)
+        if finished and printed == math.inf:
+            return
+        if printed is not None and not finished and now - printed < _PLAIN_EVERY:
+            return
+        self._printed[what] = math.inf if finished else now
+        took = f"  {now - begun:.1f} s" if finished else ""
+        print(f"{what:<20} {done}/{total}{took}  {figures}".rstrip(), file=sys.stderr, flush=True)

@@ -16,10 +16,13 @@ from excision.cli import run as main
 from excision.synthetic.dataset import write_synthetic
 
 # Small enough that a training takes seconds, with a checkpoint at every moment that a test may want one.
-TINY = shlex.split(
+SMALL = shlex.split(
     "--size 48 48 --recovery.width 4 --recovery.depth 3 --training.crop 32 --training.batch 2 "
     "--training.checkpoint-every 10 --training.precision float32 --attention.tuning 1"
 )
+
+TINY = [*SMALL, "--few"]
+"""For `train`, which asks whether so few images are meant."""
 
 
 def command(*words: object) -> list[str]:

@@ -25,7 +25,8 @@ from excision.method.run_folder import CHECKPOINT, MODEL, SETTINGS, read_json
 from excision.settings import Settings
 from tests.benchmark.conftest import fake_baseline, kolektor, second
 from tests.benchmark.fakes import NAME
-from tests.cli.conftest import TINY, command, environment, excision
+from tests.cli.conftest import SMALL as TINY
+from tests.cli.conftest import command, environment, excision
 
 # Fixtures that another folder's tests define too.
 __all__ = ["fake_baseline", "kolektor", "second"]

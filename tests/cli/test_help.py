@@ -94,10 +94,10 @@ def help_text(*words: str) -> str:
 COMMON = ["--size", "--tile", "--steps", "--seed", "--false-alarm-rate"]
 
 
-def test_train_help_shows_ten_options() -> None:
+def test_train_help_shows_few_options() -> None:
     shown = help_text("train", "--help")
     assert [names.split()[0] for names in options(shown)] == [
-        *["--out", "--resume", *COMMON, "--settings", "--layout", "--device"]
+        *["--out", "--resume", *COMMON, "--settings", "--layout", "--device", "--few"]
     ]
     assert "excision train --help-all" in shown
 

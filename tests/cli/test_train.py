@@ -17,7 +17,7 @@ from excision.errors import SettingsError
 from excision.method.run_folder import CHECKPOINT, MODEL, read_json
 from excision.settings import Settings
 from excision.system.files import sha256
-from tests.cli.conftest import TINY, command, environment, excision, inside
+from tests.cli.conftest import SMALL, TINY, command, environment, excision, inside
 
 STEPS = 250
 """Long enough that a moment of a training is easily hit."""
@@ -33,6 +33,26 @@ def test_says_what_a_user_must_know(trained: tuple[Path, str]) -> None:
     assert f"excision inspect {run} NEW_IMAGES" in told
     assert f"excision evaluate {run}" in told
     assert (run / "figures" / "training.png").stat().st_size > 0
+
+
+def test_so_few_images_are_refused_unless_they_are_meant(
+    parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    for path in sorted((parts / "train" / "good").iterdir())[:4]:
+        (few / path.name).write_bytes(path.read_bytes())
+    words = ["train", str(few), "--out", str(tmp_path / "run"), *SMALL, "--steps", "2"]
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert "of 4 good images, 1 are held out for calibration" in told
+    assert "1 held-out good image can promise a false-alarm rate of 50.00% at best" in told
+    assert "it takes 19 to promise 5%, and 99 to promise the wanted 1.00%" in told
+    assert "about 495 good images in all" in told
+    assert "--few" in told
+    assert not (tmp_path / "run").exists()
+    assert main([*words, "--few"]) == 0
+    assert "the best they can promise is 50.00%" in capsys.readouterr().out
 
 
 def test_takes_settings_by_both_names(trained: tuple[Path, str]) -> None:

@@ -243,8 +243,8 @@ def test_region_and_minimum_area_are_calibrated_for_and_kept(
         f"size = [{height}, {width}]\n"
         f"polygons = [[[0, 0], [{width // 2}, 0], [{width // 2}, {height}], [0, {height}]]]\n"
     )
-    good = next(path for path in parts.rglob("good") if path.is_dir())
-    words = ["--roi", str(tmp_path / "roi.toml"), "--minimum-area", "9", "--review-rate", "40%"]
+    good = parts / "test" / "good"
+    words = ["--roi", str(tmp_path / "roi.toml"), "--minimum-area", "9", "--review-rate", "40%", "--few"]
     assert command_line(["calibrate", str(folder), str(good), "--false-alarm-rate", "20%", *words]) == 0
     assert "Review from" in capsys.readouterr().out
     inspector, whole = Inspector(folder), Inspector(exported[0])

@@ -48,6 +48,7 @@ def test_every_file_of_an_exported_folder_is_accounted_for(
     for name, (source, _) in exports.items():
         folder = shutil.copytree(source, tmp_path / name)
         Image.new("L", (8, 8), 255).save(folder / "region.png")
+        (folder / "calibrations.json").write_text("[]")
         check(folder, model_folder.VERDICT_FILES, model_folder.OTHER_FILES)
         seen |= names(folder)
     assert seen == {*model_folder.VERDICT_FILES, *model_folder.OTHER_FILES}

@@ -20,7 +20,7 @@ from tests.conftest import draw_surface
 SIZE = (256, 4096)
 TINY = shlex.split(
     "--tile 256 512 --steps 8 --recovery.width 4 --training.crop 64 --training.batch 2 "
-    "--training.precision float32 --attention.tuning 1 --false-alarm-rate 40%"
+    "--training.precision float32 --attention.tuning 1 --false-alarm-rate 40% --few"
 )
 
 
@@ -110,9 +110,9 @@ def test_evaluating_verifying_and_calibrating(
     # At full resolution: the hole is one of four thousand columns and more.
     assert figures["pixel_auroc"] is not None and figures["n_regions"] == 1
     assert inside("verify", line).returncode == 0
-    done = inside("calibrate", line, strips / "train" / "good", "--false-alarm-rate", "20%")
+    done = inside("calibrate", line, strips / "train" / "good", "--false-alarm-rate", "50%")
     assert done.returncode == 0, done.stderr
-    assert "4 held-out normal images" in done.stdout
+    assert "1 held-out normal images" in done.stdout
 
 
 def test_a_run_that_was_killed_goes_on(run: tuple[Path, str], strips: Path, tmp_path: Path) -> None:

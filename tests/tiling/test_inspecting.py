@@ -123,7 +123,7 @@ def test_a_region_is_scaled_to_each_image_and_a_minimum_area_holds(
         "--minimum-area",
         "5",
     ]
-    assert command_line([*words, "--false-alarm-rate", "30%"]) == 0
+    assert command_line([*words, "--false-alarm-rate", "30%", "--few"]) == 0
     assert (folder / REGION).is_file()
     inspector, plain = Inspector(folder, threads=1), Inspector(exported[0], threads=1)
     for path in find_images([strips]):

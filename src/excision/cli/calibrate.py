@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import number
-from excision.cli.output import say
+from excision.cli.options import FewOption, number
+from excision.cli.output import say, say_lines
 from excision.progress import Bars
 
 if TYPE_CHECKING:
+    from excision.inspection.good_images import GoodScores
+    from excision.method.calibration import Calibration
     from excision.runtime.inspector import Inspector
 
 app = App(
     name="calibrate",
-    help_epilogue="Uses good images only, which must not be those the model was trained on, and stores the "
-    "new threshold in the folder. It needs neither torch nor defective images.\n\n"
+    help_epilogue="Uses good images that the model was not trained on, and stores the new threshold in the "
+    "folder. It needs neither torch nor defective images. Images that were trained on are recognised and "
+    "left out, and an image that is given twice counts once. Of a labelled data set only the good images "
+    "are used. It takes 19 images to promise a false-alarm rate of 5 %: fewer are refused unless they "
+    "promise the wanted rate, or you pass `--few`.\n\n"
     "`--review-rate` opens a grey zone below the threshold: parts that score in this zone get the verdict "
-    '"review".\n\n'
+    '"review". `--undo` returns to the thresholds, the region and the minimum area before the last '
+    "calibration; give it again to go further back.\n\n"
     "```\n"
     "excision calibrate line/parts good_parts/ --false-alarm-rate 0.5%\n"
     "excision calibrate line/parts good_parts/ --false-alarm-rate 0.5% --review-rate 5%\n"
     "excision calibrate line/parts good_parts/ --roi region.png --minimum-area 12\n"
+    "excision calibrate line/parts --undo\n"
     "```",
 )
 
@@ -31,7 +39,10 @@ app = App(
 @app.default
 def calibrate(
     folder: Annotated[Path, Parameter(help="Folder that `excision export` wrote.")],
-    normals: Annotated[list[Path], Parameter(help="Good images, or folders that are searched for images.")],
+    normals: Annotated[
+        list[Path] | None,
+        Parameter(help="Good images, folders that are searched for images, or labelled data sets."),
+    ] = None,
     /,
     *,
     false_alarm_rate: Annotated[
@@ -64,46 +75,108 @@ def calibrate(
             "it is unchanged."
         ),
     ] = None,
+    few: FewOption = False,
+    undo: Annotated[
+        bool, Parameter(help="Return to what was in force before the last calibration.", negative="")
+    ] = False,
 ) -> int:
     """Set the decision threshold of an exported model again, on good images."""
-    from excision.errors import DatasetError, ImageError, SettingsError
-    from excision.inspection.batch import find_images
+    from excision.errors import SettingsError
     from excision.runtime.defect_criteria import DefectCriteria, read_region
     from excision.runtime.inspector import Inspector
 
+    changes = (false_alarm_rate, review_rate, roi, minimum_area)
+    if undo:
+        if normals or few or any(change is not None for change in changes):
+            raise SettingsError("--undo returns to the calibration before: give the folder alone")
+        return _undo(Inspector(folder))
+    if not normals:
+        raise SettingsError("calibrate needs good images, or --undo to return to the calibration before")
     inspector = Inspector(folder)
     inspector.criteria = DefectCriteria(
         inspector.criteria.region if roi is None else read_region(roi, inspector.region_size),
         inspector.criteria.minimum_area if minimum_area is None else minimum_area,
     )
-    before = inspector.calibration
-    rate = before.rate if false_alarm_rate is None else false_alarm_rate
-    if not 0 < rate < 1:
-        raise SettingsError(f"--false-alarm-rate is {rate}: it must lie between 0 and 1")
-    review = _review_rate(inspector, review_rate)
-    if review is not None and not rate < review < 1:
-        raise SettingsError(f"--review-rate is {review}: it must lie between the false-alarm rate and 1")
-    images, scores = find_images(normals), []
+    rate, review = _rates(inspector, false_alarm_rate, review_rate)
+    return _calibrate(inspector, normals, rate, review, few=few)
+
+
+def _calibrate(
+    inspector: Inspector, normals: Sequence[Path], rate: float, review: float | None, *, few: bool
+) -> int:
+    from excision.errors import DatasetError
+    from excision.inspection.good_images import find_good_images, score_good_images
+    from excision.method.calibration import too_few
+
+    found = find_good_images(normals)
+    for note in found.notes:
+        say(f"Note: {note}")
     with Bars() as bars:
-        calibrating = bars.part("calibrating")
-        for done, image in enumerate(images, start=1):
-            try:
-                scores.append(inspector.inspect(image).score)
-            except ImageError as error:
-                say(f"Skipped: {error}")
-            calibrating(done, len(images))
-    if not scores:
-        raise DatasetError("none of the images can be read: the threshold is unchanged")
-    inspector.recalibrate(scores, rate, review)
-    after, zone = inspector.calibration, inspector.description.review
-    say(f"Threshold: {before.threshold:.6g} before, {after.threshold:.6g} now. {after.explain()}.")
-    if zone is not None:
-        say(f"Review from {zone.threshold:.6g}: at most {zone.promised_rate:.2%} of good parts score higher.")
+        good = score_good_images(inspector, found.images, bars.part("calibrating"))
+    _say_left_out(good)
+    if not good.scores:
+        raise DatasetError("no image is left to calibrate on: the threshold is unchanged")
+    reason = too_few(len(good.scores), rate)
+    if reason is not None and not few:
+        raise DatasetError(
+            f"{reason}. The threshold is unchanged. Give more good images, or accept what so few can promise "
+            "with --few"
+        )
+    before = inspector.calibration
+    inspector.recalibrate(good.scores, rate, review)
+    say(f"Threshold: {before.threshold:.6g} before, {_explain(inspector)}")
+    say(f"To return to the threshold before: excision calibrate {inspector.folder} --undo")
     return 0
 
 
-def _review_rate(inspector: Inspector, wished: float | None) -> float | None:
-    if wished is None:
-        kept = inspector.description.review
-        return None if kept is None else kept.rate
-    return wished or None
+def _undo(inspector: Inspector) -> int:
+    from excision.runtime.calibration_history import Earlier
+
+    before = inspector.calibration
+    earlier: Earlier = inspector.undo_calibration()
+    say(f"Threshold: {before.threshold:.6g} before, {_explain(inspector)}")
+    say(f"It had been replaced at {earlier.replaced}. Earlier calibrations left: {earlier.left}.")
+    return 0
+
+
+def _explain(inspector: Inspector) -> str:
+    """Say which thresholds are in force, and what they promise."""
+    after, zone = inspector.calibration, inspector.description.review
+    told = f"{after.threshold:.6g} now. {after.explain()}."
+    return told if zone is None else f"{told}\n{_explain_zone(zone)}"
+
+
+def _explain_zone(zone: Calibration) -> str:
+    return f"Review from {zone.threshold:.6g}: at most {zone.promised_rate:.2%} of good parts score higher."
+
+
+def _say_left_out(good: GoodScores) -> None:
+    say_lines(
+        (f"Skipped: {reason}" for reason in good.unreadable[:20]), len(good.unreadable), "cannot be read"
+    )
+    if good.trained_on is None:
+        say(
+            "Note: this folder does not say which images the model was trained on (export it again to have "
+            "that). Make sure that none of them is among these images."
+        )
+    elif good.trained_on:
+        say(f"Left out {good.trained_on} images that the model was trained on: their scores are too low.")
+    if good.repeated:
+        say(f"Left out {good.repeated} images that are the same as another one.")
+
+
+def _rates(
+    inspector: Inspector, false_alarm_rate: float | None, review_rate: float | None
+) -> tuple[float, float | None]:
+    """Return the wanted false-alarm rate, and the wanted review rate or None; by default as before."""
+    from excision.errors import SettingsError
+
+    rate = inspector.calibration.rate if false_alarm_rate is None else false_alarm_rate
+    if not 0 < rate < 1:
+        raise SettingsError(f"--false-alarm-rate is {rate}: it must lie between 0 and 1")
+    kept = inspector.description.review
+    usual = None if kept is None else kept.rate
+    review = usual if review_rate is None else review_rate or None
+    if review is not None and not rate < review < 1:
+        raise SettingsError(f"--review-rate is {review}: it must lie between the false-alarm rate and 1")
+    return rate, review

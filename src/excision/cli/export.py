@@ -51,10 +51,14 @@ def export(
 ) -> int:
     """Export a trained model to a folder that needs no torch, and verify its scores."""
     from excision.export.export import export as write
+    from excision.method.run_folder import load_calibration
+    from excision.runtime.model_folder import Description
 
     with Bars() as bars:
         proof = write(run, data, out, to=to, precision=precision, allow_drift=allow_drift, stage=bars.stage)
     say_table(f"{to} {precision} against torch", ("", ""), proof_rows(proof))
+    before, after = load_calibration(run), Description.load(out).calibration
+    say(f"Threshold: {before.threshold:.6g} in the run, {after.threshold:.6g} exported. {after.explain()}.")
     say(f"Exported: {out}; next: excision inspect {out} IMAGES --out results/")
     return 0
 

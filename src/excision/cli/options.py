@@ -37,6 +37,10 @@ SizeOption = Annotated[tuple[int, int], Parameter(help="Height and width in pixe
 JsonOption = Annotated[
     Path | None, Parameter(name="--json", help="Also write the figures as JSON to this file.")
 ]
+FewOption = Annotated[
+    bool,
+    Parameter(help="Accept images that are too few to promise a false-alarm rate of 5%.", negative=""),
+]
 VariantOption = Annotated[
     AttentionVariant,
     Parameter(

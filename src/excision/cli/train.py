@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,9 +14,10 @@ from cyclopts import App, Parameter
 
 from excision.cli.advice import advise_tiles
 from excision.cli.info import feature_distance
-from excision.cli.options import DataArgument, LayoutOption
+from excision.cli.options import DataArgument, FewOption, LayoutOption
 from excision.cli.output import say, say_facts
 from excision.cli.settings_options import SettingsOptions, override
+from excision.errors import DatasetError, FewImagesWarning
 from excision.method.run_folder import MODEL, SETTINGS, TRAINING, check_free, read_json
 from excision.progress import Bars
 from excision.settings import ImageSettings, Settings
@@ -28,8 +32,10 @@ _SHOWN = 10
 app = App(
     name="train",
     help_epilogue="Training uses good images only. It holds out a part of them to set the decision "
-    "threshold, so that at most the share `--false-alarm-rate` of good parts is called defective. You can "
-    "stop the training at any time; `--resume` continues it and gives the same weights.\n\n"
+    "threshold, so that at most the share `--false-alarm-rate` of good parts is called defective. If the "
+    "held-out images can promise neither that rate nor 5 %, which takes 19 of them, training is refused "
+    "unless you pass `--few`. You can stop the training at any time; `--resume` continues it and gives the "
+    "same weights.\n\n"
     "Images are resized to one working size, except strips. With `--tile`, and for strips, training cuts "
     "tiles out of the images at full resolution, and the model then inspects images of any size tile by "
     "tile.\n\n"
@@ -59,6 +65,7 @@ def train(
     device: Annotated[
         str, Parameter(help='Where to train: "cpu", "cuda", or "auto", which uses a GPU if there is one.')
     ] = "auto",
+    few: FewOption = False,
 ) -> None:
     """Train a detector and calibrate its threshold."""
     from excision.data import load_dataset
@@ -71,12 +78,10 @@ def train(
 
     detector = Detector(chosen, device=device)
     try:
-        with Bars() as bars:
+        with Bars() as bars, few_images_refused(unless=few):
             detector.fit(dataset, out, resume, progress=bars.training, stage=bars.stage)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; continue with: {_resuming()}") from None
-    if not (out / "figures").is_dir():
-        _draw(out, detector)
     report(detector, out, _origin(chosen.image, detector.image_format))
     say(f"\nNext: excision inspect {shlex.quote(str(out))} NEW_IMAGES --out results")
     if any(sample.defective for sample in dataset.test):
@@ -84,7 +89,11 @@ def train(
 
 
 def report(detector: Detector, out: Path, origin: str) -> None:
-    """Print what a training used, its result and its cost."""
+    """Draw the figure of a training, and print what it used, its result and its cost."""
+    from excision.report.training_figure import FIGURE, write_training_figure
+
+    if not (out / FIGURE).is_file():
+        write_training_figure(out, detector.calibration)
     facts = read_json(out / TRAINING)
     size, channels = detector.image_format.size, detector.image_format.channels
     calibration = detector.calibration
@@ -134,10 +143,22 @@ def _base(file: Path | None, out: Path, resume: bool) -> Settings:
     return Settings()
 
 
-def _draw(out: Path, detector: Detector) -> None:
-    from excision.report.training_figure import write_training_figure
+@contextmanager
+def few_images_refused(*, unless: bool) -> Iterator[None]:
+    """Turn the warning of too few images into an error that names `--few`, unless that was given.
 
-    write_training_figure(out, detector.calibration)
+    Raises:
+        DatasetError: there are too few images.
+    """
+    with warnings.catch_warnings():
+        if not unless:
+            warnings.simplefilter("error", FewImagesWarning)
+        try:
+            yield
+        except FewImagesWarning as warning:
+            raise DatasetError(
+                f"{warning}. Add good images, or accept what so few can promise with --few"
+            ) from None
 
 
 def _resuming() -> str:

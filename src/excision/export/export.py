@@ -6,6 +6,8 @@ import hashlib
 import math
 import platform
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,12 +22,14 @@ from excision.export.examples import graph_image, graph_input, with_defect
 from excision.export.graph import count_operations, write_onnx
 from excision.export.quantise import quantise
 from excision.method.calibration import calibrate
-from excision.method.run_folder import FINGERPRINT
-from excision.progress import StageProgress
+from excision.method.run_folder import FINGERPRINT, read_json
+from excision.progress import StageProgress, of_stage
 from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Precision
 from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import Description, Golden, Tile
+from excision.runtime.trained_on import TrainedOn, image_key
 from excision.runtime.verification import DRIFT_LIMITS, Proof, replay
+from excision.system.files import sha256
 from excision.training.training_set import Picture, TrainingSet, prepare
 from excision.version import __version__
 
@@ -76,13 +80,13 @@ def export(
     data = prepare(
         dataset if isinstance(dataset, Dataset) else load_dataset(dataset),
         detector.settings.settled(detector.image_format),
+        of_stage(stage, "reading"),
     )
     held_out = list(data.calibration_images())
     out.mkdir(parents=True, exist_ok=True)
     try:
-        tell("exporting", 0, 1)
-        _write_graph(detector, out, to, _examples(detector, data) if precision == "int8" else [])
-        tell("exporting", 1, 1)
+        _write_graph(detector, out, to, data if precision == "int8" else None, tell)
+        _trained_on(detector, run, data, tell).save(out)
         scores = _scores(detector, held_out, tell)
         golden = _golden(detector, held_out, scores)
         golden.save(out)
@@ -94,19 +98,51 @@ def export(
         raise
 
 
-def _write_graph(detector: Detector, out: Path, to: BackendName, examples: list[NDArray[np.uint16]]) -> None:
-    """Write the graph; if there are example images, quantise its convolutions."""
+def _write_graph(
+    detector: Detector, out: Path, to: BackendName, quantised: TrainingSet | None, tell: StageProgress
+) -> None:
+    """Write the graph; if a training set is given, its images quantise the convolutions."""
     onnx = out / MODEL_FILES["onnx"]
-    write_onnx(detector.pipeline, onnx)
-    if examples:
-        quantise(onnx, [graph_input(image) for image in examples])
+    with _one_step(tell, "writing the graph"):
+        write_onnx(detector.pipeline, onnx)
+    if quantised is not None:
+        with _one_step(tell, "quantising"):
+            quantise(onnx, [graph_input(image) for image in _examples(detector, quantised)])
     if to == "openvino":
         try:
             import openvino
         except ModuleNotFoundError as error:
             raise ModelError("an export for OpenVINO needs that package: pip install openvino") from error
-        openvino.save_model(openvino.convert_model(onnx), out / MODEL_FILES[to], compress_to_fp16=False)
-        onnx.unlink()
+        with _one_step(tell, "converting"):
+            openvino.save_model(openvino.convert_model(onnx), out / MODEL_FILES[to], compress_to_fp16=False)
+            onnx.unlink()
+
+
+@contextmanager
+def _one_step(tell: StageProgress, stage: str) -> Iterator[None]:
+    tell(stage, 0, 1)
+    yield
+    tell(stage, 1, 1)
+
+
+def _trained_on(detector: Detector, run: Path, data: TrainingSet, tell: StageProgress) -> TrainedOn:
+    """Hash the training images of the run; the data may hold others, which took no part."""
+    known: dict[str, str] = {}
+    if (run / FINGERPRINT).is_file():
+        record = read_json(run / FINGERPRINT)
+        known = record.get("training", {}) if isinstance(record, dict) else {}
+    files = set(known.values())
+
+    def working() -> Iterator[NDArray[np.uint16]]:
+        for done, picture in enumerate(data.training_images(), start=1):
+            digest = sha256(picture) if isinstance(picture, Path) else None
+            if digest is not None and (not known or digest in files):
+                files.add(digest)
+                yield detector.image_format.read(picture)
+            tell("hashing", done, len(data.sources))
+
+    images = frozenset(map(image_key, working()))
+    return TrainedOn.of(files, images)
 
 
 def _examples(detector: Detector, data: TrainingSet) -> list[NDArray[np.uint16]]:
@@ -188,7 +224,8 @@ def _prove(
     for done, image in enumerate(held_out, start=1):
         after.append(inspector.inspect(image).score)
         tell("proving", done, len(held_out))
-    inspector.recalibrate(after, wanted)
+    inspector.description = replace(inspector.description, calibration=calibrate(after, wanted))
+    inspector.description.save(inspector.folder)
     proof = replay(inspector, golden, torch_threshold)
     drift = np.abs(np.subtract(before, after)).max() / max(abs(inspector.threshold), 1e-9)
     changed = np.not_equal(np.array(before) > torch_threshold, np.array(after) > inspector.threshold)

@@ -11,6 +11,9 @@ from excision.errors import SettingsError
 # Guards against rounding: a product of decimal fractions may come out just past the integer it equals.
 _ROUNDING = 1e-9
 
+WORST_PROMISE = 0.05
+"""Largest false-alarm rate that is promised without asking, unless a larger one is wanted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -55,7 +58,7 @@ class Calibration:
             return (
                 f"{count} held-out normal images promise a false-alarm rate of at most {self.wanted_rate:.2%}"
             )
-        needed = math.ceil(1 / self.wanted_rate - _ROUNDING) - 1
+        needed = images_needed(self.wanted_rate)
         return (
             f"{count} held-out normal images cannot promise a false-alarm rate of {self.wanted_rate:.2%}; "
             f"the best they can promise is {self.promised_rate:.2%}. It takes {needed} held-out normal images"
@@ -86,6 +89,36 @@ def calibrate(scores: Sequence[float], false_alarm_rate: float) -> Calibration:
     rank = math.ceil((count + 1) * (1 - false_alarm_rate) - _ROUNDING)
     rank = min(max(rank, 1), count)
     return Calibration(ascending[rank - 1], false_alarm_rate, (count + 1 - rank) / (count + 1), ascending)
+
+
+def images_needed(false_alarm_rate: float) -> int:
+    """Return how many held-out normal images it takes to promise a false-alarm rate, between 0 and 1.
+
+    The largest of n scores promises 1 / (n + 1), and no finite threshold promises less.
+    """
+    return max(1, math.ceil(1 / false_alarm_rate - _ROUNDING) - 1)
+
+
+def too_few(count: int, false_alarm_rate: float) -> str | None:
+    """Say why so few held-out normal images are too few for a calibration; None if they are enough.
+
+    They are enough if they promise the wanted rate or, where that is lower, a rate of `WORST_PROMISE`.
+
+    Args:
+        count: number of held-out normal images.
+        false_alarm_rate: wanted rate, between 0 and 1.
+    """
+    if count >= images_needed(max(false_alarm_rate, WORST_PROMISE)):
+        return None
+    least = images_needed(WORST_PROMISE)
+    needed = f"{images_needed(false_alarm_rate)} to promise the wanted {false_alarm_rate:.2%}"
+    if false_alarm_rate < WORST_PROMISE:
+        needed = f"{least} to promise {WORST_PROMISE:.0%}, and {needed}"
+    images = "image" if count == 1 else "images"
+    return (
+        f"{count} held-out good {images} can promise a false-alarm rate of {1 / (count + 1):.2%} at best; "
+        f"it takes {needed}"
+    )
 
 
 def promised_rate(scores: Iterable[float], threshold: float) -> float:

@@ -116,11 +116,16 @@ def check_free(folder: Path, *, resume: bool) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"{folder} is a file: choose a folder for the run")
-    begun = (folder / SETTINGS).is_file() and (folder / FINGERPRINT).is_file()
+    begun = is_begun(folder)
     if begun and not resume:
         raise SettingsError(f"{folder} holds a run already: resume it (--resume), or choose another folder")
     if not begun and any((folder / name).is_file() for name in (MODEL, CHECKPOINT)):
         raise SettingsError(f"{folder} holds a model that was not trained in it: choose another folder")
+
+
+def is_begun(folder: Path) -> bool:
+    """Tell whether a folder holds a run, finished or not."""
+    return (folder / SETTINGS).is_file() and (folder / FINGERPRINT).is_file()
 
 
 def save_model(folder: Path, model: Model) -> None:

@@ -10,9 +10,12 @@ from excision.method.calibration import Calibration
 from excision.method.run_folder import LOG
 from excision.system.files import write_bytes
 
+FIGURE = "figures/training.png"
+"""Where the figure is in a run folder."""
+
 
 def write_training_figure(run: Path, calibration: Calibration) -> Path:
-    """Draw `figures/training.png` in a run folder from its log and calibration, and return its path."""
+    """Draw `FIGURE` in a run folder from its log and calibration, and return its path."""
     from matplotlib.figure import Figure
 
     lines = (run / LOG).read_text("utf-8").splitlines()
@@ -29,6 +32,6 @@ def write_training_figure(run: Path, calibration: Calibration) -> Path:
         axes.spines[["top", "right"]].set_visible(False)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=120)
-    target = run / "figures" / "training.png"
+    target = run / FIGURE
     write_bytes(target, content.getvalue())
     return target

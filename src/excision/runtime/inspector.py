@@ -23,6 +23,7 @@ from excision.method.calibration import Calibration, calibrate, check_thresholds
 from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
 from excision.runtime.backends import one_line, open_backend
+from excision.runtime.calibration_history import Earlier, State, keep, last, remember
 from excision.runtime.defect_criteria import DefectCriteria, read_region
 from excision.runtime.graph_checks import check_graph, check_results
 from excision.runtime.model_folder import Description
@@ -56,7 +57,7 @@ class Inspector:
         self.description = Description.load(self.folder)
         self.description.check_files(self.folder)
         self.image_format = self.description.image_format
-        self.criteria = self._load_criteria()
+        self.criteria = self._load_criteria(self.description)
         self._backend = open_backend(
             self.folder, self.description.backend, self.description.precision, threads
         )
@@ -211,6 +212,8 @@ class Inspector:
     ) -> None:
         """Set the thresholds again from scores of normal images; saves them with the criteria in the folder.
 
+        What was in force before stays in the folder: `undo_calibration` returns to it.
+
         Args:
             scores: anomaly scores of normal images that were not used in training.
             false_alarm_rate: share of normal images that may be judged defective.
@@ -229,16 +232,38 @@ class Inspector:
                     f"{false_alarm_rate}"
                 )
             review = calibrate(scores, review_rate)
-        area = self.criteria.minimum_area
-        self.description = replace(
-            self.description, calibration=calibration, review=review, minimum_area=area
-        )
-        self.description = self.description.save_with_region(self.folder, self.criteria)
+        on_disk = Description.load(self.folder)
+        remember(self.folder, State.of(on_disk, self._load_criteria(on_disk)))
+        self._install(State(calibration, review, self.criteria))
 
-    def _load_criteria(self) -> DefectCriteria:
-        path = self.description.region_file(self.folder)
+    def undo_calibration(self) -> Earlier:
+        """Return to the thresholds, region and minimum area of before the last `recalibrate`, on disk too.
+
+        Returns:
+            The state that is in force again, and when it had been replaced.
+
+        Raises:
+            SettingsError: there is no earlier calibration.
+            ModelError: the history in the folder is damaged.
+        """
+        on_disk = Description.load(self.folder)
+        before = last(self.folder, State.of(on_disk, self._load_criteria(on_disk)))
+        keep(self.folder, before.left + 1)
+        self._install(before.state)
+        keep(self.folder, before.left)
+        return before
+
+    def _install(self, state: State) -> None:
+        changed = replace(self.description, calibration=state.calibration, review=state.review)
+        self.description, self.criteria = (
+            changed.save_with_region(self.folder, state.criteria),
+            state.criteria,
+        )
+
+    def _load_criteria(self, description: Description) -> DefectCriteria:
+        path = description.region_file(self.folder)
         if path is None:
-            return DefectCriteria(None, self.description.minimum_area)
+            return DefectCriteria(None, description.minimum_area)
         try:
             region = read_region(path, None)
         except (ImageError, SettingsError) as error:
@@ -249,7 +274,7 @@ class Inspector:
                 f"{path} has {height} x {width} pixels, and the model {self.region_size}: "
                 "set the region again (excision calibrate --roi)"
             )
-        return DefectCriteria(region, self.description.minimum_area)
+        return DefectCriteria(region, description.minimum_area)
 
 
 def _reopen(

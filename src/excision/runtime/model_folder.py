@@ -4,6 +4,8 @@ model.onnx       the graph, or model.xml and model.bin for OpenVINO
 model.json       size, thresholds, calibration, the origin of the model, and hashes of the other files
 region.png       region of interest, white where a defect counts; absent where it counts everywhere
 golden.npz       images with the scores and maps computed by torch, for verification
+trained_on.json  hashes of the training images, which cannot set a threshold
+calibrations.json  earlier thresholds, for undo
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ hashes."""
 VERDICT_FILES = (DESCRIPTION, *GRAPH_FILES, REGION)
 """Files that can change a verdict; fingerprints depend on this order, so it must not change."""
 
-OTHER_FILES = (GOLDEN,)
+OTHER_FILES = (GOLDEN, "trained_on.json", "calibrations.json")
 """The other files of the folder."""
 
 _NEXT_REGION = "region.next.png"  # until model.json describes it
