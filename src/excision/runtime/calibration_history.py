@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from excision.errors import ExcisionError, ModelError, SettingsError
 from excision.method.calibration import Calibration
+from excision.method.stored_calibration import require, stored_calibration
 from excision.runtime import description_checks as checks
 from excision.runtime.defect_criteria import DefectCriteria
 from excision.runtime.model_folder import Description
@@ -65,8 +66,8 @@ class State:
         """
         review = content["review"]
         return cls(
-            checks.calibration(content["calibration"], "calibration"),
-            None if review is None else checks.calibration(review, "review"),
+            stored_calibration(content["calibration"], "calibration"),
+            None if review is None else stored_calibration(review, "review"),
             DefectCriteria(
                 _unpack(content["region"]),
                 checks.whole(content["minimum_area"], "minimum_area", 1, _MOST_PIXELS),
@@ -159,12 +160,12 @@ def _unpack(content: Any) -> NDArray[np.bool_] | None:
     if content is None:
         return None
     height, width = (checks.whole(side, "region.size", 1, _MOST_PIXELS) for side in content["size"])
-    checks.require(height * width <= _MOST_PIXELS, "the region is too large")
+    require(height * width <= _MOST_PIXELS, "the region is too large")
     size = (height * width + 7) // 8
     try:
         bits = zlib.decompressobj().decompress(base64.b64decode(content["bits"], validate=True), size + 1)
     except zlib.error as error:
         raise ValueError(str(error)) from error
-    checks.require(len(bits) == size, "the region has another size than it says")
+    require(len(bits) == size, "the region has another size than it says")
     flat = np.unpackbits(np.frombuffer(bits, np.uint8), count=height * width)
     return flat.reshape(height, width).astype(bool)
