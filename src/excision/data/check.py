@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data.decode import probe_image, read_pixels
-from excision.data.masks import read_mask
-from excision.data.preparation import Finding, finding, readable
+from excision.data.mask_check import MaskFindings, MaskShares
+from excision.data.preparation import Finding, check_readable, finding, readable
 from excision.data.records import Dataset, Sample
 from excision.data.sizes import Reduction, Size, default_size, strip_tile
 from excision.data.splits import hold_out
@@ -81,7 +81,11 @@ class DatasetReport:
         modes: number of images for each mode in words, such as "grey 8-bit".
         unreadable: images that cannot be used; training leaves them out.
         odd: images that can be used but differ from the rest.
-        masks: masks that are missing, empty, unreadable or of another size than their image.
+        masks: masks that are missing, empty, unreadable or of another size than their image, that may have been
+            read otherwise than they were meant, or that mark far more than others.
+        mask_shares: which share of its image a mask marks; None if no mask can be read.
+        unused_masks: mask files that no image uses.
+        left_out: names of images in the folder that are not used, because their label is unknown.
         duplicates: names of images with the same pixels that occur in both splits.
         training: what training would use; None if it is not possible.
         obstacle: why training is not possible; empty if it is.
@@ -96,6 +100,9 @@ class DatasetReport:
     unreadable: tuple[Finding, ...]
     odd: tuple[Finding, ...]
     masks: tuple[Finding, ...]
+    mask_shares: MaskShares | None
+    unused_masks: tuple[Finding, ...]
+    left_out: tuple[str, ...]
     duplicates: tuple[tuple[str, ...], ...]
     training: TrainingPlan | None
     obstacle: str
@@ -126,7 +133,10 @@ def inspect_dataset(dataset: Dataset, progress: Progress | None = None) -> Datas
         modes=dict(findings.modes.most_common()),
         unreadable=tuple(findings.unreadable),
         odd=(*findings.odd, *(_odd_shapes(findings.sizes) if not findings.shapes_vary() else ())),
-        masks=findings.mask_findings(),
+        masks=findings.masks.findings(),
+        mask_shares=findings.masks.shares(),
+        unused_masks=findings.masks.unused(dataset.unused_masks),
+        left_out=dataset.left_out,
         duplicates=findings.duplicates_across_splits(),
         training=training,
         obstacle=obstacle,
@@ -142,10 +152,9 @@ class _Findings:
         self.modes: Counter[str] = Counter()
         self.unreadable: list[Finding] = []
         self.odd: list[Finding] = []
-        self.masks: list[Finding] = []
+        self.masks = MaskFindings()
         self._hashes: dict[bytes, list[Sample]] = defaultdict(list)
         self._coloured_grey = 0
-        self._defects = Counter[bool]()
 
     def add(self, sample: Sample) -> None:
         """Decode the image and mask of a sample and note what is worth reporting."""
@@ -164,22 +173,7 @@ class _Findings:
             self.odd.append(Finding(sample.name, f"every pixel has the same value, {pixels.max():.3g}"))
         self._hashes[_content_hash(pixels)].append(sample)
         if sample.defective:
-            self._add_mask(sample, info.size)
-
-    def _add_mask(self, sample: Sample, size: Size) -> None:
-        self._defects[sample.mask is not None] += 1
-        if sample.mask is None:
-            self.masks.append(Finding(sample.name, "this defect has no mask"))
-            return
-        try:
-            if not read_mask(sample.mask, size).any():
-                self.masks.append(Finding(sample.name, "the mask of this defect is empty"))
-        except ImageError as error:
-            self.masks.append(finding(sample, error))
-
-    def mask_findings(self) -> tuple[Finding, ...]:
-        """Give the findings on masks; for a data set without any mask one note replaces them."""
-        return tuple(self.masks) if self._defects[True] else ()
+            self.masks.add(sample, info.size)
 
     def duplicates_across_splits(self) -> tuple[tuple[str, ...], ...]:
         """Give the names of images with equal pixels that occur in both splits."""
@@ -192,9 +186,7 @@ class _Findings:
 
     def advice(self) -> list[str]:
         """Suggest what a user might want to change."""
-        lines = []
-        if self._defects[False] and not self._defects[True]:
-            lines.append("No defect has a mask, so there will be no pixel metrics.")
+        lines = self.masks.advice()
         if self.shapes_vary():
             lines.append(
                 "Images have many shapes; resizing distorts those that differ from the median shape."
@@ -240,6 +232,7 @@ def _odd_shapes(sizes: dict[str, Size]) -> list[Finding]:
 def _plan(dataset: Dataset, findings: _Findings) -> tuple[TrainingPlan | None, str]:
     usable = [s for s in dataset.train if s.name in findings.sizes]
     try:
+        check_readable(len(usable), len(dataset.train) - len(usable), dataset)
         train, calibration = hold_out(usable)
     except DatasetError as error:
         return None, str(error)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+from excision.data.own_output import own_output, own_parts
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -43,7 +45,36 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """List the visible folders directly in `folder`, by name; none if it cannot be read."""
+    """List the visible folders directly in `folder`, by name; none if it cannot be read.
+
+    Those that Excision wrote itself are left out; `own_subfolders` lists them.
+    """
+    ours = {path for path, _ in own_subfolders(folder)}
+    return [path for path in _visible(folder) if path not in ours]
+
+
+def own_subfolders(folder: Path) -> list[tuple[Path, str]]:
+    """List the folders directly in `folder` that Excision wrote itself, each with what it is."""
+    ours = _own(folder, [path.name for path in _visible(folder)])
+    return [(folder / name, kind) for name, kind in ours.items() if kind is not None]
+
+
+def _own(folder: Path, names: Sequence[str]) -> dict[str, str | None]:
+    """Tell what each folder in `folder` is if Excision wrote it, otherwise None."""
+    if not names:
+        return {}
+    parts = own_parts(folder)
+    return {name: "pictures of results" if name in parts else own_output(folder / name) for name in names}
+
+
+def passed_over(folders: Iterable[tuple[Path, str]], root: Path) -> list[str]:
+    """Describe in sentences which folders were passed over because Excision wrote them."""
+    return [
+        f"{relative_name(path, root)}/ was passed over: Excision wrote it ({kind})." for path, kind in folders
+    ]
+
+
+def _visible(folder: Path) -> list[Path]:
     return sorted(path for path in _entries(folder) if not path.name.startswith(".") and path.is_dir())
 
 
@@ -55,15 +86,18 @@ class Listing:
         images: image files, by name. Broken links are listed too, so that they are reported.
         ignored: number of other visible files for each file name ending.
         unreadable: folders that could not be opened.
+        ours: folders that Excision wrote itself and that were not entered, each with what it is.
     """
 
     images: list[Path] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     unreadable: list[Path] = field(default_factory=list)
+    ours: list[tuple[Path, str]] = field(default_factory=list)
 
     def notes(self, root: Path) -> list[str]:
         """Describe in sentences what was ignored."""
-        lines = [f"{_relative(path, root)}: the folder cannot be read" for path in self.unreadable]
+        lines = [f"{relative_name(path, root)}: the folder cannot be read" for path in self.unreadable]
+        lines += passed_over(self.ours, root)
         if self.ignored:
             kinds = ", ".join(
                 f"{n} {suffix or 'without an ending'}" for suffix, n in sorted(self.ignored.items())
@@ -73,7 +107,10 @@ class Listing:
 
 
 def list_images(folder: Path) -> Listing:
-    """List the image files anywhere below `folder`; linked folders are followed, each folder once."""
+    """List the image files anywhere below `folder`; linked folders are followed, each folder once.
+
+    Folders below it that Excision wrote itself are not entered.
+    """
     listing = Listing()
     seen: set[str] = set()
 
@@ -87,7 +124,9 @@ def list_images(folder: Path) -> Listing:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        ours = _own(Path(current), sorted(name for name in folders if not name.startswith(".")))
+        listing.ours += [(Path(current, name), kind) for name, kind in ours.items() if kind is not None]
+        folders[:] = [name for name, kind in ours.items() if kind is None]
         for name in names:
             if is_image_name(name):
                 listing.images.append(Path(current, name))
@@ -138,5 +177,6 @@ def _entries(folder: Path) -> Iterator[Path]:
         return
 
 
-def _relative(path: Path, root: Path) -> str:
+def relative_name(path: Path, root: Path) -> str:
+    """Give the path within a folder, with forward slashes; the whole path if it lies elsewhere."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

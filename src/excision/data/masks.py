@@ -30,6 +30,9 @@ _PER_BYTE = TOP // 255
 _MOST_MARKED = 0.5
 """A mask that marks more than this, and most of its border, looks inverted."""
 
+INVERTED = "it looks inverted"
+"""How a doubt says that defect and background may be exchanged."""
+
 _IGNORED = 255
 """Many programs write this value on pixels that are neither defect nor background."""
 
@@ -238,16 +241,18 @@ def _lost(levels: Levels, limit: int) -> Iterator[str]:
 def _inverted(marked: NDArray[np.bool_]) -> Iterator[str]:
     share = float(marked.mean())
     if share > _MOST_MARKED and _border(marked).mean() > _MOST_MARKED:
-        yield f"it marks {_percent(share)} of the image and most of its border, so it looks inverted"
+        yield f"it marks {percent(share)} of the image and most of its border, so {INVERTED}"
 
 
 def _border(values: NDArray[np.generic]) -> NDArray[np.generic]:
     return np.concatenate([values[0], values[-1], values[1:-1, 0], values[1:-1, -1]])
 
 
-def _percent(share: float) -> str:
-    # Rounding must not turn a share into all of the image.
-    return f"{min(share, 0.999):.1%}" if 0.99 < share < 1 else f"{share:.0%}"
+def percent(share: float) -> str:
+    """Write a share in percent; what is not all is never written as 100 %, and what is not nothing as 0 %."""
+    if 0.99 < share < 1:
+        return f"{min(share, 0.999):.1%}"
+    return f"{share:.0%}" if share >= 0.1 else f"{100 * share:.2g}%"
 
 
 def _of(level: int) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from excision.data.decode import ImageInfo, check_decodes, probe_image
-from excision.data.records import Sample
-from excision.errors import ImageError
+from excision.data.records import Dataset, Sample
+from excision.errors import DatasetError, ImageError
 from excision.progress import Progress
 
 
@@ -57,6 +57,24 @@ def readable(
         if progress is not None:
             progress(done, len(samples))
     return tuple(good), tuple(broken)
+
+
+def check_readable(usable: int, broken: int, dataset: Dataset) -> None:
+    """Refuse a data set most of whose training images cannot be used, unless that is intended.
+
+    Args:
+        usable: number of training images that can be used.
+        broken: number of those that cannot.
+        dataset: that they are from.
+
+    Raises:
+        DatasetError: more are broken than usable.
+    """
+    if usable and broken > usable and not dataset.leave_out:
+        raise DatasetError(
+            f"{dataset.root}: {broken} of {usable + broken} training images cannot be used; mend them, or "
+            "write --leave-out (leave_out=True) to train without them"
+        )
 
 
 def readable_headers(samples: Iterable[Sample]) -> Iterator[ImageInfo]:

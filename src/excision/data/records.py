@@ -42,6 +42,23 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class UnusedMask:
+    """A mask file that no sample uses.
+
+    Attributes:
+        path: the file.
+        name: path relative to the data set's root, with forward slashes.
+        reason: why it is not used, in words.
+        image: the normal image that it belongs to; None if it belongs to no image.
+    """
+
+    path: Path
+    name: str
+    reason: str
+    image: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """A data set as one layout interpreted it.
 
@@ -50,12 +67,18 @@ class Dataset:
         layout: name of the layout that read it.
         samples: all samples, in the order of their names.
         notes: how the folder was interpreted, one sentence each.
+        unused_masks: masks that no sample uses.
+        left_out: names of the images that are in the folder, but whose label is unknown.
+        leave_out: whether it is intended that most images may be left out.
     """
 
     root: Path
     layout: str
     samples: tuple[Sample, ...]
     notes: tuple[str, ...] = ()
+    unused_masks: tuple[UnusedMask, ...] = ()
+    left_out: tuple[str, ...] = ()
+    leave_out: bool = False
 
     @property
     def train(self) -> tuple[Sample, ...]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
 from excision.data.layouts.registry import LAYOUTS, Contents, Layout
-from excision.data.records import Dataset
+from excision.data.listing import relative_name
+from excision.data.own_output import own_output
+from excision.data.records import Dataset, UnusedMask
 from excision.errors import DatasetError
 
 __all__ = ["LAYOUTS", "load_dataset"]
@@ -17,18 +20,24 @@ for _name in _MODULES.split():
     import_module(f"{__name__}.{_name}")
 
 
-def load_dataset(path: str | Path, layout: str | None = None) -> Dataset:
-    """Read a data set's names, splits, labels and masks; images are not decoded.
+_SHOWN = 3
+"""Files of a kind that a note names."""
+
+
+def load_dataset(path: str | Path, layout: str | None = None, *, leave_out: bool = False) -> Dataset:
+    """Read a data set's names, splits, labels and masks; images are decoded only where a name is not clear.
 
     Args:
         path: folder or CSV file, or "elpv-dataset" for the installed package of that name.
         layout: name of the layout; by default it is detected.
+        leave_out: whether it is intended that most images are left out, because nothing says what they are.
 
     Returns:
         The data set, its samples in the order of their names, at least one of them normal.
 
     Raises:
-        DatasetError: the path does not exist, no layout or more than one fits, or there are no normal images.
+        DatasetError: the path does not exist, no layout or more than one fits, there are no normal images, an
+            image has two masks, or most images would be left out.
     """
     path = Path(path)
     if layout is not None and layout not in LAYOUTS:
@@ -36,7 +45,42 @@ def load_dataset(path: str | Path, layout: str | None = None) -> Dataset:
     chosen, notes = (LAYOUTS[layout], []) if layout is not None else _recognise(path)
     if not path.exists() and not chosen.recognise(path):
         raise DatasetError(f"{path}: no such file or folder")
-    return _checked(chosen, path, chosen.read(path), notes)
+    ours = own_output(path, named=True) if path.is_dir() else None
+    if ours is not None:
+        raise DatasetError(f"{path}: is no data set: Excision wrote this folder ({ours}); name one of images")
+    contents = chosen.read(path)
+    dataset = _checked(chosen, path, contents, [*notes, *_mask_notes(contents.unused_masks)], leave_out)
+    check_left_out(dataset)
+    return dataset
+
+
+def check_left_out(dataset: Dataset) -> None:
+    """Refuse a data set most of whose images are left out, unless that is intended.
+
+    Raises:
+        DatasetError: of the images in the folder, more are left out than used.
+    """
+    used, unknown = len(dataset.samples), len(dataset.left_out)
+    if unknown > used and not dataset.leave_out:
+        examples = ", ".join(dataset.left_out[:_SHOWN])
+        raise DatasetError(
+            f"{dataset.root}: {unknown} of {used + unknown} images would be left out, because nothing says "
+            f"whether they are good ({examples}). Move the good ones into the folder of the good images, or "
+            "write --leave-out (leave_out=True) if the others are to be left out"
+        )
+
+
+def _mask_notes(unused: Sequence[UnusedMask]) -> list[str]:
+    """Give the notes on masks that go unused; `excision check` lists each."""
+    groups = (
+        ("belong to no image", [mask.name for mask in unused if mask.image is None]),
+        ("belong to normal images and are not used", [m.name for m in unused if m.image is not None]),
+    )
+    return [
+        f"{len(names)} masks {what}: {', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}."
+        for what, names in groups
+        if names
+    ]
 
 
 def _recognise(path: Path) -> tuple[Layout, list[str]]:
@@ -71,7 +115,7 @@ def _refuse(path: Path) -> None:
     )
 
 
-def _checked(layout: Layout, path: Path, contents: Contents, notes: list[str]) -> Dataset:
+def _checked(layout: Layout, path: Path, contents: Contents, notes: list[str], leave_out: bool) -> Dataset:
     samples = sorted(contents.samples, key=lambda s: s.name)
     if not samples:
         reasons = "".join(f"\n  {note}" for note in contents.notes[:5])
@@ -87,4 +131,13 @@ def _checked(layout: Layout, path: Path, contents: Contents, notes: list[str]) -
     left_out = len(samples) - len(kept)
     if left_out:
         notes = [*notes, f"Left out {left_out} defective training images: training uses normal images only."]
-    return Dataset(contents.root, layout.name, kept, (*contents.notes, *notes))
+    names = [relative_name(image, contents.root) for image in contents.left_out]
+    return Dataset(
+        contents.root,
+        layout.name,
+        kept,
+        (*contents.notes, *notes),
+        tuple(contents.unused_masks),
+        tuple(names),
+        leave_out,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from excision.data.layouts.groups import KOLEKTOR_IMAGE, with_groups
-from excision.data.layouts.registry import Contents, layout
+from excision.data.layouts.registry import Contents, layout, orphans
 from excision.data.listing import image_files, list_images, subfolders
 from excision.data.masks import marks_defect
 from excision.data.records import GOOD, Sample
@@ -34,22 +34,30 @@ def read(root: Path) -> Contents:
     """
     listing = list_images(root)
     masks = {
-        image.with_name(image.stem.removesuffix(_MASK_ENDING)): image
+        (image.parent, image.stem.lower().removesuffix(_MASK_ENDING)): image
         for image in listing.images
-        if image.stem.endswith(_MASK_ENDING)
+        if image.stem.lower().endswith(_MASK_ENDING)
     }
+    used: set[Path] = set()
     samples: list[Sample] = []
     notes: list[str] = []
+    left_out: list[Path] = []
     for image in listing.images:
         name = image.relative_to(root).as_posix()
         if not KOLEKTOR_IMAGE.search(name):
+            if image not in masks.values():
+                left_out.append(image)
             continue
+        mask = masks.get((image.parent, image.stem.lower()))
         try:
-            samples.append(_sample(name, image, masks.get(image.with_suffix(""))))
+            samples.append(_sample(name, image, mask))
+            used.update([mask] if mask is not None else [])
         except ImageError as error:
             notes.append(f"Left out {name}, whose label is unknown: {error}")
+            left_out.append(image)
     divided, note = _divide(with_groups(samples))
-    return Contents(root, divided, [*notes, note, *listing.notes(root)])
+    unused = orphans(root, set(masks.values()) - used)
+    return Contents(root, divided, [*notes, note, *listing.notes(root)], unused, left_out)
 
 
 def _sample(name: str, image: Path, mask: Path | None) -> Sample:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from excision.data.layouts.groups import with_groups
-from excision.data.layouts.registry import Contents, layout
-from excision.data.listing import image_files, subfolders
-from excision.data.records import GOOD, Sample
+from excision.data.layouts.registry import Contents, layout, orphans
+from excision.data.listing import image_files, list_images, own_subfolders, passed_over, subfolders
+from excision.data.records import GOOD, Sample, UnusedMask
 
 _PREFIX = "MT_"
 _TRAIN_SHARE = 0.8
@@ -28,21 +28,32 @@ def read(root: Path) -> Contents:
 
     The exposures of one tile form a group, which is not divided.
     """
-    samples = [
-        _sample(root, folder, image)
-        for folder in _classes(root)
-        for image in image_files(folder / "Imgs")
-        if image.suffix.lower() != ".png"
+    samples: list[Sample] = []
+    notes = passed_over(own_subfolders(root), root)
+    unused: list[UnusedMask] = []
+    for folder in _classes(root):
+        files = image_files(folder / "Imgs")
+        masks = {file.stem: file for file in files if file.suffix.lower() == ".png"}
+        images = [file for file in files if file.suffix.lower() != ".png"]
+        samples += [_sample(root, folder, image, masks.pop(image.stem, None)) for image in images]
+        unused += orphans(root, masks.values())
+    divided, division = _divide(with_groups(samples))
+    known = {sample.image for sample in samples}
+    left_out = [
+        image
+        for image in list_images(root).images
+        if image not in known and not (image.parent.name == "Imgs" and image.suffix.lower() == ".png")
     ]
-    return Contents(root, *_divide(with_groups(samples)))
+    if left_out:
+        notes.append(f"Left out {len(left_out)} images that are in no MT_<Class>/Imgs/.")
+    return Contents(root, divided, [*notes, *division], unused, left_out)
 
 
-def _sample(root: Path, folder: Path, image: Path) -> Sample:
+def _sample(root: Path, folder: Path, image: Path, mask: Path | None) -> Sample:
     kind = folder.name[len(_PREFIX) :].lower()
     label = GOOD if kind == "free" else kind
-    mask = image.with_suffix(".png")
     name = image.relative_to(root).as_posix()
-    return Sample(name, image, "test", label, mask if label != GOOD and mask.exists() else None, name)
+    return Sample(name, image, "test", label, mask if label != GOOD else None, name)
 
 
 def _divide(samples: list[Sample]) -> tuple[list[Sample], list[str]]:

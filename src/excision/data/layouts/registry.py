@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from excision.data.records import Sample
+from excision.data.records import Sample, UnusedMask
 
 
 class Precedence(IntEnum):
@@ -21,11 +21,28 @@ class Precedence(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The result of a layout: samples in any order, and notes on how it interpreted the folder."""
+    """The result of a layout.
+
+    Attributes:
+        root: folder that the names of the samples are relative to.
+        samples: in any order.
+        notes: how it interpreted the folder.
+        unused_masks: masks that no sample uses.
+        left_out: images in the folder whose label is unknown.
+    """
 
     root: Path
     samples: list[Sample]
     notes: list[str]
+    unused_masks: Sequence[UnusedMask] = ()
+    left_out: Sequence[Path] = ()
+
+
+def orphans(root: Path, masks: Iterable[Path]) -> list[UnusedMask]:
+    """Describe masks for which there is no image."""
+    return [
+        UnusedMask(mask, mask.relative_to(root).as_posix(), "no image has its name") for mask in sorted(masks)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
