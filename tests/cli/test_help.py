@@ -97,7 +97,7 @@ COMMON = ["--size", "--tile", "--steps", "--seed", "--false-alarm-rate"]
 def test_train_help_shows_few_options() -> None:
     shown = help_text("train", "--help")
     assert [names.split()[0] for names in options(shown)] == [
-        *["--out", "--resume", *COMMON, "--settings", "--layout", "--device", "--few"]
+        *["--out", "--resume", *COMMON, "--settings", "--layout", "--leave-out", "--device", "--few"]
     ]
     assert "excision train --help-all" in shown
 
@@ -107,7 +107,7 @@ def test_benchmark_help_shows_its_own_options_and_the_common_settings() -> None:
     assert sorted(shown) == sorted(
         [
             *["--out", "--methods", "--ablations", "--preset", "--seeds", "--minutes"],
-            *[*COMMON, "--layout", "--json", "--settings"],
+            *[*COMMON, "--layout", "--leave-out", "--json", "--settings"],
         ]
     )
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from excision.data.listing import IMAGE_SUFFIXES, is_image_name
+from excision.data.image_names import IMAGE_SUFFIXES, is_image_name
 from excision.station.hot_folder.folder import HotFolder, Phase
 from excision.station.hot_folder.moving import free_path, move_file
 from excision.station.hot_folder.scan import Found

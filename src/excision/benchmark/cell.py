@@ -39,7 +39,7 @@ def run_cell(job: dict[str, Any], bars: Bars) -> None:
         ExcisionError: data, settings or model are unsuitable.
     """
     identity, folder, run = job["identity"], Path(job["folder"]), Path(job["run"])
-    dataset = load_dataset(job["data"], identity["layout"])
+    dataset = load_dataset(job["data"], identity["layout"], leave_out=True)
     settings = settings_of(identity["settings"])
     inference = Inference(**identity["inference"])
     clock = Clock(folder, identity)

@@ -16,6 +16,7 @@ from cyclopts import App, CycloptsError
 
 from excision.cli.arguments import split_help_all, with_new_names
 from excision.cli.help import CommonOptions
+from excision.cli.output import red
 from excision.errors import ExcisionError, FewImagesWarning, RenamedWarning
 from excision.system.names import printable
 from excision.system.streams import Streams
@@ -102,7 +103,8 @@ def run(arguments: Sequence[str]) -> int:
         message = _explain(error)
         if message is None:
             raise
-        print(f"excision: error: {printable(message, lines=True)}", file=sys.stderr)
+        line = f"excision: error: {printable(message, lines=True)}"
+        print(red(line, sys.stderr), file=sys.stderr)
         return ERROR
     except KeyboardInterrupt as stop:
         # The interrupt of a verb that can be continued says how.

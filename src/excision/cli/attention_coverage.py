@@ -6,7 +6,15 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import DataArgument, JsonOption, LayoutOption, SizeOption, VariantOption, number
+from excision.cli.options import (
+    DataArgument,
+    JsonOption,
+    LayoutOption,
+    LeaveOutOption,
+    SizeOption,
+    VariantOption,
+    number,
+)
 from excision.cli.output import say, say_table
 from excision.progress import Bars
 from excision.system.files import write_json
@@ -31,6 +39,7 @@ def coverage(
     budget: Annotated[float, Parameter(converter=number, help="Share of each image to mask.")] = 0.1,
     variant: VariantOption = "surface",
     layout: LayoutOption = None,
+    leave_out: LeaveOutOption = False,
     json: JsonOption = None,
 ) -> None:
     """Measure how much of the true defect area a mask covers."""
@@ -40,7 +49,7 @@ def coverage(
 
     if not 0 < budget < 1:
         raise SettingsError(f"--budget is {budget:g}: it must lie between 0 and 1")
-    dataset = load_dataset(data, layout)
+    dataset = load_dataset(data, layout, leave_out=leave_out)
     with Bars() as bars:
         report = measure(dataset, size, budget, variant, progress=bars.part("measuring"))
     if json is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import LayoutOption
+from excision.cli.options import LayoutOption, LeaveOutOption
 from excision.cli.output import say, say_table
 from excision.cli.settings_options import SettingsOptions, override
 from excision.errors import SettingsError
@@ -87,6 +87,7 @@ def benchmark(
         ),
     ] = None,
     layout: LayoutOption = None,
+    leave_out: LeaveOutOption = False,
     json: Annotated[
         Path | None, Parameter(name="--json", help="Also write all results as JSON to this file.")
     ] = None,
@@ -100,7 +101,7 @@ def benchmark(
     from excision.benchmark.study import Study
 
     chosen = override(Settings.load(settings) if settings is not None else Settings(), options)
-    plan = _plan(data, layout, chosen, methods, ablations, preset, seeds, minutes)
+    plan = _plan(data, layout, leave_out, chosen, methods, ablations, preset, seeds, minutes)
     study = Study(plan, out, lambda line: print(line, file=sys.stderr, flush=True))
     try:
         study.run()
@@ -124,6 +125,7 @@ def benchmark(
 def _plan(
     data: list[str],
     layout: str | None,
+    leave_out: bool,
     settings: Settings,
     methods: str | None,
     ablations: str | None,
@@ -158,6 +160,6 @@ def _plan(
         rows[place:place] = paper_rows(settings) if place else ()
     wanted = [name.strip() for name in (ablations or "").split(",") if name.strip()]
     tables = {name: ablation(name, settings) for name in wanted}
-    sources = describe([(path, load_dataset(path, layout)) for path in data])
+    sources = describe([(path, load_dataset(path, layout, leave_out=leave_out)) for path in data])
     first = settings.training.seed
     return Plan(sources, tuple(rows), tables, tuple(range(first, first + seeds)), minutes)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from cyclopts import App
 
 from excision.cli.advice import advise_tiles
-from excision.cli.options import DataArgument, JsonOption, LayoutOption
-from excision.cli.output import say, say_facts, say_table
+from excision.cli.options import DataArgument, JsonOption, LayoutOption, LeaveOutOption
+from excision.cli.output import say, say_facts, say_notes, say_red, say_table
 from excision.progress import Bars
 from excision.system.files import write_json
 
@@ -33,12 +33,20 @@ app = App(
 
 
 @app.default
-def check(data: DataArgument, /, *, layout: LayoutOption = None, json: JsonOption = None) -> int:
+def check(
+    data: DataArgument,
+    /,
+    *,
+    layout: LayoutOption = None,
+    leave_out: LeaveOutOption = False,
+    json: JsonOption = None,
+) -> int:
     """Report what a data set contains."""
     from excision.data import load_dataset
     from excision.data.check import inspect_dataset
 
-    dataset = load_dataset(data, layout)
+    # What is left out is reported with everything else, and makes training impossible.
+    dataset = dataclasses.replace(load_dataset(data, layout, leave_out=True), leave_out=leave_out)
     with Bars() as bars:
         report = inspect_dataset(dataset, bars.part("reading"))
     if json is not None:
@@ -49,16 +57,18 @@ def check(data: DataArgument, /, *, layout: LayoutOption = None, json: JsonOptio
         ["split", "label", "images"],
         [[split, label, str(count)] for (split, label), count in report.counts.items()],
     )
-    for note in report.notes:
-        say(f"Note: {note}")
+    say_notes(report.notes)
     _say_findings("Images that cannot be used and are left out of training", report.unreadable)
     _say_findings("Images that can be used but look unusual", report.odd)
+    _say_lines("Images that are left out, because their label is unknown", report.left_out)
     _say_findings("Masks to check", report.masks)
+    _say_findings("Masks that no image uses", report.unused_masks)
     _say_lines(
         "Images that are in both training and test data, which makes the figures too good",
         [" = ".join(names) for names in report.duplicates],
     )
-    say(f"\n{_plan(report)}")
+    say()
+    (say_red if report.training is None else say)(_plan(report))
     return 2 if report.training is None else 0
 
 
@@ -71,7 +81,20 @@ def _sizes(report: DatasetReport) -> list[tuple[str, str]]:
         low, high = s.smallest, s.largest
         size += f", from {low[0]} x {low[1]} to {high[0]} x {high[1]}, median {s.median[0]} x {s.median[1]}"
     modes = ", ".join(f"{count} {mode}" for mode, count in report.modes.items())
-    return [("Height x width", size), ("Modes", modes)]
+    return [("Height x width", size), ("Modes", modes), *_marked(report)]
+
+
+def _marked(report: DatasetReport) -> list[tuple[str, str]]:
+    """Give the line on how much the masks mark."""
+    from excision.data.masks import percent
+
+    shares = report.mask_shares
+    if shares is None:
+        return []
+    low, middle, high = map(percent, (shares.smallest, shares.median, shares.largest))
+    return [
+        ("Masks", f"{shares.masks}; they mark {low} to {high} of their image, median {middle}"),
+    ]
 
 
 def _say_findings(title: str, findings: Sequence[Finding]) -> None:

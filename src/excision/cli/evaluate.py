@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import DataArgument, JsonOption, LayoutOption, ModelArgument
+from excision.cli.options import DataArgument, JsonOption, LayoutOption, LeaveOutOption, ModelArgument
 from excision.cli.output import figure, say, say_table
 from excision.progress import Bars
 from excision.system.files import write_json
@@ -54,6 +54,7 @@ def evaluate(
     /,
     *,
     layout: LayoutOption = None,
+    leave_out: LeaveOutOption = False,
     json: JsonOption = None,
     out: Annotated[
         Path | None, Parameter(help="Folder for report and figures. By default MODEL/evaluation.")
@@ -74,7 +75,7 @@ def evaluate(
 
     altered = not mask or inference_skips is not None
     predictor = _altered(model, mask, inference_skips) if altered else load(model)
-    dataset = load_dataset(data, layout)
+    dataset = load_dataset(data, layout, leave_out=leave_out)
     folder = out or model / "evaluation"
     with Bars() as bars:
         evaluation = measure(predictor, dataset, folder, progress=bars.part("evaluating"))

@@ -33,6 +33,14 @@ LayoutOption = Annotated[
         "default it is detected."
     ),
 ]
+LeaveOutOption = Annotated[
+    bool,
+    Parameter(
+        help="Go on although most images of the folder are left out, because their label is unknown or "
+        "because they cannot be read.",
+        negative="",
+    ),
+]
 SizeOption = Annotated[tuple[int, int], Parameter(help="Height and width in pixels.", negative="")]
 JsonOption = Annotated[
     Path | None, Parameter(name="--json", help="Also write the figures as JSON to this file.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
+from typing import TextIO
 
 from excision.system.names import printable
 
@@ -28,6 +30,22 @@ def say_lines(lines: Iterable[str], total: int, where: str) -> None:
         say(f"  {printable(line)}")
     if total > len(shown):
         say(f"  ... and {total - len(shown)} more; {where}")
+
+
+def say_notes(notes: Iterable[str]) -> None:
+    """Print how data were understood, a line each."""
+    for note in notes:
+        say(f"Note: {note}")
+
+
+def say_red(text: str) -> None:
+    """Print a line that must not be overlooked."""
+    print(red(printable(text, lines=True), sys.stdout), flush=True)
+
+
+def red(text: str, stream: TextIO) -> str:
+    """Give a text in red if the stream is a terminal, otherwise as it is."""
+    return f"\x1b[31m{text}\x1b[0m" if stream.isatty() else text
 
 
 def say_facts(facts: Iterable[tuple[str, object]]) -> None:

@@ -14,8 +14,8 @@ from cyclopts import App, Parameter
 
 from excision.cli.advice import advise_tiles
 from excision.cli.info import feature_distance
-from excision.cli.options import DataArgument, FewOption, LayoutOption
-from excision.cli.output import say, say_facts
+from excision.cli.options import DataArgument, FewOption, LayoutOption, LeaveOutOption
+from excision.cli.output import say, say_facts, say_notes
 from excision.cli.settings_options import SettingsOptions, override
 from excision.errors import DatasetError, FewImagesWarning
 from excision.method.run_folder import MODEL, SETTINGS, TRAINING, check_free, read_json
@@ -62,6 +62,7 @@ def train(
         Path | None, Parameter(help="TOML file of settings; options given beside it take precedence.")
     ] = None,
     layout: LayoutOption = None,
+    leave_out: LeaveOutOption = False,
     device: Annotated[
         str, Parameter(help='Where to train: "cpu", "cuda", or "auto", which uses a GPU if there is one.')
     ] = "auto",
@@ -69,10 +70,12 @@ def train(
 ) -> None:
     """Train a detector and calibrate its threshold."""
     from excision.data import load_dataset
+    from excision.data.mask_check import doubtful_masks
 
     check_free(out, resume=resume)
     chosen = override(_base(settings, out, resume), options)
-    dataset = load_dataset(data, layout)
+    dataset = load_dataset(data, layout, leave_out=leave_out)
+    say_notes([*dataset.notes, *doubtful_masks(dataset)])
     # Errors in settings and data are found before torch is imported, which takes seconds.
     from excision.detector import Detector
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from excision.data.decode import probe_image, read_pixels
 from excision.data.mask_check import MaskFindings, MaskShares
-from excision.data.preparation import Finding, check_readable, finding, readable
+from excision.data.preparation import Finding, check_left_out, check_readable, finding, readable
 from excision.data.records import Dataset, Sample
 from excision.data.sizes import Reduction, Size, default_size, strip_tile
 from excision.data.splits import hold_out
@@ -81,8 +81,8 @@ class DatasetReport:
         modes: number of images for each mode in words, such as "grey 8-bit".
         unreadable: images that cannot be used; training leaves them out.
         odd: images that can be used but differ from the rest.
-        masks: masks that are missing, empty, unreadable or of another size than their image, that may have been
-            read otherwise than they were meant, or that mark far more than others.
+        masks: masks that are missing, empty, unreadable or of another size than their image, that may be read
+            otherwise than they were meant, or that mark far more than others.
         mask_shares: which share of its image a mask marks; None if no mask can be read.
         unused_masks: mask files that no image uses.
         left_out: names of images in the folder that are not used, because their label is unknown.
@@ -232,6 +232,7 @@ def _odd_shapes(sizes: dict[str, Size]) -> list[Finding]:
 def _plan(dataset: Dataset, findings: _Findings) -> tuple[TrainingPlan | None, str]:
     usable = [s for s in dataset.train if s.name in findings.sizes]
     try:
+        check_left_out(dataset)
         check_readable(len(usable), len(dataset.train) - len(usable), dataset)
         train, calibration = hold_out(usable)
     except DatasetError as error:

@@ -10,33 +10,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from excision.data.image_names import is_image_name
 from excision.data.own_output import own_output, own_parts
-
-IMAGE_SUFFIXES = frozenset(
-    {
-        ".bmp",
-        ".gif",
-        ".jfif",
-        ".jp2",
-        ".jpeg",
-        ".jpg",
-        ".pgm",
-        ".png",
-        ".pnm",
-        ".ppm",
-        ".tif",
-        ".tiff",
-        ".webp",
-    }
-)
-"""File name endings of images, in lower case; decoding shows whether a file is one."""
-
-
-def is_image_name(name: str) -> bool:
-    """Tell whether a file name is that of an image: not hidden, and with a known ending."""
-    # A hot folder checks every name over and over: making a path of each would take half of the time.
-    stem, _, ending = name.rpartition(".")
-    return stem != "" and not name.startswith(".") and f".{ending.lower()}" in IMAGE_SUFFIXES
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 
-from excision.data.masks import INVERTED, Mask, examine_mask, percent
 from excision.data.decode import probe_image
+from excision.data.masks import INVERTED, Mask, examine_mask, percent
 from excision.data.preparation import Finding, finding
-from excision.data.records import Sample, UnusedMask
+from excision.data.records import Dataset, Sample, UnusedMask
 from excision.data.sizes import Size
 from excision.errors import ImageError
 
@@ -96,14 +97,33 @@ class MaskFindings:
             lines.append("No defect has a mask, so there will be no pixel metrics.")
         if self._inverted > len(self._shares) / 2:
             lines.append(
-                f"{self._inverted} of {len(self._shares)} masks mark most of the image and of its border: these "
-                "masks look inverted. The defect must be light on a background of 0; invert the files."
+                f"{self._inverted} of {len(self._shares)} masks mark most of the image and of its border: "
+                "these masks look inverted. The defect must be light on a background of 0; invert the files."
             )
         return lines
 
     def unused(self, masks: Sequence[UnusedMask]) -> tuple[Finding, ...]:
         """Give a finding for each mask that no image uses; those of normal images are read."""
         return tuple(Finding(mask.name, _unused(mask)) for mask in masks)
+
+
+def doubtful_masks(dataset: Dataset) -> list[str]:
+    """Give the note that masks may be read otherwise than they were meant; none if all are clear."""
+    unclear: list[str] = []
+    read = 0
+    for sample in dataset.test:
+        if sample.mask is None:
+            continue
+        read += 1
+        with suppress(ImageError):
+            doubts = examine_mask(sample.mask, probe_image(sample.image).size).doubts
+            unclear += [f"{sample.name}: {doubt}" for doubt in doubts[:1]]
+    if not unclear:
+        return []
+    return [
+        f"{len(unclear)} of {read} masks may be read otherwise than they were meant; the first: "
+        f"{unclear[0]}. `excision check` lists all."
+    ]
 
 
 def _odd(mask: Mask) -> list[str]:

@@ -81,7 +81,7 @@ def dark_regions(levels: Levels, limit: int) -> list[int]:
 def kind_of_picture(path: Path) -> Literal["mask", "blank", "picture"]:
     """Tell from its values what an image file is: a mask, one value everywhere, or a picture.
 
-    A mask has few values, or is nearly black and nearly white except at its edges.
+    A mask has few values, most of them 0, or is nearly black and nearly white except at its edges.
 
     Raises:
         ImageError: the file cannot be read as an image.
@@ -97,7 +97,8 @@ def kind_of_picture(path: Path) -> Literal["mask", "blank", "picture"]:
     end = 65536 // 16
     dark, light, total = counts[:end].sum(), counts[-end:].sum(), counts.sum()
     both = bool(dark and light and dark + light >= _AT_THE_ENDS * total)
-    return "mask" if kinds <= _FEW or both else "picture"
+    few = kinds <= _FEW and bool(counts[0] > total / 2)
+    return "mask" if few or both else "picture"
 
 
 def _cropped(levels: Levels) -> Levels:

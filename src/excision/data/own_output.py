@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from excision.data.image_names import is_image_name
+
 ATTENTION_PICTURES = "attention_pictures.json"
 """Marks the folder of pictures that `excision attention show` writes."""
 
@@ -98,8 +100,6 @@ def _marks_on(folder: Path) -> _Marks | None:
 
 
 def _holds_data(folder: Path) -> bool:
-    from excision.data.listing import is_image_name
-
     names = _names(folder)
     return any(name.lower() in _DATA for name in names) or any(
         is_image_name(name) and name not in _CHARTS and not (folder / name).is_dir() for name in names

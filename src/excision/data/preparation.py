@@ -11,6 +11,9 @@ from excision.data.records import Dataset, Sample
 from excision.errors import DatasetError, ImageError
 from excision.progress import Progress
 
+SHOWN = 3
+"""Files of a kind that a note names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -57,6 +60,22 @@ def readable(
         if progress is not None:
             progress(done, len(samples))
     return tuple(good), tuple(broken)
+
+
+def check_left_out(dataset: Dataset) -> None:
+    """Refuse a data set most of whose images are left out, unless that is intended.
+
+    Raises:
+        DatasetError: of the images in the folder, more are left out than used.
+    """
+    used, unknown = len(dataset.samples), len(dataset.left_out)
+    if unknown > used and not dataset.leave_out:
+        examples = ", ".join(dataset.left_out[:SHOWN])
+        raise DatasetError(
+            f"{dataset.root}: {unknown} of {used + unknown} images would be left out, because nothing says "
+            f"whether they are good ({examples}). Move the good ones into the folder of the good images, or "
+            "write --leave-out (leave_out=True) if the others are to be left out"
+        )
 
 
 def check_readable(usable: int, broken: int, dataset: Dataset) -> None:

@@ -78,7 +78,7 @@ def export(
     tell = stage or (lambda *_: None)
     detector = Detector.load(run, device="cpu")
     data = prepare(
-        dataset if isinstance(dataset, Dataset) else load_dataset(dataset),
+        dataset if isinstance(dataset, Dataset) else load_dataset(dataset, leave_out=True),
         detector.settings.settled(detector.image_format),
         of_stage(stage, "reading"),
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from excision.data import Dataset, Sample
 from excision.data.decode import array_image, check_decodes, given_array, probe_image
 from excision.data.images import ImageCache, any_full_image, working_image
-from excision.data.preparation import Finding, readable, readable_headers
+from excision.data.preparation import Finding, check_readable, readable, readable_headers
 from excision.data.sizes import Reduction, Size, default_size, strip_tile
 from excision.data.splits import hold_out
 from excision.errors import DatasetError, ImageError, SettingsError
@@ -195,6 +195,7 @@ def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None
         raise DatasetError(
             f"{dataset.root}: none of the {len(dataset.train)} training images can be read{first}"
         )
+    check_readable(len(good), len(skipped), dataset)
     headers = {sample.name: probe_image(sample.image) for sample in good}
     return _Usable(
         samples=good,

@@ -9,6 +9,7 @@ from pathlib import Path
 from excision.data.layouts.registry import LAYOUTS, Contents, Layout
 from excision.data.listing import relative_name
 from excision.data.own_output import own_output
+from excision.data.preparation import SHOWN, check_left_out
 from excision.data.records import Dataset, UnusedMask
 from excision.errors import DatasetError
 
@@ -18,10 +19,6 @@ _MODULES = "csv_table mvtec kolektorsdd kolektorsdd2 magnetictile elpv coco labe
 
 for _name in _MODULES.split():
     import_module(f"{__name__}.{_name}")
-
-
-_SHOWN = 3
-"""Files of a kind that a note names."""
 
 
 def load_dataset(path: str | Path, layout: str | None = None, *, leave_out: bool = False) -> Dataset:
@@ -42,32 +39,16 @@ def load_dataset(path: str | Path, layout: str | None = None, *, leave_out: bool
     path = Path(path)
     if layout is not None and layout not in LAYOUTS:
         raise DatasetError(f'The layout "{layout}" is unknown; known are {", ".join(sorted(LAYOUTS))}.')
-    chosen, notes = (LAYOUTS[layout], []) if layout is not None else _recognise(path)
-    if not path.exists() and not chosen.recognise(path):
-        raise DatasetError(f"{path}: no such file or folder")
     ours = own_output(path, named=True) if path.is_dir() else None
     if ours is not None:
         raise DatasetError(f"{path}: is no data set: Excision wrote this folder ({ours}); name one of images")
+    chosen, notes = (LAYOUTS[layout], []) if layout is not None else _recognise(path)
+    if not path.exists() and not chosen.recognise(path):
+        raise DatasetError(f"{path}: no such file or folder")
     contents = chosen.read(path)
     dataset = _checked(chosen, path, contents, [*notes, *_mask_notes(contents.unused_masks)], leave_out)
     check_left_out(dataset)
     return dataset
-
-
-def check_left_out(dataset: Dataset) -> None:
-    """Refuse a data set most of whose images are left out, unless that is intended.
-
-    Raises:
-        DatasetError: of the images in the folder, more are left out than used.
-    """
-    used, unknown = len(dataset.samples), len(dataset.left_out)
-    if unknown > used and not dataset.leave_out:
-        examples = ", ".join(dataset.left_out[:_SHOWN])
-        raise DatasetError(
-            f"{dataset.root}: {unknown} of {used + unknown} images would be left out, because nothing says "
-            f"whether they are good ({examples}). Move the good ones into the folder of the good images, or "
-            "write --leave-out (leave_out=True) if the others are to be left out"
-        )
 
 
 def _mask_notes(unused: Sequence[UnusedMask]) -> list[str]:
@@ -77,7 +58,7 @@ def _mask_notes(unused: Sequence[UnusedMask]) -> list[str]:
         ("belong to normal images and are not used", [m.name for m in unused if m.image is not None]),
     )
     return [
-        f"{len(names)} masks {what}: {', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}."
+        f"{len(names)} masks {what}: {', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}."
         for what, names in groups
         if names
     ]

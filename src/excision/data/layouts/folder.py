@@ -41,7 +41,7 @@ def _divided_by_masks(root: Path) -> bool:
 
 @layout(
     "folder",
-    "good/ (or normal/, ok/) beside one folder for each kind of defect, or images alone, or images/ and masks/",
+    "good/ (or normal/, ok/) beside one folder for each kind of defect, images alone, or images/ and masks/",
     _recognise,
     Precedence.GENERAL,
 )

@@ -55,6 +55,9 @@ def read(root: Path) -> Contents:
         except ImageError as error:
             notes.append(f"Left out {name}, whose label is unknown: {error}")
             left_out.append(image)
+    strange = [image for image in left_out if not KOLEKTOR_IMAGE.search(image.as_posix())]
+    if strange:
+        notes.append(f"Left out {len(strange)} images that are not called PartN, such as {strange[0].name}.")
     divided, note = _divide(with_groups(samples))
     unused = orphans(root, set(masks.values()) - used)
     return Contents(root, divided, [*notes, note, *listing.notes(root)], unused, left_out)

@@ -12,6 +12,7 @@ from typing import Any
 
 from excision.data.annotations import values
 from excision.data.annotations.shapes import Bitmap, Disc, DrawnMask, Line, Polygon, Shape, box, pack
+from excision.data.image_names import IMAGE_SUFFIXES
 from excision.data.layouts.annotated import (
     GOOD_WORDS,
     Entry,
@@ -22,7 +23,7 @@ from excision.data.layouts.annotated import (
     split_named,
 )
 from excision.data.layouts.registry import Contents, Precedence, layout
-from excision.data.listing import IMAGE_SUFFIXES, list_images
+from excision.data.listing import list_images
 from excision.data.records import GOOD, Split
 from excision.data.references import Finder, files_below, identity, is_file, name_below
 from excision.data.text import head, read_json

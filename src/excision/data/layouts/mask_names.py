@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from excision.data.listing import is_image_name
+from excision.data.image_names import is_image_name
 
 _SURE = {"mask", "gt", "groundtruth", "segmentationmask", "binarymask", "defectmask", "maske"}
 _SURE |= {f"{word}s" for word in _SURE} | {"masken"}
@@ -22,6 +22,7 @@ _IMAGES = frozenset({"images", "image", "imgs", "img"})
 
 _WORD = r"(?:masks?|gts?|ground[\s_.-]?truths?|labels?|annotations?|seg|segm|segs|segmentations?)"
 _ENDING = re.compile(rf"^(.+?)[\s_.-]+({_WORD})$", re.IGNORECASE | re.DOTALL)
+_ONE_SEPARATOR = re.compile(rf"^(.+)[\s_.-]({_WORD})$", re.IGNORECASE | re.DOTALL)
 _BEGINNING = re.compile(rf"^({_WORD})[\s_.-]+(.+)$", re.IGNORECASE | re.DOTALL)
 _SEPARATORS = re.compile(r"[\s_.-]+")
 
@@ -49,15 +50,17 @@ def may_name_masks(folder: str) -> bool:
 def base_of_folder(folder: str, siblings: Sequence[str]) -> str | None:
     """Give the folder that masks belong to: `scratch` for `scratch_masks` or `gt-scratch` beside it."""
     known = {folded(name): name for name in siblings}
-    for base in (_ending(folder), _beginning(folder)):
-        if base is not None and folded(base) in known:
-            return known[folded(base)]
-    return None
+    return next((known[folded(base)] for base in bases(folder) if folded(base) in known), None)
 
 
-def base_of_file(stem: str) -> str | None:
-    """Give the stem of the image for the stem of a mask that ends as one, such as `1_mask` or `1.GT`."""
-    return _ending(stem)
+def bases(name: str) -> list[str]:
+    """Give what may remain of a name that ends or begins as a mask: `1` of `1_mask`, `1.GT` and `gt 1`."""
+    return [*_endings(name), *(found[2] for found in (_BEGINNING.match(name),) if found)]
+
+
+def ends_as_mask(stem: str) -> bool:
+    """Tell whether the stem ends in a word for masks after a separator."""
+    return _ENDING.match(stem) is not None
 
 
 def is_surely_mask(stem: str) -> bool:
@@ -74,17 +77,11 @@ def is_mask_word(stem: str) -> bool:
 def stems_of_mask(stem: str) -> Iterator[str]:
     """Give the stems that the image of a mask may have, the most likely first."""
     yield stem
-    for base in (stem, _ending(stem), _beginning(stem)):
-        if base is not None:
-            yield base
-            if is_image_name(base):
-                # Some programs append to the whole name: 1.jpg.png, 1.jpg_mask.png.
-                yield PurePosixPath(base).stem
-
-
-def base_begun(stem: str) -> str | None:
-    """Give the stem of the image for the stem of a mask that begins as one, such as `mask_1`."""
-    return _beginning(stem)
+    for base in (stem, *bases(stem)):
+        yield base
+        if is_image_name(base):
+            # Some programs append to the whole name: 1.jpg.png, 1.jpg_mask.png.
+            yield PurePosixPath(base).stem
 
 
 def image_folders(path: Path) -> tuple[str, ...]:
@@ -92,14 +89,9 @@ def image_folders(path: Path) -> tuple[str, ...]:
     return tuple(part for part in path.parts[:-1] if folded(part) not in _IMAGES)
 
 
-def _ending(name: str) -> str | None:
-    found = _ENDING.match(name)
-    return found[1] if found else None
-
-
-def _beginning(name: str) -> str | None:
-    found = _BEGINNING.match(name)
-    return found[2] if found else None
+def _endings(name: str) -> list[str]:
+    """Give what precedes the word at the end, without one separator, and without all of them."""
+    return [found[1] for found in (_ONE_SEPARATOR.match(name), _ENDING.match(name)) if found]
 
 
 def _word(name: str) -> str:

@@ -129,7 +129,7 @@ class _Masks:
             self._beside(folder, files)
 
     def _base(self, parent: Path, child: str) -> str | None:
-        """Give the folder that masks belong to: "" for the one they lie in; None of a folder without masks."""
+        """Give the folder that masks belong to: "" for the one they lie in; None if it holds none."""
         path = parent / child
         if path not in self._judged:
             self._judged[path] = self._judge(parent, child)
@@ -161,10 +161,8 @@ class _Masks:
             stems[names.folded(file.name)].append(file)
         place = tuple(child for _, child in _steps(self._root, folder))
         for file in files:
-            for base in (names.base_of_file(file.stem), names.base_begun(file.stem)):
-                if base is not None and names.folded(base) in stems:
-                    self.places[file] = (place, tuple(names.stems_of_mask(file.stem))[1:])
-                    break
+            if any(names.folded(base) in stems for base in names.bases(file.stem)):
+                self.places[file] = (place, tuple(names.stems_of_mask(file.stem))[1:])
             else:
                 self._alone(file, files, place)
         for same in stems.values():
@@ -176,7 +174,7 @@ class _Masks:
         if names.is_mask_word(file.stem) and len(others) == 1:
             if _kind(file) != "picture" and not names.is_mask_word(others[0].stem):
                 self.places[file] = (place, (others[0].stem,))
-        elif names.base_of_file(file.stem) is not None and (
+        elif names.ends_as_mask(file.stem) and (
             (kind := _kind(file)) == "mask" or (kind == "blank" and names.is_surely_mask(file.stem))
         ):
             self.places[file] = (place, tuple(names.stems_of_mask(file.stem))[1:])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from excision.data.listing import is_image_name
+from excision.data.image_names import is_image_name
 
 Unreadable = Callable[[str, OSError], None]
 
