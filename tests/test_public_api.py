@@ -136,7 +136,7 @@ def test_detector() -> None:
 
 def test_functions() -> None:
     assert signature(excision.load) == "(folder)"
-    assert signature(excision.load_dataset) == "(path, layout=None)"
+    assert signature(excision.load_dataset) == "(path, layout=None, *, leave_out=False)"
     assert signature(excision.results_table) == "(predictions)"
 
 
