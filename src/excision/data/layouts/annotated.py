@@ -118,7 +118,7 @@ def unlisted_note(folder: Path, entries: Iterable[Entry]) -> list[str]:
 
 def _common(root: Path, entries: Sequence[Entry]) -> Path:
     """Give the root, or if images lie outside of it, the folder that holds them all."""
-    folders = {entry.image.absolute().parent for entry in entries}
+    folders = {Path(os.path.normpath(entry.image.absolute())).parent for entry in entries}
     if all(folder.is_relative_to(root.absolute()) for folder in folders):
         return root
     return Path(os.path.commonpath(folders))

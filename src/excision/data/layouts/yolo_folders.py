@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -158,7 +159,7 @@ def _images(place: str, base: Any, file: Path, missing: list[str]) -> list[Path]
         starts += [file.parent.joinpath(*parts[n:]) for n in range(len(parts))]
         starts += [file.parent.parent.joinpath(*parts[n:]) for n in range(len(parts))]
     if isinstance(base, str):
-        starts.append(file.parent / base)
+        starts.append(Path(os.path.normpath(file.parent / base)))
     if not place.strip().strip("./\\"):
         return list_images(file.parent).images
     if place.lower().endswith(".txt"):
