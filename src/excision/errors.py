@@ -73,3 +73,7 @@ class RenamedWarning(FutureWarning):
 
 class FewImagesWarning(UserWarning):
     """There are so few images for calibration that the promised false-alarm rate is worse than 5 %."""
+
+
+class PassedOverWarning(UserWarning):
+    """A folder was not searched for images, because Excision wrote it itself."""

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from excision.data import load_dataset
+from excision.data.inputs import input_images
 from excision.data.listing import list_images, match_pattern
-from excision.errors import DatasetError
+from excision.errors import DatasetError, PassedOverWarning
+from excision.inspection.batch import find_images
 from tests.data.conftest import Draw
 
 OUTPUT = {
@@ -56,7 +58,6 @@ def test_own_output_in_a_folder_of_data(parts: Path, draw: Draw, kind: str, plac
     listing = list_images(parts)
     assert len(listing.images) == 7
     assert len(listing.ours) == 1
-    assert len(match_pattern(parts / "**" / "*.*")) == 7
 
 
 @pytest.mark.parametrize("kind", ["inspection", "evaluation"])
@@ -99,6 +100,26 @@ def test_own_output_is_no_data_set(parts: Path, draw: Draw, kind: str) -> None:
 def test_images_sorted_by_a_hot_folder_are_data(parts: Path, draw: Draw) -> None:
     write(draw, parts, "out", [*OUTPUT["hot folder"], "defect/2.png"])
     assert {s.name for s in load_dataset(parts / "out").samples} == {"good/1.png", "defect/2.png"}
+
+
+@pytest.mark.parametrize("kind", OUTPUT)
+def test_a_folder_with_images_besides_is_never_hidden(parts: Path, draw: Draw, kind: str) -> None:
+    """Whatever was written into it, and wherever the images lie."""
+    write(draw, parts, "good", [file for file in OUTPUT[kind] if not file.startswith("good/")])
+    names = {s.name for s in load_dataset(parts).samples}
+    assert names >= {f"good/{i}.png" for i in range(6)}
+
+
+def test_inspection_passes_over_own_output_with_a_note(parts: Path, draw: Draw) -> None:
+    write(draw, parts, "run", OUTPUT["run"])
+    notes: list[str] = []
+    assert len(find_images([parts], notes=notes)) == 7
+    assert len(notes) == 1
+    assert "run/ was passed over: Excision wrote it (a run folder)" in notes[0]
+    with pytest.warns(PassedOverWarning, match="run/ was passed over"):
+        assert len(list(input_images(parts))) == 7
+    with pytest.warns(PassedOverWarning, match="run/ was passed over"):
+        assert len(match_pattern(parts / "**" / "*.*")) == 7
 
 
 def test_folders_of_an_earlier_format(parts: Path) -> None:

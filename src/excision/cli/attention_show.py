@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.options import VariantOption, number
-from excision.cli.output import say
+from excision.cli.output import say, say_notes
+from excision.data.own_output import ATTENTION_PICTURES
 from excision.progress import Bars
+from excision.system.files import write_json
 from excision.system.names import cut_text, printable
 
 if TYPE_CHECKING:
@@ -52,7 +54,10 @@ def show(
     if not 0 < budget < 1:
         raise SettingsError(f"--budget is {budget:g}: it must lie between 0 and 1")
     attention = Attention.pretrained(variant)
-    found, failed = find_images(images, leave_out=out), 0
+    notes: list[str] = []
+    found, failed = find_images(images, leave_out=out, notes=notes), 0
+    say_notes(notes)
+    write_json(out / ATTENTION_PICTURES, {"variant": variant, "budget": budget})
     with Bars() as bars:
         for place, path in enumerate(found, start=1):
             try:

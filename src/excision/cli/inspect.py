@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from excision.cli.output import say, say_lines
+from excision.cli.output import say, say_lines, say_notes
 from excision.progress import Bars
 
 app = App(
@@ -89,7 +89,9 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
     if parquet:
         need_pyarrow()
     predictor = load(model)
-    found = find_images(expand(images), leave_out=out)
+    notes: list[str] = []
+    found = find_images(expand(images), leave_out=out, notes=notes)
+    say_notes(notes)
     try:
         with Bars() as bars:
             progress = bars.part("inspecting")

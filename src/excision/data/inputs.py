@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from excision.data.decode import given_array, picture_array, probe_image
-from excision.data.listing import list_images, match_pattern
+from excision.data.listing import list_images, match_pattern, warn_passed_over
 from excision.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
@@ -142,10 +142,11 @@ def _files(path: Path) -> list[Path]:
 
 
 def _below(folder: Path) -> list[Path]:
-    images = list_images(folder).images
-    if not images:
+    listing = list_images(folder)
+    warn_passed_over(listing)
+    if not listing.images:
         raise ImageError(f"{folder}: there is no image in this folder")
-    return images
+    return listing.images
 
 
 def _is_single(item: object) -> bool:

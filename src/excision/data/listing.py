@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from excision.data.image_names import is_image_name
 from excision.data.own_output import own_output, own_parts
+from excision.errors import PassedOverWarning
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -47,6 +49,12 @@ def passed_over(folders: Iterable[tuple[Path, str]], root: Path) -> list[str]:
     return [
         f"{relative_name(path, root)}/ was passed over: Excision wrote it ({kind})." for path, kind in folders
     ]
+
+
+def warn_passed_over(listing: Listing) -> None:
+    """Warn of each folder that was not searched because Excision wrote it."""
+    for note in passed_over(listing.ours, Path()):
+        warnings.warn(note, PassedOverWarning, stacklevel=3)
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -124,7 +132,9 @@ def match_pattern(pattern: Path) -> list[Path]:
     tail = parts[place:]
     found: dict[Path, None] = {}
     for folder in _globbed(Path(*parts[:place])) if place else [Path()]:
-        for image in list_images(folder).images:
+        listing = list_images(folder)
+        warn_passed_over(listing)
+        for image in listing.images:
             inside = image.relative_to(folder).parts
             # A pattern that matches a folder takes all that is in it.
             if any(_matches(inside[:depth], tail) for depth in range(1, len(inside) + 1)):

@@ -22,7 +22,7 @@ ATTENTION_PICTURES = "attention_pictures.json"
 class _Marks:
     """A kind of folder: it holds all of the first names, and at least one of the others if there are any.
 
-    `sole` says that nobody keeps data of their own in such a folder.
+    `sole` says that it holds sorted images of its own in sub-folders such as good/.
     """
 
     kind: str
@@ -63,6 +63,7 @@ _OVERLAY = re.compile(r".-[0-9a-f]{10}\.(webp|png|jpe?g)$")
 PARTS = frozenset({_OVERLAYS, "examples", "figures", "tiles", "evaluation"})
 """Folders within such a folder, which are ours even where it holds data besides."""
 
+_DRAWING = re.compile(r"\d{5,}-.*\.png$", re.DOTALL)
 _CHARTS = frozenset({"accuracy.png", "auroc_speed.png"})
 
 _DATA = frozenset({"good", "ok", "normal", "train", "test"})
@@ -79,7 +80,7 @@ def own_output(folder: Path, *, named: bool = False) -> str | None:
     """
     marks = _marks_on(folder)
     if marks is not None:
-        return marks.kind if (marks.sole and not named) or not _holds_data(folder) else None
+        return None if _holds_data(folder, sorted_images=marks.sole and not named) else marks.kind
     if folder.name == _OVERLAYS:
         names = [name for name in _names(folder) if not name.startswith(".")]
         if names and all(map(_OVERLAY.search, names)):
@@ -99,10 +100,15 @@ def _marks_on(folder: Path) -> _Marks | None:
     return next((marks for marks in _KINDS if marks.on(folder)), None)
 
 
-def _holds_data(folder: Path) -> bool:
+def _holds_data(folder: Path, *, sorted_images: bool = False) -> bool:
     names = _names(folder)
-    return any(name.lower() in _DATA for name in names) or any(
-        is_image_name(name) and name not in _CHARTS and not (folder / name).is_dir() for name in names
+    drawn = ATTENTION_PICTURES in names
+    return (not sorted_images and any(name.lower() in _DATA for name in names)) or any(
+        is_image_name(name)
+        and name not in _CHARTS
+        and not (drawn and _DRAWING.match(name))
+        and not (folder / name).is_dir()
+        for name in names
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from excision.data.decode import probe_image
-from excision.data.listing import list_images
+from excision.data.listing import list_images, passed_over
 from excision.errors import DatasetError, ImageError, SettingsError
 from excision.inspection.findings import findings
 from excision.inspection.log import JSONL, InspectionLog, InspectionRecord, read_log
@@ -48,31 +48,41 @@ class InspectionSummary:
         return 2 if self.n_failed else 1 if self.n_defect or self.n_review else 0
 
 
-def find_images(paths: Sequence[Path], leave_out: Path | None = None) -> list[Path]:
+def find_images(
+    paths: Sequence[Path], leave_out: Path | None = None, notes: list[str] | None = None
+) -> list[Path]:
     """List the images to inspect: the given files, and all image files below the given folders.
+
+    Folders below them that Excision wrote itself, such as run folders and results, are passed over.
 
     Args:
         paths: files and folders.
         leave_out: folder to skip when folders are searched.
+        notes: receives a sentence for each folder that is passed over, except `leave_out`.
 
     Raises:
         DatasetError: there are no images.
     """
     found: dict[Path, None] = {}
+    said: list[str] = []
     for path in paths:
         # A file that does not exist stays in the list: it is reported like any image that cannot be read.
-        found |= dict.fromkeys(_search(path, leave_out) if path.is_dir() else [path])
+        found |= dict.fromkeys(_search(path, leave_out, said) if path.is_dir() else [path])
     if not found:
-        raise DatasetError(f"no image in {', '.join(map(str, paths))}")
+        raise DatasetError("".join([f"no image in {', '.join(map(str, paths))}", *(f"; {s}" for s in said)]))
+    if notes is not None:
+        notes += said
     return list(found)
 
 
-def _search(folder: Path, leave_out: Path | None) -> list[Path]:
-    images = list_images(folder).images
-    if leave_out is None:
-        return images
-    inside = leave_out.resolve()
-    return [image for image in images if inside not in image.resolve().parents]
+def _search(folder: Path, leave_out: Path | None, said: list[str]) -> list[Path]:
+    listing = list_images(folder)
+    inside = leave_out.resolve() if leave_out is not None else None
+    # The last results of the same inspection are not worth a note.
+    said += passed_over([ours for ours in listing.ours if ours[0].resolve() != inside], Path())
+    if inside is None:
+        return listing.images
+    return [image for image in listing.images if inside not in image.resolve().parents]
 
 
 def inspect_images(
