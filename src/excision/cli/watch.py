@@ -42,6 +42,16 @@ def watch(
     idle_exit: Annotated[
         float | None, Parameter(help="Stop after this many seconds without a new image.")
     ] = None,
+    order: Annotated[
+        Literal["oldest", "newest"] | None,
+        Parameter(
+            help="Which waiting files come first. By default the oldest, until one has waited longer than "
+            "--stale."
+        ),
+    ] = None,
+    stale: Annotated[
+        float, Parameter(help="Seconds after which a waiting file makes the newest files come first.")
+    ] = 60.0,
     also: Annotated[
         list[Literal["csv", "jsonl", "parquet"]] | None,
         Parameter(
@@ -76,7 +86,9 @@ def watch(
     rules = Rules.read(keep_days or [], keep_gigabytes)
     tables = tuple(dict.fromkeys(also or ()))
     with keeping(out, rules):
-        return follow(model, folder, out, WatchSettings(after, settle, stop_after, idle_exit, tables))
+        return follow(
+            model, folder, out, WatchSettings(after, settle, stop_after, idle_exit, tables, order, stale)
+        )
 
 
 def follow(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int:
@@ -84,19 +96,25 @@ def follow(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int
     from excision.cli.watching import WatchLine, counted
     from excision.inspection.loading import load
     from excision.station.hot_folder.settings import Listeners
-    from excision.station.hot_folder.watcher import STORE
+    from excision.station.hot_folder.watcher import STORE, check_folders
     from excision.station.hot_folder.watcher import watch as watch_folder
     from excision.station.models.version import fingerprint
     from excision.system.interrupts import requests_to_stop
     from excision.system.parquet import need_pyarrow
 
+    # Loading a model takes seconds.
+    check_folders(folder, out)
     with requests_to_stop() as request, WatchLine() as line:
         if "parquet" in settings.also:
             need_pyarrow()
         predictor = load(model)
         identity = model.resolve().name, fingerprint(model)
-        line.note(f"Watching {folder}; stop with Ctrl-C")
-        listeners = Listeners(lambda: request.asked, line.show, line.note)
+        listeners = Listeners(
+            stop=lambda: request.asked,
+            progress=line.show,
+            note=line.note,
+            ready=lambda: line.note(f"Watching {folder}; stop with Ctrl-C"),
+        )
         counts = watch_folder(predictor, identity, folder, out, settings, listeners)
     say(counted(counts))
     say(f"Results: {out / STORE}")

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from excision.system.names import printable
+
 if TYPE_CHECKING:
     from excision.station.hot_folder.settings import WatchCounts
 
@@ -50,6 +52,7 @@ class WatchLine:
 
     def note(self, sentence: str) -> None:
         """Print a sentence that stays on the screen."""
+        sentence = printable(sentence)
         if self._live is not None:
             self._console.print(Text(sentence))
         else:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from excision.station.hot_folder.scan import Found, Unreadable, scan
+from excision.system.names import printable
 
 Phase = Literal["settling", "moving", "done"]
 
@@ -35,6 +36,12 @@ class HotFile:
     phase: Phase
     ready_at: float
     tries: int = 0
+
+    def waited(self, settle: float) -> float:
+        """Return for how many seconds it has waited for a result, by its time or since it was first seen."""
+        if self.phase != "settling" or self.tries:
+            return 0.0
+        return max(time.time() - self.mtime_ns / 1e9, time.monotonic() - (self.ready_at - settle))
 
     def finish(self) -> None:
         """Say that nothing is left to do; of a hundred thousand such files little should be kept."""
@@ -68,6 +75,7 @@ class HotFolder:
         self._phase_of, self._note = phase_of, note
         self._files: dict[str, HotFile] = {}
         self._unreadable: set[str] = set()
+        self._passed_over: set[str] = set()
         self.waiting = self.settling = 0
 
     def look(self) -> list[HotFile]:
@@ -75,7 +83,7 @@ class HotFolder:
         start, before, unreadable = time.monotonic(), self._files, set[str]()
         self._files = {}
         ready, waiting, settling = list[HotFile](), 0, 0
-        for found in scan(self._folder, self._leave_out, self._noting(unreadable)):
+        for found in scan(self._folder, self._leave_out, self._noting(unreadable), self._pass_over):
             file = self._followed(before.get(found.path), found)
             self._files[file.path] = file
             if file.phase != "done":
@@ -97,11 +105,16 @@ class HotFolder:
             file.finish()
         return file
 
+    def _pass_over(self, path: str) -> None:
+        if path not in self._passed_over:
+            self._passed_over.add(path)
+            self._note(f"{printable(path)}: holds results or a model of Excision, and is passed over")
+
     def _noting(self, now: set[str]) -> Unreadable:
         def note(path: str, error: OSError) -> None:
             # Said once, until it can be read again.
             if path not in self._unreadable and path not in now:
-                self._note(f"{path}: cannot be read ({error.strerror}); it is tried again")
+                self._note(f"{printable(path)}: cannot be read ({error.strerror}); it is tried again")
             now.add(path)
 
         return note

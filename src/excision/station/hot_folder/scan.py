@@ -12,6 +12,15 @@ from excision.data.image_names import is_image_name
 
 Unreadable = Callable[[str, OSError], None]
 
+_OWN = (
+    {"results.sqlite"},
+    {"results.jsonl", "results.csv"},
+    {"evaluation.json", "scores.csv"},
+    {"model.safetensors", "settings.toml"},
+    {"model.json", "golden.npz"},
+)
+"""Files that only a folder which Excision wrote holds together: results, an evaluation, a model."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -30,7 +39,9 @@ class Found:
     mtime_ns: int
 
 
-def scan(folder: Path, leave_out: Path, unreadable: Unreadable) -> Iterator[Found]:
+def scan(
+    folder: Path, leave_out: Path, unreadable: Unreadable, passed_over: Callable[[str], None]
+) -> Iterator[Found]:
     """Give every image file anywhere below a folder, in no order.
 
     Linked folders are followed, and each folder is entered once; those that are reached without a link go
@@ -41,6 +52,8 @@ def scan(folder: Path, leave_out: Path, unreadable: Unreadable) -> Iterator[Foun
         folder: hot folder, resolved.
         leave_out: folder whose content is passed over, resolved.
         unreadable: called with (path, error) for a folder that cannot be read.
+        passed_over: called with the path of a folder below that holds results or a model of Excision, whose
+            pictures are not to be inspected.
     """
     walk = _Walk(str(leave_out), unreadable)
     pending, linked = [(str(folder), "")], list[tuple[str, str]]()
@@ -49,7 +62,11 @@ def scan(folder: Path, leave_out: Path, unreadable: Unreadable) -> Iterator[Foun
         real, shown = pending.pop() if pending else linked.pop()
         if not walk.enters(real):
             continue
-        for entry in walk.entries(real):
+        entries = list(walk.entries(real))
+        if shown and _is_own({entry.name for entry in entries}):
+            passed_over(real)
+            continue
+        for entry in entries:
             try:
                 if _is_folder(entry):
                     if entry.name.startswith("."):
@@ -85,6 +102,10 @@ class _Walk:
                 yield from entries
         except OSError as error:
             self._unreadable(real, error)
+
+
+def _is_own(names: set[str]) -> bool:
+    return any(marks <= names for marks in _OWN)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -21,6 +21,8 @@ class WatchSettings:
         stop_after: results after which to end; None for no end.
         idle_exit: seconds without anything to do after which to end; None for no end.
         also: tables to write beside the store.
+        order: "oldest" or "newest" files first; None for the oldest, until one has waited for `stale`.
+        stale: seconds after which a waiting file makes the newest go first.
     """
 
     after: Literal["leave", "move"] = "leave"
@@ -28,8 +30,12 @@ class WatchSettings:
     stop_after: int | None = None
     idle_exit: float | None = None
     also: tuple[Format, ...] = ()
+    order: Literal["oldest", "newest"] | None = None
+    stale: float = 60.0
 
     def __post_init__(self) -> None:
+        if not self.stale >= 0:
+            raise SettingsError(f"--stale is {self.stale:g}: it must be 0 seconds or more")
         if self.settle < 0:
             raise SettingsError(f"--settle is {self.settle:g}: it must be 0 seconds or more")
         if self.stop_after is not None and self.stop_after < 1:
@@ -72,8 +78,10 @@ class Listeners:
         stop: asked between images whether to end.
         progress: called with the counts whenever they may have changed.
         note: called with a sentence that a person should read.
+        ready: called once the folder and the results are held, before the first image.
     """
 
     stop: Callable[[], bool]
     progress: Callable[[WatchCounts], None]
     note: Callable[[str], None]
+    ready: Callable[[], None] = lambda: None
