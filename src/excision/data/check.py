@@ -7,10 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from statistics import median
 
-import numpy as np
-from numpy.typing import NDArray
-
-from excision.data.decode import probe_image, read_pixels
+from excision.data.decode import decoded, probe_image
 from excision.data.mask_check import MaskFindings, MaskShares
 from excision.data.preparation import Finding, check_left_out, check_readable, finding, readable
 from excision.data.records import Dataset, Sample
@@ -34,6 +31,36 @@ _ODD_SHAPE = 1.5
 
 _FEW = 0.05
 """If more than this share of all images have an odd shape, one note replaces the findings on each."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What the pixels of an image tell, without the pixels.
+
+    Attributes:
+        low: smallest value.
+        high: largest value.
+        grey: no pixel has a colour.
+        digest: hash of the pixels, to find copies in other formats and under other names.
+    """
+
+    low: float
+    high: float
+    grey: bool
+    digest: bytes
+
+    @classmethod
+    def of(cls, sample: Sample) -> _Content:
+        """Decode the image of a sample; raises ImageError if it cannot be read."""
+        low, high, grey, digest = float("inf"), float("-inf"), True, hashlib.sha256()
+        with decoded(sample.image) as image:
+            for rows, band in image.bands():
+                if rows.start == 0:
+                    digest.update(repr((*image.upright, band.shape[2])).encode())
+                digest.update(band.data)
+                low, high = min(low, float(band.min())), max(high, float(band.max()))
+                grey = grey and bool((band == band[..., :1]).all())
+        return cls(low, high, grey, digest.digest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +187,7 @@ class _Findings:
         """Decode the image and mask of a sample and note what is worth reporting."""
         try:
             info = probe_image(sample.image)
-            pixels = read_pixels(sample.image)
+            content = _Content.of(sample)
         except ImageError as error:
             self.unreadable.append(finding(sample, error))
             return
@@ -168,10 +195,10 @@ class _Findings:
         self.modes[info.description] += 1
         if info.colour:
             self.colour.add(sample.name)
-            self._coloured_grey += bool(pixels.shape[2] == 1 or (pixels == pixels[..., :1]).all())
-        if pixels.min() == pixels.max():
-            self.odd.append(Finding(sample.name, f"every pixel has the same value, {pixels.max():.3g}"))
-        self._hashes[_content_hash(pixels)].append(sample)
+            self._coloured_grey += content.grey
+        if content.low == content.high:
+            self.odd.append(Finding(sample.name, f"every pixel has the same value, {content.high:.3g}"))
+        self._hashes[content.digest].append(sample)
         if sample.defective:
             self.masks.add(sample, info.size)
 
@@ -194,13 +221,6 @@ class _Findings:
         if self.colour and self._coloured_grey == len(self.colour):
             lines.append("Every colour file contains a grey image: one channel is enough, and faster.")
         return lines
-
-
-def _content_hash(pixels: NDArray[np.float32]) -> bytes:
-    """Hash the decoded image, to find copies in other formats and under other names."""
-    digest = hashlib.sha256(repr(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels).data)
-    return digest.digest()
 
 
 def _summary(sizes: list[Size]) -> SizeSummary | None:
