@@ -321,3 +321,29 @@ def test_an_option_for_the_proxy_is_checked(line: Path, tmp_path: Path) -> None:
         done = excision("serve", line, "--data", tmp_path / "station", *words)
         assert done.returncode == 2
         assert reason in done.stderr, done.stderr
+
+
+def test_a_program_with_an_old_key_locks_nobody_out(start: Start) -> None:
+    """It shows the same wrong key again and again, and others share its address."""
+    service = start(EXCISION_API_KEY=KEY)
+    for _ in range(40):
+        assert _from("127.0.0.7", service, "the key of the day before") == 401
+    assert _from("127.0.0.7", service, KEY) == 200
+
+
+def test_one_address_that_guesses_on_leaves_the_others_alone() -> None:
+    now = [1000.0]
+    record = Guesses(lambda: now[0])
+    record.right("10.0.0.1")
+    for place in range(10_000):
+        record.wrong("10.0.0.1", "interface", str(place).encode())
+        now[0] += 0.01
+    assert record.wait("10.7.7.7") == 0
+
+
+def test_cookies_of_others_do_not_end_a_session(start: Start) -> None:
+    service = start(EXCISION_API_KEY=KEY)
+    cookie = _session(service)
+    for other in ('seen={"a": 1}', "a b=c d", "x", "=", '"=";;', "k[]=v", "n=\xe9", "excision_key=old"):
+        for shown in (f"{other}; {cookie}", f"{cookie}; {other}"):
+            assert service.ask("GET", "/v1/results", Cookie=shown)[0] == 200, shown

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
-
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 
 from excision.station.api.guesses import Guesses
 from excision.station.api.keys import Key
@@ -83,17 +82,14 @@ class Access:
         self._metrics.wrong_key(where)
         penalty = wait or self.guesses.penalty(address)
         if wait == 0:
-            self.guesses.wrong(address, where)
+            # A program that keeps an old key shows the same one for ever: it does not guess.
+            self.guesses.wrong(address, where, b"\0".join(shown) if where == "interface" else None)
         raise Refused(penalty)
 
 
 def session_of(headers: Headers) -> str:
     """Give the session in the cookie of a request, or nothing."""
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return "" if found is None else found.value
+    return cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
 
 
 def _shown(headers: Headers) -> list[bytes]:

@@ -8,10 +8,7 @@ lines of a header, requests in a pipeline, a reader that does not read, and answ
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import json
 import time
-from http import HTTPStatus
 from typing import Any, Protocol
 
 import httptools
@@ -20,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from excision.station.api.limits import ConnectionLimits
-from excision.station.api.security import HEADERS
+from excision.station.api.wire import path_of, plain_address, spoken
 
 _PIECE = 4096  # bytes of a header that are parsed before it is looked at again
 
@@ -70,7 +67,7 @@ class Connection(HttpToolsProtocol):
         self._is_again = False  # while a header is parsed a second time
         self._raw = self._size = self._lines = self._hosts = 0  # of the header that is coming in
         self._received = self._unspent = 0  # bytes of a body, and bytes around it that are none
-        self._since = self._heard = self._answered = time.monotonic()
+        self._since = self._heard = self._answered = self._checked = time.monotonic()
         self._awaits_header = True  # from its first byte on, and from the beginning of the connection
         self._refusal: _Refusal | None = None
         self._last_words: bytes | None = None
@@ -184,7 +181,7 @@ class Connection(HttpToolsProtocol):
             raise _Refusal(400, "a request has one Host header")
         if self.parser.get_method() == b"CONNECT":
             raise _Refusal(405, "this is no proxy")
-        self._relative()
+        self.url = self._relative()
         try:
             super().on_headers_complete()
         except (UnicodeDecodeError, AttributeError, httptools.HttpParserInvalidURLError) as error:
@@ -193,7 +190,7 @@ class Connection(HttpToolsProtocol):
             ) from error
         self._open += 1
         self._in_body, self._awaits_header = True, False
-        self._since = self._heard = time.monotonic()
+        self._since = self._heard = self._checked = time.monotonic()
         self._received = self._unspent = self._raw = 0
 
     def on_body(self, body: bytes) -> None:
@@ -243,6 +240,12 @@ class Connection(HttpToolsProtocol):
         Args:
             now: of `time.monotonic`.
         """
+        try:
+            self._check(now)
+        finally:
+            self._checked = now
+
+    def _check(self, now: float) -> None:
         if self._has_stalled(now) or (self._end_by is not None and now > self._end_by):
             self.transport.abort()
         elif self._refusal is not None or self._buffered or self.transport.is_closing():
@@ -268,24 +271,20 @@ class Connection(HttpToolsProtocol):
                 self._end(b"")
             return
         if self.flow.read_paused:
-            self._heard = now
+            # It is the application that takes its time.
+            self._heard, self._since = now, self._since + now - self._checked
             return
         age = now - self._since
         lags = age - self._received / limits.body_rate > limits.body_seconds
         if lags or age > limits.request_seconds or now - self._heard > limits.body_seconds:
             self._refuse(_Refusal(408, "the body comes too slowly"))
 
-    def _relative(self) -> None:
-        """Make an absolute address relative to this service, which it must name."""
-        if self.url[:1] == b"/":
-            return
-        scheme, mark, rest = self.url.partition(b"://")
-        authority, slash, path = rest.partition(b"/")
-        authority, question, query = authority.partition(b"?")
-        host = next((value for name, value in self.headers if name == b"host"), authority)
-        if not mark or scheme.lower() not in (b"http", b"https") or authority.lower() != host.lower():
+    def _relative(self) -> bytes:
+        host = next((value for name, value in self.headers if name == b"host"), b"")
+        relative = path_of(self.url, host)
+        if relative is None:
             raise _Refusal(400, "the address of a request begins with / and names no other host")
-        self.url = b"/" + (path if slash and not question else question + query + slash + path)
+        return relative
 
     def _too_large(self) -> _Refusal:
         limits = self._limits
@@ -324,22 +323,3 @@ class Connection(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.flow.resume_reading()
-
-
-def spoken(status: int, sentence: str) -> bytes:
-    """Give a whole answer after which the connection ends."""
-    body = json.dumps({"detail": sentence}).encode()
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", "content-type: application/json"]
-    lines += [f"{name}: {value}" for name, value in HEADERS.items()]
-    lines += ["retry-after: 1"] if status == HTTPStatus.SERVICE_UNAVAILABLE else []
-    lines += [f"content-length: {len(body)}", "connection: close", "", ""]
-    return "\r\n".join(lines).encode() + body
-
-
-def plain_address(host: str) -> str:
-    """Give an address without the dress of IPv4 in IPv6."""
-    try:
-        mapped = ipaddress.IPv6Address(host).ipv4_mapped
-    except ValueError:
-        return host
-    return host if mapped is None else str(mapped)

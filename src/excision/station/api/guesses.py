@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import logging
 import math
+import secrets
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ _ADDRESSES = 4096  # that are remembered; the oldest is forgotten
 class _Record:
     wrong: int = 0
     last: float = -math.inf
+    shown: deque[bytes] = field(default_factory=lambda: deque(maxlen=FREE))
 
 
 class Guesses:
@@ -46,6 +49,7 @@ class Guesses:
         self._records: OrderedDict[str, _Record] = OrderedDict()
         self._known: OrderedDict[str, None] = OrderedDict()
         self._recent: deque[float] = deque(maxlen=TOTAL)
+        self._salt = secrets.token_bytes(16)
 
     def wait(self, address: str) -> int:
         """Give the seconds until a key from an address is looked at again; 0 for now."""
@@ -54,30 +58,42 @@ class Guesses:
     def penalty(self, address: str) -> int:
         """Give the seconds for which wrong keys from an address are answered with a request to wait."""
         now = self._clock()
-        record = self._records.get(_network(address))
-        until = now
-        if record is not None and record.wrong >= FREE:
-            until = record.last + min(LONGEST, 2.0 ** min(record.wrong - FREE + 2, 10))
+        until = self._own(_network(address))
         if len(self._recent) == TOTAL:
             until = max(until, self._recent[0] + WINDOW)
-        return max(0, math.ceil(round(until - now, 3)))
+        return math.ceil(max(0.0, round(until - now, 3)))
 
-    def wrong(self, address: str, where: str) -> None:
+    def _own(self, network: str) -> float:
+        record = self._records.get(network)
+        if record is None or record.wrong < FREE:
+            return -math.inf
+        return record.last + min(LONGEST, 2.0 ** min(record.wrong - FREE + 2, 10))
+
+    def wrong(self, address: str, where: str, shown: bytes | None = None) -> None:
         """Count a wrong key.
 
         Args:
             address: it came from.
             where: "interface" or "login", for the log.
+            shown: the key, where one that an address repeats counts only once; only a digest is kept.
         """
         now, network = self._clock(), _network(address)
+        waits = self._own(network) > now
         record = self._records.pop(network, _Record())
-        if now - record.last > _FORGIVEN:
-            record.wrong = 0
-        record.wrong, record.last = min(record.wrong + 1, 2**20), now
         self._records[network] = record
         if len(self._records) > _ADDRESSES:
             self._records.popitem(last=False)
-        self._recent.append(now)
+        if now - record.last > _FORGIVEN:
+            record.wrong = 0
+        if shown is not None:
+            digest = hashlib.blake2b(shown, key=self._salt, digest_size=8).digest()
+            if digest in record.shown:
+                return
+            record.shown.append(digest)
+        record.wrong, record.last = min(record.wrong + 1, 2**20), now
+        if not waits:
+            # One address that goes on regardless must not make all the others wait.
+            self._recent.append(now)
         if record.wrong <= FREE or record.wrong & (record.wrong - 1) == 0:
             # From then on only at powers of two: a log must not grow with every guess.
             _LOG.warning("wrong key from %s (%s), number %d in a row", address, where, record.wrong)

@@ -15,9 +15,10 @@ from typing import Any
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from excision.station.api.connection import Connection, plain_address, spoken
+from excision.station.api.connection import Connection
 from excision.station.api.limits import ConnectionLimits
 from excision.station.api.metrics import Metrics
+from excision.station.api.wire import plain_address, spoken
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE = 1.0  # seconds before the next try to accept where descriptors or memory have run out
@@ -113,7 +114,12 @@ class Server(uvicorn.Server):
                 # Any other is of a client that has left before it was accepted.
                 await asyncio.sleep(0)
                 continue
-            await self._admit(wire, plain_address(str(address[0])))
+            try:
+                await self._admit(wire, plain_address(str(address[0])))
+            except Exception:
+                # Whatever it was, it was about one connection: the others must still be accepted.
+                _LOG.exception("a connection could not be admitted")
+                wire.close()
             await asyncio.sleep(0)
 
     async def _admit(self, wire: socket.socket, host: str) -> None:
@@ -124,10 +130,7 @@ class Server(uvicorn.Server):
             if not self._make_room(crowd):
                 self._turn_away(wire)
                 return
-        try:
-            await asyncio.get_running_loop().connect_accepted_socket(self._connection, wire)
-        except OSError:
-            wire.close()
+        await asyncio.get_running_loop().connect_accepted_socket(self._connection, wire)
 
     def _connection(self) -> Connection:
         return Connection(self.config, self.server_state, self.lifespan.state, self._limits, self)
@@ -156,7 +159,11 @@ class Server(uvicorn.Server):
             await asyncio.sleep(_ROUND)
             now = time.monotonic()
             for connection in list(self._all):
-                connection.check(now)
+                try:
+                    connection.check(now)
+                except Exception:
+                    _LOG.exception("a connection could not be checked")
+                    connection.give_way()
 
 
 class Sparse(logging.Filter):
