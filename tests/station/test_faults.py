@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
+import statistics
 import subprocess
 import sys
 import time
@@ -16,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import excision
+from tests.cli.conftest import environment, excision
 from tests.station.conftest import Service, Start, files_of
 
 _LOCK = """
@@ -92,18 +94,20 @@ def test_a_foreign_lock_is_refused_soon_and_delays_nothing_else(start: Start, pi
         labels = [
             pool.submit(service.json, "POST", "/v1/results/1/labels", {"truth": "good"}) for _ in range(60)
         ]
-        slowest = 0.0
-        for _ in range(20):
+        times = []
+        for _ in range(21):
             begin = time.monotonic()
             assert service.json("GET", "/healthz")[0] == 200
-            slowest = max(slowest, time.monotonic() - begin)
+            times.append(time.monotonic() - begin)
         assert service.json("GET", "/v1/results")[0] == 200
         status, told = service.json("GET", "/readyz")
         assert (status, told["status"]) == (503, "broken")
         assert "locked" in told["cause"]
         assert {label.result()[0] for label in labels} == {503}
         pool.shutdown()
-        assert slowest < 0.1
+        # A machine under load may hold up one of them, but a lock would hold up each for seconds.
+        assert statistics.median(times) < 0.1
+        assert max(times) < 1.0
     until(lambda: is_ready(service))
     assert send(service, image, "after")[0] == 200
     assert set(stored(service.data)) == {"before", "after"}
@@ -311,3 +315,20 @@ def test_no_picture_is_deleted_for_a_new_database_and_all_come_back(
     assert again.json("GET", "/readyz")[1]["quarantined"] == 0
     assert files_of(service.data) == set(stored(service.data).values())
     assert again.ask("GET", "/v1/results/1/image")[2] == pictures[0].read_bytes()
+
+
+def test_a_short_run_of_the_faults_loses_nothing(line: Path, pictures: list[Path], tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "experiments" / "faults.py"
+    words = [line, pictures[0].parent, "--only", "replaced", "--seconds", 1, "--no-hot-folder"]
+    words += ["--json", tmp_path / "faults.json"]
+    done = subprocess.run(
+        [sys.executable, str(script), *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads((tmp_path / "faults.json").read_text())
+    assert found["answered"] > found["lost"] == found["during"] == 0
+    assert found["refused"]["503"]
