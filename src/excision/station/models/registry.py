@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from excision.errors import ModelError, SettingsError
-from excision.station.models.version import Version, check_name, fingerprint, load_version
+from excision.runtime.model_folder import Description, is_exported
+from excision.runtime.trial import try_out
+from excision.station.models.version import Version, check_name, fingerprint, load_version, model_files
 from excision.station.store.store import Store
 
 LOADED, ROLLED_BACK, THRESHOLDS = "loaded", "rolled back", "thresholds"
@@ -151,9 +153,18 @@ class ModelRegistry:
         with self._changing:
             slot = self._slots[name]
             folder = find(slot)
-            if fingerprint(folder) == slot.current.weights_id:
+            weights_id = fingerprint(folder)
+            if is_exported(folder):
+                # The golden images are no part of the fingerprint, and may be missing all the same.
+                Description.load(folder).check_files(folder)
+            if weights_id == slot.current.weights_id:
                 return slot
-            version = self._settled(name, load_version(folder, self._threads))
+            if is_exported(folder):
+                try_out(folder, self._threads)
+            loaded = load_version(folder, self._threads)
+            if loaded.weights_id != weights_id:
+                raise ModelError(f"{folder}: the model changed while it was loaded; load it again")
+            version = self._settled(name, loaded)
             return self._put(name, LOADED, version, slot.current, who)
 
     def _put(
@@ -170,6 +181,11 @@ class ModelRegistry:
         path = self._below / check_name(folder)
         if not path.is_dir():
             raise ModelError(f"there is no model {folder!r} in the station's folder of models")
+        if not path.resolve().is_relative_to(self._below.resolve()):
+            raise ModelError(f"{folder} is a link that leads out of the station's folder of models")
+        for file in model_files(path):
+            if not file.resolve().is_relative_to(path.resolve()):
+                raise ModelError(f"{folder}/{file.name} is a link that leads out of the model's folder")
         return path
 
     def _settled(self, name: str, version: Version) -> Version:

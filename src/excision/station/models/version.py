@@ -9,8 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from excision.errors import ModelError, SettingsError
 from excision.method import run_folder
+from excision.method.calibration import check_thresholds
 from excision.method.folder_kinds import folder_kind, wrong_folder
 from excision.runtime import model_folder
 from excision.runtime.model_folder import is_exported
@@ -107,6 +110,13 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:_DIGITS]
 
 
+def model_files(folder: Path) -> list[Path]:
+    """Give the files that a model's folder may hold and that are there."""
+    names = (*model_folder.VERDICT_FILES, *model_folder.OTHER_FILES)
+    names += (*run_folder.VERDICT_FILES, *run_folder.OTHER_FILES)
+    return [folder / name for name in names if (folder / name).exists()]
+
+
 def load_version(folder: Path, threads: int | None = None) -> Version:
     """Load a model and verify it: an exported one replays its golden images.
 
@@ -115,10 +125,15 @@ def load_version(folder: Path, threads: int | None = None) -> Version:
         threads: of one inspection; None leaves it to the backend.
 
     Raises:
-        ModelError: the folder holds no model, a file in it is damaged, or its scores drift too far.
+        ModelError: the folder holds no model, a file in it is damaged, its thresholds are not above 0, or its
+            scores drift too far.
     """
     weights_id = fingerprint(folder)
     predictor = _exported(folder, threads) if is_exported(folder) else _trained(folder, threads)
+    try:
+        check_thresholds(predictor.threshold, predictor.review_threshold)
+    except SettingsError as error:
+        raise ModelError(f"{folder}: {error}") from error
     if fingerprint(folder) != weights_id:
         raise ModelError(f"{folder}: the model changed while it was loaded; load it again once it is written")
     return Version(
@@ -148,4 +163,9 @@ def _trained(folder: Path, threads: int | None) -> Predictor:
 
     if threads is not None:
         torch.set_num_threads(threads)
-    return Detector.load(folder)
+    detector = Detector.load(folder)
+    # There are no golden images. So a plain surface must at least have a finite score.
+    image_format = detector.image_format
+    for _ in detector.predict([np.full((*image_format.size, image_format.channels), 0.5, np.float32)]):
+        pass
+    return detector
