@@ -21,9 +21,10 @@ from excision.data.decode import (
     read_palette,
     read_pixels,
 )
+from excision.data.images import any_working_image
 from excision.errors import ImageError
 from tests.data.memory import peak_growth
-from tests.data.tiff_bytes import LZW, Container, tiff
+from tests.data.tiff_bytes import LZW, Container, joined, tiff
 
 RNG = np.random.default_rng(7)
 SIZE = (12, 17)
@@ -236,6 +237,13 @@ def test_a_wrong_checksum_and_a_lying_header_are_refused(
     content[content.index(b"IDAT") + 4 + 20] ^= 1
     with pytest.raises(ImageError, match=r"a\.png: a checksum is wrong"):
         read_pixels(put(tmp_path / "a.png", bytes(content)))
+    for name in (b"IHDR", b"PLTE", b"tRNS"):
+        extra = chunk(b"PLTE", bytes(12)) + chunk(b"tRNS", bytes(2 * samples))
+        content = bytearray(png(random(bits, samples), bits, kind, extra))
+        content[content.index(name) + 5] ^= 1
+        for read in (probe_image, read_pixels):
+            with pytest.raises(ImageError, match=r"a\.png: a checksum is wrong"):
+                read(put(tmp_path / "a.png", bytes(content)))
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 12_000, 12_000, bits, kind, 0, 0, 0))
     lying = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(9000))) + chunk(b"IEND", b"")
     put(tmp_path / "a.png", lying)
@@ -364,6 +372,37 @@ def test_inks_of_jpeg_are_inverted_as_adobe_writes_them(tmp_path: Path) -> None:
     Image.frombytes("CMYK", (16, 16), inks.tobytes()).save(stream, "JPEG", quality=100)
     assert b"Adobe" in stream.getvalue()
     assert np.allclose(read_pixels(put(tmp_path / "a.jpg", stream.getvalue())), [0, 0.8, 0.8], atol=0.02)
+
+
+def test_a_jpeg_that_is_too_short_for_its_header_is_refused(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(random(8, 3, (64, 64)).astype(np.uint8)).save(stream, "JPEG")
+    content = bytearray(stream.getvalue())
+    at = content.index(b"\xff\xc0") + 5
+    content[at : at + 4] = struct.pack(">HH", 12_000, 12_000)
+    put(tmp_path / "a.jpg", bytes(content))
+
+    def refused() -> None:
+        for read in (probe_image, read_pixels):
+            with pytest.raises(ImageError, match=r"a\.jpg: it holds fewer pixels than its header says"):
+                read(tmp_path / "a.jpg")
+
+    assert peak_growth(refused) < 5_000_000
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_flat_jpeg_is_long_enough_for_its_header(tmp_path: Path, progressive: bool) -> None:
+    path = tmp_path / "a.jpg"
+    Image.new("L", (4000, 4000), 128).save(path, progressive=progressive, optimize=True, quality=1)
+    assert probe_image(path).size == (4000, 4000)
+
+
+def test_a_large_jpeg_strip_is_read_without_a_warning(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    Image.new("L", (9500, 9500), 128).save(stream, "JPEG")
+    tags = {256: 9500, 257: 9500, 258: 8, 259: 7, 262: 1, 277: 1, 278: 9500}
+    path = put(tmp_path / "a.tif", joined([stream.getvalue()], tags, Container()))
+    assert any_working_image(path, (16, 16), 1).min() == 128 * 257
 
 
 def test_an_endless_gif_is_refused_in_time(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def _header(stream: BinaryIO) -> _Header:
     stream.seek(len(MAGIC))
     chunks = _chunks(stream)
     name, at, length = next(chunks)
-    first = _content(stream, at, length, 13)
+    first = _checked(stream, at, min(length, 13))
     if name != b"IHDR" or len(first) < 13:
         raise RefusedError("it has no header; the file is damaged or not an image")
     width, height, bits, kind, packing, filters, woven = struct.unpack(">IIBBBBB", first)
@@ -191,7 +191,7 @@ def _header(stream: BinaryIO) -> _Header:
         if name == b"IDAT":
             parts.append((at, length))
         elif name in (b"PLTE", b"tRNS", b"acTL") and name not in known and not parts:
-            known[name] = _content(stream, at, length, 768)
+            known[name] = _checked(stream, at, length)[:768]
         elif _tells_orientation(name, _content(stream, at, min(length, 32), 32)):
             about += _content(stream, at - 8, length + 12, _LONGEST_ADDITION)
     frames = int.from_bytes(known.get(b"acTL", b"")[:4], "big")
@@ -260,11 +260,16 @@ def _essence(stream: BinaryIO, header: _Header) -> bytes:
 def _pixels(stream: BinaryIO, header: _Header) -> Iterator[bytes]:
     """Give the content of the chunks of pixels, which have the right checksums."""
     for at, length in header.parts:
-        stream.seek(at - 4)
-        content = stream.read(length + 8)
-        if len(content) < length + 8 or zlib.crc32(content[:-4]) != int.from_bytes(content[-4:], "big"):
-            raise RefusedError("a checksum is wrong; the file is damaged")
-        yield content[4:-4]
+        yield _checked(stream, at, length)
+
+
+def _checked(stream: BinaryIO, at: int, length: int) -> bytes:
+    """Read the content of a chunk, which has the right checksum."""
+    stream.seek(at - 4)
+    content = stream.read(length + 8)
+    if len(content) < length + 8 or zlib.crc32(content[:-4]) != int.from_bytes(content[-4:], "big"):
+        raise RefusedError("a checksum is wrong, or a part is missing; the file is damaged")
+    return content[4:-4]
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

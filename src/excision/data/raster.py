@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -114,17 +115,35 @@ def array(image: Image.Image) -> NDArray[Any]:
 
 
 @contextmanager
+def without_warnings() -> Iterator[None]:
+    """Open images without Pillow's warnings: size is checked here, and metadata have a defined meaning."""
+    with _filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
 def _opened(stream: BinaryIO) -> Iterator[tuple[Image.Image, int]]:
     """Open a file and give its image, not yet decoded, with its EXIF orientation."""
-    with _filters, warnings.catch_warnings():
-        # What Pillow warns about is refused below (size) or has a defined meaning here (metadata).
-        warnings.simplefilter("ignore")
+    with without_warnings():
         image = Image.open(stream, formats=_FORMATS)
         check_size(image.height, image.width)
         # The method of the base class reads only the header.
         turned = int(Image.Image.getexif(image).get(_ORIENTATION, 1))
     _check_kind(image)
+    if image.format in ("JPEG", "MPO"):
+        _check_length(stream, image.height * image.width)
     yield image, turned
+
+
+def _check_length(stream: BinaryIO, pixels: int) -> None:
+    """Refuse a JPEG that is too short: Pillow would fill up what is missing with grey."""
+    place = stream.tell()
+    length = stream.seek(0, io.SEEK_END)
+    stream.seek(place)
+    # Each block of 8 x 8 pixels takes one bit at least.
+    if 8 * length < pixels // 64:
+        raise RefusedError("it holds fewer pixels than its header says; the file is damaged")
 
 
 def _check_kind(image: Image.Image) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from excision.data.codecs import BYTE_CODECS, WITH_PREDICTOR
 from excision.data.pixels import RefusedError
+from excision.data.raster import without_warnings
 
 _TILE = 2**22
 """A tile of up to this many pixels may be larger than the image; its unused part is decoded, too."""
@@ -225,7 +226,9 @@ def _picture(coding: Coding, data: bytes, rows: int) -> NDArray[np.uint8]:
     content = _jpeg(coding, data) if kind == "JPEG" else data
     if kind == "JPEG" and coding.depth == 2:
         return _two_channels(coding, content, rows)
-    with Image.open(io.BytesIO(content), formats=(kind,)) as picture:
+    with without_warnings():
+        opened = Image.open(io.BytesIO(content), formats=(kind,))
+    with opened as picture:
         _check_picture(coding, picture.height, picture.width, rows)
         converted = picture.convert("RGBA" if coding.depth == 4 else "RGB") if kind == "WEBP" else picture
         if len(converted.getbands()) != coding.depth:
