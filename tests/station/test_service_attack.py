@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import resource
 import socket
@@ -294,6 +295,35 @@ def test_more_connections_than_descriptors_stop_nothing(start: Start, tmp_path: 
     assert crowded is not None
     assert int(crowded[1]) > 100
     assert (tmp_path / "log").stat().st_size < 10_000
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux can limit a running process")
+def test_without_any_descriptor_it_waits_and_goes_on(start: Start, tmp_path: Path) -> None:
+    """Something other than connections has used them up: no busy loop, no growing log."""
+    service = start(log=tmp_path / "log")
+    process = service.process.pid
+    files = Path(f"/proc/{process}/fd")
+    service.json("GET", "/healthz")
+    before = resource.prlimit(process, resource.RLIMIT_NOFILE)
+    resource.prlimit(
+        process, resource.RLIMIT_NOFILE, (max(int(file.name) for file in files.iterdir()), before[1])
+    )
+    wires = [wire_to(service, GET) for _ in range(60)]
+    spent = _processor_time(process)
+    time.sleep(1.5)
+    assert _processor_time(process) - spent < 0.5
+    resource.prlimit(process, resource.RLIMIT_NOFILE, before)
+    assert service.json("GET", "/healthz")[0] == 200
+    for wire in wires:
+        wire.close()
+    said = (tmp_path / "log").read_text()
+    assert "no connection can be accepted now" in said
+    assert len(said) < 5000
+
+
+def _processor_time(process: int) -> float:
+    words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_stop_does_not_wait_for_the_silent(start: Start) -> None:
