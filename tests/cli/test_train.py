@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -33,6 +34,19 @@ def test_says_what_a_user_must_know(trained: tuple[Path, str]) -> None:
     assert f"excision inspect {run} NEW_IMAGES" in told
     assert f"excision evaluate {run}" in told
     assert (run / "figures" / "training.png").stat().st_size > 0
+
+
+def test_the_report_of_a_training_draws_its_figure(trained: tuple[Path, str], tmp_path: Path) -> None:
+    """As `excision demo` does, which trains by other means."""
+    from excision.cli.train import report
+    from excision.detector import Detector
+
+    run = Path(shutil.copytree(trained[0], tmp_path / "run"))
+    shutil.rmtree(run / "figures")
+    report(Detector.load(run, device="cpu"), run, origin="as given")
+    assert (run / "figures" / "training.png").read_bytes() == (
+        trained[0] / "figures" / "training.png"
+    ).read_bytes()
 
 
 def test_so_few_images_are_refused_unless_they_are_meant(

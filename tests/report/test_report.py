@@ -183,12 +183,17 @@ def test_the_same_results_give_the_same_bytes(evaluation: Results, inspection: P
 def test_a_promise_that_is_broken_is_told(evaluation: Results, tmp_path: Path) -> None:
     shutil.copytree(evaluation[1], tmp_path / "out")
     about = json.loads((tmp_path / "out/about.json").read_text("utf-8"))
-    for held_out, broken in ((500, True), (1, False)):
+    # More alarms than promised contradict the promise only if chance does not explain them.
+    for held_out, said in (
+        (500, "more than the promise explains"),
+        (4, "do not contradict the promise"),
+        (1, "agrees with the promise"),
+    ):
         about["promise"] = {"wanted_rate": 0.01, "promised_rate": 1 / (held_out + 1), "held_out": held_out}
         (tmp_path / "out/about.json").write_text(json.dumps(about))
         text = Page(write_report(tmp_path / "out")).text
-        assert ("more than the promise explains" in text) == broken
-        assert ("agrees with the promise" in text) != broken
+        assert said in text
+        assert "agrees with the promise" not in text or held_out == 1
     assert "takes 99 of them" in text
 
 

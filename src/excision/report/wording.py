@@ -169,9 +169,14 @@ def _false_alarms(counts: _Counts, promise: Promise | None) -> str:
     chance = chance_of_alarms(counts.alarms, counts.good, promise.promised_rate, promise.held_out)
     if chance < _UNLIKELY:
         verdict = (
-            f" That is more than the promise explains: a test would show this many in {percent(chance)} of "
-            "cases. The test images differ from those that the threshold was set on; calibrate again on "
-            "recent good images."
+            " That is more than the promise explains: a test would show this many or more in "
+            f"{percent(chance)} of cases. The test images differ from those that the threshold was set on; "
+            "calibrate again on recent good images."
+        )
+    elif counts.alarms > promise.promised_rate * counts.good:
+        verdict = (
+            f" That is more than promised, but these images do not contradict the promise: a test would show "
+            f"this many or more in {percent(chance)} of cases although it holds."
         )
     else:
         verdict = " This agrees with the promise."
