@@ -12,6 +12,7 @@ from excision.data.inputs import input_images
 from excision.data.listing import list_images, match_pattern
 from excision.errors import DatasetError, PassedOverWarning
 from excision.inspection.batch import find_images
+from excision.station.hot_folder.scan import scan
 from tests.data.conftest import Draw
 
 OUTPUT = {
@@ -130,3 +131,13 @@ def test_folders_of_an_earlier_format(parts: Path) -> None:
     dataset = load_dataset(parts)
     assert {s.label for s in dataset.samples} >= {"good", "scratch"}
     assert any(note.startswith("exported/ was passed over") for note in dataset.notes)
+
+
+@pytest.mark.parametrize("kind", OUTPUT)
+def test_a_hot_folder_passes_over_own_output(parts: Path, draw: Draw, kind: str) -> None:
+    write(draw, parts, "sub/out", OUTPUT[kind])
+    said: list[str] = []
+    found = list(scan(parts, parts / "elsewhere", lambda *_: None, said.append))
+    assert len(found) == 7
+    assert len(said) == 1
+    assert said[0].startswith(str(parts / "sub" / "out"))

@@ -9,17 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from excision.data.image_names import is_image_name
+from excision.data.own_output import own_output, own_parts
 
 Unreadable = Callable[[str, OSError], None]
-
-_OWN = (
-    {"results.sqlite"},
-    {"results.jsonl", "results.csv"},
-    {"evaluation.json", "scores.csv"},
-    {"model.safetensors", "settings.toml"},
-    {"model.json", "golden.npz"},
-)
-"""Files that only a folder which Excision wrote holds together: results, an evaluation, a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +54,11 @@ def scan(
         real, shown = pending.pop() if pending else linked.pop()
         if not walk.enters(real):
             continue
-        entries = list(walk.entries(real))
-        if shown and _is_own({entry.name for entry in entries}):
+        here = Path(real)
+        if shown and (own_output(here) or here.name in own_parts(here.parent)):
             passed_over(real)
             continue
-        for entry in entries:
+        for entry in walk.entries(real):
             try:
                 if _is_folder(entry):
                     if entry.name.startswith("."):
@@ -102,10 +94,6 @@ class _Walk:
                 yield from entries
         except OSError as error:
             self._unreadable(real, error)
-
-
-def _is_own(names: set[str]) -> bool:
-    return any(marks <= names for marks in _OWN)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
