@@ -92,6 +92,8 @@ def test_masks_beside_the_images(
         ("scratch/a.jpg", "masks/scratch/a.jpg.png"),
         ("scratch/a.jpg", "scratch/a.jpg_mask.png"),
         ("scratch/a.png", "scratch/mask_a.png"),
+        ("scratch/a.png", "scratch/aGT.png"),
+        ("scratch/a.png", "scratch/a_binary.png"),
         ("scratch/a.png", "scratch_masks/a.png"),
         ("scratch/a.png", "GT-scratch/a_gt.png"),
         ("scratch/b/a.png", "masks/scratch/b/a.png"),
@@ -149,6 +151,12 @@ def test_a_label_may_be_what_is_inspected(parts: Path, draw: Draw) -> None:
     draw("scratch/part_label.png")
     labels = {s.label for s in load_dataset(parts).samples}
     assert labels == {"good", "scratch", "label", "missing_label"}
+
+
+def test_pictures_whose_name_begins_as_another_are_images(parts: Path, draw: Draw) -> None:
+    draw("scratch/0_again.png")
+    draw("scratch/0b.png")
+    assert sum(s.defective for s in load_dataset(parts).samples) == 4
 
 
 def test_images_beside_masks_are_divided_by_them(tmp_path: Path, draw: Draw, draw_mask: Draw) -> None:

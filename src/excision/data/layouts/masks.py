@@ -5,19 +5,17 @@ from __future__ import annotations
 import filecmp
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from excision.data.layouts import mask_names as names
-from excision.data.mask_shapes import kind_of_picture
+from excision.data.layouts.hidden_masks import kind_of, refuse_hidden_masks
+from excision.data.listing import relative_name
 from excision.data.records import Sample, UnusedMask
-from excision.errors import DatasetError, ImageError
+from excision.errors import DatasetError
 
 _PEEKED = 8
 """Pictures of a folder that are looked at to tell whether it holds masks."""
-
-_COMPARED = 50
-"""Folders with the names of another one that are compared with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +51,19 @@ def separate(
     """
     found = _Masks(root, paths)
     images = tuple(path for path in paths if path not in found.places)
-    _refuse_hidden_masks(root, images)
+    refuse_hidden_masks(root, images)
     index = _Index(root, images, normal, {names.folded(name) for name in neutral})
     masks: dict[Path, Path] = {}
     unused: list[UnusedMask] = []
     for mask in (path for path in paths if path in found.places):
         image, reason = index.image_of(mask, found.places[mask])
         if image is None:
-            unused.append(UnusedMask(mask, _shown(mask, root), reason))
+            unused.append(UnusedMask(mask, relative_name(mask, root), reason))
         elif image not in masks:
             masks[image] = mask
         elif not filecmp.cmp(masks[image], mask, shallow=False):
-            raise DatasetError(
-                f"{image}: has two masks that differ, {_shown(masks[image], root)} and {_shown(mask, root)}; "
-                "keep one of them"
-            )
+            first, second = relative_name(masks[image], root), relative_name(mask, root)
+            raise DatasetError(f"{image}: has two masks that differ, {first} and {second}; keep one of them")
     return Separated(images, masks, tuple(unused), tuple(found.notes))
 
 
@@ -86,7 +82,7 @@ def settled(samples: Iterable[Sample], found: Separated, root: Path) -> tuple[li
     for sample in samples:
         mask = found.masks.get(sample.image)
         if mask is not None and not sample.defective:
-            shown = _shown(mask, root)
+            shown = relative_name(mask, root)
             unused.append(UnusedMask(mask, shown, f"its image, {sample.name}, is normal", sample.image))
             mask = None
         given.append(replace(sample, mask=mask))
@@ -113,6 +109,7 @@ class _Masks:
             for parent, child in _steps(root, folder):
                 self._folders[parent].add(child)
         self._judged: dict[Path, str | None] = {}
+        self._stems: dict[Path, dict[str, Path]] = {}
         for folder, files in self._below.items():
             self._in_folder(folder, files)
 
@@ -143,14 +140,16 @@ class _Masks:
         if base is not None:
             return base
         if names.may_name_masks(child) and self._looks_like_masks(parent / child):
-            self.notes.append(f"{_shown(parent / child, self._root)}/ was taken for masks by what it holds.")
+            self.notes.append(
+                f"{relative_name(parent / child, self._root)}/ was taken for masks by what it holds."
+            )
             return ""
         return None
 
     def _looks_like_masks(self, folder: Path) -> bool:
         files = [f for below, files in self._below.items() if below.is_relative_to(folder) for f in files]
         peeked = files[:: max(1, len(files) // _PEEKED)][:_PEEKED]
-        kinds = {_kind(file) for file in peeked}
+        kinds = {kind_of(file) for file in peeked}
         return "mask" in kinds and "picture" not in kinds
 
     def _beside(self, folder: Path, files: list[Path]) -> None:
@@ -172,19 +171,30 @@ class _Masks:
         """Judge a file that is called a mask though no image beside it has the name."""
         others = [other for other in files if other != file]
         if names.is_mask_word(file.stem) and len(others) == 1:
-            if _kind(file) != "picture" and not names.is_mask_word(others[0].stem):
+            if kind_of(file) != "picture" and not names.is_mask_word(others[0].stem):
                 self.places[file] = (place, (others[0].stem,))
+        elif (picture := self._begun_by(file, files)) is not None and kind_of(file) == "mask":
+            if kind_of(picture) == "picture":
+                self.places[file] = (place, (picture.stem,))
         elif names.ends_as_mask(file.stem) and (
-            (kind := _kind(file)) == "mask" or (kind == "blank" and names.is_surely_mask(file.stem))
+            (kind := kind_of(file)) == "mask" or (kind == "blank" and names.is_surely_mask(file.stem))
         ):
             self.places[file] = (place, tuple(names.stems_of_mask(file.stem))[1:])
+
+    def _begun_by(self, file: Path, files: list[Path]) -> Path | None:
+        """Give the image whose name a file continues with a word, as 1.png of 1_binary.png or 1GT.png."""
+        if file.parent not in self._stems:
+            self._stems[file.parent] = {other.stem: other for other in reversed(files)}
+        stems, stem = self._stems[file.parent], file.stem
+        begun = (stem[:cut] for cut in range(len(stem) - 1, 0, -1) if not stem[cut].isdigit())
+        return next((stems[base] for base in begun if base in stems), None)
 
     def _same_stem(self, same: list[Path], place: tuple[str, ...]) -> None:
         """Find the masks that are named as their image but for the ending, such as 1.jpg and 1.png."""
         same = list(dict.fromkeys(same))
         if len(same) < 2:
             return
-        kinds = {file: _kind(file) for file in same}
+        kinds = {file: kind_of(file) for file in same}
         pictures = [file for file in same if kinds[file] == "picture"]
         if len(pictures) == 1 and all(kind in ("mask", "blank", "picture") for kind in kinds.values()):
             for file in same:
@@ -250,61 +260,7 @@ class _Index:
         return None
 
 
-@dataclass(slots=True)
-class _Folder:
-    """The images of one folder."""
-
-    stems: set[str] = field(default_factory=set)
-    files: list[Path] = field(default_factory=list)
-
-    def holds_masks(self) -> bool:
-        found = False
-        for file in self.files:
-            kind = _kind(file)
-            if kind == "picture":
-                return False
-            found |= kind == "mask"
-        return found
-
-
-def _refuse_hidden_masks(root: Path, images: Sequence[Path]) -> None:
-    """Refuse a folder of masks that is not called one: all files are masks, named as images elsewhere."""
-    folders: dict[Path, _Folder] = defaultdict(_Folder)
-    for image in images:
-        for stem in names.stems_of_mask(image.stem):
-            folders[image.parent].stems.add(names.folded(stem))
-        folders[image.parent].files.append(image)
-    having: dict[str, list[_Folder]] = defaultdict(list)
-    for folder in folders.values():
-        for stem in folder.stems:
-            having[stem].append(folder)
-    for path, folder in folders.items():
-        own = {names.folded(file.stem) for file in folder.files}
-        possible = having[next(iter(own))][:_COMPARED]
-        partners = [other for other in possible if other is not folder and own <= other.stems]
-        if not partners or not folder.holds_masks():
-            continue
-        partner = next((other for other in partners if _kind(other.files[0]) == "picture"), None)
-        if partner is not None:
-            raise DatasetError(
-                f"{path}: looks like masks of the images in {partner.files[0].parent}: it has their names, "
-                f"and every file is nearly black and white. Call it {_shown(path.parent / 'masks', root)}/ "
-                "if it holds masks, or list the images in a CSV file if it does not"
-            )
-
-
-def _kind(path: Path) -> str:
-    try:
-        return kind_of_picture(path)
-    except ImageError:
-        return "unreadable"
-
-
 def _steps(root: Path, folder: Path) -> list[tuple[Path, str]]:
     """Give the folders from the root to a folder, each as its parent and its name."""
     parts = folder.relative_to(root).parts
     return [(root.joinpath(*parts[:depth]), part) for depth, part in enumerate(parts)]
-
-
-def _shown(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
