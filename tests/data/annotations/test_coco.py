@@ -282,3 +282,18 @@ def test_other_json_beside_images_is_no_coco(tmp_path: Path) -> None:
     assert load_dataset(tmp_path).layout == "folder"
     with pytest.raises(DatasetError, match="contains no COCO file"):
         load_dataset(tmp_path, "coco")
+
+
+@pytest.mark.usefixtures("images")
+def test_a_list_of_few_of_the_images_is_refused_and_masks_do_not_count(
+    tmp_path: Path, draw: Draw, draw_mask: Draw
+) -> None:
+    for number in range(9):
+        draw_mask(f"masks/{'abc'[number % 3]}{number}.png")
+    write(tmp_path, base())
+    assert len(load_dataset(tmp_path).samples) == 3
+    for number in range(4):
+        draw(f"more/{number}.png")
+    with pytest.raises(DatasetError, match="4 of 7 images would be left out"):
+        load_dataset(tmp_path)
+    assert len(load_dataset(tmp_path, leave_out=True).samples) == 3

@@ -231,3 +231,23 @@ def test_other_json_beside_images_is_not_labelme(tmp_path: Path, draw: Draw) -> 
     write(tmp_path / "b.json", ("rectangle", [[2, 3], [6, 8]]))
     draw("b.png")
     assert load_dataset(tmp_path).layout == "labelme"
+
+
+def test_masks_beside_the_images_are_never_taken_as_good(tmp_path: Path, draw: Draw, draw_mask: Draw) -> None:
+    for name in "abc":
+        draw(f"{name}.png")
+    draw_mask("b_mask.png")
+    draw_mask("masks/b.png")
+    write(tmp_path / "b.json", ("rectangle", [[2, 3], [6, 8]]))
+    dataset = load_dataset(tmp_path)
+    assert labels(dataset) == {"a.png": "good", "b.png": "dent", "c.png": "good"}
+    assert any("Passed over 2 mask files" in note for note in dataset.notes)
+
+
+def test_leaving_out_most_images_is_refused(tmp_path: Path, draw: Draw) -> None:
+    for name in ("good/0.png", "new/0.png", "new/1.png", "new/2.png"):
+        draw(name)
+    write(tmp_path / "new/0.json", flags={"scratch": True})
+    with pytest.raises(DatasetError, match="3 of 4 images would be left out"):
+        load_dataset(tmp_path)
+    assert labels(load_dataset(tmp_path, leave_out=True)) == {"good/0.png": "good"}

@@ -58,3 +58,21 @@ def test_samples_labels_splits_and_masks_are_those_of_the_folder(
             np.testing.assert_array_equal(formats.truth(after), formats.truth(before))
             assert hash(after) == hash(after)
     assert found == load_dataset(root, write.__name__), "the same files give the same data set"
+
+
+@pytest.mark.parametrize(("write", "how", "prefix"), FORMATS, ids=lambda v: getattr(v, "__name__", v))
+def test_the_way_to_the_folder_does_not_matter(
+    tmp_path: Path, plain: Dataset, write: Write, how: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "data"
+    (root / "sub").mkdir(parents=True)
+    write(plain, root, how)
+    (tmp_path / "link").symlink_to(root)
+    expected = [(s.name, s.label) for s in load_dataset(root).samples]
+    assert expected[0][0].startswith(prefix)
+    monkeypatch.chdir(root / "sub")
+    for way in ("..", "../../data", str(root / "sub" / ".."), "../../link", str(tmp_path / "link")):
+        assert [(s.name, s.label) for s in load_dataset(way).samples] == expected
+        assert all(s.image.is_file() for s in load_dataset(way).samples)
+    monkeypatch.chdir(root)
+    assert [(s.name, s.label) for s in load_dataset(".").samples] == expected

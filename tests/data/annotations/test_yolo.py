@@ -191,3 +191,10 @@ def test_without_any_label_file_nothing_is_taken_as_good(files: Path) -> None:
     (files / "labels/val/e.txt").unlink()
     with pytest.raises(DatasetError, match="no image has a text file of labels"):
         load_dataset(files)
+
+
+def test_masks_beside_the_images_are_never_taken_as_good(files: Path, draw_mask: Draw) -> None:
+    draw_mask("images/val/e_mask.png")
+    dataset = load_dataset(files)
+    assert told(dataset) == EXPECTED
+    assert any("Passed over 1 mask files" in note for note in dataset.notes)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from excision.data.annotations.base import Annotation
 from excision.data.layouts.groups import with_groups
+from excision.data.layouts.masks import separate
 from excision.data.layouts.registry import Contents
 from excision.data.listing import list_images
 from excision.data.records import GOOD, Sample, Split
@@ -69,19 +70,22 @@ def split_named(*names: str) -> Split | None:
     return None
 
 
-def contents(root: Path, entries: Sequence[Entry], notes: Sequence[str]) -> Contents:
+def contents(
+    root: Path, entries: Sequence[Entry], notes: Sequence[str], left_out: Sequence[Path] = ()
+) -> Contents:
     """Make samples of images.
 
     Args:
         root: folder that the names of the samples are relative to.
         entries: the images in any order.
         notes: how they were read.
+        left_out: images in the folder whose label is unknown.
 
     Raises:
         DatasetError: an image is listed twice, or some images have a split and others have none.
     """
     _refuse_repeated(entries)
-    root = _common(root, entries)
+    root = _common(root, [entry.image for entry in entries])
     splits = {entry.split for entry in entries}
     undivided = splits <= {None} or (splits == {"train"} and any(entry.label != GOOD for entry in entries))
     if not undivided and None in splits:
@@ -97,7 +101,7 @@ def contents(root: Path, entries: Sequence[Entry], notes: Sequence[str]) -> Cont
         found.append(f"{several} images show several kinds of defect; their label joins the names with +.")
     if undivided:
         samples, found = with_test_share([replace(s, split="train") for s in samples], found)
-    return Contents(root, samples, found)
+    return Contents(root, samples, found, left_out=left_out)
 
 
 def left_out_note(count: int, what: str, examples: Sequence[str]) -> list[str]:
@@ -109,23 +113,44 @@ def left_out_note(count: int, what: str, examples: Sequence[str]) -> list[str]:
     ]
 
 
-def unlisted_note(folder: Path, entries: Iterable[Entry]) -> list[str]:
-    """Give the note that images lie in the folder that no annotation file names."""
+def without_masks(root: Path, images: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Take out mask files, which must not become good images, and say so.
+
+    Raises:
+        DatasetError: a folder with another name holds masks.
+    """
+    # Images that a file names may be spelled in another way than those of a listing.
+    plain = {_plain(image): image for image in images}
+    found = separate(_plain(_common(root, images)), list(plain), lambda _: True)
+    count = len(plain) - len(found.images)
+    note = f"Passed over {count} mask files: the annotations count." if count else ""
+    return [plain[image] for image in found.images], [*found.notes, *([note] if note else [])]
+
+
+def unlisted(folder: Path, entries: Iterable[Entry]) -> tuple[list[Path], list[str]]:
+    """Give the images in the folder that no annotation file names, and the note on them."""
     listed = {identity(entry.image) for entry in entries}
-    others = [name_below(i, folder) for i in list_images(folder).images if identity(i) not in listed]
-    return left_out_note(len(others), "images that no annotation file lists", others)
+    others = [image for image in list_images(folder).images if identity(image) not in listed]
+    others, notes = without_masks(folder, others)
+    names = [name_below(image, folder) for image in others]
+    return others, notes + left_out_note(len(names), "images that no annotation file lists", names)
 
 
-def _common(root: Path, entries: Sequence[Entry]) -> Path:
+def _common(root: Path, images: Sequence[Path]) -> Path:
     """Give the root, or if images lie outside of it, the folder that holds them all."""
-    folders = {Path(os.path.normpath(entry.image.absolute())).parent for entry in entries}
-    if all(folder.is_relative_to(root.absolute()) for folder in folders):
+    folders = {_plain(image).parent for image in images}
+    if all(folder.is_relative_to(_plain(root)) for folder in folders):
         return root
     return Path(os.path.commonpath(folders))
 
 
+def _plain(path: Path) -> Path:
+    """Write a path from the root of the system, without `..`; links are not followed."""
+    return Path(os.path.normpath(path.absolute()))
+
+
 def _sample(entry: Entry, root: Path) -> Sample:
-    name = name_below(entry.image.absolute() if root.is_absolute() else entry.image, root)
+    name = name_below(_plain(entry.image), _plain(root))
     mask = entry.mask if entry.label != GOOD else None
     return Sample(name, entry.image, entry.split or "train", entry.label, mask, name)
 

@@ -19,7 +19,7 @@ from excision.data.layouts.annotated import (
     joined_label,
     left_out_note,
     split_named,
-    unlisted_note,
+    unlisted,
 )
 from excision.data.layouts.registry import Contents, Precedence, layout
 from excision.data.listing import image_files, subfolders
@@ -74,7 +74,8 @@ def read(path: Path) -> Contents:
     readers = [_Reader(file, root) for file in used]
     entries = [entry for reader in readers for entry in reader.entries()]
     notes += [note for reader in readers for note in reader.notes()]
-    return contents(root, entries, [*notes, *unlisted_note(root, entries)])
+    others, told = unlisted(root, entries)
+    return contents(root, entries, [*notes, *told], others)
 
 
 class _Reader:

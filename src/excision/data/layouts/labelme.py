@@ -21,6 +21,7 @@ from excision.data.layouts.annotated import (
     joined_label,
     left_out_note,
     split_named,
+    without_masks,
 )
 from excision.data.layouts.registry import Contents, Precedence, layout
 from excision.data.listing import list_images
@@ -61,10 +62,13 @@ def read(root: Path) -> Contents:
         raise DatasetError(f"{root}: the layout labelme reads a folder, in which images and JSON files lie")
     reader = _Reader(root)
     annotated = list(reader.annotated())
-    if not annotated and not reader.missing:
+    if not (annotated or reader.missing or reader.unclear):
         raise DatasetError(f'{root}: contains no JSON file of labelme, which has a list "shapes"')
-    plain, notes = _without_json(root, {identity(entry.image) for entry in annotated} | reader.unclear_images)
-    return contents(root, [*annotated, *plain], [*notes, *reader.notes()])
+    known: set[object] = {
+        identity(image) for image in [*(entry.image for entry in annotated), *reader.unclear]
+    }
+    plain, unknown, notes = _without_json(root, known)
+    return contents(root, [*annotated, *plain], [*notes, *reader.notes()], [*unknown, *reader.unclear])
 
 
 class _Reader:
@@ -74,9 +78,8 @@ class _Reader:
         self._root = root
         self._finder = Finder(root, [root])
         self._counts: Counter[str] = Counter()
-        self._unclear: list[str] = []
         self.missing: list[str] = []
-        self.unclear_images: set[object] = set()
+        self.unclear: list[Path] = []
 
     def annotated(self) -> Iterator[Entry]:
         """Give the images that have a JSON file."""
@@ -92,8 +95,7 @@ class _Reader:
                 continue
             entry = self._entry(file, image, content)
             if entry is None:
-                self._unclear.append(name_below(image, self._root))
-                self.unclear_images.add(identity(image))
+                self.unclear.append(image)
             else:
                 yield entry
 
@@ -101,9 +103,9 @@ class _Reader:
         """Say what was interpreted or left out."""
         notes = left_out_note(len(self.missing), "JSON files whose images were not found", self.missing)
         notes += left_out_note(
-            len(self._unclear),
+            len(self.unclear),
             "images with a flag but no shape, because their label is unknown",
-            self._unclear,
+            [name_below(image, self._root) for image in self.unclear],
         )
         if self._counts["thin"]:
             notes.append(
@@ -212,14 +214,21 @@ def _split(image: Path, root: Path) -> Split | None:
     return split_named(*_folders(image, root))
 
 
-def _without_json(root: Path, known: set[object]) -> tuple[list[Entry], list[str]]:
-    """Take the images without a JSON file as good; only those in good/ if there is such a folder."""
-    listing = list_images(root)
-    others = [image for image in listing.images if identity(image) not in known]
+def _without_json(root: Path, known: set[object]) -> tuple[list[Entry], list[Path], list[str]]:
+    """Take the images without a JSON file as good; only those in good/ if there is such a folder.
+
+    Returns:
+        The good images, the others, and notes on both.
+    """
+    others = [image for image in list_images(root).images if identity(image) not in known]
+    others, notes = without_masks(root, others)
     in_good = [i for i in others if any(part.lower() in GOOD_WORDS for part in _folders(i, root))]
     taken = in_good or others
-    unknown = [name_below(image, root) for image in others if image not in set(taken)]
+    good = set(taken)
+    unknown = [image for image in others if image not in good]
     entries = [Entry(image, GOOD, None, _split(image, root), str(image)) for image in taken]
-    notes = [f"{len(taken)} images without a JSON file are taken as good."] if taken else []
+    if taken:
+        notes.append(f"{len(taken)} images without a JSON file are taken as good.")
     what = "images outside of the folder of good ones that have no JSON file, because their label is unknown"
-    return entries, notes + left_out_note(len(unknown), what, unknown)
+    names = [name_below(image, root) for image in unknown]
+    return entries, unknown, notes + left_out_note(len(unknown), what, names)

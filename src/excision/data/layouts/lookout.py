@@ -17,7 +17,7 @@ from excision.data.layouts.annotated import (
     joined_label,
     left_out_note,
     split_named,
-    unlisted_note,
+    unlisted,
 )
 from excision.data.layouts.registry import Contents, Precedence, layout
 from excision.data.listing import subfolders
@@ -63,7 +63,8 @@ def read(path: Path) -> Contents:
     notes += [note for reader in readers for note in reader.notes()]
     masks = [Entry(e.mask.path, GOOD, None, None, "") for e in entries if isinstance(e.mask, ColouredMask)]
     masks += [Entry(path, GOOD, None, None, "") for reader in readers for path in reader.empty_masks]
-    return contents(root, entries, [*notes, *unlisted_note(root, [*entries, *masks])])
+    others, told = unlisted(root, [*entries, *masks])
+    return contents(root, entries, [*notes, *told], others)
 
 
 class _Reader:

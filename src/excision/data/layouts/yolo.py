@@ -10,7 +10,14 @@ import numpy as np
 
 from excision.data.annotations import values
 from excision.data.annotations.shapes import DrawnMask, Polygon, Shape, box, pack
-from excision.data.layouts.annotated import Entry, contents, is_defect, joined_label, left_out_note
+from excision.data.layouts.annotated import (
+    Entry,
+    contents,
+    is_defect,
+    joined_label,
+    left_out_note,
+    without_masks,
+)
 from excision.data.layouts.registry import Contents, Precedence, layout
 from excision.data.layouts.yolo_folders import Folders, find_folders, is_yolo
 from excision.data.references import files_below, is_file, name_below
@@ -47,6 +54,8 @@ class _Reader:
         self._counts: Counter[str] = Counter()
         self._used: set[Path] = set()
         self._without: list[str] = []
+        images, self._notes = without_masks(folders.root, [image for image, _ in folders.images])
+        self._images = frozenset(images)
 
     def entries(self) -> Iterator[Entry]:
         """Give all images.
@@ -56,6 +65,8 @@ class _Reader:
         """
         for image, split in self._folders.images:
             file = label_file(image)
+            if not is_file(file) and image not in self._images:
+                continue
             name = name_below(image, self._folders.root)
             if not is_file(file):
                 self._without.append(name)
@@ -73,7 +84,7 @@ class _Reader:
 
     def notes(self) -> list[str]:
         """Say what was interpreted or left out."""
-        notes = []
+        notes = [*self._notes]
         if self._without:
             notes.append(f"{len(self._without)} images without a text file of labels are taken as good.")
         if self._counts["boxes"]:
