@@ -250,3 +250,16 @@ def test_manifests_in_the_folders_of_the_service(tmp_path: Path, draw: Draw) -> 
     dataset = load_dataset(tmp_path)
     assert told(dataset) == [("images/0.png", "train", "good"), ("images/2.png", "test", "anomaly")]
     assert any("Left out 1 defective training images" in note for note in dataset.notes)
+
+
+def test_folders_of_the_service_need_no_manifest(tmp_path: Path, draw: Draw) -> None:
+    for name in ("train/normal/0", "train/normal/1", "train/anomaly/0", "test/normal/0", "test/anomaly/0"):
+        draw(f"{name}.png")
+    dataset = load_dataset(tmp_path)
+    assert dataset.layout == "mvtec"
+    assert told(dataset) == [
+        ("test/anomaly/0.png", "test", "anomaly"),
+        ("test/normal/0.png", "test", "good"),
+        ("train/normal/0.png", "train", "good"),
+        ("train/normal/1.png", "train", "good"),
+    ]
