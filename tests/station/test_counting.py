@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from excision.station.store.query import Query
 from excision.station.store.records import Label, Truth
 from excision.station.store.store import Store
-from tests.station.test_migrations import VERSION_1
+from tests.station.test_migrations import VERSION_1, shape
 from tests.station.test_store import FAILED, GOOD
 
 TIMES = st.one_of(
@@ -166,6 +166,37 @@ def old_file(path: Path, rows: int) -> None:
             ((n % rows + 1, ("good", "defect")[n % 3 == 0]) for n in range(0, 2 * rows, 5)),
         )
         connection.execute("PRAGMA user_version = 1")
+
+
+# What made a file of version 2 of one of version 1, to the letter.
+TO_VERSION_2 = """
+DROP INDEX marks_by_result;
+ALTER TABLE marks RENAME TO labels;
+CREATE INDEX labels_by_result ON labels (result, id);
+CREATE VIEW marks AS SELECT * FROM labels;
+PRAGMA user_version = 2;
+"""
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_old_file_is_counted_when_it_is_opened(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "results.sqlite"
+    old_file(path, 3000)
+    with closing(sqlite3.connect(path)) as connection:
+        if version == 2:
+            connection.executescript(TO_VERSION_2)
+        assert connection.execute("PRAGMA user_version").fetchone() == (version,)
+    store = Store(path)
+    with closing(sqlite3.connect(path)) as connection:
+        expected = {(verdict, truth or None): count for verdict, truth, count in connection.execute(SLOW)}
+    assert store.tally(Query()) == expected
+    assert shape(path) == shape(new_file(tmp_path))
+    store.close()
+
+
+def new_file(folder: Path) -> Path:
+    Store(folder / "new.sqlite").close()
+    return folder / "new.sqlite"
 
 
 SLOW = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -27,6 +28,7 @@ from excision.station.work.backup import back_up, restore
 from excision.station.work.retention import Cleanup, Rules
 from tests.cli.conftest import environment, excision
 from tests.station.conftest import Start
+from tests.station.test_faults import small_disk as small_disk  # noqa: PLC0414  a fixture
 from tests.station.test_faults import stored, until
 from tests.station.test_store import FAILED, GOOD
 
@@ -282,6 +284,28 @@ def test_a_backup_of_a_damaged_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ResultsError):
         back_up(tmp_path / "station", tmp_path / "backup", quiet)
     assert not (tmp_path / "backup").exists()
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["closed", "killed"])
+def test_a_station_on_a_disk_that_turned_read_only_can_be_saved(
+    tmp_path: Path,
+    small_disk: Path,
+    ended: bool,
+) -> None:
+    store = fill(tmp_path / "station", ROWS)
+    if ended:
+        store.close()
+    shutil.copytree(tmp_path / "station", small_disk / "station", ignore=shutil.ignore_patterns("*-shm"))
+    assert (small_disk / "station" / "results.sqlite-wal").exists() != ended
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    made = back_up(small_disk / "station", tmp_path / "saved", quiet)
+    assert (made.results, made.images, made.missing) == (6, 6, 0)
+    assert {path.name for path in (tmp_path / "saved").iterdir()} == {
+        "results.sqlite",
+        "images",
+        "SHA256SUMS",
+        "backup.json",
+    }
 
 
 def test_odd_names_of_images_are_in_the_sums(tmp_path: Path) -> None:

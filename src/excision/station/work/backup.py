@@ -17,7 +17,7 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from excision.errors import DamagedError, ResultsError, SettingsError
+from excision.errors import DamagedError, ReadOnlyError, ResultsError, SettingsError
 from excision.progress import StageProgress
 from excision.station.lock import only_one
 from excision.station.store.connection import connect, make
@@ -150,21 +150,52 @@ def _copy_database(source: Path, target: Path, progress: StageProgress) -> None:
         progress("database", pages - left, pages)
 
     fresh = target.with_name("results.new")
-    fresh.unlink(missing_ok=True)
+    for ending in ("", "-wal"):
+        fresh.with_name(fresh.name + ending).unlink(missing_ok=True)
     make(fresh)
+    try:
+        found = _copy_at_one_moment(source, fresh, step)
+    except ReadOnlyError:
+        if not _is_still(source):
+            raise
+        found = _copy_still(source, fresh)
+    if found != "ok":
+        raise DamagedError(f"{source}: the file of results is damaged, and so would be its copy ({found})")
+    fresh.replace(target)
+
+
+def _copy_at_one_moment(source: Path, fresh: Path, step: Callable[[int, int, int], None]) -> str:
+    """Copy a database that may be written meanwhile, and give what SQLite says of the copy."""
     with closing(connect(source)) as reader, explained(source):
         # One moment for the whole copy: otherwise each write of the station would begin it again.
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         with closing(sqlite3.connect(fresh)) as writer, explained(fresh):
             reader.backup(writer, pages=_PAGES, progress=step)
-            found = writer.execute("PRAGMA quick_check(1)").fetchone()[0]
-            # A single file, which can be copied and hashed.
-            writer.execute("PRAGMA journal_mode = DELETE")
+            found = _settled(writer)
         reader.execute("ROLLBACK")
-    if found != "ok":
-        raise DamagedError(f"{source}: the file of results is damaged, and so would be its copy ({found})")
-    fresh.replace(target)
+    return found
+
+
+def _copy_still(source: Path, fresh: Path) -> str:
+    """Copy a database with its log from a read-only disk, where SQLite itself cannot open it."""
+    for ending in ("", "-wal"):
+        with suppress(FileNotFoundError):
+            shutil.copyfile(f"{source}{ending}", f"{fresh}{ending}")
+    with closing(sqlite3.connect(fresh)) as writer, explained(fresh):
+        return _settled(writer)
+
+
+def _settled(copy: sqlite3.Connection) -> str:
+    """Make a copy a single file, which can be hashed, and give what SQLite says of it."""
+    found: str = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+    copy.execute("PRAGMA journal_mode = DELETE")
+    return found
+
+
+def _is_still(path: Path) -> bool:
+    """Tell whether the disk of a file is mounted read-only."""
+    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def _copy_images(
