@@ -22,7 +22,7 @@ from kill_outcome import report
 
 from excision.synthetic.dataset import write_synthetic
 
-STEPS_OF_A_KILL = 20
+STEPS_OF_A_KILL = 40
 
 
 def main() -> int:

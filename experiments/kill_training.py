@@ -50,11 +50,12 @@ def trial(kills: int, steps: int, seed: int) -> Outcome:
         struck = 0
         for number in range(1, kills + 1):
             # Half of them strike in the start, the tuning or the loading of a checkpoint, half in the steps.
-            # These together get half the training done on average: the last one still finds some.
+            # None waits for more than half its share of the steps, so that the last one still finds some.
             after_steps = moments.random() < 0.5
             latest = 2 * training / kills if after_steps else min(before, EARLY)
             after = moments.uniform(0, latest)
-            struck += _kill(_command(data, killed, steps), killed, number, after, after_steps)
+            most = steps // kills // 2
+            struck += _kill(_command(data, killed, steps), killed, number, after, after_steps, most)
         subprocess.run(_command(data, killed, steps), check=True, capture_output=True)
         hashes = [sha256(run / MODEL) for run in (whole, killed)]
         print(f"after {struck} kills:\n  uninterrupted {hashes[0]}\n  killed        {hashes[1]}")
@@ -86,7 +87,7 @@ def _time(command: list[str], run: Path) -> tuple[float, float]:
     return first - start, time.perf_counter() - first
 
 
-def _kill(command: list[str], run: Path, number: int, after: float, after_steps: bool) -> bool:
+def _kill(command: list[str], run: Path, number: int, after: float, after_steps: bool, most: int) -> bool:
     """Start or resume the training and kill it; tells whether it was still running.
 
     Args:
@@ -95,21 +96,23 @@ def _kill(command: list[str], run: Path, number: int, after: float, after_steps:
         number: of the kill.
         after: so many seconds later.
         after_steps: count them from its first new steps, not from its start.
+        most: new steps after which it is killed in any case.
     """
     logged = _logged(run)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while after_steps and process.poll() is None and _logged(run) <= logged:
             time.sleep(0.005)
-        try:
-            process.wait(timeout=after)
-            print(f"kill {number:2}: too late, the training had ended with status {process.returncode}")
-            return False
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            where = "the first new steps" if after_steps else "the start"
-            print(f"kill {number:2}: {after:.2f} s after {where}, {_logged(run)} steps logged", flush=True)
-            return True
+        end = time.monotonic() + after
+        while process.poll() is None and time.monotonic() < end and _logged(run) - logged < most:
+            time.sleep(min(0.005, max(0.0, end - time.monotonic())))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    if process.returncode != -signal.SIGKILL:
+        print(f"kill {number:2}: too late, the training had ended with status {process.returncode}")
+        return False
+    where = "the first new steps" if after_steps else "the start"
+    print(f"kill {number:2}: at most {after:.2f} s after {where}, {_logged(run)} steps logged", flush=True)
+    return True
 
 
 def _logged(run: Path) -> int:
