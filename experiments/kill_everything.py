@@ -36,10 +36,13 @@ def main() -> int:
     chosen = parser.parse_args()
     outcomes = []
     with tempfile.TemporaryDirectory() as folder:
-        model, images = (chosen.model, chosen.images) if chosen.model else _small_model(Path(folder))
         if chosen.training:
             steps = max(400, STEPS_OF_A_KILL * chosen.training)
             outcomes.append(kill_training.trial(chosen.training, steps, chosen.seed))
+        if chosen.model:
+            model, images = chosen.model, chosen.images
+        elif chosen.watch or chosen.service:
+            model, images = _small_model(Path(folder))
         if chosen.watch:
             outcomes.append(kill_watch.trial(model, images, "move", chosen.watch, chosen.seed))
         if chosen.service:
@@ -52,19 +55,7 @@ def _small_model(folder: Path) -> tuple[Path, Path]:
     """Train and export a small model; gives it and images for it."""
     data, run, out = folder / "data", folder / "run", folder / "line" / "fabric"
     write_synthetic(data, size=(64, 64), train=20, test_good=4, per_defect=1, surfaces=["woven_fabric"])
-    options = [
-        "--size",
-        "64",
-        "64",
-        "--steps",
-        "20",
-        "--attention.tuning",
-        "1",
-        "--recovery.width",
-        "4",
-        "--training.crop",
-        "32",
-    ]
+    options = ["--few", "--size", 64, 64, "--steps", 20, "--attention.tuning", 1, "--recovery.width", 4]
     for words in (["train", data, "--out", run, *options], ["export", run, data, "--out", out]):
         subprocess.run([sys.executable, "-m", "excision", *map(str, words)], check=True, capture_output=True)
     return out, data / "test"
