@@ -12,6 +12,7 @@ from PIL import Image
 
 from excision.data import load_dataset
 from excision.data.check import TrainingPlan, inspect_dataset, readable
+from excision.data.mask_check import doubtful_masks
 from excision.data.preparation import Finding
 from excision.data.sizes import Reduction
 from excision.errors import DatasetError
@@ -170,3 +171,45 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path, draw: Dr
         return used
 
     assert peak(40) < peak(4) + 200 * 200 * 4
+
+
+def test_what_masks_mark_and_which_are_unclear(tmp_path: Path, draw: Draw) -> None:
+    for i in range(6):
+        draw(f"good/{i}.png")
+        draw(f"scratch/{i}.png")
+        pixels = np.zeros((16, 20), np.uint8)
+        pixels[2:4, 2:4] = 255
+        path = tmp_path / f"masks/scratch/{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if i == 0:
+            pixels = 255 - pixels
+        elif i == 1:
+            pixels[5:8, 5:8] = 1
+        elif i == 2:
+            pixels[2:4, 2:4] = 0
+            pixels[1, 1:3] = 255
+        Image.fromarray(pixels).save(path)
+    report = inspect_dataset(load_dataset(tmp_path))
+    found = reasons(report.masks)
+    assert "it looks inverted" in found["scratch/0.png"]
+    assert "marks pixels to ignore" in found["scratch/1.png"]
+    assert "only 2 pixels" in found["scratch/2.png"]
+    assert set(found) == {f"scratch/{i}.png" for i in range(3)}
+    shares = report.mask_shares
+    assert shares is not None
+    assert (shares.masks, shares.smallest, shares.median) == (6, 2 / 320, 4 / 320)
+    assert shares.largest == 1 - 4 / 320
+    assert not any("these masks look inverted" in note for note in report.notes)
+
+
+def test_a_whole_folder_of_inverted_masks_is_told(tmp_path: Path, draw: Draw) -> None:
+    for i in range(4):
+        draw(f"good/{i}.png")
+        draw(f"scratch/{i}.png")
+        pixels = np.full((16, 20), 255, np.uint8)
+        pixels[2:4, 2 : 4 + i] = 0
+        Image.fromarray(pixels).save(tmp_path / f"scratch/{i}_mask.png")
+    dataset = load_dataset(tmp_path)
+    report = inspect_dataset(dataset)
+    assert any("4 of 4 masks" in note and "look inverted" in note for note in report.notes)
+    assert "4 of 4 masks may be read otherwise" in doubtful_masks(dataset)[0]
