@@ -103,6 +103,8 @@ def _resized(picture: Decoded, size: tuple[int, int], channels: int) -> NDArray[
     """
     if picture.upright == tuple(size):
         return _full(picture, channels)
+    if len(picture.band_edges) == 1:
+        return working_image(picture.whole(channels), size)
     (height, width), (wanted_height, wanted_width) = picture.upright, size
     # The order that Pillow chooses; the other one would change the last bit.
     if 0 < height - wanted_height > 2 * (width - wanted_width):

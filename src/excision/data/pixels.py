@@ -79,6 +79,11 @@ class Decoded:
         """(H, W) of the upright image."""
         return upright_size(*self.size, self.orientation)
 
+    @property
+    def band_edges(self) -> list[tuple[int, int]]:
+        """The first row, and the row after the last, of each of the bands."""
+        return list(band_rows(*self.upright))
+
     def bands(self, channels: int | None = None) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Give the upright image from top to bottom, a few million pixels at a time.
 
@@ -88,8 +93,7 @@ class Decoded:
         Returns:
             Each band's rows, and its values (h, W, C) float32 in [0, 1], contiguous.
         """
-        height, width = self.upright
-        for top, bottom in band_rows(height, width):
+        for top, bottom in self.band_edges:
             band = upright(self._stored_rows(top, bottom), self.orientation)
             yield slice(top, bottom), band if channels is None else to_channels(band, channels)
 
@@ -108,6 +112,8 @@ class Decoded:
         """Give the upright image at once, (H, W, C) float32 in [0, 1]."""
         whole: NDArray[np.float32] | None = None
         for rows, band in self.bands(channels):
+            if band.shape[:2] == self.upright:
+                return band
             if whole is None:
                 whole = np.empty((*self.upright, band.shape[2]), np.float32)
             whole[rows] = band

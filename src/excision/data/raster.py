@@ -174,7 +174,11 @@ def _without_empty_alpha(image: Image.Image) -> Image.Image:
 
 
 def _boxes(image: Image.Image) -> Callable[[int, int, int, int], NDArray[np.float32]]:
-    return lambda top, bottom, left, right: _values(image.crop((left, top, right, bottom)))
+    def box(top: int, bottom: int, left: int, right: int) -> NDArray[np.float32]:
+        part = (left, top, right, bottom)
+        return _values(image if part == (0, 0, *image.size) else image.crop(part))
+
+    return box
 
 
 def _values(image: Image.Image) -> NDArray[np.float32]:
