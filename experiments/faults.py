@@ -329,55 +329,90 @@ def repaired(fault: str, folder: Path, data: Path) -> Path:
     return data
 
 
+class Hot:
+    """A hot folder with a watcher, into which files are dropped.
+
+    Args:
+        model: exported folder.
+        paths: images to drop.
+        folder: for the hot folder.
+        data: for the results.
+    """
+
+    def __init__(self, model: Path, paths: list[Path], folder: Path, data: Path) -> None:
+        self.hot, self.data, self.paths = folder / "hot", data, paths
+        self.hot.mkdir()
+        self.dropped = 0
+        self.said: list[str] = []
+        words = [sys.executable, "-m", "excision", "watch", model, self.hot, "--out", data, "--after", "move"]
+        self._command = [*map(str, words), "--settle", "0.1"]
+        self._process = self._begin()
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether every file was dealt with."""
+        return not any(self.hot.iterdir())
+
+    def drop(self, seconds: float, restart: bool = True) -> None:
+        """Drop files for some time; a watcher that ended is started again, unless nobody does."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            path = self.paths[self.dropped % len(self.paths)]
+            (self.hot / "half").write_bytes(path.read_bytes())
+            (self.hot / "half").rename(self.hot / self.name(self.dropped))
+            self.dropped += 1
+            self.supervise(restart)
+            time.sleep(0.1)
+
+    def supervise(self, restart: bool = True) -> None:
+        """Start the watcher again if it has ended."""
+        if restart and self._process.poll() is not None:
+            self._note()
+            self._process = self._begin()
+
+    def stop(self) -> None:
+        """Stop the watcher."""
+        self._process.terminate()
+        self._note()
+
+    def name(self, number: int) -> str:
+        """Give the name of a file by its number."""
+        return f"{number:06d}{self.paths[number % len(self.paths)].suffix}"
+
+    def lost(self) -> int:
+        """Count files that have not exactly one result, and results whose image is not there."""
+        with closing(sqlite3.connect(self.data / "results.sqlite")) as connection:
+            rows = connection.execute("SELECT source, image FROM results").fetchall()
+        names = Counter(Path(source).name for source, _ in rows)
+        without = sum(names[self.name(number)] != 1 for number in range(self.dropped))
+        return without + sum(not (self.data / image).is_file() for _, image in rows)
+
+    def _begin(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(self._command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+
+    def _note(self) -> None:
+        self.said.append(self._process.communicate()[1].strip().rpartition("\n")[2])
+
+
 def try_hot_folder(fault: str, model: Path, paths: list[Path], seconds: float) -> Found:
     """Inject one fault into a hot folder; the watcher is started again, as a supervisor does."""
     found = Found(f"hot folder: {fault}")
     with tempfile.TemporaryDirectory() as name, place(fault, Path(name)) as data:
-        hot = Path(name) / "hot"
-        hot.mkdir()
-        said: list[str] = []
-        dropped = 0
-        words = [sys.executable, "-m", "excision", "watch", model, hot, "--out", data, "--after", "move"]
-        command = [*map(str, words), "--settle", "0.1"]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-
-        def drop(until: float, restart: bool = True) -> int:
-            nonlocal process, dropped
-            while time.monotonic() < until:
-                path = paths[dropped % len(paths)]
-                (hot / "half").write_bytes(path.read_bytes())
-                (hot / "half").rename(hot / f"{dropped:06d}{path.suffix}")
-                dropped += 1
-                time.sleep(0.1)
-                if restart and process.poll() is not None:
-                    said.append(process.communicate()[1].strip().rpartition("\n")[2])
-                    process = subprocess.Popen(
-                        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-                    )
-            return dropped
-
-        until = time.monotonic() + PATIENCE
-        while not (data / "results.sqlite").exists() and time.monotonic() < until:
-            drop(time.monotonic() + 0.5)
-        drop(time.monotonic() + seconds)
+        hot, start = Hot(model, paths, Path(name), data), time.monotonic()
+        while not (data / "results.sqlite").exists() and time.monotonic() - start < PATIENCE:
+            hot.drop(0.5)
+        hot.drop(seconds)
         with PASSING[fault](data):
-            drop(time.monotonic() + max(seconds, 8.0), restart=fault not in ("replaced", "removed"))
+            # A watcher that ended has to wait until its results are where they belong.
+            hot.drop(max(seconds, 8.0), restart=fault not in ("replaced", "removed"))
         start = time.monotonic()
-        while any(hot.iterdir()) and time.monotonic() - start < 2 * PATIENCE:
-            drop(time.monotonic() + 0.1) if process.poll() is not None else time.sleep(0.2)
-        found.recovered = None if any(hot.iterdir()) else round(time.monotonic() - start, 2)
-        process.terminate()
-        said.append(process.communicate()[1].strip().rpartition("\n")[2])
-        with closing(sqlite3.connect(data / "results.sqlite")) as connection:
-            rows = Counter(Path(row[0]).name for row in connection.execute("SELECT source FROM results"))
-            places = [row[0] for row in connection.execute("SELECT image FROM results")]
-        found.answered = dropped
-        found.lost = sum(rows[f"{n:06d}{paths[n % len(paths)].suffix}"] != 1 for n in range(dropped))
-        found.lost += sum(not (data / image).is_file() for image in places)
-        found.cause = next(
-            (sentence for sentence in said if "error" in sentence or "results" in sentence), ""
-        )
-        found.cause = found.cause or "none needed: it waited"
+        while not hot.is_empty and time.monotonic() - start < 2 * PATIENCE:
+            hot.supervise()
+            time.sleep(0.2)
+        found.recovered = round(time.monotonic() - start, 2) if hot.is_empty else None
+        hot.stop()
+        found.answered, found.lost = hot.dropped, hot.lost()
+        found.cause = next((sentence for sentence in hot.said if "error" in sentence), "none: it waited")
     return found
 
 

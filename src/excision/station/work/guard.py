@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -11,6 +12,8 @@ from pathlib import Path
 from excision.errors import DamagedError, ReadOnlyError, ReplacedError, StoreBusyError, StoreError
 from excision.station.store.faults import DISK, Fault, of_sqlite, of_system
 from excision.station.store.store import Store
+
+_LOG = logging.getLogger(__name__)
 
 _EVERY = 1.0  # seconds
 _TRIED = 2**18  # bytes that must fit on a disk that was full
@@ -82,7 +85,11 @@ class Guard:
 
     def _run(self) -> None:
         while not self._end.wait(_EVERY):
-            self._look()
+            try:
+                self._look()
+            except Exception:
+                # Without this thread a fault that has passed would last for ever.
+                _LOG.exception("the disk could not be looked at")
 
     def _look(self) -> None:
         try:
