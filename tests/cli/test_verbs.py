@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from excision.cli import run as main
+from excision.data.own_output import own_output
 from tests.cli.conftest import inside
 
 FIGURES = {
@@ -139,10 +140,11 @@ def test_attention_coverage(parts: Path, tmp_path: Path, capsys: pytest.CaptureF
 def test_attention_show(pictures: Path, tmp_path: Path) -> None:
     words = ["attention", "show", str(pictures), "--out", str(tmp_path), "--size", "64", "96"]
     assert main(words) == 0
-    drawn = sorted(tmp_path.iterdir())
+    drawn = sorted(tmp_path.glob("*.png"))
     assert [path.name for path in drawn] == ["00001-good.png", "00002-striped.png"]
     with Image.open(drawn[0]) as image:
         assert image.size == (3 * 96, 64)
+    assert own_output(tmp_path) == "pictures of the attention"
     assert main([*words[:2], str(tmp_path / "gone.png"), *words[3:]]) == 2
 
 
