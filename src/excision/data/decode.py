@@ -41,6 +41,10 @@ __all__ = [
 ]
 
 
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""First bytes of a TIFF or BigTIFF file."""
+
+
 def read_image(path: str | Path, channels: int) -> NDArray[np.float32]:
     """Decode an image.
 
@@ -236,7 +240,7 @@ def _opened(path: Path) -> Iterator[tuple[ModuleType, BinaryIO]]:
 
 def _reader(stream: BinaryIO) -> ModuleType:
     """Choose the reader by content, not by file name ending."""
-    from excision.data import jpeg2000, netpbm, png, tiff
+    from excision.data import jpeg2000, netpbm, png
 
     stream.seek(0)
     start = stream.read(len(png.MAGIC))
@@ -245,7 +249,10 @@ def _reader(stream: BinaryIO) -> ModuleType:
         raise RefusedError("the file is empty (0 bytes)")
     if start == png.MAGIC:
         return png
-    if start[:4] in tiff.MAGIC:
+    if start[:4] in _TIFF:
+        # It loads large libraries, which other formats do without.
+        from excision.data import tiff
+
         return tiff
     if start.startswith(jpeg2000.MAGIC):
         return jpeg2000

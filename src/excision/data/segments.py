@@ -220,14 +220,17 @@ def _unpacked(coding: Coding, rows: NDArray[np.uint8]) -> NDArray[Any]:
 
 def _picture(coding: Coding, data: bytes, rows: int) -> NDArray[np.uint8]:
     """Decode a strip or tile that is a JPEG or WebP picture."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     kind = _PICTURES[coding.compression]
     content = _jpeg(coding, data) if kind == "JPEG" else data
     if kind == "JPEG" and coding.depth == 2:
         return _two_channels(coding, content, rows)
-    with without_warnings():
-        opened = Image.open(io.BytesIO(content), formats=(kind,))
+    try:
+        with without_warnings():
+            opened = Image.open(io.BytesIO(content), formats=(kind,))
+    except UnidentifiedImageError as error:
+        raise RefusedError(f"a strip or tile is not a {kind} picture; the file is damaged") from error
     with opened as picture:
         _check_picture(coding, picture.height, picture.width, rows)
         converted = picture.convert("RGBA" if coding.depth == 4 else "RGB") if kind == "WEBP" else picture

@@ -33,9 +33,6 @@ from excision.data.segments import Coding, check_coding, segment_values
 # tifffile logs warnings; without a handler Python would print them beside our own message.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
-MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""First bytes of a TIFF or BigTIFF file."""
-
 _BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLE_FORMAT, _COEFFICIENTS, _REFERENCE = 258, 262, 274, 339, 529, 532
 _GREY_INVERTED, _GREY, _RGB, _PALETTE, _INKS, _YCBCR = 0, 1, 2, 3, 5, 6
 _COLOURS = {_GREY_INVERTED: 1, _GREY: 1, _RGB: 3, _PALETTE: 1, _INKS: 4, _YCBCR: 3}
