@@ -297,3 +297,6 @@ def test_a_list_of_few_of_the_images_is_refused_and_masks_do_not_count(
     with pytest.raises(DatasetError, match="4 of 7 images would be left out"):
         load_dataset(tmp_path)
     assert len(load_dataset(tmp_path, leave_out=True).samples) == 3
+    alone = load_dataset(tmp_path / "coco.json")
+    assert len(alone.samples) == 3
+    assert any("Left out 4 images that no annotation file lists" in note for note in alone.notes)

@@ -75,7 +75,8 @@ def read(path: Path) -> Contents:
     entries = [entry for reader in readers for entry in reader.entries()]
     notes += [note for reader in readers for note in reader.notes()]
     others, told = unlisted(root, entries)
-    return contents(root, entries, [*notes, *told], others)
+    # Who names one file of several does not mean the images of the others.
+    return contents(root, entries, [*notes, *told], others if path.is_dir() else [])
 
 
 class _Reader:

@@ -64,7 +64,8 @@ def read(path: Path) -> Contents:
     masks = [Entry(e.mask.path, GOOD, None, None, "") for e in entries if isinstance(e.mask, ColouredMask)]
     masks += [Entry(path, GOOD, None, None, "") for reader in readers for path in reader.empty_masks]
     others, told = unlisted(root, [*entries, *masks])
-    return contents(root, entries, [*notes, *told], others)
+    # Who names one file of several does not mean the images of the others.
+    return contents(root, entries, [*notes, *told], others if path.is_dir() else [])
 
 
 class _Reader:
