@@ -14,7 +14,7 @@ from PIL import Image
 
 from excision.data.decode import check_decodes, read_image, read_pixels
 from excision.data.images import any_full_image, any_working_image, load_working_image, resize_image
-from excision.data.pixels import upright
+from excision.data.pixels import to_channels, upright
 from excision.errors import ImageError
 from excision.ops import bands
 from excision.ops.unit_range import from_unit
@@ -86,3 +86,9 @@ def test_a_value_without_meaning_in_the_last_band_is_found(tmp_path: Path) -> No
         for read in (read_pixels, check_decodes, lambda path: load_working_image(path, (8, 8), 1)):
             with pytest.raises(ImageError, match=r"a\.tif: .*between 0 and 1"):
                 read(tmp_path / "a.tif")
+
+
+def test_the_grey_of_a_pixel_does_not_depend_on_the_pixels_beside_it() -> None:
+    colour = np.random.default_rng(0).random((40, 30, 3), np.float32)
+    columns = [to_channels(colour[:, at : at + 1], 1) for at in range(30)]
+    assert np.array_equal(np.concatenate(columns, axis=1), to_channels(colour, 1))

@@ -71,4 +71,5 @@ def test_the_wheel_inspects_without_torch(
 
 def test_the_install_stays_small(line_pc: Path) -> None:
     size = sum(path.stat().st_size for path in line_pc.rglob("*") if path.is_file() and not path.is_symlink())
-    assert size < 250e6
+    # onnxruntime, numpy and what it brings take most of it, the codecs of TIFF 45 MB.
+    assert size < 320e6

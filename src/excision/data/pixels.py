@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -100,11 +99,8 @@ class Decoded:
     def columns(self, channels: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Give the upright image from left to right, as `bands` does from top to bottom."""
         height, width = self.upright
-        edges = [left for left, _ in band_rows(width, height)]
-        # Numpy sums the colours of a single column in another way, which may change the last bit.
-        edges = [left for left in edges if left == 0 or width - left >= MIN_SIDE] + [width]
-        for left, right in pairwise(edges):
-            turned = replace(self, orientation=_TURNED.get(self.orientation, 5))
+        turned = replace(self, orientation=_TURNED.get(self.orientation, 5))
+        for left, right in band_rows(width, height):
             band = turned._stored_rows(left, right)
             yield slice(left, right), to_channels(upright(band, self.orientation), channels)
 
@@ -225,6 +221,10 @@ def to_channels(pixels: NDArray[np.float32], channels: int) -> NDArray[np.float3
         return pixels
     if channels == 3:
         return np.repeat(pixels, 3, axis=2)
+    # A matrix product would add in another order for some shapes, so that bands differ from the whole.
+    grey: NDArray[np.float32] = pixels[..., :1] * _LUMA[0]
+    for channel in (1, 2):
+        grey += pixels[..., channel : channel + 1] * _LUMA[channel]
     # The sum of the rounded weights may exceed 1 by one unit in the last place.
-    grey: NDArray[np.float32] = np.minimum(pixels @ _LUMA, np.float32(1))
-    return grey[..., np.newaxis]
+    np.minimum(grey, np.float32(1), out=grey)
+    return grey
