@@ -254,11 +254,11 @@ def test_a_station_that_is_gone_is_said(browser: Any, start: Start, pictures: li
 def test_signing_in_and_working_with_a_key(
     browser: Any, start: Start, tmp_path: Path, pictures: list[Path]
 ) -> None:
-    (tmp_path / "key.txt").write_text('k"e; y=1, ä\n', "utf-8")
+    (tmp_path / "key.txt").write_text('k"e; y=1, ä; and more\n', "utf-8")
     service = start("--api-key-file", tmp_path / "key.txt")
     with opened(browser, f"{service.url}/try") as page:
         assert page.url.endswith("/login?to=/try")
-        page.get_by_label("Key").fill('k"e; y=1, ä')
+        page.get_by_label("Key").fill('k"e; y=1, ä; and more')
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(f"{service.url}/try")
         page.locator("input[type=file]").set_input_files(pictures[0])

@@ -15,6 +15,7 @@ from excision.station.api.errors import HANDLED, headers_of, known, sentence_of,
 from excision.station.api.metrics import Metrics
 from excision.station.api.receiving import Places
 from excision.station.api.security import OPEN, Security
+from excision.station.api.spool import Disk
 from excision.station.api.writing import Writing
 from excision.station.station import Station
 from excision.version import __version__
@@ -59,6 +60,7 @@ def create_app(
     )
     app.state.station = station
     app.state.writing = Writing()
+    app.state.disk = Disk()
     app.state.metrics = metrics or Metrics()
     app.state.metrics.watch(station)
     app.state.access = Access(key, app.state.metrics)

@@ -91,7 +91,7 @@ async def _outcomes(station: Station, received: Received, model: str | None) -> 
         _check(station, model)
         answers = station.submit(received.uploads, model)
     except BaseException:
-        received.discard()
+        await received.discard()
         raise
     return await asyncio.gather(*map(asyncio.wrap_future, answers))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from asyncio import Timeout
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from excision.errors import BusyError
 
@@ -16,14 +18,25 @@ class Place:
     def __init__(self) -> None:
         self.timeout: Timeout | None = None
         self._begun, self._bytes = time.monotonic(), 0
+        self._waiting = False
 
     def received(self, count: int) -> None:
         """Count bytes."""
         self._bytes += count
 
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Take time that is not the sender's: he cannot lag meanwhile."""
+        start, self._waiting = time.monotonic(), True
+        try:
+            yield
+        finally:
+            self._waiting = False
+            self._begun += time.monotonic() - start
+
     def lag(self, now: float) -> float:
         """Give the seconds that the sender lags behind the least rate."""
-        return now - self._begun - self._bytes / _RATE
+        return 0.0 if self._waiting else now - self._begun - self._bytes / _RATE
 
     def give_up(self) -> None:
         """Let another have it: the sender is answered as one who is too slow."""

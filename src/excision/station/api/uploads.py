@@ -9,13 +9,14 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from excision.station.api.receiving import Place
+from excision.station.api.spool import Spool
 from excision.station.work.kept_images import Images
 from excision.station.work.upload import Limits
 
@@ -48,17 +49,18 @@ class Received:
     """What a request held.
 
     Attributes:
+        spool: the files, on their way to the disk.
         uploads: of each image the file, and the name that the client gave it.
         fields: other fields of a form, by name.
     """
 
+    spool: Spool
     uploads: list[tuple[Path, str]] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
 
-    def discard(self) -> None:
+    async def discard(self) -> None:
         """Remove the files again."""
-        for path, _ in self.uploads:
-            path.unlink(missing_ok=True)
+        await self.spool.discard([path for path, _ in self.uploads])
 
 
 async def receive(
@@ -78,7 +80,7 @@ async def receive(
             left of it.
         ClientDisconnect: the client has left; no file is left.
     """
-    received = Received()
+    received = Received(Spool(request.app.state.disk, place))
     try:
         declared = request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limits.max_bytes:
@@ -91,8 +93,9 @@ async def receive(
             await _body(_chunks(request, limits, place), images, received, source or "upload")
         if not received.uploads:
             raise UploadError(400, "the request holds no image")
+        await received.spool.write()
     except BaseException:
-        received.discard()
+        await received.discard()
         raise
     return received
 
@@ -110,15 +113,13 @@ async def drain(request: Request, limits: Limits) -> None:
 
 async def _body(chunks: AsyncIterator[bytes], images: Images, received: Received, source: str) -> None:
     path = images.arriving()
-    size = 0
-    received.uploads.append((path, source))
-    with path.open("wb") as stream:
-        async for chunk in chunks:
-            stream.write(chunk)
-            size += len(chunk)
-    if size == 0:
-        path.unlink()
-        received.uploads.clear()
+    async for chunk in chunks:
+        if not chunk:
+            continue
+        if not received.uploads:
+            received.uploads.append((path, source))
+        received.spool.put(path, chunk)
+        await received.spool.relieve()
 
 
 async def _form(chunks: AsyncIterator[bytes], form: _Form, boundary: bytes | None) -> None:
@@ -128,11 +129,10 @@ async def _form(chunks: AsyncIterator[bytes], form: _Form, boundary: bytes | Non
         parser = MultipartParser(boundary, form.callbacks())
         async for chunk in chunks:
             parser.write(chunk)
+            await form.relieve()
         parser.finalize()
     except FormParserError as error:
         raise UploadError(400, f"this is no proper form ({error})") from error
-    finally:
-        form.close()
     if not form.is_whole:
         raise UploadError(400, "the form is cut short")
 
@@ -145,6 +145,8 @@ async def _chunks(request: Request, limits: Limits, place: Place) -> AsyncIterat
                 chunk = await anext(stream, None)
         except TimeoutError:
             raise UploadError(408, "the image comes too slowly") from None
+        finally:
+            place.timeout = None
         if chunk is None:
             return
         total += len(chunk)
@@ -155,7 +157,7 @@ async def _chunks(request: Request, limits: Limits, place: Place) -> AsyncIterat
 
 
 class _Form:
-    """Hears of the parts of a form as they are parsed; one file is open at a time."""
+    """Hears of the parts of a form as they are parsed; one file comes in at a time."""
 
     def __init__(self, images: Images, limits: Limits, received: Received, source: str) -> None:
         self.limits = limits
@@ -165,7 +167,7 @@ class _Form:
         self._source = source
         self._headers: dict[bytes, bytes] = {}
         self._header = [b"", b""]
-        self._file: BinaryIO | None = None
+        self._file: Path | None = None
         self._field: tuple[str, bytearray] | None = None
         self._parts = 0
 
@@ -181,10 +183,8 @@ class _Form:
             "on_end": self._end,
         }
 
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+    async def relieve(self) -> None:
+        await self._received.spool.relieve()
 
     def _add(self, which: int, data: bytes) -> None:
         self._header[which] += data
@@ -207,11 +207,12 @@ class _Form:
         path = self._images.arriving()
         source = _text(file_name or b"") or self._source or name or "upload"
         self._received.uploads.append((path, source))
-        self._file = path.open("wb")
+        self._received.spool.put(path)
+        self._file = path
 
     def _write(self, data: bytes) -> None:
         if self._file is not None:
-            self._file.write(data)
+            self._received.spool.put(self._file, data)
         elif self._field is not None:
             name, value = self._field
             value += data
@@ -223,7 +224,7 @@ class _Form:
             name, value = self._field
             self._received.fields[name] = _text(bytes(value))
             self._field = None
-        self.close()
+        self._file = None
 
     def _end(self) -> None:
         self.is_whole = True

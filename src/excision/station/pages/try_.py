@@ -99,7 +99,7 @@ async def attempt(request: Request) -> Response:
     finally:
         trials.receiving.leave(place)
     if trials.waiting >= _WAITING:
-        received.discard()
+        await received.discard()
         raise BusyError(words_of(request)("try.busy"))
     trials.waiting += 1
     try:
@@ -112,7 +112,7 @@ async def attempt(request: Request) -> Response:
             path, source = received.uploads[0]
             trial = await run_sync(_inspect, station, name, path, source, limiter=_TRYING)
         finally:
-            received.discard()
+            await received.discard()
     finally:
         trials.waiting -= 1
     trials.keep(trial)
