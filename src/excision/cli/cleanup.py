@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import JsonOption
+from excision.cli.options import JsonOption, KeepDaysOption, KeepGigabytesOption
 from excision.cli.output import say
 from excision.errors import ResultsError, SettingsError
 
@@ -28,17 +28,8 @@ def cleanup(
     station: Annotated[Path, Parameter(help="Folder of a station, or --out of a watcher.")],
     /,
     *,
-    keep_days: Annotated[
-        list[str] | None,
-        Parameter(
-            help="Days to keep images for, as 30, or as good=7 for one verdict.",
-            consume_multiple=True,
-            negative="",
-        ),
-    ] = None,
-    keep_gigabytes: Annotated[
-        float | None, Parameter(help="Size that kept images may have in all; the oldest are removed first.")
-    ] = None,
+    keep_days: KeepDaysOption = None,
+    keep_gigabytes: KeepGigabytesOption = None,
     dry_run: Annotated[bool, Parameter(help="Only say what would be removed.", negative="")] = False,
     json_file: JsonOption = None,
 ) -> int:

@@ -29,8 +29,8 @@ ModelArgument = Annotated[Path, Parameter(help="Run folder, or a folder that `ex
 LayoutOption = Annotated[
     str | None,
     Parameter(
-        help="Layout of the data: folder, mvtec, kolektorsdd, kolektorsdd2, magnetictile, csv or elpv. By "
-        "default it is detected."
+        help="Layout of the data: folder, mvtec, csv, coco, labelme, yolo, lookout, kolektorsdd, "
+        "kolektorsdd2, magnetictile or elpv. By default it is detected."
     ),
 ]
 LeaveOutOption = Annotated[
@@ -54,4 +54,19 @@ VariantOption = Annotated[
     Parameter(
         help='"surface" (trained on digits on procedural surfaces) or "plain" (the classifier of the paper).'
     ),
+]
+KeepDaysOption = Annotated[
+    list[str] | None,
+    Parameter(
+        help="Days to keep images for, as 30, or as good=7 for one verdict. Results, and images with "
+        "a label, always stay.",
+        consume_multiple=True,
+        negative="",
+    ),
+]
+KeepGigabytesOption = Annotated[
+    float | None, Parameter(help="Size that kept images may have in all; the oldest are removed first.")
+]
+SharedOption = Annotated[
+    bool, Parameter(help="Let the group of this user read and write the files, too.", negative="")
 ]

@@ -10,16 +10,17 @@ import threading
 from contextlib import closing
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from cyclopts import App, Parameter
 
+from excision.cli.options import KeepDaysOption, KeepGigabytesOption, SharedOption
 from excision.cli.output import say
 from excision.errors import ExcisionError, SettingsError
 
 if TYPE_CHECKING:
     from excision.station.api.server import Server
-    from excision.station.station import Station
+    from excision.station.station import Station, StationSettings
 
 app = App(
     name="serve",
@@ -71,22 +72,9 @@ def serve(
         Literal["all", "flagged", "none"],
         Parameter(help='Images to keep: "all", "flagged" (all that are not good) or "none".'),
     ] = "all",
-    keep_days: Annotated[
-        list[str] | None,
-        Parameter(
-            help="Days to keep images for, as 30, or as good=7 for one verdict. Results, and images with a "
-            "label, always stay.",
-            consume_multiple=True,
-            negative="",
-        ),
-    ] = None,
-    keep_gigabytes: Annotated[
-        float | None, Parameter(help="Size that kept images may have in all; the oldest are removed first.")
-    ] = None,
-    shared: Annotated[
-        bool,
-        Parameter(help="Let the group of this user read and write the files, too.", negative=""),
-    ] = False,
+    keep_days: KeepDaysOption = None,
+    keep_gigabytes: KeepGigabytesOption = None,
+    shared: SharedOption = False,
     queue: Annotated[
         int, Parameter(help="Number of images that may wait; further requests get status 503.")
     ] = 64,
@@ -107,29 +95,12 @@ def serve(
 ) -> int:
     """Inspect images that are sent over HTTP, and store every result."""
     from excision.cli.retention import set_access
+    from excision.station.models.registry import named_folders
+    from excision.station.station import StationSettings
     from excision.station.work.retention import Rules
 
     set_access(data, shared)
-    key = _key(api_key_file)
-    proxies = _networks(behind_proxy or [])
-    if key is None and proxies:
-        raise SettingsError(
-            "--behind-proxy admits other machines: give a key with --api-key-file or EXCISION_API_KEY"
-        )
-    if connections < 1:
-        raise SettingsError(f"connections is {connections} and must be at least 1")
-    if key is None and host not in _LOCAL:
-        raise SettingsError(
-            f"--host {host} admits other machines: give a key with --api-key-file or EXCISION_API_KEY"
-        )
-    from excision.station.api.app import create_app
-    from excision.station.api.limits import ConnectionLimits, affordable
-    from excision.station.api.metrics import Metrics
-    from excision.station.api.server import Server
-    from excision.station.models.registry import named_folders
-    from excision.station.pages.router import OPEN_PATHS, attach
-    from excision.station.station import Station, StationSettings
-
+    door = _door(host, port, connections, api_key_file, behind_proxy or [])
     settings = StationSettings(
         data=data,
         models=named_folders(models),
@@ -143,13 +114,54 @@ def serve(
         max_bytes=max_bytes,
         max_pixels=max_pixels,
     )
-    metrics = Metrics()
-    with _bound(host, port) as listener, closing(Station(settings, metrics)) as station:
-        service = create_app(station, key=key, metrics=metrics, open_paths=OPEN_PATHS)
-        # Of each image that waits or comes in a file may be open, beside the database and the models.
-        limits = ConnectionLimits(affordable(connections, 3 * settings.queue + _OWN_FILES))
-        _listen(Server(attach(service), limits, metrics, proxies), station, listener)
+    _serve(door, settings)
     return 0
+
+
+class _Door(NamedTuple):
+    """Where the service listens, and whom it lets in.
+
+    Attributes:
+        host: address.
+        port: 0 for a free one.
+        connections: that may be open at once.
+        key: that clients must show; None asks for none.
+        proxies: addresses and networks of proxies that are believed.
+    """
+
+    host: str
+    port: int
+    connections: int
+    key: str | None
+    proxies: list[str]
+
+
+def _door(host: str, port: int, connections: int, key_file: Path | None, proxies: list[str]) -> _Door:
+    door = _Door(host, port, connections, _key(key_file), _networks(proxies))
+    if connections < 1:
+        raise SettingsError(f"connections is {connections} and must be at least 1")
+    others = "--behind-proxy" if proxies else f"--host {host}" if host not in _LOCAL else ""
+    if door.key is None and others:
+        raise SettingsError(
+            f"{others} admits other machines: give a key with --api-key-file or EXCISION_API_KEY"
+        )
+    return door
+
+
+def _serve(door: _Door, settings: StationSettings) -> None:
+    from excision.station.api.app import create_app
+    from excision.station.api.limits import ConnectionLimits, affordable
+    from excision.station.api.metrics import Metrics
+    from excision.station.api.server import Server
+    from excision.station.pages.router import OPEN_PATHS, attach
+    from excision.station.station import Station
+
+    metrics = Metrics()
+    with _bound(door.host, door.port) as listener, closing(Station(settings, metrics)) as station:
+        service = create_app(station, key=door.key, metrics=metrics, open_paths=OPEN_PATHS)
+        # Of each image that waits or comes in a file may be open, beside the database and the models.
+        limits = ConnectionLimits(affordable(door.connections, 3 * settings.queue + _OWN_FILES))
+        _listen(Server(attach(service), limits, metrics, door.proxies), station, listener)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from excision.cli.options import KeepDaysOption, KeepGigabytesOption, SharedOption
 from excision.cli.output import say
 
 if TYPE_CHECKING:
@@ -60,22 +61,9 @@ def watch(
             negative="",
         ),
     ] = None,
-    keep_days: Annotated[
-        list[str] | None,
-        Parameter(
-            help="Days to keep images for, as 30, or as good=7 for one verdict. Results, and images with a "
-            "label, always stay.",
-            consume_multiple=True,
-            negative="",
-        ),
-    ] = None,
-    keep_gigabytes: Annotated[
-        float | None, Parameter(help="Size that kept images may have in all; the oldest are removed first.")
-    ] = None,
-    shared: Annotated[
-        bool,
-        Parameter(help="Let the group of this user read and write the files, too.", negative=""),
-    ] = False,
+    keep_days: KeepDaysOption = None,
+    keep_gigabytes: KeepGigabytesOption = None,
+    shared: SharedOption = False,
 ) -> int:
     """Inspect each image that arrives in a folder, until stopped."""
     from excision.cli.retention import keeping, set_access
