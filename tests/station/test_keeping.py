@@ -150,6 +150,25 @@ def test_a_station_cleans_up_by_itself_and_says_so(start: Start, pictures: list[
     assert service.ask("GET", "/v1/results/1/image")[0] == 410
     assert "excision_removed_images 3.0" in service.ask("GET", "/metrics")[2].decode()
     assert service.json("GET", "/v1/models/fabric/history")[1]["events"][0]["what"] == "images removed"
+    page = service.ask("GET", "/models")[2].decode()
+    assert "3 images of" in page
+    assert "Clean-up of kept images" in page
+
+
+def test_a_clean_up_can_be_stopped_on_the_page(start: Start, tmp_path: Path) -> None:
+    store = Store(tmp_path / "station" / "results.sqlite")
+    many = range(20_000)
+    store.add([replace(GOOD, time=float(n), file_size=n, image=f"images/{n}.png") for n in many])
+    store.close()
+    service = start("--workers", 1, "--keep-days", "0")
+    until(lambda: service.json("GET", "/readyz")[1]["cleanup"]["running"])
+    assert "running." in service.ask("GET", "/work/clean-up")[2].decode()
+    assert service.ask("POST", "/work/clean-up/stop", b"", HX_Request="true")[0] == 200
+    until(lambda: not service.json("GET", "/readyz")[1]["cleanup"]["running"])
+    state = service.json("GET", "/readyz")[1]["cleanup"]
+    assert state["stopped"]
+    assert 0 < state["images"] < 20_000
+    assert "stopped;" in service.ask("GET", "/models")[2].decode()
 
 
 def test_files_are_open_to_their_owner_alone(start: Start, pictures: list[Path], tmp_path: Path) -> None:

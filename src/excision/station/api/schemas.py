@@ -254,6 +254,7 @@ class CleanupAnswer(BaseModel):
     """How the clean-ups of a station are."""
 
     running: bool
+    stopped: bool = Field(description="a person stopped the last one; the next comes at its time")
     images: int = Field(description="removed since the start")
     bytes: int = Field(description="of them")
     trouble: str | None = Field(description="why the last clean-up ended early; null where it did not")

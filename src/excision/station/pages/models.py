@@ -38,6 +38,7 @@ def models(request: Request) -> Response:
         loadable=tasks.folders_in(below),
         folders=tasks.folders_in(station_of(request).settings.folders),
         work=_jobs(request).last,
+        cleanup=station_of(request).upkeep.state(),
     )
 
 
@@ -94,6 +95,19 @@ def stop(request: Request) -> Response:
     """Stop the long work after the step under way."""
     _jobs(request).stop()
     return work_now(request) if wants_part(request) else RedirectResponse("/models#work", 303)
+
+
+@router.get("/work/clean-up")
+def cleanup_now(request: Request) -> Response:
+    """Show how far the clean-up of kept images is."""
+    return render(request, "cleanup_part.html.j2", cleanup=station_of(request).upkeep.state())
+
+
+@router.post("/work/clean-up/stop")
+def stop_cleanup(request: Request) -> Response:
+    """Stop the clean-up after the step under way."""
+    station_of(request).upkeep.stop()
+    return cleanup_now(request) if wants_part(request) else RedirectResponse("/models#work", 303)
 
 
 def _shown(request: Request, name: str, t: Words) -> dict[str, Any]:

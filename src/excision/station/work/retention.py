@@ -224,7 +224,7 @@ class Upkeep:
 
     def __init__(self, path: Path, rules: Rules) -> None:
         self._path, self._rules = path, rules
-        self._end = threading.Event()
+        self._end, self._stop = threading.Event(), threading.Event()
         self._current: Cleanup | None = None
         self._removed = Cleaned()
         self.trouble: str | None = None
@@ -234,17 +234,22 @@ class Upkeep:
             self._thread.start()
 
     def state(self) -> dict[str, Any] | None:
-        """Give how the clean-ups are: whether one runs, what was removed since the start, what went wrong."""
+        """Give how the clean-ups are: what was removed since the start, and what went wrong."""
         if not self._rules:
             return None
         current = self._current
         now = Cleaned() if current is None else current.done
         return {
             "running": current is not None,
+            "stopped": self._stop.is_set(),
             "images": self._removed.images + now.images,
             "bytes": self._removed.bytes + now.bytes,
             "trouble": self.trouble,
         }
+
+    def stop(self) -> None:
+        """Stop the clean-up after the step under way; the next one comes at its time."""
+        self._stop.set()
 
     def close(self) -> None:
         """End after the step under way."""
@@ -260,20 +265,30 @@ class Upkeep:
                 self._clean()
                 wait = _EVERY
 
+    def _asked(self) -> bool:
+        return self._end.is_set() or self._stop.is_set()
+
     def _clean(self) -> None:
+        self._stop.clear()
         try:
             store = Store(self._path)
             try:
-                self._current = Cleanup(self._path.parent, store, self._rules, asked=self._end.is_set)
+                self._current = Cleanup(self._path.parent, store, self._rules, asked=self._asked)
                 done = self._current.run()
                 self.trouble = None
             finally:
                 store.close()
             if done.images:
                 _LOG.warning("clean-up: %d images of %.1f MB removed", done.images, done.bytes / 1e6)
+            if done.stopped:
+                _LOG.warning("clean-up: stopped")
         except (ExcisionError, OSError) as error:
             self.trouble = str(error)
             _LOG.error("the clean-up could not go on: %s", error)
+        except Exception as error:
+            # Without this thread there would never be another clean-up.
+            self.trouble = f"{type(error).__name__}: {error}"
+            _LOG.exception("the clean-up could not go on")
         finally:
             current, self._current = self._current, None
             if current is not None:
