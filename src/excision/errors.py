@@ -4,7 +4,18 @@ from __future__ import annotations
 
 
 class ExcisionError(Exception):
-    """Base of every error that is caused by the input and says what to do about it."""
+    """Base of every error that is caused by the input and says what to do about it.
+
+    Args:
+        message: one line; a newline in it, which is that of a file name, is shown as an escape.
+        lines: further lines of the message.
+    """
+
+    def __init__(self, message: str, *lines: str) -> None:
+        super().__init__(message, *lines)
+
+    def __str__(self) -> str:
+        return "\n".join(str(line).replace("\n", "\\n").replace("\r", "\\r") for line in self.args)
 
 
 class ImageError(ExcisionError):

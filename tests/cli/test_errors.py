@@ -97,3 +97,10 @@ def test_process_ends_with_status_two(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("excision: error: ")
     assert done.stdout == ""
+
+
+def test_a_newline_in_a_name_breaks_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "par\nts" / "good").mkdir(parents=True)
+    said = failure(capsys, "check", tmp_path / "par\nts")
+    assert r"par\nts: contains no usable images" in said
+    assert r"no\nwhere: no such file or folder" in failure(capsys, "check", tmp_path / "no\nwhere")

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from excision.data.decode import array_image, probe_image, read_image, read_pixels
+from excision.data.listing import list_images
+from excision.data.masks import examine_mask
 from excision.data.pixels import MAX_PIXELS, RefusedError, unit_range, upright, upright_size
 from excision.errors import ImageError
 from excision.ops.colour import LUMA
@@ -306,3 +308,38 @@ def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
 def test_floats_out_of_range_are_refused(bad: float) -> None:
     with pytest.raises(RefusedError):
         unit_range(np.array([0.5, bad], np.float32), 32)
+
+
+def test_a_mask_of_another_size_is_not_called_damaged(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / "mask.png")
+    with pytest.raises(ImageError) as refused:
+        examine_mask(tmp_path / "mask.png", (16, 20))
+    assert str(refused.value) == f"{tmp_path / 'mask.png'}: the mask is 30 x 20 pixels, its image 20 x 16"
+
+
+def test_a_file_of_another_kind_is_told_the_kinds_that_are_read(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((16, 20, 3), np.uint8)).save(tmp_path / "a.png", "TGA")
+    with pytest.raises(ImageError, match=r"not an image; known are BMP, GIF, .* WebP$"):
+        read_image(tmp_path / "a.png", 1)
+
+
+def test_a_bitmap_file_is_found_and_read(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 2, (16, 20), dtype=np.uint8)
+    rows = "\n".join("".join(map(str, row)) for row in pixels)
+    (tmp_path / "a.pbm").write_text(f"P1\n20 16\n{rows}\n")
+    (image,) = list_images(tmp_path).images
+    # In a bitmap of this kind 1 is black.
+    np.testing.assert_array_equal(read_image(image, 1)[..., 0], 1 - pixels)
+
+
+def test_channels_of_different_kinds_in_a_tiff_file_are_named_as_the_reason(tmp_path: Path) -> None:
+    tags = [(256, 3, 1, 20), (257, 3, 1, 16), (258, 3, 3, 0), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 0)]
+    tags += [(277, 3, 1, 3), (278, 3, 1, 16), (279, 4, 1, 960), (339, 3, 3, 0)]
+    end = 8 + 2 + 12 * len(tags) + 4
+    places = {258: end, 339: end + 6, 273: end + 12}
+    entries = [struct.pack("<HHII", tag, kind, n, places.get(tag, value)) for tag, kind, n, value in tags]
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(entries) + bytes(4)
+    (tmp_path / "a.tif").write_bytes(head + struct.pack("<6H", 8, 8, 8, 1, 1, 2) + bytes(960))
+    for read in (probe_image, lambda path: read_image(path, 1)):
+        with pytest.raises(ImageError, match="its channels are stored in different types"):
+            read(tmp_path / "a.tif")

@@ -223,3 +223,18 @@ def test_line_has_the_promised_fields() -> None:
     assert fields == [
         "image", "score", "threshold", "verdict", "defect_area_share", "boxes", "seconds", "overlay", "error",
     ]  # fmt: skip
+
+
+def test_an_error_that_nobody_expected_fails_one_image(folder: Path, tmp_path: Path) -> None:
+    class Surprised(FakePredictor):
+        def predict(self, images: Iterable[Path]) -> Iterator[Prediction]:
+            for path in images:
+                if path.name == "2.png":
+                    raise RecursionError("too deep")
+                yield from super().predict([path])
+
+    out = tmp_path / "out"
+    summary = inspect_images(Surprised(), find_images([folder]), out)
+    assert (summary.n_good, summary.n_defect, summary.n_failed) == (1, 1, 3)
+    errors = {Path(line["image"]).name: line["error"] for line in lines(out) if line["error"]}
+    assert errors["2.png"].endswith("2.png: an unexpected error of the program (RecursionError: too deep)")

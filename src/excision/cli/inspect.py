@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 
 from excision.cli.output import say, say_lines, say_notes
 from excision.progress import Bars
+from excision.system.names import printable
 
 app = App(
     name="inspect",
@@ -111,7 +112,7 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
 
 def _reason(failure: tuple[str, str]) -> str:
     image, reason = failure
-    return reason if reason.startswith(image) else f"{image}: {reason}"
+    return reason if printable(reason).startswith(printable(image)) else f"{image}: {reason}"
 
 
 def _watch(model: Path, images: Sequence[str], out: Path, chosen: dict[str, Any], *, resume: bool) -> int:

@@ -264,6 +264,9 @@ def _naming(path: Path) -> Iterator[None]:
     """Turn any error of a decoder into an ImageError that names the file."""
     try:
         yield
+    except ImageError:
+        # Who uses the decoded image refuses it for a reason of their own.
+        raise
     except RefusedError as error:
         raise ImageError(f"{path}: {error}") from error
     except FileNotFoundError as error:

@@ -10,6 +10,7 @@ IMAGE_SUFFIXES = frozenset(
         ".jp2",
         ".jpeg",
         ".jpg",
+        ".pbm",
         ".pgm",
         ".png",
         ".pnm",

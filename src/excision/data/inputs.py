@@ -187,17 +187,25 @@ def _of_array(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _of_tensor(tensor: Tensor) -> NDArray[Any]:
+    if tensor.is_nested:
+        raise ImageError("A nested tensor is not an image; give its tensors one by one, as a list")
     shape = tuple(tensor.shape)
     if not (len(shape) == 2 or (len(shape) in (3, 4) and shape[-3] in _CHANNELS)):
         raise ImageError(
             f"A tensor of shape {shape} is not an image: (H, W), (C, H, W) with C 1, 3 or 4 and the batch "
             "(N, C, H, W) are"
         )
-    plain = tensor.detach().cpu()
-    if plain.is_floating_point():
-        # numpy knows no bfloat16.
-        plain = plain.float()
-    array: NDArray[Any] = plain.numpy()
+    try:
+        plain = tensor.detach().cpu().resolve_conj().resolve_neg()
+        if plain.is_floating_point():
+            # numpy knows no bfloat16.
+            plain = plain.float()
+        array: NDArray[Any] = plain.numpy()
+    except (RuntimeError, TypeError) as error:
+        raise ImageError(
+            f"A tensor of type {tensor.dtype} and layout {tensor.layout} on {tensor.device} cannot be used "
+            f"({error}); give a dense one of uint8, uint16, bool or floats in [0, 1]"
+        ) from error
     return array if array.ndim == 2 else np.moveaxis(array, -3, -1)
 
 

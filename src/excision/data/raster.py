@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from excision.data.pixels import (
     Decoded,
@@ -25,6 +25,9 @@ from excision.data.pixels import (
 )
 
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "PPM", "GIF", "WEBP", "JPEG2000")
+_KNOWN = "BMP, GIF, JPEG, JPEG 2000, PBM, grey PFM, PGM, PNG, PPM, TIFF and WebP"
+"""What is read here and by the other readers, for messages."""
+
 _ORIENTATION = 0x0112
 
 _MODES = {
@@ -126,7 +129,10 @@ def without_warnings() -> Iterator[None]:
 def _opened(stream: BinaryIO) -> Iterator[tuple[Image.Image, int]]:
     """Open a file and give its image, not yet decoded, with its EXIF orientation."""
     with without_warnings():
-        image = Image.open(stream, formats=_FORMATS)
+        try:
+            image = Image.open(stream, formats=_FORMATS)
+        except UnidentifiedImageError as error:
+            raise RefusedError(f"the file is damaged or not an image; known are {_KNOWN}") from error
         check_size(image.height, image.width)
         # The method of the base class reads only the header.
         turned = int(Image.Image.getexif(image).get(_ORIENTATION, 1))

@@ -91,7 +91,7 @@ def palette(stream: BinaryIO) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | N
 @contextmanager
 def _page(stream: BinaryIO) -> Iterator[tifffile.TiffPage]:
     """Open a TIFF file and give its only page; reduced copies of it (thumbnails) do not count."""
-    with tifffile.TiffFile(stream) as file:
+    with _headers(stream) as file:
         pages = [page.aspage() for page in islice(file.pages, _MOST_PAGES + 1)]
         if len(pages) > _MOST_PAGES:
             raise RefusedError(f"contains more than {_MOST_PAGES} pages; save each as a separate file")
@@ -102,6 +102,18 @@ def _page(stream: BinaryIO) -> Iterator[tifffile.TiffPage]:
         _check_meaning(full[0])
         check_coding(_coding(full[0]))
         yield full[0]
+
+
+def _headers(stream: BinaryIO) -> tifffile.TiffFile:
+    """Read the first header of a TIFF file."""
+    try:
+        return tifffile.TiffFile(stream)
+    except TypeError as error:
+        # tifffile has no answer to tags such as SampleFormat whose values differ between channels.
+        raise RefusedError(
+            "its channels are stored in different types, or its header is damaged; save them all with 8 or "
+            "16 bits"
+        ) from error
 
 
 def _check_meaning(page: tifffile.TiffPage) -> None:

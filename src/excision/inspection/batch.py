@@ -11,11 +11,12 @@ from pathlib import Path
 
 from excision.data.decode import probe_image
 from excision.data.listing import list_images, passed_over
-from excision.errors import DatasetError, ImageError, SettingsError
+from excision.errors import DatasetError, ExcisionError, ImageError, SettingsError
 from excision.inspection.findings import findings
 from excision.inspection.log import JSONL, InspectionLog, InspectionRecord, read_log
 from excision.predictions import Predictor
 from excision.progress import Progress
+from excision.system.names import printable
 from excision.visualization.overlays import draw_overlay, overlay_name, write_overlay
 
 _DEFECT_EXAMPLES, _REVIEW_EXAMPLES, _GOOD_EXAMPLES = 16, 8, 8
@@ -181,6 +182,14 @@ def _keep_largest(heap: list[tuple[float, str]], item: tuple[float, str], most: 
         heapq.heappop(heap)
 
 
+def _failed(predictor: Predictor, path: Path, start: float, reason: str) -> InspectionRecord:
+    """Record that an image could not be inspected."""
+    seconds = round(time.perf_counter() - start, 4)
+    return InspectionRecord(
+        str(path), None, predictor.threshold, None, None, (), seconds, overlay=None, error=reason
+    )
+
+
 def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -> InspectionRecord:
     """Inspect one image and write its overlay; if it cannot be inspected, `error` of the record says why.
 
@@ -198,10 +207,14 @@ def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -
         if not math.isfinite(prediction.score):
             raise ImageError(f"{path}: the anomaly score is {prediction.score}, not a finite number")
     except ImageError as error:
-        seconds = round(time.perf_counter() - start, 4)
-        return InspectionRecord(
-            str(path), None, predictor.threshold, None, None, (), seconds, overlay=None, error=str(error)
-        )
+        return _failed(predictor, path, start, str(error))
+    except ExcisionError:
+        # The model or its folder is at fault, and so would be every other image.
+        raise
+    except Exception as error:
+        # One image must not end the inspection of the others, whatever a library does with it.
+        reason = f"{path}: an unexpected error of the program ({type(error).__name__}: {error})"
+        return _failed(predictor, path, start, printable(reason))
     seconds = round(time.perf_counter() - start, 4)
     found = findings(prediction, size)
     overlay = overlay_name(str(path), ".png", state)

@@ -89,19 +89,19 @@ def _refuse(path: Path) -> None:
             f"{path}: is a single file; give a folder of images, or a file that lists them: CSV, COCO JSON, "
             "the YAML file of a YOLO data set, or a manifest"
         )
-    tried = "\n".join(f"  {layout.name}: {layout.looks_for}" for layout in LAYOUTS.values())
     raise DatasetError(
-        f"{path}: no known data set layout was recognised. Looked for:\n{tried}\n"
-        "Arrange the images in one of these ways; the simplest is a folder good/ with the normal images."
+        f"{path}: no known data set layout was recognised. Looked for:",
+        *(f"  {layout.name}: {layout.looks_for}" for layout in LAYOUTS.values()),
+        "Arrange the images in one of these ways; the simplest is a folder good/ with the normal images.",
     )
 
 
 def _checked(layout: Layout, path: Path, contents: Contents, notes: list[str], leave_out: bool) -> Dataset:
     samples = sorted(contents.samples, key=lambda s: s.name)
     if not samples:
-        reasons = "".join(f"\n  {note}" for note in contents.notes[:5])
         raise DatasetError(
-            f"{path}: contains no usable images in the layout {layout.name} ({layout.looks_for}){reasons}"
+            f"{path}: contains no usable images in the layout {layout.name} ({layout.looks_for})",
+            *(f"  {note}" for note in contents.notes[:5]),
         )
     if all(s.defective for s in samples):
         raise DatasetError(
