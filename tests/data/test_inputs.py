@@ -248,6 +248,9 @@ def test_one_image_alone(folder: Path) -> None:
     assert inspector.inspect(COLOUR[..., ::-1], color="bgr").score == scores(inspector, COLOUR)[0]
 
 
+NESTED = torch.nested.nested_tensor([torch.zeros(40, 56)], layout=torch.jagged)
+
+
 @pytest.mark.parametrize(
     ("image", "said"),
     [
@@ -268,7 +271,7 @@ def test_one_image_alone(folder: Path) -> None:
         (torch.zeros(1, 40, 56, device="meta"), "on meta cannot be used"),
         (torch.zeros(1, 40, 56).to_sparse(), "sparse.* give a dense one"),
         (torch.zeros(1, 40, 56, dtype=torch.complex64).conj(), "complex64"),
-        (torch.nested.nested_tensor([torch.zeros(40, 56)], layout=torch.jagged), "nested tensor is not an image"),
+        (NESTED, "nested tensor is not an image"),
         (Image.new("LAB", (56, 40)), "mode LAB"),
         (Image.new("L", (4, 4)), "too small"),
         ("missing.png", "no such file"),

@@ -61,6 +61,7 @@ def check(
     _say_findings("Images that cannot be used and are left out of training", report.unreadable)
     _say_findings("Images that can be used but look unusual", report.odd)
     _say_lines("Images that are left out, because their label is unknown", report.left_out)
+    _say_lines("Images that are listed but not there", report.missing)
     _say_findings("Masks to check", report.masks)
     _say_findings("Masks that no image uses", report.unused_masks)
     _say_lines(

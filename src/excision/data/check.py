@@ -113,6 +113,7 @@ class DatasetReport:
         mask_shares: which share of its image a mask marks; None if no mask can be read.
         unused_masks: mask files that no image uses.
         left_out: names of images in the folder that are not used, because their label is unknown.
+        missing: images that an annotation file lists, but whose files are not there.
         duplicates: names of images with the same pixels that occur in both splits.
         training: what training would use; None if it is not possible.
         obstacle: why training is not possible; empty if it is.
@@ -130,6 +131,7 @@ class DatasetReport:
     mask_shares: MaskShares | None
     unused_masks: tuple[Finding, ...]
     left_out: tuple[str, ...]
+    missing: tuple[str, ...]
     duplicates: tuple[tuple[str, ...], ...]
     training: TrainingPlan | None
     obstacle: str
@@ -164,6 +166,7 @@ def inspect_dataset(dataset: Dataset, progress: Progress | None = None) -> Datas
         mask_shares=findings.masks.shares(),
         unused_masks=findings.masks.unused(dataset.unused_masks),
         left_out=dataset.left_out,
+        missing=dataset.missing,
         duplicates=findings.duplicates_across_splits(),
         training=training,
         obstacle=obstacle,

@@ -66,10 +66,20 @@ def check_left_out(dataset: Dataset) -> None:
     """Refuse a data set most of whose images are left out, unless that is intended.
 
     Raises:
-        DatasetError: of the images in the folder, more are left out than used.
+        DatasetError: of the images in the folder, more are left out than used, or of those that annotations
+            list, more are missing than there.
     """
-    used, unknown = len(dataset.samples), len(dataset.left_out)
-    if unknown > used and not dataset.leave_out:
+    used, unknown, missing = len(dataset.samples), len(dataset.left_out), len(dataset.missing)
+    if dataset.leave_out:
+        return
+    if missing > used:
+        examples = ", ".join(dataset.missing[:SHOWN])
+        raise DatasetError(
+            f"{dataset.root}: {missing} of {used + missing} images that are listed are not there "
+            f"({examples}). Copy them to where the list says, or write --leave-out (leave_out=True) to go on "
+            "without them"
+        )
+    if unknown > used:
         examples = ", ".join(dataset.left_out[:SHOWN])
         raise DatasetError(
             f"{dataset.root}: {unknown} of {used + unknown} images would be left out, because nothing says "

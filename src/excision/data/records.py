@@ -70,6 +70,7 @@ class Dataset:
         unused_masks: masks that no sample uses.
         left_out: names of the images that are in the folder, but whose label is unknown.
         leave_out: whether it is intended that most images may be left out.
+        missing: images that an annotation file lists, but whose files are not there.
     """
 
     root: Path
@@ -79,6 +80,7 @@ class Dataset:
     unused_masks: tuple[UnusedMask, ...] = ()
     left_out: tuple[str, ...] = ()
     leave_out: bool = False
+    missing: tuple[str, ...] = ()
 
     @property
     def train(self) -> tuple[Sample, ...]:

@@ -121,4 +121,5 @@ def _checked(layout: Layout, path: Path, contents: Contents, notes: list[str], l
         tuple(contents.unused_masks),
         tuple(names),
         leave_out,
+        tuple(contents.missing),
     )

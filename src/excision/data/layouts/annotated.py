@@ -71,7 +71,11 @@ def split_named(*names: str) -> Split | None:
 
 
 def contents(
-    root: Path, entries: Sequence[Entry], notes: Sequence[str], left_out: Sequence[Path] = ()
+    root: Path,
+    entries: Sequence[Entry],
+    notes: Sequence[str],
+    left_out: Sequence[Path] = (),
+    missing: Sequence[str] = (),
 ) -> Contents:
     """Make samples of images.
 
@@ -80,6 +84,7 @@ def contents(
         entries: the images in any order.
         notes: how they were read.
         left_out: images in the folder whose label is unknown.
+        missing: images that are listed, but whose files are not there.
 
     Raises:
         DatasetError: an image is listed twice, or some images have a split and others have none.
@@ -101,7 +106,7 @@ def contents(
         found.append(f"{several} images show several kinds of defect; their label joins the names with +.")
     if undivided:
         samples, found = with_test_share([replace(s, split="train") for s in samples], found)
-    return Contents(root, samples, found, left_out=left_out)
+    return Contents(root, samples, found, left_out=left_out, missing=missing)
 
 
 def left_out_note(count: int, what: str, examples: Sequence[str]) -> list[str]:

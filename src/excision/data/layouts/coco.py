@@ -24,18 +24,23 @@ from excision.data.layouts.annotated import (
 from excision.data.layouts.registry import Contents, Precedence, layout
 from excision.data.listing import image_files, subfolders
 from excision.data.records import Split
-from excision.data.references import Finder, files_in
+from excision.data.references import Finder, files_in, name_below
 from excision.data.text import head, read_json
 from excision.errors import DatasetError
 
 _FIRST_KEY = re.compile(r'\s*\{\s*"(?:info|licenses|images|annotations|categories|type)"\s*:')
+_LIST = re.compile(r'"(?:images|annotations|categories)"\s*:\s*\[')
+_IMAGE = re.compile(r'\s*\{.*?"images"\s*:\s*\[\s*\{.{,2000}?"file_name"\s*:', re.DOTALL)
+_HEAD = 2**16
 
 
 def _is_coco(path: Path) -> bool:
-    text = head(path)
-    return bool(_FIRST_KEY.match(text)) and bool(
-        re.search(r'"(images|annotations|categories)"\s*:\s*\[', text)
-    )
+    """Tell whether a file is COCO JSON, in any order of its lists; a long one may hide the others."""
+    text = head(path, _HEAD)
+    if _IMAGE.match(text):
+        return True
+    listed = bool(_FIRST_KEY.match(text)) and bool(_LIST.search(text))
+    return listed and ('"images"' in text or '"annotations"' in text or path.stat().st_size > _HEAD)
 
 
 def _files(path: Path) -> list[Path]:
@@ -66,17 +71,19 @@ def read(path: Path) -> Contents:
         )
     instances = [file for file in files if file.name.lower().startswith("instances_")]
     used = instances or files
-    notes = [f"Read from {', '.join(file.name for file in used)}; images without a region are good."]
+    root = _root(path)
+    shown = ", ".join(name_below(file, root) for file in used)
+    notes = [f"Read from {shown}; images without a region are good."]
     passed = [file.name for file in files if file not in used]
     if passed:
         notes.append(f"Passed over {', '.join(passed)}: only files named instances_ hold regions.")
-    root = _root(path)
     readers = [_Reader(file, root) for file in used]
     entries = [entry for reader in readers for entry in reader.entries()]
     notes += [note for reader in readers for note in reader.notes()]
     others, told = unlisted(root, entries)
     # Who names one file of several does not mean the images of the others.
-    return contents(root, entries, [*notes, *told], others if path.is_dir() else [])
+    missing = [reference for reader in readers for reference in reader.missing]
+    return contents(root, entries, [*notes, *told], others if path.is_dir() else [], missing)
 
 
 class _Reader:
@@ -88,7 +95,7 @@ class _Reader:
         folder = "" if file.parent == root else file.parent.name
         self._split: Split | None = split_named(file.stem, folder)
         self._finder = Finder(root, _folders(file))
-        self._missing: list[str] = []
+        self.missing: list[str] = []
         self._counts: Counter[str] = Counter()
 
     def entries(self) -> Iterator[Entry]:
@@ -114,9 +121,7 @@ class _Reader:
     def notes(self) -> list[str]:
         """Say what was interpreted or left out."""
         name, count = self._file.name, self._counts
-        notes = left_out_note(
-            len(self._missing), f"images of {name} whose files were not found", self._missing
-        )
+        notes = left_out_note(len(self.missing), f"images of {name} whose files were not found", self.missing)
         if count["boxes"]:
             notes.append(
                 f"{name}: {count['boxes']} annotations have only a box; the whole box counts as defect."
@@ -164,7 +169,7 @@ class _Reader:
             raise DatasetError(f'{where}: has no "file_name"')
         path = self._finder.find(reference, where)
         if path is None:
-            self._missing.append(reference)
+            self.missing.append(reference)
             return None
         size = _size(image, where)
         shapes: list[Shape] = []
@@ -183,10 +188,11 @@ class _Reader:
         drawn = region.get("segmentation")
         if isinstance(drawn, dict):
             return [_run_lengths(drawn, size, where)]
-        if isinstance(drawn, list) and drawn:
-            polygons = _polygons(drawn, where)
-            return [Polygon(pack(values.points(polygon, where))) for polygon in polygons if polygon]
-        if drawn:
+        if isinstance(drawn, list):
+            polygons = [polygon for polygon in _polygons(drawn, where) if polygon]
+            if polygons:
+                return [Polygon(pack(values.points(polygon, where))) for polygon in polygons]
+        elif drawn:
             raise DatasetError(f"{where}: the segmentation is neither polygons nor run lengths")
         if region.get("bbox"):
             self._counts["boxes"] += 1
@@ -229,7 +235,7 @@ def _size(image: dict[str, Any], where: str) -> tuple[int, int] | None:
 
 def _polygons(drawn: list[Any], where: str) -> list[list[Any]]:
     """Give the polygons of a segmentation; some tools write a single one without the list around it."""
-    if not isinstance(drawn[0], list):
+    if not drawn or not isinstance(drawn[0], list):
         return [drawn]
     if not all(isinstance(polygon, list) for polygon in drawn):
         raise DatasetError(f"{where}: the segmentation is not a list of polygons")

@@ -68,7 +68,9 @@ def read(root: Path) -> Contents:
         identity(image) for image in [*(entry.image for entry in annotated), *reader.unclear]
     }
     plain, unknown, notes = _without_json(root, known)
-    return contents(root, [*annotated, *plain], [*notes, *reader.notes()], [*unknown, *reader.unclear])
+    return contents(
+        root, [*annotated, *plain], [*notes, *reader.notes()], [*unknown, *reader.unclear], reader.missing
+    )
 
 
 class _Reader:

@@ -29,6 +29,7 @@ from excision.system.names import printable
 
 _SUFFIXES = (".jsonl", ".json", ".ndjson")
 _SOURCE = re.compile(r'\s*\{[^{}]*"source-ref"\s*:')
+_LINE_END = re.compile(r"\r\n|\n|\r")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _WHITE = 0xFFFFFF
 _META = "-metadata"
@@ -65,7 +66,8 @@ def read(path: Path) -> Contents:
     masks += [Entry(path, GOOD, None, None, "") for reader in readers for path in reader.empty_masks]
     others, told = unlisted(root, [*entries, *masks])
     # Who names one file of several does not mean the images of the others.
-    return contents(root, entries, [*notes, *told], others if path.is_dir() else [])
+    missing = [reference for reader in readers for reference in reader.missing]
+    return contents(root, entries, [*notes, *told], others if path.is_dir() else [], missing)
 
 
 class _Reader:
@@ -78,13 +80,15 @@ class _Reader:
         self._split = split_named(file.stem, *reversed(Path(self._name).parts[:-1]))
         self._finder = Finder(root, [file.parent, root, root.parent])
         self._counts: Counter[str] = Counter()
-        self._missing: list[str] = []
+        self.missing: list[str] = []
         self._maskless: list[str] = []
         self.empty_masks: list[Path] = []
 
     def entries(self) -> Iterator[Entry]:
         """Give the images whose files are there."""
-        for position, line in enumerate(read_text(self._file).splitlines(), start=1):
+        # Text in JSON may hold other characters that end a line elsewhere.
+        lines = _LINE_END.split(read_text(self._file))
+        for position, line in enumerate(lines, start=1):
             if line.strip():
                 where = f"{self._file}, line {position}"
                 item = values.mapping(parse_json(line, where), where)
@@ -93,16 +97,14 @@ class _Reader:
                     raise DatasetError(f'{where}: has no "source-ref", the address of an image')
                 image = self._finder.find(reference, where)
                 if image is None:
-                    self._missing.append(reference)
+                    self.missing.append(reference)
                 else:
                     yield self._entry(image, item, where)
 
     def notes(self) -> list[str]:
         """Say what was interpreted or left out."""
         name = self._name
-        notes = left_out_note(
-            len(self._missing), f"images of {name} whose files were not found", self._missing
-        )
+        notes = left_out_note(len(self.missing), f"images of {name} whose files were not found", self.missing)
         if self._maskless:
             example = printable(self._maskless[0][:200])
             notes.append(

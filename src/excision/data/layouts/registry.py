@@ -29,6 +29,7 @@ class Contents:
         notes: how it interpreted the folder.
         unused_masks: masks that no sample uses.
         left_out: images in the folder whose label is unknown.
+        missing: images that an annotation file lists, but whose files are not there.
     """
 
     root: Path
@@ -36,6 +37,7 @@ class Contents:
     notes: list[str]
     unused_masks: Sequence[UnusedMask] = ()
     left_out: Sequence[Path] = ()
+    missing: Sequence[str] = ()
 
 
 def orphans(root: Path, masks: Iterable[Path]) -> list[UnusedMask]:

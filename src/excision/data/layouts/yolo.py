@@ -43,7 +43,7 @@ def read(path: Path) -> Contents:
     folders = find_folders(path)
     reader = _Reader(folders)
     entries = list(reader.entries())
-    return contents(folders.root, entries, [*folders.notes, *reader.notes()])
+    return contents(folders.root, entries, [*folders.notes, *reader.notes()], missing=folders.missing)
 
 
 class _Reader:

@@ -33,6 +33,7 @@ class Folders:
         classes: names by number; empty if nothing names them.
         images: every image and its split.
         notes: how the data set was understood.
+        missing: images that a list names, but that are not there.
     """
 
     root: Path
@@ -40,6 +41,7 @@ class Folders:
     classes: dict[int, str] = field(default_factory=dict)
     images: list[tuple[Path, Split | None]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
 
 def is_yolo(path: Path) -> bool:
@@ -113,15 +115,18 @@ def _from_yaml(file: Path) -> Folders:
     missing: list[str] = []
     for key in _KEYS:
         for place in _places(content.get(key), f'{file}, "{key}"'):
-            images = _images(place, content.get("path"), file, missing)
+            images = _images(place, content.get("path"), file, missing, found.missing)
             found.images += [(image, "train" if key == "train" else "test") for image in images]
     found.images = list(dict.fromkeys(found.images))
     found.notes.append(f"Read from {file.name}; images of val and test are for testing.")
+    missing += found.missing
     found.notes += left_out_note(
         len(missing), f"folders or images of {file.name} that were not found", missing
     )
     if not found.images:
-        raise DatasetError(f"{file}: none of the folders that it names is there ({', '.join(missing[:5])})")
+        raise DatasetError(
+            f"{file}: none of the folders or images that it names is there ({', '.join(missing[:5])})"
+        )
     return found
 
 
@@ -150,8 +155,8 @@ def _places(given: Any, where: str) -> list[str]:
     return [str(place) for place in places]
 
 
-def _images(place: str, base: Any, file: Path, missing: list[str]) -> list[Path]:
-    """Give the images of a folder, or of a text file that lists them, searched near the YAML file."""
+def _images(place: str, base: Any, file: Path, missing: list[str], images: list[str]) -> list[Path]:
+    """Give the images of a folder, or of a text file that lists them, and collect those that are missing."""
     where = str(file)
     starts = [file.parent]
     if isinstance(base, str) and base.strip(" ./\\"):
@@ -163,7 +168,7 @@ def _images(place: str, base: Any, file: Path, missing: list[str]) -> list[Path]
     if not place.strip().strip("./\\"):
         return list_images(file.parent).images
     if place.lower().endswith(".txt"):
-        return _listed(Finder(file.parent, starts), place, where, missing)
+        return _listed(Finder(file.parent, starts), place, where, missing, images)
     parts = parts_of(place, where)
     for n in range(len(parts)):
         for start in starts:
@@ -176,7 +181,7 @@ def _images(place: str, base: Any, file: Path, missing: list[str]) -> list[Path]
     return []
 
 
-def _listed(finder: Finder, place: str, where: str, missing: list[str]) -> list[Path]:
+def _listed(finder: Finder, place: str, where: str, missing: list[str], images: list[str]) -> list[Path]:
     lists = finder.find(place, where)
     if lists is None:
         missing.append(place)
@@ -188,7 +193,7 @@ def _listed(finder: Finder, place: str, where: str, missing: list[str]) -> list[
             if image is None and Path(line.strip()).is_absolute() and is_file(Path(line.strip())):
                 image = Path(line.strip())
             if image is None:
-                missing.append(line.strip())
+                images.append(line.strip())
             else:
                 found.append(image)
     return found
