@@ -53,6 +53,7 @@ def test_check_names_each_broken_file(folder: Path, tmp_path: Path) -> None:
         assert f"good/{name}: " in done.stdout
     assert sum(entry["images"] for entry in report["counts"]) == 5 + 1 + len(BROKEN) + len(USABLE)
     assert "Training would use" in done.stdout
+    assert "`excision train` needs --few" in done.stdout
 
 
 def test_train_skips_them_and_inspect_records_them(folder: Path, tmp_path: Path) -> None:

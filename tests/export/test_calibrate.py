@@ -270,3 +270,19 @@ def test_the_history_has_a_limit(line: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(calibration_history, "_LARGEST", 10)
     with pytest.raises(ModelError, match="larger than"):
         Inspector(line).undo_calibration()
+
+
+@pytest.mark.parametrize("data", ["fresh", "plain"])
+def test_a_folder_of_defects_is_not_taken_as_good(
+    line: Path, fresh: Path, good: Path, data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if data == "fresh":
+        folder = next(path for path in sorted((fresh / "test").iterdir()) if path.name != "good")
+    else:
+        folder = good.parent / "scratch"
+        shutil.move(good, folder)
+        (good.parent / "good").mkdir()
+    before = calibrated(line)
+    assert command_line(["calibrate", str(line), str(folder), "--few"]) == 2
+    assert f"{folder}: lies beside a folder of good images" in capsys.readouterr().err
+    assert calibrated(line) == before

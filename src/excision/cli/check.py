@@ -113,6 +113,9 @@ def _say_lines(title: str, lines: Sequence[str]) -> None:
 
 
 def _plan(report: DatasetReport) -> str:
+    from excision.method.calibration import too_few
+    from excision.settings import Settings
+
     plan = report.training
     if plan is None:
         return f"Training is not possible: {report.obstacle}"
@@ -129,6 +132,9 @@ def _plan(report: DatasetReport) -> str:
         f"Training would use {plan.train} good images, and {plan.calibration} more for calibration, in "
         f"{channels}, at {how}"
     )
+    few = too_few(plan.calibration, Settings().calibration.false_alarm_rate)
+    if few is not None:
+        told += f"\nThese are few: {few}. `excision train` needs --few for that."
     advice = advise_tiles(plan.reduction.factor, plan.reduction.tile) if plan.reduction else ""
     return f"{told}\n{advice}" if advice else told
 

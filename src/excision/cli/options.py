@@ -22,7 +22,11 @@ def number(_: Any, tokens: Sequence[Token]) -> float:
 
 
 DataArgument = Annotated[
-    str, Parameter(help='Folder or CSV file of images, or "elpv-dataset" for the package of that name.')
+    str,
+    Parameter(
+        help="Folder of images, or a file that lists them: CSV, COCO JSON, the YAML file of a YOLO data set, "
+        'a manifest; or "elpv-dataset" for the package of that name.'
+    ),
 ]
 RunArgument = Annotated[Path, Parameter(help="Run folder that `excision train` wrote.")]
 ModelArgument = Annotated[Path, Parameter(help="Run folder, or a folder that `excision export` wrote.")]

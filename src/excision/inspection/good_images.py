@@ -8,7 +8,8 @@ from pathlib import Path
 
 from excision.data import Dataset, load_dataset
 from excision.data.layouts import LAYOUTS
-from excision.errors import ImageError
+from excision.data.layouts.folder import lies_beside_good
+from excision.errors import DatasetError, ImageError
 from excision.inspection.batch import find_images
 from excision.progress import Progress
 from excision.runtime.inspector import Inspector
@@ -50,11 +51,17 @@ def find_good_images(paths: Sequence[Path]) -> GoodImages:
     """Find good images: given files, all images of plain folders, and the good images of labelled data sets.
 
     Raises:
-        DatasetError: there is no image, or a folder looks like a labelled data set but is ambiguous.
+        DatasetError: there is no image, a folder looks like a labelled data set but is ambiguous, or it seems
+            to hold the defective images of one.
     """
     found: dict[Path, None] = {}
     notes: list[str] = []
     for path in paths:
+        if path.is_dir() and lies_beside_good(path):
+            raise DatasetError(
+                f"{path}: lies beside a folder of good images, so its images seem to be defective. Name good "
+                "images only; if these are good, name the files or rename the folder to good/"
+            )
         dataset = _labelled(path)
         if dataset is None:
             found |= dict.fromkeys(find_images([path]))

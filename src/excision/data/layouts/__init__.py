@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from excision.data.layouts.folder import good_folders
 from excision.data.layouts.registry import LAYOUTS, Contents, Layout
+from excision.data.layouts.unread_labels import refuse_unread_labels
 from excision.data.listing import relative_name
 from excision.data.own_output import own_output
 from excision.data.preparation import SHOWN, check_left_out
@@ -46,6 +48,13 @@ def load_dataset(path: str | Path, layout: str | None = None, *, leave_out: bool
     if not path.exists() and not chosen.recognise(path):
         raise DatasetError(f"{path}: no such file or folder")
     contents = chosen.read(path)
+    if (
+        layout is None
+        and chosen.name == "folder"
+        and not good_folders(path)
+        and not any(s.defective for s in contents.samples)
+    ):
+        refuse_unread_labels(contents.root)
     dataset = _checked(chosen, path, contents, [*notes, *_mask_notes(contents.unused_masks)], leave_out)
     check_left_out(dataset)
     return dataset

@@ -25,18 +25,37 @@ _IMAGE_NAMES = frozenset({"images", "imgs", "image", "img"})
 _DEFECT = "defect"
 
 
-def _good_folders(root: Path) -> list[Path]:
+def good_folders(root: Path) -> list[Path]:
+    """List the folders directly in a folder that are named as those of good images."""
     return [folder for folder in subfolders(root) if folder.name.lower() in GOOD_NAMES]
 
 
 def _recognise(path: Path) -> bool:
-    return path.is_dir() and bool(_good_folders(path) or image_files(path) or _divided_by_masks(path))
+    return path.is_dir() and bool(good_folders(path) or image_files(path) or _divided_by_masks(path))
 
 
 def _divided_by_masks(root: Path) -> bool:
     """Tell whether a folder holds images/ and masks/, and nothing else that could be a label."""
-    others = [folder.name for folder in subfolders(root) if not names_masks(folder.name)]
-    return len(others) == 1 and others[0].lower() in _IMAGE_NAMES and len(subfolders(root)) > 1
+    return _images_beside_masks(root) is not None
+
+
+def _images_beside_masks(root: Path) -> Path | None:
+    """Give the folder images/ if nothing but masks lie in the folders beside it."""
+    others = [folder for folder in subfolders(root) if not names_masks(folder.name)]
+    alone = len(others) == 1 and others[0].name.lower() in _IMAGE_NAMES and len(subfolders(root)) > 1
+    return others[0] if alone else None
+
+
+def lies_beside_good(path: Path) -> bool:
+    """Tell whether a folder seems to be that of a kind of defect, because good images lie beside it."""
+    path = path.absolute()
+    named = path.name.lower()
+    if named in GOOD_NAMES or named in _IMAGE_NAMES or named in ("train", "test") or names_masks(path.name):
+        return False
+    beside = [folder for folder in good_folders(path.parent) if folder != path]
+    if not beside and path.parent.name.lower() == "test":
+        beside = good_folders(path.parent.parent / "train")
+    return bool(beside) and not good_folders(path)
 
 
 @layout(
@@ -47,7 +66,11 @@ def _divided_by_masks(root: Path) -> bool:
 )
 def read(root: Path) -> Contents:
     """Read a folder whose subfolders are labels, or whose images are all normal."""
-    good = _good_folders(root)
+    good = good_folders(root)
+    inner = _images_beside_masks(root)
+    if not good and inner is not None:
+        # images/good/ and images/scratch/ beside masks/: the labels are below images/.
+        good = good_folders(inner)
     if len(good) > 1:
         names = " and ".join(folder.name for folder in good)
         raise DatasetError(f"{root}: {names} both mean normal images; keep one of them")
@@ -68,6 +91,8 @@ def _read_unlabelled(root: Path) -> Contents:
         return _read_by_masks(root, found, notes)
     samples = with_groups(_sample(image, root, GOOD) for image in found.images)
     first = "No folders: every image is taken as normal and used for training. None is left for evaluation."
+    if lies_beside_good(root):
+        first += f" Beside a folder of good images, {root.name}/ would hold defective ones."
     return Contents(root, samples, [first, *notes], found.unused)
 
 
@@ -100,12 +125,13 @@ def _read_labelled(root: Path, good: Path) -> Contents:
         notes += listing.notes(root)
         paths += listing.images
     found = separate(root, [*paths, *image_files(root)], lambda image: image.is_relative_to(good))
-    loose = [image for image in found.images if image.parent == root]
+    base = good.parent
+    loose = [image for image in found.images if image.parent in (base, root)]
     samples = [
         _sample(image, root, GOOD if label == good.name else label)
         for image in found.images
-        if image.parent != root
-        for label in image.relative_to(root).parts[:1]
+        if image.parent not in (base, root)
+        for label in image.relative_to(base).parts[:1]
     ]
     given, unused = settled(with_groups(samples), found, root)
     if loose:

@@ -182,12 +182,13 @@ class _Masks:
             self.places[file] = (place, tuple(names.stems_of_mask(file.stem))[1:])
 
     def _begun_by(self, file: Path, files: list[Path]) -> Path | None:
-        """Give the image whose name a file continues with a word, as 1.png of 1_binary.png or 1GT.png."""
+        """Give the image whose name a file begins or ends with: 1.png of 1_binary.png, 1GT.png, m_1.png."""
         if file.parent not in self._stems:
             self._stems[file.parent] = {other.stem: other for other in reversed(files)}
         stems, stem = self._stems[file.parent], file.stem
-        begun = (stem[:cut] for cut in range(len(stem) - 1, 0, -1) if not stem[cut].isdigit())
-        return next((stems[base] for base in begun if base in stems), None)
+        begun = [stem[:cut] for cut in range(len(stem) - 1, 0, -1) if not stem[cut].isdigit()]
+        ended = [stem[cut:] for cut in range(1, len(stem)) if not stem[cut - 1].isalnum()]
+        return next((stems[base] for base in (*begun, *ended) if base in stems), None)
 
     def _same_stem(self, same: list[Path], place: tuple[str, ...]) -> None:
         """Find the masks that are named as their image but for the ending, such as 1.jpg and 1.png."""
