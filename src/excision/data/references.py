@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import unquote
 
 from excision.data.listing import list_images
 from excision.errors import DatasetError
@@ -64,14 +66,28 @@ class Finder:
         Raises:
             DatasetError: it can be no file, or several files fit equally well.
         """
-        parts = parts_of(reference, where)
         folders = tuple(dict.fromkeys((*first, *self._folders)))
+        spellings = [parts_of(spelled, where) for spelled in _spellings(reference)]
+        for parts in spellings:
+            path = self._along(parts, folders, fewest) or self._anywhere(parts, reference, where)
+            if path is not None:
+                return path
+        return None
+
+    def _along(self, parts: tuple[str, ...], folders: Sequence[Path], fewest: int) -> Path | None:
+        """Give the file that the longest ending of a path leads to from one of the folders."""
         for start in range(max(len(parts) - fewest, 0) + 1):
             for folder in folders:
                 path = folder.joinpath(*parts[start:])
                 if is_file(path):
                     return path
-        fitting = [path for path in self._by_name[parts[-1]] if path.parts[-len(parts) :] == parts]
+        return None
+
+    def _anywhere(self, parts: tuple[str, ...], reference: str, where: str) -> Path | None:
+        """Give the file below the root whose path ends so, whatever the form of accented letters."""
+        wanted = tuple(map(_composed, parts))
+        named = self._by_name.get(wanted[-1], [])
+        fitting = [path for path in named if tuple(map(_composed, path.parts[-len(parts) :])) == wanted]
         if len(fitting) > 1:
             raise DatasetError(
                 f"{where}: {reference[:200]} may be {fitting[0]} or {fitting[1]}; add the folder to its name"
@@ -82,8 +98,19 @@ class Finder:
     def _by_name(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = defaultdict(list)
         for image in list_images(self._root).images:
-            found[image.name].append(image)
+            found[_composed(image.name)].append(image)
         return found
+
+
+def _spellings(reference: str) -> list[str]:
+    """Give what a reference may mean: the path as it is, or that of an address, with `%20` for a space."""
+    address = reference.partition("?")[0]
+    return list(dict.fromkeys((reference, unquote(reference), unquote(address))))
+
+
+def _composed(name: str) -> str:
+    """Give a name with composed letters: macOS stores decomposed ones, other systems what they are given."""
+    return unicodedata.normalize("NFC", name)
 
 
 def is_file(path: Path) -> bool:

@@ -119,3 +119,34 @@ def test_other_line_separators_do_not_cut_a_line_of_a_manifest(tmp_path: Path, d
         draw(f"{number}.png")
     (tmp_path / "all.manifest").write_text(manifest("a\u2028b\x85c"), "utf-8")
     assert len(load_dataset(tmp_path).samples) == LISTED
+
+
+@pytest.mark.parametrize(
+    ("stored", "listed"),
+    [
+        ("images/teil \u00e4{}.png", "images/teil%20%C3%A4{}.png"),
+        ("images/{}.png", "/data/upload/1/images/{}.png?d=1"),
+        ("images/a\u0308{}.png", "images/\u00e4{}.png"),
+        ("images/a\u0308{}.png", "s3://bucket/images/%C3%A4{}.png"),
+        ("images/50%20{}.png", "images/50%20{}.png"),
+    ],
+)
+def test_addresses_and_accents_are_found(tmp_path: Path, draw: Draw, stored: str, listed: str) -> None:
+    content = coco()
+    for number in range(LISTED):
+        draw(stored.format(number))
+        content["images"][number]["file_name"] = listed.format(number)
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    dataset = load_dataset(tmp_path)
+    assert len(dataset.samples) == LISTED
+    assert dataset.left_out == dataset.missing == ()
+
+
+@pytest.mark.parametrize("name", ["no-defects", "No_Defect", "NON-DEFECTIVE", "i.O.", "defect free"])
+def test_classes_that_mean_good(tmp_path: Path, draw: Draw, name: str) -> None:
+    for number in range(LISTED):
+        draw(f"{number}.png")
+    content = coco()
+    content["categories"][0]["name"] = name
+    (tmp_path / "coco.json").write_text(json.dumps(content))
+    assert {sample.label for sample in load_dataset(tmp_path).samples} == {"good"}

@@ -21,14 +21,15 @@ from excision.system.names import printable
 
 _GOOD = (
     "good, normal, nominal, ok, okay, pass, passed, io, i.o., i. o., in ordnung, gut, gutteil, "
-    "no defect, no_defect, no-defect, defect free, defect-free"
+    "no defect, no defects, nodefect, defect free, non defective, not defective, defectfree"
 )
 GOOD_WORDS = frozenset(_GOOD.split(", "))
-"""Labels of normal images, in lower case."""
+"""Labels of normal images, in lower case and with spaces between words."""
 
 NOTHING = frozenset({"background", "_background_", "__ignore__"})
 """Classes that mark no defect, in lower case."""
 
+_BETWEEN_WORDS = re.compile(r"[\s_-]+")
 _SPLIT_WORD = re.compile(r"(?<![a-z])(train|training|val|valid|validation|test|testing)(?![a-z])")
 
 
@@ -51,9 +52,14 @@ class Entry:
     where: str
 
 
+def means_good(label: str) -> bool:
+    """Tell whether a label says that an image is normal: `OK`, `no_defect`, `defect-free`."""
+    return _BETWEEN_WORDS.sub(" ", label.lower()).strip() in GOOD_WORDS
+
+
 def is_defect(name: str) -> bool:
     """Tell whether a class is a kind of defect, from its name."""
-    return name.lower() not in GOOD_WORDS | NOTHING
+    return not means_good(name) and name.lower() not in NOTHING
 
 
 def joined_label(kinds: Iterable[str]) -> str:

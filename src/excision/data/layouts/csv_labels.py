@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from excision.data.layouts.annotated import GOOD_WORDS
+from excision.data.layouts.annotated import GOOD_WORDS, means_good
 from excision.data.records import GOOD
 from excision.errors import DatasetError
 
@@ -54,7 +54,7 @@ def _meaning(label: str) -> str:
     plain = label.lower()
     if plain in _FLAGS:
         return "defect" if _FLAGS[plain] else GOOD
-    return GOOD if plain in GOOD_WORDS else label
+    return GOOD if means_good(label) else label
 
 
 def _is_number(label: str) -> bool:

@@ -14,12 +14,12 @@ from excision.data.annotations import values
 from excision.data.annotations.shapes import Bitmap, Disc, DrawnMask, Line, Polygon, Shape, box, pack
 from excision.data.image_names import IMAGE_SUFFIXES
 from excision.data.layouts.annotated import (
-    GOOD_WORDS,
     Entry,
     contents,
     is_defect,
     joined_label,
     left_out_note,
+    means_good,
     split_named,
     without_masks,
 )
@@ -198,7 +198,7 @@ def _png(given: Any, where: str) -> bytes:
 def _flags_allow_good(flags: Any) -> bool:
     """Tell whether the flags of an image without shapes leave it good: none is set, or one such as "ok"."""
     names = [name for name, value in flags.items() if value] if isinstance(flags, dict) else []
-    return not names or all(name.lower() in GOOD_WORDS for name in names)
+    return not names or all(map(means_good, names))
 
 
 def _size(content: dict[str, Any], where: str) -> tuple[int, int] | None:
@@ -224,7 +224,7 @@ def _without_json(root: Path, known: set[object]) -> tuple[list[Entry], list[Pat
     """
     others = [image for image in list_images(root).images if identity(image) not in known]
     others, notes = without_masks(root, others)
-    in_good = [i for i in others if any(part.lower() in GOOD_WORDS for part in _folders(i, root))]
+    in_good = [i for i in others if any(map(means_good, _folders(i, root)))]
     taken = in_good or others
     good = set(taken)
     unknown = [image for image in others if image not in good]

@@ -11,11 +11,11 @@ from typing import Any
 from excision.data.annotations import values
 from excision.data.annotations.colours import ColouredMask
 from excision.data.layouts.annotated import (
-    GOOD_WORDS,
     Entry,
     contents,
     joined_label,
     left_out_note,
+    means_good,
     split_named,
     unlisted,
 )
@@ -146,7 +146,7 @@ class _Reader:
                 )
             return GOOD if value in (0, "0") else "anomaly"
         name = values.label_text(given, where)
-        kind = GOOD if name.lower() in GOOD_WORDS else name
+        kind = GOOD if means_good(name) else name
         if value in (0, 1) and (value == 0) != (kind == GOOD):
             self._counts["contrary"] += 1
         return kind
