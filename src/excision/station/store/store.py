@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from excision.errors import DamagedError, ResultsError, StoreBusyError, StoreError
-from excision.station.store.connection import WAIT, Identity, connect, open_file
+from excision.station.store.connection import WAIT, Identity, committed, connect, open_file
+from excision.station.store.continuity import Continuity
 from excision.station.store.counting import FILTER, Statement, above, is_tallied, numbers, tally, verdicts
 from excision.station.store.faults import Fault, explained
 from excision.station.store.query import Query
@@ -50,6 +51,8 @@ class Store:
         self._first = self._threads.connection = open_file(path)
         self._open.add(self._first)
         self._identity = Identity(path)
+        self._continuity = Continuity(path)
+        self._continuity.check(self._first)
 
     def close(self) -> None:
         """Close the connections of every thread; none may be in use."""
@@ -204,6 +207,17 @@ class Store:
         """
         self._identity.check()
 
+    def look(self) -> None:
+        """Look whether the file is still the one that was opened, also inside.
+
+        Raises:
+            StoreError: it was replaced, removed or overwritten, or the disk is at fault.
+            StoreBusyError: another process has locked the file.
+        """
+        with explained(self.path):
+            self.check()
+            self._continuity.check(self._connection)
+
     def probe(self) -> Fault | None:
         """Try to write without changing anything, and give what stands against it, which `fault` has as well.
 
@@ -271,9 +285,11 @@ class Store:
                 # Whoever comes after one that has waited in vain need not wait as long.
                 wait = _SHORT_WAIT if isinstance(self.fault, StoreBusyError) else WAIT
                 connection.execute(f"PRAGMA busy_timeout = {round(1000 * wait)}")
-                with _committed(connection):
+                with committed(connection):
+                    self._continuity.check(connection)
                     yield connection
                 self._identity.learn()
+                self._continuity.check(connection)
                 # What went into a file that was removed meanwhile is not on disk.
                 self.check()
         except (StoreError, StoreBusyError) as error:
@@ -281,16 +297,3 @@ class Store:
             raise
         if not isinstance(self.fault, DamagedError):
             self.fault = None
-
-
-@contextmanager
-def _committed(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # On a full disk SQLite has rolled back by itself.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

@@ -93,8 +93,8 @@ class Guard:
 
     def _look(self) -> None:
         try:
-            self._store.check()
-        except StoreError as error:
+            self._store.look()
+        except (StoreError, StoreBusyError) as error:
             self._store.fault = error
         if self._store.fault is not None:
             self._store.probe()
