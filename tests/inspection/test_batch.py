@@ -238,3 +238,12 @@ def test_an_error_that_nobody_expected_fails_one_image(folder: Path, tmp_path: P
     assert (summary.n_good, summary.n_defect, summary.n_failed) == (1, 1, 3)
     errors = {Path(line["image"]).name: line["error"] for line in lines(out) if line["error"]}
     assert errors["2.png"].endswith("2.png: an unexpected error of the program (RecursionError: too deep)")
+
+
+def test_masks_among_the_images_are_noted(folder: Path) -> None:
+    save(folder / "masks" / "1.png", surface(1))
+    save(folder / "a" / "2_mask.png", surface(1))
+    notes: list[str] = []
+    assert len(find_images([folder], notes=notes)) == 7
+    assert len(notes) == 1
+    assert notes[0].startswith("2 files called masks are inspected as images, too, such as ")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from excision.data.decode import probe_image
+from excision.data.layouts.mask_names import is_surely_mask, names_masks
 from excision.data.listing import list_images, passed_over
 from excision.errors import DatasetError, ExcisionError, ImageError, SettingsError
 from excision.inspection.findings import findings
@@ -59,7 +60,7 @@ def find_images(
     Args:
         paths: files and folders.
         leave_out: folder to skip when folders are searched.
-        notes: receives a sentence for each folder that is passed over, except `leave_out`.
+        notes: receives a sentence for each folder that is passed over, except `leave_out`, and one on masks.
 
     Raises:
         DatasetError: there are no images.
@@ -69,11 +70,20 @@ def find_images(
     for path in paths:
         # A file that does not exist stays in the list: it is reported like any image that cannot be read.
         found |= dict.fromkeys(_search(path, leave_out, said) if path.is_dir() else [path])
+    said += _note_on_masks(list(found))
     if not found:
         raise DatasetError("".join([f"no image in {', '.join(map(str, paths))}", *(f"; {s}" for s in said)]))
     if notes is not None:
         notes += said
     return list(found)
+
+
+def _note_on_masks(images: Sequence[Path]) -> list[str]:
+    """Say that files which are called masks are inspected like any other: a part may be called so too."""
+    masks = [path for path in images if is_surely_mask(path.stem) or any(map(names_masks, path.parts[:-1]))]
+    if not masks or len(masks) == len(images):
+        return []
+    return [f"{len(masks)} files called masks are inspected as images, too, such as {masks[0]}."]
 
 
 def _search(folder: Path, leave_out: Path | None, said: list[str]) -> list[Path]:

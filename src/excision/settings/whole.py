@@ -107,7 +107,7 @@ class Settings:
         write_text(path, tomli_w.dumps(sections))
 
     @classmethod
-    def load(cls, path: Path, warn_of_old_names: bool = True) -> Settings:
+    def load(cls, path: str | Path, warn_of_old_names: bool = True) -> Settings:
         """Load settings from TOML; those that the file leaves out have their defaults.
 
         Args:
@@ -117,6 +117,7 @@ class Settings:
         Raises:
             SettingsError: the file is missing or not TOML, or contains an unknown name or a wrong value.
         """
+        path = Path(path)
         try:
             sections = tomllib.loads(read_bounded(path, _MOST_BYTES).decode("utf-8"))
         except OSError as error:
