@@ -213,3 +213,12 @@ def test_a_whole_folder_of_inverted_masks_is_told(tmp_path: Path, draw: Draw) ->
     report = inspect_dataset(dataset)
     assert any("4 of 4 masks" in note and "look inverted" in note for note in report.notes)
     assert "4 of 4 masks may be read otherwise" in doubtful_masks(dataset)[0]
+
+
+def test_the_same_image_twice_in_the_training_data_is_noted(parts: Path) -> None:
+    assert not any("same pixels" in note for note in inspect_dataset(load_dataset(parts)).notes)
+    for name in ("one", "two"):
+        with Image.open(parts / "train/good/03.png") as image:
+            image.save(parts / f"train/good/{name}.bmp")
+    (note,) = (n for n in inspect_dataset(load_dataset(parts)).notes if "same pixels" in n)
+    assert note.startswith("2 training images have the same pixels as another, such as train/good/03.png = ")

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,3 +141,12 @@ def test_train_says_it_in_red_and_fails(tmp_path: Path, draw: Draw) -> None:
     assert "\x1b[31mexcision: error:" in output
     assert "10 of 16 images would be left out" in output
     assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [(None, "NoneType holds no images"), (3, "int holds"), ([], "no normal training images")],
+)
+def test_what_holds_no_images_is_said(given: Any, said: str) -> None:
+    with pytest.raises(DatasetError, match=said):
+        prepare(given, Settings())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
@@ -210,6 +211,11 @@ class _Findings:
         repeated = (same for same in self._hashes.values() if len({s.split for s in same}) > 1)
         return tuple(sorted(tuple(s.name for s in same) for same in repeated))
 
+    def _repeated_in_training(self) -> Iterator[list[str]]:
+        """Give the names of the good training images with equal pixels."""
+        for same in self._hashes.values():
+            yield sorted(s.name for s in same if s.split == "train" and not s.defective)
+
     def shapes_vary(self) -> bool:
         """Tell whether so many images differ in shape that listing each would hide the rest."""
         return len(_odd_shapes(self.sizes)) > _FEW * len(self.sizes)
@@ -220,6 +226,13 @@ class _Findings:
         if self.shapes_vary():
             lines.append(
                 "Images have many shapes; resizing distorts those that differ from the median shape."
+            )
+        again = [names for names in self._repeated_in_training() if len(names) > 1]
+        if again:
+            count = sum(len(names) - 1 for names in again)
+            lines.append(
+                f"{count} training images have the same pixels as another, such as {' = '.join(again[0][:2])}. "
+                "One of them may be held out for calibration, which then promises too much: keep one of each."
             )
         if self.colour and self._coloured_grey == len(self.colour):
             lines.append("Every colour file contains a grey image: one channel is enough, and faster.")

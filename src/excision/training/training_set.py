@@ -135,7 +135,14 @@ def prepare(
     """
     if isinstance(dataset, Dataset):
         return _part(_from_dataset(dataset, settings, reading), settings)
+    if isinstance(dataset, bytes) or not isinstance(dataset, Iterable):
+        raise DatasetError(
+            f"{type(dataset).__name__} holds no images: give a data set, its folder, or normal images as "
+            "arrays or paths"
+        )
     pictures = {str(i) if isinstance(p, np.ndarray) else str(p): _picture(p) for i, p in enumerate(dataset)}
+    if not pictures:
+        raise DatasetError("there are no normal training images: no image was given")
     paths = [picture for picture in pictures.values() if isinstance(picture, Path)]
     if len(paths) == len(pictures):
         samples = tuple(Sample(str(p), p, "train", "good", None, str(p)) for p in paths)
