@@ -229,9 +229,9 @@ class _Findings:
             )
         again = [names for names in self._repeated_in_training() if len(names) > 1]
         if again:
-            count = sum(len(names) - 1 for names in again)
+            count, example = sum(len(names) - 1 for names in again), " = ".join(again[0][:2])
             lines.append(
-                f"{count} training images have the same pixels as another, such as {' = '.join(again[0][:2])}. "
+                f"{count} training images have the same pixels as another, such as {example}. "
                 "One of them may be held out for calibration, which then promises too much: keep one of each."
             )
         if self.colour and self._coloured_grey == len(self.colour):
