@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,14 @@ def test_a_folder_of_defects_named_alone_is_noted(tmp_path: Path, draw: Draw) ->
         draw(f"scratch/{number}.png")
     assert any("Beside a folder of good images" in note for note in load_dataset(tmp_path / "scratch").notes)
     assert not any("Beside" in note for note in load_dataset(tmp_path / "good").notes)
+
+
+@pytest.mark.parametrize("part", ["xl/sharedStrings.xml", "xl/worksheets/sheet1.xml"])
+def test_labels_in_a_workbook_are_an_error(flat: Path, part: str) -> None:
+    with zipfile.ZipFile(flat / "parts.xlsx", "w", zipfile.ZIP_DEFLATED) as book:
+        book.writestr("[Content_Types].xml", "<Types/>")
+        book.writestr(part, "<sst><si><t>file</t></si><si><t>label</t></si><si><t>0.png</t></si></sst>")
+    with pytest.raises(DatasetError, match=r"every image would count as good, but parts\.xlsx"):
+        load_dataset(flat)
+    (flat / "parts.xlsx").write_bytes(b"PK\3\4 no workbook")
+    assert len(load_dataset(flat).samples) == 6

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -13,8 +15,24 @@ from excision.data.references import files_in
 from excision.data.text import head
 from excision.errors import DatasetError
 
-_TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".xml", ".yaml", ".yml", ".manifest")
+_WORKBOOK = ".xlsx"
+_WORKBOOK_TEXTS = ("xl/sharedStrings.xml", "xl/worksheets/sheet1.xml")
+_TABLES = (
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".xml",
+    ".yaml",
+    ".yml",
+    ".manifest",
+    _WORKBOOK,
+)
 _SIDECARS = (".xml", ".json", ".txt")
+
+_MOST_TEXT = 2**20
 
 _NAMES = 50
 """Images whose names are searched in a table, and files beside images that are looked at."""
@@ -64,9 +82,24 @@ def _tables(root: Path, images: Sequence[Path]) -> Iterator[Path]:
     named = re.compile(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, names))})(?![\w.-])")
     for folder in (root, *subfolders(root)):
         for file in files_in(folder, _TABLES):
-            text = head(file)
+            text = _text(file)
             if (named.search(text) and _LABEL.search(named.sub("", text))) or _OF_IMAGES.search(text):
                 yield file
+
+
+def _text(file: Path) -> str:
+    """Give the beginning of a text file, or of the texts in a workbook; empty if it cannot be read."""
+    if file.suffix.lower() != _WORKBOOK:
+        return head(file)
+    texts = []
+    try:
+        with zipfile.ZipFile(file) as parts:
+            for name in set(_WORKBOOK_TEXTS) & set(parts.namelist()):
+                with parts.open(name) as stream:
+                    texts.append(stream.read(_MOST_TEXT).decode("utf-8", "replace"))
+    except (OSError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        return ""
+    return "\n".join(texts)
 
 
 def _sidecars(images: Sequence[Path]) -> Iterator[Path]:
