@@ -277,3 +277,17 @@ def test_sources_are_text_of_any_kind(service: Service) -> None:
 def _posted(service: Service, body: bytes, kind: str, **headers: str) -> tuple[int, dict[str, Any]]:
     status, _, answer = service.ask("POST", "/v1/inspect", body, Content_Type=kind, **headers)
     return status, json.loads(answer)
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (None, "NoneType is not an image"),
+        ([np.zeros((16, 20), np.uint8)], "list is not an image"),
+        (np.zeros((2, 16, 20, 3), np.uint8), "is a batch"),
+        ("a\0.png", "cannot be the name of a file"),
+    ],
+)
+def test_a_client_refuses_what_is_no_image(image: Any, said: str) -> None:
+    with pytest.raises(ImageError, match=said):
+        Client("http://127.0.0.1:9").inspect(image)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import os
 import time
 import urllib.error
 import urllib.parse
@@ -19,13 +20,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from excision.errors import BusyError, GoneError, ImageError, StationError
 from excision.predictions import Box, Verdict
+
+if TYPE_CHECKING:
+    from excision.data.inputs import OneImage
 
 View = Literal["image", "overlay", "map", "map_tiff", "attention", "mask", "masked_image", "recovery"]
 
@@ -95,13 +98,13 @@ class Client:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def inspect(
-        self, image: str | Path | bytes | NDArray[Any], *, source: str | None = None, model: str | None = None
+        self, image: OneImage | bytes, *, source: str | None = None, model: str | None = None
     ) -> Answer:
         """Have an image inspected, and wait while the station is busy.
 
         Args:
-            image: a path, the bytes of an image file, or an array (H, W), (H, W, 1) or (H, W, 3) of uint8,
-                uint16, or float in [0, 1].
+            image: a path, the bytes of an image file, a PIL image, a tensor (C, H, W), or an array (H, W),
+                (H, W, 1) or (H, W, 3) of uint8, uint16, or float in [0, 1].
             source: name that the result is to carry; None takes that of the file.
             model: name of the model; None takes the station's default.
 
@@ -234,15 +237,16 @@ def _problem(status: int, retry_after: str | None, body: bytes) -> StationError:
     return GoneError(detail) if status == http.client.GONE else _StatusError(status, detail)
 
 
-def _bytes(image: str | Path | bytes | NDArray[Any]) -> tuple[str, bytes]:
+def _bytes(image: OneImage | bytes) -> tuple[str, bytes]:
     if isinstance(image, bytes):
         return "upload", image
-    if isinstance(image, np.ndarray):
+    if not isinstance(image, str | os.PathLike):
         import tifffile
 
-        from excision.data.decode import given_array
+        from excision.data.inputs import input_image
 
-        plain = given_array(image)
+        # Refuses what is no image, such as a list; PIL images and tensors become arrays.
+        plain = np.asarray(input_image(image).image)
         plain = plain[..., 0] if plain.ndim == 3 and plain.shape[2] == 1 else plain
         colour = plain.ndim == 3 and plain.shape[2] in (3, 4)
         alpha = ["unassalpha"] if colour and plain.shape[2] == 4 else None
@@ -261,6 +265,8 @@ def _bytes(image: str | Path | bytes | NDArray[Any]) -> tuple[str, bytes]:
         return Path(image).name, Path(image).read_bytes()
     except OSError as error:
         raise ImageError(f"{image}: cannot be opened ({error.strerror})") from error
+    except ValueError as error:
+        raise ImageError(f"{image!r}: cannot be the name of a file ({error})") from error
 
 
 def _query(**values: Any) -> str:
