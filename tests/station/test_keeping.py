@@ -25,6 +25,7 @@ from excision.station.store.query import Query
 from excision.station.store.records import Label
 from excision.station.store.store import Store
 from excision.station.work.backup import back_up, restore
+from excision.station.work.kept_images import Images
 from excision.station.work.retention import Cleanup, Rules
 from tests.cli.conftest import environment, excision
 from tests.station.conftest import Start
@@ -348,3 +349,22 @@ def test_time_is_what_the_tests_think(tmp_path: Path) -> None:
     store = Store(tmp_path / "results.sqlite")
     store.add([replace(GOOD, time=time.time(), image="a.png")])
     assert Cleanup(tmp_path, store, Rules.read(["1"], None), dry_run=True).run().images == 0
+
+
+def test_an_empty_file_is_no_station_to_back_up(tmp_path: Path) -> None:
+    (tmp_path / "station").mkdir()
+    (tmp_path / "station" / "results.sqlite").touch()
+    with pytest.raises(ResultsError, match="holds no results"):
+        back_up(tmp_path / "station", tmp_path / "backup", quiet)
+    assert not (tmp_path / "backup").exists()
+
+
+@pytest.mark.parametrize(
+    "image", ["images/" + 300 * "0", "images", "images/gone.png", "../secret", "pipe"]
+)
+def test_an_image_that_cannot_be_read_is_not_kept(tmp_path: Path, image: str) -> None:
+    kept = Images(tmp_path / "station")
+    (tmp_path / "station" / "images").mkdir()
+    (tmp_path / "secret").touch()
+    os.mkfifo(tmp_path / "station" / "pipe")
+    assert kept.find(image) is None

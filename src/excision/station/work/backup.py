@@ -161,6 +161,8 @@ def _copy_database(source: Path, target: Path, progress: StageProgress) -> None:
         found = _copy_still(source, fresh)
     if found != "ok":
         raise DamagedError(f"{source}: the file of results is damaged, and so would be its copy ({found})")
+    if not _holds_results(fresh):
+        raise ResultsError(f"{source}: holds no results: name the folder of a station that has started once")
     fresh.replace(target)
 
 
@@ -191,6 +193,12 @@ def _settled(copy: sqlite3.Connection) -> str:
     found: str = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
     copy.execute("PRAGMA journal_mode = DELETE")
     return found
+
+
+def _holds_results(path: Path) -> bool:
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'results'").fetchone()[0]
+    return bool(found)
 
 
 def _is_still(path: Path) -> bool:

@@ -92,11 +92,15 @@ class Images:
             _sync(folder)
 
     def find(self, place: str | None) -> Path | None:
-        """Give the file that a result refers to, or None where it is not, or no longer, kept."""
+        """Give the file that a result refers to, or None where it is not, or no longer, kept or readable."""
         if place is None or not is_inside(place):
             return None
         path = self.folder / place
-        return path if path.is_file() else None
+        try:
+            return path if path.is_file() and os.access(path, os.R_OK) else None
+        except OSError:
+            # A name that no disk takes, or a folder that cannot be read: no fault of what is stored now.
+            return None
 
     def take_back(self, places: list[str]) -> None:
         """Remove images that were settled and whose results could not be written; nobody was answered.
