@@ -359,12 +359,37 @@ def test_an_empty_file_is_no_station_to_back_up(tmp_path: Path) -> None:
     assert not (tmp_path / "backup").exists()
 
 
-@pytest.mark.parametrize(
-    "image", ["images/" + 300 * "0", "images", "images/gone.png", "../secret", "pipe"]
-)
+@pytest.mark.parametrize("image", ["0" * 300, "images", "images/gone.png", "../secret", "pipe"])
 def test_an_image_that_cannot_be_read_is_not_kept(tmp_path: Path, image: str) -> None:
     kept = Images(tmp_path / "station")
     (tmp_path / "station" / "images").mkdir()
     (tmp_path / "secret").touch()
     os.mkfifo(tmp_path / "station" / "pipe")
     assert kept.find(image) is None
+
+
+_REMOVING = """
+import os, sys
+def remove(event, arguments):
+    path = str(arguments[0]) if event == "open" else ""
+    if path.endswith("station/images/1/4.png") and os.path.exists(path):
+        os.unlink(path)
+sys.addaudithook(remove)
+from excision.cli import main
+main()
+"""
+
+
+def test_an_image_that_a_clean_up_removes_while_it_is_copied_is_missing(tmp_path: Path) -> None:
+    fill(tmp_path / "station", ROWS)
+    words = ["backup", tmp_path / "station", "--to", tmp_path / "backup"]
+    done = subprocess.run(
+        [sys.executable, "-c", _REMOVING, *map(str, words)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    about = json.loads((tmp_path / "backup" / "backup.json").read_text("utf-8"))
+    assert (about["images"], about["missing"]) == (len(ROWS) - 1, 1)

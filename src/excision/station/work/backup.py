@@ -218,13 +218,16 @@ def _copy_images(
             stream.write(_line(sha256(partial / RESULTS), RESULTS))
             for done, image in enumerate(_images(connection.execute), start=1):
                 progress("images", done, total)
-                source = station / image
-                if not is_inside(image) or not source.is_file():
+                if image in names:
+                    continue
+                try:
+                    shared = _take_inside(image, station, partial, since)
+                except FileNotFoundError:
                     backup.missing += 1
                     backup.first_missing = (*backup.first_missing, image)[:_NAMED]
-                elif image not in names:
+                else:
                     names.add(image)
-                    backup.linked += _take(source, partial / image, None if since is None else since / image)
+                    backup.linked += shared
                     backup.images += 1
                     backup.bytes += (partial / image).stat().st_size
                     stream.write(_line(sha256(partial / image), image))
@@ -237,6 +240,25 @@ def _images(execute: Callable[..., sqlite3.Cursor]) -> Iterator[str]:
     ).fetchall():
         yield from (image for _, image in rows)
         last = rows[-1][0]
+
+
+def _take_inside(image: str, station: Path, partial: Path, since: Path | None) -> bool:
+    """Copy an image of a station, as `_take`.
+
+    Raises:
+        FileNotFoundError: it is not there, or a clean-up removed it meanwhile.
+    """
+    source = station / image
+    if not is_inside(image) or not source.is_file():
+        raise FileNotFoundError(image)
+    try:
+        return _take(source, partial / image, None if since is None else since / image)
+    except FileNotFoundError:
+        if source.exists():
+            raise ReadOnlyError(
+                f"{partial}: the folder of the copy was removed while it was written"
+            ) from None
+        raise
 
 
 def _take(source: Path, target: Path, earlier: Path | None) -> bool:
