@@ -59,8 +59,9 @@ def refuse_unread_labels(root: Path) -> None:
     Raises:
         DatasetError: a table names some of the images and speaks of labels, or annotations lie beside them.
     """
-    images = list_images(root).images
-    found = next(_tables(root, images), None) or next(_sidecars(images), None)
+    listing = list_images(root)
+    endings = [suffix for suffix in _SIDECARS if suffix in listing.ignored]
+    found = next(_tables(root, listing.images), None) or next(_sidecars(listing.images, endings), None)
     if found is not None:
         table = "If it is a table of images and labels, name it instead of the folder. "
         table = table if found.suffix.lower() == ".csv" else ""
@@ -102,9 +103,9 @@ def _text(file: Path) -> str:
     return "\n".join(texts)
 
 
-def _sidecars(images: Sequence[Path]) -> Iterator[Path]:
+def _sidecars(images: Sequence[Path], endings: Sequence[str]) -> Iterator[Path]:
     """Give the files beside images that have their names and hold annotations."""
-    beside = (image.with_suffix(suffix) for image in images for suffix in _SIDECARS)
+    beside = (image.with_suffix(suffix) for image in images for suffix in endings)
     for file in islice((path for path in beside if path.is_file()), _NAMES):
         text = head(file)
         if (_BOXES.fullmatch(text) if file.suffix == ".txt" else _DRAWN.search(text)) is not None:
