@@ -50,7 +50,7 @@ _DRAWN = re.compile(
     re.IGNORECASE,
 )
 _OF_IMAGES = re.compile(r'"image_id"\s*:')
-_BOXES = re.compile(r"(?:\s*\d{1,5}(?:\s+-?[01]?\.?\d+(?:e-?\d+)?){4,}\s*)+", re.IGNORECASE)
+_NUMBER = re.compile(r"-?\d*\.?\d+(?:e-?\d+)?", re.IGNORECASE)
 
 
 def refuse_unread_labels(root: Path) -> None:
@@ -108,5 +108,15 @@ def _sidecars(images: Sequence[Path], endings: Sequence[str]) -> Iterator[Path]:
     beside = (image.with_suffix(suffix) for image in images for suffix in endings)
     for file in islice((path for path in beside if path.is_file()), _NAMES):
         text = head(file)
-        if (_BOXES.fullmatch(text) if file.suffix == ".txt" else _DRAWN.search(text)) is not None:
+        if _lists_boxes(text) if file.suffix == ".txt" else _DRAWN.search(text):
             yield file
+
+
+def _lists_boxes(text: str) -> bool:
+    """Tell whether each line is the number of a class and at least four coordinates, as YOLO writes them."""
+    rows = [line.split() for line in text.splitlines() if line.strip()]
+    # The last line may be cut.
+    rows = rows[:-1] if len(rows) > 1 else rows
+    return bool(rows) and all(
+        len(row) > 4 and row[0].isdecimal() and all(map(_NUMBER.fullmatch, row)) for row in rows
+    )
