@@ -57,6 +57,7 @@ def test_labels_that_are_not_read_are_an_error(flat: Path, name: str, content: s
         ("0.json", json.dumps({"exposure": 3})),
         ("0.txt", "taken in hall 2"),
         ("0.txt", 9000 * "11 " + "x"),
+        ("0.txt", "0 1 2 3 " + 60_000 * "1" + "x"),
     ],
 )
 def test_other_files_beside_images_do_no_harm(flat: Path, name: str, content: str) -> None:

@@ -118,5 +118,6 @@ def _lists_boxes(text: str) -> bool:
     # The last line may be cut.
     rows = rows[:-1] if len(rows) > 1 else rows
     return bool(rows) and all(
-        len(row) > 4 and row[0].isdecimal() and all(map(_NUMBER.fullmatch, row)) for row in rows
+        len(row) > 4 and row[0].isdecimal() and all(len(w) < 40 and _NUMBER.fullmatch(w) for w in row)
+        for row in rows
     )
