@@ -109,7 +109,7 @@ def test_live_counts_the_shift(service: Service, numbers: dict[str, int]) -> Non
 def test_a_failed_image_is_shown_with_its_reason(service: Service, numbers: dict[str, int]) -> None:
     page = get(service, f"/review?id={numbers['odd']}")
     assert "This image could not be inspected." in page
-    assert "odd.png: this is no image of a kind that can be read" in page
+    assert "odd.png: the file is damaged or not an image" in page
 
 
 def test_sources_are_text_and_nothing_else(service: Service, pictures: list[Path]) -> None:

@@ -50,7 +50,7 @@ def test_it_reads_as_mvtec_without_any_finding(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     write_synthetic(
         tmp_path,
-        **SMALL,
+        **SMALL | {"size": (160, 128)},
         surfaces=("woven_fabric",),
         progress=lambda done, total: seen.append((done, total)),
     )

@@ -218,8 +218,8 @@ def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -
             raise ImageError(f"{path}: the anomaly score is {prediction.score}, not a finite number")
     except ImageError as error:
         return _failed(predictor, path, start, str(error))
-    except ExcisionError:
-        # The model or its folder is at fault, and so would be every other image.
+    except (ExcisionError, OSError):
+        # The model or the disk is at fault, and so would be every other image.
         raise
     except Exception as error:
         # One image must not end the inspection of the others, whatever a library does with it.

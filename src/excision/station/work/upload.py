@@ -7,8 +7,6 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import UnidentifiedImageError
-
 from excision.data.decode import probe_image
 from excision.errors import ImageError
 from excision.inspection.findings import findings
@@ -96,6 +94,4 @@ def _size(path: Path, max_pixels: int) -> tuple[int, int]:
 
 def _reason(job: Job, error: ImageError) -> str:
     """Give the reason without the station's own paths, which clients must not see."""
-    if isinstance(error.__cause__, UnidentifiedImageError):
-        return f"{job.source}: this is no image of a kind that can be read"
     return str(error).replace(str(job.path), job.source)
