@@ -40,7 +40,9 @@ ROUTES = {
     "archive, part of a source": "/review?source=part_0000777",
     "archive, no such source": "/review?source=nothing",
     "archive, labelled": "/review?labelled=yes",
-    "archive, everything at once": "/review?since={then}&verdict=good&lowest=1&source=part&labelled=no",
+    "archive, everything at once": (
+        "/review?since={then}&verdict=good&model={model}&lowest=1&source=part&labelled=no"
+    ),
     "forecast of thresholds, 30 days": "/review/threshold/forecast?model={model}&threshold=12&hours=720",
     "models": "/models",
     "results": "/v1/results?limit=500",
