@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import tomli_w
+from PIL import Image
 
 from excision.benchmark import child
 from excision.cli import run as main
@@ -398,7 +399,7 @@ def alive(process: int) -> bool:
         (["{data}", "--minutes", "0", "--out", "out"], "--minutes is 0"),
         (["{data}", "--preset", "thesis", "--out", "out"], "paper"),
         (["{data}", "nowhere", "--out", "out"], "nowhere: no such file or folder"),
-        (["{data}/train", "--layout", "folder", "--out", "out"], "folder"),
+        (["../normal", "--out", "out"], "no test images (layout folder)"),
         (["{data}"], "--out"),
         (["--out", "out"], "DATA"),
     ],
@@ -412,12 +413,17 @@ def test_mistakes(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    normal, here = tmp_path / "normal", tmp_path / "here"
+    normal.mkdir()
+    here.mkdir()
+    for number in range(4):
+        Image.new("L", (64, 64), 100 + number).save(normal / f"{number}.png")
+    monkeypatch.chdir(here)
     assert call("benchmark", *(word.format(data=kolektor) for word in words)) == 2
     told = capsys.readouterr()
     assert told.out == ""
     assert said in told.err
-    assert list(tmp_path.iterdir()) == [], "a mistake leaves nothing behind"
+    assert list(here.iterdir()) == [], "a mistake leaves nothing behind"
 
 
 def test_data_without_test_images(kolektor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
