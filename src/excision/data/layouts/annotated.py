@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from excision.data.annotations.base import Annotation
 from excision.data.layouts.groups import with_groups
@@ -113,6 +114,47 @@ def contents(
     if undivided:
         samples, found = with_test_share([replace(s, split="train") for s in samples], found)
     return Contents(root, samples, found, left_out=left_out, missing=missing)
+
+
+class Reader(Protocol):
+    """Reads one annotation file.
+
+    Attributes:
+        missing: images that the file lists, but whose files are not there; known once it was read.
+    """
+
+    missing: list[str]
+
+    def notes(self) -> Iterable[str]:
+        """Say how the file was read."""
+
+
+def gathered(
+    path: Path,
+    root: Path,
+    readers: Sequence[Reader],
+    entries: Sequence[Entry],
+    notes: Sequence[str],
+    masks: Sequence[Entry] = (),
+) -> Contents:
+    """Make samples of what several annotation files say together.
+
+    Args:
+        path: what the user named, a folder or one of the files.
+        root: folder of the data set.
+        readers: one for each file, when it has been read.
+        entries: the images of all files.
+        notes: which files were read.
+        masks: mask files that the annotation files name.
+
+    Raises:
+        DatasetError: as `contents`.
+    """
+    others, told = unlisted(root, [*entries, *masks])
+    how = [note for reader in readers for note in reader.notes()]
+    missing = [reference for reader in readers for reference in reader.missing]
+    # Who names one file of several does not mean the images of the others.
+    return contents(root, entries, [*notes, *how, *told], others if path.is_dir() else [], missing)
 
 
 def left_out_note(count: int, what: str, examples: Sequence[str]) -> list[str]:

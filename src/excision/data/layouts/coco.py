@@ -14,12 +14,11 @@ from excision.data.annotations import values
 from excision.data.annotations.shapes import DrawnMask, Polygon, RunLengths, Shape, box, pack
 from excision.data.layouts.annotated import (
     Entry,
-    contents,
+    gathered,
     is_defect,
     joined_label,
     left_out_note,
     split_named,
-    unlisted,
 )
 from excision.data.layouts.registry import Contents, Precedence, layout
 from excision.data.listing import image_files, subfolders
@@ -79,11 +78,7 @@ def read(path: Path) -> Contents:
         notes.append(f"Passed over {', '.join(passed)}: only files named instances_ hold regions.")
     readers = [_Reader(file, root) for file in used]
     entries = [entry for reader in readers for entry in reader.entries()]
-    notes += [note for reader in readers for note in reader.notes()]
-    others, told = unlisted(root, entries)
-    # Who names one file of several does not mean the images of the others.
-    missing = [reference for reader in readers for reference in reader.missing]
-    return contents(root, entries, [*notes, *told], others if path.is_dir() else [], missing)
+    return gathered(path, root, readers, entries, notes)
 
 
 class _Reader:

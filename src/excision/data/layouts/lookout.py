@@ -12,12 +12,11 @@ from excision.data.annotations import values
 from excision.data.annotations.colours import ColouredMask
 from excision.data.layouts.annotated import (
     Entry,
-    contents,
+    gathered,
     joined_label,
     left_out_note,
     means_good,
     split_named,
-    unlisted,
 )
 from excision.data.layouts.registry import Contents, Precedence, layout
 from excision.data.listing import subfolders
@@ -61,13 +60,9 @@ def read(path: Path) -> Contents:
     readers = [_Reader(file, root) for file in files]
     entries = [entry for reader in readers for entry in reader.entries()]
     notes = [f"Read from {', '.join(name_below(file, root) for file in files)}."]
-    notes += [note for reader in readers for note in reader.notes()]
     masks = [Entry(e.mask.path, GOOD, None, None, "") for e in entries if isinstance(e.mask, ColouredMask)]
     masks += [Entry(path, GOOD, None, None, "") for reader in readers for path in reader.empty_masks]
-    others, told = unlisted(root, [*entries, *masks])
-    # Who names one file of several does not mean the images of the others.
-    missing = [reference for reader in readers for reference in reader.missing]
-    return contents(root, entries, [*notes, *told], others if path.is_dir() else [], missing)
+    return gathered(path, root, readers, entries, notes, masks)
 
 
 class _Reader:
