@@ -20,7 +20,7 @@ from excision.detector import Detector
 from excision.errors import ModelError, SettingsError
 from excision.method.run_folder import CALIBRATION, IMAGE_FORMAT, MODEL, SETTINGS
 from excision.settings import Settings
-from tests.runtime.folders import FORMAT_1, IMAGE, leaves, put, take
+from tests.runtime.folders import FORMAT_1, IMAGE, changed
 
 VALUES: tuple[Any, ...] = (None, True, "", -1, 0, 65, 0.5, 1e308, 10**30, 100_000, [], {}, [100_000, 100_000])
 MOST_MEMORY = 256 * 2**10  # KiB
@@ -53,16 +53,9 @@ def score(folder: Path) -> float | None:
 def test_a_changed_entry_is_seen_or_means_nothing(run: Path, name: str) -> None:
     whole, before = json.loads((run / name).read_text("utf-8")), score(run)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for path in leaves(whole):
-        for value in (*VALUES, take):
-            content = copy.deepcopy(whole)
-            if value is take:
-                take(content, path)
-            else:
-                put(content, path, value)
-            if content != whole:
-                (run / name).write_text(json.dumps(content), "utf-8")
-                assert score(run) in (None, before), (path, value)
+    for path, value, content in changed(whole, VALUES):
+        (run / name).write_text(json.dumps(content), "utf-8")
+        assert score(run) in (None, before), (path, value)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < MOST_MEMORY
 
 

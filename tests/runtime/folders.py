@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +57,19 @@ def take(content: Any, path: tuple[str | int, ...]) -> Any:
     for step in path[:-1]:
         holder = holder[step]
     return holder.pop(path[-1])
+
+
+def changed(content: Any, values: Sequence[Any]) -> Iterator[tuple[tuple[str | int, ...], Any, Any]]:
+    """Give copies of a content in which one entry was removed or replaced by one of some values.
+
+    Each comes with the way to the entry and its new value, which is `take` if it was removed.
+    """
+    for path in leaves(content):
+        for value in (*values, take):
+            copied = copy.deepcopy(content)
+            if value is take:
+                take(copied, path)
+            else:
+                put(copied, path, value)
+            if copied != content:
+                yield path, value, copied

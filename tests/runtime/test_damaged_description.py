@@ -21,7 +21,7 @@ from excision.runtime import Inspector
 from excision.runtime.defect_criteria import REGION, DefectCriteria
 from excision.runtime.model_folder import DESCRIPTION, Description
 from excision.runtime.verification import verify
-from tests.runtime.folders import IMAGE, leaves, old_folder, put, read, sealed_folder, take
+from tests.runtime.folders import IMAGE, changed, leaves, old_folder, put, read, sealed_folder
 
 VALUES: tuple[Any, ...] = (
     *(None, True, "", "x", -1, 0, 1, 2, 3, 0.5, 65, 1e308, -0.0, math.nan, math.inf, 10**30, 100_000, 2**31),
@@ -54,27 +54,19 @@ def test_a_changed_entry_is_seen_or_means_nothing(make: Callable[[Path], Path], 
     assert before is not None
     tracemalloc.start()
     try:
-        for path in leaves(whole):
-            for value in (*VALUES, take):
-                content = copy.deepcopy(whole)
-                if value is take:
-                    take(content, path)
-                else:
-                    put(content, path, value)
-                if content == whole:
-                    continue
-                (folder / DESCRIPTION).write_text(json.dumps(content), "utf-8")
-                found = None
-                try:
-                    Description.load(folder)
-                except ModelError as error:
-                    assert DESCRIPTION in str(error) and len(str(error)) < 1000
-                else:
-                    assert make is old_folder, (path, value)
-                    found = outcome(folder)
-                # Nothing else in a folder of the first release tells what its minimum area should be.
-                unknown = make is old_folder and path == ("minimum_area",)
-                assert found in (None, before) or unknown, (path, value)
+        for path, value, content in changed(whole, VALUES):
+            (folder / DESCRIPTION).write_text(json.dumps(content), "utf-8")
+            found = None
+            try:
+                Description.load(folder)
+            except ModelError as error:
+                assert DESCRIPTION in str(error) and len(str(error)) < 1000
+            else:
+                assert make is old_folder, (path, value)
+                found = outcome(folder)
+            # Nothing else in a folder of the first release tells what its minimum area should be.
+            unknown = make is old_folder and path == ("minimum_area",)
+            assert found in (None, before) or unknown, (path, value)
         assert tracemalloc.get_traced_memory()[1] < MOST_MEMORY
     finally:
         tracemalloc.stop()
