@@ -21,10 +21,11 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
 
-from excision import Prediction, load
+from excision import Detector, Inspector, Prediction, load
 from excision.errors import SettingsError
 from excision.inspection.batch import inspect_file
 from excision.predictions import Detection
+from excision.runtime.defect_criteria import DefectCriteria
 from excision.visualization.overlays import draw_overlay
 from tests.browser import opened
 from tests.compatibility.test_format_1 import HERE
@@ -122,7 +123,9 @@ def test_to_dict_is_ready_for_json() -> None:
         "score": 3.5,
         "threshold": 1.0,
         "review_threshold": None,
+        "p_value": None,
         "verdict": "defect",
+        "unfit": [],
         "boxes": [[6, 40, 4, 4], [20, 10, 8, 6]],
         "defect_area_share": 16 / 1200,
         "seconds": 0.0123,
@@ -184,9 +187,64 @@ def test_saving_the_anomaly_map_and_the_arrays(tmp_path: Path) -> None:
     prediction().save(tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
         names = {field.name for field in fields(Prediction)}
-        assert set(arrays) == names - {"review_threshold"}
-        for name in arrays:
+        unknown = {"review_threshold", "p_value", "image_statistics"}
+        assert set(arrays) == names - unknown
+        for name in set(arrays) - {"unfit"}:
             np.testing.assert_array_equal(arrays[name], getattr(prediction(), name))
+
+
+def test_what_an_unfit_image_says() -> None:
+    reasons = ("3 times darker than any training image", "out of focus")
+    for score in (0.0, 0.9, 3.5):
+        found = prediction(score=score, review_threshold=0.5, unfit=reasons, p_value=0.25)
+        assert found.verdict == "unfit"
+        assert (
+            found.to_dict() | {"verdict": "unfit", "unfit": list(reasons), "p_value": 0.25} == found.to_dict()
+        )
+        json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_arrays_of_an_unfit_image_need_no_pickle(tmp_path: Path) -> None:
+    found = prediction(unfit=("dark",), p_value=0.125, image_statistics={"brightness": 0.5, "noise": 2.0})
+    found.save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
+        assert arrays["unfit"].tolist() == ["dark"]
+        assert arrays["p_value"] == 0.125
+        assert (arrays["image_statistics.brightness"], arrays["image_statistics.noise"]) == (0.5, 2.0)
+
+
+@pytest.mark.parametrize("folder", ["run", "exported"])
+def test_the_p_value_is_that_of_the_score_that_is_judged(folder: str) -> None:
+    model = load(HERE / folder)
+    scores = model.calibration.scores
+    found = model.inspect(HERE / "0.png")
+    expected = (1 + sum(known >= found.score for known in scores)) / (1 + len(scores))
+    assert found.p_value == pytest.approx(expected)
+    # Another threshold changes the verdict, not what good parts score.
+    assert model.with_thresholds(found.score / 2).inspect(HERE / "0.png").p_value == found.p_value
+
+
+def test_a_region_of_interest_changes_the_p_value_with_the_score() -> None:
+    model = load(HERE / "exported")
+    assert isinstance(model, Inspector)
+    assert model.region_size is not None
+    region = np.zeros(model.region_size, np.bool_)
+    region[:2, :2] = True
+    criteria = DefectCriteria(region, 1)
+    # The scores that calibrate are of the whole image, so they say nothing of a part of it ...
+    assert model.inspect_working(model.working(HERE / "0.png"), criteria).p_value is None
+    # ... unless the folder is calibrated for it.
+    model.criteria = criteria
+    found, scores = model.inspect(HERE / "0.png"), model.calibration.scores
+    expected = (1 + sum(known >= found.score for known in scores)) / (1 + len(scores))
+    assert found.p_value == pytest.approx(expected)
+
+
+def test_other_inference_has_no_p_value() -> None:
+    model = load(HERE / "run")
+    assert isinstance(model, Detector)
+    assert model.with_inference().inspect(HERE / "0.png").p_value is not None
+    assert model.with_inference(mask=False).inspect(HERE / "0.png").p_value is None
 
 
 def test_a_prediction_that_cannot_be_saved(tmp_path: Path) -> None:

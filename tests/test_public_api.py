@@ -78,10 +78,12 @@ PREDICTION_FIELDS = [
 def test_prediction() -> None:
     """A change here, and in the tests below, is a change for every user: say so in the change log."""
     optional = "review_threshold=None, reduction=1, source=None, size=None"
+    optional += ", p_value=None, unfit=(), image_statistics=None"
     assert members(excision.Prediction) == {
         "": f"({', '.join(PREDICTION_FIELDS)}, *, {optional})",
         **dict.fromkeys(PREDICTION_FIELDS, ""),
         **dict.fromkeys(["review_threshold", "reduction", "source", "size"], ""),
+        **dict.fromkeys(["p_value", "unfit", "image_statistics"], ""),
         **dict.fromkeys(["boxes", "defect_area_share", "full_size", "lowest_threshold"], ""),
         **dict.fromkeys(["shown_boxes", "shown_size", "verdict"], ""),
         "map_boxes": "(self)",

@@ -224,7 +224,8 @@ class Detector(ParameterMixin, Estimator[Prediction]):
     ) -> Detector:
         """Return a detector with the same weights and a different inference, for ablation studies.
 
-        The decision threshold is unchanged and promises no false-alarm rate for the new scores.
+        The decision threshold is unchanged and promises no false-alarm rate for the new scores, which have
+        no p-value either.
 
         Args:
             mask: False excises nothing and counts every pixel.
@@ -242,6 +243,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         twin.pipeline_ = self._build(settings, self.image_format)
         twin.pipeline_.load_learned(self.pipeline.state_dict())
         twin.calibration_ = self.calibration_
+        twin._is_comparable = self._is_comparable and settings == self.pipeline.settings
         return twin
 
     def _inspect_one(self, working: NDArray[np.uint16]) -> Prediction:
@@ -273,6 +275,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         model = run_folder.load_model(folder)
         check_weights(model, folder)
         self.settings, self.calibration_ = model.settings, model.calibration
+        self._is_comparable = True
         self.pipeline_ = self._build(model.settings, model.image_format)
         self.pipeline_.load_learned(model.tensors)
         return self

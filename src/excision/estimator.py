@@ -15,6 +15,7 @@ from excision.data import Dataset, load_dataset
 from excision.data.inputs import ColorOrder, InputImage, OneImage, input_image, input_images
 from excision.errors import ModelError
 from excision.method.calibration import Calibration, calibrate
+from excision.method.p_values import p_value
 from excision.ops.devices import choose_device
 from excision.predictions import Detection
 from excision.progress import StageProgress, of_stage
@@ -54,6 +55,8 @@ class Estimator(ABC, Generic[D]):
         self.settings = settings or Settings()
         self.device = choose_device(device)
         self.calibration_: Calibration | None = None
+        # False where the scores are computed otherwise than those that calibrate.
+        self._is_comparable = True
 
     @property
     @abstractmethod
@@ -159,7 +162,10 @@ class Estimator(ABC, Generic[D]):
 
     def _predict_one(self, image: Image) -> D:
         image_format = self.image_format
-        return inspect_working(image_format.read(image), image_format.tiling, self._inspect_one, self._judge)
+        found = inspect_working(image_format.read(image), image_format.tiling, self._inspect_one, self._judge)
+        if self.calibration_ is None or not self._is_comparable:
+            return found
+        return replace(found, p_value=p_value(self.calibration_, found.score))
 
     def _prepare(
         self,
@@ -180,6 +186,7 @@ class Estimator(ABC, Generic[D]):
         for image in data.calibration_images():
             scores.append(self._predict_one(image).score)
             calibrating(len(scores), len(data.calibration))
+        self._is_comparable = True
         self.calibration_ = calibrate(scores, settings.calibration.false_alarm_rate)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from os import PathLike
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from excision.method.calibration import Calibration
 
-Verdict = Literal["good", "review", "defect"]
+Verdict = Literal["good", "review", "defect", "unfit"]
+"""What is said of an image; "unfit" of one that is not as the training images are, so that no other holds."""
 
 Box: TypeAlias = boxes.Box
 
@@ -35,8 +36,8 @@ class Detection:
     Attributes:
         score: anomaly score; larger is more anomalous.
         threshold: decision threshold in the unit of `score`.
-        verdict: "defect" if `score > threshold`; otherwise "review" if it is above the review threshold;
-            otherwise "good".
+        verdict: "unfit" if there is a reason in `unfit`; otherwise "defect" if `score > threshold`; otherwise
+            "review" if it is above the review threshold; otherwise "good".
         anomaly_map: (H, W) float32 in the unit of `score`; pixels above the threshold are defective.
         image: (H, W, C) float32 in [0, 1], the working image.
         seconds: time from decoded image to verdict.
@@ -44,6 +45,12 @@ class Detection:
         reduction: factor by which the other pictures are smaller than the anomaly map.
         source: path of the image file as given; None for an image in memory.
         size: (H, W) in pixels of the image as given; None if only the working image is known.
+        p_value: conformal p-value in (0, 1], from the scores of the calibration images: the share of good
+            parts, exchangeable with these, that are expected to score at least `score`. It is not the
+            probability that the part is good. None before calibration, and where the calibration does not
+            hold for this inspection.
+        unfit: why the image is not fit to be inspected, one reason each, in words; empty if it is.
+        image_statistics: what the fitness of the image is judged by, by name; None where it is not judged.
     """
 
     score: float
@@ -55,10 +62,15 @@ class Detection:
     reduction: int = field(default=1, kw_only=True)
     source: str | None = field(default=None, kw_only=True)
     size: tuple[int, int] | None = field(default=None, kw_only=True)
+    p_value: float | None = field(default=None, kw_only=True)
+    unfit: tuple[str, ...] = field(default=(), kw_only=True)
+    image_statistics: Mapping[str, float] | None = field(default=None, kw_only=True)
 
     @property
     def verdict(self) -> Verdict:
-        """Return "defect" above the threshold, "review" in the grey zone below it, otherwise "good"."""
+        """The verdict, as told above."""
+        if self.unfit:
+            return "unfit"
         if self.score > self.threshold:
             return "defect"
         return "review" if self.score > self.lowest_threshold else "good"
@@ -113,15 +125,18 @@ class Detection:
         """Return the reported values, ready for JSON: no arrays, NaN or infinity.
 
         Returns:
-            `source`, `score`, `threshold`, `review_threshold`, `verdict`, `boxes` as lists [x, y, width,
-            height], `defect_area_share` and `seconds`. Values that are unknown or not finite are None.
+            `source`, `score`, `threshold`, `review_threshold`, `p_value`, `verdict`, `unfit` as a list,
+            `boxes` as lists [x, y, width, height], `defect_area_share` and `seconds`. Values that are unknown
+            or not finite are None.
         """
         return {
             "source": self.source,
             "score": _finite(self.score),
             "threshold": _finite(self.threshold),
             "review_threshold": _finite(self.review_threshold),
+            "p_value": _finite(self.p_value),
             "verdict": self.verdict,
+            "unfit": list(self.unfit),
             "boxes": [list(box) for box in self.boxes],
             "defect_area_share": self.defect_area_share,
             "seconds": _finite(self.seconds),

@@ -26,13 +26,20 @@ class FakePredictor:
         self.size = size
         self.channels = channels
         self.seen: list[Path] = []
+        self.unfit: dict[str, tuple[str, ...]] = {}
+        self.p_value: float | None = None
 
     def predict(self, images: Iterable[Path]) -> Iterator[Prediction]:
         for path in images:
             self.seen.append(Path(path))
             working = load_working_image(path, self.size, self.channels)
             found = prediction((working / np.float32(65535)).astype(np.float32), self.threshold)
-            yield replace(found, review_threshold=self.review_threshold)
+            yield replace(
+                found,
+                review_threshold=self.review_threshold,
+                p_value=self.p_value,
+                unfit=self.unfit.get(Path(path).name, ()),
+            )
 
     def with_thresholds(self, threshold: float, review_threshold: float | None) -> Self:
         twin = copy.copy(self)

@@ -77,6 +77,7 @@ def test_csv_and_json_say_the_same(folder: Path, tmp_path: Path) -> None:
     assert len(rows) == 5
     for row, line in zip(rows, lines(tmp_path / "out"), strict=True):
         assert json.loads(row.pop("boxes")) == line.pop("boxes")
+        assert row.pop("unfit") == "; ".join(line.pop("unfit"))
         assert row == {name: "" if value is None else str(value) for name, value in line.items()}
 
 
@@ -222,6 +223,7 @@ def test_line_has_the_promised_fields() -> None:
     fields = [field.name for field in dataclasses.fields(InspectionRecord)]
     assert fields == [
         "image", "score", "threshold", "verdict", "defect_area_share", "boxes", "seconds", "overlay", "error",
+        "p_value", "unfit",
     ]  # fmt: skip
 
 
@@ -238,6 +240,35 @@ def test_an_error_that_nobody_expected_fails_one_image(folder: Path, tmp_path: P
     assert (summary.n_good, summary.n_defect, summary.n_failed) == (1, 1, 3)
     errors = {Path(line["image"]).name: line["error"] for line in lines(out) if line["error"]}
     assert errors["2.png"].endswith("2.png: an unexpected error of the program (RecursionError: too deep)")
+
+
+def test_an_unfit_image_is_never_good(folder: Path, tmp_path: Path) -> None:
+    predictor, out = FakePredictor(), tmp_path / "out"
+    predictor.unfit = {"1.png": ("out of focus", "3 times darker than any training image")}
+    images = [path for path in find_images([folder]) if path.name != "broken.png"]
+    summary = inspect_images(predictor, images, out)
+    assert summary == InspectionSummary(n_good=1, n_defect=1, n_failed=0, n_unfit=2)
+    assert summary.exit_status == 1
+    assert InspectionSummary(1, 0, 0, n_unfit=1).exit_status == 1
+    found = [line for line in lines(out) if line["verdict"] == "unfit"]
+    assert [line["unfit"] for line in found] == [list(predictor.unfit["1.png"])] * 2
+    assert all(line["score"] is not None and line["error"] is None for line in found)
+    # They are shown, after the defects and before the good ones.
+    assert [Path(name).name for name in summary.strongest] == ["2.png", "1.png", "1.png", "2.png"]
+
+
+def test_results_of_an_earlier_version_are_continued(folder: Path, tmp_path: Path) -> None:
+    images, out = find_images([folder]), tmp_path / "out"
+    inspect_images(FakePredictor(), images[:2], out)
+    old = [{k: v for k, v in line.items() if k not in ("p_value", "unfit")} for line in lines(out)]
+    text = "".join(json.dumps(line) + "\n" for line in old)
+    (out / "results.jsonl").write_text(text, "utf-8")
+    predictor = FakePredictor()
+    inspect_images(predictor, images, out, resume=True)
+    assert not set(images[:2]) & set(predictor.seen)
+    assert all((line["p_value"], line["unfit"]) == (None, []) for line in lines(out)[:2])
+    with (out / "results.csv").open(encoding="utf-8", newline="") as stream:
+        assert [row["unfit"] for row in csv.DictReader(stream)] == [""] * 5
 
 
 def test_masks_among_the_images_are_noted(folder: Path) -> None:

@@ -165,10 +165,11 @@ def test_the_table_has_every_field_and_row_groups(tmp_path: Path) -> None:
     assert table.metadata.num_row_groups == math.ceil(count / ROWS_IN_A_GROUP)
     assert table.schema_arrow.names == list(COLUMNS) == list(InspectionRecord.__dataclass_fields__)
     rows = parquet_rows(tmp_path / "results.parquet")
-    assert rows[1] == {**vars_of(line(1)), "boxes": [[1, 2, 3, 4]] * 2}
+    assert rows[1] == {**vars_of(line(1)), "boxes": [[1, 2, 3, 4]] * 2, "unfit": []}
     assert rows[-1] == {
         **vars_of(failed),
         "boxes": [],
+        "unfit": [],
         "image": rows[-1]["image"],
         "error": rows[-1]["error"],
     }

@@ -19,12 +19,14 @@ COLUMNS = [
     "score",
     "threshold",
     "review_threshold",
+    "p_value",
     "verdict",
+    "unfit",
     "boxes",
     "defect_area_share",
     "seconds",
 ]
-NUMBERS = ["score", "threshold", "review_threshold", "defect_area_share", "seconds"]
+NUMBERS = ["score", "threshold", "review_threshold", "p_value", "defect_area_share", "seconds"]
 
 
 def good(number: int) -> Prediction:
@@ -37,14 +39,17 @@ def good(number: int) -> Prediction:
 @pytest.fixture(scope="module")
 def predictions() -> list[Prediction]:
     """More good ones first than libraries look at to guess the type of a column."""
-    return [*map(good, range(150)), prediction(), prediction(source=None, review_threshold=0.5)]
+    odd = prediction(source=None, review_threshold=0.5, p_value=0.25, unfit=("too dark", "out of focus"))
+    return [*map(good, range(150)), prediction(), odd]
 
 
 def test_rows(predictions: list[Prediction]) -> None:
     rows = results_table(predictions)
     assert len(rows) == 152 and all(list(row) == COLUMNS for row in rows)
     assert {type(row[name]) for row in rows for name in NUMBERS} == {float}
-    assert rows[150] | {"review_threshold": None} == predictions[150].to_dict()
+    assert rows[150] | {"review_threshold": None, "p_value": None, "unfit": []} == predictions[150].to_dict()
+    assert (rows[0]["unfit"], rows[151]["unfit"]) == ("", "too dark; out of focus")
+    assert math.isnan(rows[0]["p_value"]) and rows[151]["p_value"] == 0.25
     assert math.isnan(rows[150]["review_threshold"]) and rows[151]["review_threshold"] == 0.5
     assert results_table([]) == []
     assert results_table(predictions[151]) == rows[151:]
@@ -58,7 +63,7 @@ def test_pandas(predictions: list[Prediction]) -> None:
     assert table["score"].tolist() == [0.25] * 150 + [3.5] * 2
     assert table["boxes"][149] == [] and table["boxes"][150] == [[6, 40, 4, 4], [20, 10, 8, 6]]
     assert table["review_threshold"].isna().sum() == 151
-    assert (table["verdict"] == "defect").sum() == 2
+    assert table["verdict"].tolist()[150:] == ["defect", "unfit"]
     assert pandas.isna(table["source"][151])
 
 
@@ -68,13 +73,14 @@ def test_polars(predictions: list[Prediction]) -> None:
     expected = dict.fromkeys(NUMBERS, polars.Float64) | {
         "source": polars.String,
         "verdict": polars.String,
+        "unfit": polars.String,
         "boxes": polars.List(polars.List(polars.Int64)),
     }
     assert table.columns == COLUMNS and dict(table.schema) == expected
     assert table["score"].to_list() == [0.25] * 150 + [3.5] * 2
     assert table["boxes"].to_list()[149:151] == [[], [[6, 40, 4, 4], [20, 10, 8, 6]]]
     assert table["source"].null_count() == 1
-    assert table.filter(polars.col("verdict") == "defect").height == 2
+    assert table.filter(polars.col("verdict") == "unfit").height == 1
 
 
 def test_a_generator_is_not_kept() -> None:

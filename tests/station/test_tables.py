@@ -100,6 +100,8 @@ def test_columns_of_an_inspection_are_those_of_its_record() -> None:
         "seconds": "float",
         "overlay": "text",
         "error": "text",
+        "p_value": "float",
+        "unfit": "texts",
     }
 
 

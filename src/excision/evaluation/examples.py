@@ -15,7 +15,16 @@ from excision.data.records import GOOD
 from excision.predictions import Prediction, Verdict
 
 Outcome = Literal[
-    "missed defect", "false alarm", "detected defect", "passed good", "defect", "review", "good"
+    "missed defect",
+    "false alarm",
+    "detected defect",
+    "passed good",
+    "unfit defect",
+    "unfit good",
+    "defect",
+    "review",
+    "good",
+    "unfit",
 ]
 
 DEFAULT_LIMIT = 24
@@ -37,7 +46,7 @@ class ScoredImage:
         name: name of the sample.
         label: "good" or the kind of defect.
         score: anomaly score.
-        verdict: "good", "review" or "defect".
+        verdict: "good", "review", "defect" or "unfit".
     """
 
     name: str
@@ -82,6 +91,8 @@ def outcome(label: str | None, verdict: Verdict) -> Outcome:
     """Name the outcome of an image with this label (None if unknown) and verdict."""
     if label is None:
         return verdict
+    if verdict == "unfit":
+        return "unfit good" if label == GOOD else "unfit defect"
     if label == GOOD:
         return "passed good" if verdict == "good" else "false alarm"
     return "missed defect" if verdict == "good" else "detected defect"

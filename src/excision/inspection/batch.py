@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,18 +16,19 @@ from excision.data.listing import list_images, passed_over
 from excision.errors import DatasetError, ExcisionError, ImageError, SettingsError
 from excision.inspection.findings import findings
 from excision.inspection.log import JSONL, InspectionLog, InspectionRecord, read_log
-from excision.predictions import Predictor
+from excision.predictions import Predictor, Verdict
 from excision.progress import Progress
 from excision.system.names import printable
 from excision.visualization.overlays import draw_overlay, overlay_name, write_overlay
 
-_DEFECT_EXAMPLES, _REVIEW_EXAMPLES, _GOOD_EXAMPLES = 16, 8, 8
+# Images shown in the report of each verdict, in this order.
+_EXAMPLES: dict[Verdict, int] = {"defect": 16, "unfit": 8, "review": 8, "good": 8}
 _FAILURES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class InspectionSummary:
-    """The numbers of images that were good, in the grey zone, defective, or could not be inspected.
+    """The numbers of images of each verdict, and of those that could not be inspected.
 
     Attributes:
         n_good: images with the verdict "good".
@@ -35,6 +37,7 @@ class InspectionSummary:
         n_review: images with the verdict "review".
         strongest: names of the images with the highest scores of each verdict, a few of each, for the report.
         failures: (image, reason) of the first images that could not be inspected.
+        n_unfit: images with the verdict "unfit".
     """
 
     n_good: int
@@ -43,11 +46,12 @@ class InspectionSummary:
     n_review: int = 0
     strongest: tuple[str, ...] = field(default=(), compare=False)
     failures: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    n_unfit: int = field(default=0, kw_only=True)
 
     @property
     def exit_status(self) -> int:
         """2 if an image could not be inspected, otherwise 1 if not all images are good, otherwise 0."""
-        return 2 if self.n_failed else 1 if self.n_defect or self.n_review else 0
+        return 2 if self.n_failed else 1 if self.n_defect or self.n_review or self.n_unfit else 0
 
 
 def find_images(
@@ -133,8 +137,7 @@ def inspect_images(
                 tally.add(line)
             if progress is not None:
                 progress(count, len(images))
-    counts = (tally.n_good, tally.n_defect, tally.n_failed, tally.n_review)
-    return InspectionSummary(*counts, tuple(tally.shown()), tuple(tally.failures))
+    return tally.summary()
 
 
 def _kept(predictor: Predictor, out: Path, *, resume: bool) -> list[InspectionRecord]:
@@ -155,35 +158,34 @@ def _kept(predictor: Predictor, out: Path, *, resume: bool) -> list[InspectionRe
 class _Tally:
     """Counts the verdicts, and collects the images that the report shows."""
 
-    n_good: int = 0
-    n_review: int = 0
-    n_defect: int = 0
+    counts: Counter[Verdict] = field(default_factory=Counter)
     n_failed: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
-    _defects: list[tuple[float, str]] = field(default_factory=list)
-    _reviews: list[tuple[float, str]] = field(default_factory=list)
-    _goods: list[tuple[float, str]] = field(default_factory=list)
+    _strongest: dict[Verdict, list[tuple[float, str]]] = field(default_factory=dict)
 
     def add(self, line: InspectionRecord) -> None:
         """Count a line, and keep it if it is among the strongest of its verdict."""
-        if line.score is None:
+        if line.score is None or line.verdict is None:
             self.n_failed += 1
             if len(self.failures) < _FAILURES:
                 self.failures.append((line.image, line.error or ""))
-        elif line.verdict == "defect":
-            self.n_defect += 1
-            _keep_largest(self._defects, (line.score, line.image), _DEFECT_EXAMPLES)
-        elif line.verdict == "review":
-            self.n_review += 1
-            _keep_largest(self._reviews, (line.score, line.image), _REVIEW_EXAMPLES)
-        else:
-            self.n_good += 1
-            _keep_largest(self._goods, (line.score, line.image), _GOOD_EXAMPLES)
+            return
+        self.counts[line.verdict] += 1
+        strongest = self._strongest.setdefault(line.verdict, [])
+        _keep_largest(strongest, (line.score, line.image), _EXAMPLES[line.verdict])
 
-    def shown(self) -> list[str]:
-        """Return the images with the highest scores of each verdict."""
-        kinds = (self._defects, self._reviews, self._goods)
-        return [image for kind in kinds for _, image in sorted(kind, reverse=True)]
+    def summary(self) -> InspectionSummary:
+        """Return the counts, with the images that have the highest scores of each verdict."""
+        kinds = (self._strongest.get(verdict, []) for verdict in _EXAMPLES)
+        return InspectionSummary(
+            n_good=self.counts["good"],
+            n_defect=self.counts["defect"],
+            n_failed=self.n_failed,
+            n_review=self.counts["review"],
+            strongest=tuple(image for kind in kinds for _, image in sorted(kind, reverse=True)),
+            failures=tuple(self.failures),
+            n_unfit=self.counts["unfit"],
+        )
 
 
 def _keep_largest(heap: list[tuple[float, str]], item: tuple[float, str], most: int) -> None:
@@ -239,4 +241,6 @@ def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -
         seconds=seconds,
         overlay=overlay,
         error=None,
+        p_value=found.p_value,
+        unfit=found.unfit,
     )

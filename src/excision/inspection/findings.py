@@ -14,7 +14,9 @@ class Findings:
 
     Attributes:
         score: anomaly score.
-        verdict: "good", "review" or "defect".
+        p_value: conformal p-value of the score; None where it is unknown.
+        verdict: "good", "review", "defect" or "unfit".
+        unfit: why the image is not fit to be inspected; empty if it is.
         defect_area_share: share of the pixels above the lowest threshold, 0 to 1.
         boxes: boxes (x, y, width, height) in pixels of the image file around the regions above that
             threshold, strongest first, at most `MOST_BOXES`.
@@ -22,7 +24,9 @@ class Findings:
     """
 
     score: float
+    p_value: float | None
     verdict: Verdict
+    unfit: tuple[str, ...]
     defect_area_share: float
     boxes: tuple[Box, ...]
     shown_boxes: tuple[Box, ...]
@@ -40,7 +44,9 @@ def findings(detection: Detection, size: tuple[int, int] | None = None) -> Findi
     wanted, shown = size or detection.full_size, detection.shown_size
     return Findings(
         score=detection.score,
+        p_value=detection.p_value,
         verdict=detection.verdict,
+        unfit=detection.unfit,
         defect_area_share=detection.defect_area_share,
         boxes=tuple(scale_box(box, (height, width), wanted) for box in boxes),
         shown_boxes=tuple(scale_box(box, (height, width), shown) for box in boxes),

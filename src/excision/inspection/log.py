@@ -25,7 +25,7 @@ class InspectionRecord:
         image: path as found.
         score: anomaly score; None if the image could not be inspected.
         threshold: decision threshold.
-        verdict: "good", "review" or "defect"; None if the image could not be inspected.
+        verdict: "good", "review", "defect" or "unfit"; None if the image could not be inspected.
         defect_area_share: share of the pixels above the threshold, or above the review threshold if there is
             one, 0 to 1.
         boxes: boxes (x, y, width, height) around these regions, strongest first, in pixels of the upright
@@ -33,6 +33,9 @@ class InspectionRecord:
         seconds: from opening the file to the verdict.
         overlay: path of the overlay of image and anomaly map, relative to the folder of results.
         error: why the image could not be inspected.
+        p_value: conformal p-value of the score: the share of good parts that are expected to score at least
+            as much; None if it is unknown.
+        unfit: why the image is not fit to be inspected, one reason each; empty if it is.
     """
 
     image: str
@@ -44,6 +47,9 @@ class InspectionRecord:
     seconds: float
     overlay: str | None
     error: str | None
+    # Results of earlier versions lack these.
+    p_value: float | None = None
+    unfit: tuple[str, ...] = ()
 
 
 class InspectionLog:
@@ -87,6 +93,7 @@ def iterate_log(out: Path) -> Iterator[InspectionRecord]:
             try:
                 content = json.loads(text)
                 content["boxes"] = tuple(tuple(box) for box in content["boxes"])
+                content["unfit"] = tuple(map(str, content.get("unfit", ())))
                 yield InspectionRecord(**content)
             except (ValueError, KeyError, TypeError):
                 continue
@@ -101,7 +108,7 @@ def _header() -> str:
 
 
 def _as_row(line: InspectionRecord) -> str:
-    values = {**dataclasses.asdict(line), "boxes": json.dumps(line.boxes)}
+    values = dataclasses.asdict(line) | {"boxes": json.dumps(line.boxes), "unfit": "; ".join(line.unfit)}
     return csv_row(values.values())
 
 

@@ -14,9 +14,9 @@ from excision.system.parquet import columns_of, write_parquet
 
 PARQUET = "results.parquet"
 
-_NUMBERS = ("score", "threshold", "review_threshold", "defect_area_share", "seconds")
+_NUMBERS = ("score", "threshold", "review_threshold", "p_value", "defect_area_share", "seconds")
 
-COLUMNS = columns_of(InspectionRecord)
+COLUMNS = columns_of(InspectionRecord, unfit="texts")
 """The fields of `InspectionRecord`, each with its kind in Parquet (see `write_parquet`)."""
 
 
@@ -43,11 +43,16 @@ def results_table(predictions: Iterable[Detection] | Detection) -> list[dict[str
 
     Returns:
         One row per prediction, in order, with the fields of `Prediction.to_dict`. Every column has one type:
-        a missing number, such as the review threshold, is NaN.
+        a missing number, such as the review threshold, is NaN, and the reasons of `unfit` are one text.
     """
     given = [predictions] if isinstance(predictions, Detection) else predictions
     rows = (prediction.to_dict() for prediction in given)
-    return [{**row, **{name: _number(row[name]) for name in _NUMBERS}} for row in rows]
+    return [{**row, **_plain(row)} for row in rows]
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Give the values of a row whose type would depend on the others."""
+    return {name: _number(row[name]) for name in _NUMBERS} | {"unfit": "; ".join(row["unfit"])}
 
 
 def _number(value: float | None) -> float:

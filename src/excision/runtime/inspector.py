@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from excision.data.inputs import ColorOrder, InputImage, OneImage, input_image, input_images
 from excision.errors import ImageError, ModelError, SettingsError
 from excision.method.calibration import Calibration, calibrate, check_thresholds
+from excision.method.p_values import p_value
 from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
 from excision.runtime.backends import one_line, open_backend
@@ -170,7 +171,8 @@ class Inspector:
 
         Args:
             working: (H, W, C); inspected in tiles if the model has a tiling.
-            criteria: which defects count; None takes the criteria that the folder is calibrated for.
+            criteria: which defects count; None takes the criteria that the folder is calibrated for, and
+                with others the p-value is unknown.
 
         Raises:
             ImageError: the image is smaller than a tile.
@@ -178,9 +180,11 @@ class Inspector:
         """
         criteria = self.criteria if criteria is None else criteria
         found = inspect_working(working, self.image_format.tiling, self._compute)
-        if criteria.is_everything:
-            return found
-        return replace(found, score=criteria.apply(found.anomaly_map, found.lowest_threshold))
+        score = found.score
+        if not criteria.is_everything:
+            score = criteria.apply(found.anomaly_map, found.lowest_threshold)
+        known = p_value(self.calibration, score) if criteria is self.criteria else None
+        return replace(found, score=score, p_value=known)
 
     def _compute(self, working: NDArray[np.uint16]) -> Prediction:
         """Inspect one working image, without criteria."""

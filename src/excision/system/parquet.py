@@ -15,7 +15,7 @@ from excision.system.files import atomic_path
 ROWS_IN_A_GROUP = 10_000
 
 Columns = Mapping[str, str]
-"""Each column with its kind: "text", "int", "float", "time", "boxes" or "seconds"."""
+"""Each column with its kind: "text", "int", "float", "time", "boxes", "seconds" or "texts"."""
 
 
 _KINDS = {str: "text", Literal: "text", int: "int", float: "float", tuple: "boxes", dict: "seconds"}
@@ -59,7 +59,8 @@ def write_parquet(path: Path, columns: Columns, rows: Iterable[Mapping[str, Any]
 
     Kinds of columns: "text" is a string, "int" an int64, "float" a float64, "time" a timestamp in
     microseconds in UTC (given in seconds since 1970), "boxes" a list of structs x, y, width, height of int32
-    (given as tuples of four), "seconds" a map from string to float64 (given as a dict). All may be null.
+    (given as tuples of four), "seconds" a map from string to float64 (given as a dict), "texts" a list of
+    strings. All may be null.
 
     Args:
         path: file to write.
@@ -97,6 +98,7 @@ def _types() -> dict[str, Any]:
         "time": pa.timestamp("us", tz="UTC"),
         "boxes": pa.list_(box),
         "seconds": pa.map_(pa.string(), pa.float64()),
+        "texts": pa.list_(pa.string()),
     }
 
 
@@ -104,10 +106,16 @@ def _value(kind: str, value: Any) -> Any:
     if value is None:
         return None
     if kind == "text":
-        # A file name may not be valid text, but strings in Parquet must be.
-        return str(value).encode("utf-8", errors="backslashreplace").decode("utf-8")
+        return _as_text(value)
+    if kind == "texts":
+        return [_as_text(text) for text in value]
     if kind == "time":
         return round(value * 1e6)
     if kind == "boxes":
         return [dict(zip(("x", "y", "width", "height"), box, strict=True)) for box in value]
     return list(value.items()) if kind == "seconds" else value
+
+
+def _as_text(value: Any) -> str:
+    # A file name may not be valid text, but strings in Parquet must be.
+    return str(value).encode("utf-8", errors="backslashreplace").decode("utf-8")

@@ -31,7 +31,7 @@ ARRAYS = ".npz"
 
 # Pixels of the longer side of a picture in a notebook, which shows two side by side.
 _STORED, _DISPLAYED = 480, 320
-_COLOURS = {"good": "#1a7f37", "review": "#9a6700", "defect": "#cf222e"}
+_COLOURS = {"good": "#1a7f37", "review": "#9a6700", "defect": "#cf222e", "unfit": "#6639ba"}
 
 
 def save(path: Path, detection: Viewable) -> None:
@@ -55,10 +55,17 @@ def save(path: Path, detection: Viewable) -> None:
             with atomic_path(path) as temporary:
                 tifffile.imwrite(temporary, detection.anomaly_map, photometric="minisblack", metadata=None)
         else:
-            values = {field.name: getattr(detection, field.name) for field in fields(detection)}
-            known: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
             with atomic_path(path) as temporary, temporary.open("wb") as stream:
-                np.savez_compressed(stream, **known)
+                np.savez_compressed(stream, **_arrays(detection))
+
+
+def _arrays(detection: Viewable) -> dict[str, Any]:
+    """Give what is known of a detection by name, in types that need no pickling."""
+    values = {field.name: getattr(detection, field.name) for field in fields(detection)}
+    values["unfit"] = np.array(detection.unfit, dtype=np.str_)
+    statistics = values.pop("image_statistics") or {}
+    values |= {f"image_statistics.{name}": value for name, value in statistics.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 @contextmanager

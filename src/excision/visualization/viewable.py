@@ -29,7 +29,15 @@ class Viewable(Protocol):
 
     @property
     def verdict(self) -> str:
-        """The verdict: "good", "review" or "defect"."""
+        """The verdict: "good", "review", "defect" or "unfit"."""
+
+    @property
+    def unfit(self) -> tuple[str, ...]:
+        """Why the image is not fit to be inspected, one reason each; empty if it is."""
+
+    @property
+    def p_value(self) -> float | None:
+        """Conformal p-value of the score; None where it is unknown."""
 
     @property
     def image(self) -> NDArray[np.float32]:
