@@ -369,6 +369,20 @@ def test_run_folder_records_what_was_done(tiny: Settings, parts: Path, tmp_path:
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
 
 
+def test_a_run_that_recorded_no_groups_is_resumed(tiny: Settings, parts: Path, tmp_path: Path) -> None:
+    """Runs of older versions did not record groups: theirs are those that the data set states."""
+    run = tmp_path / "run"
+    Detector(tiny).fit(parts, run)
+    fingerprint = json.loads((run / FINGERPRINT).read_text())
+    assert fingerprint.pop("groups").keys() == {*fingerprint["training"], *fingerprint["calibration"]}
+    (run / FINGERPRINT).write_text(json.dumps(fingerprint))
+    assert Detector(tiny).fit(parts, run, resume=True).calibration == Detector.load(run).calibration
+    for damaged in ('{"groups": 1}', '{"groups": {"a.png": 1}}', "[]"):
+        (run / FINGERPRINT).write_text(damaged)
+        with pytest.raises(ModelError, match="these are not the images of a run"):
+            Detector(tiny).fit(parts, run, resume=True)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

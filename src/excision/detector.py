@@ -159,7 +159,8 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         run = Path(run) if run is not None else None
         if run is not None:
             run_folder.check_free(run, resume=resume)
-        data = self._prepare(dataset, self.settings, stage)
+        recorded = run_folder.recorded_groups(run) if run is not None and resume else None
+        data = self._prepare(dataset, self.settings, stage, recorded)
         if run is None or not run_folder.is_begun(run):
             _warn_if_few(data, self.settings)
         if run is not None:

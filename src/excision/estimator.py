@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -172,12 +172,13 @@ class Estimator(ABC, Generic[D]):
         dataset: Trainable,
         settings: Settings,
         stage: StageProgress | None,
+        recorded: Mapping[str, str] | None = None,
     ) -> TrainingSet:
         if isinstance(dataset, str | Path):
             dataset = load_dataset(dataset)
         if isinstance(dataset, Dataset):
-            return prepare(dataset, settings, of_stage(stage, "reading"))
-        return prepare(list(_normal_images(dataset)), settings, of_stage(stage, "reading"))
+            return prepare(dataset, settings, of_stage(stage, "reading"), recorded)
+        return prepare(list(_normal_images(dataset)), settings, of_stage(stage, "reading"), recorded)
 
     def _calibrate(self, data: TrainingSet, settings: Settings, stage: StageProgress | None) -> None:
         """Set the decision threshold on the images that were held out."""

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from excision.data import Dataset, Sample, load_dataset
+from excision.data.groups.known import part_groups
 from excision.data.layouts import LAYOUTS
-from excision.data.layouts.groups import part_groups
 from excision.errors import DatasetError
 from tests.data.conftest import Draw
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from excision.data import load_dataset
-from excision.data.layouts.groups import part_groups
+from excision.data.groups.known import part_groups
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import FewOption, number
+from excision.cli.options import FewOption, GroupsOption, number
 from excision.cli.output import say, say_lines
 from excision.progress import Bars
 
 if TYPE_CHECKING:
+    from excision.data.groups import GroupRule
     from excision.inspection.good_images import GoodScores
     from excision.method.calibration import Calibration
     from excision.runtime.inspector import Inspector
@@ -75,17 +76,19 @@ def calibrate(
             "it is unchanged."
         ),
     ] = None,
+    groups: GroupsOption = None,
     few: FewOption = False,
     undo: Annotated[
         bool, Parameter(help="Return to what was in force before the last calibration.", negative="")
     ] = False,
 ) -> int:
     """Set the decision threshold of an exported model again, on good images."""
+    from excision.data.groups import GroupRule
     from excision.errors import SettingsError
     from excision.runtime.defect_criteria import DefectCriteria, read_region
     from excision.runtime.inspector import Inspector
 
-    changes = (false_alarm_rate, review_rate, roi, minimum_area)
+    changes = (false_alarm_rate, review_rate, roi, minimum_area, groups)
     if undo:
         if normals or few or any(change is not None for change in changes):
             raise SettingsError("--undo returns to the calibration before: give the folder alone")
@@ -98,11 +101,18 @@ def calibrate(
         inspector.criteria.minimum_area if minimum_area is None else minimum_area,
     )
     rate, review = _rates(inspector, false_alarm_rate, review_rate)
-    return _calibrate(inspector, normals, rate, review, few=few)
+    rule = None if groups is None else GroupRule.parse(groups)
+    return _calibrate(inspector, normals, rate, review, rule, few=few)
 
 
 def _calibrate(
-    inspector: Inspector, normals: Sequence[Path], rate: float, review: float | None, *, few: bool
+    inspector: Inspector,
+    normals: Sequence[Path],
+    rate: float,
+    review: float | None,
+    rule: GroupRule | None,
+    *,
+    few: bool,
 ) -> int:
     from excision.errors import DatasetError
     from excision.inspection.good_images import find_good_images, score_good_images
@@ -112,7 +122,7 @@ def _calibrate(
     for note in found.notes:
         say(f"Note: {note}")
     with Bars() as bars:
-        good = score_good_images(inspector, found.images, bars.part("calibrating"))
+        good = score_good_images(inspector, found, bars.part("calibrating"), rule)
     _say_left_out(good)
     if not good.scores:
         raise DatasetError("no image is left to calibrate on: the threshold is unchanged")

@@ -49,6 +49,14 @@ SizeOption = Annotated[tuple[int, int], Parameter(help="Height and width in pixe
 JsonOption = Annotated[
     Path | None, Parameter(name="--json", help="Also write the figures as JSON to this file.")
 ]
+GroupsOption = Annotated[
+    str | None,
+    Parameter(
+        help="Which images show the same part, strip or moment, and so are not independent: each, folder, "
+        "column:NAME of a CSV table, time:60s, or a regular expression whose first parenthesis, or else "
+        "whole match, is the group. By default groups are found from names and content."
+    ),
+]
 FewOption = Annotated[
     bool,
     Parameter(help="Accept images that are too few to promise a false-alarm rate of 5%.", negative=""),

@@ -22,6 +22,7 @@ SHORT_NAMES = {
     "training.steps": "--steps",
     "training.seed": "--seed",
     "calibration.false_alarm_rate": "--false-alarm-rate",
+    "calibration.groups": "--groups",
 }
 """Settings that also have a short name; `--help` shows these alone."""
 

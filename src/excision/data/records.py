@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,8 @@ class Sample:
         label: "good" for a normal image, otherwise the kind of defect.
         mask: file of the defect mask, or the annotation it is drawn from; None if there is none, as for every
             normal image.
-        group: samples of one group show the same part and must stay on the same side of any split.
+        group: samples of one group show the same part, strip or moment and must stay on the same side of any
+            split; the name of the image where nothing is known.
     """
 
     name: str
@@ -71,6 +73,8 @@ class Dataset:
         left_out: names of the images that are in the folder, but whose label is unknown.
         leave_out: whether it is intended that most images may be left out.
         missing: images that an annotation file lists, but whose files are not there.
+        columns: further columns of a table, each with its value for each sample by name; `--groups` may name
+            one.
     """
 
     root: Path
@@ -81,6 +85,7 @@ class Dataset:
     left_out: tuple[str, ...] = ()
     leave_out: bool = False
     missing: tuple[str, ...] = ()
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def train(self) -> tuple[Sample, ...]:

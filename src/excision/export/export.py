@@ -22,7 +22,7 @@ from excision.export.examples import graph_image, graph_input, with_defect
 from excision.export.graph import count_operations, write_onnx
 from excision.export.quantise import quantise
 from excision.method.calibration import calibrate
-from excision.method.run_folder import FINGERPRINT, read_json
+from excision.method.run_folder import FINGERPRINT, read_json, recorded_groups
 from excision.progress import StageProgress, of_stage
 from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Precision
 from excision.runtime.inspector import Inspector
@@ -81,6 +81,7 @@ def export(
         dataset if isinstance(dataset, Dataset) else load_dataset(dataset, leave_out=True),
         detector.settings.settled(detector.image_format),
         of_stage(stage, "reading"),
+        recorded_groups(run),
     )
     held_out = list(data.calibration_images())
     out.mkdir(parents=True, exist_ok=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from excision.data import Dataset, load_dataset
+from excision.data import Dataset, Sample, load_dataset
+from excision.data.groups import Grouping, GroupRule, group_samples
 from excision.data.layouts import LAYOUTS
 from excision.data.layouts.folder import lies_beside_good
+from excision.data.records import GOOD
 from excision.errors import DatasetError, ImageError
 from excision.inspection.batch import find_images
 from excision.progress import Progress
@@ -23,10 +25,14 @@ class GoodImages:
     Attributes:
         images: image files, each once.
         notes: how folders were understood, one sentence each.
+        stated: the group that a labelled data set states for an image.
+        columns: columns of a table, each with its value for each image by its path.
     """
 
     images: list[Path]
     notes: list[str]
+    stated: Mapping[Path, str]
+    columns: Mapping[str, Mapping[str, str]]
 
 
 @dataclass(slots=True)
@@ -35,6 +41,8 @@ class GoodScores:
 
     Attributes:
         scores: anomaly score of each image that counts.
+        images: file of each of these images, in the same order.
+        grouping: which of these images belong together, by the path of the file.
         trained_on: number of images left out because the model was trained on them; None if the folder does
             not say which these are.
         repeated: number of images left out because they have the same pixels as another.
@@ -42,9 +50,16 @@ class GoodScores:
     """
 
     scores: list[float] = field(default_factory=list)
+    images: list[Path] = field(default_factory=list)
+    grouping: Grouping = field(default_factory=lambda: Grouping({}, "no image", sure=False))
     trained_on: int | None = None
     repeated: int = 0
     unreadable: list[str] = field(default_factory=list)
+
+    @property
+    def groups(self) -> list[str]:
+        """The group of each score, in the same order."""
+        return [self.grouping.of[str(path)] for path in self.images]
 
 
 def find_good_images(paths: Sequence[Path]) -> GoodImages:
@@ -56,6 +71,8 @@ def find_good_images(paths: Sequence[Path]) -> GoodImages:
     """
     found: dict[Path, None] = {}
     notes: list[str] = []
+    stated: dict[Path, str] = {}
+    columns: dict[str, dict[str, str]] = {}
     for path in paths:
         if path.is_dir() and lies_beside_good(path):
             raise DatasetError(
@@ -66,15 +83,19 @@ def find_good_images(paths: Sequence[Path]) -> GoodImages:
         if dataset is None:
             found |= dict.fromkeys(find_images([path]))
             continue
-        good = [sample.image for sample in dataset.samples if not sample.defective]
+        samples = [sample for sample in dataset.samples if not sample.defective]
+        good = [sample.image for sample in samples]
         found |= dict.fromkeys(good)
+        stated |= {sample.image: sample.group for sample in samples if sample.group != sample.name}
+        for column, values in dataset.columns.items():
+            columns.setdefault(column, {}).update({str(s.image): values[s.name] for s in samples})
         if dataset.layout == "folder" and not any(sample.defective for sample in dataset.samples):
             continue
         notes.append(
             f"{path} is a labelled data set (layout {dataset.layout}): its {len(good)} good images are "
             "used, and no defective one."
         )
-    return GoodImages(list(found), notes)
+    return GoodImages(list(found), notes, stated, columns)
 
 
 def _labelled(path: Path) -> Dataset | None:
@@ -86,28 +107,36 @@ def _labelled(path: Path) -> Dataset | None:
     return load_dataset(path)
 
 
-def score_good_images(inspector: Inspector, images: Iterable[Path], progress: Progress) -> GoodScores:
+def score_good_images(
+    inspector: Inspector, found: GoodImages, progress: Progress, rule: GroupRule | None = None
+) -> GoodScores:
     """Score good images, each content once, except those that the model was trained on.
 
     Args:
         inspector: exported model.
-        images: image files.
+        found: the images.
         progress: called with (done, total).
+        rule: how a person says that their groups are to be formed; None finds them.
 
     Raises:
+        DatasetError: the rule does not fit the images.
         ModelError: the model cannot compute, or the hashes of its training images are damaged.
     """
     known = TrainedOn.load(inspector.folder)
     good, seen = GoodScores(trained_on=None if known is None else 0), set[str]()
-    images = list(images)
-    for done, path in enumerate(images, start=1):
+    for done, path in enumerate(found.images, start=1):
         try:
             _score(inspector, path, known, seen, good)
         except ImageError as error:
             good.unreadable.append(str(error))
         except OSError as error:
             good.unreadable.append(f"{path}: {error.strerror}")
-        progress(done, len(images))
+        progress(done, len(found.images))
+    samples = [
+        Sample(str(path), path, "train", GOOD, None, found.stated.get(path, str(path)))
+        for path in good.images
+    ]
+    good.grouping = group_samples(samples, rule, columns=found.columns)[1]
     return good
 
 
@@ -123,3 +152,4 @@ def _score(
     else:
         seen.add(key)
         good.scores.append(inspector.inspect_working(working).score)
+        good.images.append(path)

@@ -81,7 +81,7 @@ def prepare_run(
         # Format 1 kept the image format in the settings.
         if begun != settings.settled(image_format):
             _same_settings(begun, settings, folder)
-        if read_json(data_file) != data:
+        if read_json(data_file) != _comparable(data, read_json(data_file)):
             raise SettingsError(
                 f"{folder} was begun on other images than these ({FINGERPRINT} differs): "
                 "give the same data again, or choose another folder"
@@ -105,6 +105,29 @@ def prepare_run(
         settings.save(settings_file)
     except OSError as error:
         raise SettingsError(f"{folder}: cannot be written to ({error.strerror})") from error
+
+
+def _comparable(data: dict[str, Any], begun: Any) -> dict[str, Any]:
+    """Leave out what the fingerprint of an older version did not record."""
+    recorded = isinstance(begun, dict) and "groups" in begun
+    return data if recorded else {key: value for key, value in data.items() if key != "groups"}
+
+
+def recorded_groups(folder: Path) -> dict[str, str] | None:
+    """Read the groups that a run began with, by the name of the image; None if no run was begun.
+
+    A run of an older version records none: its groups are those that the data set states.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    if not (folder / FINGERPRINT).is_file():
+        return None
+    content = read_json(folder / FINGERPRINT)
+    groups = content.get("groups", {}) if isinstance(content, dict) else None
+    if not isinstance(groups, dict) or not all(isinstance(group, str) for group in groups.values()):
+        raise ModelError(f"{folder / FINGERPRINT}: these are not the images of a run")
+    return groups
 
 
 def check_free(folder: Path, *, resume: bool) -> None:

@@ -294,12 +294,21 @@ class CalibrationSettings:
     Attributes:
         false_alarm_rate: share of good parts that may be called defective; sets the decision threshold.
         holdout: share of the normal training images, in whole groups, held out to set the threshold.
+        groups: which images show the same part, strip or moment, and so are not independent: "auto" (found
+            from names and content), "each" (all are independent), "folder", "column:NAME" of a CSV table,
+            "time:60s" (also min, h, d), or a regular expression whose first parenthesis, or else whole match,
+            is the group.
     """
 
     false_alarm_rate: float = 0.01
     holdout: float = 0.2
+    groups: str = "auto"
 
     def __post_init__(self) -> None:
         rate = self.false_alarm_rate
         require(0 < rate < 1, f"calibration.false_alarm_rate is {rate}: it must lie between 0 and 1")
         require(0 < self.holdout < 1, f"calibration.holdout is {self.holdout}: it must lie between 0 and 1")
+        if self.groups != "auto":
+            from excision.data.groups.rule import GroupRule
+
+            GroupRule.parse(self.groups)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from excision.data import Dataset, Sample
 from excision.data.decode import array_image, check_decodes, given_array, probe_image
+from excision.data.groups import Grouping, GroupRule, group_samples
 from excision.data.images import ImageCache, any_full_image, working_image
 from excision.data.preparation import Finding, check_readable, readable, readable_headers
 from excision.data.sizes import Reduction, Size, default_size, strip_tile
@@ -42,6 +43,7 @@ class TrainingSet:
         calibration: names of the images held out to set the decision threshold.
         skipped: files that could not be read.
         reduction: how far resizing reduces the images; None if they are used in tiles.
+        grouping: which of the images belong together, what that was found from, and how sure it is.
     """
 
     image_format: ImageFormat
@@ -49,6 +51,7 @@ class TrainingSet:
     calibration: tuple[str, ...]
     skipped: tuple[Finding, ...]
     reduction: Reduction | None
+    grouping: Grouping
     _pictures: dict[str, Picture]
     _cache: ImageCache
     _origin: dict[str, str]
@@ -66,6 +69,11 @@ class TrainingSet:
     def sources(self) -> tuple[str, ...]:
         """Names of the training images, whether used whole or in tiles."""
         return tuple(dict.fromkeys(tile.source for tile in self._tiles)) or self.training
+
+    @property
+    def groups(self) -> Mapping[str, str]:
+        """The group of each training image (of `sources`, not of tiles) and calibration image, by name."""
+        return self.grouping.of
 
     @contextmanager
     def materialised(self, folder: Path | None, cutting: Progress) -> Iterator[None]:
@@ -101,10 +109,10 @@ class TrainingSet:
         return (self._pictures[name] for name in self.calibration)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the name and SHA-256 of each image, for training and calibration."""
+        """Return the name and SHA-256 of each image, for training and calibration, and the groups."""
         parts = {"training": self.sources, "calibration": self.calibration}
         hashes = {part: {n: _hash(self._pictures[n]) for n in names} for part, names in parts.items()}
-        return {**self._origin, **hashes}
+        return {**self._origin, **hashes, "groups": dict(sorted(self.groups.items()))}
 
     def facts(self) -> dict[str, Any]:
         """Return the counts and the skipped files, for the record of the training."""
@@ -112,15 +120,24 @@ class TrainingSet:
             "n_training": len(self.sources),
             **({"n_tiles": len(self._tiles)} if self._tiles else {}),
             "n_calibration": len(self.calibration),
+            "groups": self._group_facts(),
             **({"reduction": dataclasses.asdict(self.reduction)} if self.reduction else {}),
             "skipped": {finding.name: finding.reason for finding in self.skipped},
         }
+
+    def _group_facts(self) -> dict[str, Any]:
+        counts = {
+            part: len({self.groups[name] for name in names})
+            for part, names in (("training", self.sources), ("calibration", self.calibration))
+        }
+        return {**counts, "basis": self.grouping.basis, "sure": self.grouping.sure}
 
 
 def prepare(
     dataset: Dataset | Sequence[NDArray[Any] | str | Path],
     settings: Settings,
     reading: Progress | None = None,
+    recorded: Mapping[str, str] | None = None,
 ) -> TrainingSet:
     """Find the readable normal images, determine size and channels, and hold some out for calibration.
 
@@ -128,13 +145,23 @@ def prepare(
         dataset: a data set, or a sequence of normal images as arrays or paths.
         settings: settings of image, calibration and training.
         reading: called with (done, total) while the images are checked.
+        recorded: groups of a run that has begun, by the image's name, as its fingerprint records them; an
+            image that it does not name has the group that the data set states. None finds the groups.
 
     Raises:
-        DatasetError: there are no normal images, none can be read, or too few to hold some out.
+        DatasetError: there are no normal images, none can be read, too few to hold some out, or the rule of
+            `calibration.groups` does not fit their names.
         ImageError: an array is not an image.
     """
+    return _part(_usable(dataset, settings, reading), settings, recorded)
+
+
+def _usable(
+    dataset: Dataset | Sequence[NDArray[Any] | str | Path], settings: Settings, reading: Progress | None
+) -> _Usable:
+    """Find the images that can be trained on."""
     if isinstance(dataset, Dataset):
-        return _part(_from_dataset(dataset, settings, reading), settings)
+        return _from_dataset(dataset, settings, reading)
     if isinstance(dataset, bytes) or not isinstance(dataset, Iterable):
         raise DatasetError(
             f"{type(dataset).__name__} holds no images: give a data set, its folder, or normal images as "
@@ -146,10 +173,10 @@ def prepare(
     paths = [picture for picture in pictures.values() if isinstance(picture, Path)]
     if len(paths) == len(pictures):
         samples = tuple(Sample(str(p), p, "train", "good", None, str(p)) for p in paths)
-        return _part(_from_dataset(Dataset(Path(), "images", samples), settings, reading), settings)
+        return _from_dataset(Dataset(Path(), "images", samples), settings, reading)
     if paths:
         raise DatasetError("some images are arrays and some are paths: give only one kind")
-    return _part(_from_arrays(pictures, settings), settings)
+    return _from_arrays(pictures, settings)
 
 
 class _Usable(NamedTuple):
@@ -162,16 +189,18 @@ class _Usable(NamedTuple):
     skipped: tuple[Finding, ...]
     pictures: dict[str, Picture]
     origin: dict[str, str]
+    columns: Mapping[str, Mapping[str, str]]
 
 
-def _part(usable: _Usable, settings: Settings) -> TrainingSet:
+def _part(usable: _Usable, settings: Settings, recorded: Mapping[str, str] | None) -> TrainingSet:
     """Determine size and channels, and split the images for training and calibration."""
     sizes = list(usable.sizes.values())
     tiling = usable.tiling
     size = tiling.size if tiling else settings.image.size or default_size(sizes)
     derived: Channels = 3 if usable.colour else 1
     channels = settings.image.channels or derived
-    training, calibration = hold_out(usable.samples, settings.calibration.holdout)
+    samples, grouping = _grouped(usable, settings, recorded)
+    training, calibration = hold_out(samples, settings.calibration.holdout)
     tiles: tuple[Tile, ...] = ()
     if tiling is not None:
         shown = {sample.name: usable.sizes[sample.name] for sample in training}
@@ -182,11 +211,24 @@ def _part(usable: _Usable, settings: Settings) -> TrainingSet:
         calibration=tuple(sample.name for sample in calibration),
         skipped=usable.skipped,
         reduction=None if tiling else Reduction.to(size, sizes),
+        grouping=grouping,
         _pictures=usable.pictures,
         _cache=ImageCache(size, channels, settings.training.cache_mb * 2**20),
         _origin=usable.origin,
         _tiles=tiles,
     )
+
+
+def _grouped(
+    usable: _Usable, settings: Settings, recorded: Mapping[str, str] | None
+) -> tuple[tuple[Sample, ...], Grouping]:
+    """Give the samples their groups: those of the run that has begun, or those that are found."""
+    if recorded is None:
+        return group_samples(
+            usable.samples, GroupRule.parse(settings.calibration.groups), columns=usable.columns
+        )
+    samples = tuple(replace(s, group=recorded.get(s.name, s.group)) for s in usable.samples)
+    return samples, Grouping({s.name: s.group for s in samples}, "the groups that the run began with", True)
 
 
 def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None) -> _Usable:
@@ -212,6 +254,7 @@ def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None
         skipped=skipped,
         pictures={sample.name: sample.image for sample in good},
         origin={"root": dataset.root.name, "layout": dataset.layout},
+        columns=dataset.columns,
     )
 
 
@@ -254,6 +297,7 @@ def _from_arrays(pictures: dict[str, Picture], settings: Settings) -> _Usable:
         skipped=(),
         pictures=dict(arrays),
         origin={"root": "", "layout": "arrays"},
+        columns={},
     )
 
 

@@ -131,4 +131,5 @@ def _checked(layout: Layout, path: Path, contents: Contents, notes: list[str], l
         tuple(names),
         leave_out,
         tuple(contents.missing),
+        contents.columns,
     )

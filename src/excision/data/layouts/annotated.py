@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from excision.data.annotations.base import Annotation
-from excision.data.layouts.groups import with_groups
+from excision.data.groups.known import with_groups
 from excision.data.layouts.masks import separate
 from excision.data.layouts.registry import Contents
 from excision.data.listing import list_images

@@ -9,8 +9,8 @@ from typing import get_args
 
 from excision.data.annotations.values import label_text
 from excision.data.csv_text import Row, Table
+from excision.data.groups.known import with_groups
 from excision.data.layouts.csv_labels import understand
-from excision.data.layouts.groups import with_groups
 from excision.data.layouts.registry import Contents, Precedence, layout
 from excision.data.records import GOOD, Sample, Split
 from excision.data.references import Finder, files_in, identity, is_file, name_below
@@ -72,13 +72,20 @@ def read(path: Path) -> Contents:
         raise DatasetError(
             f"{path}: contains several split files ({names}); name one of them instead of the folder"
         )
-    table = Table(tables[0], _NAMES, _NEEDED)
+    table = _with_further_columns(Table(tables[0], _NAMES, _NEEDED))
     if not table.columns >= _NEEDED:
         missing = ", ".join(sorted(_REQUIRED - table.columns))
         raise DatasetError(
             f"{table.path}: the first line must name the columns image,split,label,mask; missing: {missing}"
         )
     return _contents(table, list(table.rows()))
+
+
+def _with_further_columns(table: Table) -> Table:
+    """Read the columns beside the known ones as well, each under its heading in lower case."""
+    known = {heading for headings in _NAMES.values() for heading in headings}
+    further = {heading.lower() for heading in table.header if heading} - known
+    return Table(table.path, {**_NAMES, **{name: (name,) for name in further}}, _NEEDED) if further else table
 
 
 def _contents(table: Table, rows: list[Row]) -> Contents:
@@ -90,12 +97,18 @@ def _contents(table: Table, rows: list[Row]) -> Contents:
     samples = [reader.sample(row, meaning) for row in rows]
     groups = {sample.name: row.values.get("group", "") for sample, row in zip(samples, rows, strict=True)}
     samples = [replace(s, group=groups[s.name] or s.group) for s in with_groups(samples)]
+    named = (table.columns - _NAMES.keys()) | ({"group"} & table.columns)
+    columns = {
+        column: {s.name: row.values[column] for s, row in zip(samples, rows, strict=True)}
+        for column in sorted(named)
+    }
     notes = [sentence] if rows else []
     if table.legacy:
         notes.append(f"{table.path.name} is not in UTF-8; it was read as Windows-1252.")
     if "split" not in table.columns:
-        return Contents(table.path.parent, *with_test_share(samples, notes))
-    return Contents(table.path.parent, samples, [f"The split is that of {table.path.name}.", *notes])
+        return Contents(table.path.parent, *with_test_share(samples, notes), columns=columns)
+    first = f"The split is that of {table.path.name}."
+    return Contents(table.path.parent, samples, [first, *notes], columns=columns)
 
 
 def _check(row: Row, table: Table) -> None:

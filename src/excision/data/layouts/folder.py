@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from excision.data.layouts.groups import with_groups
+from excision.data.groups.known import with_groups
 from excision.data.layouts.mask_names import names_masks
 from excision.data.layouts.masks import Separated, separate, settled
 from excision.data.layouts.registry import Contents, Precedence, layout

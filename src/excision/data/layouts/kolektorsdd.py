@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from excision.data.layouts.groups import KOLEKTOR_IMAGE, with_groups
+from excision.data.groups.known import KOLEKTOR_IMAGE, with_groups
 from excision.data.layouts.registry import Contents, layout, orphans
 from excision.data.listing import image_files, list_images, subfolders
 from excision.data.masks import marks_defect

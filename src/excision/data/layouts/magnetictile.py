@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from excision.data.layouts.groups import with_groups
+from excision.data.groups.known import with_groups
 from excision.data.layouts.registry import Contents, layout, orphans
 from excision.data.listing import image_files, list_images, own_subfolders, passed_over, subfolders
 from excision.data.records import GOOD, Sample, UnusedMask

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class Contents:
         unused_masks: masks that no sample uses.
         left_out: images in the folder whose label is unknown.
         missing: images that an annotation file lists, but whose files are not there.
+        columns: further columns of a table, each with its value for each sample by name.
     """
 
     root: Path
@@ -38,6 +39,7 @@ class Contents:
     unused_masks: Sequence[UnusedMask] = ()
     left_out: Sequence[Path] = ()
     missing: Sequence[str] = ()
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def orphans(root: Path, masks: Iterable[Path]) -> list[UnusedMask]:

@@ -1,0 +1,61 @@
+"""A partition of images into groups, with what it was found from and how sure it is."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+
+_SHOWN = 3
+"""Groups, and images of a group, that an example names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Which images belong together.
+
+    Images of one group may resemble each other; those of different groups count as independent.
+
+    Attributes:
+        of: the group of each image, by the image's name.
+        basis: what the groups were found from, as a sentence without a full stop.
+        sure: whether names and content agree, or a person said it; False where the groups were chosen rather
+            too large than too small.
+        evidence: what was measured, a sentence each.
+    """
+
+    of: Mapping[str, str]
+    basis: str
+    sure: bool
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Number of groups."""
+        return len(set(self.of.values()))
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of images of each group, in ascending order."""
+        return tuple(sorted(Counter(self.of.values()).values()))
+
+    def describe_sizes(self) -> str:
+        """Say how many groups there are and how large, such as "14 groups of 20 to 31 images"."""
+        sizes = self.sizes
+        if not sizes:
+            return "no groups"
+        count = f"{len(sizes)} group{'s' if len(sizes) != 1 else ''}"
+        if sizes[-1] == 1:
+            return f"{count} of one image each"
+        if sizes[0] == sizes[-1]:
+            return f"{count} of {sizes[0]} images{' each' if len(sizes) > 1 else ''}"
+        return f"{count} of {sizes[0]} to {sizes[-1]} images, median {median(sizes):g}"
+
+    def examples(self) -> dict[str, tuple[str, ...]]:
+        """Give the largest groups by name, each with some of its images."""
+        members: dict[str, list[str]] = defaultdict(list)
+        for name, group in self.of.items():
+            members[group].append(name)
+        largest = sorted(members, key=lambda group: (-len(members[group]), group))[:_SHOWN]
+        return {group: tuple(sorted(members[group])[:_SHOWN]) for group in largest}
