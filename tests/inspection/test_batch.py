@@ -223,7 +223,7 @@ def test_line_has_the_promised_fields() -> None:
     fields = [field.name for field in dataclasses.fields(InspectionRecord)]
     assert fields == [
         "image", "score", "threshold", "verdict", "defect_area_share", "boxes", "seconds", "overlay", "error",
-        "p_value", "unfit",
+        "p_value", "unfit", "image_statistics",
     ]  # fmt: skip
 
 

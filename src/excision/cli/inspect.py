@@ -102,6 +102,8 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
     review = f"{summary.n_review} to review, " if summary.n_review else ""
     say(f"{summary.n_good} good, {review}{summary.n_defect} defective, {summary.n_failed} not inspected")
     say_lines(map(_reason, summary.failures), summary.n_failed, "`error` in results.csv gives each reason")
+    if summary.drift is not None:
+        say(f"Drift: in the order of inspection, {printable(summary.drift.words)}")
     say(f"Results: {out / 'results.csv'}")
     if parquet:
         write_inspection_table(out)

@@ -14,6 +14,7 @@ from excision.data.decode import probe_image
 from excision.data.layouts.mask_names import is_surely_mask, names_masks
 from excision.data.listing import list_images, passed_over
 from excision.errors import DatasetError, ExcisionError, ImageError, SettingsError
+from excision.inspection.drift.warning import DriftWarning
 from excision.inspection.findings import findings
 from excision.inspection.log import JSONL, InspectionLog, InspectionRecord, read_log
 from excision.predictions import Predictor, Verdict
@@ -38,6 +39,7 @@ class InspectionSummary:
         strongest: names of the images with the highest scores of each verdict, a few of each, for the report.
         failures: (image, reason) of the first images that could not be inspected.
         n_unfit: images with the verdict "unfit".
+        drift: warning that the images drift in the order of inspection, if it was looked for and found.
     """
 
     n_good: int
@@ -46,6 +48,7 @@ class InspectionSummary:
     n_review: int = 0
     strongest: tuple[str, ...] = field(default=(), compare=False)
     failures: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    drift: DriftWarning | None = field(default=None, compare=False)
     n_unfit: int = field(default=0, kw_only=True)
 
     @property
@@ -243,4 +246,5 @@ def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -
         error=None,
         p_value=found.p_value,
         unfit=found.unfit,
+        image_statistics=found.image_statistics,
     )

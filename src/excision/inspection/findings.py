@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from excision.ops.boxes import Box, scale_box
@@ -17,6 +19,7 @@ class Findings:
         p_value: conformal p-value of the score; None where it is unknown.
         verdict: "good", "review", "defect" or "unfit".
         unfit: why the image is not fit to be inspected; empty if it is.
+        image_statistics: what the fitness of the image is judged by, by name; None if it is not judged.
         defect_area_share: share of the pixels above the lowest threshold, 0 to 1.
         boxes: boxes (x, y, width, height) in pixels of the image file around the regions above that
             threshold, strongest first, at most `MOST_BOXES`.
@@ -27,6 +30,7 @@ class Findings:
     p_value: float | None
     verdict: Verdict
     unfit: tuple[str, ...]
+    image_statistics: dict[str, float] | None
     defect_area_share: float
     boxes: tuple[Box, ...]
     shown_boxes: tuple[Box, ...]
@@ -47,7 +51,15 @@ def findings(detection: Detection, size: tuple[int, int] | None = None) -> Findi
         p_value=detection.p_value,
         verdict=detection.verdict,
         unfit=detection.unfit,
+        image_statistics=_finite(detection.image_statistics),
         defect_area_share=detection.defect_area_share,
         boxes=tuple(scale_box(box, (height, width), wanted) for box in boxes),
         shown_boxes=tuple(scale_box(box, (height, width), shown) for box in boxes),
     )
+
+
+def _finite(statistics: Mapping[str, float] | None) -> dict[str, float] | None:
+    """Return the statistics that JSON can hold."""
+    if statistics is None:
+        return None
+    return {name: float(value) for name, value in statistics.items() if math.isfinite(value)}

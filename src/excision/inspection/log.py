@@ -36,6 +36,7 @@ class InspectionRecord:
         p_value: conformal p-value of the score: the share of good parts that are expected to score at least
             as much; None if it is unknown.
         unfit: why the image is not fit to be inspected, one reason each; empty if it is.
+        image_statistics: what the fitness of the image is judged by, by name; None if it is not judged.
     """
 
     image: str
@@ -50,6 +51,7 @@ class InspectionRecord:
     # Results of earlier versions lack these.
     p_value: float | None = None
     unfit: tuple[str, ...] = ()
+    image_statistics: dict[str, float] | None = None
 
 
 class InspectionLog:
@@ -94,9 +96,14 @@ def iterate_log(out: Path) -> Iterator[InspectionRecord]:
                 content = json.loads(text)
                 content["boxes"] = tuple(tuple(box) for box in content["boxes"])
                 content["unfit"] = tuple(map(str, content.get("unfit", ())))
+                content["image_statistics"] = _numbers(content.get("image_statistics"))
                 yield InspectionRecord(**content)
             except (ValueError, KeyError, TypeError):
                 continue
+
+
+def _numbers(content: dict[str, float] | None) -> dict[str, float] | None:
+    return None if content is None else {str(name): float(value) for name, value in content.items()}
 
 
 def _as_json(line: InspectionRecord) -> str:
@@ -108,8 +115,9 @@ def _header() -> str:
 
 
 def _as_row(line: InspectionRecord) -> str:
-    values = dataclasses.asdict(line) | {"boxes": json.dumps(line.boxes), "unfit": "; ".join(line.unfit)}
-    return csv_row(values.values())
+    statistics = None if line.image_statistics is None else json.dumps(line.image_statistics)
+    told = {"boxes": json.dumps(line.boxes), "unfit": "; ".join(line.unfit), "image_statistics": statistics}
+    return csv_row((dataclasses.asdict(line) | told).values())
 
 
 def _bytes(text: str) -> bytes:

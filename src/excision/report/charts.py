@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from excision.evaluation import metrics
+from excision.report.drift_charts import drift_charts, read_drift
 from excision.report.figures import Curve, kinds_chart, precision_recall_chart, rates_chart, roc_chart
 from excision.report.results_folder import ResultsFolder, Summary
 from excision.visualization.histogram import Histogram, count_scores, draw_histogram
@@ -39,6 +40,9 @@ def charts_of(results: ResultsFolder, summary: Summary) -> Charts:
     kinds = kinds_of(results)
     if kinds:
         charts.append(kinds_chart(kinds))
+    drift = None if evaluation else read_drift(results.folder)
+    if drift is not None:
+        charts += drift_charts(drift)
     return Charts(tuple(charts), histogram)
 
 

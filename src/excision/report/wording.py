@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from excision.evaluation.intervals import chance_of_alarms, rate_interval
+from excision.report.drift_charts import read_drift
 from excision.report.results_folder import Promise, ResultsFolder, Summary
 
 # Below this probability a count is not explained by chance.
@@ -236,6 +237,9 @@ def _inspection(results: ResultsFolder, summary: Summary) -> Cover:
                 f"{_promised(results.about.promise)} This is the share of good images called defective.",
             )
         )
+    drift = read_drift(results.folder)
+    if drift is not None:
+        statements.append(("Drift", _drift(drift)))
     if failed:
         statements.append(("Not inspected", f"{count(failed)}; see below for the reasons."))
     # The card is shown only if there are images in that zone.
@@ -249,6 +253,14 @@ def _inspection(results: ResultsFolder, summary: Summary) -> Cover:
     verb = "is" if numbers["defect"] == 1 else "are"
     headline = f"{numbers['defect']:,} of {count(total)} {verb} defective{grey}."
     return Cover("Inspection", headline, tuple(statements), cards, tuple(_facts(results)))
+
+
+def _drift(drift: dict[str, Any]) -> str:
+    found = f"In the order of inspection, {drift['standing']}."
+    doubt = (
+        "" if drift["warning"] is None else " The promise on false alarms holds only for images as before."
+    )
+    return f"{found}{doubt} {drift['promise']}"
 
 
 def _verdicts(numbers: dict[str, int]) -> str:

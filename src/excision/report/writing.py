@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from excision.errors import ImageError, SettingsError
 from excision.evaluation.evaluate import Evaluation, measure, read_ground_truth
 from excision.evaluation.examples import Example, ScoredImage, choose_examples
 from excision.inspection.batch import InspectionSummary, inspect_images
+from excision.inspection.drift.inspected import write_drift
 from excision.ops.reduction import shrink_mask
 from excision.predictions import Detection, Prediction, Predictor
 from excision.progress import Progress
@@ -115,6 +117,7 @@ def inspect_and_report(
         SettingsError: `out` holds results that are not to be resumed, or were made with another threshold.
     """
     summary = inspect_images(predictor, images, out, resume=resume, progress=progress)
+    summary = replace(summary, drift=write_drift(predictor, out).warning)
     write_inspection(out, predictor, _shown_again(predictor, summary.strongest))
     return summary
 

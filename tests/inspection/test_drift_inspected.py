@@ -1,0 +1,91 @@
+"""Drift over the images of an inspection: `drift.json`, and what the report says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from excision.errors import ResultsError
+from excision.inspection.batch import InspectionSummary
+from excision.inspection.drift.inspected import DRIFT
+from excision.inspection.log import read_log
+from excision.method.calibration import calibrate
+from excision.predictions import Prediction
+from excision.report.report import write_report
+from excision.report.writing import inspect_and_report
+from tests.evaluation.fakes import FakePredictor, save
+
+
+class Measuring(FakePredictor):
+    """Gives the brightness and an infinite statistic with each image."""
+
+    def predict(self, images: Iterable[Path]) -> Iterator[Prediction]:
+        for found in super().predict(images):
+            statistics = {"brightness": float(np.median(found.image)), "odd": float("inf")}
+            yield replace(found, image_statistics=statistics)
+
+
+def inspected(tmp_path: Path, creep: float, resume: bool = False) -> tuple[Path, InspectionSummary]:
+    """Inspect 240 images with noise; their light creeps by so much an image over the second half."""
+    random = np.random.default_rng(0)
+    predictor = Measuring(size=(16, 16))
+    predictor.calibration = calibrate(random.normal(0.06, 0.003, 60).tolist(), 0.05)
+    images = []
+    for number in range(240):
+        light = random.normal(100, 2) + creep * max(0, number - 120)
+        pixels = np.clip(random.normal(light, 5, (16, 16)), 0, 255).astype(np.uint8)
+        images.append(save(tmp_path / "images" / f"{number:03}.png", pixels))
+    out = tmp_path / "out"
+    if resume:
+        inspect_and_report(predictor, images[:150], out)
+    return out, inspect_and_report(predictor, images, out, resume=resume)
+
+
+def test_light_that_creeps_is_drift(tmp_path: Path) -> None:
+    out, summary = inspected(tmp_path, creep=0.3)
+    drift = json.loads((out / DRIFT).read_text("utf-8"))
+    assert summary.drift is not None
+    assert summary.drift.to_dict() == drift["warning"]
+    assert (summary.drift.statistic, summary.drift.direction) == ("brightness", "higher")
+    assert 110 <= summary.drift.since <= 190
+    assert summary.drift.since_label.endswith(".png")
+    assert [found["name"] for found in drift["statistics"]] == ["score", "brightness"]
+    assert all(line.image_statistics is not None for line in read_log(out))
+    page = (out / "report.html").read_text("utf-8")
+    assert "brightness is higher since about part" in page
+    assert "brightness over image number" in page
+    assert "within 1,000 parts its probability is at most 0.01" in page
+
+
+def test_images_that_are_alike_are_no_drift_and_resuming_changes_nothing(tmp_path: Path) -> None:
+    out, summary = inspected(tmp_path / "a", creep=0)
+    again, _ = inspected(tmp_path / "b", creep=0, resume=True)
+    assert summary.drift is None
+    first, second = ((folder / DRIFT).read_text("utf-8") for folder in (out, again))
+    assert first == second.replace(str(tmp_path / "b"), str(tmp_path / "a"))
+    assert "no drift noticed in 240 parts" in (out / "report.html").read_text("utf-8")
+
+
+def test_a_damaged_drift_file_is_named(tmp_path: Path) -> None:
+    out, _ = inspected(tmp_path, creep=0)
+    content = json.loads((out / DRIFT).read_text("utf-8"))
+    for damaged in (
+        "{",
+        json.dumps({**content, "parts": "many"}),
+        json.dumps({**content, "statistics": [{**content["statistics"][0], "usual": [1]}]}),
+        json.dumps({**content, "warning": {"since": None}}),
+        json.dumps({**content, "statistics": None}),
+        json.dumps([]),
+    ):
+        (out / DRIFT).write_text(damaged, "utf-8")
+        with pytest.raises(ResultsError, match=r"drift\.json.*inspect again"):
+            write_report(out)
+    # Results of earlier versions have no such file.
+    (out / DRIFT).unlink()
+    write_report(out)
+    assert "over image number" not in (out / "report.html").read_text("utf-8")
