@@ -101,7 +101,8 @@ def test_inspector() -> None:
         "inspect": "(self, image, *, color='rgb')",
         "inspect_working": "(self, working, criteria=None)",
         "predict": "(self, images, *, color='rgb')",
-        "recalibrate": "(self, scores, false_alarm_rate, review_rate=None)",
+        "recalibrate": "(self, scores, false_alarm_rate, review_rate=None, *, "
+        "confidence=None, groups=None, names=None, odd_image=None)",
         "region_size": "",
         "review_threshold": "",
         "threshold": "",

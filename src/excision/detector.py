@@ -19,7 +19,7 @@ from excision.errors import FewImagesWarning, ModelError, SettingsError
 from excision.estimator import Estimator, Trainable
 from excision.method import run_folder
 from excision.method.attention.model import Attention
-from excision.method.calibration import check_thresholds, images_needed, too_few
+from excision.method.calibration import check_thresholds, groups_needed, too_few
 from excision.method.fitting import NormalImages, learn_scoring, train_pipeline
 from excision.method.folder_kinds import folder_kind, wrong_folder
 from excision.method.parameters import ParameterMixin, Parameters
@@ -309,12 +309,13 @@ class Detector(ParameterMixin, Estimator[Prediction]):
 def _warn_if_few(data: TrainingSet, settings: Settings) -> None:
     """Warn if the held-out images can promise neither the wanted rate nor a usual one."""
     chosen = settings.calibration
-    reason = too_few(len(data.calibration), chosen.false_alarm_rate)
+    groups = len({data.groups[name] for name in data.calibration})
+    reason = too_few(groups, chosen.false_alarm_rate, chosen.confidence)
     if reason is not None:
         count = len(data.sources) + len(data.calibration)
-        wanted = math.ceil(images_needed(chosen.false_alarm_rate) / chosen.holdout)
+        wanted = math.ceil(groups_needed(chosen.false_alarm_rate, chosen.confidence) / chosen.holdout)
         message = (
             f"of {count} good images, {len(data.calibration)} are held out for calibration: {reason}, "
-            f"which is about {wanted} good images in all"
+            f"which is about {wanted} groups of good images in all"
         )
         warnings.warn(message, FewImagesWarning, stacklevel=3)

@@ -15,7 +15,6 @@ from excision.data import Dataset, load_dataset
 from excision.data.inputs import ColorOrder, InputImage, OneImage, input_image, input_images
 from excision.errors import ModelError
 from excision.method.calibration import Calibration, calibrate
-from excision.method.p_values import p_value
 from excision.ops.devices import choose_device
 from excision.predictions import Detection
 from excision.progress import StageProgress, of_stage
@@ -165,7 +164,7 @@ class Estimator(ABC, Generic[D]):
         found = inspect_working(image_format.read(image), image_format.tiling, self._inspect_one, self._judge)
         if self.calibration_ is None or not self._is_comparable:
             return found
-        return replace(found, p_value=p_value(self.calibration_, found.score))
+        return replace(found, p_value=self.calibration_.p_value(found.score))
 
     def _prepare(
         self,
@@ -188,7 +187,15 @@ class Estimator(ABC, Generic[D]):
             scores.append(self._predict_one(image).score)
             calibrating(len(scores), len(data.calibration))
         self._is_comparable = True
-        self.calibration_ = calibrate(scores, settings.calibration.false_alarm_rate)
+        chosen = settings.calibration
+        self.calibration_ = calibrate(
+            scores,
+            chosen.false_alarm_rate,
+            confidence=chosen.confidence,
+            groups=[data.groups[name] for name in data.calibration],
+            names=data.calibration,
+            odd_image=chosen.odd_image,
+        )
 
     @property
     def _alarm(self) -> float:

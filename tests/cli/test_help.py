@@ -91,7 +91,7 @@ def help_text(*words: str) -> str:
     return subprocess.run(command(*words), capture_output=True, text=True, check=True, env=wide).stdout
 
 
-COMMON = ["--size", "--tile", "--steps", "--seed", "--false-alarm-rate", "--groups"]
+COMMON = ["--size", "--tile", "--steps", "--seed", "--false-alarm-rate", "--groups", "--confidence"]
 
 
 def test_train_help_shows_few_options() -> None:

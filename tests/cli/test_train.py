@@ -29,7 +29,7 @@ def test_says_what_a_user_must_know(trained: tuple[Path, str]) -> None:
     facts = read_json(run / "training.json")
     assert "8 good images; calibrated on 2 more" in told
     assert "48 x 48 pixels (height x width), as given" in told
-    assert "2 held-out normal images promise a false-alarm rate of at most 40.00%" in told
+    assert "2 images in 2 groups; on average at most 34 %" in told
     assert f"{facts['peak_memory_mb']:.0f} MB" in told
     assert f"excision inspect {run} NEW_IMAGES" in told
     assert f"excision evaluate {run}" in told
@@ -60,13 +60,13 @@ def test_so_few_images_are_refused_unless_they_are_meant(
     assert main(words) == 2
     told = capsys.readouterr().err
     assert "of 4 good images, 1 are held out for calibration" in told
-    assert "1 held-out good image can promise a false-alarm rate of 50.00% at best" in told
-    assert "it takes 19 to promise 5%, and 99 to promise the wanted 1.00%" in told
-    assert "about 495 good images in all" in told
+    assert "1 independent group of held-out good images can promise" in told
+    assert "it takes 19 to go on, and 230 to promise the wanted 1 %" in told
+    assert "about 1150 groups of good images in all" in told
     assert "--few" in told
     assert not (tmp_path / "run").exists()
     assert main([*words, "--few"]) == 0
-    assert "the best they can promise is 50.00%" in capsys.readouterr().out
+    assert "on average at most 50 %" in capsys.readouterr().out
 
 
 def test_takes_settings_by_both_names(trained: tuple[Path, str]) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from excision.cli import run as command_line
 from excision.errors import ModelError, SettingsError
-from excision.method.calibration import calibrate, images_needed, too_few
+from excision.method.calibration import calibrate, groups_needed_on_average, too_few
 from excision.runtime import calibration_history
 from excision.runtime.calibration_history import HISTORY, State
 from excision.runtime.defect_criteria import DefectCriteria
@@ -69,7 +69,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_enough_images_promise_the_wanted_rate_or_five_percent(count: int, rate: float, enough: bool) -> None:
     assert (too_few(count, rate) is None) == enough
     assert enough == (1 / (count + 1) <= max(rate, 0.05) + 1e-12)
-    assert (images_needed(0.05), images_needed(0.01), images_needed(0.3)) == (19, 99, 3)
+    assert tuple(map(groups_needed_on_average, (0.05, 0.01, 0.3))) == (19, 99, 3)
 
 
 def test_too_few_images_change_nothing_unless_they_are_meant(
@@ -79,12 +79,15 @@ def test_too_few_images_change_nothing_unless_they_are_meant(
     few = [str(path) for path in sorted(good.iterdir())[:4]]
     assert command_line(["calibrate", str(line), *few, "--false-alarm-rate", "1%"]) == 2
     told = capsys.readouterr().err
-    assert "4 held-out good images can promise a false-alarm rate of 20.00% at best" in told
-    assert "19 to promise 5%, and 99 to promise the wanted 1.00%" in told
+    assert (
+        "4 independent groups of held-out good images can promise a false-alarm rate of at most 45 %" in told
+    )
+    assert "90 % confidence (on average 20 %)" in told
+    assert "it takes 19 to go on, and 230 to promise the wanted 1 %" in told
     assert "--few" in told
     assert files(line) == before
     assert command_line(["calibrate", str(line), *few, "--false-alarm-rate", "1%", "--few"]) == 0
-    assert "the best they can promise is 20.00%" in capsys.readouterr().out
+    assert "on average at most 20 %" in capsys.readouterr().out
     assert calibrated(line) == 4
 
 
@@ -100,7 +103,7 @@ def test_one_image_many_times_is_one_image(
     assert command_line(["calibrate", str(line), str(folder), "--false-alarm-rate", "1%"]) == 2
     said = capsys.readouterr()
     assert "Left out 29 images that are the same as another one" in said.out
-    assert "1 held-out good image can promise" in said.err
+    assert "1 independent group of held-out good images can promise" in said.err
 
 
 def test_images_that_were_trained_on_are_left_out_under_any_name(

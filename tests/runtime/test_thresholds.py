@@ -34,7 +34,7 @@ def test_the_weights_stay_and_the_thresholds_change(kind: str) -> None:
     assert other.threshold == found.score * 2
     assert other.calibration is not None and before.calibration is not None
     assert other.calibration.scores == before.calibration.scores
-    assert "a person set this threshold" in other.calibration.explain()
+    assert "A person set this threshold" in other.calibration.explain()
     assert before.threshold == found.threshold, "the predictor itself stays as it is"
     for wrong in (0.0, -1.0, math.nan, math.inf):
         with pytest.raises(SettingsError, match="finite"):

@@ -112,7 +112,7 @@ def test_evaluating_verifying_and_calibrating(
     assert inside("verify", line).returncode == 0
     done = inside("calibrate", line, strips / "train" / "good", "--false-alarm-rate", "50%")
     assert done.returncode == 0, done.stderr
-    assert "1 held-out normal images" in done.stdout
+    assert "(1 image in 1 group; on average at most 50 %)" in done.stdout
 
 
 def test_a_run_that_was_killed_goes_on(run: tuple[Path, str], strips: Path, tmp_path: Path) -> None:

@@ -54,6 +54,14 @@ def calibrate(
             converter=number,
         ),
     ] = None,
+    confidence: Annotated[
+        float | None,
+        Parameter(
+            help="Confidence, over the choice of these images, with which the rate is kept: 0.95 or 95%. By "
+            "default it is unchanged, or 90%.",
+            converter=number,
+        ),
+    ] = None,
     review_rate: Annotated[
         float | None,
         Parameter(
@@ -85,10 +93,11 @@ def calibrate(
     """Set the decision threshold of an exported model again, on good images."""
     from excision.data.groups import GroupRule
     from excision.errors import SettingsError
+    from excision.method.calibration import DEFAULT_CONFIDENCE
     from excision.runtime.defect_criteria import DefectCriteria, read_region
     from excision.runtime.inspector import Inspector
 
-    changes = (false_alarm_rate, review_rate, roi, minimum_area, groups)
+    changes = (false_alarm_rate, confidence, review_rate, roi, minimum_area, groups)
     if undo:
         if normals or few or any(change is not None for change in changes):
             raise SettingsError("--undo returns to the calibration before: give the folder alone")
@@ -102,14 +111,16 @@ def calibrate(
     )
     rate, review = _rates(inspector, false_alarm_rate, review_rate)
     rule = None if groups is None else GroupRule.parse(groups)
-    return _calibrate(inspector, normals, rate, review, rule, few=few)
+    sure = confidence or inspector.calibration.confidence or DEFAULT_CONFIDENCE
+    if not 0.5 <= sure < 1:
+        raise SettingsError(f"--confidence is {sure}: it must be at least 0.5 and below 1")
+    return _calibrate(inspector, normals, (rate, review, sure), rule, few=few)
 
 
 def _calibrate(
     inspector: Inspector,
     normals: Sequence[Path],
-    rate: float,
-    review: float | None,
+    wanted: tuple[float, float | None, float],
     rule: GroupRule | None,
     *,
     few: bool,
@@ -118,6 +129,7 @@ def _calibrate(
     from excision.inspection.good_images import find_good_images, score_good_images
     from excision.method.calibration import too_few
 
+    rate, review, confidence = wanted
     found = find_good_images(normals)
     for note in found.notes:
         say(f"Note: {note}")
@@ -126,14 +138,15 @@ def _calibrate(
     _say_left_out(good)
     if not good.scores:
         raise DatasetError("no image is left to calibrate on: the threshold is unchanged")
-    reason = too_few(len(good.scores), rate)
+    reason = too_few(len(set(good.groups)), rate, confidence)
     if reason is not None and not few:
         raise DatasetError(
             f"{reason}. The threshold is unchanged. Give more good images, or accept what so few can promise "
             "with --few"
         )
     before = inspector.calibration
-    inspector.recalibrate(good.scores, rate, review)
+    names = [str(path) for path in good.images]
+    inspector.recalibrate(good.scores, rate, review, confidence=confidence, groups=good.groups, names=names)
     say(f"Threshold: {before.threshold:.6g} before, {_explain(inspector)}")
     say(f"To return to the threshold before: excision calibrate {inspector.folder} --undo")
     return 0
@@ -152,12 +165,14 @@ def _undo(inspector: Inspector) -> int:
 def _explain(inspector: Inspector) -> str:
     """Say which thresholds are in force, and what they promise."""
     after, zone = inspector.calibration, inspector.description.review
-    told = f"{after.threshold:.6g} now. {after.explain()}."
+    told = f"{after.threshold:.6g} now.\n{after.state()}"
     return told if zone is None else f"{told}\n{_explain_zone(zone)}"
 
 
 def _explain_zone(zone: Calibration) -> str:
-    return f"Review from {zone.threshold:.6g}: at most {zone.promised_rate:.2%} of good parts score higher."
+    from excision.method.calibration.sentences import state_review
+
+    return f"Review from {zone.threshold:.6g}. {state_review(zone)}"
 
 
 def _say_left_out(good: GoodScores) -> None:

@@ -58,7 +58,8 @@ def export(
         proof = write(run, data, out, to=to, precision=precision, allow_drift=allow_drift, stage=bars.stage)
     say_table(f"{to} {precision} against torch", ("", ""), proof_rows(proof))
     before, after = load_calibration(run), Description.load(out).calibration
-    say(f"Threshold: {before.threshold:.6g} in the run, {after.threshold:.6g} exported. {after.explain()}.")
+    say(f"Threshold: {before.threshold:.6g} in the run, {after.threshold:.6g} exported.")
+    say(after.state())
     say(f"Exported: {out}; next: excision inspect {out} IMAGES --out results/")
     return 0
 

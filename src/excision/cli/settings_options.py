@@ -23,6 +23,7 @@ SHORT_NAMES = {
     "training.seed": "--seed",
     "calibration.false_alarm_rate": "--false-alarm-rate",
     "calibration.groups": "--groups",
+    "calibration.confidence": "--confidence",
 }
 """Settings that also have a short name; `--help` shows these alone."""
 

@@ -6,9 +6,10 @@ import hashlib
 import math
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from excision.errors import ModelError, SettingsError
 from excision.export.examples import graph_image, graph_input, with_defect
 from excision.export.graph import count_operations, write_onnx
 from excision.export.quantise import quantise
-from excision.method.calibration import calibrate
+from excision.method.calibration import Calibration, calibrate
 from excision.method.run_folder import FINGERPRINT, read_json, recorded_groups
 from excision.progress import StageProgress, of_stage
 from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Precision
@@ -92,7 +93,7 @@ def export(
         golden = _golden(detector, held_out, scores)
         golden.save(out)
         _describe(detector, run, to, precision).sealed(out).save(out)
-        return _prove(Inspector(out), golden, held_out, scores, allow_drift, tell)
+        return _prove(Inspector(out), golden, held_out, scores, _setting(detector, data), allow_drift, tell)
     except BaseException:
         # A folder that failed verification must not be mistaken for a verified one.
         shutil.rmtree(out, ignore_errors=True)
@@ -209,23 +210,36 @@ def _describe(detector: Detector, run: Path, to: BackendName, precision: Precisi
     )
 
 
+def _setting(detector: Detector, data: TrainingSet) -> Callable[[Sequence[float]], Calibration]:
+    """Return the function that sets the threshold from scores of the held-out images, as for the run."""
+    chosen, known = detector.settings.calibration, detector.calibration
+    return partial(
+        calibrate,
+        false_alarm_rate=known.rate,
+        confidence=known.confidence or chosen.confidence,
+        groups=[data.groups[name] for name in data.calibration],
+        names=data.calibration,
+        odd_image=chosen.odd_image,
+    )
+
+
 def _prove(
     inspector: Inspector,
     golden: Golden,
     held_out: list[Picture],
     before: list[float],
+    setting: Callable[[Sequence[float]], Calibration],
     allow_drift: float | None,
     tell: StageProgress,
 ) -> Proof:
-    wanted = inspector.calibration.rate
     # The threshold is computed from these same scores: otherwise the verdict of the image that sets it would
     # depend on its last bit, and so on the number of threads that torch had in training.
-    torch_threshold = calibrate(before, wanted).threshold
+    torch_threshold = setting(before).threshold
     after = []
     for done, image in enumerate(held_out, start=1):
         after.append(inspector.inspect(image).score)
         tell("proving", done, len(held_out))
-    inspector.description = replace(inspector.description, calibration=calibrate(after, wanted))
+    inspector.description = replace(inspector.description, calibration=setting(after))
     inspector.description.save(inspector.folder)
     proof = replay(inspector, golden, torch_threshold)
     drift = np.abs(np.subtract(before, after)).max() / max(abs(inspector.threshold), 1e-9)

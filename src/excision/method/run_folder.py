@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from excision.errors import ModelError, SettingsError
-from excision.method.calibration import Calibration
 from excision.method.folder_kinds import RUN_MODEL, RUN_SETTINGS, folder_kind, wrong_folder
 from excision.method.format_1 import from_format_1
-from excision.method.stored_calibration import check_entries, is_number, require, stored_calibration
+from excision.method.stored_calibration import is_number, require, stored_calibration
 from excision.settings import Settings
 from excision.system.files import remove_leftovers, write_json, write_tensors
 from excision.system.strict_json import read_json as read_bounded_json
@@ -33,12 +32,15 @@ from excision.tiling.image_format import ImageFormat
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from excision.method.calibration import Calibration
+
 MODEL, SETTINGS = RUN_MODEL, RUN_SETTINGS
 CHECKPOINT, TUNING, LOG = "checkpoint.safetensors", "tuning.safetensors", "log.jsonl"
 TILES = "tiles"
 CALIBRATION, FINGERPRINT, TRAINING = "calibration.json", "fingerprint.json", "training.json"
 IMAGE_FORMAT = "image_format.json"
-FORMAT = 2
+FORMAT = 3
+"""Of the folders that are written. Until format 2, promises had no confidence."""
 
 VERDICT_FILES = (MODEL, CALIBRATION, SETTINGS, IMAGE_FORMAT)
 """Files that can change a verdict; fingerprints depend on this order, so it must not change."""
@@ -234,11 +236,10 @@ def _load_tensors(path: Path) -> tuple[dict[str, Tensor], int]:
 def _load_calibration(path: Path) -> tuple[Calibration, float]:
     """Read the calibration, and the mask threshold that format 1 kept beside it."""
     content = read_json(path)
-    names = ("threshold", "wanted_rate", "promised_rate", "scores")
     try:
-        check_entries(content, names, ("mask_threshold",), "it")
-        calibration = stored_calibration({name: content[name] for name in names}, "it")
-        stored = content.get("mask_threshold")
+        require(isinstance(content, dict), "it must be an object")
+        stored = content.pop("mask_threshold", None)
+        calibration = stored_calibration(content, "it")
         require(stored is None or is_number(stored), "it.mask_threshold must be a finite number or null")
     except ValueError as error:
         raise ModelError(f"{path}: this is not a calibration: {error}") from error

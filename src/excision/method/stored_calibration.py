@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Collection
-from typing import Any, TypeGuard
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeGuard, get_args
 
-from excision.method.calibration import Calibration, calibrate
+from excision.settings import OddRule
+
+if TYPE_CHECKING:
+    from excision.method.calibration import Calibration
 
 _RATE_ROUNDING = 1e-9
+_ALWAYS = ("threshold", "wanted_rate", "promised_rate", "scores")
+_SINCE_CONFIDENCE = ("groups", "confidence", "names", "odd_image", "odd")
 
 
 def require(condition: bool, message: str) -> None:
@@ -34,27 +40,55 @@ def check_entries(content: Any, names: Collection[str], optional: Collection[str
 def stored_calibration(content: Any, what: str) -> Calibration:
     """Return a threshold that follows from its scores, or that a person set.
 
+    Entries of before promises had a confidence are an average promise, with each score a group of its own.
+
     Raises:
         ValueError: an entry is wrong, or threshold and rate do not follow from the scores.
     """
-    check_entries(content, ("threshold", "wanted_rate", "promised_rate", "scores"), (), what)
-    scores, wanted = content["scores"], content["wanted_rate"]
-    require(isinstance(scores, list) and bool(scores), f"{what}.scores must be a list of numbers")
-    require(all(map(is_number, scores)), f"{what}.scores must be finite numbers")
-    ascending = tuple(map(float, scores))
-    require(ascending == tuple(sorted(ascending)), f"{what}.scores must ascend")
+    from excision.method.calibration import Calibration
+
+    check_entries(content, _ALWAYS, _SINCE_CONFIDENCE, what)
+    if any(name in content for name in _SINCE_CONFIDENCE):
+        check_entries(content, (*_ALWAYS, *_SINCE_CONFIDENCE), (), what)
+    wanted, confidence = content["wanted_rate"], content.get("confidence")
     for name in ("threshold", "promised_rate"):
         require(is_number(content[name]), f"{what}.{name} must be a finite number")
     require(wanted is None or (is_number(wanted) and 0 < wanted < 1), f"{what}.wanted_rate is not a rate")
+    require(
+        confidence is None or (is_number(confidence) and 0.5 <= confidence < 1),
+        f"{what}.confidence is not a confidence",
+    )
+    scores = _scores(content["scores"], what)
+    odd_image = content.get("odd_image", "pass_over")
+    require(odd_image in get_args(OddRule), f"{what}.odd_image is {reprlib.repr(odd_image)}")
     found = Calibration(
-        float(content["threshold"]),
-        None if wanted is None else float(wanted),
-        float(content["promised_rate"]),
-        ascending,
+        threshold=float(content["threshold"]),
+        wanted_rate=None if wanted is None else float(wanted),
+        promised_rate=float(content["promised_rate"]),
+        scores=scores,
+        groups=_groups(content.get("groups", []), len(scores), what),
+        confidence=None if confidence is None else float(confidence),
+        names=_names(content.get("names", []), len(scores), what),
+        odd_image=odd_image,
     )
-    expected = (
-        found.at(found.threshold) if found.wanted_rate is None else calibrate(ascending, found.wanted_rate)
-    )
+    return _following(found, what)
+
+
+def _following(found: Calibration, what: str) -> Calibration:
+    """Check that threshold and rate follow from the scores, and add what else follows."""
+    from excision.method.calibration import calibrate
+
+    if found.wanted_rate is None:
+        expected = found.at(found.threshold)
+    else:
+        expected = calibrate(
+            found.scores,
+            found.wanted_rate,
+            confidence=found.confidence,
+            groups=found.groups,
+            names=found.names or None,
+            odd_image=found.odd_image,
+        )
     require(
         found.threshold == expected.threshold,
         f"{what}.threshold is {found.threshold!r}, and its scores and rate give {expected.threshold!r}",
@@ -63,7 +97,36 @@ def stored_calibration(content: Any, what: str) -> Calibration:
         abs(found.promised_rate - expected.promised_rate) <= _RATE_ROUNDING,
         f"{what}.promised_rate is {found.promised_rate!r}, and its scores promise {expected.promised_rate!r}",
     )
-    return found
+    return replace(found, odd=expected.odd)
+
+
+def _scores(content: Any, what: str) -> tuple[float, ...]:
+    require(isinstance(content, list) and bool(content), f"{what}.scores must be a list of numbers")
+    require(all(map(is_number, content)), f"{what}.scores must be finite numbers")
+    ascending = tuple(map(float, content))
+    require(ascending == tuple(sorted(ascending)), f"{what}.scores must ascend")
+    return ascending
+
+
+def _groups(content: Any, count: int, what: str) -> tuple[int, ...]:
+    """Return the group of each score; consecutive numbers bound the memory that counting takes."""
+    advice = f"{what}.groups must number the groups of its scores in the order in which they occur"
+    require(isinstance(content, list) and len(content) in (0, count), advice)
+    following = 0
+    for number in content:
+        whole = isinstance(number, int) and not isinstance(number, bool)
+        require(whole and 0 <= number <= following, advice)
+        following = max(following, number + 1)
+    return tuple(content)
+
+
+def _names(content: Any, count: int, what: str) -> tuple[str, ...]:
+    fits = isinstance(content, list) and len(content) in (0, count)
+    require(
+        fits and all(isinstance(name, str) for name in content),
+        f"{what}.names must name the image of each of its scores",
+    )
+    return tuple(content)
 
 
 def is_number(content: Any) -> TypeGuard[float]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,8 +20,7 @@ from numpy.typing import NDArray
 
 from excision.data.inputs import ColorOrder, InputImage, OneImage, input_image, input_images
 from excision.errors import ImageError, ModelError, SettingsError
-from excision.method.calibration import Calibration, calibrate, check_thresholds
-from excision.method.p_values import p_value
+from excision.method.calibration import DEFAULT_CONFIDENCE, Calibration, calibrate, check_thresholds
 from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
 from excision.runtime.backends import one_line, open_backend
@@ -28,6 +28,7 @@ from excision.runtime.calibration_history import Earlier, State, keep, last, rem
 from excision.runtime.defect_criteria import DefectCriteria, read_region
 from excision.runtime.graph_checks import check_graph, check_results
 from excision.runtime.model_folder import Description
+from excision.settings import OddRule
 from excision.tiling.assembly import inspect_working
 
 
@@ -183,7 +184,7 @@ class Inspector:
         score = found.score
         if not criteria.is_everything:
             score = criteria.apply(found.anomaly_map, found.lowest_threshold)
-        known = p_value(self.calibration, score) if criteria is self.criteria else None
+        known = self.calibration.p_value(score) if criteria is self.criteria else None
         return replace(found, score=score, p_value=known)
 
     def _compute(self, working: NDArray[np.uint16]) -> Prediction:
@@ -212,7 +213,15 @@ class Inspector:
         )
 
     def recalibrate(
-        self, scores: Iterable[float], false_alarm_rate: float, review_rate: float | None = None
+        self,
+        scores: Iterable[float],
+        false_alarm_rate: float,
+        review_rate: float | None = None,
+        *,
+        confidence: float | None = None,
+        groups: Sequence[Hashable] | None = None,
+        names: Sequence[str] | None = None,
+        odd_image: OddRule | None = None,
     ) -> None:
         """Set the thresholds again from scores of normal images; saves them with the criteria in the folder.
 
@@ -222,12 +231,24 @@ class Inspector:
             scores: anomaly scores of normal images that were not used in training.
             false_alarm_rate: share of normal images that may be judged defective.
             review_rate: share that may be judged defective or sent to review; None for no grey zone.
+            confidence: of both promises, 0.5 to below 1; None leaves it as it is, 0.9 if there is none.
+            groups: group of each score, such as its part or strip; None if each is a group of its own.
+            names: name of each image, where known.
+            odd_image: what to do with an odd image that alone would decide; None leaves it as it is.
 
         Raises:
             ValueError: there is no score, or a rate is out of range.
         """
-        scores = list(scores)
-        calibration = calibrate(scores, false_alarm_rate)
+        before, scores = self.calibration, list(scores)
+        setting = partial(
+            calibrate,
+            scores,
+            confidence=confidence or before.confidence or DEFAULT_CONFIDENCE,
+            groups=groups,
+            names=names,
+            odd_image=odd_image or before.odd_image,
+        )
+        calibration = setting(false_alarm_rate)
         review = None
         if review_rate is not None:
             if review_rate < false_alarm_rate:
@@ -235,7 +256,7 @@ class Inspector:
                     f"the review rate is {review_rate}: it must be above the false-alarm rate, "
                     f"{false_alarm_rate}"
                 )
-            review = calibrate(scores, review_rate)
+            review = setting(review_rate)
         on_disk = Description.load(self.folder)
         remember(self.folder, State.of(on_disk, self._load_criteria(on_disk)))
         self._install(State(calibration, review, self.criteria))

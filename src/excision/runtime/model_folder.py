@@ -34,9 +34,9 @@ from excision.tiling.geometry import Tiling
 from excision.tiling.image_format import Channels, ImageFormat
 
 DESCRIPTION, GOLDEN = EXPORTED_MODEL, "golden.npz"
-FORMAT = 3
+FORMAT = 4
 """Of the folders that are written. Graphs of format 1 call an output by its old name; formats 1 and 2 have no
-hashes."""
+hashes; until format 3, promises had no confidence."""
 
 VERDICT_FILES = (DESCRIPTION, *GRAPH_FILES, REGION)
 """Files that can change a verdict; fingerprints depend on this order, so it must not change."""
@@ -134,7 +134,8 @@ class Description:
         criteria.save(following)
         if self.format >= _WITH_HASHES and following.is_file():
             files[REGION] = sha256(following)
-        saved = dataclasses.replace(self, minimum_area=criteria.minimum_area, files=files)
+        version = FORMAT if self.format >= _WITH_HASHES else self.format
+        saved = dataclasses.replace(self, minimum_area=criteria.minimum_area, files=files, format=version)
         saved.save(folder)
         if following.is_file():
             following.replace(folder / REGION)

@@ -18,6 +18,8 @@ ATTENTION_STRIDES: dict[AttentionVariant, int] = {"surface": 8, "plain": 4}
 Fill = Literal["zero", "mean", "mosaic"]
 Normalisation = Literal["batch", "instance", "none"]
 AnomalyMapKind = Literal["squared", "likelihood", "ssim", "msgms"]
+OddRule = Literal["pass_over", "keep"]
+"""What is done with an odd image whose score alone would set the threshold."""
 EvidenceKind = Literal["both", "residual"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -298,11 +300,17 @@ class CalibrationSettings:
             from names and content), "each" (all are independent), "folder", "column:NAME" of a CSV table,
             "time:60s" (also min, h, d), or a regular expression whose first parenthesis, or else whole match,
             is the group.
+        confidence: confidence, over the choice of the calibration images, with which the false-alarm rate is
+            kept; 0.5 to below 1.
+        odd_image: what to do with an odd image whose score alone would set the threshold: "pass_over" or
+            "keep" it.
     """
 
     false_alarm_rate: float = 0.01
     holdout: float = 0.2
     groups: str = "auto"
+    confidence: float = 0.9
+    odd_image: OddRule = "pass_over"
 
     def __post_init__(self) -> None:
         rate = self.false_alarm_rate
@@ -312,3 +320,7 @@ class CalibrationSettings:
             from excision.data.groups.rule import GroupRule
 
             GroupRule.parse(self.groups)
+        require(
+            0.5 <= self.confidence < 1,
+            f"calibration.confidence is {self.confidence}: it must be at least 0.5 and below 1",
+        )

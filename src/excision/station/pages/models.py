@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
-from excision.method.calibration import promised_rate
 from excision.runtime.inspector import Inspector
 from excision.station.api.writing import writing_of
 from excision.station.models.version import Version
@@ -121,7 +120,7 @@ def _shown(request: Request, name: str, t: Words) -> dict[str, Any]:
         "version": version,
         "previous": slot.previous,
         "calibration": calibration,
-        "rate": None if calibration is None else promised_rate(calibration.scores, version.threshold),
+        "rate": None if calibration is None else calibration.rate_above(version.threshold),
         "chart": "" if calibration is None else histogram(calibration, thresholds, t),
         "facts": _facts(version, t),
         "history": store.history(name, _EVENTS),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from excision.method.calibration import Calibration, promised_rate
+from excision.method.calibration import Calibration
 from excision.station.models.registry import ModelRegistry
 from excision.station.models.version import Version
 from excision.station.store.query import Query
@@ -61,7 +61,7 @@ class Budget:
 
     Attributes:
         parts: inspected images, without those labelled defect.
-        expected: false alarms among them at the promised rate.
+        expected: false alarms among them at the average rate that the calibration lets expect.
         confirmed_false: alarms on parts that somebody labelled good.
         confirmed_true: alarms on parts that somebody labelled defect.
         unjudged: alarms without a label.
@@ -104,14 +104,13 @@ def budget_of(store: Store, models: ModelRegistry, since: float) -> Budget | Non
 
     The rate is that of each model at its present threshold.
     """
-    parts, expected, rates = 0, 0.0, []
+    parts, expected, allowed, known = 0, 0.0, 0.0, False
     truths: dict[Truth | None, int] = {"good": 0, "defect": 0, None: 0}
     for name in models.names:
         version = models.current(name)
         calibration = calibration_of(version)
         if calibration is None:
             continue
-        rate = promised_rate(calibration.scores, version.threshold)
         good = 0
         for (verdict, truth), images in store.tally(Query(since=since, model=name)).items():
             if verdict == "defect":
@@ -119,11 +118,12 @@ def budget_of(store: Store, models: ModelRegistry, since: float) -> Budget | Non
             if verdict != "failed" and truth != "defect":
                 good += images
         parts += good
-        expected += rate * good
-        rates.append(rate)
-    if not rates:
+        expected += calibration.average_above(version.threshold) * good
+        allowed += calibration.rate_above(version.threshold) * good
+        known = True
+    if not known:
         return None
-    rate = expected / parts if parts else 0.0
+    rate = allowed / parts if parts else 0.0
     false, unjudged = truths["good"], truths[None]
     return Budget(
         parts,

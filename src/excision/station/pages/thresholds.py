@@ -10,7 +10,6 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from excision.errors import SettingsError
-from excision.method.calibration import promised_rate
 from excision.station.api.writing import writing_of
 from excision.station.models.version import Version
 from excision.station.pages.forecast import forecast, levels
@@ -77,8 +76,8 @@ def _answer(request: Request, template: str, name: str, fields: dict[str, str]) 
         "hours": hours,
         "periods": PERIODS,
         "seen": seen,
-        "rate": None if calibration is None else promised_rate(calibration.scores, proposed[0]),
-        "rate_now": None if calibration is None else promised_rate(calibration.scores, version.threshold),
+        "rate": None if calibration is None else calibration.rate_above(proposed[0]),
+        "rate_now": None if calibration is None else calibration.rate_above(version.threshold),
         "largest": _round_up(2 * version.threshold),
     }
     return render(request, template, **values)
