@@ -29,7 +29,7 @@ class CrossScore:
         name: name of the image.
         group: its group.
         score: its out-of-fold anomaly score.
-        p_value: conformal p-value of the score among the out-of-fold scores of the other groups, in (0, 1]; as
+        p_value: conformal p-value in (0, 1] of the score among the out-of-fold scores of the other groups, as
             in `cross_p_values`.
     """
 
@@ -77,8 +77,8 @@ def cross_fit(
     """Learn the statistics of a trained pipeline again, for each fold without its groups.
 
     Args:
-        pipeline: trained pipeline; its own statistics are learnt again, which gives the same ones if `data` are
-            what they were learnt from.
+        pipeline: trained pipeline; its own statistics are learnt again, which changes nothing if they were
+            learnt from `data`.
         data: training images, at least two; tiles must be materialised.
         device: device that the pipeline is on.
         inspect: inspects an image with a pipeline.

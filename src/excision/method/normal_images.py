@@ -17,7 +17,7 @@ from excision.training.training_set import TrainingSet
 MOST_IMAGES = 256
 
 FOLDS = 5
-"""Number of folds of the cross-fitting: each copy of the statistics is learnt from four fifths of the images."""
+"""Number of folds of the cross-fitting: a copy of the statistics is learnt from four fifths of the images."""
 
 
 class NormalImages:

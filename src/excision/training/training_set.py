@@ -75,8 +75,9 @@ class TrainingSet:
         """The group of each training image (of `sources`, not of tiles) and calibration image, by name."""
         return self.grouping.of
 
+    @property
     def source_groups(self) -> dict[str, str]:
-        """The group of each training image by name; if all are of one group, each is a group of its own."""
+        """Return the group of each training image by name; if there is only one, each image is its own."""
         found = {name: self.groups[name] for name in self.sources}
         return found if len(set(found.values())) > 1 else {name: name for name in found}
 

@@ -172,7 +172,7 @@ class Moments:
         return self.count >= _LEAST_IMAGES
 
     def explained_variance(self) -> float:
-        """Return the share of the variance that is between positions (analysis of variance); mean over channels."""
+        """Return the share of variance between positions (analysis of variance); the mean over channels."""
         means = self.sums / self.count
         within = (self.squares / self.count - means.square()).clamp_min(0).mean(dim=(2, 3))
         # Subtract the variation between the means of the positions that is due to chance.
