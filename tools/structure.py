@@ -36,6 +36,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("detector", "baselines"),
         ("export", "evaluation"),
         ("inspection",),
+        ("capability",),
         ("report",),
         ("station", "benchmark"),
         ("cli",),

@@ -35,6 +35,7 @@ VERBS = {
     "check": "Report what a data set contains and what training would use.",
     "train": "Learn what good parts look like, and set the decision threshold.",
     "evaluate": "Measure a model on labelled test images.",
+    "capability": "Measure which defects a model is sure to find, with defects drawn on good parts.",
     "benchmark": "Compare methods on data sets with several seeds, on an equal budget.",
     "inspect": "Give each image a verdict, boxes, and a picture of its anomalies.",
     "watch": "Inspect each image that arrives in a folder, until stopped.",

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from excision.evaluation.examples import Outcome
 from excision.report.charts import charts_of, kinds_of
 from excision.report.example_stages import EXAMPLES, StagedExample, read_examples
+from excision.report.page import digest, page_part, page_template
 from excision.report.results_folder import ResultsFolder, Row, Summary, open_results
 from excision.report.tables import Table, histogram_table, kinds_table, thresholds_table
 from excision.report.wording import cover
 from excision.system.files import atomic_path
 from excision.version import __version__
 from excision.visualization import pictures
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 REPORT = "report.html"
 
@@ -84,7 +80,7 @@ def write_report(folder: Path, out: Path | None = None, words: Words | None = No
         atomic_path(target) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n", errors="backslashreplace") as stream,
     ):
-        page = _template().stream(_content(results, summary, words or Words(), target))
+        page = page_template("report.html.j2").stream(_content(results, summary, words or Words(), target))
         page.enable_buffering(256)
         stream.writelines(page)
     return target
@@ -94,7 +90,7 @@ def _content(results: ResultsFolder, summary: Summary, words: Words, target: Pat
     from markupsafe import Markup
 
     front, charts = cover(results, summary), charts_of(results, summary)
-    script, theme = _part("report.js"), _part("theme.js")
+    script, theme = page_part("report.js"), page_part("theme.js")
     links = _Links(results.folder, target.parent)
     return {
         "cover": front,
@@ -116,7 +112,7 @@ def _content(results: ResultsFolder, summary: Summary, words: Words, target: Pat
         "signs": SIGNS,
         "version": __version__,
         "scripts": {"theme": Markup(theme), "report": Markup(script)},
-        "policy": " ".join(f"'sha256-{_digest(text)}'" for text in (theme, script)),
+        "policy": " ".join(f"'sha256-{digest(text)}'" for text in (theme, script)),
     }
 
 
@@ -199,25 +195,3 @@ def _shown(folder: Path, example: StagedExample) -> dict[str, Any]:
 
 def _inline(path: Path) -> str:
     return f"data:image/webp;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
-
-
-def _part(name: str) -> str:
-    return resources.files("excision.report").joinpath("templates", name).read_text("utf-8")
-
-
-def _digest(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-
-
-def _template() -> Template:
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        # The style of figures is part of the package that draws them.
-        loader=ChoiceLoader([PackageLoader("excision.report"), PackageLoader("excision.visualization")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2")
