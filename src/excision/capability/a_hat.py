@@ -48,7 +48,7 @@ class AHat:
         if self.slope <= 0:
             return math.inf
         wanted = self.log_threshold + NORMAL.inv_cdf(rate) * self.deviation
-        return math.exp(min((wanted - self.intercept) / self.slope, 700.0))
+        return math.exp(min(max((wanted - self.intercept) / self.slope, -700.0), 700.0))
 
     def limit(self, rate: float, confidence: float) -> float:
         """Give the upper confidence limit of `size_at` by the delta method."""
@@ -82,7 +82,7 @@ def fit_a_hat(size: Floats, score: Floats, plain: Floats, threshold: float) -> A
     theta = _maximise(x, y, censored)
     hessian = _hessian(theta, x, y, censored)
     try:
-        covariance = np.linalg.inv(-hessian)
+        covariance = np.asarray(np.linalg.inv(-hessian), dtype=np.float64)
     except np.linalg.LinAlgError:
         return None
     if not np.isfinite(covariance).all() or (np.diag(covariance) < 0).any():

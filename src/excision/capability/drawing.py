@@ -160,7 +160,8 @@ def _places(
     place, inside = [], []
     for length, middle in zip(size, centre, strict=False):
         start = round(middle) - half
-        first, last = max(0, start), max(max(0, start), min(length, start + 2 * half + 1))
+        first = max(0, start)
+        last = max(first, min(length, start + 2 * half + 1))
         place.append(slice(first, last))
         inside.append(slice(first - start, last - start))
     return (place[0], place[1]), (inside[0], inside[1])

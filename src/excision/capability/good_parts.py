@@ -1,4 +1,4 @@
-"""The good parts that defects are drawn on: held out of training, each once, and not flagged by themselves."""
+"""The good parts that defects are drawn on: held out of training, each once, not flagged as they are."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.capability.part import Mask, Part, find_part, has_background
+from excision.data import Sample
+from excision.data.groups import GroupRule, group_samples
 from excision.data.images import any_full_image, resize_mask
+from excision.data.records import GOOD
 from excision.errors import DatasetError, ImageError
+from excision.inspection.good_images import GoodImages
 from excision.method.calibration import Calibration
 from excision.predictions import Prediction
 from excision.progress import Progress
@@ -75,6 +79,7 @@ class GoodParts:
         unreadable: why an image could not be read, one message each.
         size: height and width of the first image in pixels.
         background: whether the parts stand before an even background.
+        basis: what the groups were found from.
     """
 
     quiet: list[GoodPart] = field(default_factory=list)
@@ -84,6 +89,7 @@ class GoodParts:
     unreadable: list[str] = field(default_factory=list)
     size: tuple[int, int] = (0, 0)
     background: bool = False
+    basis: str = ""
 
     @property
     def all(self) -> list[GoodPart]:
@@ -138,7 +144,8 @@ class Pictures:
 def choose_parts(
     model: Model,
     folder: Path,
-    groups: dict[Path, str],
+    images: GoodImages,
+    rule: GroupRule | None,
     most: int,
     seed: int,
     progress: Progress,
@@ -149,7 +156,8 @@ def choose_parts(
     Args:
         model: what inspects.
         folder: that it was loaded from, which says what it was trained on.
-        groups: image files with their groups.
+        images: image files, with the groups that a data set states.
+        rule: how a person says that the groups are to be formed; None finds them.
         most: number of images to inspect at most; chosen at random, whole groups in turn.
         seed: of that choice.
         progress: called with (done, total).
@@ -161,7 +169,8 @@ def choose_parts(
     known, parts, seen = _Known.of(folder), GoodParts(), set[str]()
     parts.trained_on = 0 if known.known else None
     found: list[Mask | None] = []
-    chosen = _chosen(groups, most, seed, known, parts)
+    groups = _group(images, rule, known, parts)
+    chosen = _chosen(groups, most, seed)
     for done, path in enumerate(chosen, start=1):
         try:
             _add(model, path, groups[path], known, seen, parts, found)
@@ -175,14 +184,26 @@ def choose_parts(
     return parts
 
 
-def _chosen(groups: dict[Path, str], most: int, seed: int, known: _Known, parts: GoodParts) -> list[Path]:
-    """Leave out the files that were trained on, and choose among the rest, one of each group in turn."""
-    held: dict[str, list[Path]] = {}
-    for path, group in groups.items():
+def _group(images: GoodImages, rule: GroupRule | None, known: _Known, parts: GoodParts) -> dict[Path, str]:
+    """Leave out the files that were trained on, and give the rest their groups."""
+    samples = []
+    for path in images.images:
         if known.has_file(path):
             parts.trained_on = (parts.trained_on or 0) + 1
         else:
-            held.setdefault(group, []).append(path)
+            samples.append(Sample(str(path), path, "train", GOOD, None, images.stated.get(path, str(path))))
+    if not samples:
+        return {}
+    grouped, grouping = group_samples(samples, rule, columns=images.columns)
+    parts.basis = grouping.basis
+    return {sample.image: sample.group for sample in grouped}
+
+
+def _chosen(groups: dict[Path, str], most: int, seed: int) -> list[Path]:
+    """Choose images, one of each group in turn."""
+    held: dict[str, list[Path]] = {}
+    for path, group in groups.items():
+        held.setdefault(group, []).append(path)
     rng = np.random.default_rng((seed, 1))
     names = sorted(held)
     order = [held[names[place]] for place in rng.permutation(len(names))]

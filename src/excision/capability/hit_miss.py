@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.capability.limits import NORMAL, chi_squared_tail
+from excision.capability.limits import NORMAL, chi_squared_tail, logit
 
 Floats = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ class HitMiss:
         """Give the size with a probability of detection; infinity if detection does not grow with size."""
         if self.slope <= 0:
             return math.inf
-        return math.exp(min((math.log(rate / (1 - rate)) - self.intercept) / self.slope, 700.0))
+        return math.exp(min(max((logit(rate) - self.intercept) / self.slope, -700.0), 700.0))
 
     def wald_limit(self, rate: float, confidence: float) -> float:
         """Give the upper confidence limit of `size_at` by the delta method, in the logarithm of the size."""
@@ -121,7 +121,7 @@ def likelihood_region(fit: HitMiss, size: Floats, hit: NDArray[np.bool_], confid
     """Give the edge of the region of coefficients that the likelihood ratio does not reject.
 
     The largest and smallest value of b0 + b1 ln a over this region is the interval of profile likelihood at
-    the size a, so its envelope is the pointwise band.
+    the size a, so its envelope is the pointwise band. Slopes below 0 are left out.
 
     Args:
         fit: fitted to these drawings.
@@ -153,6 +153,10 @@ def likelihood_region(fit: HitMiss, size: Floats, hit: NDArray[np.bool_], confid
         middle = (low + high) / 2
         out = outside(middle)
         low, high = np.where(out, low, middle), np.where(out, middle, high)
+    # Detection does not fall with size: where hits alone leave this open, it is assumed.
+    if fit.slope > 0:
+        falling = ray[:, 1] < 0
+        low[falling] = np.minimum(low[falling], -fit.slope / ray[falling, 1])
     return np.asarray(centre + low[:, None] * ray)
 
 

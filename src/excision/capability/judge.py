@@ -83,8 +83,8 @@ def _sentence(
     basis = f"{whole.hits:,} of {whole.number:,} drawings were found, on {_counted(whole.groups)}"
     if verdict == "yes":
         return (
-            f"Yes: at least {share} of defects {subject} are found in each of the {len(regions)} regions of the "
-            f"part, {sure} for each region; {basis}."
+            f"Yes: at least {share} of defects {subject} are found in each of the {len(regions)} regions of "
+            f"the part, {sure} for each region; {basis}."
         )
     if verdict == "no":
         return f"No: fewer than {share} of defects {subject} are found, {sure}; {basis}."
@@ -93,8 +93,8 @@ def _sentence(
     if verdict == "not everywhere":
         rest = f" Not shown either way: {open_ones}." if open_ones else ""
         return (
-            f"Not everywhere: fewer than {share} of defects {subject} are found, {sure}, in these regions: {weak}."
-            f"{rest} Over the whole part {basis}."
+            f"Not everywhere: fewer than {share} of defects {subject} are found, {sure}, in these regions: "
+            f"{weak}.{rest} Over the whole part {basis}."
         )
     needed = parts_needed(RATE, CONFIDENCE)
     few = (

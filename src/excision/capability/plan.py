@@ -212,6 +212,6 @@ def choose_sizes(
     found: dict[Kind, tuple[float, float]] = {}
     for kind in kinds:
         low = (3.0 if HABITS[kind].line else 1.5) * max(1.0, reduction)
-        high = max(4 * low, shorter * (0.5 if HABITS[kind].line else 0.25))
+        high = max(4 * low, shorter * (0.8 if HABITS[kind].line else 0.25))
         found[kind] = (low, high)
     return found

@@ -1,7 +1,7 @@
 """Predicted against observed: what real defects with masks say about curves from drawn ones.
 
-Length and contrast are measured on real and on drawn defects in the same way. A logit model in both, fitted to
-the drawings, predicts each real defect; the observed rate stands beside the mean prediction.
+Length and contrast are measured on real and on drawn defects in the same way. A logit model in both, fitted
+to the drawings, predicts each real defect; the observed rate stands beside the mean prediction.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def measure_real(model: Model, dataset: Dataset, progress: Progress, notes: list
         progress(done, len(samples))
     if unusable:
         notes.append(
-            f"{unusable} real defects could not be measured: the image or its mask is not readable or empty."
+            f"{unusable} real defects could not be measured: the image cannot be read, or its mask cannot or "
+            "is empty."
         )
     if not found:
         raise DatasetError(f"{dataset.root}: no real defect could be measured")
@@ -226,19 +227,19 @@ def _fit(design: Floats, hit: Floats) -> Floats:
 def _trust(number: int, hits: int, share: float, limits: tuple[float, float], outside: int) -> str:
     low, high = limits
     said = (
-        f"Of {number:,} real defects {hits:,} are found, {hits / number:.1%} (90 % interval {low:.1%} to {high:.1%}); "
-        f"drawings of the same length and contrast predict {share:.1%}."
+        f"Of {number:,} real defects {hits:,} are found, {hits / number:.1%} (90 % interval {low:.1%} to "
+        f"{high:.1%}); drawings of the same length and contrast predict {share:.1%}."
     )
     beyond = (
-        f" {outside:,} of them lie outside the lengths and contrasts that were drawn, where the nearest drawn "
-        "ones stand for them."
+        f" {outside:,} of them lie outside the lengths and contrasts that were drawn, where the nearest "
+        "drawn ones stand for them."
         if outside
         else ""
     )
     if share > high:
         verdict = (
-            " Real defects are harder to find than drawn ones: the curves are too optimistic for this surface, "
-            "so a90 is a lower bound at best."
+            " Real defects are harder to find than drawn ones: the curves are too optimistic for this "
+            "surface, so a90 is a lower bound at best."
         )
     elif share < low:
         verdict = (

@@ -19,7 +19,7 @@ from excision.errors import SettingsError
 _NUMBER = r"(\d+(?:[.,]\d+)?|[.,]\d+)"
 _UNIT = r"(mm|px|pixels?)?"
 _SHAPE = re.compile(
-    rf"\s*([a-z][a-z ]*?)\s*{_NUMBER}\s*{_UNIT}(?:\s*[x×*]\s*{_NUMBER}\s*{_UNIT})?"
+    rf"\s*([a-z][a-z ]*?)\s*{_NUMBER}\s*{_UNIT}(?:\s*[x\u00d7*]\s*{_NUMBER}\s*{_UNIT})?"
     rf"(?:[\s,]*(?:at\s+)?contrast\s*:?\s*{_NUMBER}\s*(%)?)?\s*",
     re.IGNORECASE,
 )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Literal
 
 from excision.capability.kinds import Kind
+from excision.capability.typed_json import build
 from excision.errors import ModelError, ResultsError
 from excision.system.files import write_json
 from excision.system.strict_json import read_json
@@ -19,7 +18,6 @@ FORMAT = 1
 
 Relation = Literal["=", "<=", ">", "?"]
 Answer = Literal["yes", "not everywhere", "no", "not shown"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,37 +331,7 @@ class Capability:
                 "Excision reads: update this installation"
             )
         try:
-            return _read(cls, content)
-        except (TypeError, ValueError) as error:
+            found: Capability = build(cls, content)
+        except (TypeError, ValueError, OverflowError) as error:
             raise ResultsError(f"{path}: this is not the result of a capability study: {error}") from error
-
-
-def _read(wanted: Any, value: Any, name: str = "it") -> Any:
-    """Check a value from JSON against a type of this file, and build it."""
-    if dataclasses.is_dataclass(wanted):
-        return _object(wanted, value, name)
-    origin, inner = get_origin(wanted), get_args(wanted)
-    if origin is Literal:
-        if value not in inner:
-            raise ValueError(f"{name} is {str(value)[:30]!r}")
-        return value
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in inner:
-            return None
-        return _read(next(one for one in inner if one is not type(None)), value, name)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise TypeError(f"{name} is no list")
-        return tuple(_read(inner[0], one, name) for one in value)
-    if wanted is float and type(value) is int:
-        return float(value)
-    if type(value) is not wanted:
-        raise TypeError(f"{name} is not of type {wanted.__name__}")
-    return value
-
-
-def _object(wanted: type[T], value: Any, name: str) -> T:
-    hints = get_type_hints(wanted)
-    if not isinstance(value, dict) or set(value) != set(hints):
-        raise ValueError(f"{name} has other entries than {', '.join(hints)}"[:200])
-    return wanted(**{key: _read(kind, value[key], key) for key, kind in hints.items()})
+        return found

@@ -116,9 +116,10 @@ def _overlap(distance: Floats, inner: float, outer: float) -> Floats:
     """Give the share of a pixel at a distance from a line whose distances lie in [inner, outer]."""
 
     def inside(edge: float) -> Floats:
-        return np.clip(np.minimum(distance + 0.5, edge) - np.maximum(distance - 0.5, -edge), 0, 1)
+        share = np.minimum(distance + 0.5, edge) - np.maximum(distance - 0.5, -edge)
+        return np.asarray(np.clip(share, 0, 1))
 
-    return inside(outer) if inner <= 0 else np.clip(inside(outer) - inside(inner), 0, 1)
+    return inside(outer) if inner <= 0 else np.asarray(np.clip(inside(outer) - inside(inner), 0, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ def blob(
     # A shape smaller than a pixel fills a share of it.
     area = math.pi * axes[0] * axes[1] / 4
     total = float(share.sum())
-    if 0 < total and area < 12:
+    if area < 12 and total > 0:
         share = np.clip(share * area / total, 0, 1)
     return Blob(radius, share, along)
 

@@ -71,8 +71,8 @@ def begin(folder: Path, facts: dict[str, Any], *, resume: bool) -> None:
         )
         if differing:
             raise SettingsError(
-                f"{folder} was begun with other {', '.join(differing)}: resume with the same model, images and "
-                "options, or choose another folder"
+                f"{folder} was begun with other {', '.join(differing)}: resume with the same model, images "
+                "and options, or choose another folder"
             )
         return
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import LayoutOption, ModelArgument
+from excision.cli.options import GroupsOption, LayoutOption, ModelArgument
 from excision.cli.output import say, say_notes, say_table
 from excision.progress import Bars
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 app = App(
     name="capability",
     help_epilogue="Draws defects of stated kinds, sizes and contrasts on good images that the model was not "
-    "trained on, inspects each at the calibrated threshold, and fits the probability of detection (POD): a90 is "
-    "the size found in 90 % of cases, a90/95 its upper 95 % confidence limit. Writes `report.html`, "
+    "trained on, inspects each at the calibrated threshold, and fits the probability of detection (POD): a90 "
+    "is the size found in 90 % of cases, a90/95 its upper 95 % confidence limit. Writes `report.html`, "
     "`capability.json`, `drawings.csv`, and a map of the smallest detectable defect as PNG and TIFF for each "
     "kind. Drawn defects are not real ones: `--real` compares with real defects that have masks.\n\n"
-    "A requirement names a kind and its size in mm or px: `scratch 0.3 mm x 3 mm`, `pit 12 px contrast 15%`. It "
-    "is drawn at exactly this size in nine regions of the part. The exit status is 0 if every requirement is "
-    "shown to be met (or none is given), 1 if one is not, and 2 for an error.\n\n"
+    "A requirement names a kind and its size in mm or px: `scratch 0.3 mm x 3 mm`, `pit 12 px contrast 15%`. "
+    "It is drawn at exactly this size in nine regions of the part. The exit status is 0 if every requirement "
+    "is shown to be met (or none is given), 1 if one is not, and 2 for an error.\n\n"
     "```\n"
     "excision capability runs/parts good_parts/ --out capability/\n"
-    'excision capability line/parts good_parts/ --out capability/ --mm-per-pixel 0.05 --requirement "scratch 0.3 '
-    'mm x 3 mm"\n'
+    "excision capability line/parts good_parts/ --out capability/ --requirement 'scratch 4 px x 40 px'\n"
+    "excision capability line/parts good/ --out capability/ --mm-per-pixel 0.1 --requirement 'pit 1 mm'\n"
     "excision capability runs/parts parts/ --out capability/ --drawings 6000 --real parts/ --store\n"
     "excision capability runs/parts good_parts/ --out capability/ --resume\n"
     "```",
@@ -68,8 +68,8 @@ def capability(
     contrasts: Annotated[
         list[str] | None,
         Parameter(
-            help="Differences in brightness to draw at, as shares of the range from black to white. By default "
-            "10% 20% 40%.",
+            help="Differences in brightness to draw at, as shares of the range from black to white. By "
+            "default 10% 20% 40%.",
             consume_multiple=True,
             negative="",
         ),
@@ -80,6 +80,7 @@ def capability(
             help="Smallest and largest size in pixels. By default they follow from the image.", negative=""
         ),
     ] = None,
+    groups: GroupsOption = None,
     parts: Annotated[int, Parameter(help="Good images to draw on, at most.")] = 300,
     whole_image: Annotated[
         bool, Parameter(help="Draw everywhere, even where a background is recognised.", negative="")
@@ -105,8 +106,9 @@ def capability(
 ) -> int:
     """Measure the probability of detection with defects drawn on good parts."""
     from excision.capability.kinds import KINDS
-    from excision.capability.measure import CONTRASTS, StudySettings, measure_capability
+    from excision.capability.measure import measure_capability
     from excision.capability.result import CAPABILITY
+    from excision.capability.settings import CONTRASTS, StudySettings
     from excision.data import load_dataset
     from excision.report.capability_maps import write_maps
     from excision.report.capability_page import write_capability_report
@@ -135,6 +137,7 @@ def capability(
                 settings,
                 real=dataset,
                 real_kinds=known,
+                groups=groups,
                 resume=resume,
                 stage=bars.stage,
             )

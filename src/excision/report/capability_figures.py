@@ -82,11 +82,11 @@ def _described(curves: Sequence[Curve], unit: str, factor: float) -> str:
 
 
 def words(value: float | None, relation: str, unit: str, factor: float) -> str:
-    """Give a size with its unit: "12.3 px", "at most 3 px", "not reached at 120 px", or a dash."""
+    """Give a size with its unit: "12.3 px", "≤ 3 px", "> 120 px" if not reached there, or a dash."""
     if value is None or relation == "?":
         return "\N{EN DASH}"
     size = f"{value * factor:.3g} {unit}"
-    return {"=": size, "<=": f"at most {size}", ">": f"not reached at {size}"}[relation]
+    return {"=": size, "<=": f"\N{LESS-THAN OR EQUAL TO} {size}", ">": f"> {size}"}[relation]
 
 
 def log_marks(low: float, high: float) -> list[float]:

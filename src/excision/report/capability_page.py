@@ -117,8 +117,8 @@ def headline(capability: Capability) -> str:
         return f"{met} of {len(asked)} requirement{'' if len(asked) == 1 else 's'} shown to be met."
     reached = [curve for curve in capability.curves if curve.a90_95.relation in ("=", "<=")]
     return (
-        f"A size that is found in {capability.rate:.0%} of cases with {capability.confidence:.0%} confidence (a90/95) is "
-        f"reached on {len(reached)} of {len(capability.curves)} curves."
+        f"A size that is found in {capability.rate:.0%} of cases with {capability.confidence:.0%} confidence "
+        f"(a90/95) is reached on {len(reached)} of {len(capability.curves)} curves."
     )
 
 
@@ -129,14 +129,15 @@ def statements(capability: Capability) -> list[tuple[str, str]]:
     told = [
         (
             "Measured",
-            f"{capability.drawings:,} defects were drawn on {capability.parts:,} images of {independent} that the model "
-            f"passes, one at a time, and inspected at the threshold {capability.threshold:.4g}. A defect is "
-            "found if its image is called defective.",
+            f"{capability.drawings:,} defects were drawn on {capability.parts:,} images of {independent} "
+            "that the model passes, one at a time, and inspected at the threshold "
+            f"{capability.threshold:.4g}. A defect is found if its image is called defective.",
         ),
         (
             "False calls",
-            f"Without a defect {capability.false_calls:,} of these {total:,} good images are called defective (90 % "
-            f"interval of the rate: {100 * capability.false_call_lower:.1f} to {100 * capability.false_call_upper:.1f} %). "
+            f"Without a defect {capability.false_calls:,} of {total:,} good images are called defective "
+            f"(90 % interval of the rate: {100 * capability.false_call_lower:.1f} to "
+            f"{100 * capability.false_call_upper:.1f} %). "
             "Nothing was drawn on them, so no false call counts as a detection: the curves begin at 0.",
         ),
         ("Drawn defects", HONEST),
@@ -168,8 +169,9 @@ def sizes_table(capability: Capability) -> Table:
         "Smallest sizes that are found",
         head,
         tuple(rows),
-        "a90: found in 90 % of cases. a90/95: upper 95 % confidence limit of a90, the larger of the likelihood ratio "
-        "and the bootstrap over parts. Nothing is extrapolated beyond the sizes that were drawn.",
+        "a90: found in 90 % of cases. a90/95: upper 95 % confidence limit of a90, the larger of the "
+        "likelihood ratio and the bootstrap over parts. > 120 px: not reached at 120 px, the largest size "
+        "drawn; nothing is extrapolated.",
     )
 
 
@@ -238,7 +240,7 @@ def _facts(capability: Capability) -> list[tuple[str, str]]:
     facts = [
         ("Model", f"{capability.model} ({capability.model_id})"),
         ("Threshold", f"{capability.threshold:.4g}"),
-        ("Image", f"{capability.height} × {capability.width} pixels"),
+        ("Image", f"{capability.height} x {capability.width} pixels"),
         ("Seed", str(capability.seed)),
         ("Date", capability.date),
     ]
@@ -253,10 +255,10 @@ def _facts(capability: Capability) -> list[tuple[str, str]]:
 
 def _fit(curve: Curve) -> str:
     if curve.hits in (0, curve.drawings):
-        return "not needed: none found" if not curve.hits else "not needed: all found"
+        return "all found" if curve.hits else "none found"
     if not curve.fits:
         return "does not fit" if curve.slope > 0 else "does not grow with size"
-    return "fits" if curve.fit_p is None else f"fits (p = {curve.fit_p:.2g})"
+    return "fits" if curve.fit_p is None else f"fits, p = {curve.fit_p:.2g}"
 
 
 def _key(size: Size | None) -> float:
