@@ -19,6 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from excision.errors import ResultsError
+from excision.station.store.migrations import VERSION
+from excision.station.store.query import VERDICTS as ASKED
 from excision.station.store.query import Query
 from excision.station.store.records import Label, Truth
 from excision.station.store.store import Store
@@ -29,7 +32,7 @@ TIMES = st.one_of(
     st.floats(-8000, 20000),
     st.sampled_from([0.0, 3600.0, 7200.0, -3600.0, 3599.9999999999995, 1.7e9, 1_700_002_799.9999998]),
 )
-VERDICTS = st.sampled_from(["good", "review", "defect", None])
+VERDICTS = st.sampled_from(["good", "review", "defect", "unfit", None])
 NUMBERS = st.integers(1, 12)
 TRUTHS: st.SearchStrategy[Truth] = st.sampled_from(["good", "defect"])
 CHANGES = st.one_of(
@@ -44,7 +47,7 @@ QUERIES = st.builds(
     Query,
     since=st.none() | TIMES,
     until=st.none() | TIMES,
-    verdict=st.none() | st.sampled_from(["good", "review", "defect", "failed"]),
+    verdict=st.none() | st.sampled_from(ASKED),
     model=st.none() | st.sampled_from(["a", "b", "c"]),
     labelled=st.none() | st.booleans(),
     lowest=st.none() | st.floats(0, 4),
@@ -74,6 +77,8 @@ class Model:
         if what == "add":
             moment, verdict, model, score = values
             blank = FAILED if verdict is None else replace(GOOD, verdict=verdict, score=score)
+            if verdict == "unfit":
+                blank = replace(blank, unfit=("dark",))
             place = len(self.rows) + 1
             source = f"in/{place}"
             (number,) = store.add([replace(blank, time=moment, model=model, source=source, file_size=place)])
@@ -101,7 +106,11 @@ class Model:
                 self.rows[number].source = ""
                 del self.rows[number]
             elif what == "correct" and (values[2] is None) == (row.verdict is None):
-                other.execute("UPDATE results SET time = ?, verdict = ? WHERE id = ?", [*values[1:], number])
+                unfit = '["dark"]' if values[2] == "unfit" else "[]"
+                other.execute(
+                    "UPDATE results SET time = ?, verdict = ?, unfit = ? WHERE id = ?",
+                    [*values[1:], unfit, number],
+                )
                 row.time, row.verdict = values[1:]
 
     def found(self, query: Query) -> Iterator[tuple[int, Row]]:
@@ -138,13 +147,15 @@ def test_counts_are_those_of_a_plain_look(
         assert [result.id for result in store.newest(query, 99)] == ids[::-1]
         assert [result.id for result in store.walk(query)] == ids
         counted = Counter(row.verdict or "failed" for _, row in found)
-        assert store.count(query) == {v: counted[v] for v in ("good", "review", "defect", "failed")}
+        assert store.count(query) == {v: counted[v] for v in ASKED}
         above = store.above(query, [1.0, 2.0])
         for truth in {truth for _, truth in expected}:
             scores = [
                 r.score
                 for _, r in found
-                if r.score is not None and (r.labels[-1] if r.labels else None) == truth
+                if r.score is not None
+                and r.verdict != "unfit"
+                and (r.labels[-1] if r.labels else None) == truth
             ]
             levels = [len(scores), sum(s > 1.0 for s in scores), sum(s > 2.0 for s in scores)]
             assert above.get(truth, [0, 0, 0]) == levels
@@ -178,19 +189,45 @@ PRAGMA user_version = 2;
 """
 
 
-@pytest.mark.parametrize("version", [1, 2])
+# What made a file of version 3 of one of version 2, to the letter.
+TO_VERSION_3 = Path(__file__).with_name("version_3.sql").read_text("utf-8")
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_an_old_file_is_counted_when_it_is_opened(tmp_path: Path, version: int) -> None:
     path = tmp_path / "results.sqlite"
     old_file(path, 3000)
     with closing(sqlite3.connect(path)) as connection:
-        if version == 2:
-            connection.executescript(TO_VERSION_2)
+        for script in (TO_VERSION_2, TO_VERSION_3)[: version - 1]:
+            connection.executescript(script)
         assert connection.execute("PRAGMA user_version").fetchone() == (version,)
     store = Store(path)
     with closing(sqlite3.connect(path)) as connection:
         expected = {(verdict, truth or None): count for verdict, truth, count in connection.execute(SLOW)}
     assert store.tally(Query()) == expected
     assert shape(path) == shape(new_file(tmp_path))
+    store.close()
+
+
+def test_numbers_are_never_given_again_after_a_migration(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    old_file(path, 20)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(TO_VERSION_2 + TO_VERSION_3)
+        connection.execute("DELETE FROM labels WHERE result > 15")
+        connection.execute("DELETE FROM results WHERE id > 15")
+        connection.commit()
+    store = Store(path)
+    assert store.add([GOOD]) == [21]
+    assert store.add([replace(GOOD, source="in/c.png", verdict="unfit", unfit=("dark",))]) == [22]
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        expected = {(verdict, truth or None): count for verdict, truth, count in connection.execute(SLOW)}
+    assert store.tally(Query()) == expected
+    with pytest.raises(ResultsError, match="there is no result 99"):
+        # References are looked after again.
+        store.label(99, Label("good", "", "", 1.0))
     store.close()
 
 
@@ -231,8 +268,9 @@ def test_a_migration_that_is_killed_changes_nothing_and_the_next_one_is_whole(tm
         with closing(sqlite3.connect(path)) as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
-            assert version in (1, 3)
-            assert ("tally" in tables) == (version == 3)
+            assert version in (1, VERSION)
+            assert ("tally" in tables) == (version == VERSION)
+            assert "results_next" not in tables
             interrupted += version == 1
     assert interrupted
     store = Store(path)

@@ -46,6 +46,19 @@ def test_what_was_added_comes_back(store: Store) -> None:
     assert store.get(3) is None
 
 
+def test_an_unfit_result_says_why(store: Store) -> None:
+    reasons = ("3 times darker than any training image", "out of focus")
+    unfit = replace(GOOD, verdict="unfit", unfit=reasons, p_value=1 / 81, score=5.0)
+    store.add([unfit, replace(GOOD, source="in/c.png", p_value=0.25)])
+    assert store.get(1) == replace(unfit, id=1)
+    assert [found.id for found in store.walk(Query(verdict="unfit"))] == [1]
+    assert store.count(Query()) == {"good": 1, "review": 0, "defect": 0, "unfit": 1, "failed": 0}
+    # No threshold judges it, so it is in no forecast.
+    assert store.above(Query(), [1.0]) == {None: [1, 0]}
+    with pytest.raises(sqlite3.IntegrityError):
+        store.add([replace(unfit, source="in/d.png", unfit=())])
+
+
 def test_a_file_is_kept_once_until_it_changes(store: Store) -> None:
     assert store.add([GOOD, GOOD]) == [1, None]
     assert store.has_file("in/a.png", 7, 8)
@@ -90,7 +103,7 @@ def test_queries_agree_with_a_filter_in_python(
     expected = [r.source for r in results if low <= r.time < high and r.score >= low / 2 and r.score > 1]  # type: ignore[operator]  # every score is set
     assert [r.source for r in store.walk(query)] == expected
     assert [r.source for r in store.newest(query, 100)] == expected[::-1]
-    assert store.count(query) == {"good": 0, "review": 0, "defect": len(expected), "failed": 0}
+    assert store.count(query) == {"good": 0, "review": 0, "defect": len(expected), "unfit": 0, "failed": 0}
     store.close()
 
 
@@ -137,7 +150,7 @@ def test_threads_write_beside_each_other(store: Store) -> None:
 def test_a_verdict_or_an_error_and_never_both(store: Store) -> None:
     with pytest.raises(sqlite3.IntegrityError):
         store.add([GOOD, replace(FAILED, error=None)])
-    assert store.count(Query()) == {"good": 0, "review": 0, "defect": 0, "failed": 0}
+    assert store.count(Query()) == {"good": 0, "review": 0, "defect": 0, "unfit": 0, "failed": 0}
 
 
 def test_another_file_and_a_later_version_are_refused(tmp_path: Path) -> None:

@@ -28,7 +28,11 @@ FORMATS: tuple[Format, ...] = ("csv", "jsonl", "parquet")
 def store(tmp_path: Path) -> Store:
     store = Store(tmp_path / "results.sqlite")
     store.add(
-        [GOOD, replace(FAILED, source="in/\udcff\nb.png"), replace(GOOD, file_size=9, verdict="review")]
+        [
+            GOOD,
+            replace(FAILED, source="in/\udcff\nb.png"),
+            replace(GOOD, file_size=9, verdict="unfit", unfit=("too dark", "=out of focus"), p_value=1 / 81),
+        ]
     )
     return store
 
@@ -49,15 +53,22 @@ def read(path: Path, form: Format) -> list[dict[str, Any]]:
 def told(result: StoredResult, form: Format) -> dict[str, Any]:
     values = {name: getattr(result, name) for name in COLUMNS}
     if form == "jsonl":
-        return {**values, "boxes": [list(box) for box in result.boxes]}
+        return {**values, "boxes": [list(box) for box in result.boxes], "unfit": list(result.unfit)}
     if form == "csv":
         values |= {"boxes": json.dumps(result.boxes), "seconds": json.dumps(result.seconds)}
+        values |= {"unfit": "; ".join(result.unfit)}
         return {name: "" if value is None else str(value) for name, value in values.items()}
     import datetime
 
     boxes = [dict(zip(("x", "y", "width", "height"), box, strict=True)) for box in result.boxes]
     time = datetime.datetime.fromtimestamp(result.time, datetime.UTC)
-    return {**values, "boxes": boxes, "seconds": list(result.seconds.items()), "time": time}
+    return {
+        **values,
+        "boxes": boxes,
+        "seconds": list(result.seconds.items()),
+        "time": time,
+        "unfit": list(result.unfit),
+    }
 
 
 def test_columns_are_the_fields_of_a_result() -> None:
@@ -81,6 +92,8 @@ def test_columns_are_the_fields_of_a_result() -> None:
         "image": "text",
         "file_size": "int",
         "file_mtime_ns": "int",
+        "p_value": "float",
+        "unfit": "texts",
     }
     assert next(iter(COLUMNS)) == "id"
     assert list(COLUMNS) == [
@@ -167,7 +180,7 @@ def test_the_queries_of_the_document_work(store: Store) -> None:
         assert connection.execute(a_day).fetchall() == [
             ("1970-01-01", "failed", 1),
             ("1970-01-01", "good", 1),
-            ("1970-01-01", "review", 1),
+            ("1970-01-01", "unfit", 1),
             ("1970-01-03", "defect", 1),
         ]
         assert connection.execute(false_alarms).fetchall() == [(4, "in/defect.png", 0.5, "Bo", "dust")]

@@ -100,7 +100,9 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; finished results are kept, and --resume continues") from None
     review = f"{summary.n_review} to review, " if summary.n_review else ""
-    say(f"{summary.n_good} good, {review}{summary.n_defect} defective, {summary.n_failed} not inspected")
+    unfit = f"{summary.n_unfit} unfit, " if summary.n_unfit else ""
+    counts = f"{summary.n_good} good, {review}{summary.n_defect} defective, {unfit}"
+    say(f"{counts}{summary.n_failed} not inspected")
     say_lines(map(_reason, summary.failures), summary.n_failed, "`error` in results.csv gives each reason")
     if summary.drift is not None:
         say(f"Drift: in the order of inspection, {printable(summary.drift.words)}")

@@ -34,7 +34,9 @@ def watch(
     out: Annotated[Path, Parameter(help="Folder to write the results to.")],
     after: Annotated[
         Literal["leave", "move"],
-        Parameter(help="Leave inspected files, or move them to good, review, defect or failed in --out."),
+        Parameter(
+            help="Leave inspected files, or move them to good, review, defect, unfit or failed in --out."
+        ),
     ] = "leave",
     settle: Annotated[
         float, Parameter(help="Seconds for which a file must not change before it is inspected.")

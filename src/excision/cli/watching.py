@@ -62,6 +62,8 @@ class WatchLine:
 def counted(counts: WatchCounts) -> str:
     """Format the counts of results."""
     parts = [f"{counts.good} good", f"{counts.defect} defective", f"{counts.failed} not inspected"]
+    if counts.unfit:
+        parts.insert(2, f"{counts.unfit} unfit")
     if counts.review:
         parts.insert(1, f"{counts.review} to review")
     if counts.moved:

@@ -17,7 +17,7 @@ import urllib.parse
 import urllib.request
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -47,7 +47,7 @@ class Answer:
         model: name of the model.
         model_version: which of its versions gave the verdict.
         score: anomaly score; None where the image could not be inspected.
-        verdict: "good", "review" or "defect"; None where the image could not be inspected.
+        verdict: "good", "review", "defect" or "unfit"; None where the image could not be inspected.
         threshold: decision threshold in the unit of the score.
         review_threshold: where the grey zone begins; None for no such zone.
         defect_area_share: share of the pixels above the lowest threshold, 0 to 1.
@@ -57,6 +57,9 @@ class Answer:
         error: why the image could not be inspected.
         seconds: time of each stage.
         links: paths at the station, by name.
+        p_value: conformal p-value of the score: the share of good parts that are expected to score at least
+            as much; None where it is unknown.
+        unfit: why the image is not fit to be inspected; empty where it is.
     """
 
     id: int
@@ -75,6 +78,9 @@ class Answer:
     error: str | None
     seconds: dict[str, float]
     links: dict[str, Any]
+    # A station of an earlier version does not say these.
+    p_value: float | None = None
+    unfit: tuple[str, ...] = ()
 
 
 class Client:
@@ -125,9 +131,9 @@ class Client:
         """Give results, newest first, page by page as they are asked for.
 
         Args:
-            filters: since, until (datetime, or text in ISO 8601), verdict ("good", "review", "defect" or
-                "failed"), lowest, highest (score), source (part of it), model, labelled (True or False), or
-                marked, which is the old name of labelled.
+            filters: since, until (datetime, or text in ISO 8601), verdict ("good", "review", "defect",
+                "unfit" or "failed"), lowest, highest (score), source (part of it), model, labelled (True or
+                False), or marked, which is the old name of labelled.
 
         Raises:
             StationError: the station cannot be reached, or refuses.
@@ -280,7 +286,12 @@ def _query(**values: Any) -> str:
 
 
 def _answer(content: dict[str, Any]) -> Answer:
-    values = {field.name: content[field.name] for field in fields(Answer)}
+    values = {
+        field.name: content[field.name]
+        for field in fields(Answer)
+        if field.name in content or field.default is MISSING
+    }
     values["time"] = datetime.fromisoformat(content["time"])
     values["boxes"] = tuple(tuple(box) for box in content["boxes"])
+    values["unfit"] = tuple(content.get("unfit", ()))
     return Answer(**values)

@@ -23,6 +23,7 @@ from excision.station.api.schemas import (
 )
 from excision.station.api.writing import writing_of
 from excision.station.station import Station
+from excision.station.store.query import Kind
 from excision.station.store.query import Query as ResultQuery
 from excision.station.store.records import Label, StoredResult
 from excision.station.work.renderings import Stage, View
@@ -65,7 +66,7 @@ def results(
     ] = None,
     until: Annotated[datetime | None, Query(description="Only results before this time.")] = None,
     verdict: Annotated[
-        Literal["good", "review", "defect", "failed"] | None,
+        Kind | None,
         Query(description='"failed" for what could not be inspected.'),
     ] = None,
     lowest: Score = None,

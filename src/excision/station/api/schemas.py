@@ -23,7 +23,9 @@ _EXAMPLE: JsonValue = {
     "model": "parts",
     "model_version": "3f9c1a7d52be",
     "score": 31.7,
+    "p_value": 0.0041,
     "verdict": "defect",
+    "unfit": [],
     "threshold": 20.4,
     "review_threshold": None,
     "defect_area_share": 0.0031,
@@ -86,7 +88,11 @@ class ResultAnswer(BaseModel):
     model: str
     model_version: str = Field(description="changes with anything that can change a verdict")
     score: float | None = Field(description="anomaly score")
+    p_value: float | None = Field(
+        description="share of good parts that are expected to score at least this; null where it is unknown"
+    )
     verdict: Verdict | None
+    unfit: list[str] = Field(description="why the image is not fit to be inspected; empty where it is")
     threshold: float = Field(description="decision threshold in the unit of the score")
     review_threshold: float | None = Field(description="where the grey zone begins")
     defect_area_share: float | None = Field(description="share of the pixels above the lowest threshold")

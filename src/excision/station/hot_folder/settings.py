@@ -15,8 +15,8 @@ class WatchSettings:
     """How a hot folder is watched.
 
     Attributes:
-        after: "leave" inspected files where they are, or "move" them to `good`, `review`, `defect` or
-            `failed` in the folder of results.
+        after: "leave" inspected files where they are, or "move" them to `good`, `review`, `defect`, `unfit`
+            or `failed` in the folder of results.
         settle: seconds over which size and time of a file must not change before it counts as complete.
         stop_after: results after which to end; None for no end.
         idle_exit: seconds without anything to do after which to end; None for no end.
@@ -49,7 +49,7 @@ class WatchCounts:
     """What this watcher has done so far.
 
     Attributes:
-        good: images of that verdict; the same for `review` and `defect`.
+        good: images of that verdict; the same for `review`, `defect` and `unfit`.
         failed: images that could not be inspected.
         moved: files that were moved, also those that an earlier watcher had inspected.
         waiting: files that are in the folder and not dealt with.
@@ -59,6 +59,7 @@ class WatchCounts:
     good: int = 0
     review: int = 0
     defect: int = 0
+    unfit: int = 0
     failed: int = 0
     moved: int = 0
     waiting: int = 0
@@ -67,7 +68,7 @@ class WatchCounts:
     @property
     def results(self) -> int:
         """Give the number of results."""
-        return self.good + self.review + self.defect + self.failed
+        return self.good + self.review + self.defect + self.unfit + self.failed
 
 
 @dataclass(frozen=True, slots=True)

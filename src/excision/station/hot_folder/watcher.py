@@ -268,6 +268,8 @@ class _Watcher:
             review_threshold=self._predictor.review_threshold,
             defect_area_share=line.defect_area_share,
             boxes=line.boxes,
+            p_value=line.p_value,
+            unfit=line.unfit,
             seconds={"total": line.seconds},
             width=None if size is None else size[1],
             height=None if size is None else size[0],

@@ -28,6 +28,7 @@ SHAPES = {
     "good": "M0-8.5a8.5 8.5 0 1 0 0 17a8.5 8.5 0 1 0 0-17Z",
     "review": "M0-11L11 0L0 11L-11 0Z",
     "defect": "M0-10L11 9.5H-11Z",
+    "unfit": "M-8.5-8.5H8.5V8.5H-8.5Z",
     "failed": "M-9-6.5L-6.5-9L0-2.5L6.5-9L9-6.5L2.5 0L9 6.5L6.5 9L0 2.5L-6.5 9L-9 6.5L-2.5 0Z",
 }
 """The shape of each verdict, which stands beside its colour and its word."""

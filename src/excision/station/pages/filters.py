@@ -9,9 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from excision.station.store.query import Query
-
-VERDICTS = ("good", "review", "defect", "failed")
+from excision.station.store.query import VERDICTS, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +19,7 @@ class Filter:
     Attributes:
         since: earliest local time, as a browser writes it: "2026-03-02T06:00".
         until: only results before this local time.
-        verdict: "good", "review", "defect" or "failed".
+        verdict: one of `VERDICTS`.
         lowest: least anomaly score.
         highest: largest anomaly score.
         source: part of the source.

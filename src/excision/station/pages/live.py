@@ -14,6 +14,7 @@ from excision.errors import GoneError
 from excision.station.api.schemas import LARGEST_NUMBER
 from excision.station.pages.charts import score_chart
 from excision.station.pages.pictures import LARGE, THUMB, has_image, has_stages, picture
+from excision.station.pages.rarity import rarity_of
 from excision.station.pages.shift import HOURS, Shift, budget_of, read_shift
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, station_of, words_of
@@ -73,6 +74,7 @@ def _content(station: Station, shift: Shift, t: Words) -> dict[str, Any]:
         "shift": shift,
         "lengths": HOURS,
         "newest": newest,
+        "rarity": "" if newest is None else rarity_of(station, newest, t),
         "drawn": newest is not None and has_stages(station, newest),
         "recent": [(result, has_image(station, result), truths[result.id]) for result in recent],
         "counts": counts,

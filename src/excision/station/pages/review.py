@@ -12,11 +12,12 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from excision.station.api.schemas import LARGEST_NUMBER
 from excision.station.api.writing import writing_of
 from excision.station.pages.archive import confirmed_good
-from excision.station.pages.filters import VERDICTS, Filter
+from excision.station.pages.filters import Filter
 from excision.station.pages.pictures import has_image, has_stages
+from excision.station.pages.rarity import rarity_of
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
-from excision.station.store.query import Query
+from excision.station.store.query import VERDICTS, Query
 from excision.station.store.records import Label, StoredResult, Truth
 from excision.station.store.store import Store
 
@@ -125,6 +126,7 @@ def _shown(
             "labels": station.store.labels(result.id),
             "newer": newer,
             "older": older,
+            "rarity": rarity_of(station, result, words_of(request)),
             "has_image": has_image(station, result),
             "has_stages": has_stages(station, result),
         }

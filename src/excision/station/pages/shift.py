@@ -60,7 +60,7 @@ class Budget:
     """False alarms that the calibration lets expect, beside the alarms there were.
 
     Attributes:
-        parts: inspected images, without those labelled defect.
+        parts: inspected images, without those that were unfit and those labelled defect.
         expected: false alarms among them at the average rate that the calibration lets expect.
         confirmed_false: alarms on parts that somebody labelled good.
         confirmed_true: alarms on parts that somebody labelled defect.
@@ -115,7 +115,7 @@ def budget_of(store: Store, models: ModelRegistry, since: float) -> Budget | Non
         for (verdict, truth), images in store.tally(Query(since=since, model=name)).items():
             if verdict == "defect":
                 truths[truth] += images
-            if verdict != "failed" and truth != "defect":
+            if verdict not in ("failed", "unfit") and truth != "defect":
                 good += images
         parts += good
         expected += calibration.average_above(version.threshold) * good

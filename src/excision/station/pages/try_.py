@@ -20,6 +20,7 @@ from excision.station.api.receiving import Places
 from excision.station.api.uploads import UploadError, receive
 from excision.station.models.version import Version
 from excision.station.pages.pictures import LARGE, picture
+from excision.station.pages.rarity import rarity
 from excision.station.pages.web import PageRoute, render, station_of, wants_part, words_of
 from excision.station.station import Station
 from excision.station.work.renderings import STAGES, draw
@@ -42,7 +43,9 @@ class Trial:
         model: name of the model.
         version: of the model.
         score: anomaly score.
+        p_value: conformal p-value of the score; None where it is unknown.
         verdict: by the version's thresholds.
+        unfit: why the image is not fit to be inspected; empty where it is.
         width: of the image in pixels.
         height: of the image in pixels.
         seconds: that the inspection took.
@@ -54,7 +57,9 @@ class Trial:
     model: str
     version: Version
     score: float
+    p_value: float | None
     verdict: Verdict
+    unfit: tuple[str, ...]
     width: int
     height: int
     seconds: float
@@ -117,7 +122,14 @@ async def attempt(request: Request) -> Response:
         trials.waiting -= 1
     trials.keep(trial)
     template = "try_part.html.j2" if wants_part(request) else "try.html.j2"
-    return render(request, template, models=station.models.names, trial=trial, stages=STAGES)
+    return render(
+        request,
+        template,
+        models=station.models.names,
+        trial=trial,
+        stages=STAGES,
+        rarity=rarity(trial.p_value, trial.version, words_of(request)),
+    )
 
 
 @router.get("/try/{token}/{name}.png")
@@ -152,7 +164,9 @@ def _inspect(station: Station, name: str, path: Path, source: str) -> Trial:
         model=name,
         version=version,
         score=prediction.score,
+        p_value=prediction.p_value,
         verdict=prediction.verdict,
+        unfit=prediction.unfit,
         width=width,
         height=height,
         seconds=seconds,

@@ -162,6 +162,7 @@ def _environment() -> Environment:
     environment.filters["clock"] = lambda seconds: _local(seconds).strftime("%H:%M:%S")
     environment.filters["machine_time"] = lambda seconds: _local(seconds).isoformat(timespec="seconds")
     environment.filters["percent"] = percent
+    environment.filters["sentence"] = lambda text: f"{text[:1].upper()}{text[1:]}"
     return environment
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from excision.station.store.query import Query
+from excision.station.store.query import VERDICTS, Query
 
 FILTER = "results INDEXED BY results_filter"
 """The table read from the index that holds every column a query may name, in the order of the numbers."""
@@ -57,11 +57,15 @@ def numbers(query: Query, newest: bool, beyond: int | None, count: int) -> State
 
 
 def above(query: Query, levels: list[float]) -> Statement:
-    """Count scores above levels: rows of (truth or None, images, images above each level)."""
+    """Count scores above levels: rows of (truth or None, images, images above each level).
+
+    Images that were unfit are left out: no threshold judges them.
+    """
     condition, values = query.where()
     sums = "".join(", sum(score > ?)" for _ in levels)
     statement = (
-        f"SELECT truth, count(*){sums} FROM {FILTER} WHERE score IS NOT NULL AND {condition} GROUP BY 1"
+        f"SELECT truth, count(*){sums} FROM {FILTER} "
+        f"WHERE score IS NOT NULL AND verdict != 'unfit' AND {condition} GROUP BY 1"
     )
     return statement, [*levels, *values]
 
@@ -72,9 +76,11 @@ def is_tallied(query: Query) -> bool:
 
 
 def verdicts(query: Query) -> Statement:
-    """Count results by verdict in one look at the index: one row of (good, review, defect, failed)."""
+    """Count results by verdict in one look at the index: one row in the order of `VERDICTS`."""
     condition, values = query.where()
-    sums = ", ".join(f"coalesce(sum(verdict = '{verdict}'), 0)" for verdict in ("good", "review", "defect"))
+    sums = ", ".join(
+        f"coalesce(sum(verdict = '{verdict}'), 0)" for verdict in VERDICTS if verdict != "failed"
+    )
     statement = f"SELECT {sums}, coalesce(sum(verdict IS NULL), 0) FROM {FILTER} WHERE {condition}"
     return statement, values
 

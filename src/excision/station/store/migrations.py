@@ -8,11 +8,11 @@ from pathlib import Path
 
 from excision.errors import ResultsError
 
-VERSION = 3
+VERSION = 4
 """Kept in the file as SQLite's `user_version`."""
 
-_TABLES = """
-CREATE TABLE results (
+_RESULTS = """
+CREATE TABLE {name} (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     time REAL NOT NULL,
     source TEXT NOT NULL,
@@ -26,18 +26,29 @@ CREATE TABLE results (
     score REAL,
     threshold REAL NOT NULL,
     review_threshold REAL,
-    verdict TEXT CHECK (verdict IN ('good', 'review', 'defect')),
+    verdict TEXT CHECK (verdict IN ('good', 'review', 'defect', 'unfit')),
     defect_area_share REAL,
     boxes TEXT NOT NULL,
     seconds TEXT NOT NULL,
     error TEXT,
     truth TEXT,
+    p_value REAL,
+    unfit TEXT NOT NULL DEFAULT '[]',
     CHECK ((verdict IS NULL) = (error IS NOT NULL)),
+    CHECK ((coalesce(verdict, '') = 'unfit') = (unfit != '[]')),
     UNIQUE (source, file_size, file_mtime_ns)
 );
+"""
+
+_INDEXES = """
 CREATE INDEX results_by_time ON results (time);
 CREATE INDEX results_by_verdict ON results (verdict, time);
 CREATE INDEX results_by_score ON results (score);
+"""
+
+_TABLES = f"""
+{_RESULTS.format(name="results")}
+{_INDEXES}
 CREATE TABLE labels (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     result INTEGER NOT NULL REFERENCES results (id),
@@ -80,9 +91,12 @@ def _mark(row: str) -> str:
 
 
 # What is kept so that a page about a million results takes no longer than one about a thousand.
-_COUNTED = f"""
+_WIDE_INDEXES = """
 CREATE INDEX results_filter ON results (id, time, model, verdict, truth, score, source);
 CREATE INDEX results_kept ON results (verdict, time) WHERE image IS NOT NULL;
+"""
+
+_TALLY = f"""
 CREATE TABLE tally (
     hour INTEGER NOT NULL,
     model TEXT NOT NULL,
@@ -94,6 +108,9 @@ CREATE TABLE tally (
 INSERT INTO tally
 SELECT {_HOUR.format("time")}, model, coalesce(verdict, 'failed'), coalesce(truth, ''), count(*)
 FROM results GROUP BY 1, 2, 3, 4;
+"""
+
+_TRIGGERS = f"""
 CREATE TRIGGER results_insert AFTER INSERT ON results BEGIN{_count("NEW", "1")}
 END;
 CREATE TRIGGER results_delete AFTER DELETE ON results BEGIN{_count("OLD", "-1")}
@@ -107,8 +124,16 @@ CREATE TRIGGER labels_delete AFTER DELETE ON labels BEGIN{_mark("OLD")}
 END;
 CREATE TRIGGER labels_update AFTER UPDATE ON labels BEGIN{_mark("OLD")}{_mark("NEW")}
 END;
+"""
+
+_COUNTED = f"""{_WIDE_INDEXES}{_TALLY}{_TRIGGERS}
 CREATE TABLE removals (image TEXT PRIMARY KEY) WITHOUT ROWID;
 """
+
+_KEPT = (
+    "id, time, source, file_size, file_mtime_ns, image, width, height, model, model_version, score, "
+    "threshold, review_threshold, verdict, defect_area_share, boxes, seconds, error, truth"
+)
 
 # What turns a file of the version before into one of the version that is the key. Version 1 called labels
 # marks; the view keeps the queries of others working for one release.
@@ -123,6 +148,20 @@ CREATE VIEW marks AS SELECT * FROM labels;
 ALTER TABLE results ADD COLUMN truth TEXT;
 UPDATE results SET truth = {_LAST_TRUTH.format("results.id")} WHERE id IN (SELECT result FROM labels);
 {_COUNTED}""",
+    # A check cannot be changed in place: the table is written anew. Triggers that name it would stand in the
+    # way of its new name; the highest number that was ever given must stay known.
+    4: f"""
+DROP TRIGGER labels_insert;
+DROP TRIGGER labels_delete;
+DROP TRIGGER labels_update;
+{_RESULTS.format(name="results_next")}
+INSERT INTO results_next ({_KEPT}) SELECT {_KEPT} FROM results;
+DELETE FROM sqlite_sequence WHERE name = 'results_next';
+INSERT INTO sqlite_sequence (name, seq)
+SELECT 'results_next', seq FROM sqlite_sequence WHERE name = 'results';
+DROP TABLE results;
+ALTER TABLE results_next RENAME TO results;
+{_INDEXES}{_WIDE_INDEXES}{_TRIGGERS}""",
 }
 
 
@@ -148,6 +187,16 @@ def migrate(connection: sqlite3.Connection) -> None:
     """Make the tables of a new file, and bring an earlier one up to date: as a whole or not at all."""
     if _version(connection) == VERSION:
         return
+    # Otherwise a table that others refer to could not be written anew; it is no part of a transaction.
+    (keys,) = connection.execute("PRAGMA foreign_keys").fetchone()
+    connection.execute("PRAGMA foreign_keys = OFF")
+    try:
+        _migrate(connection)
+    finally:
+        connection.execute(f"PRAGMA foreign_keys = {keys}")
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
     # Two processes may find a new file at once: the second waits here, and then finds it made.
     connection.execute("BEGIN IMMEDIATE")
     try:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+Kind = Literal["good", "review", "defect", "unfit", "failed"]
+"""What may be asked for: a verdict, or "failed" for what could not be inspected."""
+
+VERDICTS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +18,7 @@ class Query:
     Attributes:
         since: only results from this time on, seconds since 1970 in UTC.
         until: only results before this time.
-        verdict: "good", "review", "defect", or "failed" for what could not be inspected.
+        verdict: "good", "review", "defect", "unfit", or "failed" for what could not be inspected.
         lowest: least anomaly score.
         highest: largest anomaly score.
         source: part of the source, as text.
@@ -23,7 +28,7 @@ class Query:
 
     since: float | None = None
     until: float | None = None
-    verdict: Literal["good", "review", "defect", "failed"] | None = None
+    verdict: Kind | None = None
     lowest: float | None = None
     highest: float | None = None
     source: str | None = None

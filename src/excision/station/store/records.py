@@ -27,7 +27,7 @@ class StoredResult:
         threshold: decision threshold in the unit of the anomaly score.
         review_threshold: where the grey zone begins; None for no such zone.
         score: anomaly score; None where the image could not be inspected.
-        verdict: "good", "review" or "defect"; None where the image could not be inspected.
+        verdict: "good", "review", "defect" or "unfit"; None where the image could not be inspected.
         error: why the image could not be inspected.
         defect_area_share: share of the pixels above the lowest threshold, 0 to 1.
         boxes: around each such region, strongest first: (x, y, width, height) in pixels of the image.
@@ -37,6 +37,9 @@ class StoredResult:
         image: where the image is kept, relative to the station's folder; None where it is not.
         file_size: bytes of the file in a hot folder; None for an upload.
         file_mtime_ns: when that file was last written, nanoseconds since 1970; None for an upload.
+        p_value: conformal p-value of the score, in (0, 1]: the share of good parts that are expected to score
+            at least as much; None where it is unknown.
+        unfit: why the image is not fit to be inspected, one reason each; empty where it is.
         id: number in the store; 0 before it is there.
     """
 
@@ -57,6 +60,8 @@ class StoredResult:
     image: str | None = None
     file_size: int | None = None
     file_mtime_ns: int | None = None
+    p_value: float | None = None
+    unfit: tuple[str, ...] = ()
     id: int = 0
 
 
@@ -82,9 +87,9 @@ STORED = tuple(field.name for field in dataclasses.fields(StoredResult) if field
 
 
 def as_row(result: StoredResult) -> tuple[Any, ...]:
-    """Give the values of `STORED`; boxes and seconds as JSON."""
+    """Give the values of `STORED`; boxes, seconds and reasons as JSON."""
     values = dataclasses.asdict(result)
-    values |= {"boxes": json.dumps(result.boxes), "seconds": json.dumps(result.seconds)}
+    values |= {name: json.dumps(values[name]) for name in ("boxes", "seconds", "unfit")}
     return tuple(as_text(value) if isinstance(value, str) else value for value in map(values.get, STORED))
 
 
@@ -98,6 +103,7 @@ def from_row(row: sqlite3.Row) -> StoredResult:
     try:
         values["boxes"] = tuple(tuple(box) for box in json.loads(values["boxes"]))
         values["seconds"] = json.loads(values["seconds"])
+        values["unfit"] = tuple(map(str, json.loads(values["unfit"])))
     except (TypeError, ValueError) as error:
         raise DamagedError(f"result {values['id']} is damaged in the file of results ({error})") from error
     return StoredResult(**values)

@@ -17,7 +17,7 @@ from excision.station.store.connection import WAIT, Identity, committed, connect
 from excision.station.store.continuity import Continuity
 from excision.station.store.counting import FILTER, Statement, above, is_tallied, numbers, tally, verdicts
 from excision.station.store.faults import Fault, explained
-from excision.station.store.query import Query
+from excision.station.store.query import VERDICTS, Query
 from excision.station.store.records import STORED, Label, StoredResult, Truth, as_row, as_text, from_row
 
 _SHORT_WAIT = 0.25  # seconds
@@ -136,8 +136,8 @@ class Store:
             after = page[-1].id
 
     def count(self, query: Query) -> dict[str, int]:
-        """Count results by verdict: "good", "review", "defect" and "failed"."""
-        counts = {"good": 0, "review": 0, "defect": 0, "failed": 0}
+        """Count results by verdict, in the order of `VERDICTS`."""
+        counts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
         if not is_tallied(query):
             return dict(zip(counts, self.rows(*verdicts(query))[0], strict=True))
         for (verdict, _), images in self.tally(query).items():
@@ -150,7 +150,7 @@ class Store:
         return {(verdict, truth or None): images for verdict, truth, images in rows if images}
 
     def above(self, query: Query, levels: Sequence[float]) -> dict[Truth | None, list[int]]:
-        """Count inspected images, and those of them with an anomaly score above each level.
+        """Count inspected images that were fit, and those of them with an anomaly score above each level.
 
         Returns:
             By what a person said last, or None: how many in all, then how many above each level.

@@ -16,7 +16,7 @@ from excision.system.parquet import columns_of, write_parquet
 
 Format = Literal["csv", "jsonl", "parquet"]
 
-_KINDS = columns_of(StoredResult, time="time")
+_KINDS = columns_of(StoredResult, time="time", unfit="texts")
 
 COLUMNS = {"id": _KINDS["id"], **_KINDS}
 """The fields of `StoredResult`, its number first, each with its kind in Parquet (see `write_parquet`)."""
@@ -25,7 +25,8 @@ COLUMNS = {"id": _KINDS["id"], **_KINDS}
 def write_table(store: Store, path: Path, form: Format, query: Query | None = None) -> int:
     """Write results, oldest first; the file takes its place once it is whole, and memory stays flat.
 
-    CSV and JSON lines give times in seconds since 1970; CSV gives boxes and seconds as JSON.
+    CSV and JSON lines give times in seconds since 1970; CSV gives boxes and seconds as JSON, and
+    reasons as one text.
 
     Args:
         store: with the results.
@@ -100,9 +101,12 @@ def _line(result: StoredResult, form: Format) -> bytes:
     values = _as_dict(result)
     if form == "jsonl":
         return _bytes(json.dumps(values, ensure_ascii=False) + "\n")
-    return _bytes(
-        csv_row({**values, "boxes": json.dumps(result.boxes), "seconds": json.dumps(result.seconds)}.values())
-    )
+    cells = {
+        "boxes": json.dumps(result.boxes),
+        "seconds": json.dumps(result.seconds),
+        "unfit": "; ".join(result.unfit),
+    }
+    return _bytes(csv_row({**values, **cells}.values()))
 
 
 def _bytes(text: str) -> bytes:

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from excision.errors import ExcisionError, SettingsError
+from excision.station.store.query import VERDICTS
 from excision.station.store.removals import Kept, finish, kept, take, unfinished
 from excision.station.store.store import Store
 from excision.station.work.kept_images import is_inside
 
 _LOG = logging.getLogger(__name__)
-
-VERDICTS = ("good", "review", "defect", "failed")
 
 CLEANED = "images removed"
 """Event in the history of a model."""

@@ -75,6 +75,8 @@ def inspect_upload(job: Job, version: Version, images: Images, limits: Limits) -
         verdict=found.verdict,
         defect_area_share=found.defect_area_share,
         boxes=found.boxes,
+        p_value=found.p_value,
+        unfit=found.unfit,
         width=size[1],
         height=size[0],
     )
