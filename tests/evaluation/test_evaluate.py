@@ -109,7 +109,8 @@ def test_detection_is_told_by_kind(dataset: Dataset) -> None:
     detected = Counter(i.label for i in evaluation.images if i.verdict == "defect")
     for kind in ("pit", "scratch"):
         entry = evaluation.to_json()["kinds"][kind]
-        assert entry == {"images": 6, "detected": detected[kind], "detection_rate": detected[kind] / 6}
+        rate = detected[kind] / 6
+        assert entry == {"images": 6, "detected": detected[kind], "detection_rate": rate, "unfit": 0}
     assert "good" not in evaluation.to_json()["kinds"]
 
 

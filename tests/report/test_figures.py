@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from excision.evaluation.intervals import chance_of_alarms, rate_interval
+from excision.evaluation.intervals import rate_interval
 from excision.report import figures
 from excision.report.figures import Curve
 from excision.visualization.histogram import count_scores, draw_histogram
@@ -138,13 +138,17 @@ def test_intervals_are_those_of_scipy(images: int, data: st.DataObject) -> None:
     assert rate_interval(hits, images) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
 
 
-@given(images=st.integers(1, 200), held_out=st.integers(1, 200), data=st.data())
-def test_chance_of_alarms_is_that_of_scipy(images: int, held_out: int, data: st.DataObject) -> None:
-    above = data.draw(st.integers(1, held_out))
-    alarms = data.draw(st.integers(0, images))
-    wanted = stats.betabinom.sf(alarms - 1, images, above, held_out + 1 - above)
-    found = chance_of_alarms(alarms, images, above / (held_out + 1), held_out)
-    assert found == pytest.approx(wanted, abs=1e-6)
+@given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=40), data=st.data())
+def test_an_interval_by_groups_is_never_narrower(sizes: list[int], data: st.DataObject) -> None:
+    images = sum(sizes)
+    hits = data.draw(st.integers(0, images))
+    effective = images**2 / sum(size**2 for size in sizes)
+    low, high = rate_interval(hits, images, effective)
+    plain = rate_interval(hits, images)
+    assert low <= plain[0] + 1e-12 and high >= plain[1] - 1e-12
+    # With groups of one size whose images are all alike, it is the interval of the groups.
+    if len(set(sizes)) == 1 and hits % sizes[0] == 0:
+        assert (low, high) == pytest.approx(rate_interval(hits // sizes[0], len(sizes)))
 
 
 @given(low=st.floats(-1e4, 1e4), extent=st.floats(1e-3, 1e6))

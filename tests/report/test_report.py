@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import json
 import re
@@ -17,12 +18,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from excision.cli import run as main
+from excision.data import load_dataset
 from excision.errors import ResultsError
 from excision.evaluation.evaluate import Evaluation
+from excision.evaluation.intervals import rate_interval
+from excision.report.numbers import percent
 from excision.report.report import Words, write_report
-from excision.report.wording import percent
+from excision.report.writing import evaluate
+from tests.evaluation.fakes import FakePredictor
+from tests.evaluation.test_evaluate import write_dataset
 from tests.report.results import HOSTILE, Page, evaluated, inspected
 
 Results = tuple[Evaluation, Path]
@@ -180,21 +187,86 @@ def test_the_same_results_give_the_same_bytes(evaluation: Results, inspection: P
         assert (out / "report.html").read_bytes() == before
 
 
-def test_a_promise_that_is_broken_is_told(evaluation: Results, tmp_path: Path) -> None:
+@pytest.mark.parametrize("confidence", [None, 0.9])
+def test_words_agree_with_the_interval(evaluation: Results, tmp_path: Path, confidence: float | None) -> None:
+    found, out = evaluation
+    shutil.copytree(out, tmp_path / "out")
+    about = json.loads((tmp_path / "out/about.json").read_text("utf-8"))
+    alarms = sum(i.outcome == "false alarm" and i.verdict == "defect" for i in found.images)
+    low, high = rate_interval(alarms, found.n_normal)
+    share = alarms / found.n_normal
+    assert 0 < low < share
+    broken = "contradicts the promise" if confidence else "holds only on average"
+    for rate, said in (
+        (0.9 * low, broken),
+        (1.1 * low, "more than promised, but it does not contradict"),
+        ((low + share) / 2, "more than promised, but it does not contradict"),
+        (share, "This does not contradict the promise."),
+        (high, "This does not contradict the promise."),
+    ):
+        about["promise"] = {"wanted_rate": 0.01, "promised_rate": rate, "held_out": 80}
+        about["promise"] |= {"confidence": confidence, "groups": 80, "said": "What was promised."}
+        (tmp_path / "out/about.json").write_text(json.dumps(about))
+        text = " ".join(Page(write_report(tmp_path / "out")).text.split())
+        assert said in text
+        assert "What was promised. Measured: " in text
+        assert "agrees" not in text
+        assert (broken in text) == (rate < low)
+
+
+def test_a_promise_of_an_earlier_version_is_told(evaluation: Results, tmp_path: Path) -> None:
     shutil.copytree(evaluation[1], tmp_path / "out")
     about = json.loads((tmp_path / "out/about.json").read_text("utf-8"))
-    # More alarms than promised contradict the promise only if chance does not explain them.
-    for held_out, said in (
-        (500, "more than the promise explains"),
-        (4, "do not contradict the promise"),
-        (1, "agrees with the promise"),
-    ):
-        about["promise"] = {"wanted_rate": 0.01, "promised_rate": 1 / (held_out + 1), "held_out": held_out}
-        (tmp_path / "out/about.json").write_text(json.dumps(about))
-        text = Page(write_report(tmp_path / "out")).text
-        assert said in text
-        assert "agrees with the promise" not in text or held_out == 1
+    about["promise"] = {"wanted_rate": 0.01, "promised_rate": 0.2, "held_out": 4}
+    (tmp_path / "out/about.json").write_text(json.dumps(about))
+    text = " ".join(Page(write_report(tmp_path / "out")).text.split())
+    assert "Promised on average: at most 20.0 %, from 4 held-out good images" in text
     assert "takes 99 of them" in text
+
+
+@pytest.fixture(scope="module")
+def partly_unfit(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """An evaluation in which two good images and one defective one are unfit."""
+    root = tmp_path_factory.mktemp("unfit")
+    dataset = load_dataset(write_dataset(root / "parts", good=30, per_kind=6))
+    predictor = FakePredictor()
+    predictor.p_value = 1 / 81
+    good = [s.image.name for s in dataset.test if not s.defective][:2]
+    bad = [s.image.name for s in dataset.test if s.defective and s.image.name not in good][-1:]
+    predictor.unfit = dict.fromkeys([*good, *bad], ("out of focus", "3 times darker"))
+    found = evaluate(predictor, dataset, root / "out")
+    return found, root / "out"
+
+
+def test_an_unfit_image_is_neither_hidden_nor_an_alarm(partly_unfit: Results) -> None:
+    found, out = partly_unfit
+    figures = json.loads((out / "evaluation.json").read_text("utf-8"))
+    unfit = [i for i in found.images if i.verdict == "unfit"]
+    good, bad = sum(not i.defective for i in unfit), sum(i.defective for i in unfit)
+    assert good and bad
+    assert (figures["n_unfit_normal"], figures["n_unfit_defect"]) == (good, bad)
+    fit = [i for i in found.images if i.verdict != "unfit" and not i.defective]
+    assert figures["false_alarm_rate"] == sum(i.verdict == "defect" for i in fit) / len(fit)
+    assert sum(k["unfit"] for k in figures["kinds"].values()) == bad
+    assert sum(k["images"] for k in figures["kinds"].values()) == found.n_defect - bad
+    # Ranks are of all images.
+    truth = [i.defective for i in found.images]
+    assert figures["image_auroc"] == pytest.approx(roc_auc_score(truth, [i.score for i in found.images]))
+    page = Page(out / "report.html")
+    text = " ".join(page.text.split())
+    assert f"{good} of {found.n_normal} good images and {bad} of {found.n_defect} defective image" in text
+    assert "out of focus; 3 times darker" in text
+    assert "one good part in 81 looks like this" in text
+    assert 'class="verdict unfit"' in page.source
+    rows = [row for row in page.tables[None] if "unfit" in row[2]]
+    assert len(rows) == len(unfit) and {row[3] for row in rows} == {"unfit good", "unfit defect"}
+    with (out / "scores.csv").open(encoding="utf-8", newline="") as stream:
+        stored = [row for row in csv.DictReader(stream) if row["verdict"] == "unfit"]
+    assert {(row["p_value"], row["unfit"]) for row in stored} == {
+        (repr(1 / 81), "out of focus; 3 times darker")
+    }
+    before = (out / "report.html").read_bytes()
+    assert write_report(out).read_bytes() == before
 
 
 def test_results_of_an_earlier_version_still_give_a_report(evaluation: Results, tmp_path: Path) -> None:
@@ -203,7 +275,7 @@ def test_results_of_an_earlier_version_still_give_a_report(evaluation: Results, 
         shutil.rmtree(tmp_path / "out" / name)
     (tmp_path / "out/about.json").unlink()
     lines = (tmp_path / "out/scores.csv").read_text("utf-8").splitlines()
-    (tmp_path / "out/scores.csv").write_text("\n".join(line.rpartition(",")[0] for line in lines))
+    (tmp_path / "out/scores.csv").write_text("\n".join(line.rsplit(",", 3)[0] for line in lines))
     page = Page(write_report(tmp_path / "out"))
     assert len(page.tables[None]) == len(lines)
     assert "no examples" in page.text
@@ -267,6 +339,7 @@ import sys, tracemalloc
 for name in ("torch", "matplotlib", "scipy"):
     sys.modules[name] = None
 from pathlib import Path
+from excision.evaluation.intervals import rate_interval
 from excision.report.report import write_report
 write_report(Path(sys.argv[1]))
 tracemalloc.start()

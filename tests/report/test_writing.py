@@ -45,7 +45,7 @@ def test_json_is_what_the_evaluation_says(written: Written) -> None:
 def test_csv_has_every_score_to_the_last_bit(written: Written) -> None:
     evaluation, out, _, _ = written
     found = rows(out)
-    assert list(found[0]) == ["image", "label", "score", "verdict", "overlay"]
+    assert list(found[0]) == ["image", "label", "score", "verdict", "overlay", "p_value", "unfit"]
     assert [(r["image"], r["label"], float(r["score"]), r["verdict"]) for r in found] == [
         (i.name, i.label, i.score, i.verdict) for i in evaluation.images
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import os
@@ -19,6 +20,7 @@ from PIL import Image
 
 from excision.runtime.verification import Proof
 from excision.station.client import Client
+from excision.station.store.store import Store
 from tests.cli.conftest import environment
 from tests.cli.conftest import parts as parts  # noqa: PLC0414  a fixture of the command line, used here too
 from tests.export.conftest import exports as exports  # noqa: PLC0414  as above
@@ -72,6 +74,19 @@ class Service:
 
 
 Start = Callable[..., Service]
+
+UNFIT = ("3 times darker than any training image", "out of focus")
+
+
+def keep_unfit(service: Service, number: int, source: str = "dark.png") -> int:
+    """Keep a copy of a result as one of an unfit image, and give its number."""
+    store = Store(service.data / "results.sqlite")
+    known = store.get(number)
+    assert known is not None
+    (kept,) = store.add([dataclasses.replace(known, source=source, verdict="unfit", unfit=UNFIT)])
+    store.close()
+    assert kept is not None
+    return kept
 
 
 def begin(

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from excision.runtime.inspector import Inspector
-from tests.station.conftest import Service, Start, files_of, form
+from tests.station.conftest import UNFIT, Service, Start, files_of, form, keep_unfit
 
 PAGES = ("/", "/review", "/review/threshold", "/models", "/try", "/login")
 HTMX = {"HX_Request": "true"}
@@ -63,6 +63,19 @@ def test_pages_forbid_whatever_is_not_theirs(service: Service, path: str) -> Non
     assert re.search(r"\son\w+=|\sstyle=|<style|<script(?![^>]*src=)", page) is None
     for address in re.findall(r'(?:src|href|action)="([^"]+)"', page):
         assert address.startswith(("/", "#")), address
+
+
+def test_an_unfit_image_is_found_by_its_verdict(service: Service, number: int) -> None:
+    kept = keep_unfit(service, number)
+    for path in (f"/review?id={kept}", "/review?verdict=unfit", "/"):
+        page = get(service, path)
+        assert all(reason in page for reason in UNFIT), path
+    assert 'id="count-unfit"' in get(service, "/")
+    (found,) = (answer for answer in service.client.results(verdict="unfit") if answer.id == kept)
+    assert (found.verdict, found.unfit) == ("unfit", UNFIT)
+    assert found.p_value is not None and 0 < found.p_value <= 1
+    status, answer = service.json("GET", f"/v1/results/{kept}")
+    assert (status, answer["result"]["unfit"]) == (200, list(UNFIT))
 
 
 def test_assets_are_the_packages_and_may_be_kept(service: Service) -> None:

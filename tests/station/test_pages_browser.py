@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from tests.browser import opened
-from tests.station.conftest import Service, Start
+from tests.station.conftest import UNFIT, Service, Start, keep_unfit
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text("utf-8")
 PAGES = (
     "/",
     "/review?verdict=defect",
     "/review?verdict=failed",
+    "/review?verdict=unfit",
     "/review/threshold/forecast?model=fabric&threshold=0.001",
     "/models",
     "/try",
@@ -26,14 +27,22 @@ MIX = "getComputedStyle(document.documentElement).getPropertyValue('--mix')"
 
 @pytest.fixture(scope="module")
 def filled(service: Service, pictures: list[Path]) -> Service:
-    """The shared service with results: good ones, defects, a failed one, and one labelled twice."""
+    """The shared service with good ones, defects, a failed one, an unfit one, and one labelled twice."""
     for path in pictures * 3:
         service.client.inspect(path)
     assert service.json("POST", "/v1/inspect?source=odd.png", "no image")[0] == 422
     for truth, who in (("defect", "M. Weber"), ("good", "A. Costa")):
         service.json("POST", "/v1/results/1/labels", {"truth": truth, "who": who, "note": "a dent"})
-    service.client.inspect(pictures[0])
+    keep_unfit(service, service.client.inspect(pictures[0]).id)
     return service
+
+
+def test_an_unfit_part_says_why_and_how_often_it_is_seen(browser: Any, filled: Service) -> None:
+    with opened(browser, filled.url + "/review?verdict=unfit") as page:
+        heading = page.locator(".heading").inner_text()
+        assert "unfit" in heading and "dark.png" in heading
+        assert page.locator(".reasons li").all_inner_texts() == list(UNFIT)
+        assert page.locator(".facts", has_text="Conformal p-value").count() == 1
 
 
 def findings(page: Any) -> list[str]:
@@ -60,7 +69,7 @@ def test_nothing_serious_bars_anybody(
 
 
 def test_dialogs_and_trials_bar_nobody_either(browser: Any, filled: Service, pictures: list[Path]) -> None:
-    with opened(browser, filled.url + PAGES[3]) as page:
+    with opened(browser, filled.url + PAGES[4]) as page:
         page.get_by_role("button", name="Apply …").click()
         assert findings(page) == []
     with opened(browser, filled.url + "/try") as page:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
@@ -17,6 +17,7 @@ from excision.data.masks import examine_mask
 from excision.data.records import Dataset, Sample
 from excision.errors import DatasetError, ImageError
 from excision.evaluation import metrics
+from excision.evaluation.counts import KindDetection, kinds_of, normal_groups
 from excision.evaluation.examples import ScoredImage
 from excision.evaluation.pixel import PixelFigures, PixelMetrics
 from excision.predictions import Detection, Method
@@ -36,20 +37,6 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
-class KindDetection:
-    """Detection of one kind of defect."""
-
-    kind: str
-    images: int
-    detected: int
-
-    @property
-    def rate(self) -> float:
-        """Share of the images that were found."""
-        return self.detected / self.images
-
-
-@dataclass(frozen=True, slots=True)
 class Evaluation:
     """The figures of a detector on a data set; `docs/evaluation.md` defines each.
 
@@ -61,8 +48,8 @@ class Evaluation:
         image_auroc: area under the ROC curve of the anomaly scores.
         image_ap: average precision of the anomaly scores.
         image_f1_max: largest F1 over all thresholds.
-        false_alarm_rate: share of the good images with a score above the threshold.
-        detection_rate: share of the defective images with a score above the threshold.
+        false_alarm_rate: share of the good images that were fit with a score above the threshold.
+        detection_rate: share of the defective images that were fit with a score above the threshold.
         pixel: figures that compare anomaly maps with masks.
         ms_per_image: median time from decoded image to verdict, in milliseconds.
         kinds: detection by kind of defect, in the order of their names.
@@ -95,6 +82,16 @@ class Evaluation:
         """Number of defective images that were scored."""
         return sum(image.defective for image in self.images)
 
+    @property
+    def n_unfit_normal(self) -> int:
+        """Number of good images with the verdict "unfit", which are no false alarms."""
+        return sum(image.outcome == "unfit good" for image in self.images)
+
+    @property
+    def n_unfit_defect(self) -> int:
+        """Number of defective images with the verdict "unfit", which count neither as found nor as missed."""
+        return sum(image.outcome == "unfit defect" for image in self.images)
+
     def to_json(self) -> dict[str, Any]:
         """Give the figures for a JSON file; the scores of the images are in the CSV file beside it."""
         return {
@@ -117,9 +114,17 @@ class Evaluation:
             "detection_rate": self.detection_rate,
             "n_normal": self.n_normal,
             "n_defect": self.n_defect,
+            "n_unfit_normal": self.n_unfit_normal,
+            "n_unfit_defect": self.n_unfit_defect,
+            "normal_groups": asdict(normal_groups(self.images)),
             "ms_per_image": self.ms_per_image,
             "kinds": {
-                k.kind: {"images": k.images, "detected": k.detected, "detection_rate": k.rate}
+                k.kind: {
+                    "images": k.images,
+                    "detected": k.detected,
+                    "detection_rate": k.rate,
+                    "unfit": k.unfit,
+                }
                 for k in self.kinds
             },
             "skipped": [{"image": s.name, "reason": s.reason} for s in self.skipped],
@@ -208,7 +213,17 @@ class _Tally:
                 Skipped(sample.name, "the model gives no finite anomaly score for this image")
             )
             return
-        self.images.append(ScoredImage(sample.name, sample.label, prediction.score, prediction.verdict))
+        self.images.append(
+            ScoredImage(
+                sample.name,
+                sample.label,
+                prediction.score,
+                prediction.verdict,
+                prediction.p_value,
+                prediction.unfit,
+                sample.group,
+            )
+        )
         self.seconds.append(prediction.seconds)
         ground_truth = self._add_pixels(sample, prediction)
         if self.keep is not None:
@@ -240,29 +255,22 @@ def _conclude(tally: _Tally, dataset: Dataset, threshold: float) -> Evaluation:
     scores = np.array([image.score for image in images])
     both = bool(defective.any() and not defective.all())
     alarms = np.array([image.verdict == "defect" for image in images])
+    fit = np.array([image.verdict != "unfit" for image in images])
     return Evaluation(
         dataset=dataset.root.resolve().name,
         threshold=threshold,
         image_auroc=metrics.image_auroc(defective, scores) if both else None,
         image_ap=metrics.average_precision(defective, scores) if both else None,
         image_f1_max=metrics.f1_max(defective, scores) if both else None,
-        false_alarm_rate=_share(alarms[~defective]),
-        detection_rate=_share(alarms[defective]),
+        false_alarm_rate=_share(alarms[fit & ~defective]),
+        detection_rate=_share(alarms[fit & defective]),
         pixel=tally.pixels.compute(),
         ms_per_image=1000 * median(tally.seconds),
-        kinds=_kinds(images),
+        kinds=kinds_of(images),
         images=tuple(images),
         skipped=tuple(tally.skipped),
         notes=(*dataset.notes, *_notes(tally, defective)),
     )
-
-
-def _kinds(images: Sequence[ScoredImage]) -> tuple[KindDetection, ...]:
-    found: dict[str, list[bool]] = {}
-    for image in images:
-        if image.defective:
-            found.setdefault(image.label, []).append(image.verdict == "defect")
-    return tuple(KindDetection(kind, len(hits), sum(hits)) for kind, hits in sorted(found.items()))
 
 
 def _notes(tally: _Tally, defective: NDArray[np.bool_]) -> Iterator[str]:
@@ -284,6 +292,14 @@ def _notes(tally: _Tally, defective: NDArray[np.bool_]) -> Iterator[str]:
             f"{len(tally.doubts)} of {int(defective.sum())} masks may have been read otherwise than they "
             f"were meant, which would make the pixel metrics wrong; the first: {tally.doubts[0]}; "
             "`excision check` lists all"
+        )
+    unfit = [image for image in tally.images if image.verdict == "unfit"]
+    if unfit:
+        good = sum(not image.defective for image in unfit)
+        yield (
+            f"{len(unfit)} of {len(tally.images)} test images were unfit ({good} good, {len(unfit) - good} "
+            "defective): they count neither as false alarms nor as found or missed defects, and their scores "
+            f"count in AUROC, AP and F1; the first, {unfit[0].name}: {unfit[0].unfit[0]}"
         )
     if tally.skipped:
         first = tally.skipped[0]

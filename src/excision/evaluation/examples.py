@@ -37,6 +37,8 @@ _SHARES: dict[Outcome, float] = {
     "passed good": 1 / 6,
 }
 
+_UNFIT: tuple[Outcome, ...] = ("unfit good", "unfit defect")
+
 
 @dataclass(frozen=True, slots=True)
 class ScoredImage:
@@ -47,12 +49,18 @@ class ScoredImage:
         label: "good" or the kind of defect.
         score: anomaly score.
         verdict: "good", "review", "defect" or "unfit".
+        p_value: conformal p-value of the score; None if it is unknown.
+        unfit: why the image is not fit to be inspected; empty if it is.
+        group: images of one group show the same part, strip or moment; its own name if it is alone.
     """
 
     name: str
     label: str
     score: float
     verdict: Verdict
+    p_value: float | None = None
+    unfit: tuple[str, ...] = ()
+    group: str = ""
 
     @property
     def defective(self) -> bool:
@@ -102,8 +110,8 @@ def choose_examples(images: Sequence[ScoredImage], limit: int = DEFAULT_LIMIT) -
     """Choose the images worth showing.
 
     These are the worst misses (lowest scores first), the worst false alarms (highest first), the strongest
-    detections (each kind of defect in turn) and the clearest good images (lowest first). If there are fewer
-    of one, the others get its places.
+    detections (each kind of defect in turn), the clearest good images (lowest first), and up to a sixth that
+    were unfit. If there are fewer of one, the others get its places.
 
     Args:
         images: scored and labelled images.
@@ -112,13 +120,15 @@ def choose_examples(images: Sequence[ScoredImage], limit: int = DEFAULT_LIMIT) -
     Returns:
         The chosen images, one outcome after another in the order above.
     """
+    unfit = [i for name in _UNFIT for i in worst_first(images, name)][: limit // 6]
+    limit -= len(unfit)
     ranked = {name: worst_first(images, name) for name in _SHARES}
     ranked["detected defect"] = _kinds_in_turn(ranked["detected defect"])
     places = {name: min(int(limit * share), len(ranked[name])) for name, share in _SHARES.items()}
     for name in ("detected defect", "missed defect", "false alarm", "passed good"):
         spare = limit - sum(places.values())
         places[name] = min(places[name] + spare, len(ranked[name]))
-    return [image for name in _SHARES for image in ranked[name][: places[name]]]
+    return [image for name in _SHARES for image in ranked[name][: places[name]]] + unfit
 
 
 def worst_first(images: Sequence[ScoredImage], wanted: Outcome) -> list[ScoredImage]:

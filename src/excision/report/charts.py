@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from excision.evaluation import metrics
 from excision.report.drift_charts import drift_charts, read_drift
@@ -13,7 +14,7 @@ from excision.report.results_folder import ResultsFolder, Summary
 from excision.visualization.histogram import Histogram, count_scores, draw_histogram
 from excision.visualization.svg import Chart, Point
 
-_COLOURS = {"good": "good", "review": "review", "defect": "defect", "defective": "defect"}
+_COLOURS = {"good": "good", "review": "review", "defect": "defect", "defective": "defect", "unfit": "unfit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Charts:
 
 def charts_of(results: ResultsFolder, summary: Summary) -> Charts:
     """Draw the charts for which the results have data."""
-    scores = {name: values for name, values in summary.scores.items() if values.size}
+    scores = {name: values for name, values in _by_colour(summary).items() if values.size}
     if not scores:
         return Charts((), None)
     about = results.about
@@ -47,13 +48,22 @@ def charts_of(results: ResultsFolder, summary: Summary) -> Charts:
 
 
 def kinds_of(results: ResultsFolder) -> list[tuple[str, int, int]]:
-    """Give each kind of defect with the number of its images and of those detected."""
-    return [(kind, k["images"], k["detected"]) for kind, k in results.figures.get("kinds", {}).items()]
+    """Give each kind of defect with the number of its images that were fit, and of those detected."""
+    kinds = results.figures.get("kinds", {}).items()
+    return [(kind, k["images"], k["detected"]) for kind, k in kinds if k["images"]]
+
+
+def _by_colour(summary: Summary) -> dict[str, NDArray[np.float64]]:
+    """Give the scores under the names of the histogram: all unfit images of an evaluation together."""
+    scores = dict(summary.scores)
+    if "defective" in scores:
+        scores["unfit"] = np.concatenate([scores.pop("unfit good"), scores.pop("unfit defective")])
+    return scores
 
 
 def _curves(results: ResultsFolder, summary: Summary) -> list[Chart]:
-    good, defective = summary.scores["good"], summary.scores["defective"]
     charts: list[Chart] = []
+    good, defective = summary.all_scores("good"), summary.all_scores("defective")
     if good.size and defective.size:
         truth = np.concatenate([np.zeros(good.size, bool), np.ones(defective.size, bool)])
         scores = np.concatenate([good, defective])
@@ -64,6 +74,7 @@ def _curves(results: ResultsFolder, summary: Summary) -> list[Chart]:
         area = metrics.average_precision(truth, scores)
         curve = Curve(recall, precision, area, recall_point)
         charts.append(precision_recall_chart(curve, float(truth.mean())))
+    good, defective = summary.scores["good"], summary.scores["defective"]
     if good.size:
         promise = results.about.promise
         promised = None if promise is None else promise.promised_rate
@@ -74,9 +85,9 @@ def _curves(results: ResultsFolder, summary: Summary) -> list[Chart]:
 def _working_points(results: ResultsFolder, summary: Summary) -> tuple[Point | None, Point | None]:
     """Give the points of the decision threshold on the ROC curve and the precision-recall curve."""
     threshold = results.about.threshold
-    if threshold is None:
-        return None, None
     good, defective = summary.scores["good"], summary.scores["defective"]
+    if threshold is None or not (good.size and defective.size):
+        return None, None
     alarms, found = int((good > threshold).sum()), int((defective > threshold).sum())
     recall = found / defective.size
     precision = (recall, found / (alarms + found)) if alarms + found else None

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from PIL import Image
 
@@ -51,10 +51,12 @@ class StagedExample:
     Attributes:
         name: name of the image.
         label: "good", the kind of defect, or None if unknown.
-        verdict: "good", "review" or "defect".
+        verdict: "good", "review", "defect" or "unfit".
         score: anomaly score.
         threshold: decision threshold, in the same unit; None if it is not finite.
         stages: from the input to the anomaly map, and the ground truth if known.
+        p_value: conformal p-value of the score; None if it is unknown.
+        unfit: why the image is not fit to be inspected; empty if it is.
     """
 
     name: str
@@ -63,6 +65,9 @@ class StagedExample:
     score: float
     threshold: float | None
     stages: tuple[StagePicture, ...]
+    # Results of earlier versions lack these.
+    p_value: float | None = None
+    unfit: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -102,12 +107,15 @@ def read_examples(folder: Path) -> list[StagedExample]:
 
 def _entry(content: dict[str, Any]) -> StagedExample:
     stages = tuple(StagePicture(**stage) for stage in content.pop("stages"))[:_MOST_STAGES]
-    example = StagedExample(**content, stages=stages)
+    unfit = tuple(map(str, content.pop("unfit", ())))
+    example = StagedExample(**content, stages=stages, unfit=unfit)
     # Files of other folders must never get into a report, which may be given to others.
     if not all(_FILE.fullmatch(stage.file) and stage.width > 0 and stage.height > 0 for stage in stages):
         raise ValueError("a stage refers to a file outside this folder")
-    if example.verdict not in ("good", "review", "defect") or not isinstance(example.score, float):
+    if example.verdict not in get_args(Verdict) or not isinstance(example.score, float):
         raise ValueError("an example has no verdict or score")
+    if not (example.p_value is None or (isinstance(example.p_value, float) and 0 < example.p_value <= 1)):
+        raise ValueError("an example has a p-value that is none")
     return example
 
 
@@ -121,7 +129,14 @@ def _write(target: Path, number: int, example: Example) -> StagedExample:
     p = example.prediction
     threshold = p.threshold if abs(p.threshold) < float("inf") else None
     return StagedExample(
-        readable(example.name), example.label, p.verdict, float(p.score), threshold, tuple(stages)
+        readable(example.name),
+        example.label,
+        p.verdict,
+        float(p.score),
+        threshold,
+        tuple(stages),
+        p.p_value,
+        p.unfit,
     )
 
 

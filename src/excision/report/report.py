@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from excision.evaluation.examples import Outcome
+from excision.method.calibration.rarity import Basis, in_words
 from excision.report.charts import charts_of, kinds_of
 from excision.report.example_stages import EXAMPLES, StagedExample, read_examples
 from excision.report.page import digest, page_part, page_template
@@ -32,12 +33,15 @@ HEADINGS: dict[Outcome, str] = {
     "false alarm": "False alarms, highest scores first",
     "detected defect": "Detected defects",
     "passed good": "Good images that passed",
+    "unfit good": "Good images that were unfit: no verdict on the part",
+    "unfit defect": "Defective images that were unfit: no verdict on the part",
     "defect": "Defects found, highest scores first",
+    "unfit": "Unfit images: no verdict on the part",
     "review": "To review, highest scores first",
     "good": "Good images that came closest to an alarm",
 }
 
-SIGNS = {"defect": "▲", "review": "◆", "good": "●"}
+SIGNS = {"defect": "▲", "unfit": "■", "review": "◆", "good": "●"}
 """The shape of each verdict, beside its colour and its word."""
 
 
@@ -101,7 +105,7 @@ def _content(results: ResultsFolder, summary: Summary, words: Words, target: Pat
         "charts": [(chart, Markup(chart.inline())) for chart in charts.charts],
         "bars": histogram_table(charts.histogram) if charts.histogram else None,
         "tables": _tables(results, summary),
-        "sections": _sections(results.folder),
+        "sections": _sections(results),
         "evaluation": results.about.kind == "evaluation",
         "total": sum(summary.counts.values()),
         "outcomes": _outcomes(summary),
@@ -121,7 +125,7 @@ def _tables(results: ResultsFolder, summary: Summary) -> list[Table]:
     kinds = kinds_of(results)
     if kinds:
         tables.append(kinds_table(kinds))
-    good = summary.scores["good"]
+    good = summary.scores["good"]  # without unfit images, which no threshold judges
     if results.about.kind == "evaluation" and good.size:
         tables.append(thresholds_table(good, summary.scores["defective"], results.about.threshold))
     return tables
@@ -171,13 +175,15 @@ class _Links:
         return quote(Path(os.path.relpath(picture, self.beside)).as_posix())
 
 
-def _sections(folder: Path) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+def _sections(results: ResultsFolder) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     """Give the examples under their headings; the pictures of each are read when needed."""
+    folder, promise = results.folder, results.about.promise
+    basis = None if promise is None else promise.basis
     for kind, group in groupby(read_examples(folder), key=lambda example: example.outcome):
-        yield HEADINGS[kind], (_shown(folder, example) for example in group)
+        yield HEADINGS[kind], (_shown(folder, example, basis) for example in group)
 
 
-def _shown(folder: Path, example: StagedExample) -> dict[str, Any]:
+def _shown(folder: Path, example: StagedExample, basis: Basis | None) -> dict[str, Any]:
     stages = [(stage, folder / EXAMPLES / stage.file) for stage in example.stages]
     there = [(stage, _inline(path)) for stage, path in stages if path.is_file()]
     threshold = example.threshold
@@ -187,6 +193,7 @@ def _shown(folder: Path, example: StagedExample) -> dict[str, Any]:
     wide = first is not None and first.width > 1.5 * first.height
     return {
         "example": example,
+        "rarity": None if example.p_value is None else in_words(example.p_value, basis),
         "level": min(100.0, max(0.0, level)),
         "shape": "tall" if tall else "wide" if wide else "square",
         "stages": there,

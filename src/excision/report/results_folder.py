@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from excision.errors import ResultsError
 from excision.evaluation.examples import outcome
 from excision.inspection.log import JSONL, iterate_log
+from excision.method.calibration.rarity import Basis
 from excision.predictions import Predictor, Verdict
 from excision.system.csv_rows import restored
 from excision.system.files import write_json
@@ -28,9 +29,9 @@ from excision.visualization.overlays import readable
 EVALUATION = "evaluation.json"
 SCORES = "scores.csv"
 ABOUT = "about.json"
-SCORES_HEAD = ("image", "label", "score", "verdict", "overlay")
+SCORES_HEAD = ("image", "label", "score", "verdict", "overlay", "p_value", "unfit")
 
-_VERDICTS: dict[str, Verdict] = {"good": "good", "review": "review", "defect": "defect"}
+_VERDICTS: dict[str, Verdict] = {verdict: verdict for verdict in get_args(Verdict)}
 
 Kind = Literal["evaluation", "inspection"]
 
@@ -43,11 +44,25 @@ class Promise:
         wanted_rate: requested false-alarm rate; None if a person set the threshold.
         promised_rate: promised false-alarm rate.
         held_out: number of good images that the threshold was chosen from.
+        groups: number of groups of them.
+        confidence: of the promise; None for one that holds on average.
+        average_rate: rate that is kept on average.
+        said: what is promised, from how many images, and what it assumes.
     """
 
     wanted_rate: float | None
     promised_rate: float
     held_out: int
+    # Results of earlier versions lack these.
+    groups: int | None = None
+    confidence: float | None = None
+    average_rate: float | None = None
+    said: str | None = None
+
+    @property
+    def basis(self) -> Basis:
+        """What p-values come from."""
+        return Basis(self.held_out, self.held_out if self.groups is None else self.groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +96,13 @@ class Row:
         name: name of the image.
         label: "good", the kind of defect, or None if unknown.
         score: anomaly score; None if the image could not be inspected.
-        verdict: "good", "review", "defect", or None if there is none.
+        verdict: "good", "review", "defect", "unfit", or None if there is none.
         overlay: its picture, relative to the folder of results, or None.
         error: why the image could not be inspected.
         regions: number of regions above the threshold, if known.
         area: share of the pixels above the threshold, if known.
+        p_value: conformal p-value of the score, if known.
+        unfit: why the image is not fit to be inspected; empty if it is.
     """
 
     name: str
@@ -96,6 +113,8 @@ class Row:
     error: str | None = None
     regions: int | None = None
     area: float | None = None
+    p_value: float | None = None
+    unfit: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> str:
@@ -108,8 +127,8 @@ class Summary:
     """Result of one pass over the rows: nine bytes per image, and counts.
 
     Attributes:
-        scores: finite scores by name: by the label "good" or "defective" in an evaluation, by verdict in an
-            inspection.
+        scores: finite scores by name: in an evaluation by the label, "good" or "defective", of images that
+            were fit, and "unfit good" and "unfit defective"; by verdict in an inspection.
         counts: number of images by (label, verdict); the verdict is None if there is none.
         first_errors: names and reasons of the first images that could not be inspected.
     """
@@ -117,6 +136,10 @@ class Summary:
     scores: dict[str, NDArray[np.float64]]
     counts: Counter[tuple[str | None, Verdict | None]]
     first_errors: tuple[tuple[str, str], ...]
+
+    def all_scores(self, label: Literal["good", "defective"]) -> NDArray[np.float64]:
+        """Give the scores of an evaluation with that label, of fit and unfit images."""
+        return np.concatenate([self.scores[label], self.scores[f"unfit {label}"]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +161,8 @@ class ResultsFolder:
     def summarise(self, errors: int = 20) -> Summary:
         """Summarise the rows in one pass, keeping only the score of each."""
         evaluation = self.about.kind == "evaluation"
-        names = ("good", "defective") if evaluation else ("good", "review", "defect")
+        labels = ("good", "defective", "unfit good", "unfit defective")
+        names = labels if evaluation else get_args(Verdict)
         scores = {name: array("d") for name in names}
         counts: Counter[tuple[str | None, Verdict | None]] = Counter()
         failed: list[tuple[str, str]] = []
@@ -147,10 +171,14 @@ class ResultsFolder:
             if row.error is not None and len(failed) < errors:
                 failed.append((row.name, row.error))
             if row.score is not None and row.verdict is not None and math.isfinite(row.score):
-                group = ("good" if row.label == "good" else "defective") if evaluation else row.verdict
-                scores[group].append(row.score)
+                scores[_name(row) if evaluation else row.verdict].append(row.score)
         arrays = {name: np.frombuffer(values, np.float64) for name, values in scores.items()}
         return Summary(arrays, counts, tuple(failed))
+
+
+def _name(row: Row) -> str:
+    label = "good" if row.label == "good" else "defective"
+    return f"unfit {label}" if row.verdict == "unfit" else label
 
 
 def write_about(folder: Path, about: About) -> None:
@@ -163,7 +191,15 @@ def promise_of(predictor: Predictor) -> Promise | None:
     found = predictor.calibration
     if found is None:
         return None
-    return Promise(found.wanted_rate, found.promised_rate, len(found.scores))
+    return Promise(
+        found.wanted_rate,
+        found.promised_rate,
+        len(found.scores),
+        found.count_groups,
+        found.confidence,
+        found.average_rate,
+        found.explain(),
+    )
 
 
 def open_results(folder: Path) -> ResultsFolder:
@@ -227,7 +263,13 @@ def _evaluated(folder: Path, figures: dict[str, Any]) -> Iterator[Row]:
                 overlay = restored(line.get("overlay") or "") or None
                 verdict = _VERDICTS[line["verdict"]]
                 yield Row(
-                    restored(line["image"]), restored(line["label"]), float(line["score"]), verdict, overlay
+                    restored(line["image"]),
+                    restored(line["label"]),
+                    float(line["score"]),
+                    verdict,
+                    overlay,
+                    p_value=float(line["p_value"]) if line.get("p_value") else None,
+                    unfit=tuple(filter(None, restored(line.get("unfit") or "").split("; "))),
                 )
     except FileNotFoundError as error:
         raise ResultsError(f"{path}: is missing; evaluate again") from error
@@ -248,4 +290,6 @@ def _inspected(folder: Path) -> Iterator[Row]:
             line.error and readable(line.error),
             len(line.boxes) if line.verdict else None,
             line.defect_area_share,
+            line.p_value,
+            tuple(map(readable, line.unfit)),
         )

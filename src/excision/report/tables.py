@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.evaluation.intervals import rate_interval
-from excision.report.wording import percent
+from excision.report.numbers import percent
 from excision.visualization.histogram import Histogram
 
 _RATES = (0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from excision.evaluation.intervals import chance_of_alarms, rate_interval
+from excision.evaluation.intervals import rate_interval
 from excision.report.drift_charts import read_drift
+from excision.report.numbers import count, figure, percent
+from excision.report.promises import false_alarms, promised
 from excision.report.results_folder import Promise, ResultsFolder, Summary
 
-# Below this probability a count is not explained by chance.
-_UNLIKELY = 0.05
 _MOST_KINDS = 8
 
 
@@ -57,37 +56,16 @@ def cover(results: ResultsFolder, summary: Summary) -> Cover:
     )
 
 
-def percent(share: float | None) -> str:
-    """Format a share in per cent; only exactly none is written as 0 and only exactly all as 100."""
-    if share is None:
-        return "n/a"
-    if share in (0, 1):
-        return f"{100 * share:.0f} %"
-    if share < 0.001:
-        return f"{100 * share:.2g} %"
-    return "> 99.9 %" if share >= 0.9995 else f"{100 * share:.1f} %"
-
-
-def figure(value: float | None) -> str:
-    """Format a figure between 0 and 1 with three digits; only exactly 1 is written as 1."""
-    if value is None:
-        return "n/a"
-    return "0.999+" if 0.9995 <= value < 1 else f"{value:.3f}"
-
-
-def count(number: int, what: str = "image") -> str:
-    """Format a number of things: "1 image", "1,204 images"."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """Numbers of good and defective images, and of those with an alarm, which is the verdict "defect"."""
+    """Numbers of fit images, of those of them with an alarm, which is the verdict "defect", and of others."""
 
     good: int
     alarms: int
     defective: int
     found: int
+    unfit_good: int
+    unfit_defective: int
     failed: int
 
     @classmethod
@@ -98,9 +76,14 @@ class _Counts:
             )
 
         scored = ("good", "review", "defect")
-        failed = sum(n for (_, verdict), n in summary.counts.items() if verdict not in scored)
         return cls(
-            total(True, *scored), total(True, "defect"), total(False, *scored), total(False, "defect"), failed
+            good=total(True, *scored),
+            alarms=total(True, "defect"),
+            defective=total(False, *scored),
+            found=total(False, "defect"),
+            unfit_good=total(True, "unfit"),
+            unfit_defective=total(False, "unfit"),
+            failed=sum(n for (_, verdict), n in summary.counts.items() if verdict is None),
         )
 
 
@@ -111,7 +94,10 @@ def _evaluation(results: ResultsFolder, summary: Summary) -> Cover:
     if counts.defective:
         statements.append(("Missed", _missed(counts, kinds)))
     if counts.good:
-        statements.append(("False alarms", _false_alarms(counts, about.promise)))
+        groups = figures.get("normal_groups")
+        statements.append(("False alarms", false_alarms(counts.alarms, counts.good, about.promise, groups)))
+    if counts.unfit_good or counts.unfit_defective:
+        statements.append(("Unfit", _unfit(counts)))
     if figures.get("image_auroc") is not None:
         statements.append(("Ranking", _ranking(figures)))
     return Cover(
@@ -137,9 +123,10 @@ def _inspected(subject: str, counts: _Counts, kinds: list[str]) -> str:
     named = ", ".join(kinds[:_MOST_KINDS]) + (", ..." if len(kinds) > _MOST_KINDS else "")
     kinds_told = f" ({named})" if kinds else ""
     failed = f" {count(counts.failed)} could not be inspected." if counts.failed else ""
+    good, defective = counts.good + counts.unfit_good, counts.defective + counts.unfit_defective
     return (
-        f"{subject}: {count(counts.good + counts.defective)}, {counts.good:,} of them good and "
-        f"{counts.defective:,} with a known defect{kinds_told}.{failed} The model was trained on good "
+        f"{subject}: {count(good + defective)}, {good:,} of them good and "
+        f"{defective:,} with a known defect{kinds_told}.{failed} The model was trained on good "
         "images only, and its threshold was set on good images before this test."
     )
 
@@ -159,38 +146,13 @@ def _missed(counts: _Counts, kinds: dict[str, tuple[int, int]]) -> str:
     )
 
 
-def _false_alarms(counts: _Counts, promise: Promise | None) -> str:
-    low, high = rate_interval(counts.alarms, counts.good)
-    measured = (
-        f"Measured: {counts.alarms:,} of {count(counts.good, 'good image')}, "
-        f"{percent(counts.alarms / counts.good)} (95 % interval {percent(low)} to {percent(high)})."
+def _unfit(counts: _Counts) -> str:
+    good, defective = counts.good + counts.unfit_good, counts.defective + counts.unfit_defective
+    return (
+        f"{counts.unfit_good:,} of {count(good, 'good image')} and {counts.unfit_defective:,} of "
+        f"{count(defective, 'defective image')} are not as the training images are. They get no verdict on "
+        "the part, and they count neither as false alarms nor as found or missed defects."
     )
-    if promise is None:
-        return measured
-    chance = chance_of_alarms(counts.alarms, counts.good, promise.promised_rate, promise.held_out)
-    if chance < _UNLIKELY:
-        verdict = (
-            " That is more than the promise explains: a test would show this many or more in "
-            f"{percent(chance)} of cases. The test images differ from those that the threshold was set on; "
-            "calibrate again on recent good images."
-        )
-    elif counts.alarms > promise.promised_rate * counts.good:
-        verdict = (
-            f" That is more than promised, but these images do not contradict the promise: a test would show "
-            f"this many or more in {percent(chance)} of cases although it holds."
-        )
-    else:
-        verdict = " This agrees with the promise."
-    return f"{_promised(promise)} {measured}{verdict}"
-
-
-def _promised(promise: Promise) -> str:
-    images = count(promise.held_out, "held-out good image")
-    said = f"Promised: at most {percent(promise.promised_rate)}, from {images}"
-    if promise.wanted_rate is None or promise.promised_rate <= promise.wanted_rate + 1e-9:
-        return f"{said}."
-    needed = math.ceil(1 / promise.wanted_rate - 1e-9) - 1
-    return f"{said}; promising the requested {percent(promise.wanted_rate)} takes {needed:,} of them."
 
 
 def _ranking(figures: dict[str, Any]) -> str:
@@ -208,8 +170,13 @@ def _evaluation_cards(figures: dict[str, Any], counts: _Counts, promise: Promise
     yield Card("Detection rate", percent(figures.get("detection_rate")), f"{found} defective images")
     yield Card("False-alarm rate", percent(figures.get("false_alarm_rate")), f"{alarms} good images")
     if promise is not None:
-        hint = f"from {count(promise.held_out, 'held-out image')}"
-        yield Card("Promised at most", percent(promise.promised_rate), hint)
+        sure = (
+            "on average" if promise.confidence is None else f"with {percent(promise.confidence)} confidence"
+        )
+        yield Card("Promised at most", percent(promise.promised_rate), sure)
+    if counts.unfit_good or counts.unfit_defective:
+        told = f"{counts.unfit_good:,} good, {counts.unfit_defective:,} defective"
+        yield Card("Unfit", f"{counts.unfit_good + counts.unfit_defective:,}", told)
     yield Card("Image AUROC", figure(figures.get("image_auroc")), "0.5 is chance, 1 perfect")
     yield Card("Image AP", figure(figures.get("image_ap")), "average precision")
     yield Card("AUPRO", figure(figures.get("aupro")), "up to 30 % false-positive rate")
@@ -225,28 +192,36 @@ def _time(milliseconds: float) -> str:
 
 
 def _inspection(results: ResultsFolder, summary: Summary) -> Cover:
-    numbers = {verdict: summary.counts[None, verdict] for verdict in ("good", "review", "defect")}
+    numbers = {verdict: summary.counts[None, verdict] for verdict in ("good", "review", "defect", "unfit")}
     failed = sum(summary.counts.values()) - sum(numbers.values())
     total = sum(numbers.values())
     grey = f", {numbers['review']:,} to review" if numbers["review"] else ""
+    grey += f", {numbers['unfit']:,} unfit" if numbers["unfit"] else ""
     statements = [("Inspected", f"{count(total + failed)}: {_verdicts(numbers)}.")]
     if results.about.promise is not None:
         statements.append(
             (
                 "False alarms",
-                f"{_promised(results.about.promise)} This is the share of good images called defective.",
+                promised(results.about.promise),
             )
         )
     drift = read_drift(results.folder)
     if drift is not None:
         statements.append(("Drift", _drift(drift)))
+    if numbers["unfit"]:
+        unfit = f"{count(numbers['unfit'])}, not as the training images are: no verdict on the part."
+        statements.append(("Unfit", unfit))
     if failed:
         statements.append(("Not inspected", f"{count(failed)}; see below for the reasons."))
-    # The card is shown only if there are images in that zone.
+    # These cards are shown only if there are such images.
+    unfit_cards = (
+        [Card("Unfit", f"{numbers['unfit']:,}", "no verdict on the part")] if numbers["unfit"] else []
+    )
     review = [Card("To review", f"{numbers['review']:,}", "in the grey zone")] if numbers["review"] else []
     cards = (
         Card("Defective", f"{numbers['defect']:,}", "score above the threshold"),
         *review,
+        *unfit_cards,
         Card("Good", f"{numbers['good']:,}", "score at or below it"),
         Card("Not inspected", f"{failed:,}", "see the notes" if failed else "none"),
     )
@@ -265,7 +240,8 @@ def _drift(drift: dict[str, Any]) -> str:
 
 def _verdicts(numbers: dict[str, int]) -> str:
     grey = f"{numbers['review']:,} to review, " if numbers["review"] else ""
-    return f"{numbers['defect']:,} defective, {grey}{numbers['good']:,} good"
+    unfit = f"{numbers['unfit']:,} unfit, " if numbers["unfit"] else ""
+    return f"{numbers['defect']:,} defective, {grey}{unfit}{numbers['good']:,} good"
 
 
 def _facts(results: ResultsFolder) -> Iterator[tuple[str, str]]:

@@ -173,7 +173,9 @@ def _scores(images: Sequence[ScoredImage]) -> str:
     rows = [SCORES_HEAD]
     for image in images:
         overlay = overlay_name(image.name)
-        rows.append((readable(image.name), image.label, repr(image.score), image.verdict, overlay))
+        p_value = "" if image.p_value is None else repr(image.p_value)
+        values = (image.label, repr(image.score), image.verdict, overlay, p_value, "; ".join(image.unfit))
+        rows.append((readable(image.name), *values))
     return "".join(map(csv_row, rows))
 
 

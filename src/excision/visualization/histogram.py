@@ -71,7 +71,7 @@ def draw_histogram(
     Args:
         histogram: what to draw.
         thresholds: values by their names in the drawing; the first is the decision threshold.
-        kinds: class that colours each name in the histogram: "good", "review" or "defect".
+        kinds: class that colours each name in the histogram: "good", "review", "defect" or "unfit".
         shares: draw the share of the images of each name instead of their number.
     """
     totals = {name: max(1, int(counts.sum())) for name, counts in histogram.counts.items()}

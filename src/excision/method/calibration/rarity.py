@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from excision.method.calibration.rates import ROUNDING
 
-if TYPE_CHECKING:
-    from excision.method.calibration.threshold import Calibration
+
+class Basis(NamedTuple):
+    """What a p-value comes from: numbers of calibration images, and of groups of them."""
+
+    images: int
+    groups: int
+
 
 TEXTS = {
     "none": (
@@ -23,25 +28,24 @@ TEXTS = {
 _SELDOM = 0.2
 
 
-def rarity(p_value: float, calibration: Calibration | None = None) -> tuple[str, dict[str, int]]:
+def rarity(p_value: float, basis: Basis | None = None) -> tuple[str, dict[str, int]]:
     """Return which of `TEXTS` says how rare such a part is among good ones, and the numbers in it.
 
     Args:
         p_value: conformal p-value.
-        calibration: whose p-value it is, which tells whether it is the smallest that there can be; None where
-            that is not known.
+        basis: what it comes from, which tells whether it is the smallest that there can be; None where that
+            is not known.
     """
     # Rounded down: a part is never called rarer than it is.
     parts = math.floor(1 / p_value + 1e-6)
-    if calibration is not None and p_value <= calibration.p_value(math.inf) + ROUNDING:
-        images, groups = len(calibration.scores), calibration.count_groups
-        return "none", {"images": images, "groups": groups, "parts": parts}
+    if basis is not None and p_value <= 1 / (basis.groups + 1) + ROUNDING:
+        return "none", {**basis._asdict(), "parts": parts}
     if p_value > _SELDOM:
         return "share", {"share": round(100 * p_value)}
     return "one_in", {"parts": parts}
 
 
-def in_words(p_value: float, calibration: Calibration | None = None) -> str:
+def in_words(p_value: float, basis: Basis | None = None) -> str:
     """Say how rare such a part is among good ones: see `rarity`."""
-    kind, numbers = rarity(p_value, calibration)
+    kind, numbers = rarity(p_value, basis)
     return TEXTS[kind].format(**numbers)

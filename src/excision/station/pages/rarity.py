@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from excision.method.calibration import rarity as words_of_rarity
-from excision.method.calibration import Calibration
+from excision.method.calibration.rarity import Basis
 from excision.station.models.version import Version
 from excision.station.pages.shift import calibration_of
 from excision.station.pages.strings import Words
@@ -21,6 +21,7 @@ def rarity(p_value: float | None, version: Version | None, t: Words) -> str:
     """Say it for a p-value that a version gave; None where that is not loaded any more."""
     if p_value is None:
         return ""
-    calibration: Calibration | None = None if version is None else calibration_of(version)
-    kind, numbers = words_of_rarity.rarity(p_value, calibration)
+    calibration = None if version is None else calibration_of(version)
+    basis = None if calibration is None else Basis(len(calibration.scores), calibration.count_groups)
+    kind, numbers = words_of_rarity.rarity(p_value, basis)
     return t(f"p_value.{kind}", **numbers)
