@@ -24,7 +24,8 @@ from rich.table import Table
 from excision import Detector
 from excision.data.images import any_full_image
 from excision.inspection.batch import find_images
-from excision.method.fitting import NormalImages, learn_attention
+from excision.method.normal_images import NormalImages
+from excision.method.normal_statistics import learn_attention
 from excision.method.pipeline import Pipeline
 from excision.ops.memory_format import channels_last, image_tensor
 from excision.ops.unit_range import to_unit
@@ -71,7 +72,10 @@ def for_whole(detector: Detector, good: Sequence[NDArray[np.uint16]]) -> Pipelin
     pipeline = channels_last(pipeline).eval()
     normal = NormalImages(len(good), lambda index: image_tensor(good[index], CPU))
     learn_attention(pipeline, normal)
-    pipeline.scorer.learn_residual(map(pipeline.scorer_input, normal(lambda *_: None)))
+    sums = pipeline.scorer.residual_sums()
+    for image in normal(lambda *_: None):
+        pipeline.scorer.add_residual(sums, pipeline.scorer_input(image))
+    pipeline.scorer.fit_residual(sums)
     return pipeline
 
 

@@ -49,6 +49,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("recovery",),
         ("attention", "scoring"),
         ("pipeline",),
+        ("normal_images", "normal_statistics", "cross_fitting"),
         ("fitting", "stored_weights"),
     ),
     "station": (

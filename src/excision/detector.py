@@ -20,8 +20,10 @@ from excision.estimator import Estimator, Trainable
 from excision.method import run_folder
 from excision.method.attention.model import Attention
 from excision.method.calibration import check_thresholds, groups_needed, too_few
-from excision.method.fitting import NormalImages, learn_scoring, train_pipeline
+from excision.method.fitting import train_pipeline
 from excision.method.folder_kinds import folder_kind, wrong_folder
+from excision.method.normal_images import NormalImages
+from excision.method.normal_statistics import learn_normal
 from excision.method.parameters import ParameterMixin, Parameters
 from excision.method.pipeline import Pipeline
 from excision.method.stored_weights import check_weights
@@ -302,7 +304,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
 
     def _learn_normal(self, data: TrainingSet, stage: StageProgress | None) -> None:
         """Learn normal statistics from the training images, and the threshold from the held-out images."""
-        learn_scoring(self.pipeline, NormalImages.of(data, self.device), stage)
+        learn_normal(self.pipeline, NormalImages.of(data, self.device), stage)
         self._calibrate(data, self.pipeline.settings, stage)
 
 

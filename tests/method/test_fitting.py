@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,8 @@ import pytest
 import torch
 
 from excision.method.attention.model import Attention
-from excision.method.fitting import MOST_IMAGES, NormalImages, learn_attention, learn_scoring
+from excision.method.normal_images import MOST_IMAGES, NormalImages
+from excision.method.normal_statistics import learn_attention, learn_normal
 from excision.method.pipeline import Pipeline
 from excision.settings import AttentionSettings, RecoverySettings, ScoreSettings, Settings
 from excision.tiling.image_format import ImageFormat
@@ -35,13 +35,15 @@ def watched(stage: str, done: int, total: int) -> None:
     assert stage and 0 < done <= total
 
 
-def unread() -> Iterator[torch.Tensor]:
-    pytest.fail("an image was read")
-    yield IMAGES[0]
-
-
 def set_mask_threshold(pipeline: Pipeline) -> None:
     pipeline.masking.learn(map(pipeline.cells, IMAGES))
+
+
+def set_normal_residual(pipeline: Pipeline) -> None:
+    sums = pipeline.scorer.residual_sums()
+    for image in IMAGES:
+        pipeline.scorer.add_residual(sums, pipeline.scorer_input(image))
+    pipeline.scorer.fit_residual(sums)
 
 
 def set_normal_attention(pipeline: Pipeline) -> None:
@@ -64,7 +66,7 @@ def test_good_images_are_on_average_as_usual(masked: bool) -> None:
     pipeline = tiny(settings)
     set_mask_threshold(pipeline)
     absolute = [pipeline.evidence(image) for image in IMAGES]
-    pipeline.scorer.learn_residual(map(pipeline.scorer_input, IMAGES))
+    set_normal_residual(pipeline)
     relative = [pipeline.evidence(image) for image in IMAGES]
     for (before, mask_before), (after, mask_after) in zip(absolute, relative, strict=True):
         for view, (was, became) in enumerate(zip(before.residuals, after.residuals, strict=True)):
@@ -81,14 +83,16 @@ def test_learning_twice_is_learning_once() -> None:
     set_mask_threshold(pipeline)
     levels = []
     for _ in range(2):
-        pipeline.scorer.learn_residual(map(pipeline.scorer_input, IMAGES))
+        set_normal_residual(pipeline)
         levels.append(pipeline.scorer.normal_residual.clone())
     assert torch.equal(*levels) and not (levels[0] == 1).all()
 
 
-def test_absolute_maps_ask_nothing() -> None:
+def test_absolute_maps_stay_as_they_are() -> None:
     pipeline = tiny(replace(TINY, score=ScoreSettings(relative=0.0)))
-    pipeline.scorer.learn_residual(map(pipeline.scorer_input, unread()))
+    stages = set()
+    learn_normal(pipeline, NORMAL, lambda stage, *_: stages.add(stage))
+    assert "normal residual" not in stages and "tails" in stages
     assert (
         pipeline.scorer.normal_residual.shape == (1, 2, 1, 1) and (pipeline.scorer.normal_residual == 1).all()
     )
@@ -134,24 +138,10 @@ def test_absolute_attention_stays_as_the_network_gives_it() -> None:
     assert (pipeline.attention.normal.mean == 0).all() and (pipeline.attention.normal.std == 1).all()
 
 
-def test_tails_are_those_of_the_largest_evidence() -> None:
-    pipeline = tiny()
-    set_normal_attention(pipeline)
-    set_mask_threshold(pipeline)
-    pipeline.scorer.learn_tails(map(pipeline.scorer_input, IMAGES))
-    found = [pipeline.evidence(image)[0] for image in IMAGES]
-    kinds = [[each.max() for each in (*evidence.residuals, evidence.attention)] for evidence in found]
-    for row, values in enumerate(zip(*kinds, strict=True)):
-        largest = np.sort([value.item() for value in values])
-        median = largest[len(largest) // 2]
-        excess = np.mean(largest[len(largest) // 2 + 1 :] - median)
-        np.testing.assert_allclose(pipeline.scorer.tails[row].numpy(), (median, excess), rtol=1e-5)
-
-
 def test_tails_are_left_alone_where_the_residual_speaks_alone() -> None:
     pipeline = tiny(replace(TINY, score=replace(TINY.score, evidence="residual")))
-    pipeline.scorer.learn_tails(map(pipeline.scorer_input, unread()))
-    assert (pipeline.scorer.tails == 1).all()
+    learn_normal(pipeline, NORMAL)
+    assert (pipeline.scorer.tails == 1).all() and not (pipeline.scorer.normal_residual == 1).all()
 
 
 def test_all_that_is_learnt_tells_how_far_it_is() -> None:
@@ -162,11 +152,9 @@ def test_all_that_is_learnt_tells_how_far_it_is() -> None:
         stages.setdefault(name, []).append((done, total))
 
     pipeline = tiny()
-    learn_attention(pipeline, NORMAL, stage)
-    learn_scoring(pipeline, NORMAL, stage)
+    learn_normal(pipeline, NORMAL, stage)
     assert list(stages) == [
         "normal attention",
-        "mask threshold",
         "normal features",
         "normal residual",
         "tails",

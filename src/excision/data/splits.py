@@ -68,6 +68,31 @@ def choose_groups(groups: Iterable[str], share: float, seed: int) -> set[str]:
     return chosen or {min(ordered, key=lambda group: sizes[group])}
 
 
+def make_folds(groups: Iterable[str], count: int, seed: int = 0) -> dict[str, int]:
+    """Divide groups into folds with about the same number of samples each, for cross-fitting.
+
+    A group is never divided. The folds depend on the seed and on the names and sizes of the groups, not on
+    their order.
+
+    Args:
+        groups: the group of each sample.
+        count: wanted number of folds; there are as many as groups if that is fewer.
+        seed: another seed gives other folds.
+
+    Returns:
+        The fold of each group, counted from 0; no fold is empty.
+    """
+    sizes = Counter(groups)
+    filled = [0] * max(1, min(count, len(sizes)))
+    folds = {}
+    # Large groups first, each into the emptiest fold: the folds then differ least.
+    for group in sorted(sizes, key=lambda group: (-sizes[group], _rank(group, seed))):
+        fold = filled.index(min(filled))
+        folds[group] = fold
+        filled[fold] += sizes[group]
+    return folds
+
+
 def with_test_share(samples: list[Sample], notes: list[str]) -> tuple[list[Sample], list[str]]:
     """Put the defects into the test split, together with a fifth of the normal images for comparison.
 

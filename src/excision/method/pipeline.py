@@ -80,7 +80,7 @@ class Pipeline(nn.Module):
 
     def inspect(self, images: Tensor) -> Stages:
         """Inspect images as `forward` does, but as one batch: scores may differ in the last bits."""
-        given, masked_image = self._recover(images)
+        given, masked_image = self._recover(images, self.cells(images))
         maps = self.scorer(given)
         shown = given.recovery.mean.clamp(0, 1)
         size = (images.shape[2], images.shape[3])
@@ -100,9 +100,15 @@ class Pipeline(nn.Module):
         return self.scorer.evidence(given), given.mask
 
     @torch.no_grad()
-    def scorer_input(self, images: Tensor) -> ScorerInput:
-        """Run the stages before scoring on images (B, C, H, W) in [0, 1]."""
-        return self._recover(images)[0]
+    def scorer_input(self, images: Tensor, absolute: Tensor | None = None) -> ScorerInput:
+        """Run the stages before scoring.
+
+        Args:
+            images: (B, C, H, W) in [0, 1].
+            absolute: `absolute_cells(images)`, if they are known; None computes them.
+        """
+        cells = self.attention.normal(self.absolute_cells(images) if absolute is None else absolute)
+        return self._recover(images, cells)[0]
 
     @torch.no_grad()
     def cells(self, images: Tensor) -> Tensor:
@@ -110,8 +116,12 @@ class Pipeline(nn.Module):
 
         Images (B, C, H, W) in [0, 1] to (B, 1, ceil(H / patch), ceil(W / patch)).
         """
-        relative: Tensor = self.attention.normal(self.attention.cells(images, self.settings.mask.patch))
+        relative: Tensor = self.attention.normal(self.absolute_cells(images))
         return relative
+
+    def absolute_cells(self, images: Tensor) -> Tensor:
+        """Compute the attention of the patch grid as the network gives it; shapes as in `cells`."""
+        return self.attention.cells(images, self.settings.mask.patch)
 
     def load_learned(self, tensors: dict[str, Tensor]) -> None:
         """Load the `state_dict` of another pipeline; parts that these settings do not use are left out.
@@ -121,8 +131,7 @@ class Pipeline(nn.Module):
         """
         self.load_state_dict(self.scorer.made_to_fit(tensors, "scorer."))
 
-    def _recover(self, images: Tensor) -> tuple[ScorerInput, Tensor]:
-        cells = self.cells(images)
+    def _recover(self, images: Tensor, cells: Tensor) -> tuple[ScorerInput, Tensor]:
         mask, masked_image = self.masking(images, cells)
         skips = self.settings.recovery.skips("inference")
         return ScorerInput(

@@ -75,6 +75,19 @@ class TrainingSet:
         """The group of each training image (of `sources`, not of tiles) and calibration image, by name."""
         return self.grouping.of
 
+    @property
+    def source_groups(self) -> dict[str, str]:
+        """Return the group of each training image by name; if there is only one, each image is its own."""
+        found = {name: self.groups[name] for name in self.sources}
+        return found if len(set(found.values())) > 1 else {name: name for name in found}
+
+    @property
+    def training_groups(self) -> tuple[str, ...]:
+        """The group of each of `training`, in their order; a tile is of the group of its image."""
+        groups = self.source_groups
+        sources = [tile.source for tile in self._tiles] or self.training
+        return tuple(groups[source] for source in sources)
+
     @contextmanager
     def materialised(self, folder: Path | None, cutting: Progress) -> Iterator[None]:
         """Cut the training tiles, so that they can be read; does nothing if images are used whole.

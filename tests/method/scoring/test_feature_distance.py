@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from excision.method.scoring.feature_distance import FeatureDistance
+from excision.method.scoring.feature_distance import FeatureDistance, Moments, merged
 
 Array = NDArray[np.float64]
 
@@ -30,9 +28,14 @@ def parts(count: int, grid: tuple[int, int], channels: int = 3, noise: float = 0
 
 def learnt(features: Array) -> FeatureDistance:
     familiar = FeatureDistance(features.shape[1], (features.shape[2], features.shape[3])).double()
-    familiar.learn(lambda: [torch.from_numpy(each)[None] for each in features])
+    familiar.fit(moments_of(familiar, features)[0])
     assert familiar.counts
     return familiar
+
+
+def moments_of(familiar: FeatureDistance, features: Array, folds: int = 1) -> list[Moments]:
+    images = [torch.from_numpy(each)[None] for each in features]
+    return familiar.moments(images, [index % folds for index in range(len(images))], folds)
 
 
 def distances(familiar: FeatureDistance, features: Array) -> Array:
@@ -80,16 +83,17 @@ def test_distances_agree_with_the_slow_version(grid: tuple[int, int]) -> None:
     )
 
 
-def test_the_tail_is_that_of_images_which_the_other_half_judges() -> None:
-    training = parts(21, (6, 8))
-    familiar = learnt(training)
-    largest = np.empty(len(training))
-    for half in (0, 1):
-        judged = slow_distances(training[1 - half :: 2], training[half::2])
-        largest[half::2] = judged.max(axis=(1, 2))
-    median = np.sort(largest)[(len(largest) - 1) // 2]
-    excess = (largest[largest > median] - median).mean()
-    np.testing.assert_allclose(familiar.tail.numpy(), (median, excess), rtol=1e-6)
+def test_the_moments_of_folds_add_up_to_those_of_the_others() -> None:
+    training, others = parts(21, (6, 8)), parts(4, (6, 8), noise=0.8, seed=1)
+    familiar = FeatureDistance(3, (6, 8)).double()
+    folds = moments_of(familiar, training, 3)
+    assert [each.count for each in folds] == [7, 7, 7]
+    for left_out in range(3):
+        familiar.fit(merged([each for fold, each in enumerate(folds) if fold != left_out]))
+        kept = np.arange(21) % 3 != left_out
+        np.testing.assert_allclose(
+            distances(familiar, others), slow_distances(training[kept], others), rtol=1e-6
+        )
 
 
 @pytest.mark.parametrize("noise", [0.2, 0.5, 0.9])
@@ -100,13 +104,18 @@ def test_what_the_place_explains_is_its_share_of_the_variance(noise: float) -> N
     assert float(familiar.explained_variance) == pytest.approx(1 / (1 + noise**2), abs=0.03)
 
 
-def test_it_does_not_count_where_the_place_tells_little_or_images_are_few() -> None:
+def test_it_does_not_count_where_the_place_tells_little() -> None:
     chance = np.random.default_rng(0).normal(size=(60, 4, 20, 20))
-    for features, worth in ((chance, False), (parts(7, (6, 8)), False), (parts(8, (6, 8)), True)):
+    for features, worth in ((chance, False), (parts(8, (6, 8)), True)):
         familiar = FeatureDistance(features.shape[1], (features.shape[2], features.shape[3])).double()
-        images = [torch.from_numpy(each)[None] for each in features]
-        familiar.learn(partial(list, images))
+        familiar.fit(moments_of(familiar, features)[0])
         assert familiar.counts == worth
+
+
+def test_few_images_are_not_enough() -> None:
+    familiar = FeatureDistance(3, (6, 8)).double()
+    enough = [moments_of(familiar, parts(count, (6, 8)))[0].enough for count in (7, 8)]
+    assert enough == [False, True]
 
 
 @pytest.mark.parametrize("noise", [0.3, 1.0, 3.0])

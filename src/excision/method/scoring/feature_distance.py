@@ -7,14 +7,13 @@ The distance is that of Defard, Setkov, Loesch, Audigier, "PaDiM", ICPR Workshop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from excision.method.scoring.surprisal import tail
 from excision.ops.filters import gaussian_blur
 
 _MOST_BLOCKS = 1024
@@ -72,7 +71,9 @@ class FeatureDistance(nn.Module):
 
         Features (B, C, h, w) to (B, 1, h, w) >= 0.
         """
-        return self._distance(features, _Statistics(self.means, self.whitening))
+        found = self.whitening @ _to_blocks(features - self.means, self.side)
+        each = _to_positions(found.square().mean(dim=2, keepdim=True), self.side, self.grid)
+        return gaussian_blur(each, _NEIGHBOURS)
 
     @property
     def counts(self) -> bool:
@@ -80,36 +81,30 @@ class FeatureDistance(nn.Module):
         return float(self.explained_variance) >= _LEAST_EXPLAINED
 
     @torch.no_grad()
-    def learn(self, features: Callable[[], Iterable[Tensor]]) -> None:
-        """Learn from normal images; from fewer than eight, nothing is learnt.
-
-        The tail of the distance is estimated by two-fold cross-fitting: each half of the images is scored
-        with statistics fitted on the other half. Scoring images that the statistics were fitted on would
-        underestimate the distance.
+    def moments(self, features: Iterable[Tensor], folds: Iterable[int], count: int) -> list[Moments]:
+        """Sum up the features (1, C, h, w) of normal images, each in the moments of its fold.
 
         Args:
-            features: returns an iterator over the features (1, C, h, w) of the images; called twice.
+            features: features of each image.
+            folds: fold of each image, counted from 0.
+            count: number of folds.
         """
-        halves = [_Moments(self), _Moments(self)]
-        for index, each in enumerate(features()):
-            halves[index % 2].add(each)
-        whole = halves[0].with_other(halves[1])
-        if whole.count < _LEAST_IMAGES:
-            return
-        largest = []
-        fitted = [half.statistics() for half in reversed(halves)]
-        for index, each in enumerate(features()):
-            largest.append(self._distance(each, fitted[index % 2]).amax())
-        normal = whole.statistics()
+        found = [Moments(self) for _ in range(count)]
+        for each, fold in zip(features, folds, strict=True):
+            found[fold].add(each)
+        return found
+
+    @torch.no_grad()
+    def fit(self, moments: Moments) -> None:
+        """Fit means, covariances and explained variance to the moments of normal images.
+
+        The tail is learnt apart, from images that took no part in the moments: the distance of the others is
+        underestimated.
+        """
+        normal = moments.statistics()
         self.means.copy_(normal.means)
         self.whitening.copy_(normal.whitening)
-        self.tail.copy_(torch.tensor(tail(torch.stack(largest))))
-        self.explained_variance.fill_(whole.explained_variance())
-
-    def _distance(self, features: Tensor, normal: _Statistics) -> Tensor:
-        found = normal.whitening @ _to_blocks(features - normal.means, self.side)
-        each = _to_positions(found.square().mean(dim=2, keepdim=True), self.side, self.grid)
-        return gaussian_blur(each, _NEIGHBOURS)
+        self.explained_variance.fill_(moments.explained_variance())
 
 
 def _to_blocks(positions: Tensor, side: int) -> Tensor:
@@ -137,17 +132,26 @@ class _Statistics(NamedTuple):
     whitening: Tensor
 
 
-class _Moments:
-    """Running sums over images in float64, from which means and covariances follow."""
+class Moments:
+    """Running sums over images in float64, from which means and covariances follow.
+
+    Args:
+        owner: gives the shapes.
+
+    Attributes:
+        owner: as given.
+        count: number of images.
+    """
 
     def __init__(self, owner: FeatureDistance) -> None:
-        self._owner = owner
+        self.owner = owner
         shape = owner.means.double()
         self.count = 0
         self.sums, self.squares = torch.zeros_like(shape), torch.zeros_like(shape)
         self.products = torch.zeros_like(owner.whitening, dtype=torch.float64)
 
     def add(self, features: Tensor) -> None:
+        """Add the features (1, C, h, w) of an image."""
         exact = features.double()
         blocks = self._blocks(exact)
         self.count += 1
@@ -155,15 +159,20 @@ class _Moments:
         self.squares += exact.square()
         self.products += blocks @ blocks.transpose(1, 2)
 
-    def with_other(self, other: _Moments) -> _Moments:
-        both = _Moments(self._owner)
-        both.count = self.count + other.count
-        both.sums, both.squares = self.sums + other.sums, self.squares + other.squares
-        both.products = self.products + other.products
-        return both
+    def include(self, other: Moments) -> None:
+        """Add the images that other moments are of."""
+        self.count += other.count
+        self.sums += other.sums
+        self.squares += other.squares
+        self.products += other.products
+
+    @property
+    def enough(self) -> bool:
+        """Whether a distance can be learnt: not from fewer than eight images."""
+        return self.count >= _LEAST_IMAGES
 
     def explained_variance(self) -> float:
-        """Share of the variance that is between positions (analysis of variance); mean over channels."""
+        """Return the share of variance between positions (analysis of variance); the mean over channels."""
         means = self.sums / self.count
         within = (self.squares / self.count - means.square()).clamp_min(0).mean(dim=(2, 3))
         # Subtract the variation between the means of the positions that is due to chance.
@@ -183,17 +192,25 @@ class _Moments:
         factor = torch.linalg.cholesky((1 - _OF_ALL) * own + _OF_ALL * of_all + floor)
         identity = torch.eye(len(of_all), dtype=of_all.dtype, device=of_all.device)
         inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
-        owner = self._owner
+        owner = self.owner
         return _Statistics(means.to(owner.means), inverse.to(owner.whitening))
 
     def _blocks(self, positions: Tensor) -> Tensor:
         """(1, C, h, w) to (blocks, C, side * side)."""
-        return _to_blocks(positions, self._owner.side)[0]
+        return _to_blocks(positions, self.owner.side)[0]
 
     def _smooth(self, covariances: Tensor) -> Tensor:
         """Average over neighbouring blocks; (blocks, C, C)."""
         blocks, channels = covariances.shape[:2]
-        across = -(-self._owner.grid[1] // self._owner.side)
+        across = -(-self.owner.grid[1] // self.owner.side)
         planes = covariances.view(blocks // across, across, -1).permute(2, 0, 1)[None]
-        smooth = gaussian_blur(planes, _NEIGHBOURS / self._owner.side)
+        smooth = gaussian_blur(planes, _NEIGHBOURS / self.owner.side)
         return smooth[0].permute(1, 2, 0).reshape(blocks, channels, channels)
+
+
+def merged(parts: Sequence[Moments]) -> Moments:
+    """Return the moments of all images of several parts; there is at least one."""
+    whole = Moments(parts[0].owner)
+    for part in parts:
+        whole.include(part)
+    return whole

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -80,6 +83,39 @@ def anomaly_score(maps: Tensor, top: float) -> Tensor:
     if count == 1:
         return flat.amax(dim=1)
     return flat.topk(count, dim=1).values.mean(dim=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualSums:
+    """Running sums of the residuals of normal images.
+
+    Attributes:
+        total: (1, R, H, W) float64, sum of each of R residual maps.
+        seen: (1, 1, H, W) float64, number of images that counted at each position.
+    """
+
+    total: Tensor
+    seen: Tensor
+
+    @classmethod
+    def zeros(cls, like: Tensor) -> ResidualSums:
+        """Return empty sums for residuals of the shape and device of a tensor (1, R, H, W)."""
+        total = torch.zeros_like(like, dtype=torch.float64)
+        return cls(total, torch.zeros_like(total[:, :1]))
+
+    def add(self, residuals: Sequence[Tensor], mask: Tensor | None) -> None:
+        """Add the residuals of an image.
+
+        Args:
+            residuals: R maps, each (1, 1, H, W) >= 0.
+            mask: (1, 1, H, W) bool, where the residuals count; None for everywhere.
+        """
+        self.total.add_(torch.cat(list(residuals), dim=1))
+        self.seen.add_(1 if mask is None else mask)
+
+    def mean(self, radius: float) -> Tensor:
+        """Return the mean residual (1, R, H, W) > 0, as in `mean_residual`."""
+        return mean_residual(self.total, self.seen, radius)
 
 
 def mean_residual(total: Tensor, seen: Tensor, radius: float) -> Tensor:

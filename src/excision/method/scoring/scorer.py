@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import NamedTuple
 
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from excision.method.recovery.unet import Recovery
 from excision.method.scoring.alignment import Alignment
 from excision.method.scoring.edge_features import CELL_SIZE, count_features, edge_features
-from excision.method.scoring.feature_distance import FeatureDistance
-from excision.method.scoring.residuals import anomaly_map, anomaly_score, broad_residual, mean_residual
+from excision.method.scoring.feature_distance import FeatureDistance, Moments, merged
+from excision.method.scoring.residuals import ResidualSums, anomaly_map, anomaly_score, broad_residual
 from excision.method.scoring.surprisal import surprisal, tail
 from excision.ops.resampling import enlarge
 from excision.settings import Settings
@@ -148,69 +148,82 @@ class Scorer(nn.Module):
         return anomaly_score(maps, self.settings.score.top)
 
     @torch.no_grad()
-    def learn_features(self, images: Callable[[], Iterable[Tensor]]) -> None:
+    def learn_features(self, images: Callable[[], Iterable[Tensor]], folds: Sequence[int]) -> list[Moments]:
         """Learn which features are normal at each position, if the feature distance is to count.
 
         Positions refer to the image, or to the aligned part if alignment at least halves the variance that
         position leaves unexplained. On a surface without a shape to align, it does not.
 
         Args:
-            images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to five times.
+            images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to four times.
+            folds: fold of each image, counted from 0.
+
+        Returns:
+            The moments of the features of each fold; empty if the distance does not count.
         """
         self.feature_distance = self.alignment = None
         if not self._wants_features:
-            return
-        distance, aligned = self.new_feature_distance(), self.new_feature_distance()
-        distance.learn(lambda: map(edge_features, images()))
+            return []
+        distance, count = self.new_feature_distance(), max(folds) + 1
+        moments = distance.moments(map(edge_features, images()), folds, count)
+        whole = merged(moments)
+        if not whole.enough:
+            return []
+        distance.fit(whole)
         if self.settings.score.align:
-            alignment = self.new_alignment()
+            alignment, aligned = self.new_alignment(), self.new_feature_distance()
             alignment.learn(images())
-
-            def as_it_lies() -> Iterator[Tensor]:
-                return (edge_features(alignment.align(image, alignment(image))) for image in images())
-
-            aligned.learn(as_it_lies)
+            as_it_lies = (edge_features(alignment.align(image, alignment(image))) for image in images())
+            of_parts = aligned.moments(as_it_lies, folds, count)
+            aligned.fit(merged(of_parts))
             if 1 - aligned.explained_variance < _LEFT_BY_ALIGNMENT * (1 - distance.explained_variance):
-                self.alignment, distance = alignment, aligned
-        if distance.counts:
-            self.feature_distance = distance
-        else:
+                self.alignment, distance, moments = alignment, aligned, of_parts
+        if not distance.counts:
             self.alignment = None
+            return []
+        self.feature_distance = distance
+        return moments
+
+    def residual_sums(self) -> ResidualSums:
+        """Return empty sums, to which `add_residual` adds the residuals of normal images."""
+        return ResidualSums.zeros(self.normal_residual[:, : self.residuals])
 
     @torch.no_grad()
-    def learn_residual(self, normal: Iterable[ScorerInput]) -> None:
-        """Learn the mean residual at each position, unless residuals stay absolute.
-
-        Args:
-            normal: output of the earlier stages for each normal image.
-        """
-        if self.settings.score.relative == 0:
-            return
-        self.normal_residual.fill_(1)
-        mean = self.normal_residual[:, : self.residuals]
-        total = torch.zeros_like(mean, dtype=torch.float64)
-        count = torch.zeros_like(total[:, :1])
-        for given in normal:
-            total += torch.cat(self._residuals(given), dim=1)
-            count += given.mask if self.counts_inside_alone else 1
-        mean.copy_(mean_residual(total, count, self.settings.score.relative))
+    def add_residual(self, sums: ResidualSums, given: ScorerInput) -> None:
+        """Add the absolute residuals of a normal image to the sums."""
+        sums.add(self._residuals(given), given.mask if self.counts_inside_alone else None)
 
     @torch.no_grad()
-    def learn_tails(self, normal: Iterable[ScorerInput]) -> None:
-        """Learn the largest values of each residual and of the attention on normal images.
+    def fit_residual(self, sums: ResidualSums) -> None:
+        """Set the normal residual to the mean of the residuals summed up, unless residuals stay absolute."""
+        if self.settings.score.relative > 0:
+            self.normal_residual.fill_(1)
+            self.normal_residual[:, : self.residuals] = sums.mean(self.settings.score.relative)
+
+    @torch.no_grad()
+    def largest(self, given: ScorerInput) -> Tensor:
+        """Return the largest value of each kind of evidence in an image: residuals, attention, distance."""
+        evidence = self.evidence(given)
+        found = [self.score(each) for each in (*evidence.residuals, evidence.attention)]
+        if evidence.distance is not None:
+            found.append(evidence.distance.amax(dim=(1, 2, 3)))
+        return torch.cat(found)
+
+    @torch.no_grad()
+    def fit_tails(self, largest: Sequence[Tensor]) -> None:
+        """Learn the tail of each kind of evidence, if they are combined.
 
         Args:
-            normal: output of the earlier stages for each normal image. The normal residual must be learnt.
+            largest: `largest` of each of several normal images that took no part in the normal statistics by
+                which they are judged: the evidence of the others is underestimated.
         """
         if not self.counts_attention:
             return
-        largest = []
-        for given in normal:
-            evidence = self.evidence(given)
-            largest.append(
-                torch.cat([self.score(each) for each in (*evidence.residuals, evidence.attention)])
-            )
-        self.tails.copy_(torch.tensor([tail(each) for each in torch.stack(largest, dim=1)]))
+        found = torch.tensor([tail(each) for each in torch.stack(list(largest), dim=1)])
+        if self.feature_distance is not None:
+            self.feature_distance.tail.copy_(found[-1])
+            found = found[:-1]
+        self.tails.copy_(found)
 
     def new_feature_distance(self) -> FeatureDistance:
         """Create an untrained feature distance for the size and channels of the images."""

@@ -1,0 +1,135 @@
+"""The normal statistics of a pipeline, and copies of them that each leave one fold of the images out.
+
+What training does not adapt by gradients is learnt here, in one pass after another over the same images:
+normal attention and mask threshold, feature distance, normal residual, and the tail of each kind of evidence.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from torch import Tensor
+
+from excision.method.normal_images import NormalImages
+from excision.method.pipeline import Pipeline
+from excision.method.scoring.feature_distance import Moments, merged
+from excision.progress import StageProgress, of_stage
+
+T = TypeVar("T")
+
+
+def learn_attention(
+    pipeline: Pipeline, normal: NormalImages, stage: StageProgress | None = None
+) -> list[Tensor]:
+    """Learn the normal attention of each cell (unless attention stays absolute) and the mask threshold.
+
+    Args:
+        pipeline: pipeline with tuned attention; changed in place.
+        normal: images to learn from.
+        stage: called with (stage, done, total).
+
+    Returns:
+        The absolute attention (1, 1, h, w) of each image.
+    """
+    absolute = [pipeline.absolute_cells(image) for image in normal(of_stage(stage, "normal attention"))]
+    _fit_attention(pipeline, absolute)
+    return absolute
+
+
+def learn_normal(
+    pipeline: Pipeline, normal: NormalImages, stage: StageProgress | None = None
+) -> list[Pipeline]:
+    """Learn all normal statistics, with tails cross-fitted over folds of whole groups.
+
+    The evidence of an image would be underestimated by statistics that the image, or another one of its
+    group, took part in. The tails are therefore those of evidence by copies of the pipeline whose statistics
+    leave the fold of the image out (cross-fitting; Chernozhukov et al., "Double/debiased machine learning",
+    Econometrics Journal 21, 2018). The networks, the alignment, and whether features are compared at all are
+    the same in every copy.
+
+    Args:
+        pipeline: trained pipeline; changed in place.
+        normal: images to learn from.
+        stage: called with (stage, done, total).
+
+    Returns:
+        The copy for each fold. It shares the networks, and its tails leave the fold out, too. None if there
+        is only one image.
+    """
+    absolute = learn_attention(pipeline, normal, stage)
+    moments = pipeline.scorer.learn_features(lambda: normal(of_stage(stage, "normal features")), normal.folds)
+    copies = [_sharing_networks(pipeline) for _ in range(normal.fold_count if normal.fold_count > 1 else 0)]
+    for fold, each in enumerate(copies):
+        _fit_attention(each, _without(fold, absolute, normal.folds))
+        _fit_features(each, _without(fold, moments, range(len(moments))))
+    _learn_residual(pipeline, copies, normal, absolute, stage)
+    _learn_tails(pipeline, copies, normal, absolute, stage)
+    return copies
+
+
+def _fit_attention(pipeline: Pipeline, absolute: Sequence[Tensor]) -> None:
+    if not pipeline.settings.mask.enabled:
+        return
+    normal = pipeline.attention.normal
+    if pipeline.settings.attention.relative:
+        normal.learn(absolute)
+    pipeline.masking.learn(map(normal, absolute))
+
+
+def _fit_features(pipeline: Pipeline, moments: Sequence[Moments]) -> None:
+    if pipeline.scorer.feature_distance is not None:
+        pipeline.scorer.feature_distance.fit(merged(moments))
+
+
+def _learn_residual(
+    pipeline: Pipeline,
+    copies: Sequence[Pipeline],
+    normal: NormalImages,
+    absolute: Sequence[Tensor],
+    stage: StageProgress | None,
+) -> None:
+    """Learn the normal residual of the pipeline and of each copy; a copy recovers with its own masks."""
+    if pipeline.settings.score.relative == 0:
+        return
+    learners = [*copies, pipeline]
+    sums = [each.scorer.residual_sums() for each in learners]
+    images = normal(of_stage(stage, "normal residual"))
+    for image, cells, fold in zip(images, absolute, normal.folds, strict=True):
+        for number, (each, of_it) in enumerate(zip(learners, sums, strict=True)):
+            if number != fold or each is pipeline:
+                each.scorer.add_residual(of_it, each.scorer_input(image, cells))
+    for each, of_it in zip(learners, sums, strict=True):
+        each.scorer.fit_residual(of_it)
+
+
+def _learn_tails(
+    pipeline: Pipeline,
+    copies: Sequence[Pipeline],
+    normal: NormalImages,
+    absolute: Sequence[Tensor],
+    stage: StageProgress | None,
+) -> None:
+    """Learn the tails from the evidence of each image by the copy that leaves its fold out."""
+    if not pipeline.scorer.counts_attention:
+        return
+    largest = []
+    images = normal(of_stage(stage, "tails"))
+    for image, cells, fold in zip(images, absolute, normal.folds, strict=True):
+        judge = copies[fold] if copies else pipeline
+        largest.append(judge.scorer.largest(judge.scorer_input(image, cells)))
+    pipeline.scorer.fit_tails(largest)
+    for fold, each in enumerate(copies):
+        each.scorer.fit_tails(_without(fold, largest, normal.folds))
+
+
+def _sharing_networks(pipeline: Pipeline) -> Pipeline:
+    """Copy the statistics of a pipeline; the networks and the alignment stay shared."""
+    shared = (pipeline.attention.network, pipeline.recovery, pipeline.scorer.alignment)
+    return copy.deepcopy(pipeline, {id(part): part for part in shared})
+
+
+def _without(fold: int, items: Iterable[T], folds: Iterable[int]) -> list[T]:
+    """Return the items that are not of this fold."""
+    return [item for item, its_fold in zip(items, folds, strict=True) if its_fold != fold]

@@ -1,0 +1,137 @@
+"""Cross-fitting by groups, against statistics that are learnt anew without a fold."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from excision.data.splits import make_folds
+from excision.method.attention.model import Attention
+from excision.method.cross_fitting import cross_p_values
+from excision.method.normal_images import FOLDS, NormalImages
+from excision.method.normal_statistics import learn_normal
+from excision.method.pipeline import Pipeline
+from excision.method.scoring.edge_features import edge_features
+from excision.method.scoring.surprisal import tail
+from excision.settings import RecoverySettings, Settings
+from excision.tiling.image_format import ImageFormat
+from tests.method.test_pipeline import parts
+
+SETTINGS = Settings(recovery=RecoverySettings(width=2, depth=2))
+IMAGES = parts(14)
+GROUPS = [f"strip {place // 2}" for place in range(14)]
+NORMAL = NormalImages(14, lambda index: IMAGES[index][None], GROUPS)
+
+
+def trained() -> Pipeline:
+    torch.manual_seed(0)
+    return Pipeline(SETTINGS, ImageFormat((72, 64), 1), Attention("surface")).eval()
+
+
+def learnt_without(pipeline: Pipeline, fold: int | None) -> Pipeline:
+    """Learn every statistic from the images of the other folds alone, each by its own plain rule."""
+    alone = copy.deepcopy(pipeline)
+    kept = [image for image, its in zip(torch.split(IMAGES, 1), NORMAL.folds, strict=True) if its != fold]
+    alone.attention.normal.learn(map(alone.absolute_cells, kept))
+    alone.masking.learn(map(alone.cells, kept))
+    if alone.scorer.feature_distance is not None:
+        distance = alone.scorer.feature_distance
+        distance.fit(distance.moments(map(edge_features, kept), [0] * len(kept), 1)[0])
+    sums = alone.scorer.residual_sums()
+    for image in kept:
+        alone.scorer.add_residual(sums, alone.scorer_input(image))
+    alone.scorer.fit_residual(sums)
+    return alone
+
+
+def assert_same(found: Pipeline, wanted: Pipeline, ignored: tuple[str, ...]) -> None:
+    expected = wanted.state_dict()
+    for name, tensor in found.state_dict().items():
+        if not name.endswith(ignored):
+            torch.testing.assert_close(tensor, expected[name], rtol=1e-4, atol=1e-6)
+
+
+def test_each_copy_is_learnt_without_its_fold_and_the_tails_are_those_of_images_left_out() -> None:
+    pipeline = trained()
+    copies = learn_normal(pipeline, NORMAL)
+    assert pipeline.scorer.feature_distance is not None and len(copies) == FOLDS
+    assert_same(pipeline, learnt_without(pipeline, None), ("tail", "tails"))
+    largest = []
+    for fold, found in enumerate(copies):
+        assert_same(found, learnt_without(pipeline, fold), ("tail", "tails"))
+        assert found.recovery is pipeline.recovery and found.attention.network is pipeline.attention.network
+    for image, fold in zip(torch.split(IMAGES, 1), NORMAL.folds, strict=True):
+        evidence, _ = copies[fold].evidence(image)
+        assert evidence.distance is not None
+        kinds = (*evidence.residuals, evidence.attention, evidence.distance)
+        largest.append(torch.stack([each.max() for each in kinds]))
+    table = torch.stack(largest)
+    for own_fold, learner in ((None, pipeline), *enumerate(copies)):
+        counted = table[[fold != own_fold for fold in NORMAL.folds]]
+        wanted = torch.tensor([tail(column) for column in counted.T])
+        assert learner.scorer.feature_distance is not None
+        torch.testing.assert_close(learner.scorer.tails, wanted[:-1])
+        torch.testing.assert_close(learner.scorer.feature_distance.tail, wanted[-1])
+
+
+def test_learning_again_gives_the_same_bits() -> None:
+    twins = [trained(), trained()]
+    learn_normal(twins[0], NORMAL)
+    for _ in range(2):
+        learn_normal(twins[1], NORMAL)
+    expected = twins[0].state_dict()
+    assert all(torch.equal(each, expected[name]) for name, each in twins[1].state_dict().items())
+
+
+def test_a_single_group_is_divided_by_images_and_a_single_image_judges_itself() -> None:
+    one = NormalImages(7, lambda index: IMAGES[index][None], ["strip"] * 7)
+    assert one.folds == (0, 1, 2, 3, 4, 0, 1)
+    assert not learn_normal(trained(), NormalImages(1, lambda index: IMAGES[index][None]))
+
+
+def test_tiles_of_one_strip_do_not_vouch_for_one_another() -> None:
+    """Strips differ, tiles of a strip hardly do: by images, every tail would be far too short."""
+    strips = torch.from_numpy(np.random.default_rng(0).uniform(-0.15, 0.15, (8, 1, 1, 1, 1)))
+    images = parts(24).view(8, 3, 1, 72, 64)
+    images[..., 30:40, 20:40] += strips.float()
+    images = images.flatten(0, 1)
+    excesses = {}
+    for kind, groups in {"images": None, "strips": [str(place // 3) for place in range(24)]}.items():
+        pipeline = trained()
+        learn_normal(pipeline, NormalImages(24, lambda index: images[index][None], groups))
+        assert pipeline.scorer.feature_distance is not None
+        excesses[kind] = pipeline.scorer.feature_distance.tail
+    assert (excesses["strips"] > 1.3 * excesses["images"]).all()
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=30),
+    count=st.integers(2, 8),
+    seed=st.integers(0, 3),
+)
+def test_folds_are_of_whole_groups_and_about_as_large(sizes: list[int], count: int, seed: int) -> None:
+    groups = [f"part {number}" for number, size in enumerate(sizes) for _ in range(size)]
+    folds = make_folds(groups, count, seed)
+    filled = Counter(folds[group] for group in groups)
+    assert set(folds.values()) == set(range(min(count, len(sizes))))
+    assert max(filled.values()) - min(filled.values()) <= max(sizes)
+    assert make_folds(reversed(groups), count, seed) == folds
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5)), min_size=1, max_size=40))
+def test_p_values_are_those_of_the_slow_rule(drawn: list[tuple[int, int]]) -> None:
+    scores, groups = [float(score) for score, _ in drawn], [str(group) for _, group in drawn]
+    found = cross_p_values(scores, groups)
+    names = sorted(set(groups))
+    for place, (score, group) in enumerate(zip(scores, groups, strict=True)):
+        shares = []
+        for other in names:
+            of_other = [s for s, g in zip(scores, groups, strict=True) if g == other]
+            shares.append(1.0 if other == group else sum(s >= score for s in of_other) / len(of_other))
+        assert found[place] == pytest.approx(sum(shares) / len(shares))
