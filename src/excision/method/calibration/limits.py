@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ FloatArray = NDArray[np.float64]
 
 _TINY = 1e-300
 _MOST_TERMS = 500
-_HALVINGS = 60  # halve [0, 1] down to the resolution of a float
+_MOST_STEPS = 60
 _EVERY = 1000
 """Up to this number of failures each limit is computed; beyond it, those between are interpolated."""
 
@@ -106,10 +107,42 @@ def upper_limits(trials: int, level: float) -> FloatArray:
 
 
 def _solve(failures: FloatArray, trials: int, level: float) -> FloatArray:
-    """Find, for each number of failures, the rate at which no more have the probability `level`."""
-    low, high = np.zeros(len(failures)), np.ones(len(failures))
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        above = binomial_cdf(failures, trials, middle) > level
-        low, high = np.where(above, middle, low), np.where(above, high, middle)
-    return np.where(failures >= trials, 1.0, high)
+    """Find, for each number of failures, the rate at which no more have the probability `level`.
+
+    Newton's steps on the rate, halved back into the bracket where they leave it.
+    """
+    known = failures < trials
+    k = failures[known]
+    low, high, rate = np.zeros(len(k)), np.ones(len(k)), _approximate_limit(k, trials, level)
+    log_ways = np.array(
+        [
+            math.lgamma(trials + 1) - math.lgamma(one + 1) - math.lgamma(trials - one)
+            for one in k.tolist()
+        ]
+    )
+    # The logarithm of the gamma function, and so each probability, loses digits as the numbers grow.
+    resolution = 1e-12 + 1e-14 * trials
+    for _ in range(_MOST_STEPS):
+        excess = binomial_cdf(k, trials, rate) - level
+        low, high = np.where(excess > 0, rate, low), np.where(excess > 0, high, rate)
+        # Slope of the probability in the rate: the density of the beta distribution.
+        slope = np.exp(log_ways + k * np.log(rate) + (trials - 1 - k) * np.log1p(-rate))
+        step = excess / np.maximum(slope, _TINY)
+        if np.all(np.abs(step) <= resolution * rate):
+            break
+        inside = (rate + step > low) & (rate + step < high)
+        rate = np.where(
+            np.abs(step) <= resolution * rate, rate, np.where(inside, rate + step, (low + high) / 2)
+        )
+    limits = np.ones(len(failures))
+    limits[known] = rate
+    return limits
+
+
+def _approximate_limit(failures: FloatArray, trials: int, level: float) -> FloatArray:
+    """Give the limit of Wilson, "Probable inference", JASA 22, 1927, as a start inside (0, 1)."""
+    z, share = NormalDist().inv_cdf(1 - level), (failures + 0.5) / trials
+    centre = share + z * z / (2 * trials)
+    half = z * np.sqrt(np.maximum(share * (1 - share), 0) / trials + z * z / (4 * trials**2))
+    limit: FloatArray = np.clip((centre + half) / (1 + z * z / trials), 1e-12, 1 - 1e-12)
+    return limit

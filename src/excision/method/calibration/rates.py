@@ -101,7 +101,9 @@ def upper_rate(shares: FloatArray, sizes: NDArray[np.int64], level: float) -> fl
     """
     if sizes.max() == 1:
         return upper_limit(round(shares.sum()), len(sizes), level)
-    low, high = 0.0, 1.0
+    low, high = _stringer(shares, level), 1.0
+    if sizes.max() == sizes.min():
+        return low
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (low, middle) if keeps(shares, sizes, middle, level) else (middle, high)
@@ -127,9 +129,10 @@ def keeps(shares: FloatArray, sizes: NDArray[np.int64], rate: float, level: floa
     """
     if sizes.max() == 1:
         return bool(binomial_cdf(round(shares.sum()), len(sizes), rate) <= level + ROUNDING)
-    weights = sizes / sizes.max()
-    over_images = rate + weights * (shares - rate)
-    return _stringer(shares, level) <= rate + ROUNDING and _stringer(over_images, level) <= rate + ROUNDING
+    if _stringer(shares, level) > rate + ROUNDING:
+        return False
+    over_images = rate + sizes / sizes.max() * (shares - rate)
+    return sizes.max() == sizes.min() or _stringer(over_images, level) <= rate + ROUNDING
 
 
 def _stringer(values: FloatArray, level: float) -> float:
