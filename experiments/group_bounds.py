@@ -2,20 +2,19 @@
 
     python experiments/group_bounds.py [--draws 2000] [--search 1000]
 
-Of each group the share of images above a threshold is seen, a value in [0, 1], and the mean of the distribution
-that these shares are drawn from is the rate. The first table gives, for each rule and several distributions, the
-share of draws in which the upper limit (confidence 90 %) is below the true rate, and the mean limit. The rules:
+Of each group, the share of images above a threshold is seen: a value in [0, 1]. The mean of the distribution
+that these shares are drawn from is the rate. The first table gives, for each rule and several distributions,
+the share of draws in which the upper limit (confidence 90 %) is below the true rate, and the mean limit:
 
-- one image: one image of each group, drawn at random, with the exact binomial limit (Clopper and Pearson, 1934);
+- one image: one image of each group, drawn at random, with the exact binomial limit (Clopper, Pearson, 1934);
 - Stringer: the bound that `excision.method.calibration.rates` uses (Bickel, 1992);
 - Hoeffding-Bentkus: Bates, Angelopoulos, Lei, Malik, Jordan, "Distribution-free, risk-controlling prediction
   sets", 2021, section 3;
-- betting: Waudby-Smith, Ramdas, "Estimating means of bounded random variables by betting", 2023, theorem 3, with
-  the bets of their section 4.2.
+- betting: Waudby-Smith, Ramdas, "Estimating means of bounded random variables by betting", 2023.
 
-Stringer's bound is proved only for values 0 and 1 and for many groups (Pap, van Zuijlen, "On the asymptotic
-behaviour of the Stringer bound", 1996, for confidences of at least 50 %). So the second part searches, with exact
-probabilities, for distributions on two and three values on which it fails more often than it may.
+Stringer's bound is proved only for values 0 and 1, and for many groups (Pap, van Zuijlen, "On the asymptotic
+behaviour of the Stringer bound", 1996, for confidences of at least 50 %). So the second table is the result
+of a search, with exact probabilities, for the distributions on two and three values on which it fails most.
 """
 
 from __future__ import annotations
@@ -95,7 +94,7 @@ RULES: dict[str, Rule] = {
 
 
 def draw(kind: str, groups: int, rng: np.random.Generator) -> tuple[FloatArray, float]:
-    """Draw the shares of groups of 20 images from a distribution whose mean is 3 %; give them and the mean."""
+    """Draw the shares of groups of 20 images from a distribution with a mean of 3 %, and give it too."""
     if kind == "alike":
         return (rng.random(groups) < 0.03).astype(np.float64), 0.03
     if kind == "independent":
@@ -175,7 +174,9 @@ def _compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--search", type=int, default=1000)
     arguments = parser.parse_args()

@@ -82,6 +82,8 @@ def evaluate(
     if json is not None:
         write_json(json, evaluation.to_json())
     say_evaluation(f"{model} on {data}", evaluation)
+    if predictor.calibration is not None and not altered:
+        say(predictor.calibration.state())
     for note in evaluation.notes:
         say(f"Note: {note}")
     say(f"Report: {folder / 'report.html'}")

@@ -38,19 +38,21 @@ def binomial_cdf(failures: FloatArray | float, trials: int, rate: FloatArray | f
     open_ = (k < trials) & (p > 0)
     found[open_ & (p >= 1)] = 0.0
     open_ &= p < 1
-    a, b, x = trials - k[open_], k[open_] + 1, 1 - p[open_]
+    a, b, x, y = trials - k[open_], k[open_] + 1, 1 - p[open_], p[open_]
     # The fraction converges fast below this point, and the mirrored one above it.
     mirrored = x > (a + 1) / (a + b + 2)
-    value = _beta_fraction(np.where(mirrored, b, a), np.where(mirrored, a, b), np.where(mirrored, 1 - x, x))
+    value = _beta_fraction(
+        np.where(mirrored, b, a), np.where(mirrored, a, b), np.where(mirrored, y, x), np.where(mirrored, x, y)
+    )
     found[open_] = np.where(mirrored, 1 - value, value)
     return np.clip(found, 0.0, 1.0)
 
 
-def _beta_fraction(a: FloatArray, b: FloatArray, x: FloatArray) -> FloatArray:
+def _beta_fraction(a: FloatArray, b: FloatArray, x: FloatArray, rest: FloatArray) -> FloatArray:
     log_beta = np.array(
         [math.lgamma(one) + math.lgamma(two) - math.lgamma(one + two) for one, two in zip(a, b, strict=True)]
     )
-    front = np.exp(a * np.log(x) + b * np.log1p(-x) - log_beta) / a
+    front = np.exp(a * np.log(x) + b * np.log(rest) - log_beta) / a
     c = np.ones_like(x)
     d = 1 / _away_from_0(1 - (a + b) * x / (a + 1))
     fraction = d.copy()
@@ -115,10 +117,7 @@ def _solve(failures: FloatArray, trials: int, level: float) -> FloatArray:
     k = failures[known]
     low, high, rate = np.zeros(len(k)), np.ones(len(k)), _approximate_limit(k, trials, level)
     log_ways = np.array(
-        [
-            math.lgamma(trials + 1) - math.lgamma(one + 1) - math.lgamma(trials - one)
-            for one in k.tolist()
-        ]
+        [math.lgamma(trials + 1) - math.lgamma(one + 1) - math.lgamma(trials - one) for one in k.tolist()]
     )
     # The logarithm of the gamma function, and so each probability, loses digits as the numbers grow.
     resolution = 1e-12 + 1e-14 * trials

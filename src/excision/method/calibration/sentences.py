@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from excision.method.calibration.needed import groups_needed, groups_needed_on_average
@@ -11,11 +13,11 @@ if TYPE_CHECKING:
     from excision.method.calibration.odd import Odd
     from excision.method.calibration.threshold import Calibration
 
-ASSUMPTION = "It assumes that parts to come are like these."
+ASSUMPTION = "It assumes that parts to come are like these"
 
 
 def state(calibration: Calibration) -> str:
-    """Say it with the word that it is a promise, for a line of its own."""
+    """Say what `explain` says, as a line that begins with "Promise:"."""
     told = explain(calibration)
     return f"Promise: {told[0].lower()}{told[1:]}"
 
@@ -24,20 +26,16 @@ def explain(calibration: Calibration) -> str:
     """Say what a threshold promises, from how many images, and what it assumes."""
     if calibration.confidence is None:
         return _explain_average(calibration)
-    rate, needed = at_most(calibration.promised_rate), ""
     who = "A person set this threshold. A" if calibration.wanted_rate is None else "A"
-    if calibration.wanted_rate is not None and not calibration.keeps_wish:
-        needed = (
-            f" Promising the wanted {percent(calibration.wanted_rate)} takes "
-            f"{groups_needed(calibration.wanted_rate, calibration.confidence)} {_units(calibration)}."
-        )
-    odd = "" if calibration.odd is None else f" {explain_odd(calibration.odd)}"
-    return (
-        f"{who}t most {rate} of good parts are called defective, with "
+    parts = [
+        f"{who}t most {at_most(calibration.promised_rate)} of good parts are called defective, with "
         f"{percent(calibration.confidence)} confidence over the choice of the calibration images "
-        f"({basis(calibration)}; on average at most {at_most(calibration.average_rate)}).{needed} "
-        f"{ASSUMPTION}{odd}"
-    )
+        f"({basis(calibration)}; on average at most {at_most(calibration.average_rate)}).",
+        _needed(calibration),
+        f"{assumption(calibration)}.",
+        _decider(calibration) if calibration.odd is None else explain_odd(calibration.odd),
+    ]
+    return " ".join(filter(None, parts))
 
 
 def state_review(zone: Calibration) -> str:
@@ -54,11 +52,19 @@ def state_review(zone: Calibration) -> str:
 def explain_odd(odd: Odd) -> str:
     """Say which image is odd, what was done with it, and what the other choice would promise."""
     which = "One calibration image" if odd.name is None else f"The calibration image {odd.name}"
-    told = f"{which} is odd: it scores {odd.score:.4g}, and no other more than {odd.next_score:.4g}."
-    other = f"threshold {odd.other_threshold:.4g}, at most {at_most(odd.other_rate)}"
+    told = (
+        f"{which} is odd: it scores {odd.score:.4g}, and no image of another group more than "
+        f"{odd.next_score:.4g}."
+    )
+    other = (
+        f"the threshold would be {odd.other_threshold:.4g}, and the promise at most "
+        f"{at_most(odd.other_rate)}."
+    )
     if odd.passed_over:
-        return f"{told} The threshold passes over it, so that it does not decide alone; keeping it: {other}."
-    return f"{told} It alone sets the threshold; leaving it out: {other}. Look at it."
+        return (
+            f"{told} The threshold passes over it, so that it does not decide alone. If it counted, {other}"
+        )
+    return f"{told} It alone sets the threshold: look at it. If it were passed over, {other}"
 
 
 def basis(calibration: Calibration) -> str:
@@ -67,23 +73,53 @@ def basis(calibration: Calibration) -> str:
     return f"{images} in {counted(calibration.count_groups, 'group', 'groups')}"
 
 
-def _units(calibration: Calibration) -> str:
-    return (
-        "groups" if calibration.count_groups < len(calibration.scores) else "images, each a group of its own"
-    )
+def assumption(calibration: Calibration) -> str:
+    """Say what a promise assumes, without a full stop."""
+    sizes, told = set(_sizes(calibration)), ASSUMPTION
+    if len(sizes) > 1:
+        told = f"{told}, in groups of up to {max(sizes)} images"
+    if calibration.wanted_rate is None:
+        told = f"{told}, and that the threshold was not chosen by these images"
+    return told
+
+
+def _needed(calibration: Calibration) -> str:
+    """Say how many groups the wanted rate takes, if these are too few."""
+    wanted, confidence = calibration.wanted_rate, calibration.confidence
+    if wanted is None or confidence is None or calibration.keeps_wish:
+        return ""
+    sizes, needed = _sizes(calibration), groups_needed(wanted, confidence)
+    if len(set(sizes)) > 1:
+        # Large groups weigh more, so that groups of unequal size count as fewer.
+        needed = math.ceil(needed * max(sizes) * len(sizes) / sum(sizes))
+        return f"Promising the wanted {percent(wanted)} takes about {needed:,} groups like these."
+    if len(sizes) >= needed:
+        return ""
+    groups = "groups" if sizes[0] > 1 else "independent images"
+    return f"Promising the wanted {percent(wanted)} takes {needed:,} {groups}."
+
+
+def _decider(calibration: Calibration) -> str:
+    """Say that one image alone sets the threshold, where it does."""
+    if calibration.wanted_rate is None or calibration.threshold < calibration.scores[-1]:
+        return ""
+    name = f", that of {calibration.names[-1]}" if calibration.names else ""
+    return f"The threshold is the largest of their scores{name}."
+
+
+def _sizes(calibration: Calibration) -> list[int]:
+    return list(Counter(calibration.groups).values())
 
 
 def _explain_average(calibration: Calibration) -> str:
-    images = counted(len(calibration.scores), "held-out good image", "held-out good images")
+    images = counted(len(calibration.scores), "image", "images")
     rate, wanted = at_most(calibration.promised_rate), calibration.wanted_rate
-    average = f"on average over the choice of the calibration images ({images}); for this one it may be more"
-    advice = "Calibrate again for a promise with a confidence."
-    if wanted is None:
-        return (
-            f"A person set this threshold. At most {rate} of good parts are called defective, "
-            f"{average}. {ASSUMPTION} {advice}"
-        )
+    who = "A person set this threshold. O" if wanted is None else "O"
     needed = ""
-    if not calibration.keeps_wish:
-        needed = f" The wanted {percent(wanted)} takes {groups_needed_on_average(wanted)} images."
-    return f"At most {rate} of good parts are called defective, {average}.{needed} {ASSUMPTION} {advice}"
+    if wanted is not None and not calibration.keeps_wish:
+        needed = f" Promising the wanted {percent(wanted)} takes {groups_needed_on_average(wanted):,} images."
+    return (
+        f"{who}n average over the choice of the calibration images ({images}), at most {rate} of good parts "
+        f"are called defective; for these images it may be more.{needed} {ASSUMPTION}, and that images "
+        "are independent. Calibrate again for a promise with a confidence."
+    )

@@ -78,7 +78,7 @@ def test_too_few_images_say_what_they_can_promise() -> None:
     text = calibration.explain()
     assert "At most 55 % of good parts" in text and "90 % confidence" in text
     assert "3 images in 3 groups; on average at most 25 %" in text
-    assert "the wanted 1 % takes 230 images" in text
+    assert "the wanted 1 % takes 230 independent images" in text
     enough = calibrate([float(n) for n in range(230)], 0.01)
     assert enough.keeps_wish and enough.threshold == 229.0
     assert "At most 1 %" in enough.explain() and "takes" not in enough.explain()
