@@ -131,6 +131,7 @@ def test_detector() -> None:
         "recalibrate": "(self, dataset, stage=None)",
         "review_threshold": "",
         "save": "(self, folder)",
+        "suspects": "(self, dataset, stage=None, run=None)",
         "threshold": "",
         "with_inference": "(self, *, mask=True, skips=None, kind=None)",
         "with_thresholds": "(self, threshold, review_threshold=None)",

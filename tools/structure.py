@@ -43,7 +43,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("__main__",),
     ),
     "method": (
-        ("calibration", "folder_kinds", "format_1", "parameters"),
+        ("calibration", "folder_kinds", "format_1", "parameters", "suspects"),
         ("stored_calibration",),
         ("masking", "run_folder", "model_facts"),
         ("recovery",),

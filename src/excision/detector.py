@@ -6,6 +6,7 @@ import copy
 import math
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -20,6 +21,7 @@ from excision.estimator import Estimator, Trainable
 from excision.method import run_folder
 from excision.method.attention.model import Attention
 from excision.method.calibration import check_thresholds, groups_needed, too_few
+from excision.method.cross_fitting import cross_fit, cross_scores
 from excision.method.fitting import train_pipeline
 from excision.method.folder_kinds import folder_kind, wrong_folder
 from excision.method.normal_images import NormalImages
@@ -27,6 +29,7 @@ from excision.method.normal_statistics import learn_normal
 from excision.method.parameters import ParameterMixin, Parameters
 from excision.method.pipeline import Pipeline
 from excision.method.stored_weights import check_weights
+from excision.method.suspects import ScoredImage, Suspect, find_suspects
 from excision.ops.memory_format import channels_last, image_tensor
 from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
@@ -35,7 +38,7 @@ from excision.settings import AnomalyMapKind, Settings
 from excision.system.files import write_json
 from excision.system.usage import usage
 from excision.tiling.image_format import ImageFormat
-from excision.training.training_set import TrainingSet
+from excision.training.training_set import Picture, TrainingSet
 
 
 class Detector(ParameterMixin, Estimator[Prediction]):
@@ -198,6 +201,46 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         with data.materialised(None, of_stage(stage, "cutting tiles")):
             self._learn_normal(data, stage)
         return self
+
+    def suspects(
+        self, dataset: Trainable, stage: StageProgress | None = None, run: str | Path | None = None
+    ) -> Iterator[tuple[Suspect, Prediction]]:
+        """Find the good images of the training data that look defective, strongest first, lazily.
+
+        Each image is scored by statistics that its group took no part in. The networks have seen the training
+        images, but none that was held out.
+
+        Args:
+            dataset: images that this detector was fitted to.
+            stage: called with (stage, done, total).
+            run: run folder of the fit, whose groups are used; None finds the groups again.
+
+        Yields:
+            Each suspect and the prediction for it.
+
+        Raises:
+            DatasetError: there are no normal images.
+            ImageError: an image can no longer be read.
+            ModelError: the detector has not been fitted.
+        """
+        settings = self.pipeline.settings.settled(self.image_format)
+        recorded = None if run is None else run_folder.recorded_groups(Path(run))
+        data = self._prepare(dataset, settings, stage, recorded)
+        with data.materialised(None, of_stage(stage, "cutting tiles")):
+            fit = cross_fit(self.pipeline, data, self.device, self._inspect_with, stage)
+            images = [ScoredImage(s.name, s.score, "training") for s in cross_scores(fit, data, stage)]
+            for name, picture in zip(data.calibration, data.calibration_images(), strict=True):
+                images.append(ScoredImage(name, self._predict_one(picture).score, "calibration"))
+            for suspect in find_suspects(images):
+                picture = data.picture(suspect.name)
+                trained = suspect.part == "training"
+                found = fit.inspect(suspect.name, picture) if trained else self._predict_one(picture)
+                yield suspect, found
+
+    def _inspect_with(self, pipeline: Pipeline, picture: Picture) -> Prediction:
+        twin = copy.copy(self)
+        twin.pipeline_ = pipeline
+        return twin._predict_one(picture)
 
     def save(self, folder: str | Path) -> None:
         """Write the model to a folder that `load` and the command line can open.

@@ -12,13 +12,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from excision.cli import suspects
 from excision.cli.advice import advise_tiles
 from excision.cli.info import feature_distance
 from excision.cli.options import DataArgument, FewOption, LayoutOption, LeaveOutOption
 from excision.cli.output import say, say_facts, say_notes
 from excision.cli.settings_options import SettingsOptions, override
 from excision.errors import DatasetError, FewImagesWarning
-from excision.method.run_folder import MODEL, SETTINGS, TRAINING, check_free, read_json
+from excision.method.run_folder import (
+    MODEL,
+    SETTINGS,
+    TRAINING,
+    check_free,
+    dropped_images,
+    is_begun,
+    read_json,
+)
 from excision.progress import Bars
 from excision.settings import ImageSettings, Settings
 
@@ -67,6 +76,14 @@ def train(
         str, Parameter(help='Where to train: "cpu", "cuda", or "auto", which uses a GPU if there is one.')
     ] = "auto",
     few: FewOption = False,
+    drop_suspects: Annotated[
+        bool,
+        Parameter(
+            help="Leave out the good images that look defective: train once with them, find them, and train "
+            "again without them.",
+            negative="",
+        ),
+    ] = False,
 ) -> None:
     """Train a detector and calibrate its threshold."""
     from excision.data import load_dataset
@@ -82,10 +99,16 @@ def train(
     detector = Detector(chosen, device=device)
     try:
         with Bars() as bars, few_images_refused(unless=few):
-            detector.fit(dataset, out, resume, progress=bars.training, stage=bars.stage)
+            if drop_suspects or dropped_images(out):
+                dataset = suspects.drop_suspects(detector, dataset, out, bars)
+            again = resume or is_begun(out)
+            detector.fit(dataset, out, again, progress=bars.training, stage=bars.stage)
+            found = () if dataset.dropped else suspects.write_found(detector, dataset, out, out, bars)
+            suspects.finish(out)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; continue with: {_resuming()}") from None
     report(detector, out, _origin(chosen.image, detector.image_format))
+    suspects.say_suspects(out, found, len(dataset.dropped))
     say(f"\nNext: excision inspect {shlex.quote(str(out))} NEW_IMAGES --out results")
     if any(sample.defective for sample in dataset.test):
         say(f"  or: excision evaluate {shlex.quote(str(out))} {shlex.quote(data)}")

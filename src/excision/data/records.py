@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -75,6 +75,7 @@ class Dataset:
         missing: images that an annotation file lists, but whose files are not there.
         columns: further columns of a table, each with its value for each sample by name; `--groups` may name
             one.
+        dropped: names of good training images that are left out as suspects.
     """
 
     root: Path
@@ -86,6 +87,13 @@ class Dataset:
     leave_out: bool = False
     missing: tuple[str, ...] = ()
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
+
+    def without(self, names: Iterable[str]) -> Dataset:
+        """Return the data set without the good training images of these names."""
+        dropped = {*self.dropped, *names}
+        kept = (s for s in self.samples if s.defective or s.split != "train" or s.name not in dropped)
+        return replace(self, samples=tuple(kept), dropped=tuple(sorted(dropped)))
 
     @property
     def train(self) -> tuple[Sample, ...]:

@@ -23,7 +23,7 @@ from excision.export.examples import graph_image, graph_input, with_defect
 from excision.export.graph import count_operations, write_onnx
 from excision.export.quantise import quantise
 from excision.method.calibration import Calibration, calibrate
-from excision.method.run_folder import FINGERPRINT, read_json, recorded_groups
+from excision.method.run_folder import FINGERPRINT, dropped_images, read_json, recorded_groups
 from excision.progress import StageProgress, of_stage
 from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Precision
 from excision.runtime.inspector import Inspector
@@ -78,8 +78,9 @@ def export(
         )
     tell = stage or (lambda *_: None)
     detector = Detector.load(run, device="cpu")
+    given = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, leave_out=True)
     data = prepare(
-        dataset if isinstance(dataset, Dataset) else load_dataset(dataset, leave_out=True),
+        given.without(dropped_images(run)),
         detector.settings.settled(detector.image_format),
         of_stage(stage, "reading"),
         recorded_groups(run),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -17,7 +18,8 @@ from excision.predictions import Detection
 from excision.progress import StageProgress, of_stage
 from excision.training.training_set import Picture, TrainingSet
 
-Inspect = Callable[[Pipeline, Picture], Detection]
+D = TypeVar("D", bound=Detection)
+Inspect = Callable[[Pipeline, Picture], D]
 """Inspects an image with a pipeline."""
 
 
@@ -39,7 +41,7 @@ class CrossScore:
     p_value: float
 
 
-class CrossFit:
+class CrossFit(Generic[D]):
     """Copies of a pipeline by which each training image is inspected as if its group were new.
 
     The networks are those of the pipeline: they have seen the training images, so that a good training image
@@ -52,12 +54,12 @@ class CrossFit:
         inspect: inspects an image with a pipeline.
     """
 
-    def __init__(self, copies: Sequence[Pipeline], fold_of: Mapping[str, int], inspect: Inspect) -> None:
+    def __init__(self, copies: Sequence[Pipeline], fold_of: Mapping[str, int], inspect: Inspect[D]) -> None:
         self._copies = copies
         self._fold_of = fold_of
         self._inspect = inspect
 
-    def inspect(self, name: str, picture: Picture) -> Detection:
+    def inspect(self, name: str, picture: Picture) -> D:
         """Inspect a training image by the statistics that leave its group out.
 
         Raises:
@@ -71,9 +73,9 @@ def cross_fit(
     pipeline: Pipeline,
     data: TrainingSet,
     device: torch.device,
-    inspect: Inspect,
+    inspect: Inspect[D],
     stage: StageProgress | None = None,
-) -> CrossFit:
+) -> CrossFit[D]:
     """Learn the statistics of a trained pipeline again, for each fold without its groups.
 
     Args:
@@ -91,7 +93,7 @@ def cross_fit(
 
 
 def cross_scores(
-    fit: CrossFit, data: TrainingSet, stage: StageProgress | None = None
+    fit: CrossFit[D], data: TrainingSet, stage: StageProgress | None = None
 ) -> tuple[CrossScore, ...]:
     """Return the out-of-fold score of each training image.
 

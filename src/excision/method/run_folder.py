@@ -132,6 +132,21 @@ def recorded_groups(folder: Path) -> dict[str, str] | None:
     return groups
 
 
+def dropped_images(folder: Path) -> tuple[str, ...]:
+    """Read which good training images a run leaves out as suspects; none if no run was begun.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    if not (folder / FINGERPRINT).is_file():
+        return ()
+    content = read_json(folder / FINGERPRINT)
+    dropped = content.get("dropped", []) if isinstance(content, dict) else None
+    if not isinstance(dropped, list) or not all(isinstance(name, str) for name in dropped):
+        raise ModelError(f"{folder / FINGERPRINT}: these are not the images of a run")
+    return tuple(dropped)
+
+
 def check_free(folder: Path, *, resume: bool) -> None:
     """Check, before any long work, that a run can start or continue in a folder.
 

@@ -54,7 +54,7 @@ class TrainingSet:
     grouping: Grouping
     _pictures: dict[str, Picture]
     _cache: ImageCache
-    _origin: dict[str, str]
+    _origin: dict[str, Any]
     _tiles: tuple[Tile, ...] = ()
 
     def read(self, index: int) -> NDArray[np.uint16]:
@@ -112,6 +112,10 @@ class TrainingSet:
                 path = folder / f"{number:05d}.tif"
                 places[path], self._pictures[tile.name] = tile.origin, path
         cut_tiles(self._pictures[source], places, self._cache.size, self._cache.channels)
+
+    def picture(self, name: str) -> Picture:
+        """Return a training or calibration image by its name; raises KeyError if there is none."""
+        return self._pictures[name]
 
     def training_images(self) -> Iterator[Picture]:
         """Return the training images one after another, as whole images even if training uses tiles."""
@@ -201,7 +205,7 @@ class _Usable(NamedTuple):
     colour: bool
     skipped: tuple[Finding, ...]
     pictures: dict[str, Picture]
-    origin: dict[str, str]
+    origin: dict[str, Any]
     columns: Mapping[str, Mapping[str, str]]
 
 
@@ -266,9 +270,14 @@ def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None
         colour=any(header.colour for header in headers.values()),
         skipped=skipped,
         pictures={sample.name: sample.image for sample in good},
-        origin={"root": dataset.root.name, "layout": dataset.layout},
+        origin=_origin(dataset),
         columns=dataset.columns,
     )
+
+
+def _origin(dataset: Dataset) -> dict[str, Any]:
+    dropped = {"dropped": sorted(dataset.dropped)} if dataset.dropped else {}
+    return {"root": dataset.root.name, "layout": dataset.layout, **dropped}
 
 
 def _tiling(settings: Settings, sizes: Iterable[Size]) -> Tiling | None:

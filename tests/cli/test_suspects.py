@@ -1,0 +1,70 @@
+"""Good training images that look defective: found in a training, reported, and left out on request."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from excision.cli import run as main
+from excision.method.run_folder import FINGERPRINT, TRAINING, dropped_images, read_json
+from tests.cli.conftest import SMALL
+from tests.conftest import draw_surface
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of good images, two of which show a bright bar."""
+    folder = tmp_path_factory.mktemp("mixed")
+    for number in range(40):
+        image = np.array(draw_surface(number))
+        if number in (7, 23):
+            image[20:30, 8:40] = 255
+        Image.fromarray(image.squeeze()).save(folder / f"part_{number:02}.png")
+    return folder
+
+
+def train(mixed: Path, out: Path, *more: str) -> int:
+    return main(["train", str(mixed), "--out", str(out), *SMALL, "--steps", "20", "--groups", "each", *more])
+
+
+def suspects(run: Path) -> set[str]:
+    with (run / "suspects" / "suspects.csv").open(newline="") as stream:
+        return {row["image"] for row in csv.DictReader(stream)}
+
+
+def test_suspects_are_named_with_their_maps_and_left_out_on_request(
+    mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert train(mixed, run, "--few") == 0
+    told = capsys.readouterr().out
+    assert {"part_07.png", "part_23.png"} <= suspects(run)
+    assert "part_07.png: anomaly score" in told and "--drop-suspects" in told
+    assert (run / "suspects" / "report.html").is_file()
+    assert len(list((run / "suspects" / "overlays").iterdir())) == len(suspects(run))
+
+    without = tmp_path / "without"
+    assert train(mixed, without, "--few", "--drop-suspects") == 0
+    assert "Left out" in capsys.readouterr().out
+    assert set(dropped_images(without)) == suspects(without) == suspects(run)
+    used = read_json(without / FINGERPRINT)
+    assert not suspects(run) & {*used["training"], *used["calibration"]}
+    facts = read_json(without / TRAINING)
+    assert facts["n_training"] + facts["n_calibration"] == 40 - len(suspects(run))
+    assert not (without / "with_suspects").exists()
+    assert main(["export", str(without), str(mixed), "--out", str(tmp_path / "exported")]) == 0
+
+
+def test_a_training_without_suspects_is_the_same_with_the_option(mixed: Path, tmp_path: Path) -> None:
+    clean = tmp_path / "clean"
+    clean.mkdir()
+    for path in sorted(mixed.iterdir())[24:]:
+        (clean / path.name).write_bytes(path.read_bytes())
+    plain, asked = tmp_path / "plain", tmp_path / "asked"
+    assert train(clean, plain, "--few") == train(clean, asked, "--few", "--drop-suspects") == 0
+    assert (plain / "model.safetensors").read_bytes() == (asked / "model.safetensors").read_bytes()
+    assert not (asked / "suspects").exists() and not (asked / "with_suspects").exists()
