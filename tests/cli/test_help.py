@@ -97,7 +97,8 @@ COMMON = ["--size", "--tile", "--steps", "--seed", "--false-alarm-rate", "--grou
 def test_train_help_shows_few_options() -> None:
     shown = help_text("train", "--help")
     assert [names.split()[0] for names in options(shown)] == [
-        *["--out", "--resume", *COMMON, "--settings", "--layout", "--leave-out", "--device", "--few"]
+        *["--out", "--resume", *COMMON, "--settings", "--layout", "--leave-out", "--device", "--few"],
+        "--drop-suspects",
     ]
     assert "excision train --help-all" in shown
 
