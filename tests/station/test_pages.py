@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import time
 import zipfile
 from collections.abc import Mapping
@@ -16,12 +17,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from excision.cli import run as command_line
+from excision.method.calibration.sentences import state_review
+from excision.method.folder_kinds import ODD_IMAGE
 from excision.runtime.inspector import Inspector
+from tests.report.test_odd_image import good_images
 from tests.station.conftest import UNFIT, Service, Start, files_of, form, keep_unfit
 
 PAGES = ("/", "/review", "/review/threshold", "/models", "/try", "/login")
 HTMX = {"HX_Request": "true"}
 KEY = "the key of the line"
+FORMAT_1 = Path(__file__).parents[1] / "compatibility" / "format_1"
 
 
 def get(service: Service, path: str, **headers: str) -> str:
@@ -76,6 +82,27 @@ def test_an_unfit_image_is_found_by_its_verdict(service: Service, number: int) -
     assert found.p_value is not None and 0 < found.p_value <= 1
     status, answer = service.json("GET", f"/v1/results/{kept}")
     assert (status, answer["result"]["unfit"]) == (200, list(UNFIT))
+
+
+def test_a_model_says_what_it_promises_and_shows_the_odd_image(start: Start, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(FORMAT_1 / "exported", tmp_path / "parts"))
+    good = good_images(tmp_path / "good")
+    assert command_line(["calibrate", str(folder), str(good), "--few", "--review-rate", "20%"]) == 0
+    service, inspector = start(folder), Inspector(folder)
+    page = get(service, "/models")
+    zone = inspector.description.review
+    assert zone is not None
+    assert inspector.calibration.explain() in page and state_review(zone) in page
+    status, headers, picture = service.ask("GET", "/models/parts/odd_image.png")
+    assert (status, headers["Content-Type"]) == (200, "image/png")
+    assert picture == (folder / ODD_IMAGE).read_bytes()
+    assert '/models/parts/odd_image.png"' in page
+    proposed = get(service, "/review/threshold/forecast?model=parts&threshold=1")
+    assert inspector.calibration.at(1.0).explain() in proposed
+    assert inspector.calibration.explain() in proposed
+    (folder / ODD_IMAGE).unlink()
+    assert service.ask("GET", "/models/parts/odd_image.png")[0] == 404
+    assert "odd_image" not in get(service, "/models")
 
 
 def test_assets_are_the_packages_and_may_be_kept(service: Service) -> None:

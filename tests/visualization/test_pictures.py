@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from excision.visualization import pictures
+from excision.visualization.overlays import with_reasons
+from excision.visualization.pictures import UNFIT_COLOUR
 
 
 def lightness(picture: NDArray[Any]) -> NDArray[Any]:
@@ -107,3 +109,17 @@ def test_ground_truth_leaves_the_defect_visible() -> None:
     picture = pictures.show_ground_truth(grey(), truth)
     assert (picture[truth] == 128).all()
     assert tuple(picture[7, 4]) == pictures.TRUTH_COLOUR
+
+
+@pytest.mark.parametrize("width", [16, 300, 1500])
+def test_reasons_are_written_below_a_picture(width: int) -> None:
+    picture = np.full((40, width, 3), 120, np.uint8)
+    found = with_reasons(picture, ("3 times darker than any training image", "out of focus"))
+    np.testing.assert_array_equal(found[:40, :width], picture)
+    below = found[40:]
+    assert found.shape[1] == max(width, 240)
+    assert (below == UNFIT_COLOUR).all(axis=2).mean() > 0.5
+    assert (below == 255).all(axis=2).any()
+    # Nothing is cut off: the outermost pixels are free.
+    assert (below[:, -2:] == UNFIT_COLOUR).all() and (below[-2:] == UNFIT_COLOUR).all()
+    assert with_reasons(picture, ()) is picture

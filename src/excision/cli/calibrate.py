@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -128,6 +129,7 @@ def _calibrate(
     from excision.errors import DatasetError
     from excision.inspection.good_images import find_good_images, score_good_images
     from excision.method.calibration import too_few
+    from excision.report.odd_image import keep_odd_image
 
     rate, review, confidence = wanted
     found = find_good_images(normals)
@@ -145,18 +147,33 @@ def _calibrate(
             "with --few"
         )
     before = inspector.calibration
-    names = [str(path) for path in good.images]
+    names = _short_names(good.images)
     inspector.recalibrate(good.scores, rate, review, confidence=confidence, groups=good.groups, names=names)
     say(f"Threshold: {before.threshold:.6g} before, {_explain(inspector)}")
+    images = dict(zip(names, good.images, strict=True))
+    picture = keep_odd_image(inspector.folder, inspector.calibration.odd, images, inspector.inspect)
+    if picture is not None:
+        say(f"Odd image: {picture}")
     say(f"To return to the threshold before: excision calibrate {inspector.folder} --undo")
     return 0
 
 
+def _short_names(images: Sequence[Path]) -> list[str]:
+    """Name images within the folder that holds all: what a model says is read on other machines."""
+    absolute = [path.absolute() for path in images]
+    below = os.path.commonpath([path.parent for path in absolute])
+    return [path.relative_to(below).as_posix() for path in absolute]
+
+
 def _undo(inspector: Inspector) -> int:
+    from excision.method.folder_kinds import ODD_IMAGE
     from excision.runtime.calibration_history import Earlier
 
     before = inspector.calibration
     earlier: Earlier = inspector.undo_calibration()
+    if inspector.calibration.odd != before.odd:
+        # The picture is of the other one.
+        (inspector.folder / ODD_IMAGE).unlink(missing_ok=True)
     say(f"Threshold: {before.threshold:.6g} before, {_explain(inspector)}")
     say(f"It had been replaced at {earlier.replaced}. Earlier calibrations left: {earlier.left}.")
     return 0

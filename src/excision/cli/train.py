@@ -32,6 +32,7 @@ from excision.progress import Bars
 from excision.settings import ImageSettings, Settings
 
 if TYPE_CHECKING:
+    from excision.data import Dataset
     from excision.detector import Detector
     from excision.tiling.image_format import ImageFormat
 
@@ -107,11 +108,22 @@ def train(
             suspects.finish(out)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; continue with: {_resuming()}") from None
+    show_odd_image(detector, out, dataset)
     report(detector, out, _origin(chosen.image, detector.image_format))
     suspects.say_suspects(out, found, len(dataset.dropped))
     say(f"\nNext: excision inspect {shlex.quote(str(out))} NEW_IMAGES --out results")
     if any(sample.defective for sample in dataset.test):
         say(f"  or: excision evaluate {shlex.quote(str(out))} {shlex.quote(data)}")
+
+
+def show_odd_image(detector: Detector, out: Path, dataset: Dataset) -> None:
+    """Keep a picture of the calibration image that is odd, and say where, if there is one."""
+    from excision.report.odd_image import keep_odd_image
+
+    images = {sample.name: sample.image for sample in dataset.samples}
+    picture = keep_odd_image(out, detector.calibration.odd, images, detector.inspect)
+    if picture is not None:
+        say(f"Odd image: {picture}")
 
 
 def report(detector: Detector, out: Path, origin: str) -> None:

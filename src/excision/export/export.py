@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import platform
@@ -23,6 +24,7 @@ from excision.export.examples import graph_image, graph_input, with_defect
 from excision.export.graph import count_operations, write_onnx
 from excision.export.quantise import quantise
 from excision.method.calibration import Calibration, calibrate
+from excision.method.folder_kinds import ODD_IMAGE
 from excision.method.run_folder import FINGERPRINT, dropped_images, read_json, recorded_groups
 from excision.progress import StageProgress, of_stage
 from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Precision
@@ -94,7 +96,10 @@ def export(
         golden = _golden(detector, held_out, scores)
         golden.save(out)
         _describe(detector, run, to, precision).sealed(out).save(out)
-        return _prove(Inspector(out), golden, held_out, scores, _setting(detector, data), allow_drift, tell)
+        inspector = Inspector(out)
+        proof = _prove(inspector, golden, held_out, scores, _setting(detector, data), allow_drift, tell)
+        _copy_odd_image(run, out, detector.calibration, inspector.calibration)
+        return proof
     except BaseException:
         # A folder that failed verification must not be mistaken for a verified one.
         shutil.rmtree(out, ignore_errors=True)
@@ -209,6 +214,13 @@ def _describe(detector: Detector, run: Path, to: BackendName, precision: Precisi
             **{package: version(package) for package in packages},
         },
     )
+
+
+def _copy_odd_image(run: Path, out: Path, before: Calibration, after: Calibration) -> None:
+    """Take over the picture of the odd image, where it is the same one."""
+    if before.odd is not None and after.odd is not None and before.odd.name == after.odd.name:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(run / ODD_IMAGE, out / ODD_IMAGE)
 
 
 def _setting(detector: Detector, data: TrainingSet) -> Callable[[Sequence[float]], Calibration]:

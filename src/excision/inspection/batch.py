@@ -20,7 +20,7 @@ from excision.inspection.log import JSONL, InspectionLog, InspectionRecord, read
 from excision.predictions import Predictor, Verdict
 from excision.progress import Progress
 from excision.system.names import printable
-from excision.visualization.overlays import draw_overlay, overlay_name, write_overlay
+from excision.visualization.overlays import draw_overlay, overlay_name, with_reasons, write_overlay
 
 # Images shown in the report of each verdict, in this order.
 _EXAMPLES: dict[Verdict, int] = {"defect": 16, "unfit": 8, "review": 8, "good": 8}
@@ -233,7 +233,7 @@ def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -
     seconds = round(time.perf_counter() - start, 4)
     found = findings(prediction, size)
     overlay = overlay_name(str(path), ".png", state)
-    write_overlay(out / overlay, draw_overlay(prediction, found.shown_boxes))
+    write_overlay(out / overlay, with_reasons(draw_overlay(prediction, found.shown_boxes), found.unfit))
     return InspectionRecord(
         image=str(path),
         score=found.score,

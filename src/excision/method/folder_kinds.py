@@ -8,6 +8,8 @@ from typing import Literal
 
 RUN_MODEL, RUN_SETTINGS = "model.safetensors", "settings.toml"
 EXPORTED_MODEL = "model.json"
+ODD_IMAGE = "odd_image.png"
+"""Picture of the odd calibration image in a run folder or an exported folder, where there is one."""
 BASELINE, OLD_BASELINE = "baseline.json", "rival.json"
 """File that names the baseline of a run folder and its hyperparameters; second, its name in format 1."""
 

@@ -193,7 +193,7 @@ def _shown(folder: Path, example: StagedExample, basis: Basis | None) -> dict[st
     wide = first is not None and first.width > 1.5 * first.height
     return {
         "example": example,
-        "rarity": None if example.p_value is None else in_words(example.p_value, basis),
+        "rarity": None if example.p_value is None or example.unfit else in_words(example.p_value, basis),
         "level": min(100.0, max(0.0, level)),
         "shape": "tall" if tall else "wide" if wide else "square",
         "stages": there,

@@ -4,24 +4,50 @@ from __future__ import annotations
 
 import io
 import json
+import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from excision.method.calibration import Calibration
+from PIL import Image
+
+from excision.method.calibration import Calibration, Odd
+from excision.method.calibration.sentences import explain_odd
+from excision.method.folder_kinds import ODD_IMAGE
 from excision.method.run_folder import LOG
 from excision.system.files import write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FIGURE = "figures/training.png"
 """Where the figure is in a run folder."""
 
 
 def write_training_figure(run: Path, calibration: Calibration) -> Path:
-    """Draw `FIGURE` in a run folder from its log and calibration, and return its path."""
+    """Draw `FIGURE` in a run folder from its log and calibration, and return its path.
+
+    An odd calibration image is shown below, with its anomaly map and with what the other choice would change.
+    """
     from matplotlib.figure import Figure
 
+    odd = calibration.odd if (run / ODD_IMAGE).is_file() else None
+    figure = Figure(figsize=(9, 3.2 if odd is None else 6.4), layout="constrained")
+    if odd is None:
+        _draw_course(figure.subplots(1, 2), run, calibration)
+    else:
+        _draw_course(figure.add_subfigure(figure.add_gridspec(2, 1)[0]).subplots(1, 2), run, calibration)
+        _draw_odd(figure.add_subfigure(figure.add_gridspec(2, 1)[1]).subplots(), run, odd)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=120)
+    target = run / FIGURE
+    write_bytes(target, content.getvalue())
+    return target
+
+
+def _draw_course(both: Any, run: Path, calibration: Calibration) -> None:
     lines = (run / LOG).read_text("utf-8").splitlines()
     entries = [json.loads(line) for line in lines]
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    left, right = both
     left.plot([e["step"] for e in entries], [e["loss"] for e in entries], color="#0b6e99", linewidth=1.2)
     left.set(title="Training loss", xlabel="step", ylabel="loss")
     right.hist(calibration.scores, bins=min(30, len(calibration.scores)), color="#9db4c0")
@@ -30,8 +56,10 @@ def write_training_figure(run: Path, calibration: Calibration) -> Path:
     right.legend(frameon=False)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=120)
-    target = run / FIGURE
-    write_bytes(target, content.getvalue())
-    return target
+
+
+def _draw_odd(axes: Axes, run: Path, odd: Odd) -> None:
+    with Image.open(run / ODD_IMAGE) as picture:
+        axes.imshow(picture.convert("RGB"))
+    axes.set_title(textwrap.fill(explain_odd(odd), 100), fontsize=9)
+    axes.set_axis_off()

@@ -35,7 +35,7 @@ from excision.report.results_folder import (
 )
 from excision.system.csv_rows import csv_row
 from excision.system.files import write_json, write_text
-from excision.visualization.overlays import draw_overlay, overlay_name, readable, write_overlay
+from excision.visualization.overlays import draw_overlay, overlay_name, readable, with_reasons, write_overlay
 
 FIGURES = "figures"
 
@@ -68,7 +68,8 @@ def keep_overlay(
     out: Path, sample: Sample, detection: Detection, ground_truth: NDArray[np.bool_] | None
 ) -> None:
     """Write the picture of one test image into a folder of results."""
-    write_overlay(out / overlay_name(sample.name), draw_overlay(detection, ground_truth=ground_truth))
+    picture = with_reasons(draw_overlay(detection, ground_truth=ground_truth), detection.unfit)
+    write_overlay(out / overlay_name(sample.name), picture)
 
 
 def write_evaluation(out: Path, evaluation: Evaluation, dataset: Dataset, predictor: Predictor) -> None:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from excision.ops.boxes import Box
 from excision.ops.reduction import shrink_mask
 from excision.system.files import atomic_path
 from excision.system.names import LONGEST, cut_text, printable
-from excision.visualization.pictures import Picture, overlay
+from excision.visualization.pictures import UNFIT_COLOUR, Picture, overlay
 from excision.visualization.viewable import Viewable
+
+Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 OVERLAYS = "overlays"
 _QUALITY = 84
 _STEM = 64  # characters of the name of an image that the name of its overlay begins with
+_NARROWEST, _MARGIN = 240, 6  # pixels of a picture with text below it
 # More than a screen shows, and less than the limit of WebP.
 _LONGEST = 4096
 
@@ -57,6 +61,35 @@ def draw_overlay(
         ground_truth = shrink_mask(ground_truth, detection.reduction)
     shown = detection.overview()
     return overlay(shown.image, shown.anomaly_map, shown.threshold, boxes, ground_truth)
+
+
+def with_reasons(picture: Picture, reasons: Sequence[str]) -> Picture:
+    """Write below a picture (h, w, 3) why its image is unfit; without a reason it stays as it is."""
+    if not reasons:
+        return picture
+    height, width = picture.shape[:2]
+    wide = max(width, _NARROWEST)
+    font = ImageFont.load_default(min(max(wide / 24, 12), 32))
+    lines = [line for reason in ("unfit:", *reasons) for line in _wrapped(reason, font, wide - 2 * _MARGIN)]
+    step = sum(font.getbbox("Ag")[1::2]) if isinstance(font, ImageFont.FreeTypeFont) else 14
+    canvas = Image.new("RGB", (wide, height + round(step * len(lines)) + 2 * _MARGIN), UNFIT_COLOUR)
+    canvas.paste(Image.fromarray(picture), (0, 0))
+    draw = ImageDraw.Draw(canvas)
+    for number, line in enumerate(lines):
+        draw.text((_MARGIN, height + _MARGIN + number * step), line, fill="white", font=font)
+    return np.asarray(canvas)
+
+
+def _wrapped(text: str, font: Font, width: int) -> list[str]:
+    """Break a text into lines of at most that many pixels; a longer word has a line of its own."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def write_overlay(path: Path, picture: Picture) -> None:

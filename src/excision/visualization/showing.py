@@ -17,7 +17,7 @@ from PIL import Image
 
 from excision.errors import SettingsError
 from excision.system.files import atomic_path
-from excision.visualization.overlays import draw_overlay, readable, write_overlay
+from excision.visualization.overlays import draw_overlay, readable, with_reasons, write_overlay
 from excision.visualization.pictures import DEFECT_COLOUR, Picture, show_image
 from excision.visualization.viewable import Viewable
 
@@ -48,7 +48,8 @@ def save(path: Path, detection: Viewable) -> None:
         )
     with _explaining(path):
         if ending in PICTURES:
-            write_overlay(path, draw_overlay(detection, detection.shown_boxes))
+            picture = draw_overlay(detection, detection.shown_boxes)
+            write_overlay(path, with_reasons(picture, detection.unfit))
         elif ending in MAPS:
             import tifffile
 
@@ -125,7 +126,9 @@ def _summary(detection: Viewable) -> str:
 
 def _figures(detection: Viewable) -> str:
     zone = "" if detection.review_threshold is None else f", review from {detection.review_threshold:.4g}"
-    return f"score {detection.score:.4g}, threshold {detection.threshold:.4g}{zone}"
+    known = "" if detection.p_value is None else f", p-value {detection.p_value:.3g}"
+    why = "".join(f"; {reason}" for reason in detection.unfit)
+    return f"score {detection.score:.4g}, threshold {detection.threshold:.4g}{zone}{known}{why}"
 
 
 def _width(picture: Picture) -> int:

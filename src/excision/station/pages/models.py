@@ -8,6 +8,8 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
+from excision.method.calibration.sentences import state_review
+from excision.method.folder_kinds import ODD_IMAGE
 from excision.runtime.inspector import Inspector
 from excision.station.api.writing import writing_of
 from excision.station.models.version import Version
@@ -21,6 +23,8 @@ from excision.station.pages.web import PageRoute, render, small_form, station_of
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _EVENTS = 50
+
+_LARGEST_PICTURE = 16 * 2**20  # bytes
 
 
 @router.get("/models")
@@ -39,6 +43,19 @@ def models(request: Request) -> Response:
         work=_jobs(request).last,
         cleanup=station_of(request).upkeep.state(),
     )
+
+
+@router.get("/models/{name}/odd_image.png")
+def odd_image(request: Request, name: str) -> Response:
+    """Give the picture of the odd calibration image, beside its anomaly map."""
+    path = _known(request, name).folder / ODD_IMAGE
+    try:
+        if path.stat().st_size > _LARGEST_PICTURE:
+            raise HTTPException(410, f"the picture in the folder of {name} is too large")
+        content = path.read_bytes()
+    except OSError as error:
+        raise HTTPException(404, f"there is no picture in the folder of {name}") from error
+    return Response(content, media_type="image/png")
 
 
 @router.post("/models/{name}/rollback")
@@ -120,11 +137,25 @@ def _shown(request: Request, name: str, t: Words) -> dict[str, Any]:
         "version": version,
         "previous": slot.previous,
         "calibration": calibration,
-        "rate": None if calibration is None else calibration.rate_above(version.threshold),
+        "promise": "" if calibration is None else calibration.explain(),
+        "zone": _zone(version),
+        "odd": _odd(version),
         "chart": "" if calibration is None else histogram(calibration, thresholds, t),
         "facts": _facts(version, t),
         "history": store.history(name, _EVENTS),
     }
+
+
+def _zone(version: Version) -> str:
+    """Say what the lower limit of the grey zone promises; empty where there is none."""
+    review = version.predictor.description.review if isinstance(version.predictor, Inspector) else None
+    return "" if review is None else state_review(review)
+
+
+def _odd(version: Version) -> bool:
+    """Tell whether a calibration image is odd, and there is a picture of it."""
+    calibration = calibration_of(version)
+    return calibration is not None and calibration.odd is not None and (version.folder / ODD_IMAGE).is_file()
 
 
 def _facts(version: Version, t: Words) -> list[tuple[str, str]]:

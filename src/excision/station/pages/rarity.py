@@ -12,7 +12,9 @@ from excision.station.store.records import StoredResult
 
 
 def rarity_of(station: Station, result: StoredResult, t: Words) -> str:
-    """Say it for a result; empty where its p-value is unknown."""
+    """Say it for a result; empty where its p-value is unknown, or says nothing since the image is unfit."""
+    if result.unfit:
+        return ""
     version = station.models.holding(result.model, result.model_version)
     return rarity(result.p_value, version, t)
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from excision.errors import SettingsError
+from excision.method.calibration import Calibration
 from excision.station.api.writing import writing_of
 from excision.station.models.version import Version
 from excision.station.pages.forecast import forecast, levels
@@ -76,11 +77,16 @@ def _answer(request: Request, template: str, name: str, fields: dict[str, str]) 
         "hours": hours,
         "periods": PERIODS,
         "seen": seen,
-        "rate": None if calibration is None else calibration.rate_above(proposed[0]),
-        "rate_now": None if calibration is None else calibration.rate_above(version.threshold),
+        "promise_now": "" if calibration is None else calibration.explain(),
+        "promise_then": "" if calibration is None else _promise(calibration, proposed[0]),
         "largest": _round_up(2 * version.threshold),
     }
     return render(request, template, **values)
+
+
+def _promise(calibration: Calibration, threshold: float) -> str:
+    """Say what the calibration promises for a threshold."""
+    return (calibration if threshold == calibration.threshold else calibration.at(threshold)).explain()
 
 
 def _version(request: Request, name: str) -> tuple[str, Version]:

@@ -128,7 +128,7 @@ async def attempt(request: Request) -> Response:
         models=station.models.names,
         trial=trial,
         stages=STAGES,
-        rarity=rarity(trial.p_value, trial.version, words_of(request)),
+        rarity="" if trial.unfit else rarity(trial.p_value, trial.version, words_of(request)),
     )
 
 
