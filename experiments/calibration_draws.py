@@ -105,9 +105,9 @@ class Verdict:
 
 
 def draw_calibrations(
-    scores: Scores, count: int, draws: int, rate: float, confidence: float, seed: int = 0
+    scores: Scores, count: int, draws: int, rate: float, confidence: float, *, in_a_row: bool = False
 ) -> list[Verdict]:
-    """Calibrate on random groups again and again, and judge each threshold on all other good images.
+    """Calibrate on other groups again and again, and judge each threshold on all other good images.
 
     Args:
         scores: of images that no network was trained on.
@@ -115,11 +115,12 @@ def draw_calibrations(
         draws: number of calibrations.
         rate: wanted false-alarm rate.
         confidence: wanted confidence.
-        seed: of the draws.
+        in_a_row: groups follow one another in the order of names; otherwise they are drawn at random.
     """
     verdicts = []
     for number in range(draws):
-        chosen = choose_groups(scores.groups, count, np.random.default_rng([seed, count, number]))
+        rng = np.random.default_rng([count, number])
+        chosen = choose_groups(scores.groups, count, rng, in_a_row=in_a_row)
         calibration = calibrate(
             scores.good[chosen].tolist(), rate, confidence=confidence, groups=scores.groups[chosen].tolist()
         )
@@ -127,9 +128,12 @@ def draw_calibrations(
     return verdicts
 
 
-def choose_groups(groups: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+def choose_groups(
+    groups: NDArray[np.int64], count: int, rng: np.random.Generator, *, in_a_row: bool = False
+) -> NDArray[np.bool_]:
     """Mark the images of random whole groups, at least `count` images in all, (N,)."""
-    order = rng.permutation(np.unique(groups))
+    numbers = np.unique(groups)
+    order = np.roll(numbers, int(rng.integers(len(numbers)))) if in_a_row else rng.permutation(numbers)
     sizes = np.bincount(groups)[order]
     taken = order[: int(np.searchsorted(sizes.cumsum(), count)) + 1]
     marked: NDArray[np.bool_] = np.isin(groups, taken)

@@ -9,9 +9,12 @@ A data set is read in any layout. Its good images are divided in whole groups; i
 "fixed" trains one network on a part of the groups (`--share`), and draws 200 calibrations of each size from
 the groups that the network has not seen: networks and images stay, only the calibration changes. `--run`
 takes the network of a finished run instead, and every good image of a group that it was not trained on.
+Groups are drawn in two ways: at random, and in a row, in the order of names, as a plant calibrates on the
+parts of one morning. Where neighbours resemble each other although they count as independent, only the second
+way shows it.
 
 "whole" is what a user does, from the start, again and again: train and calibrate on a random half of the
-groups, and inspect the other half. `--steps` and `--tuning` shorten the training.
+groups, and inspect the other half. `--steps`, `--tuning` and `--size` shorten that.
 
 Both judge each threshold on all other good images. A calibration breaks its promise if the rate observed on
 them is above it. As these images are finite in number, a promise that is kept with 90 % confidence is
@@ -28,6 +31,7 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +40,7 @@ from false_alarms_table import print_tables
 from stored_scores import gather, score_images
 
 from excision import Dataset, Detector, Settings, load_dataset
-from excision.data.groups import group_samples
+from excision.data.groups import find_groups
 from excision.data.splits import choose_groups
 from excision.method.calibration import calibrate
 from excision.method.run_folder import FINGERPRINT, read_json
@@ -92,12 +96,14 @@ def measure_fixed(data: str, plan: Plan) -> None:
     seen = {s.group for s in dataset.samples if s.name in known}
     unseen = [s for s in dataset.samples if s.defective or s.group not in seen]
     scores = gather(score_images(run, unseen, folder / "scores.csv"), unseen)
-    for rate in plan.rates:
-        for count in (size for size in SIZES if size <= len(scores.good) * (1 - LEAST_OTHERS)):
-            cell = folder / f"rate-{rate:g}-images-{count}.json"
-            if not cell.is_file():
-                verdicts = draw_calibrations(scores, count, plan.draws, rate, plan.confidence)
-                _store(cell, plan, {"form": "fixed", "data": _name(data), "rate": rate}, scores, verdicts)
+    sizes = [size for size in SIZES if size <= len(scores.good) * (1 - LEAST_OTHERS)]
+    for rate, count, drawn in product(plan.rates, sizes, ("at random", "in a row")):
+        cell = folder / f"rate-{rate:g}-images-{count}-{drawn.replace(' ', '-')}.json"
+        if not cell.is_file():
+            in_a_row = drawn == "in a row"
+            verdicts = draw_calibrations(scores, count, plan.draws, rate, plan.confidence, in_a_row=in_a_row)
+            what = {"form": f"fixed, groups {drawn}", "data": _name(data), "rate": rate}
+            _store(cell, plan, what, scores, verdicts)
 
 
 def measure_whole(data: str, plan: Plan) -> None:
@@ -121,13 +127,16 @@ def measure_whole(data: str, plan: Plan) -> None:
 def load(data: str, most_defects: int | None) -> Dataset:
     """Read a data set; each good image has the group that training would find for it."""
     dataset = load_dataset(data)
-    grouped, grouping = group_samples(sample for sample in dataset.samples if not sample.defective)
-    print(f"{data}: {grouping.describe_sizes()}; {grouping.basis}", flush=True)
+    good = [sample for sample in dataset.samples if not sample.defective]
+    if all(sample.group == sample.name for sample in good):
+        grouping = find_groups({sample.name: sample.image for sample in good})
+        print(f"{data}: {grouping.count} groups; {grouping.basis}", flush=True)
+        good = [replace(sample, group=grouping.of[sample.name]) for sample in good]
     defective = [sample for sample in dataset.samples if sample.defective]
     if most_defects is not None and most_defects < len(defective):
         chosen = np.random.default_rng(0).choice(len(defective), most_defects, replace=False)
         defective = [defective[number] for number in sorted(chosen)]
-    return replace(dataset, samples=(*grouped, *defective))
+    return replace(dataset, samples=(*good, *defective))
 
 
 def trained_on(dataset: Dataset, share: float, seed: int) -> Dataset:
@@ -170,6 +179,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         settings,
         attention=replace(settings.attention, tuning=tuning),
         training=replace(settings.training, steps=steps),
+        image=replace(settings.image, size=arguments.size and tuple(arguments.size)),
     )
     rates = tuple(arguments.rates or (settings.calibration.false_alarm_rate, 0.05))
     return Plan(
@@ -196,6 +206,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--share", type=float, default=0.3, help="of the good images to train on, for fixed")
     parser.add_argument("--steps", type=int, help="training steps; by default those of `excision train`")
     parser.add_argument("--tuning", type=int, help="most steps that tune the attention, likewise")
+    parser.add_argument("--size", type=int, nargs=2, help="height and width of the working image")
     parser.add_argument("--defects", type=int, help="most defective images to inspect, drawn at random")
     parser.add_argument("--quick", action="store_true")
     return parser.parse_args()

@@ -61,10 +61,10 @@ def _read(file: Path) -> Row:
 def _lines(found: Sequence[Row], confidence: float) -> Iterator[str]:
     yield (
         "| data set | good images / groups | correlation in groups / of neighbours | calibrated on images / "
-        "groups | promised | observed | broken (allowed) | expected | proven | average rule: promised "
-        "| observed | broken | defects found | by the average rule |"
+        "groups | promised / observed | broken (allowed) | expected | proven | average rule: promised / "
+        "observed | broken | defects found / by the average rule |"
     )
-    yield "| --- |" + " ---: |" * 13
+    yield "| --- |" + " ---: |" * 10
     for row in found:
         verdicts, facts = row.verdicts, row.facts
         expected = _mean(verdicts, "chance")
@@ -73,16 +73,13 @@ def _lines(found: Sequence[Row], confidence: float) -> Iterator[str]:
             f"{facts['good']} / {facts['groups']}",
             f"{_number(facts['intraclass'])} / {_number(facts['neighbours'])}",
             f"{_middle(verdicts, 'images'):.0f} / {_middle(verdicts, 'groups'):.0f}",
-            f"{_middle(verdicts, 'promised'):.1%}",
-            f"{_mean(verdicts, 'observed'):.1%}",
+            f"{_middle(verdicts, 'promised'):.1%} / {_mean(verdicts, 'observed'):.1%}",
             f"{_count(verdicts, lambda v: v.broken)} ({most_broken(len(verdicts), confidence)})",
-            "-" if math.isnan(expected) else f"{expected:.0%}",
+            "-" if math.isnan(expected) else f"{expected * len(verdicts):.0f}",
             f"{_count(verdicts, lambda v: v.proven)}",
-            f"{_middle(verdicts, 'average_promised'):.1%}",
-            f"{_mean(verdicts, 'average_observed'):.1%}",
+            f"{_middle(verdicts, 'average_promised'):.1%} / {_mean(verdicts, 'average_observed'):.1%}",
             f"{_count(verdicts, lambda v: v.average_broken)}",
-            f"{_mean(verdicts, 'detected'):.0%}",
-            f"{_mean(verdicts, 'average_detected'):.0%}",
+            f"{_mean(verdicts, 'detected'):.0%} / {_mean(verdicts, 'average_detected'):.0%}",
         )
         yield f"| {' | '.join(cells)} |"
 

@@ -70,6 +70,9 @@ def test_calibrations_take_whole_groups() -> None:
     marked = calibration_draws.choose_groups(groups, 10, np.random.default_rng(3))
     assert marked.sum() == 12
     assert set(groups[marked]).isdisjoint(groups[~marked])
+    in_a_row = calibration_draws.choose_groups(groups, 10, np.random.default_rng(3), in_a_row=True)
+    assert in_a_row.sum() == 12
+    assert (np.diff(np.flatnonzero(in_a_row)) == 1).sum() >= 10
 
 
 @pytest.mark.usefixtures("draws")
@@ -115,7 +118,7 @@ def test_the_short_form_goes_from_images_to_tables(tmp_path: Path) -> None:
     whole, cell = scores.read_text(), cells[0].read_bytes()
     scores.write_text(whole[:-20])
     cells[0].unlink()
-    assert short_form("fixed", data, out).partition("\nfixed")[2] == told.partition("\nfixed")[2]
+    assert short_form("fixed", data, out).partition("\n\nfixed")[2] == told.partition("\n\nfixed")[2]
     assert (scores.read_text(), cells[0].read_bytes()) == (whole, cell)
 
 
