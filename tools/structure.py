@@ -54,7 +54,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "station": (
         ("lock", "client", "store"),
-        ("models",),
+        ("models", "drift"),
         ("work", "hot_folder"),
         ("station",),
         ("api",),

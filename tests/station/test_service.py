@@ -171,7 +171,7 @@ def test_the_answer_of_the_service_has_the_fields_of_a_result() -> None:
     """The published answer is written out, so that it changes only on purpose."""
     kept = {field.name for field in dataclasses.fields(StoredResult)}
     answered = set(ResultAnswer.model_fields)
-    assert answered == kept - {"image", "file_size", "file_mtime_ns"} | {"links"}
+    assert answered == kept - {"image", "image_statistics", "file_size", "file_mtime_ns"} | {"links"}
     assert {field.name for field in dataclasses.fields(Answer)} == answered
 
 

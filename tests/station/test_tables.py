@@ -55,20 +55,15 @@ def told(result: StoredResult, form: Format) -> dict[str, Any]:
     if form == "jsonl":
         return {**values, "boxes": [list(box) for box in result.boxes], "unfit": list(result.unfit)}
     if form == "csv":
-        values |= {"boxes": json.dumps(result.boxes), "seconds": json.dumps(result.seconds)}
+        values |= {name: json.dumps(values[name]) for name in ("boxes", "seconds", "image_statistics")}
         values |= {"unfit": "; ".join(result.unfit)}
         return {name: "" if value is None else str(value) for name, value in values.items()}
     import datetime
 
     boxes = [dict(zip(("x", "y", "width", "height"), box, strict=True)) for box in result.boxes]
     time = datetime.datetime.fromtimestamp(result.time, datetime.UTC)
-    return {
-        **values,
-        "boxes": boxes,
-        "seconds": list(result.seconds.items()),
-        "time": time,
-        "unfit": list(result.unfit),
-    }
+    maps = {name: list(values[name].items()) for name in ("seconds", "image_statistics")}
+    return {**values, **maps, "boxes": boxes, "time": time, "unfit": list(result.unfit)}
 
 
 def test_columns_are_the_fields_of_a_result() -> None:
@@ -94,6 +89,7 @@ def test_columns_are_the_fields_of_a_result() -> None:
         "file_mtime_ns": "int",
         "p_value": "float",
         "unfit": "texts",
+        "image_statistics": "seconds",
     }
     assert next(iter(COLUMNS)) == "id"
     assert list(COLUMNS) == [
@@ -115,6 +111,7 @@ def test_columns_of_an_inspection_are_those_of_its_record() -> None:
         "error": "text",
         "p_value": "float",
         "unfit": "texts",
+        "image_statistics": "seconds",
     }
 
 

@@ -191,6 +191,47 @@ class Client:
         models: list[dict[str, Any]] = self._json("GET", "/v1/models")["models"]
         return models
 
+    def drift(self, model: str | None = None) -> dict[str, Any]:
+        """Tell whether the parts drift away from what a model was calibrated on.
+
+        Args:
+            model: name; None takes the station's default.
+
+        Returns:
+            `warning` (None, or an object with `statistic`, `direction`, `since` and more), `statistics`,
+            `promise` and `standing` in words, and more: see `/openapi.json`.
+
+        Raises:
+            StationError: there is no such model, or the station cannot be reached.
+        """
+        return self._json("GET", self._drift_of(model))
+
+    def decide_drift(
+        self,
+        decision: Literal["accept", "mended", "restart", "undo"],
+        model: str | None = None,
+        who: str = "",
+        note: str = "",
+    ) -> dict[str, Any]:
+        """Say what to do about a drift warning, and give how things stand after it.
+
+        Args:
+            decision: "accept": what is so now is normal as well; "mended": the cause was removed, and normal
+                is what it was; "restart": learn anew what is normal; "undo": take back the last decision.
+            model: name; None takes the station's default.
+            who: name of the person who decides.
+            note: in the person's words.
+
+        Raises:
+            StationError: there is no warning or nothing to undo, or the station cannot be reached.
+        """
+        body = json.dumps({"decision": decision, "who": who, "note": note}).encode()
+        return self._json("POST", self._drift_of(model), body, "application/json")
+
+    def _drift_of(self, model: str | None) -> str:
+        name = self.models()[0]["name"] if model is None else model
+        return f"/v1/models/{urllib.parse.quote(name, safe='')}/drift"
+
     def _json(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> dict[str, Any]:
         content: dict[str, Any] = json.loads(self._ask(method, path, body, kind))
         return content

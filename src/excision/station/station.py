@@ -12,6 +12,8 @@ from pathlib import Path
 
 from excision.data.pixels import MAX_PIXELS
 from excision.errors import SettingsError
+from excision.predictions import Predictor
+from excision.station.drift import Drift
 from excision.station.lock import only_one
 from excision.station.models.registry import ModelRegistry
 from excision.station.store.records import StoredResult
@@ -96,6 +98,7 @@ class Station:
         quarantined: what the start set aside.
         upkeep: removes images whose time has come.
         guard: knows why nothing can be stored, if so.
+        drift: monitors whether the line is still the line.
         renderings: pictures and maps of results.
         queue: what is accepted.
         limits: of what is taken.
@@ -127,12 +130,14 @@ class Station:
             opened.callback(self.guard.close)
             self.upkeep = Upkeep(settings.data / RESULTS, settings.retention)
             opened.callback(self.upkeep.close)
+            self.drift = Drift(self.store, self._predictor_of)
+            opened.callback(self.drift.close)
             self._opened = opened.pop_all()
         self.renderings = Renderings(self.images, self.models)
         self.queue = JobQueue(settings.queue)
         self.limits = Limits(settings.max_bytes, settings.max_pixels, min(settings.queue, 100))
         self._workers = Workers(
-            self.queue, self._inspect, self.store, self.images, workers, self.guard.explain, self.observer
+            self.queue, self._inspect, self.store, self.images, workers, self.guard.explain, self
         )
 
     @property
@@ -168,11 +173,21 @@ class Station:
         """Give a result by its number, or None."""
         return self.store.get(number)
 
+    def answered(self, outcomes: Sequence[Outcome], storing: float) -> None:
+        """Note results that are on disk: look for drift, and tell the observer."""
+        self.drift.count([outcome.result for outcome in outcomes])
+        if self.observer is not None:
+            self.observer.answered(outcomes, storing)
+
     def close(self) -> None:
         """Accept nothing more, finish and answer what is accepted, and let go of the folder."""
         self.queue.close()
         self._workers.finish()
         self._opened.close()
+
+    def _predictor_of(self, model: str, weights: str) -> Predictor | None:
+        version = self.models.holding(model, weights)
+        return None if version is None else version.predictor
 
     def _inspect(self, job: Job) -> Outcome:
         return inspect_upload(job, self.models.current(job.model), self.images, self.limits)

@@ -188,6 +188,11 @@ class DriftMonitor:
         for found in self._statistics.values():
             found.forget_evidence()
 
+    def rebase(self, name: str, reference: Sequence[float]) -> None:
+        """Forget one statistic, which is measured otherwise from now on, and give it another reference."""
+        known = [float(value) for value in reference if math.isfinite(value)]
+        self._statistics[name] = Statistic(name, self._learning, known)
+
     @property
     def _learning(self) -> int:
         return math.ceil(self.settings.learning / self.settings.block)

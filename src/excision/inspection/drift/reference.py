@@ -22,7 +22,7 @@ def reference_of(predictor: Predictor, lowest_threshold: float) -> Mapping[str, 
     calibration = predictor.calibration
     if calibration is None or not calibration.scores:
         return {}
-    groups = getattr(calibration, "groups", None) or range(len(calibration.scores))
+    groups = calibration.groups
     scores: dict[int, list[float]] = defaultdict(list)
     for group, score in zip(groups, calibration.scores, strict=True):
         if score <= lowest_threshold:

@@ -9,7 +9,7 @@ import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from excision.station.api import inspect, models, operation, results
+from excision.station.api import drift, inspect, models, operation, results
 from excision.station.api.access import Access
 from excision.station.api.errors import HANDLED, headers_of, known, sentence_of, status_of
 from excision.station.api.metrics import Metrics
@@ -69,6 +69,7 @@ def create_app(
         inspect.router,
         results.router,
         models.router,
+        drift.router,
         operation.router,
         *routers,
     ):

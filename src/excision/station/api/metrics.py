@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from excision.station.api.drift_metrics import DriftMetrics
 from excision.station.station import Station
 from excision.station.work.queue import Outcome
 
@@ -53,6 +54,7 @@ class Metrics:
         aside.set_function(lambda: station.quarantined.images)
         removed = Gauge("excision_removed_images", "Images that clean-ups removed", registry=self._registry)
         removed.set_function(lambda: (station.upkeep.state() or {"images": 0})["images"])
+        self._registry.register(DriftMetrics(station))
 
     def answered(self, outcomes: Sequence[Outcome], storing: float) -> None:
         """Count results that are on disk."""

@@ -13,8 +13,10 @@ from pathlib import Path
 from excision.data.decode import probe_image
 from excision.errors import ImageError, ModelError, ResultsError, SettingsError
 from excision.inspection.batch import inspect_file
+from excision.inspection.drift import DriftWarning
 from excision.inspection.log import InspectionRecord
 from excision.predictions import Predictor
+from excision.station.drift import Drift
 from excision.station.hot_folder.folder import HotFile, HotFolder, Phase
 from excision.station.hot_folder.hold import FolderHold
 from excision.station.hot_folder.moving import free_path, move_file
@@ -131,6 +133,7 @@ class _Watcher:
         self._hold = hold
         self._patience = Patience(out / STORE, settings.idle_exit, listeners.note)
         self._in_vain = 0
+        self._drift = Drift(store, self._known, self._warn_of_drift)
 
     def run(self) -> WatchCounts:
         busy = time.monotonic()
@@ -153,7 +156,14 @@ class _Watcher:
             if done == len(ready):
                 interval = min(max(self._settings.settle / 2, 0.05), 1.0)
                 self._pause(max(interval, (_LOOK_SHARE - 1) * spent))
+        self._drift.close()
         return self._counts
+
+    def _known(self, model: str, weights: str) -> Predictor | None:
+        return self._predictor if (model, weights) == self._identity else None
+
+    def _warn_of_drift(self, warning: DriftWarning) -> None:
+        self._listeners.note(f"drift: {printable(warning.words)}")
 
     def _in_order(self, ready: list[HotFile]) -> list[HotFile]:
         """Give files, the oldest first, in the order in which they are inspected."""
@@ -223,6 +233,7 @@ class _Watcher:
         for table in self._tables:
             self._add_to(table, result)
         self._count(file, result)
+        self._drift.count([result])
         return result
 
     def _line(self, path: Path, state: str) -> InspectionRecord:
@@ -270,6 +281,7 @@ class _Watcher:
             boxes=line.boxes,
             p_value=line.p_value,
             unfit=line.unfit,
+            image_statistics=line.image_statistics or {},
             seconds={"total": line.seconds},
             width=None if size is None else size[1],
             height=None if size is None else size[0],

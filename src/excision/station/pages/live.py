@@ -13,6 +13,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from excision.errors import GoneError
 from excision.station.api.schemas import LARGEST_NUMBER
 from excision.station.pages.charts import score_chart
+from excision.station.pages.drift import panels_of
 from excision.station.pages.pictures import LARGE, THUMB, has_image, has_stages, picture
 from excision.station.pages.rarity import rarity_of
 from excision.station.pages.shift import HOURS, Shift, budget_of, read_shift
@@ -42,7 +43,7 @@ def now(request: Request, hours: str = "", since: str = "", state: str = "") -> 
     content = _content(station_of(request), read_shift(hours, since, time.time()), words_of(request))
     if content["state"] == state:
         return Response(status_code=204)
-    return render(request, "live_parts.html.j2", **content)
+    return render(request, "live_now.html.j2", **content)
 
 
 @router.get("/parts/{number}/{size}.png")
@@ -69,7 +70,8 @@ def _content(station: Station, shift: Shift, t: Words) -> dict[str, Any]:
     counts = store.count(Query(since=shift.since))
     budget = budget_of(store, station.models, shift.since)
     truths = {result.id: _last_truth(station, result.id) for result in recent}
-    what = (newest, counts, budget, list(truths.items()), [result.id for result in charted])
+    drift = panels_of(station, t)
+    what = (drift, newest, counts, budget, list(truths.items()), [result.id for result in charted])
     return {
         "shift": shift,
         "lengths": HOURS,
@@ -82,6 +84,7 @@ def _content(station: Station, shift: Shift, t: Words) -> dict[str, Any]:
         "budget": budget,
         "charts": (score_chart(charted, t), score_chart(charted[-_CHARTED_NARROW:], t, "narrow")),
         "charted": len(charted),
+        "drift": drift,
         "state": hashlib.sha256(repr(what).encode()).hexdigest()[:16],
     }
 

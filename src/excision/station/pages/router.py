@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from excision.station.api.security import OPEN
-from excision.station.pages import live, login, models, review, thresholds, try_
+from excision.station.pages import drift, live, login, models, review, thresholds, try_
 from excision.station.pages.jobs import Jobs
 from excision.station.pages.web import ASSETS, asset
 
@@ -30,7 +30,7 @@ def attach(app: FastAPI) -> FastAPI:
     app.state.pages_jobs = Jobs()
     app.state.pages_trials = try_.Trials()
     # Before results by their number: the first route that fits is taken.
-    for part in (live, thresholds, review, models, try_, login):
+    for part in (live, drift, thresholds, review, models, try_, login):
         app.include_router(part.router)
     app.include_router(_assets)
     app.add_middleware(login.ToLogin)

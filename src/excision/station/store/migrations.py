@@ -8,7 +8,7 @@ from pathlib import Path
 
 from excision.errors import ResultsError
 
-VERSION = 4
+VERSION = 5
 """Kept in the file as SQLite's `user_version`."""
 
 _RESULTS = """
@@ -135,6 +135,18 @@ _KEPT = (
     "threshold, review_threshold, verdict, defect_area_share, boxes, seconds, error, truth"
 )
 
+# What is needed to tell whether the line drifts.
+_DRIFT = """
+ALTER TABLE results ADD COLUMN image_statistics TEXT NOT NULL DEFAULT '{}';
+CREATE TABLE drift (
+    model TEXT NOT NULL,
+    weights TEXT NOT NULL,
+    state TEXT NOT NULL,
+    before TEXT,
+    PRIMARY KEY (model, weights)
+);
+"""
+
 # What turns a file of the version before into one of the version that is the key. Version 1 called labels
 # marks; the view keeps the queries of others working for one release.
 _STEPS: dict[int, str] = {
@@ -162,6 +174,7 @@ SELECT 'results_next', seq FROM sqlite_sequence WHERE name = 'results';
 DROP TABLE results;
 ALTER TABLE results_next RENAME TO results;
 {_INDEXES}{_WIDE_INDEXES}{_TRIGGERS}""",
+    5: _DRIFT,
 }
 
 
@@ -201,7 +214,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection)
-        new = [_TABLES, _COUNTED]
+        new = [_TABLES, _COUNTED, _DRIFT]
         steps = new if version == 0 else [_STEPS[step] for step in range(version + 1, VERSION + 1)]
         for script in steps:
             for statement in _statements(script):

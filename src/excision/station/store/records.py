@@ -40,6 +40,7 @@ class StoredResult:
         p_value: conformal p-value of the score, in (0, 1]: the share of good parts that are expected to score
             at least as much; None where it is unknown.
         unfit: why the image is not fit to be inspected, one reason each; empty where it is.
+        image_statistics: what the fitness of the image is judged by, by name; empty where it is not judged.
         id: number in the store; 0 before it is there.
     """
 
@@ -62,6 +63,7 @@ class StoredResult:
     file_mtime_ns: int | None = None
     p_value: float | None = None
     unfit: tuple[str, ...] = ()
+    image_statistics: dict[str, float] = dataclasses.field(default_factory=dict)
     id: int = 0
 
 
@@ -85,11 +87,13 @@ class Label:
 STORED = tuple(field.name for field in dataclasses.fields(StoredResult) if field.name != "id")
 """Columns of a result in the store, besides its number, which the store gives."""
 
+_AS_JSON = ("boxes", "seconds", "unfit", "image_statistics")
+
 
 def as_row(result: StoredResult) -> tuple[Any, ...]:
-    """Give the values of `STORED`; boxes, seconds and reasons as JSON."""
+    """Give the values of `STORED`; boxes, seconds, reasons and statistics as JSON."""
     values = dataclasses.asdict(result)
-    values |= {name: json.dumps(values[name]) for name in ("boxes", "seconds", "unfit")}
+    values |= {name: json.dumps(values[name]) for name in _AS_JSON}
     return tuple(as_text(value) if isinstance(value, str) else value for value in map(values.get, STORED))
 
 
@@ -104,6 +108,7 @@ def from_row(row: sqlite3.Row) -> StoredResult:
         values["boxes"] = tuple(tuple(box) for box in json.loads(values["boxes"]))
         values["seconds"] = json.loads(values["seconds"])
         values["unfit"] = tuple(map(str, json.loads(values["unfit"])))
+        values["image_statistics"] = json.loads(values["image_statistics"])
     except (TypeError, ValueError) as error:
         raise DamagedError(f"result {values['id']} is damaged in the file of results ({error})") from error
     return StoredResult(**values)

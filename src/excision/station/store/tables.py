@@ -25,8 +25,8 @@ COLUMNS = {"id": _KINDS["id"], **_KINDS}
 def write_table(store: Store, path: Path, form: Format, query: Query | None = None) -> int:
     """Write results, oldest first; the file takes its place once it is whole, and memory stays flat.
 
-    CSV and JSON lines give times in seconds since 1970; CSV gives boxes and seconds as JSON, and
-    reasons as one text.
+    CSV and JSON lines give times in seconds since 1970; CSV gives boxes, seconds and statistics as
+    JSON, and reasons as one text.
 
     Args:
         store: with the results.
@@ -104,6 +104,7 @@ def _line(result: StoredResult, form: Format) -> bytes:
     cells = {
         "boxes": json.dumps(result.boxes),
         "seconds": json.dumps(result.seconds),
+        "image_statistics": json.dumps(result.image_statistics),
         "unfit": "; ".join(result.unfit),
     }
     return _bytes(csv_row({**values, **cells}.values()))

@@ -77,6 +77,7 @@ def inspect_upload(job: Job, version: Version, images: Images, limits: Limits) -
         boxes=found.boxes,
         p_value=found.p_value,
         unfit=found.unfit,
+        image_statistics=found.image_statistics or {},
         width=size[1],
         height=size[0],
     )
