@@ -210,6 +210,8 @@ def test_a_killed_service_counts_every_part(start: Start) -> None:
         client.inspect(noise(seed), source=f"{seed}.png")
     service.stop(signal.SIGKILL)
     service = start(model=line)
+    # A monitor is up to date from the start on, before anybody asks for it.
+    assert b'excision_drift_parts{model="exported"} 30.0' in service.ask("GET", "/metrics")[2]
     standing = service.client.drift()
     assert standing["parts"] == 30
     assert standing["statistics"][0]["name"] == "score"

@@ -86,6 +86,7 @@ class Drift:
         self._warned = warned
         self._settings = settings or DriftSettings()
         self._watched: dict[tuple[str, str], _Watched] = {}
+        self._seen: dict[tuple[str, str], dict[str, Any]] = {}
         self._lock = threading.RLock()
         self.warnings = 0
 
@@ -110,13 +111,30 @@ class Drift:
         """
         with self._lock:
             watched = self._open(model, weights, None)
-            found = json.loads(json.dumps(summary(watched.monitor)))
-            return {
-                **found,
+            found = self._seen[model, weights] = {
+                **json.loads(json.dumps(summary(watched.monitor))),
                 "promise": promise_in_words(watched.monitor),
                 "standing": standing_in_words(watched.monitor),
                 "undo": watched.before is not None,
             }
+            return found
+
+    def glance(self, model: str, weights: str) -> dict[str, Any] | None:
+        """Give what `standing` does, or did last, without waiting for a disk or a thread; None if unknown."""
+        if self._lock.acquire(blocking=False):
+            try:
+                if (model, weights) in self._watched:
+                    return self.standing(model, weights)
+            finally:
+                self._lock.release()
+        return self._seen.get((model, weights))
+
+    def begin(self, model: str, weights: str) -> None:
+        """Count what a killed process left; whatever fails here, inspecting can begin."""
+        try:
+            self.standing(model, weights)
+        except Exception:
+            _LOG.exception("the drift monitor of %s could not be read", model)
 
     def decide(self, model: str, weights: str, decision: Decision, who: str = "", note: str = "") -> None:
         """Note what a person decided about a warning.
@@ -183,8 +201,11 @@ class Drift:
             watched = _Watched(
                 DriftMonitor(self._settings, self._reference(model, weights, None)),
                 last if last is not None else newest[0].id if newest else 0,
+                # It is written with the first result: who looks on must not need a disk that can be written.
+                unwritten=_UNWRITTEN,
             )
-            write_state(self._store, model, weights, watched.stored(), events)
+            if events:
+                write_state(self._store, model, weights, watched.stored(), events)
         while missing := results_after(self._store, model, weights, watched.last, _TOGETHER):
             self._feed(model, weights, watched, missing)
         self._watched[model, weights] = watched

@@ -132,6 +132,8 @@ class Station:
             opened.callback(self.upkeep.close)
             self.drift = Drift(self.store, self._predictor_of)
             opened.callback(self.drift.close)
+            for name in self.models.names:
+                self.drift.begin(name, self.models.current(name).weights_id)
             self._opened = opened.pop_all()
         self.renderings = Renderings(self.images, self.models)
         self.queue = JobQueue(settings.queue)
