@@ -28,10 +28,10 @@ from __future__ import annotations
 import argparse
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,9 @@ from excision.inspection.drift import SCORE, DriftMonitor, DriftSettings, DriftW
 
 if TYPE_CHECKING:
     from excision import Detector
+
+Pixels = NDArray[Any]
+"""An image (H, W, C), floating point in [0, 1]."""
 
 BEFORE, MOST = 1000, 3000
 SEQUENCES = ("light", "focus", "fixture", "new lot")
@@ -101,7 +104,9 @@ def main() -> None:
         arguments.out.write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def study(tell, surface: Surface, recorded: Recorded | None, seeds: int, parts: int) -> None:  # type: ignore[no-untyped-def]
+def study(
+    tell: Callable[[str], None], surface: Surface, recorded: Recorded | None, seeds: int, parts: int
+) -> None:
     """Tell both tables for one surface."""
     count = sum(map(len, surface.groups))
     what = f"{count} good parts in {len(surface.groups)} groups, {len(surface.defects)} defective ones"
@@ -129,8 +134,8 @@ def stream(surface: Surface, random: np.random.Generator, lot: int = 0) -> Itera
         chosen = [groups[k] for k in random.choice(len(groups), third, replace=False)] if lot else groups
         left = lot or math.inf
         while left > 0:
-            for part in random.permutation(len(group := chosen[random.integers(len(chosen))])):
-                yield group[part]
+            for part in random.permutation(len(group := chosen[int(random.integers(len(chosen)))])):
+                yield group[int(part)]
                 left -= 1
 
 
@@ -144,7 +149,9 @@ def false_warnings(surface: Surface, parts: int, lot: int, share: float, seed: i
     monitor, good, count = new_monitor(surface), stream(surface, random, lot), 0
     for _ in range(parts):
         part = (
-            surface.defects[random.integers(len(surface.defects))] if random.random() < share else next(good)
+            surface.defects[int(random.integers(len(surface.defects)))]
+            if random.random() < share
+            else next(good)
         )
         if monitor.update(*part, flagged=part.score > surface.threshold) is not None:
             count += 1
@@ -192,7 +199,7 @@ class Recorded:
         self.name = name
         self.detector: Detector = Detector.load(run, device="cpu")
         self.run, self.data = run, data
-        self._images: dict[Part, NDArray[np.float32]] = {}
+        self._images: dict[int, Pixels] = {}
 
     def surface(self) -> Surface:
         """Inspect every image that took no part in training."""
@@ -213,30 +220,23 @@ class Recorded:
 
     def changed(self, part: Part, kind: str, after: int) -> Part:
         """Inspect the image of a part as it is so many parts after the beginning of the change."""
-        return self.inspect(changed_image(self._images[part], kind, after))
+        return self.inspect(changed_image(self._images[id(part)], kind, after))
 
-    def inspect(self, image: NDArray[np.float32]) -> Part:
+    def inspect(self, image: Pixels) -> Part:
         """Inspect an image (H, W, C) in [0, 1]."""
         found = self.detector.inspect(np.clip(image, 0, 1))
-        return Part(found.score, Frozen(found.image_statistics or plain_statistics(found.image)))
+        return Part(found.score, found.image_statistics or plain_statistics(found.image))
 
     def _inspected(self, path: Path) -> Part:
         from excision.data.inputs import input_image
 
         image = self.detector.image_format.read(input_image(path).image).astype(np.float32) / 65535
         part = self.inspect(image)
-        self._images[part] = image
+        self._images[id(part)] = image
         return part
 
 
-class Frozen(dict[str, float]):
-    """Statistics that are the same only as themselves, so that a part can be a key."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return id(self)
-
-
-def plain_statistics(image: NDArray[np.float32]) -> dict[str, float]:
+def plain_statistics(image: Pixels) -> dict[str, float]:
     """Measure an image (H, W, C) of a model that was trained before fitness: four plain statistics."""
     grey = image.mean(axis=2)
     fine = np.median(np.abs(np.diff(grey, axis=1)))
@@ -249,17 +249,20 @@ def plain_statistics(image: NDArray[np.float32]) -> dict[str, float]:
     }
 
 
-def changed_image(image: NDArray[np.float32], kind: str, after: int) -> NDArray[np.float32]:
+def changed_image(image: Pixels, kind: str, after: int) -> Pixels:
     """Change an image (H, W, C) as it is so many parts after the beginning of a change."""
     step = after / 100
+    changed: Pixels
     if kind == "light":
-        return image * np.float32(1.01**step)
-    if kind == "focus":
-        return ndimage.gaussian_filter(image, (0.1 * step, 0.1 * step, 0))
-    if kind == "fixture":
-        return ndimage.shift(image, (0, step, 0), order=1, mode="nearest")
-    mean = image.mean(dtype=np.float64)
-    return ((image - mean) * 1.1 + 0.97 * mean).astype(np.float32)
+        changed = image * 1.01**step
+    elif kind == "focus":
+        changed = ndimage.gaussian_filter(image, (0.1 * step, 0.1 * step, 0))
+    elif kind == "fixture":
+        changed = ndimage.shift(image, (0, step, 0), order=1, mode="nearest")
+    else:
+        mean = image.mean(dtype=np.float64)
+        changed = (image - mean) * 1.1 + 0.97 * mean
+    return changed.astype(np.float32)
 
 
 def drawn_surface() -> Surface:
@@ -291,7 +294,7 @@ def changed_numbers(part: Part, kind: str, after: int) -> Part:
     return Part(score, changed)
 
 
-def soiling(tell, recorded: Recorded) -> None:  # type: ignore[no-untyped-def]
+def soiling(tell: Callable[[str], None], recorded: Recorded) -> None:
     """Inspect the good parts of ball_screw in order of time: all positions of one time are one group."""
     from excision.data import load_dataset
     from excision.inspection.drift.reference import reference_of
