@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.evaluation.intervals import rate_interval
+from excision.method.calibration.words import at_most
 from excision.visualization.svg import (
     BOTTOM,
     LEFT,
@@ -106,7 +107,7 @@ def rates_chart(
     chart.path(((x(a), y(b)) for a, b in _steps(_above(good, x.low, x.high), before=False)), "good curve")
     if promised_rate is not None:
         chart.line((x.start, y(promised_rate)), (x.end, y(promised_rate)), "chance")
-        chart.text((x.end, y(promised_rate) - 5), f"promised {100 * promised_rate:.3g} %", "mark halo", "end")
+        chart.text((x.end, y(promised_rate) - 5), f"promised {at_most(promised_rate)}", "mark halo", "end")
     if threshold is not None:
         left = x(threshold) > (LEFT + RIGHT) / 2
         chart.line((x(threshold), BOTTOM), (x(threshold), TOP), "threshold")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from excision.evaluation.intervals import rate_interval
@@ -10,25 +11,46 @@ from excision.report.numbers import count, percent
 from excision.report.results_folder import Promise
 
 
-def false_alarms(alarms: int, good: int, promise: Promise | None, groups: dict[str, Any] | None) -> str:
-    """Say what was promised and what was measured, and whether the one contradicts the other.
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Good test images, and the alarms on them.
 
-    Args:
-        alarms: good images that were called defective.
-        good: good images, at least one.
-        promise: of the threshold; None if there is none.
-        groups: number of `groups` of the good images, and the `effective` number of independent images that
-            say as much; None in results of an earlier version.
+    Attributes:
+        alarms: images that were called defective.
+        images: how many, at least one.
+        name: of one of them.
+        groups: number of `groups` of the images, and the `effective` number of independent images that say as
+            much; None in results of an earlier version.
     """
-    known = groups is not None and groups["groups"] < good
-    low, high = rate_interval(alarms, good, groups["effective"] if groups and known else None)
-    share = alarms / good
-    among = f" in {count(groups['groups'], 'group')}" if groups and known else ""
-    measured = (
-        f"Measured: {alarms:,} of {count(good, 'good image')}{among}, "
-        f"{percent(share)} (95 % interval {percent(low)} to {percent(high)})."
+
+    alarms: int
+    images: int
+    name: str
+    groups: dict[str, Any] | None
+
+    @property
+    def share(self) -> float:
+        """The measured rate."""
+        return self.alarms / self.images
+
+    def interval(self) -> tuple[tuple[float, float], str, str]:
+        """Give the 95 % interval of the rate, in how many groups the images are, and how these count."""
+        if self.groups is None or self.groups["groups"] >= self.images:
+            return rate_interval(self.alarms, self.images), "", ""
+        found = rate_interval(self.alarms, self.images, self.groups["effective"])
+        return found, f" in {count(self.groups['groups'], 'group')}", ", with each group as one image"
+
+
+def false_alarms(measured: Measured, promise: Promise | None) -> str:
+    """Say what was promised and what was measured, and whether the one contradicts the other."""
+    (low, high), groups, how = measured.interval()
+    told = (
+        f"Measured: {measured.alarms:,} of {count(measured.images, measured.name)}{groups}, "
+        f"{percent(measured.share)} (95 % interval {percent(low)} to {percent(high)}{how})."
     )
-    return measured if promise is None else f"{promised(promise)} {measured} {_compared(share, low, promise)}"
+    return (
+        told if promise is None else f"{promised(promise)} {told} {_compared(measured.share, low, promise)}"
+    )
 
 
 def _compared(share: float, low: float, promise: Promise) -> str:

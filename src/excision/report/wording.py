@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from excision.evaluation.intervals import rate_interval
+from excision.method.calibration import words
 from excision.report.drift_charts import read_drift
 from excision.report.numbers import count, figure, percent
-from excision.report.promises import false_alarms, promised
+from excision.report.promises import Measured, false_alarms, promised
 from excision.report.results_folder import Promise, ResultsFolder, Summary
 
 _MOST_KINDS = 8
@@ -68,6 +69,15 @@ class _Counts:
     unfit_defective: int
     failed: int
 
+    @property
+    def unfit(self) -> int:
+        """Number of unfit images."""
+        return self.unfit_good + self.unfit_defective
+
+    def named(self, truth: str) -> str:
+        """Name the images that rates are of: where there are unfit ones, the others."""
+        return f"fit {truth} image" if self.unfit else f"{truth} image"
+
     @classmethod
     def of(cls, summary: Summary) -> _Counts:
         def total(good: bool, *verdicts: str) -> int:
@@ -94,9 +104,9 @@ def _evaluation(results: ResultsFolder, summary: Summary) -> Cover:
     if counts.defective:
         statements.append(("Missed", _missed(counts, kinds)))
     if counts.good:
-        groups = figures.get("normal_groups")
-        statements.append(("False alarms", false_alarms(counts.alarms, counts.good, about.promise, groups)))
-    if counts.unfit_good or counts.unfit_defective:
+        measured = Measured(counts.alarms, counts.good, counts.named("good"), figures.get("normal_groups"))
+        statements.append(("False alarms", false_alarms(measured, about.promise)))
+    if counts.unfit:
         statements.append(("Unfit", _unfit(counts)))
     if figures.get("image_auroc") is not None:
         statements.append(("Ranking", _ranking(figures)))
@@ -112,9 +122,11 @@ def _evaluation(results: ResultsFolder, summary: Summary) -> Cover:
 def _evaluation_headline(counts: _Counts) -> str:
     parts = []
     if counts.defective:
-        parts.append(f"{counts.found:,} of {count(counts.defective, 'defective image')} found")
+        parts.append(f"{counts.found:,} of {count(counts.defective, counts.named('defective'))} found")
     if counts.good:
-        parts.append(f"{counts.alarms:,} of {count(counts.good, 'good image')} called defective")
+        parts.append(f"{counts.alarms:,} of {count(counts.good, counts.named('good'))} called defective")
+    if counts.unfit:
+        parts.append(f"{counts.unfit:,} unfit")
     sentence = ", ".join(parts) or "No image could be inspected"
     return sentence[0].upper() + sentence[1:] + "."
 
@@ -141,8 +153,8 @@ def _missed(counts: _Counts, kinds: dict[str, tuple[int, int]]) -> str:
     told = "; ".join(f"{lost} of {n} {kind}" for lost, n, kind in worst[:_MOST_KINDS])
     rest = "; and others" if len(worst) > _MOST_KINDS else ""
     return (
-        f"{missed:,} of {count(counts.defective, 'defective image')}, {percent(missed / counts.defective)} "
-        f"{interval}: {told}{rest}."
+        f"{missed:,} of {count(counts.defective, counts.named('defective'))}, "
+        f"{percent(missed / counts.defective)} {interval}: {told}{rest}."
     )
 
 
@@ -167,16 +179,19 @@ def _ranking(figures: dict[str, Any]) -> str:
 def _evaluation_cards(figures: dict[str, Any], counts: _Counts, promise: Promise | None) -> Iterator[Card]:
     found = f"{counts.found:,} of {counts.defective:,}"
     alarms = f"{counts.alarms:,} of {counts.good:,}"
-    yield Card("Detection rate", percent(figures.get("detection_rate")), f"{found} defective images")
-    yield Card("False-alarm rate", percent(figures.get("false_alarm_rate")), f"{alarms} good images")
+    yield Card(
+        "Detection rate", percent(figures.get("detection_rate")), f"{found} {counts.named('defective')}s"
+    )
+    yield Card(
+        "False-alarm rate", percent(figures.get("false_alarm_rate")), f"{alarms} {counts.named('good')}s"
+    )
     if promise is not None:
-        sure = (
-            "on average" if promise.confidence is None else f"with {percent(promise.confidence)} confidence"
-        )
-        yield Card("Promised at most", percent(promise.promised_rate), sure)
-    if counts.unfit_good or counts.unfit_defective:
+        known = promise.confidence
+        sure = "on average" if known is None else f"with {words.percent(known)} confidence"
+        yield Card("Promised at most", words.at_most(promise.promised_rate), sure)
+    if counts.unfit:
         told = f"{counts.unfit_good:,} good, {counts.unfit_defective:,} defective"
-        yield Card("Unfit", f"{counts.unfit_good + counts.unfit_defective:,}", told)
+        yield Card("Unfit", f"{counts.unfit:,}", told)
     yield Card("Image AUROC", figure(figures.get("image_auroc")), "0.5 is chance, 1 perfect")
     yield Card("Image AP", figure(figures.get("image_ap")), "average precision")
     yield Card("AUPRO", figure(figures.get("aupro")), "up to 30 % false-positive rate")
