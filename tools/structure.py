@@ -50,7 +50,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("attention", "scoring"),
         ("pipeline",),
         ("normal_images", "normal_statistics", "cross_fitting"),
-        ("fitting", "stored_weights"),
+        ("fitting", "fold_training", "stored_weights"),
     ),
     "station": (
         ("lock", "client", "store"),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -16,13 +15,15 @@ import torch
 from numpy.typing import NDArray
 
 from excision.data import Dataset
-from excision.errors import FewImagesWarning, ModelError, SettingsError
+from excision.errors import ModelError, SettingsError
 from excision.estimator import Estimator, Trainable
 from excision.method import run_folder
 from excision.method.attention.model import Attention
-from excision.method.calibration import check_thresholds, groups_needed, too_few
+from excision.method.calibration import check_thresholds
 from excision.method.cross_fitting import cross_fit, cross_scores
+from excision.method.few_images import warn_if_few
 from excision.method.fitting import train_pipeline
+from excision.method.fold_training import out_of_fold_scores
 from excision.method.folder_kinds import folder_kind, wrong_folder
 from excision.method.normal_images import NormalImages
 from excision.method.normal_statistics import learn_normal
@@ -33,7 +34,7 @@ from excision.method.suspects import ScoredImage, Suspect, find_suspects
 from excision.ops.memory_format import channels_last, image_tensor
 from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
-from excision.progress import StageProgress, TrainingProgress, of_stage
+from excision.progress import Progress, StageProgress, TrainingProgress, of_stage
 from excision.settings import AnomalyMapKind, Settings
 from excision.system.files import write_json
 from excision.system.usage import usage
@@ -167,7 +168,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         recorded = run_folder.recorded_groups(run) if run is not None and resume else None
         data = self._prepare(dataset, self.settings, stage, recorded)
         if run is None or not run_folder.is_begun(run):
-            _warn_if_few(data, self.settings)
+            warn_if_few(data, self.settings)
         if run is not None:
             run_folder.prepare_run(run, self.settings, data.image_format, data.fingerprint(), resume=resume)
             if (run / run_folder.MODEL).is_file():
@@ -176,9 +177,11 @@ class Detector(ParameterMixin, Estimator[Prediction]):
                 return self._load(run)
         self.calibration_ = None
         tiles = run / run_folder.TILES if run is not None else None
+        folds = self.settings.calibration.folds
         with data.materialised(tiles, of_stage(stage, "cutting tiles")):
+            scores = out_of_fold_scores(data, folds, run, self._score_fold, stage) if folds else None
             self._train(data, run, progress, stage)
-            self._learn_normal(data, stage)
+            self._learn_normal(data, stage, scores)
         if run is not None:
             facts = usage(time.perf_counter() - start)
             write_json(run / run_folder.TRAINING, {**facts, **data.facts(), "resumed": resume})
@@ -190,14 +193,16 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         """Learn the normal statistics and the threshold again without training, e.g. for new lighting.
 
         Args:
-            dataset: data set whose normal training images are divided as in `fit`.
+            dataset: data set whose normal training images are divided as in `fit`, but always held out, never
+                in folds. After a fit with folds, give images that it was not trained on.
             stage: called with (stage, done, total).
 
         Raises:
             DatasetError: there are no normal images, or too few to hold some out.
             ModelError: the detector has not been fitted.
         """
-        data = self._prepare(dataset, self.pipeline.settings.settled(self.image_format), stage)
+        settings = self.pipeline.settings.settled(self.image_format).without_folds()
+        data = self._prepare(dataset, settings, stage)
         with data.materialised(None, of_stage(stage, "cutting tiles")):
             self._learn_normal(data, stage)
         return self
@@ -345,22 +350,20 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         self.pipeline_ = self._build(self.settings, data.image_format, attention)
         train_pipeline(self.pipeline_, data, self.device, run, progress, stage)
 
-    def _learn_normal(self, data: TrainingSet, stage: StageProgress | None) -> None:
-        """Learn normal statistics from the training images, and the threshold from the held-out images."""
+    def _learn_normal(
+        self, data: TrainingSet, stage: StageProgress | None, out_of_fold: Sequence[float] | None = None
+    ) -> None:
+        """Learn normal statistics from the training images, and the threshold from held-out ones or folds."""
         learn_normal(self.pipeline, NormalImages.of(data, self.device), stage)
-        self._calibrate(data, self.pipeline.settings, stage)
+        settings = self.pipeline.settings
+        if out_of_fold is None:
+            self._calibrate(data, settings, stage)
+        else:
+            self._set_threshold(out_of_fold, data, settings, len(data.folds(settings.calibration.folds)))
 
-
-def _warn_if_few(data: TrainingSet, settings: Settings) -> None:
-    """Warn if the held-out images can promise neither the wanted rate nor a usual one."""
-    chosen = settings.calibration
-    groups = len({data.groups[name] for name in data.calibration})
-    reason = too_few(groups, chosen.false_alarm_rate, chosen.confidence)
-    if reason is not None:
-        count = len(data.sources) + len(data.calibration)
-        wanted = math.ceil(groups_needed(chosen.false_alarm_rate, chosen.confidence) / chosen.holdout)
-        message = (
-            f"of {count} good images, {len(data.calibration)} are held out for calibration: {reason}, "
-            f"which is about {wanted} groups of good images in all"
-        )
-        warnings.warn(message, FewImagesWarning, stacklevel=3)
+    def _score_fold(self, data: TrainingSet, folder: Path | None, progress: Progress) -> list[float]:
+        """Train a model with the same settings on other images, and score those that it does not see."""
+        other = type(self)(self.settings, device=str(self.device))
+        other._train(data, folder, lambda done, total, _: progress(done, total), None)
+        learn_normal(other.pipeline, NormalImages.of(data, self.device))
+        return other._held_out_scores(data, None)

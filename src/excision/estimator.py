@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -181,20 +181,32 @@ class Estimator(ABC, Generic[D]):
 
     def _calibrate(self, data: TrainingSet, settings: Settings, stage: StageProgress | None) -> None:
         """Set the decision threshold on the images that were held out."""
+        self._set_threshold(self._held_out_scores(data, stage), data, settings)
+
+    def _held_out_scores(self, data: TrainingSet, stage: StageProgress | None) -> list[float]:
+        """Score the images that were held out, in their order."""
         self.calibration_ = None
-        scores, calibrating = [], of_stage(stage, CALIBRATING)
+        scores: list[float] = []
+        calibrating = of_stage(stage, CALIBRATING)
         for image in data.calibration_images():
             scores.append(self._predict_one(image).score)
             calibrating(len(scores), len(data.calibration))
+        return scores
+
+    def _set_threshold(
+        self, scores: Sequence[float], data: TrainingSet, settings: Settings, folds: int = 0
+    ) -> None:
+        """Set the decision threshold from the scores of `data.calibrating`, which may be of folds."""
         self._is_comparable = True
         chosen = settings.calibration
         self.calibration_ = calibrate(
             scores,
             chosen.false_alarm_rate,
             confidence=chosen.confidence,
-            groups=[data.groups[name] for name in data.calibration],
-            names=data.calibration,
+            groups=[data.groups[name] for name in data.calibrating],
+            names=data.calibrating,
             odd_image=chosen.odd_image,
+            folds=folds,
         )
 
     @property

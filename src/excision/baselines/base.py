@@ -155,7 +155,8 @@ class Baseline(Estimator[Detection]):
             DatasetError: there are no normal images, or too few to hold some out.
             ImageError: an image is smaller than a tile.
         """
-        data = self._prepare(dataset, self.settings, stage)
+        # Folds would multiply the training time; the images held out are the same for all baselines.
+        data = self._prepare(dataset, self.settings.without_folds(), stage)
         self.calibration_ = None
         torch.manual_seed(self.settings.training.seed)
         network = channels_last(self.build(data.image_format).to(self.device))

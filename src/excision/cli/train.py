@@ -94,6 +94,7 @@ def train(
     chosen = override(_base(settings, out, resume), options)
     dataset = load_dataset(data, layout, leave_out=leave_out)
     say_notes([*dataset.notes, *doubtful_masks(dataset)])
+    _say_cost(chosen.calibration.folds)
     # Errors in settings and data are found before torch is imported, which takes seconds.
     from excision.detector import Detector
 
@@ -137,7 +138,7 @@ def report(detector: Detector, out: Path, origin: str) -> None:
     calibration = detector.calibration
     say_facts(
         [
-            ("Trained on", f"{_sources(facts)}; calibrated on {facts['n_calibration']} more"),
+            ("Trained on", f"{_sources(facts)}; {_calibrated(facts, calibration.folds)}"),
             ("Skipped", f"{len(facts['skipped'])} images" if facts["skipped"] else "none"),
             ("Image size", f"{size[0]} x {size[1]} pixels (height x width), {origin}"),
             ("Channels", "1 (grey)" if channels == 1 else "3 (colour)"),
@@ -170,6 +171,20 @@ def _origin(given: ImageSettings, settled: ImageFormat) -> str:
 def _sources(facts: dict[str, Any]) -> str:
     cut = f" in {facts['n_tiles']} tiles" if "n_tiles" in facts else ""
     return f"{facts['n_training']} good images{cut}"
+
+
+def _calibrated(facts: dict[str, Any], folds: int) -> str:
+    if not folds:
+        return f"calibrated on {facts['n_calibration']} more"
+    return f"calibrated on the same images, in {folds} folds that {folds} other models did not see"
+
+
+def _say_cost(folds: int) -> None:
+    if folds:
+        say(
+            f"Note: {folds} models are trained for the threshold, and then the model itself on all good "
+            f"images: this takes about {folds + 1} times as long as one training."
+        )
 
 
 def _base(file: Path | None, out: Path, resume: bool) -> Settings:

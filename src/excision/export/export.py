@@ -7,10 +7,9 @@ import hashlib
 import math
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -35,6 +34,8 @@ from excision.runtime.verification import DRIFT_LIMITS, Proof, replay
 from excision.system.files import sha256
 from excision.training.training_set import Picture, TrainingSet, prepare
 from excision.version import __version__
+
+Scores = NDArray[np.float64]
 
 _GOLDEN = 3  # normal images, and as many with a defect drawn on them
 _EXAMPLES = 32  # training images, and as many with a defect drawn on them
@@ -87,17 +88,21 @@ def export(
         of_stage(stage, "reading"),
         recorded_groups(run),
     )
-    held_out = list(data.calibration_images())
+    calibrating, out_of_fold = list(data.calibrating_images()), _out_of_fold(detector, data)
     out.mkdir(parents=True, exist_ok=True)
     try:
         _write_graph(detector, out, to, data if precision == "int8" else None, tell)
         _trained_on(detector, run, data, tell).save(out)
-        scores = _scores(detector, held_out, tell)
-        golden = _golden(detector, held_out, scores)
+        scores = _scores(detector, calibrating, tell)
+        golden = _golden(detector, calibrating, scores)
         golden.save(out)
         _describe(detector, run, to, precision).sealed(out).save(out)
-        inspector = Inspector(out)
-        proof = _prove(inspector, golden, held_out, scores, _setting(detector, data), allow_drift, tell)
+        before = np.array(scores)
+        # The model has seen images that calibrated in folds, so that its own scores of them are too low. What
+        # the backend adds to torch's score of such an image, it is taken to add to its out-of-fold score.
+        memory = np.zeros_like(before) if out_of_fold is None else out_of_fold - before
+        inspector, setting = Inspector(out), _setting(detector, data)
+        proof = _prove(inspector, golden, calibrating, before, memory, setting, allow_drift, tell)
         _copy_odd_image(run, out, detector.calibration, inspector.calibration)
         return proof
     except BaseException:
@@ -223,43 +228,67 @@ def _copy_odd_image(run: Path, out: Path, before: Calibration, after: Calibratio
             shutil.copyfile(run / ODD_IMAGE, out / ODD_IMAGE)
 
 
-def _setting(detector: Detector, data: TrainingSet) -> Callable[[Sequence[float]], Calibration]:
-    """Return the function that sets the threshold from scores of the held-out images, as for the run."""
+def _setting(detector: Detector, data: TrainingSet) -> Callable[[Scores], Calibration]:
+    """Return the function that sets the threshold from scores of `data.calibrating`, as for the run."""
     chosen, known = detector.settings.calibration, detector.calibration
-    return partial(
-        calibrate,
-        false_alarm_rate=known.rate,
-        confidence=known.confidence or chosen.confidence,
-        groups=[data.groups[name] for name in data.calibration],
-        names=data.calibration,
-        odd_image=chosen.odd_image,
-    )
+
+    def setting(scores: Scores) -> Calibration:
+        return calibrate(
+            scores.tolist(),
+            known.rate,
+            confidence=known.confidence or chosen.confidence,
+            groups=[data.groups[name] for name in data.calibrating],
+            names=data.calibrating,
+            odd_image=chosen.odd_image,
+            folds=known.folds,
+        )
+
+    return setting
+
+
+def _out_of_fold(detector: Detector, data: TrainingSet) -> Scores | None:
+    """Return the out-of-fold score of each of `data.calibrating`; None if images were held out.
+
+    Raises:
+        ModelError: the images are not those that calibrated in folds.
+    """
+    known = detector.calibration
+    if not known.folds:
+        return None
+    scores = dict(zip(known.names, known.scores, strict=True))
+    if missing := set(data.calibrating) ^ set(scores):
+        raise ModelError(
+            f"the threshold of this run was set from all of its images, and {min(missing)} is only in the "
+            "run or only in this data: give the images that it was trained on"
+        )
+    return np.array([scores[name] for name in data.calibrating])
 
 
 def _prove(
     inspector: Inspector,
     golden: Golden,
-    held_out: list[Picture],
-    before: list[float],
-    setting: Callable[[Sequence[float]], Calibration],
+    calibrating: list[Picture],
+    before: Scores,
+    memory: Scores,
+    setting: Callable[[Scores], Calibration],
     allow_drift: float | None,
     tell: StageProgress,
 ) -> Proof:
     # The threshold is computed from these same scores: otherwise the verdict of the image that sets it would
     # depend on its last bit, and so on the number of threads that torch had in training.
-    torch_threshold = setting(before).threshold
-    after = []
-    for done, image in enumerate(held_out, start=1):
-        after.append(inspector.inspect(image).score)
-        tell("proving", done, len(held_out))
-    inspector.description = replace(inspector.description, calibration=setting(after))
+    torch_threshold = setting(before + memory).threshold
+    after = np.zeros(len(calibrating))
+    for place, image in enumerate(calibrating):
+        after[place] = inspector.inspect(image).score
+        tell("proving", place + 1, len(calibrating))
+    inspector.description = replace(inspector.description, calibration=setting(after + memory))
     inspector.description.save(inspector.folder)
     proof = replay(inspector, golden, torch_threshold)
-    drift = np.abs(np.subtract(before, after)).max() / max(abs(inspector.threshold), 1e-9)
-    changed = np.not_equal(np.array(before) > torch_threshold, np.array(after) > inspector.threshold)
+    drift = np.abs(before - after).max() / max(abs(inspector.threshold), 1e-9)
+    changed = (before + memory > torch_threshold) != (after + memory > inspector.threshold)
     proof = replace(
         proof,
-        images=proof.images + len(held_out),
+        images=proof.images + len(calibrating),
         score_drift=max(proof.score_drift, float(drift)),
         verdicts_changed=proof.verdicts_changed + int(changed.sum()),
     )

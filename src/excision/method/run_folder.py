@@ -6,6 +6,7 @@ log.jsonl                training metrics, one line every ten steps
 tuning.safetensors       checkpoint of the attention tuning; removed once the model is written
 checkpoint.safetensors   checkpoint of the training; removed likewise
 tiles/                   training tiles cut from large images; removed likewise
+folds/                   checkpoints and scores of the models of the folds; removed likewise
 model.safetensors        the weights and everything else that was learnt
 image_format.json        size, channels and tiles of the images
 calibration.json         decision threshold and the scores it was set from
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 MODEL, SETTINGS = RUN_MODEL, RUN_SETTINGS
 CHECKPOINT, TUNING, LOG = "checkpoint.safetensors", "tuning.safetensors", "log.jsonl"
-TILES = "tiles"
+TILES, FOLDS = "tiles", "folds"
 CALIBRATION, FINGERPRINT, TRAINING = "calibration.json", "fingerprint.json", "training.json"
 IMAGE_FORMAT = "image_format.json"
 FORMAT = 3
@@ -181,7 +182,8 @@ def remove_checkpoints(folder: Path) -> None:
     """Remove the files that a finished run no longer needs."""
     for name in (TUNING, CHECKPOINT):
         (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / TILES, ignore_errors=True)
+    for name in (TILES, FOLDS):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def load_model(folder: Path) -> Model:

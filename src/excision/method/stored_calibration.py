@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard, get_args
 
 from excision.settings import OddRule
+from excision.settings.sections import MOST_FOLDS
 
 if TYPE_CHECKING:
     from excision.method.calibration import Calibration
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _RATE_ROUNDING = 1e-9
 _ALWAYS = ("threshold", "wanted_rate", "promised_rate", "scores")
 _SINCE_CONFIDENCE = ("groups", "confidence", "names", "odd_image", "odd")
+_FOLDS = "folds"
 
 
 def require(condition: bool, message: str) -> None:
@@ -47,9 +49,9 @@ def stored_calibration(content: Any, what: str) -> Calibration:
     """
     from excision.method.calibration import Calibration
 
-    check_entries(content, _ALWAYS, _SINCE_CONFIDENCE, what)
+    check_entries(content, _ALWAYS, (*_SINCE_CONFIDENCE, _FOLDS), what)
     if any(name in content for name in _SINCE_CONFIDENCE):
-        check_entries(content, (*_ALWAYS, *_SINCE_CONFIDENCE), (), what)
+        check_entries(content, (*_ALWAYS, *_SINCE_CONFIDENCE), (_FOLDS,), what)
     wanted, confidence = content["wanted_rate"], content.get("confidence")
     for name in ("threshold", "promised_rate"):
         require(is_number(content[name]), f"{what}.{name} must be a finite number")
@@ -70,6 +72,7 @@ def stored_calibration(content: Any, what: str) -> Calibration:
         confidence=None if confidence is None else float(confidence),
         names=_names(content.get("names", []), len(scores), what),
         odd_image=odd_image,
+        folds=_fold_count(content.get(_FOLDS, 0), what),
     )
     return _following(found, what)
 
@@ -118,6 +121,12 @@ def _groups(content: Any, count: int, what: str) -> tuple[int, ...]:
         require(whole and 0 <= number <= following, advice)
         following = max(following, number + 1)
     return tuple(content)
+
+
+def _fold_count(content: Any, what: str) -> int:
+    whole = isinstance(content, int) and not isinstance(content, bool)
+    require(whole and (content == 0 or 2 <= content <= MOST_FOLDS), f"{what}.folds is no number of folds")
+    return int(content)
 
 
 def _names(content: Any, count: int, what: str) -> tuple[str, ...]:

@@ -289,6 +289,10 @@ class TrainingSettings:
         require(self.cache_mb >= 0, "training.cache_mb must not be negative")
 
 
+MOST_FOLDS = 20
+"""Largest number of folds: each is a training of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class CalibrationSettings:
     """Calibration: the decision threshold, from normal images alone.
@@ -304,6 +308,8 @@ class CalibrationSettings:
             kept; 0.5 to below 1.
         odd_image: what to do with an odd image whose score alone would set the threshold: "pass_over" or
             "keep" it.
+        folds: 0 holds images out. From 2 on, the model is trained on all good images, and the threshold is
+            set from scores by this many further models, each trained without one fold of the groups.
     """
 
     false_alarm_rate: float = 0.01
@@ -311,11 +317,16 @@ class CalibrationSettings:
     groups: str = "auto"
     confidence: float = 0.9
     odd_image: OddRule = "pass_over"
+    folds: int = 0
 
     def __post_init__(self) -> None:
         rate = self.false_alarm_rate
         require(0 < rate < 1, f"calibration.false_alarm_rate is {rate}: it must lie between 0 and 1")
         require(0 < self.holdout < 1, f"calibration.holdout is {self.holdout}: it must lie between 0 and 1")
+        require(
+            self.folds == 0 or 2 <= self.folds <= MOST_FOLDS,
+            f"calibration.folds is {self.folds}: it must be 0, or from 2 to {MOST_FOLDS}",
+        )
         if self.groups != "auto":
             from excision.data.groups.rule import GroupRule
 

@@ -80,6 +80,10 @@ class Settings:
         image = ImageSettings(image_format.size, image_format.channels, image_format.tile)
         return dataclasses.replace(self, image=image)
 
+    def without_folds(self) -> Settings:
+        """Give the same settings, with calibration on held-out images."""
+        return dataclasses.replace(self, calibration=dataclasses.replace(self.calibration, folds=0))
+
     def _check_size(self, size: tuple[int, int]) -> None:
         """Check that images of this size are large enough for masks and networks."""
         cells = math.prod(math.ceil(side / self.mask.patch) for side in size)

@@ -21,7 +21,7 @@ from excision.data.groups import Grouping, GroupRule, group_samples
 from excision.data.images import ImageCache, any_full_image, working_image
 from excision.data.preparation import Finding, check_readable, readable, readable_headers
 from excision.data.sizes import Reduction, Size, default_size, strip_tile
-from excision.data.splits import hold_out
+from excision.data.splits import choose_groups, hold_out, make_folds
 from excision.errors import DatasetError, ImageError, SettingsError
 from excision.progress import Progress
 from excision.settings import Settings
@@ -75,6 +75,25 @@ class TrainingSet:
         """The group of each training image (of `sources`, not of tiles) and calibration image, by name."""
         return self.grouping.of
 
+    def folds(self, count: int) -> tuple[tuple[str, ...], ...]:
+        """Divide the names of the training images into folds of whole groups, at most `count`."""
+        groups = self.source_groups
+        fold_of = make_folds(groups.values(), count)
+        return tuple(
+            tuple(name for name in self.sources if fold_of[groups[name]] == fold)
+            for fold in range(max(fold_of.values()) + 1)
+        )
+
+    def without(self, fold: tuple[str, ...]) -> TrainingSet:
+        """Return the set in which a fold of the training images calibrates and the others train.
+
+        It shares the tiles: it can be read while this set is materialised.
+        """
+        left_out = set(fold)
+        tiles = tuple(tile for tile in self._tiles if tile.source not in left_out)
+        names = tuple(tile.name for tile in tiles) or tuple(n for n in self.training if n not in left_out)
+        return replace(self, training=names, calibration=fold, _tiles=tiles)
+
     @property
     def source_groups(self) -> dict[str, str]:
         """Return the group of each training image by name; if there is only one, each image is its own."""
@@ -121,6 +140,15 @@ class TrainingSet:
         """Return the training images one after another, as whole images even if training uses tiles."""
         return (self._pictures[name] for name in self.sources)
 
+    @property
+    def calibrating(self) -> tuple[str, ...]:
+        """Names of the images whose scores set the threshold: held-out ones, or all if folds calibrate."""
+        return self.calibration or self.sources
+
+    def calibrating_images(self) -> Iterator[Picture]:
+        """Iterate over the images whose scores set the threshold."""
+        return (self._pictures[name] for name in self.calibrating)
+
     def calibration_images(self) -> Iterator[Picture]:
         """Iterate over the held-out images."""
         return (self._pictures[name] for name in self.calibration)
@@ -136,7 +164,7 @@ class TrainingSet:
         return {
             "n_training": len(self.sources),
             **({"n_tiles": len(self._tiles)} if self._tiles else {}),
-            "n_calibration": len(self.calibration),
+            "n_calibration": len(self.calibrating),
             "groups": self._group_facts(),
             **({"reduction": dataclasses.asdict(self.reduction)} if self.reduction else {}),
             "skipped": {finding.name: finding.reason for finding in self.skipped},
@@ -217,7 +245,7 @@ def _part(usable: _Usable, settings: Settings, recorded: Mapping[str, str] | Non
     derived: Channels = 3 if usable.colour else 1
     channels = settings.image.channels or derived
     samples, grouping = _grouped(usable, settings, recorded)
-    training, calibration = hold_out(samples, settings.calibration.holdout)
+    training, calibration = _split(samples, settings)
     tiles: tuple[Tile, ...] = ()
     if tiling is not None:
         shown = {sample.name: usable.sizes[sample.name] for sample in training}
@@ -234,6 +262,16 @@ def _part(usable: _Usable, settings: Settings, recorded: Mapping[str, str] | Non
         _origin=usable.origin,
         _tiles=tiles,
     )
+
+
+def _split(samples: tuple[Sample, ...], settings: Settings) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Return the samples for training and those that are held out: none if folds of them calibrate."""
+    chosen = settings.calibration
+    if not chosen.folds:
+        return hold_out(samples, chosen.holdout)
+    # One group alone is an error here, too: nothing would be left to train on beside its fold.
+    choose_groups((sample.group for sample in samples), chosen.holdout, seed=0)
+    return tuple(sorted(samples, key=lambda sample: sample.name)), ()
 
 
 def _grouped(

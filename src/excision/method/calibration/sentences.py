@@ -80,6 +80,12 @@ def assumption(calibration: Calibration) -> str:
         told = f"{told}, in groups of up to {max(sizes)} images"
     if calibration.wanted_rate is None:
         told = f"{told}, and that the threshold was not chosen by these images"
+    if calibration.folds:
+        told = (
+            f"{told}. It also assumes that the model, which was trained on all of them, scores parts to come "
+            f"like the {calibration.folds} models of the folds scored images that they had not seen; no "
+            "theorem guarantees that"
+        )
     return told
 
 

@@ -36,6 +36,8 @@ class Calibration:
         names: names of the images, in the order of the scores; empty if they are not known.
         odd_image: what is done with an odd image that alone would decide.
         odd: such an image; None if there is none.
+        folds: number of folds if the images were not held out: the model was trained on all of them, and each
+            score is that of another model, trained without the fold of the image. Otherwise 0.
     """
 
     threshold: float
@@ -47,6 +49,7 @@ class Calibration:
     names: tuple[str, ...] = ()
     odd_image: OddRule = "pass_over"
     odd: Odd | None = None
+    folds: int = 0
 
     def __post_init__(self) -> None:
         if not self.groups:
@@ -130,6 +133,7 @@ def calibrate(
     groups: Sequence[Hashable] | None = None,
     names: Sequence[str] | None = None,
     odd_image: OddRule = "pass_over",
+    folds: int = 0,
 ) -> Calibration:
     """Set the threshold at which a false-alarm rate is kept with a confidence over the choice of the images.
 
@@ -155,6 +159,7 @@ def calibrate(
         groups: group of each score; None if each is a group of its own.
         names: name of each image, where known.
         odd_image: what to do with an odd image: pass over it, or keep it.
+        folds: number of folds if the scores are out-of-fold scores of training images; see `Calibration`.
 
     Raises:
         ValueError: there is no score, one is not finite, a rate or the confidence is out of range, or groups
@@ -172,6 +177,7 @@ def calibrate(
         confidence=confidence,
         names=() if names is None else tuple(names[place] for place in order),
         odd_image=odd_image,
+        folds=folds,
     )
     grouped = GroupedScores(found.scores, found.groups)
     if confidence is None:

@@ -1,0 +1,42 @@
+"""The warning before a training whose images can promise neither the wanted rate nor a usual one."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+from excision.errors import FewImagesWarning
+from excision.method.calibration import best_promise, groups_needed, too_few
+from excision.method.calibration.words import at_most
+from excision.settings import Settings
+from excision.training.training_set import TrainingSet
+
+
+def warn_if_few(data: TrainingSet, settings: Settings) -> None:
+    """Warn if the images that calibrate are too few.
+
+    Args:
+        data: the images of a training.
+        settings: settings of its calibration.
+    """
+    chosen = settings.calibration
+    calibrating = len({data.groups[name] for name in data.calibrating})
+    reason = too_few(calibrating, chosen.false_alarm_rate, chosen.confidence)
+    if reason is None:
+        return
+    needed = groups_needed(chosen.false_alarm_rate, chosen.confidence)
+    if chosen.folds:
+        message = f"{len(data.sources)} good images in {calibrating} groups calibrate in folds: {reason}"
+    else:
+        count, groups = len(data.sources) + len(data.calibration), len(set(data.groups.values()))
+        message = (
+            f"of {count} good images, {len(data.calibration)} are held out for calibration: {reason}, "
+            f"which is about {math.ceil(needed / chosen.holdout)} groups of good images in all"
+        )
+        best = best_promise(groups, chosen.confidence)
+        message += (
+            f". With --calibration.folds 5 all {groups} groups calibrate, which can promise {at_most(best)} "
+            "and takes six times as long"
+        )
+    # The caller of the caller: the line that fits a detector.
+    warnings.warn(message, FewImagesWarning, stacklevel=3)
