@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -75,6 +74,7 @@ class GoodParts:
         flagged: those that it calls defective as they are: false calls.
         trained_on: number of images that were left out because the model was trained on them; None if the
             folder does not say which these are.
+        calibrated: number of images among them that set the threshold, as far as the folder tells.
         repeated: number of images that have the same pixels as another.
         unreadable: why an image could not be read, one message each.
         size: height and width of the first image in pixels.
@@ -85,6 +85,7 @@ class GoodParts:
     quiet: list[GoodPart] = field(default_factory=list)
     flagged: list[GoodPart] = field(default_factory=list)
     trained_on: int | None = None
+    calibrated: int = 0
     repeated: int = 0
     unreadable: list[str] = field(default_factory=list)
     size: tuple[int, int] = (0, 0)
@@ -191,6 +192,7 @@ def _group(images: GoodImages, rule: GroupRule | None, known: _Known, parts: Goo
         if known.has_file(path):
             parts.trained_on = (parts.trained_on or 0) + 1
         else:
+            parts.calibrated += known.has_calibrated(path)
             samples.append(Sample(str(path), path, "train", GOOD, None, images.stated.get(path, str(path))))
     if not samples:
         return {}
@@ -259,6 +261,7 @@ class _Known:
 
     exported: TrainedOn | None
     files: frozenset[str]
+    calibration: frozenset[str]
 
     @property
     def known(self) -> bool:
@@ -266,7 +269,8 @@ class _Known:
 
     @classmethod
     def of(cls, folder: Path) -> _Known:
-        return cls(TrainedOn.load(folder), frozenset(_fingerprint(folder / _FINGERPRINT)))
+        told = _fingerprint(folder / _FINGERPRINT)
+        return cls(TrainedOn.load(folder), told["training"], told["calibration"])
 
     def has_file(self, path: Path) -> bool:
         try:
@@ -276,16 +280,24 @@ class _Known:
         except OSError:
             return False  # it is reported when it is opened
 
+    def has_calibrated(self, path: Path) -> bool:
+        try:
+            return bool(self.calibration) and sha256(path) in self.calibration
+        except OSError:
+            return False
+
     def has_image(self, working: NDArray[np.uint16]) -> bool:
         return self.exported is not None and image_key(working) in self.exported.images
 
 
-def _fingerprint(path: Path) -> Sequence[str]:
-    """Give the hashes of the training images of a run folder."""
-    if not path.is_file() or path.stat().st_size > _CACHE:
-        return []
+def _fingerprint(path: Path) -> dict[str, frozenset[str]]:
+    """Give the hashes of the training and of the calibration images of a run folder."""
+    parts = ("training", "calibration")
+    nothing = dict.fromkeys(parts, frozenset[str]())
     try:
+        if not path.is_file() or path.stat().st_size > _CACHE:
+            return nothing
         content: Any = json.loads(path.read_text("utf-8"))
-        return list(map(str, content["training"].values()))
+        return {part: frozenset(map(str, content[part].values())) for part in parts}
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        return []
+        return nothing

@@ -73,6 +73,8 @@ def fit_hit_miss(size: Floats, hit: NDArray[np.bool_]) -> HitMiss:
     """
     x = np.log(size)
     coefficients = fit_many(x, hit, np.ones((1, len(x))))[0]
+    if hit.all() or not hit.any():
+        coefficients[1] = abs(coefficients[1])  # nothing but rounding gave it its sign
     weight = _weights(_expit(coefficients[0] + coefficients[1] * x))
     design = np.stack([np.ones_like(x), x], axis=1)
     information = (design * weight[:, None]).T @ design

@@ -77,34 +77,41 @@ def _answer(whole: Region, regions: Sequence[Region]) -> Answer:
 def _sentence(
     requirement: Requirement, contrast: float, whole: Region, regions: Sequence[Region], verdict: Answer
 ) -> str:
-    share, sure = f"{RATE:.0%}", f"with {CONFIDENCE:.0%} confidence"
-    assumed = "" if requirement.contrast is not None else ", which the requirement does not state"
-    subject = f'"{requirement.text}" at a contrast of {100 * contrast:.3g} %{assumed}'
+    share, sure = f"{100 * RATE:.0f} %", f"with {100 * CONFIDENCE:.0f} % confidence"
+    subject = f'defects like "{requirement.text}"'
+    if requirement.contrast is None:
+        subject += f" at a contrast of {100 * contrast:.3g} %, which the requirement does not state,"
     basis = f"{whole.hits:,} of {whole.number:,} drawings were found, on {_counted(whole.groups)}"
     if verdict == "yes":
         return (
-            f"Yes: at least {share} of defects {subject} are found in each of the {len(regions)} regions of "
-            f"the part, {sure} for each region; {basis}."
+            f"Yes: at least {share} of {subject} are found in each of the {len(regions)} regions of the "
+            f"part, {sure} for each region; {basis}."
         )
     if verdict == "no":
-        return f"No: fewer than {share} of defects {subject} are found, {sure}; {basis}."
-    weak = _named(regions, "no")
-    open_ones = _named(regions, "not shown")
+        return f"No: fewer than {share} of {subject} are found, {sure}; {basis}."
+    rest = "".join(
+        f" {said}: {named}."
+        for said, named in (
+            ("Not shown either way", _named(regions, "not shown")),
+            (f"At least {share}, {sure}", _named(regions, "yes")),
+        )
+        if named
+    )
     if verdict == "not everywhere":
-        rest = f" Not shown either way: {open_ones}." if open_ones else ""
         return (
-            f"Not everywhere: fewer than {share} of defects {subject} are found, {sure}, in these regions: "
-            f"{weak}.{rest} Over the whole part {basis}."
+            f"Not everywhere: fewer than {share} of {subject} are found, {sure}, in these regions: "
+            f"{_named(regions, 'no')}.{rest} Over the whole part {basis}."
         )
     needed = parts_needed(RATE, CONFIDENCE)
-    few = (
-        f" It takes at least {needed} independent good parts, none with a miss."
-        if whole.groups < needed
-        else " More good parts would narrow the limits."
+    few = min((region.groups for region in regions), default=whole.groups) < needed
+    more = (
+        f" It takes at least {needed} independent good parts in each region, none with a miss."
+        if few
+        else " More drawings on more good parts would narrow the limits."
     )
-    where = f" in these regions: {open_ones}" if open_ones else ""
     return (
-        f"Not shown: that {share} of defects {subject} are found cannot be said {sure}{where}; {basis}.{few}"
+        f"Not shown: whether at least {share} of {subject} are found everywhere cannot be said {sure}.{rest} "
+        f"Over the whole part {basis}.{more}"
     )
 
 

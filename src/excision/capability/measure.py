@@ -15,18 +15,19 @@ from excision.capability.analysis import CONFIDENCE, RATE
 from excision.capability.good_parts import GoodParts, Model, Pictures, choose_parts
 from excision.capability.kinds import Kind
 from excision.capability.part import Mask
+from excision.capability.place_effect import map_places
 from excision.capability.plan import Design, choose_grid, choose_sizes
 from excision.capability.real import compare, measure_real
 from excision.capability.requirement import Requirement, parse_requirement
-from excision.capability.result import CAPABILITY, Capability
+from excision.capability.result import Capability
 from excision.capability.settings import StudySettings
+from excision.capability.stored import model_identity
 from excision.capability.study import Budget, begin, run_study
 from excision.capability.summary import (
     box_shares,
     example_picture,
     make_answers,
     make_curves,
-    make_maps,
     make_notes,
     rate_limits,
 )
@@ -34,11 +35,9 @@ from excision.data import Dataset
 from excision.data.groups import GroupRule
 from excision.inspection.good_images import find_good_images
 from excision.inspection.loading import load
-from excision.method import run_folder
+from excision.method.folder_kinds import CAPABILITY
 from excision.progress import StageProgress, of_stage
-from excision.runtime.backend import GRAPH_FILES
 from excision.runtime.inspector import Inspector
-from excision.system.files import sha256
 
 
 def measure_capability(
@@ -127,7 +126,7 @@ def measure_capability(
         drawings=len(records),
         cut=float(np.mean([one.cut > 0.1 for one in records])) if records else 0.0,
         curves=tuple(curves),
-        maps=make_maps(records, curves, _box(parts, pictures)),
+        maps=map_places([one for one in records if not one.requirement], curves, _box(parts, pictures), RATE),
         requirements=make_answers(design, records),
         real=comparison,
         notes=(*notes, *make_notes(parts, design, records, budget)),
@@ -136,15 +135,6 @@ def measure_capability(
     )
     result.save(out / CAPABILITY)
     return result
-
-
-def model_identity(folder: Path) -> str:
-    """Hash the weights or the graph of a model folder: 12 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for name in (*GRAPH_FILES, run_folder.MODEL):
-        if (folder / name).is_file():
-            digest.update(f"{name} {sha256(folder / name)}\n".encode())
-    return digest.hexdigest()[:12]
 
 
 def _design(

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from excision.capability.kinds import Kind
 from excision.capability.limits import logit
 from excision.capability.records import Record
 from excision.capability.result import Curve, PlaceMap
@@ -28,44 +30,70 @@ _MOST = 4000
 """Drawings that a map is made of at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """The drawings of one kind on the curves that can be used.
+
+    Attributes:
+        shown: curve at whose contrast the map is shown.
+        place: (N, 2) in units of the kernel.
+        eta: (N,) log odds by the curves.
+        hit: (N,) 1 or 0.
+        group: (N,) groups of the parts.
+    """
+
+    shown: Curve
+    place: Floats
+    eta: Floats
+    hit: Floats
+    group: tuple[str, ...]
+
+
 def map_places(
-    records: Sequence[Record], curves: Sequence[Curve], shape: tuple[float, float], rate: float
-) -> PlaceMap | None:
-    """Give the map of one kind at the contrast in the middle of those whose curves can be used.
+    records: Sequence[Record], curves: Sequence[Curve], shape: tuple[int, int], rate: float
+) -> tuple[PlaceMap, ...]:
+    """Give the map of each kind of which at least one curve can be used.
+
+    A map is shown at the weakest contrast at which `rate` is reached, or else at the strongest.
 
     Args:
-        records: drawings of that kind at all contrasts.
-        curves: of that kind; those that do not fit are left out.
+        records: drawings of all kinds and contrasts.
+        curves: of these; those that do not fit, or were always or never found, are left out.
         shape: height and width of the box around the part.
         rate: wanted probability of detection.
-
-    Returns:
-        The map; None if no curve can be used: each kind is either always found or never.
     """
-    usable = {
-        curve.contrast: curve
-        for curve in curves
-        if curve.fits and curve.slope > 0 and 0 < curve.hits < curve.drawings
-    }
-    if not usable:
-        return None
-    shown = usable[sorted(usable)[len(usable) // 2]]
-    used = [one for one in records if one.contrast in usable][:_MOST]
-    place = np.array([(one.down, one.across) for one in used])
-    hit = np.array([float(one.hit) for one in used])
-    eta = np.array(
-        [usable[one.contrast].intercept + usable[one.contrast].slope * math.log(one.size) for one in used]
-    )
-    rows, columns = _nodes(shape)
+    usable: dict[Kind, dict[float, Curve]] = {}
+    for curve in curves:
+        if curve.fits and curve.slope > 0 and 0 < curve.hits < curve.drawings:
+            usable.setdefault(curve.kind, {})[curve.contrast] = curve
     scale = _reach(shape)
-    prior = _choose_prior(place / scale, eta, hit, [one.group for one in used])
-    nodes = np.stack(
-        np.meshgrid((np.arange(rows) + 0.5) / rows, (np.arange(columns) + 0.5) / columns, indexing="ij"),
-        axis=-1,
-    ).reshape(-1, 2)
-    effect = _effects(nodes / scale, place / scale, eta, hit, prior)
-    log_size = (logit(rate) - shown.intercept - effect) / shown.slope
-    sizes = np.exp(np.clip(log_size, -50, 50))
+    drawn = [_collect(records, known, scale) for known in usable.values()]
+    prior = _choose_prior(drawn)
+    return tuple(_map(one, shape, scale, prior, rate) for one in drawn)
+
+
+def _collect(records: Sequence[Record], known: dict[float, Curve], scale: Floats) -> _Drawn:
+    ordered = [known[contrast] for contrast in sorted(known)]
+    shown = next((curve for curve in ordered if curve.a90.relation == "="), ordered[-1])
+    used = [one for one in records if one.kind == shown.kind and one.contrast in known][:_MOST]
+    return _Drawn(
+        shown,
+        np.array([(one.down, one.across) for one in used]) / scale,
+        np.array(
+            [known[one.contrast].intercept + known[one.contrast].slope * math.log(one.size) for one in used]
+        ),
+        np.array([float(one.hit) for one in used]),
+        tuple(one.group for one in used),
+    )
+
+
+def _map(drawn: _Drawn, shape: tuple[int, int], scale: Floats, prior: float, rate: float) -> PlaceMap:
+    rows, columns = _nodes(shape)
+    down, across = (np.arange(rows) + 0.5) / rows, (np.arange(columns) + 0.5) / columns
+    nodes = np.stack(np.meshgrid(down, across, indexing="ij"), axis=-1).reshape(-1, 2) / scale
+    effect = _effects(nodes, drawn.place, drawn.eta, drawn.hit, prior)
+    shown = drawn.shown
+    sizes = np.exp(np.clip((logit(rate) - shown.intercept - effect) / shown.slope, -50, 50))
     return PlaceMap(
         shown.kind,
         shown.contrast,
@@ -81,35 +109,45 @@ def map_places(
     )
 
 
-def _nodes(shape: tuple[float, float]) -> tuple[int, int]:
+def _nodes(shape: tuple[int, int]) -> tuple[int, int]:
     longer = max(shape)
     rows, columns = (max(4, round(_LONGER * side / longer)) for side in shape)
     return rows, columns
 
 
-def _reach(shape: tuple[float, float]) -> Floats:
+def _reach(shape: tuple[int, int]) -> Floats:
     """Give the deviation of the kernel down and across, as a share of the box: a ninth of its mean side."""
     side = math.sqrt(shape[0] * shape[1]) / 9
     return np.array([side / shape[0], side / shape[1]])
 
 
-def _choose_prior(place: Floats, eta: Floats, hit: Floats, groups: Sequence[str]) -> float:
-    """Choose the deviation of the effect by cross-validation over whole groups of parts."""
-    names = sorted(set(groups))
-    fold = {name: number % _FOLDS for number, name in enumerate(names)}
-    of = np.array([fold[name] for name in groups])
-    gains = []
-    for width in _WIDTHS:
-        gain = 0.0
-        for number in range(_FOLDS):
-            out, rest = of == number, of != number
-            if not out.any() or not rest.any():
-                continue
-            effect = _effects(place[out], place[rest], eta[rest], hit[rest], width)
-            signed = np.where(hit[out] > 0, eta[out] + effect, -eta[out] - effect)
-            gain -= float(np.logaddexp(0.0, -signed).sum())
-        gains.append(gain)
-    return _WIDTHS[int(np.argmax(gains))]
+def _choose_prior(drawn: Sequence[_Drawn]) -> float:
+    """Choose the deviation of the effect by cross-validation over whole groups of parts, all kinds together.
+
+    The narrowest prior is taken whose prediction is within one standard error of the best one's (Breiman et
+    al., "Classification and regression trees", 1984): a map that chance could have drawn stays even.
+    """
+    if not drawn:
+        return 0.0
+    gains = np.stack([np.concatenate([_left_out(one, width) for one in drawn]) for width in _WIDTHS])
+    best = int(np.argmax(gains.sum(axis=1)))
+    for place, width in enumerate(_WIDTHS[:best]):
+        lost = gains[best] - gains[place]
+        if float(lost.sum()) <= float(lost.std()) * math.sqrt(len(lost)):
+            return width
+    return _WIDTHS[best]
+
+
+def _left_out(drawn: _Drawn, width: float) -> Floats:
+    """Give the log-likelihood of each drawing, predicted from the other groups of parts."""
+    number = {name: place for place, name in enumerate(sorted(set(drawn.group)))}
+    fold = np.array([number[name] % _FOLDS for name in drawn.group])
+    effect = np.zeros(len(fold))
+    for one in range(_FOLDS):
+        out, rest = fold == one, fold != one
+        effect[out] = _effects(drawn.place[out], drawn.place[rest], drawn.eta[rest], drawn.hit[rest], width)
+    signed = np.where(drawn.hit > 0, drawn.eta + effect, -drawn.eta - effect)
+    return np.asarray(-np.logaddexp(0.0, -signed))
 
 
 def _effects(nodes: Floats, place: Floats, eta: Floats, hit: Floats, prior: float) -> Floats:

@@ -138,19 +138,23 @@ def compare(
         records: drawings.
         kinds: kind of each label whose name does not say it.
     """
+    # Those of requirements have widths of their own.
+    records = [one for one in records if not one.requirement] or list(records)
     by_label: dict[str, list[RealDefect]] = {}
     for defect in defects:
         by_label.setdefault(defect.label, []).append(defect)
     bins: list[RealBin] = []
-    expected, outside = 0.0, 0
+    sums: list[_Sum] = []
+    outside = 0
     for label, members in sorted(by_label.items()):
         kind = kinds.get(label) or kind_of(label)
         drawn = [one for one in records if kind is None or one.kind == kind]
-        predict, limits = _predictor(drawn if len(drawn) >= _LEAST else records)
+        predict, covers = _predictor(drawn if len(drawn) >= _LEAST else records)
+        expected = math.fsum(predict(one) for one in members)
+        sums.append(_Sum(label, len(members), sum(one.hit for one in members), expected))
         for group in _split(members):
             predicted = [predict(one) for one in group]
-            expected += sum(predicted)
-            outside += sum(not limits(one) for one in group)
+            outside += sum(not covers(one) for one in group)
             lengths = [one.length for one in group]
             counted = make_bin(min(lengths), max(lengths), len(group), sum(one.hit for one in group))
             contrast = float(np.median([one.contrast for one in group]))
@@ -159,20 +163,18 @@ def compare(
                     kind or ANY, label, counted, float(f"{np.mean(predicted):.4g}"), float(f"{contrast:.4g}")
                 )
             )
-    hits = sum(one.hit for one in defects)
-    share = expected / len(defects)
-    lower = lower_limit(hits, len(defects), CONFIDENCE)
-    upper = upper_limit(hits, len(defects), CONFIDENCE)
+    whole = _Sum("all", len(defects), sum(one.hits for one in sums), math.fsum(one.expected for one in sums))
+    lower, upper = whole.limits
     return RealComparison(
         name,
-        len(defects),
-        hits,
-        float(f"{share:.4g}"),
+        whole.number,
+        whole.hits,
+        float(f"{whole.expected / whole.number:.4g}"),
         lower,
         upper,
         outside,
         tuple(bins),
-        _trust(len(defects), hits, share, (lower, upper), outside),
+        _trust(whole, sums, outside),
     )
 
 
@@ -224,27 +226,52 @@ def _fit(design: Floats, hit: Floats) -> Floats:
     return beta
 
 
-def _trust(number: int, hits: int, share: float, limits: tuple[float, float], outside: int) -> str:
-    low, high = limits
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """Real defects of one label, or of all."""
+
+    label: str
+    number: int
+    hits: int
+    expected: float
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        return (
+            lower_limit(self.hits, self.number, CONFIDENCE),
+            upper_limit(self.hits, self.number, CONFIDENCE),
+        )
+
+    @property
+    def words(self) -> str:
+        found, predicted = 100 * self.hits / self.number, 100 * self.expected / self.number
+        return f"{self.label} ({found:.0f} % found, {predicted:.0f} % predicted)"
+
+
+def _trust(whole: _Sum, labels: Sequence[_Sum], outside: int) -> str:
+    """Say how far the curves are to be trusted, label by label."""
+    low, high = whole.limits
     said = (
-        f"Of {number:,} real defects {hits:,} are found, {hits / number:.1%} (90 % interval {low:.1%} to "
-        f"{high:.1%}); drawings of the same length and contrast predict {share:.1%}."
+        f"Of {whole.number:,} real defects {whole.hits:,} are found, {100 * whole.hits / whole.number:.1f} % "
+        f"(90 % interval {100 * low:.1f} to {100 * high:.1f} %); drawings of the same length and contrast "
+        f"predict {100 * whole.expected / whole.number:.1f} %."
     )
-    beyond = (
-        f" {outside:,} of them lie outside the lengths and contrasts that were drawn, where the nearest "
-        "drawn ones stand for them."
-        if outside
-        else ""
-    )
-    if share > high:
-        verdict = (
-            " Real defects are harder to find than drawn ones: the curves are too optimistic for this "
-            "surface, so a90 is a lower bound at best."
+    above = [one for one in labels if one.expected / one.number > one.limits[1]]
+    below = [one for one in labels if one.expected / one.number < one.limits[0]]
+    within = [one for one in labels if one not in above and one not in below]
+    for what, members in (
+        ("The curves are too optimistic, and a90 is a lower bound at best, for", above),
+        ("They are cautious for" if above else "The curves are cautious for", below),
+        (
+            "Real defects do not contradict them for" if above or below else "Nothing contradicts them for",
+            within,
+        ),
+    ):
+        if members:
+            said += f" {what} {', '.join(one.words for one in members)}."
+    if outside:
+        said += (
+            f" {outside:,} of the real defects lie outside the lengths and contrasts that were drawn, where "
+            "the nearest drawn ones stand for them."
         )
-    elif share < low:
-        verdict = (
-            " Real defects are easier to find than drawn ones: the curves are cautious for this surface."
-        )
-    else:
-        verdict = " The real defects do not contradict the curves."
-    return said + verdict + beyond
+    return said

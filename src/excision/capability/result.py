@@ -13,7 +13,6 @@ from excision.errors import ModelError, ResultsError
 from excision.system.files import write_json
 from excision.system.strict_json import read_json
 
-CAPABILITY = "capability.json"
 FORMAT = 1
 
 Relation = Literal["=", "<=", ">", "?"]

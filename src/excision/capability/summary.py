@@ -15,10 +15,9 @@ from excision.capability.judge import answer
 from excision.capability.kinds import KINDS, Kind
 from excision.capability.limits import lower_limit, parts_needed, upper_limit
 from excision.capability.part import Part
-from excision.capability.place_effect import map_places
 from excision.capability.plan import Design
 from excision.capability.records import Record
-from excision.capability.result import Curve, PlaceMap, RequirementResult
+from excision.capability.result import Curve, RequirementResult
 from excision.capability.study import Budget
 
 _EXAMPLE = 512
@@ -32,24 +31,6 @@ def make_curves(records: Sequence[Record], threshold: float, seed: int) -> list[
             by_stratum.setdefault((one.kind, one.contrast), []).append(one)
     ordered = sorted(by_stratum.items(), key=lambda item: (KINDS.index(item[0][0]), item[0][1]))
     return [analyse_curve(members, threshold, seed) for _, members in ordered]
-
-
-def make_maps(
-    records: Sequence[Record], curves: Sequence[Curve], shape: tuple[int, int]
-) -> tuple[PlaceMap, ...]:
-    """Give the map of each kind for which there can be one."""
-    drawn = [one for one in records if not one.requirement]
-    kinds = dict.fromkeys(curve.kind for curve in curves)
-    maps = [
-        map_places(
-            [one for one in drawn if one.kind == kind],
-            [one for one in curves if one.kind == kind],
-            shape,
-            RATE,
-        )
-        for kind in kinds
-    ]
-    return tuple(one for one in maps if one is not None)
 
 
 def make_answers(design: Design, records: Sequence[Record]) -> tuple[RequirementResult, ...]:
@@ -103,6 +84,13 @@ def make_notes(parts: GoodParts, design: Design, records: Sequence[Record], budg
             "The model's folder does not say which images it was trained on. Make sure that none of them is "
             "among these images."
         )
+    if parts.calibrated:
+        notes.append(
+            f"{parts.calibrated} of the good images set the threshold, so few of them can be false calls: "
+            "judge the rate of false calls by the promise of the threshold."
+        )
+    if parts.basis:
+        notes.append(f"Independent parts: {parts.basis}.")
     if parts.repeated:
         notes.append(f"{parts.repeated} images are the same as another one and were left out.")
     if parts.unreadable:

@@ -107,9 +107,9 @@ def capability(
     """Measure the probability of detection with defects drawn on good parts."""
     from excision.capability.kinds import KINDS
     from excision.capability.measure import measure_capability
-    from excision.capability.result import CAPABILITY
     from excision.capability.settings import CONTRASTS, StudySettings
     from excision.data import load_dataset
+    from excision.method.folder_kinds import CAPABILITY
     from excision.report.capability_maps import write_maps
     from excision.report.capability_page import write_capability_report
 
@@ -154,7 +154,8 @@ def capability(
 
 
 def _say(result: Capability) -> None:
-    from excision.report.capability_page import sizes_table, statements
+    from excision.report.capability_page import statements
+    from excision.report.capability_tables import sizes_table
 
     table = sizes_table(result)
     if table.rows:

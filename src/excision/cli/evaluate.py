@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.options import DataArgument, JsonOption, LayoutOption, LeaveOutOption, ModelArgument
-from excision.cli.output import figure, say, say_table
+from excision.cli.output import figure, say, say_notes, say_table
 from excision.progress import Bars
 from excision.system.files import write_json
 
@@ -71,12 +71,16 @@ def evaluate(
     """Measure a trained or an exported model on the test images of a data set."""
     from excision.data import load_dataset
     from excision.inspection.loading import load
+    from excision.report.capability_page import keep_capability
     from excision.report.writing import evaluate as measure
 
     altered = not mask or inference_skips is not None
     predictor = _altered(model, mask, inference_skips) if altered else load(model)
     dataset = load_dataset(data, layout, leave_out=leave_out)
     folder = out or model / "evaluation"
+    if not folder.is_file():
+        reason = keep_capability(model, None if altered else predictor.threshold, folder)
+        say_notes([reason] if reason else [])
     with Bars() as bars:
         evaluation = measure(predictor, dataset, folder, progress=bars.part("evaluating"))
     if json is not None:

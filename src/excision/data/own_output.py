@@ -54,6 +54,7 @@ _KINDS: Sequence[_Marks] = (
     _marks("the results of a hot folder", "results.sqlite", "watch.lock overlays", sole=True),
     _marks("the data of a station", "results.sqlite", "service.lock images", sole=True),
     _marks("the results of a benchmark", "benchmark.md", "accuracy.png auroc_speed.png"),
+    _marks("the results of a capability study", "study.json", "drawings.csv capability.json"),
     _marks("a part of a benchmark", "cell.json", "settings.toml model.safetensors clock.json"),
     _marks("pictures of the attention", ATTENTION_PICTURES, sole=True),
 )

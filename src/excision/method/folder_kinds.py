@@ -10,6 +10,8 @@ RUN_MODEL, RUN_SETTINGS = "model.safetensors", "settings.toml"
 EXPORTED_MODEL = "model.json"
 ODD_IMAGE = "odd_image.png"
 """Picture of the odd calibration image in a run folder or an exported folder, where there is one."""
+CAPABILITY = "capability.json"
+"""Which defects a model is sure to find; may lie in a folder of either kind, and changes nothing about it."""
 BASELINE, OLD_BASELINE = "baseline.json", "rival.json"
 """File that names the baseline of a run folder and its hyperparameters; second, its name in format 1."""
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from excision.errors import ModelError, SettingsError
-from excision.method.folder_kinds import RUN_MODEL, RUN_SETTINGS, folder_kind, wrong_folder
+from excision.method.folder_kinds import CAPABILITY, RUN_MODEL, RUN_SETTINGS, folder_kind, wrong_folder
 from excision.method.format_1 import from_format_1
 from excision.method.stored_calibration import is_number, require, stored_calibration
 from excision.settings import Settings
@@ -48,7 +48,7 @@ VERDICT_FILES = (MODEL, CALIBRATION, SETTINGS, IMAGE_FORMAT)
 
 _MOST_JSON = 256 * 2**20  # bytes; a fingerprint has a line for each image
 
-OTHER_FILES = (FINGERPRINT, LOG, TRAINING)
+OTHER_FILES = (FINGERPRINT, LOG, TRAINING, CAPABILITY)
 """The other files of a finished run."""
 
 

@@ -94,6 +94,12 @@ def write_maps(folder: Path, capability: Capability) -> list[Path]:
     return written
 
 
+def example_size(capability: Capability) -> tuple[int, int]:
+    """Give the height and width of the picture of a map in pixels."""
+    height, width = _example(capability)[1].shape
+    return height, width
+
+
 def png_bytes(picture: Picture) -> bytes:
     """Encode a picture as PNG."""
     stream = io.BytesIO()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+import math
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from excision.capability.kinds import NAMES
-from excision.capability.result import Answer, Capability, Curve, Size
-from excision.report.capability_figures import interval, pod_chart, words
+from excision.capability.part import REGIONS
+from excision.capability.result import Answer, Capability
+from excision.capability.stored import stored_capability, threshold_note
+from excision.errors import ResultsError
+from excision.method.folder_kinds import CAPABILITY
+from excision.report.capability_figures import pod_chart
 from excision.report.capability_maps import map_picture, png_bytes
+from excision.report.capability_tables import Unit, observed_table, real_table, sizes_table
 from excision.report.page import digest, page_part, page_template
-from excision.report.tables import Cell, Table
 from excision.system.files import atomic_path
 from excision.version import __version__
 from excision.visualization import pictures
@@ -27,24 +31,6 @@ HONEST = (
     "These defects are drawn on images of good parts. Drawn defects are not real ones: a curve says what the "
     "model sees of defects that look like these. Confirm what you sign for with real defects."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """The unit of sizes in a report: millimetres if the size of a pixel is known, otherwise pixels."""
-
-    name: str
-    factor: float
-
-    @classmethod
-    def of(cls, capability: Capability) -> Unit:
-        """Give the unit of a study."""
-        known = capability.mm_per_pixel
-        return cls("px", 1.0) if known is None else cls("mm", known)
-
-    def size(self, size: Size | None) -> str:
-        """Give a size in words."""
-        return "\N{EN DASH}" if size is None else words(size.value, size.relation, self.name, self.factor)
 
 
 def write_capability_report(folder: Path, capability: Capability) -> Path:
@@ -71,6 +57,44 @@ def write_capability_report(folder: Path, capability: Capability) -> Path:
     ):
         stream.write(page_template("capability.html.j2").render(content))
     return target
+
+
+def keep_capability(model: Path, threshold: float | None, folder: Path) -> str | None:
+    """Copy the result in a model's folder beside the results of an evaluation, for its report.
+
+    Args:
+        model: folder of the model.
+        threshold: at which it is evaluated; None for an altered model, to which the result does not apply.
+        folder: of the results; an earlier copy in it is removed.
+
+    Returns:
+        Why the result in the model's folder cannot be used; None if it can, or if there is none.
+    """
+    (folder / CAPABILITY).unlink(missing_ok=True)
+    try:
+        found = None if threshold is None else stored_capability(model)
+    except ResultsError as error:
+        return str(error)
+    if found is not None:
+        found.save(folder / CAPABILITY)
+    return None
+
+
+def kept_content(folder: Path, threshold: float | None) -> dict[str, Any] | None:
+    """Give what the report of an evaluation shows of the study beside it; None if there is none.
+
+    Args:
+        folder: of the results.
+        threshold: of the evaluation.
+    """
+    path = folder / CAPABILITY
+    if not path.is_file():
+        return None
+    found = Capability.load(path)
+    changed = threshold_note(found, threshold)
+    content = capability_content(found)
+    content["notes"] = [*([changed] if changed else []), *found.notes]
+    return content
 
 
 def capability_content(capability: Capability) -> dict[str, Any]:
@@ -116,9 +140,10 @@ def headline(capability: Capability) -> str:
         met = sum(one.answer == "yes" for one in asked)
         return f"{met} of {len(asked)} requirement{'' if len(asked) == 1 else 's'} shown to be met."
     reached = [curve for curve in capability.curves if curve.a90_95.relation in ("=", "<=")]
+    sure = f"{100 * capability.rate:.0f} % of cases with {100 * capability.confidence:.0f} % confidence"
     return (
-        f"A size that is found in {capability.rate:.0%} of cases with {capability.confidence:.0%} confidence "
-        f"(a90/95) is reached on {len(reached)} of {len(capability.curves)} curves."
+        f"A size that is found in {sure} (a90/95) is reached on {len(reached)} of {len(capability.curves)} "
+        "curves."
     )
 
 
@@ -147,93 +172,32 @@ def statements(capability: Capability) -> list[tuple[str, str]]:
     return told
 
 
-def sizes_table(capability: Capability) -> Table:
-    """Give a90 and a90/95 of each kind and contrast."""
-    unit = Unit.of(capability)
-    rows = [
-        (
-            Cell(NAMES[curve.kind]),
-            Cell(f"{100 * curve.contrast:.3g} %", curve.contrast),
-            Cell(f"{curve.hits} of {curve.drawings}", curve.hits / curve.drawings),
-            Cell(unit.size(curve.a50), _key(curve.a50)),
-            Cell(unit.size(curve.a90), _key(curve.a90)),
-            Cell(unit.size(curve.a90_95), _key(curve.a90_95)),
-            Cell(unit.size(curve.signal_a90), _key(curve.signal_a90)),
-            Cell(_fit(curve)),
-        )
-        for curve in capability.curves
-    ]
-    head = ("Kind", "Contrast", "Found", "a50", "a90", "a90/95", "a90 by a-hat", "Logit model")
-    return Table(
-        "sizes",
-        "Smallest sizes that are found",
-        head,
-        tuple(rows),
-        "a90: found in 90 % of cases. a90/95: upper 95 % confidence limit of a90, the larger of the "
-        "likelihood ratio and the bootstrap over parts. > 120 px: not reached at 120 px, the largest size "
-        "drawn; nothing is extrapolated.",
-    )
-
-
-def observed_table(capability: Capability) -> Table:
-    """Give what was observed in each bin of sizes."""
-    unit = Unit.of(capability)
-    rows = [
-        (
-            Cell(NAMES[curve.kind]),
-            Cell(f"{100 * curve.contrast:.3g} %", curve.contrast),
-            Cell(f"{one.low * unit.factor:.3g} to {one.high * unit.factor:.3g} {unit.name}", one.low),
-            Cell(f"{one.hits} of {one.number}", one.hits / one.number),
-            Cell(interval(one), one.lower),
-        )
-        for curve in capability.curves
-        for one in curve.bins
-    ]
-    head = ("Kind", "Contrast", "Size", "Found", "90 % interval")
-    return Table("observed", "Drawings found, by size", head, tuple(rows))
-
-
-def real_table(capability: Capability) -> Table | None:
-    """Give predicted beside observed detection of real defects; None if there were none."""
-    if capability.real is None:
-        return None
-    unit = Unit.of(capability)
-    rows = [
-        (
-            Cell(one.label),
-            Cell(NAMES.get(one.kind, "any kind")),  # type: ignore[call-overload]  # "any" is no kind
-            Cell(
-                f"{one.observed.low * unit.factor:.3g} to {one.observed.high * unit.factor:.3g} {unit.name}",
-                one.observed.low,
-            ),
-            Cell(f"{100 * one.contrast:.3g} %", one.contrast),
-            Cell(f"{100 * one.predicted:.0f} %", one.predicted),
-            Cell(f"{one.observed.hits} of {one.observed.number}", one.observed.hits / one.observed.number),
-            Cell(interval(one.observed), one.observed.lower),
-        )
-        for one in capability.real.bins
-    ]
-    head = ("Real defect", "Predicted as", "Length", "Contrast", "Predicted", "Found", "90 % interval")
-    return Table("real", "Real defects: predicted and found", head, tuple(rows), capability.real.sentence)
-
-
 def map_words(capability: Capability, number: int) -> str:
     """Say in words where a map is brightest, and how much the place matters."""
     one, unit = capability.maps[number], Unit.of(capability)
+    if all(size is None for size in one.sizes):
+        most = f"{one.largest * unit.factor:.3g} {unit.name}"
+        return f"Nowhere are {100 * capability.rate:.0f} % reached at {most}, the largest size drawn."
     if one.prior == 0:
-        return "No difference between places was found."
-    sizes = [one.largest * 1.5 if size is None else size for size in one.sizes]
-    worst, best = max(range(len(sizes)), key=sizes.__getitem__), min(sizes)
-    row, column = divmod(worst, one.columns)
-    down = ("top", "middle", "bottom")[min(2, 3 * row // one.rows)]
-    across = ("left", "centre", "right")[min(2, 3 * column // one.columns)]
-    most = one.sizes[worst]
-    size = (
-        f"not even {one.largest * unit.factor:.3g} {unit.name} there"
-        if most is None
-        else f"{most * unit.factor:.3g} {unit.name} there"
-    )
-    return f"Weakest at the {down} {across}: {size}, {best * unit.factor:.3g} {unit.name} at the best place."
+        even = (one.sizes[0] or one.largest) * unit.factor
+        return f"{even:.3g} {unit.name} everywhere: no difference between places was found."
+    regions: dict[str, list[float | None]] = {name: [] for name in REGIONS}
+    for place, size in enumerate(one.sizes):
+        row, column = divmod(place, one.columns)
+        regions[REGIONS[3 * (3 * row // one.rows) + 3 * column // one.columns]].append(size)
+
+    def typical(name: str) -> float:
+        found = sorted(math.inf if size is None else size for size in regions[name])
+        return found[len(found) // 2]
+
+    worst, best = max(REGIONS, key=typical), min(REGIONS, key=typical)
+    said = [
+        f"not even {one.largest * unit.factor:.3g} {unit.name}"
+        if math.isinf(size)
+        else f"{size * unit.factor:.3g} {unit.name}"
+        for size in (typical(worst), typical(best))
+    ]
+    return f"Weakest at the {worst}: {said[0]}. Best at the {best}: {said[1]}."
 
 
 def _facts(capability: Capability) -> list[tuple[str, str]]:
@@ -251,17 +215,3 @@ def _facts(capability: Capability) -> list[tuple[str, str]]:
     if capability.mm_per_pixel is not None:
         facts.insert(3, ("Pixel", f"{capability.mm_per_pixel:g} mm"))
     return facts
-
-
-def _fit(curve: Curve) -> str:
-    if curve.hits in (0, curve.drawings):
-        return "all found" if curve.hits else "none found"
-    if not curve.fits:
-        return "does not fit" if curve.slope > 0 else "does not grow with size"
-    return "fits" if curve.fit_p is None else f"fits, p = {curve.fit_p:.2g}"
-
-
-def _key(size: Size | None) -> float:
-    if size is None or size.value is None:
-        return 1e12
-    return size.value + (1e9 if size.relation == ">" else 0)

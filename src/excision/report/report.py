@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from excision.evaluation.examples import Outcome
 from excision.method.calibration.rarity import Basis, in_words
+from excision.report.capability_page import kept_content
 from excision.report.charts import charts_of, kinds_of
 from excision.report.example_stages import EXAMPLES, StagedExample, read_examples
 from excision.report.page import digest, page_part, page_template
@@ -106,6 +107,7 @@ def _content(results: ResultsFolder, summary: Summary, words: Words, target: Pat
         "bars": histogram_table(charts.histogram) if charts.histogram else None,
         "tables": _tables(results, summary),
         "sections": _sections(results),
+        "study": kept_content(results.folder, results.about.threshold),
         "evaluation": results.about.kind == "evaluation",
         "total": sum(summary.counts.values()),
         "outcomes": _outcomes(summary),

@@ -6,6 +6,7 @@ region.png       region of interest, white where a defect counts; absent where i
 golden.npz       images with the scores and maps computed by torch, for verification
 trained_on.json  hashes of the training images, which cannot set a threshold
 calibrations.json  earlier thresholds, for undo
+capability.json  which defects it is sure to find, if that was measured; changes nothing
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from excision.errors import ModelError, SettingsError
 from excision.method.calibration import Calibration
-from excision.method.folder_kinds import EXPORTED_MODEL, wrong_folder
+from excision.method.folder_kinds import CAPABILITY, EXPORTED_MODEL, wrong_folder
 from excision.method.stored_calibration import check_entries, require, stored_calibration
 from excision.runtime import description_checks as checks
 from excision.runtime.backend import GRAPH_FILES, BackendName, Precision
@@ -41,7 +42,7 @@ hashes; until format 3, promises had no confidence."""
 VERDICT_FILES = (DESCRIPTION, *GRAPH_FILES, REGION)
 """Files that can change a verdict; fingerprints depend on this order, so it must not change."""
 
-OTHER_FILES = (GOLDEN, "trained_on.json", "calibrations.json")
+OTHER_FILES = (GOLDEN, "trained_on.json", "calibrations.json", CAPABILITY)
 """The other files of the folder."""
 
 _NEXT_REGION = "region.next.png"  # until model.json describes it

@@ -14,6 +14,7 @@ from excision.runtime.inspector import Inspector
 from excision.station.api.writing import writing_of
 from excision.station.models.version import Version
 from excision.station.pages import tasks
+from excision.station.pages.capability import capability_of, map_of
 from excision.station.pages.charts import histogram
 from excision.station.pages.jobs import Jobs
 from excision.station.pages.shift import calibration_of
@@ -56,6 +57,15 @@ def odd_image(request: Request, name: str) -> Response:
     except OSError as error:
         raise HTTPException(404, f"there is no picture in the folder of {name}") from error
     return Response(content, media_type="image/png")
+
+
+@router.get("/models/{name}/capability/{kind}.png")
+def capability_map(request: Request, name: str, kind: str) -> Response:
+    """Show the map of the smallest detectable defect of a kind."""
+    picture = map_of(_known(request, name), kind)
+    if picture is None:
+        raise HTTPException(404, "there is no such map")
+    return Response(picture, media_type="image/png", headers={"Cache-Control": "private, no-cache"})
 
 
 @router.post("/models/{name}/rollback")
@@ -142,6 +152,7 @@ def _shown(request: Request, name: str, t: Words) -> dict[str, Any]:
         "odd": _odd(version),
         "chart": "" if calibration is None else histogram(calibration, thresholds, t),
         "facts": _facts(version, t),
+        "capability": capability_of(version),
         "history": store.history(name, _EVENTS),
     }
 

@@ -1,0 +1,48 @@
+"""The map of the smallest detectable defect."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from excision.capability.analysis import analyse_curve
+from excision.capability.place_effect import map_places
+from excision.report.capability_maps import map_picture, place_sizes, write_maps
+from excision.report.capability_page import map_words
+from tests.capability.samples import BOX, drawn, sample
+
+
+def test_a_blind_corner_is_found_and_bright(tmp_path: Path) -> None:
+    result = sample(tmp_path)
+    for number, one in enumerate(result.maps):
+        assert one.prior > 0
+        sizes = place_sizes(result, one, BOX)
+        good, blind = np.median(sizes[:60, :45]), np.median(sizes[100:, 75:])
+        assert 10 < good < 70
+        assert blind > 1.5 * good
+        assert "Weakest at the lower right" in map_words(result, number)
+        picture = map_picture(result, one).astype(float).mean(axis=2)
+        assert picture[100:, 75:].mean() > 1.08 * picture[:60, :45].mean()
+    for path in write_maps(tmp_path, result):
+        if path.suffix == ".tiff":
+            values = tifffile.imread(path)  # in mm
+            assert np.median(values[:60, :45]) == pytest.approx(0.05 * good, rel=0.5)
+
+
+def test_places_that_do_not_matter_give_an_even_map() -> None:
+    """Shuffled places: chance must not paint blind spots."""
+    even = 0
+    for seed in range(8):
+        records = drawn("pit", 0.2, seed)
+        order = np.random.default_rng(seed).permutation(len(records))
+        shuffled = [
+            replace(one, down=records[place].down, across=records[place].across)
+            for one, place in zip(records, order, strict=True)
+        ]
+        maps = map_places(shuffled, [analyse_curve(shuffled, 1.0, 0)], BOX, 0.9)
+        even += all(one.prior == 0 for one in maps)
+    assert even >= 6
