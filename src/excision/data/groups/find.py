@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from excision.data.groups.appearance import Looks, appearance_of
+from excision.data.groups.content import search
 from excision.data.groups.grouping import Grouping
 from excision.data.groups.known import part_groups
+from excision.data.groups.names import Level, find_levels, natural, repeated_part
 from excision.data.groups.rule import GroupRule
+from excision.data.groups.stated import by_rule
+from excision.data.groups.times import pauses, stamp, times_of, windows
 from excision.data.records import Sample
-from excision.errors import DatasetError
+from excision.errors import ImageError
 from excision.progress import Progress
+
+_DAY = 86400
 
 
 def find_groups(
-    images: Mapping[str, Path],
-    rule: GroupRule | None = None,
-    progress: Progress | None = None,
+    images: Mapping[str, Path], rule: GroupRule | None = None, progress: Progress | None = None
 ) -> Grouping:
     """Find which images belong together.
 
     Args:
-        images: the file of each image, by the image's name.
+        images: the file of each image, by the image's name; images that cannot be read count as independent.
         rule: how a person says that the groups are to be formed; None finds them.
         progress: called with (done, total) while the images are read.
 
@@ -30,13 +36,20 @@ def find_groups(
         DatasetError: the rule fits no image, or not all of them.
     """
     known = part_groups(images)
-    return group_names(images, known, rule, progress, {})
+    looks: dict[str, Looks] = {}
+    if _finding(rule, known):
+        for done, (name, path) in enumerate(images.items(), start=1):
+            with suppress(ImageError):
+                looks[name] = appearance_of(path)
+            if progress is not None:
+                progress(done, len(images))
+    return group_images(images, known, rule, looks)
 
 
 def group_samples(
     samples: Iterable[Sample],
-    rule: GroupRule | None = None,
-    progress: Progress | None = None,
+    rule: GroupRule | None,
+    looks: Mapping[str, Looks],
     columns: Mapping[str, Mapping[str, str]] | None = None,
 ) -> tuple[tuple[Sample, ...], Grouping]:
     """Find the groups of samples, and give them with these groups.
@@ -46,7 +59,7 @@ def group_samples(
     Args:
         samples: normal images.
         rule: how a person says that the groups are to be formed; None finds them.
-        progress: called with (done, total) while the images are read.
+        looks: what images look like, by name; not needed if `needs_looks` says so.
         columns: columns of the data set's table, each with its value for each sample by name.
 
     Raises:
@@ -55,66 +68,65 @@ def group_samples(
     samples = tuple(samples)
     images = {sample.name: sample.image for sample in samples}
     stated = {sample.name: sample.group for sample in samples}
-    grouping = group_names(images, stated, rule, progress, columns or {})
+    grouping = group_images(images, stated, rule, looks, columns or {})
     return tuple(replace(sample, group=grouping.of[sample.name]) for sample in samples), grouping
 
 
-def group_names(
+def needs_looks(samples: Iterable[Sample], rule: GroupRule | None) -> bool:
+    """Tell whether the groups of samples are found from what they look like."""
+    return _finding(rule, {sample.name: sample.group for sample in samples})
+
+
+def _finding(rule: GroupRule | None, stated: Mapping[str, str]) -> bool:
+    return (rule is None or rule.kind == "auto") and all(name == group for name, group in stated.items())
+
+
+def group_images(
     images: Mapping[str, Path],
     stated: Mapping[str, str],
     rule: GroupRule | None,
-    progress: Progress | None,  # noqa: ARG001
-    columns: Mapping[str, Mapping[str, str]],
+    looks: Mapping[str, Looks],
+    columns: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Grouping:
     """Find groups, where a data set states some; an image whose stated group is its own name has none."""
     if rule is not None and rule.kind != "auto":
-        return by_rule(images, rule, columns)
-    if any(group != name for name, group in stated.items()):
+        return by_rule(images, rule, columns or {})
+    if not _finding(rule, stated):
         return Grouping(dict(stated), "the groups that the data set states", sure=True)
-    return Grouping({name: name for name in images}, "every image counts as independent", sure=False)
+    seen = {name: path for name, path in images.items() if name in looks}
+    if len(seen) < 2:
+        return Grouping({name: name for name in images}, "too few images to tell", sure=False)
+    found = _from_content(seen, looks)
+    return replace(found, of={name: found.of.get(name, name) for name in images})
 
 
-def by_rule(
-    images: Mapping[str, Path], rule: GroupRule, columns: Mapping[str, Mapping[str, str]]
-) -> Grouping:
-    """Form the groups that a person asked for.
-
-    Raises:
-        DatasetError: the rule fits no image, or not all of them.
-    """
-    basis = f"--groups {rule.text}"
-    if rule.kind == "each":
-        return Grouping({name: name for name in images}, basis, sure=True)
-    if rule.kind == "folder":
-        return Grouping({name: str(PurePosixPath(name).parent) for name in images}, basis, sure=True)
-    column = columns.get(rule.column or rule.text.lower())
-    if rule.kind == "column" or column is not None:
-        return _by_column(images, rule, column, columns)
-    found = {name: rule.match(name) for name in images}
-    missing = [name for name, group in found.items() if group is None]
-    if missing:
-        raise DatasetError(
-            f"--groups {rule.text}: {len(missing)} of {len(found)} image names do not match it, such as "
-            f"{missing[0]}; write a regular expression that matches every name"
-        )
-    return Grouping({name: group for name, group in found.items() if group is not None}, basis, sure=True)
+def _from_content(images: Mapping[str, Path], looks: Mapping[str, Looks]) -> Grouping:
+    taken = times_of(images)
+    names = sorted(images, key=natural)
+    order, repeated = "the names", None
+    levels = find_levels(names)
+    if taken is not None:
+        times, order = taken
+        names.sort(key=lambda name: times[name])
+        repeated = repeated_part(names)
+        levels = _time_levels(names, times, repeated) + find_levels(names)
+        levels.sort(key=lambda level: -len(set(level.groups)))
+    return search(names, [looks[name] for name in names], levels, order, repeated)
 
 
-def _by_column(
-    images: Mapping[str, Path],
-    rule: GroupRule,
-    column: Mapping[str, str] | None,
-    columns: Mapping[str, Mapping[str, str]],
-) -> Grouping:
-    if column is None:
-        known = (
-            f"its columns are {', '.join(columns)}" if columns else "the data are no table with such columns"
-        )
-        raise DatasetError(f"--groups {rule.text}: there is no column {rule.column}; {known}")
-    empty = [name for name in images if not column.get(name)]
-    if empty:
-        raise DatasetError(
-            f"--groups {rule.text}: the column is empty for {len(empty)} of {len(images)} images, such as "
-            f"{empty[0]}"
-        )
-    return Grouping({name: column[name] for name in images}, f"--groups {rule.text}", sure=True)
+def _time_levels(
+    names: Sequence[str], times: Mapping[str, float], repeated: tuple[str, ...] | None
+) -> list[Level]:
+    """Give bursts, which pauses divide, and days."""
+    levels = []
+    for pause in pauses([times[name] for name in names]):
+        groups, last = {}, None
+        for name in names:
+            if last is None or times[name] - times[last] > pause:
+                start = stamp(times[name])
+            groups[name], last = start, name
+        levels.append(Level(tuple(groups.values()), f"a burst without a pause of {pause:.0f} s", repeated))
+    days = tuple(stamp(times[name] // _DAY * _DAY)[:10] for name in names)
+    if len(set(days)) > 1:
+        levels.append(Level(days, "the day", repeated))
+    return levels
