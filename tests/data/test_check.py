@@ -53,7 +53,7 @@ def test_a_clean_folder(parts: Path) -> None:
     assert report.unreadable == report.odd == report.masks == ()
     assert report.duplicates == ()
     assert report.training == TrainingPlan(
-        16, 4, (64, 48), channels=1, tiles=False, reduction=Reduction(1.0, None)
+        16, 4, (1, 1, 1, 1), (64, 48), channels=1, tiles=False, reduction=Reduction(1.0, None)
     )
     assert seen == [(i, 22) for i in range(1, 23)]
 
@@ -170,7 +170,8 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path, draw: Dr
         tracemalloc.stop()
         return used
 
-    assert peak(40) < peak(4) + 200 * 200 * 4
+    # Few images are not enough to look for groups, which takes a fixed amount.
+    assert peak(80) < peak(40) + 200 * 200 * 4
 
 
 def test_what_masks_mark_and_which_are_unclear(tmp_path: Path, draw: Draw) -> None:

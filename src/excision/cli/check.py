@@ -9,14 +9,25 @@ from typing import TYPE_CHECKING, Any
 from cyclopts import App
 
 from excision.cli.advice import advise_tiles
-from excision.cli.options import DataArgument, JsonOption, LayoutOption, LeaveOutOption
+from excision.cli.groups import say_groups
+from excision.cli.options import (
+    ConfidenceOption,
+    DataArgument,
+    GroupsOption,
+    JsonOption,
+    LayoutOption,
+    LeaveOutOption,
+    RateOption,
+)
 from excision.cli.output import say, say_facts, say_notes, say_red, say_table
 from excision.progress import Bars
 from excision.system.files import write_json
 
 if TYPE_CHECKING:
-    from excision.data.check import DatasetReport
+    from excision.data.check import DatasetReport, TrainingPlan
     from excision.data.preparation import Finding
+    from excision.method.calibration.forecast import Forecast
+    from excision.settings import CalibrationSettings
 
 _SHOWN = 20
 """Number of findings of one kind that are printed; the JSON file lists all of them."""
@@ -39,19 +50,25 @@ def check(
     *,
     layout: LayoutOption = None,
     leave_out: LeaveOutOption = False,
+    groups: GroupsOption = None,
+    false_alarm_rate: RateOption = None,
+    confidence: ConfidenceOption = None,
     json: JsonOption = None,
 ) -> int:
     """Report what a data set contains."""
     from excision.data import load_dataset
     from excision.data.check import inspect_dataset
+    from excision.data.groups import GroupRule
 
+    wanted = _wanted(false_alarm_rate, confidence)
+    rule = None if groups is None else GroupRule.parse(groups)
     # What is left out is reported with everything else, and makes training impossible.
     dataset = dataclasses.replace(load_dataset(data, layout, leave_out=True), leave_out=leave_out)
     with Bars() as bars:
-        report = inspect_dataset(dataset, bars.part("reading"))
+        report = inspect_dataset(dataset, bars.part("reading"), rule)
     if json is not None:
-        write_json(json, _as_json(report))
-    say_facts([("Data", data), ("Layout", report.layout), ("Groups", report.groups), *_sizes(report)])
+        write_json(json, _as_json(report, wanted))
+    say_facts([("Data", data), ("Layout", report.layout), *_sizes(report)])
     say_table(
         "Contents",
         ["split", "label", "images"],
@@ -68,8 +85,9 @@ def check(
         "Images that are in both training and test data, which makes the figures too good",
         [" = ".join(names) for names in report.duplicates],
     )
+    say_groups(report.groups)
     say()
-    (say_red if report.training is None else say)(_plan(report))
+    (say_red if report.training is None else say)(_plan(report, wanted))
     return 2 if report.training is None else 0
 
 
@@ -112,9 +130,8 @@ def _say_lines(title: str, lines: Sequence[str]) -> None:
         say(f"  ... and {len(lines) - _SHOWN} more; --json FILE lists them all")
 
 
-def _plan(report: DatasetReport) -> str:
+def _plan(report: DatasetReport, wanted: CalibrationSettings) -> str:
     from excision.method.calibration import too_few
-    from excision.settings import Settings
 
     plan = report.training
     if plan is None:
@@ -132,15 +149,35 @@ def _plan(report: DatasetReport) -> str:
         f"Training would use {plan.train} good images, and {plan.calibration} more for calibration, in "
         f"{channels}, at {how}"
     )
-    few = too_few(plan.calibration, Settings().calibration.false_alarm_rate)
-    if few is not None:
-        told += f"\nThese are few: {few}. `excision train` needs --few for that."
+    told += f"\nThe held-out {_forecast(plan, wanted).explain()}"
+    if too_few(len(plan.calibration_groups), wanted.false_alarm_rate, wanted.confidence) is not None:
+        told += "\nThese are few: `excision train` needs --few for that."
     advice = advise_tiles(plan.reduction.factor, plan.reduction.tile) if plan.reduction else ""
     return f"{told}\n{advice}" if advice else told
 
 
-def _as_json(report: DatasetReport) -> dict[str, Any]:
+def _wanted(rate: float | None, confidence: float | None) -> CalibrationSettings:
+    """Give the wanted promise as checked settings."""
+    from excision.settings import CalibrationSettings
+
+    usual = CalibrationSettings()
+    return dataclasses.replace(
+        usual,
+        false_alarm_rate=usual.false_alarm_rate if rate is None else rate,
+        confidence=usual.confidence if confidence is None else confidence,
+    )
+
+
+def _forecast(plan: TrainingPlan, wanted: CalibrationSettings) -> Forecast:
+    from excision.method.calibration.forecast import Forecast
+
+    return Forecast.of(plan.calibration_groups, wanted.false_alarm_rate, wanted.confidence)
+
+
+def _as_json(report: DatasetReport, wanted: CalibrationSettings) -> dict[str, Any]:
     counts = [
         {"split": split, "label": label, "images": count} for (split, label), count in report.counts.items()
     ]
-    return {**dataclasses.asdict(report), "counts": counts}
+    plan = report.training
+    promise = None if plan is None else _forecast(plan, wanted).as_json()
+    return {**dataclasses.asdict(report), "counts": counts, "promise": promise}

@@ -57,6 +57,21 @@ GroupsOption = Annotated[
         "whole match, is the group. By default groups are found from names and content."
     ),
 ]
+RateOption = Annotated[
+    float | None,
+    Parameter(
+        help="Share of good parts that may be called defective: 0.005 or 0.5%. By default 1%.",
+        converter=number,
+    ),
+]
+ConfidenceOption = Annotated[
+    float | None,
+    Parameter(
+        help="Confidence, over the choice of the images, with which the rate is kept: 0.95 or 95%. By "
+        "default 90%.",
+        converter=number,
+    ),
+]
 FewOption = Annotated[
     bool,
     Parameter(help="Accept images that are too few to promise a false-alarm rate of 5%.", negative=""),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from excision.data.decode import decoded, probe_image
+from excision.data.groups import Collector, GroupRule, GroupSummary, group_samples
 from excision.data.mask_check import MaskFindings, MaskShares
 from excision.data.preparation import Finding, check_left_out, check_readable, finding, readable
 from excision.data.records import Dataset, Sample
@@ -51,16 +52,24 @@ class _Content:
     digest: bytes
 
     @classmethod
-    def of(cls, sample: Sample) -> _Content:
-        """Decode the image of a sample; raises ImageError if it cannot be read."""
+    def of(cls, sample: Sample, collector: Collector) -> _Content:
+        """Decode the image of a sample, and note what it looks like.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
         low, high, grey, digest = float("inf"), float("-inf"), True, hashlib.sha256()
         with decoded(sample.image) as image:
+            sketch = collector.sketch(sample.image, image.upright)
             for rows, band in image.bands():
+                if sketch is not None:
+                    sketch.add(rows, band)
                 if rows.start == 0:
                     digest.update(repr((*image.upright, band.shape[2])).encode())
                 digest.update(band.data)
                 low, high = min(low, float(band.min())), max(high, float(band.max()))
                 grey = grey and bool((band == band[..., :1]).all())
+            collector.keep(sample.image, sketch)
         return cls(low, high, grey, digest.digest())
 
 
@@ -82,6 +91,7 @@ class TrainingPlan:
     Attributes:
         train: number of images that the networks are trained on.
         calibration: number of images held out to set the threshold.
+        calibration_groups: number of images of each group that is held out.
         size: size (H, W) of the working image, which is a tile if images are tiled.
         channels: 1 if every training image is grey, otherwise 3.
         tiles: True if the images are strips, which are tiled at full resolution.
@@ -90,6 +100,7 @@ class TrainingPlan:
 
     train: int
     calibration: int
+    calibration_groups: tuple[int, ...]
     size: Size
     channels: int
     tiles: bool
@@ -104,7 +115,7 @@ class DatasetReport:
         layout: name of the layout that read the data set.
         notes: how the layout interpreted the folder, and advice on the findings.
         counts: number of samples for each (split, label).
-        groups: number of groups; a group is never divided between splits.
+        groups: the groups of the training images, which are never divided between training and calibration.
         sizes: sizes of the readable images; None if there is none.
         modes: number of images for each mode in words, such as "grey 8-bit".
         unreadable: images that cannot be used; training leaves them out.
@@ -123,7 +134,7 @@ class DatasetReport:
     layout: str
     notes: tuple[str, ...]
     counts: dict[tuple[str, str], int]
-    groups: int
+    groups: GroupSummary
     sizes: SizeSummary | None
     modes: dict[str, int]
     unreadable: tuple[Finding, ...]
@@ -138,27 +149,35 @@ class DatasetReport:
     obstacle: str
 
 
-def inspect_dataset(dataset: Dataset, progress: Progress | None = None) -> DatasetReport:
+def inspect_dataset(
+    dataset: Dataset, progress: Progress | None = None, rule: GroupRule | None = None
+) -> DatasetReport:
     """Decode every image and mask once and report on them; memory does not grow with their number.
 
     Args:
         dataset: from `load_dataset`.
         progress: called after each image.
+        rule: how a person says that the groups of the training images are to be formed; None finds them.
+
+    Raises:
+        DatasetError: the rule does not fit the images.
 
     Returns:
         The report; damaged files are findings in it, not errors.
     """
-    findings = _Findings()
+    findings = _Findings(Collector(dataset.train, rule))
     for done, sample in enumerate(dataset.samples, start=1):
         findings.add(sample)
         if progress is not None:
             progress(done, len(dataset.samples))
-    training, obstacle = _plan(dataset, findings)
+    usable = [s for s in dataset.train if s.name in findings.sizes]
+    grouped, grouping = group_samples(usable, rule, findings.collector.looks, dataset.columns)
+    training, obstacle = _plan(dataset, grouped, findings)
     return DatasetReport(
         layout=dataset.layout,
         notes=(*dataset.notes, *findings.advice()),
         counts=dict(sorted(Counter((s.split, s.label) for s in dataset.samples).items())),
-        groups=len({s.group for s in dataset.samples}),
+        groups=GroupSummary.of(grouping),
         sizes=_summary(list(findings.sizes.values())),
         modes=dict(findings.modes.most_common()),
         unreadable=tuple(findings.unreadable),
@@ -177,7 +196,8 @@ def inspect_dataset(dataset: Dataset, progress: Progress | None = None) -> Datas
 class _Findings:
     """The findings so far: a few numbers per image, never its pixels."""
 
-    def __init__(self) -> None:
+    def __init__(self, collector: Collector) -> None:
+        self.collector = collector
         self.sizes: dict[str, Size] = {}
         self.colour: set[str] = set()
         self.modes: Counter[str] = Counter()
@@ -191,7 +211,7 @@ class _Findings:
         """Decode the image and mask of a sample and note what is worth reporting."""
         try:
             info = probe_image(sample.image)
-            content = _Content.of(sample)
+            content = _Content.of(sample, self.collector)
         except ImageError as error:
             self.unreadable.append(finding(sample, error))
             return
@@ -265,8 +285,7 @@ def _odd_shapes(sizes: dict[str, Size]) -> list[Finding]:
     ]
 
 
-def _plan(dataset: Dataset, findings: _Findings) -> tuple[TrainingPlan | None, str]:
-    usable = [s for s in dataset.train if s.name in findings.sizes]
+def _plan(dataset: Dataset, usable: Sequence[Sample], findings: _Findings) -> tuple[TrainingPlan | None, str]:
     try:
         check_left_out(dataset)
         check_readable(len(usable), len(dataset.train) - len(usable), dataset)
@@ -278,4 +297,6 @@ def _plan(dataset: Dataset, findings: _Findings) -> tuple[TrainingPlan | None, s
     size = tile or default_size(sizes)
     channels = 3 if any(s.name in findings.colour for s in usable) else 1
     reduction = None if tile else Reduction.to(size, sizes)
-    return TrainingPlan(len(train), len(calibration), size, channels, tile is not None, reduction), ""
+    groups = tuple(sorted(Counter(s.group for s in calibration).values()))
+    plan = TrainingPlan(len(train), len(calibration), groups, size, channels, tile is not None, reduction)
+    return plan, ""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from excision.method.attention.tuning.drawn_defects import draw_defect
 from excision.ops.unit_range import from_unit, to_unit
 from excision.tiling.image_format import ImageFormat
-from excision.training.training_set import Picture
+from excision.training.usable import Picture
 
 _DRAWN = 128  # side in pixels of the square in which a defect is drawn
 

@@ -32,7 +32,8 @@ from excision.runtime.model_folder import Description, Golden, Tile
 from excision.runtime.trained_on import TrainedOn, image_key
 from excision.runtime.verification import DRIFT_LIMITS, Proof, replay
 from excision.system.files import sha256
-from excision.training.training_set import Picture, TrainingSet, prepare
+from excision.training.training_set import TrainingSet, prepare
+from excision.training.usable import Picture
 from excision.version import __version__
 
 Scores = NDArray[np.float64]

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from excision.data import Dataset, Sample, load_dataset
-from excision.data.groups import Grouping, GroupRule, group_samples
+from excision.data.groups import Collector, Grouping, GroupRule, group_samples
 from excision.data.layouts import LAYOUTS
 from excision.data.layouts.folder import lies_beside_good
 from excision.data.records import GOOD
@@ -124,32 +127,43 @@ def score_good_images(
     """
     known = TrainedOn.load(inspector.folder)
     good, seen = GoodScores(trained_on=None if known is None else 0), set[str]()
+    samples = {
+        path: Sample(str(path), path, "train", GOOD, None, found.stated.get(path, str(path)))
+        for path in found.images
+    }
+    collector = Collector(samples.values(), rule)
     for done, path in enumerate(found.images, start=1):
         try:
-            _score(inspector, path, known, seen, good)
+            working = inspector.working(path)
+            if _score(inspector, path, working, known, seen, good):
+                collector.add(samples[path], working)
         except ImageError as error:
             good.unreadable.append(str(error))
         except OSError as error:
             good.unreadable.append(f"{path}: {error.strerror}")
         progress(done, len(found.images))
-    samples = [
-        Sample(str(path), path, "train", GOOD, None, found.stated.get(path, str(path)))
-        for path in good.images
-    ]
-    good.grouping = group_samples(samples, rule, columns=found.columns)[1]
+    counted = [samples[path] for path in good.images]
+    good.grouping = group_samples(counted, rule, collector.looks, found.columns)[1]
     return good
 
 
 def _score(
-    inspector: Inspector, path: Path, known: TrainedOn | None, seen: set[str], good: GoodScores
-) -> None:
-    working = inspector.working(path)
+    inspector: Inspector,
+    path: Path,
+    working: NDArray[np.uint16],
+    known: TrainedOn | None,
+    seen: set[str],
+    good: GoodScores,
+) -> bool:
+    """Score an image, and tell whether it counts."""
     key = image_key(working)
     if known is not None and (key in known.images or known.has_file(path)):
         good.trained_on = (good.trained_on or 0) + 1
-    elif key in seen:
+        return False
+    if key in seen:
         good.repeated += 1
-    else:
-        seen.add(key)
-        good.scores.append(inspector.inspect_working(working).score)
-        good.images.append(path)
+        return False
+    seen.add(key)
+    good.scores.append(inspector.inspect_working(working).score)
+    good.images.append(path)
+    return True

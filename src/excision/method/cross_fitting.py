@@ -16,7 +16,8 @@ from excision.method.normal_statistics import learn_normal
 from excision.method.pipeline import Pipeline
 from excision.predictions import Detection
 from excision.progress import StageProgress, of_stage
-from excision.training.training_set import Picture, TrainingSet
+from excision.training.training_set import TrainingSet
+from excision.training.usable import Picture
 
 D = TypeVar("D", bound=Detection)
 Inspect = Callable[[Pipeline, Picture], D]

@@ -5,32 +5,28 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from excision.data import Dataset, Sample
-from excision.data.decode import array_image, check_decodes, given_array, probe_image
+from excision.data.decode import array_image
 from excision.data.groups import Grouping, GroupRule, group_samples
-from excision.data.images import ImageCache, any_full_image, working_image
-from excision.data.preparation import Finding, check_readable, readable, readable_headers
-from excision.data.sizes import Reduction, Size, default_size, strip_tile
+from excision.data.images import ImageCache, working_image
+from excision.data.preparation import Finding
+from excision.data.sizes import Reduction, default_size
 from excision.data.splits import choose_groups, hold_out, make_folds
-from excision.errors import DatasetError, ImageError, SettingsError
 from excision.progress import Progress
 from excision.settings import Settings
 from excision.system.files import sha256
 from excision.tiling.cutting import Tile, choose_tiles, cut_tiles
-from excision.tiling.geometry import Tiling
 from excision.tiling.image_format import Channels, ImageFormat
-
-Picture = NDArray[Any] | Path
+from excision.training.usable import Picture, Usable, find_usable
 
 
 @dataclass(frozen=True)
@@ -198,46 +194,10 @@ def prepare(
             `calibration.groups` does not fit their names.
         ImageError: an array is not an image.
     """
-    return _part(_usable(dataset, settings, reading), settings, recorded)
+    return _part(find_usable(dataset, settings, reading, recorded is None), settings, recorded)
 
 
-def _usable(
-    dataset: Dataset | Sequence[NDArray[Any] | str | Path], settings: Settings, reading: Progress | None
-) -> _Usable:
-    """Find the images that can be trained on."""
-    if isinstance(dataset, Dataset):
-        return _from_dataset(dataset, settings, reading)
-    if isinstance(dataset, bytes) or not isinstance(dataset, Iterable):
-        raise DatasetError(
-            f"{type(dataset).__name__} holds no images: give a data set, its folder, or normal images as "
-            "arrays or paths"
-        )
-    pictures = {str(i) if isinstance(p, np.ndarray) else str(p): _picture(p) for i, p in enumerate(dataset)}
-    if not pictures:
-        raise DatasetError("there are no normal training images: no image was given")
-    paths = [picture for picture in pictures.values() if isinstance(picture, Path)]
-    if len(paths) == len(pictures):
-        samples = tuple(Sample(str(p), p, "train", "good", None, str(p)) for p in paths)
-        return _from_dataset(Dataset(Path(), "images", samples), settings, reading)
-    if paths:
-        raise DatasetError("some images are arrays and some are paths: give only one kind")
-    return _from_arrays(pictures, settings)
-
-
-class _Usable(NamedTuple):
-    """Normal images that can be trained on, by name."""
-
-    samples: tuple[Sample, ...]
-    tiling: Tiling | None
-    sizes: dict[str, Size]
-    colour: bool
-    skipped: tuple[Finding, ...]
-    pictures: dict[str, Picture]
-    origin: dict[str, Any]
-    columns: Mapping[str, Mapping[str, str]]
-
-
-def _part(usable: _Usable, settings: Settings, recorded: Mapping[str, str] | None) -> TrainingSet:
+def _part(usable: Usable, settings: Settings, recorded: Mapping[str, str] | None) -> TrainingSet:
     """Determine size and channels, and split the images for training and calibration."""
     sizes = list(usable.sizes.values())
     tiling = usable.tiling
@@ -275,104 +235,15 @@ def _split(samples: tuple[Sample, ...], settings: Settings) -> tuple[tuple[Sampl
 
 
 def _grouped(
-    usable: _Usable, settings: Settings, recorded: Mapping[str, str] | None
+    usable: Usable, settings: Settings, recorded: Mapping[str, str] | None
 ) -> tuple[tuple[Sample, ...], Grouping]:
     """Give the samples their groups: those of the run that has begun, or those that are found."""
     if recorded is None:
         return group_samples(
-            usable.samples, GroupRule.parse(settings.calibration.groups), columns=usable.columns
+            usable.samples, GroupRule.parse(settings.calibration.groups), usable.looks, usable.columns
         )
     samples = tuple(replace(s, group=recorded.get(s.name, s.group)) for s in usable.samples)
     return samples, Grouping({s.name: s.group for s in samples}, "the groups that the run began with", True)
-
-
-def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None) -> _Usable:
-    if not dataset.train:
-        raise DatasetError(
-            f"{dataset.root}: there are no normal training images; `excision check` shows what was understood"
-        )
-    tiling = _tiling(settings, (header.size for header in readable_headers(dataset.train)))
-    decode = check_decodes if tiling is None else partial(_decode_large, tiling)
-    good, skipped = readable(dataset.train, reading, decode)
-    if not good:
-        first = f"; the first: {skipped[0].reason}" if tiling else ""
-        raise DatasetError(
-            f"{dataset.root}: none of the {len(dataset.train)} training images can be read{first}"
-        )
-    check_readable(len(good), len(skipped), dataset)
-    headers = {sample.name: probe_image(sample.image) for sample in good}
-    return _Usable(
-        samples=good,
-        tiling=tiling,
-        sizes={name: header.size for name, header in headers.items()},
-        colour=any(header.colour for header in headers.values()),
-        skipped=skipped,
-        pictures={sample.name: sample.image for sample in good},
-        origin=_origin(dataset),
-        columns=dataset.columns,
-    )
-
-
-def _origin(dataset: Dataset) -> dict[str, Any]:
-    dropped = {"dropped": sorted(dataset.dropped)} if dataset.dropped else {}
-    return {"root": dataset.root.name, "layout": dataset.layout, **dropped}
-
-
-def _tiling(settings: Settings, sizes: Iterable[Size]) -> Tiling | None:
-    """Return the tiling of the settings, or that of strips; `sizes` is evaluated only if it is needed."""
-    if settings.image.tile is not None or settings.image.size is not None or settings.score.top > 0:
-        return settings.tiling
-    known = list(sizes)
-    tile = strip_tile(known) if known else None
-    try:
-        return replace(settings, image=replace(settings.image, tile=tile)).tiling
-    except SettingsError:
-        # Networks deeper than the default need larger tiles than fit into the strips.
-        return None
-
-
-def _decode_large(tiling: Tiling, path: Path) -> None:
-    tiling.check(*probe_image(path).size, str(path))
-    any_full_image(path, 1)
-
-
-def _from_arrays(pictures: dict[str, Picture], settings: Settings) -> _Usable:
-    arrays = {
-        name: _checked(name, picture) for name, picture in pictures.items() if isinstance(picture, np.ndarray)
-    }
-    if len(arrays) < 2:
-        raise DatasetError(
-            f"{len(arrays)} images are too few: calibration holds at least one out of training"
-        )
-    sizes = {name: (array.shape[0], array.shape[1]) for name, array in arrays.items()}
-    tiling = _tiling(settings, sizes.values())
-    if tiling is not None:
-        for name, size in sizes.items():
-            tiling.check(*size, f"image {name} of the given images")
-    return _Usable(
-        samples=tuple(Sample(name, Path(name), "train", "good", None, name) for name in arrays),
-        tiling=tiling,
-        sizes=sizes,
-        colour=any(array.ndim == 3 and array.shape[2] >= 3 for array in arrays.values()),
-        skipped=(),
-        pictures=dict(arrays),
-        origin={"root": "", "layout": "arrays"},
-        columns={},
-    )
-
-
-def _checked(name: str, picture: NDArray[Any]) -> NDArray[Any]:
-    """Give an array as a plain one, or refuse it by its name."""
-    try:
-        plain = given_array(picture)
-        array_image(plain, 1)
-        return plain
-    except ImageError as error:
-        raise ImageError(f"image {name} of the given images: {error}") from error
-
-
-def _picture(image: NDArray[Any] | str | Path) -> Picture:
-    return image if isinstance(image, np.ndarray) else Path(image)
 
 
 def _hash(picture: Picture) -> str:

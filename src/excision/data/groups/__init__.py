@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from excision.data.groups.find import find_groups, group_samples, needs_looks
-from excision.data.groups.grouping import Grouping
+from excision.data.groups.collecting import Collector
+from excision.data.groups.find import find_groups, group_samples
+from excision.data.groups.grouping import Grouping, GroupSummary
 from excision.data.groups.rule import GroupRule
 
-__all__ = ["GroupRule", "Grouping", "find_groups", "group_samples", "needs_looks"]
+__all__ = ["Collector", "GroupRule", "GroupSummary", "Grouping", "find_groups", "group_samples"]

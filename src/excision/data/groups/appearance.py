@@ -6,7 +6,6 @@ lit, and differences of neighbouring pixels what its texture is like.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from excision.data.decode import decoded
-from excision.data.pixels import Decoded, to_channels
+from excision.data.pixels import to_channels
 
 _SIDE = 96
 """Side of the reduced image that most is computed from."""
 
 _THUMB = 12
 _LAGS = (1, 2, 4, 8)
-_MOST_ROWS = 96
-"""Rows of an image whose fine texture is looked at; more tell no more."""
+_MOST_LINES = 96
+"""Rows and columns whose fine texture is looked at; more tell no more."""
 
 FAMILIES = {"tone": slice(0, 19), "texture": slice(19, 35), "layout": slice(35, 179)}
 """Which numbers describe the brightness, the texture, and the places of bright and dark."""
@@ -31,54 +30,57 @@ FAMILIES = {"tone": slice(0, 19), "texture": slice(19, 35), "layout": slice(35, 
 Looks = NDArray[np.float32]
 
 
-def appearance(image: Decoded) -> Looks:
-    """Describe a decoded image, band by band; the pixels are not kept.
+class Sketch:
+    """Collects the description of one image from its bands, from top to bottom; no pixel is kept.
 
-    Returns:
-        (179,) float32: see `FAMILIES`.
-
-    Raises:
-        RefusedError: its values have no defined meaning.
+    Args:
+        size: (H, W) of the upright image.
     """
-    return _describe(image.bands(), image.upright)
 
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._height, width = size
+        self._rows = max(1, self._height // _MOST_LINES)
+        self._columns = max(1, width // _MOST_LINES)
+        self._reduced: list[NDArray[np.float32]] = []
+        self._colours = np.zeros(3)
+        self._fine = np.zeros((2, len(_LAGS)))
+        self._seen = 0
 
-def appearance_of(image: Path | NDArray[Any]) -> Looks:
-    """Describe an image file or array; raises ImageError as `decoded` does."""
-    with decoded(image) as picture:
-        return appearance(picture)
-
-
-def _describe(bands: Iterable[tuple[slice, NDArray[np.float32]]], size: tuple[int, int]) -> Looks:
-    height, width = size
-    reduced, colours, fine, rows_seen = [], np.zeros(3), np.zeros((2, len(_LAGS))), 0
-    for rows, band in bands:
-        grey = np.ascontiguousarray(to_channels(band, 1)[..., 0])
-        top, bottom = (round(edge * _SIDE / height) for edge in (rows.start, rows.stop))
+    def add(self, rows: slice, band: NDArray[np.float32]) -> None:
+        """Take the next band (h, W, 1 or 3), which lies in these rows of the image."""
+        count = band.shape[0]
+        grey = np.ascontiguousarray(to_channels(band[:: max(1, self._rows // 3), :], 1)[..., 0])
+        top, bottom = (round(edge * _SIDE / self._height) for edge in (rows.start, rows.stop))
         if bottom > top:
             box = Image.fromarray(grey).resize((_SIDE, bottom - top), Image.Resampling.BOX)
-            reduced.append(np.asarray(box))
-        step = max(1, height // _MOST_ROWS)
-        colours += band[::step, :: max(1, width // _MOST_ROWS)].mean((0, 1)) * grey.shape[0]
-        fine += _differences(grey, step) * grey.shape[0]
-        rows_seen += grey.shape[0]
-    small = np.concatenate(reduced)
-    tone = _tone(small, colours / rows_seen)
-    texture = np.concatenate([np.log(fine.ravel() / rows_seen + 1e-4), _directions(small)])
-    return np.concatenate([tone, texture, _layout(small)]).astype(np.float32)
+            self._reduced.append(np.asarray(box))
+        self._colours += band[:: self._rows, :: self._columns].mean((0, 1)) * count
+        along = to_channels(band[:: self._rows], 1)[..., 0]
+        across = to_channels(band[:, :: self._columns], 1)[..., 0]
+        self._fine += np.stack([_differences(along), _differences(across.T)]) * count
+        self._seen += count
+
+    def looks(self) -> Looks:
+        """Give the description, once all bands were taken: (179,) float32, see `FAMILIES`."""
+        small = np.concatenate(self._reduced)
+        fine = np.log(self._fine.ravel() / self._seen + 1e-4)
+        parts = [_tone(small, self._colours / self._seen), fine, _directions(small), _layout(small)]
+        return np.concatenate(parts).astype(np.float32)
 
 
-def _differences(grey: NDArray[np.float32], step: int) -> NDArray[np.float64]:
-    """Give the mean absolute difference of pixels 1, 2, 4 and 8 apart, along rows and along columns: (2, 4)."""
-    along = grey[::step]
-    across = grey[:, :: max(1, grey.shape[1] // _MOST_ROWS)]
-    found = np.zeros((2, len(_LAGS)))
-    for place, lag in enumerate(_LAGS):
-        if along.shape[1] > lag:
-            found[0, place] = np.abs(along[:, lag:] - along[:, :-lag]).mean()
-        if across.shape[0] > lag:
-            found[1, place] = np.abs(across[lag:] - across[:-lag]).mean()
-    return found
+def appearance(image: Path | NDArray[Any]) -> Looks:
+    """Describe an image file, or an array (H, W) or (H, W, C); raises ImageError as `decoded` does."""
+    with decoded(image) as picture:
+        sketch = Sketch(picture.upright)
+        for rows, band in picture.bands():
+            sketch.add(rows, band)
+        return sketch.looks()
+
+
+def _differences(lines: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Give the mean absolute difference of pixels 1, 2, 4 and 8 apart along lines (n, m): (4,)."""
+    found = [np.abs(lines[:, lag:] - lines[:, :-lag]) for lag in _LAGS]
+    return np.array([values.mean() if values.size else 0.0 for values in found])
 
 
 def _tone(small: NDArray[np.float32], colours: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -95,7 +97,8 @@ def _directions(small: NDArray[np.float32]) -> NDArray[np.float64]:
     strength = np.hypot(down, right)
     angle = (np.arctan2(down, right) % np.pi / np.pi * 8).astype(int) % 8
     counts = np.bincount(angle.ravel(), strength.ravel(), 8)
-    return counts / (counts.sum() + 1e-6)
+    shares: NDArray[np.float64] = counts / (counts.sum() + 1e-6)
+    return shares
 
 
 def _layout(small: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -103,5 +106,5 @@ def _layout(small: NDArray[np.float32]) -> NDArray[np.float64]:
     block = _SIDE // _THUMB
     thumb = small.reshape(_THUMB, block, _THUMB, block).mean((1, 3)).astype(np.float64)
     thumb -= thumb.mean()
-    flat = thumb.ravel() / (np.sqrt((thumb**2).sum()) + 1e-3)
-    return flat.astype(np.float64)
+    flat: NDArray[np.float64] = thumb.ravel() / (np.sqrt((thumb**2).sum()) + 1e-3)
+    return flat

@@ -9,8 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from excision.data.groups.evidence import Features, normal_scores, test_order
+
+Labels = NDArray[np.int64]
 
 MATERIAL = 0.1
 """Share of the variance that neighbours, or images of a group, must have in common to count."""
@@ -98,7 +101,7 @@ def _changes(values: Features) -> list[int]:
 
 
 def _gains(rows: Features) -> Features:
-    """Give what a division at each allowed place explains: the sum of the largest shares over the components."""
+    """Give what a division at each allowed place explains: the sum of the largest shares."""
     count = len(rows)
     sums = np.cumsum(rows - rows.mean(0), axis=0)[_SHORTEST - 1 : count - _SHORTEST]
     left = np.arange(_SHORTEST, count - _SHORTEST + 1)[:, np.newaxis]
@@ -110,8 +113,8 @@ def _gains(rows: Features) -> Features:
 def _abrupt(values: Features, edges: list[int]) -> bool:
     """Tell whether rows change at the edges themselves, rather than little by little between them.
 
-    At an abrupt change the rows close to the edge differ as much as the whole sessions do; along a slope, those
-    of the nearest quarter differ by about a quarter as much.
+    At an abrupt change the rows close to the edge differ as much as the whole sessions do; along a slope,
+    those of the nearest quarter differ by about a quarter as much.
     """
     close, whole = 0.0, 0.0
     for start, middle, stop in zip(edges, edges[1:], [*edges[2:], len(values)], strict=False):
@@ -123,20 +126,20 @@ def _abrupt(values: Features, edges: list[int]) -> bool:
     return close >= _STEP * whole
 
 
-def _labels(edges: list[int], count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _labels(edges: list[int], count: int) -> Labels:
     labels = np.zeros(count, dtype=np.int64)
     labels[edges[1:]] = 1
     return np.cumsum(labels)
 
 
-def _means(values: Features, labels: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Features:
+def _means(values: Features, labels: Labels) -> Features:
     sizes = np.bincount(labels)
     means: Features = np.add.reduceat(values, np.flatnonzero(np.diff(labels, prepend=-1)), axis=0)
     return means / sizes[:, np.newaxis]
 
 
-def _alike_only_within(values: Features, labels: np.ndarray[tuple[int], np.dtype[np.int64]]) -> bool:
-    """Tell whether sessions explain the resemblance: none is left within them, nor between successive ones."""
+def _alike_only_within(values: Features, labels: Labels) -> bool:
+    """Tell whether sessions explain the resemblance: none is left within them, or between successive ones."""
     means = _means(values, labels)
     rest = values - means[labels]
     within = test_order(rest / (rest.std(0) + 1e-9))

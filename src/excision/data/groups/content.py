@@ -28,7 +28,8 @@ class Search:
 
     Attributes:
         names: names of the images in the order in which they were taken, as far as it is known.
-        values: (N, D) what each looks like, as `components` gives it.
+        seen: places of those whose content is known; the others follow their neighbours.
+        values: (N seen, D) what each looks like, as `components` gives it.
         order: what the order was taken from.
         groups: the group of each image.
         basis: what the groups were found from.
@@ -36,6 +37,7 @@ class Search:
     """
 
     names: Sequence[str]
+    seen: Sequence[int]
     values: Features
     order: str
     groups: list[str] = field(init=False)
@@ -49,10 +51,9 @@ class Search:
         """Take a level of names for the groups if images that share it resemble each other."""
         if not _contains(level.groups, self.groups):
             return
-        values = self.values if level.repeated is None else without(self.values, level.repeated)
-        units, place = _units(values, self.groups)
+        units, place = self._units(level.repeated)
         found = test_groups(units, [level.groups[first] for first in place])
-        what = "images" if len(place) == len(self.names) else "groups"
+        what = "groups" if self.basis else "images"
         held = found.p_value <= _LEVEL and found.share >= MATERIAL
         if held:
             self.groups, self.basis = list(level.groups), level.what
@@ -66,8 +67,7 @@ class Search:
 
     def finish(self, repeated: Sequence[str] | None) -> Grouping:
         """Look for resemblance in the order of what was found, and give the groups."""
-        values = self.values if repeated is None else without(self.values, repeated)
-        units, place = _units(values, self.groups)
+        units, place = self._units(repeated)
         found = test_order(units)
         what = (
             f"groups in the order of {self.order}"
@@ -92,13 +92,21 @@ class Search:
 
     def _blocks(self, units: Features, place: Sequence[int]) -> Grouping:
         blocks = divide(units)
-        starts: dict[int, str] = {}
-        block_of: dict[str, str] = {}
-        for first, label in zip(place, blocks.labels, strict=True):
-            group = self.groups[first]
-            block_of[group] = starts.setdefault(label, group)
-        of = {name: f"from {block_of[group]}" for name, group in zip(self.names, self.groups, strict=True)}
+        label_of = {self.groups[first]: label for first, label in zip(place, blocks.labels, strict=True)}
+        first_of: dict[int, str] = {}
+        of, label = {}, blocks.labels[0]
+        for name, group in zip(self.names, self.groups, strict=True):
+            label = label_of.get(group, label)
+            of[name] = f"from {first_of.setdefault(label, group)}"
         return Grouping(of, self._named(blocks), sure=False, evidence=tuple(self.evidence))
+
+    def _units(self, repeated: Sequence[str] | None) -> tuple[Features, list[int]]:
+        """Give what each group looks like, and the place of its first image, in their order."""
+        values = self.values
+        if repeated is not None:
+            values = without(values, [repeated[place] for place in self.seen])
+        units, first = _means(values, [self.groups[place] for place in self.seen])
+        return units, [self.seen[place] for place in first]
 
     def _named(self, blocks: Blocks) -> str:
         of = f" of groups by {self.basis}" if self.basis else ""
@@ -107,14 +115,14 @@ class Search:
         if blocks.gone:
             return f"blocks{of} in the order of {self.order}, so long that their resemblance has gone"
         return (
-            f"blocks{of} in the order of {self.order}; the images change slowly all the time, so that no length "
-            "makes blocks independent"
+            f"blocks{of} in the order of {self.order}; the images change slowly all the time, so that no "
+            "length makes blocks independent"
         )
 
 
 def search(
     names: Sequence[str],
-    looks: Sequence[Looks],
+    looks: Mapping[str, Looks],
     levels: Sequence[Level],
     order: str,
     repeated: Sequence[str] | None,
@@ -123,12 +131,14 @@ def search(
 
     Args:
         names: names of the images, in the order in which they were taken.
-        looks: what each looks like.
+        looks: what they look like, by name; images that are missing follow their neighbours.
         levels: groups that are possible, from the finest to the coarsest.
         order: what the order was taken from, in words.
         repeated: what repeats in the order, such as the position on a part; its effect is taken off.
     """
-    found = Search(names, components(np.stack(looks)), order)
+    seen = [place for place, name in enumerate(names) if name in looks]
+    values = components(np.stack([looks[names[place]] for place in seen]))
+    found = Search(names, seen, values, order)
     for level in levels:
         found.try_level(level)
     return found.finish(repeated)
@@ -143,7 +153,7 @@ def without(values: Features, repeated: Sequence[str]) -> Features:
     return scaled
 
 
-def _units(values: Features, groups: Sequence[str]) -> tuple[Features, list[int]]:
+def _means(values: Features, groups: Sequence[str]) -> tuple[Features, list[int]]:
     """Give the mean of each group as normal scores, in the order of their first rows, and these rows."""
     first: dict[str, int] = {}
     for place, group in enumerate(groups):

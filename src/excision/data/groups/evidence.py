@@ -1,9 +1,10 @@
 """Whether images that stand together resemble each other more than others do: permutation tests.
 
-If images are independent, every order of them is as likely as any other, so that the order in which they stand is
-compared with random ones (Good, "Permutation, Parametric, and Bootstrap Tests of Hypotheses", 2005). Of several
-statistics the one that departs most is compared with the largest departure in each random order, which keeps
-the rate of false findings whatever their number (Westfall and Young, "Resampling-Based Multiple Testing", 1993).
+If images are independent, every order of them is as likely as any other, so that the order in which they
+stand is compared with random ones (Good, "Permutation, Parametric, and Bootstrap Tests of Hypotheses", 2005).
+Of several statistics the one that departs most is compared with the largest departure in each random order,
+which keeps the rate of false findings whatever their number (Westfall and Young, "Resampling-Based Multiple
+Testing", 1993).
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def normal_scores(values: Features) -> Features:
 
 
 def _normal_quantiles(share: Features) -> Features:
-    """Invert the normal distribution; Acklam's rational approximation is not needed: a table is exact enough."""
+    """Invert the normal distribution by a table, which is exact enough for scores."""
     grid = np.linspace(-6, 6, 24001)
     density = np.exp(-(grid**2) / 2)
     cumulated = np.cumsum(density)
@@ -95,7 +96,7 @@ def test_order(values: Features, seed: int = 0) -> Test:
 
 
 def _serial(values: Features) -> Features:
-    """Give three statistics of each component (3 D,): lag 1, lags 1 to 5, and the range of the cumulated sum."""
+    """Give for each component lag 1, lags 1 to 5, and the range of the cumulated sum: (3 D,)."""
     lags = [(values[lag:] * values[:-lag]).sum(0) for lag in range(1, min(_LAGS, len(values) - 2) + 1)]
     cumulated = np.cumsum(values, axis=0)
     return np.concatenate([lags[0], np.sum(lags, axis=0), np.ptp(cumulated, axis=0)])

@@ -7,14 +7,14 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from excision.data.groups.appearance import Looks, appearance_of
+from excision.data.groups.appearance import Looks, appearance
 from excision.data.groups.content import search
 from excision.data.groups.grouping import Grouping
 from excision.data.groups.known import part_groups
 from excision.data.groups.names import Level, find_levels, natural, repeated_part
 from excision.data.groups.rule import GroupRule
 from excision.data.groups.stated import by_rule
-from excision.data.groups.times import pauses, stamp, times_of, windows
+from excision.data.groups.times import pauses, stamp, times_of
 from excision.data.records import Sample
 from excision.errors import ImageError
 from excision.progress import Progress
@@ -40,7 +40,7 @@ def find_groups(
     if _finding(rule, known):
         for done, (name, path) in enumerate(images.items(), start=1):
             with suppress(ImageError):
-                looks[name] = appearance_of(path)
+                looks[name] = appearance(path)
             if progress is not None:
                 progress(done, len(images))
     return group_images(images, known, rule, looks)
@@ -93,11 +93,9 @@ def group_images(
         return by_rule(images, rule, columns or {})
     if not _finding(rule, stated):
         return Grouping(dict(stated), "the groups that the data set states", sure=True)
-    seen = {name: path for name, path in images.items() if name in looks}
-    if len(seen) < 2:
+    if sum(name in looks for name in images) < 2:
         return Grouping({name: name for name in images}, "too few images to tell", sure=False)
-    found = _from_content(seen, looks)
-    return replace(found, of={name: found.of.get(name, name) for name in images})
+    return _from_content(images, looks)
 
 
 def _from_content(images: Mapping[str, Path], looks: Mapping[str, Looks]) -> Grouping:
@@ -111,7 +109,7 @@ def _from_content(images: Mapping[str, Path], looks: Mapping[str, Looks]) -> Gro
         repeated = repeated_part(names)
         levels = _time_levels(names, times, repeated) + find_levels(names)
         levels.sort(key=lambda level: -len(set(level.groups)))
-    return search(names, [looks[name] for name in names], levels, order, repeated)
+    return search(names, looks, levels, order, repeated)
 
 
 def _time_levels(

@@ -40,18 +40,6 @@ class Grouping:
         """Number of images of each group, in ascending order."""
         return tuple(sorted(Counter(self.of.values()).values()))
 
-    def describe_sizes(self) -> str:
-        """Say how many groups there are and how large, such as "14 groups of 20 to 31 images"."""
-        sizes = self.sizes
-        if not sizes:
-            return "no groups"
-        count = f"{len(sizes)} group{'s' if len(sizes) != 1 else ''}"
-        if sizes[-1] == 1:
-            return f"{count} of one image each"
-        if sizes[0] == sizes[-1]:
-            return f"{count} of {sizes[0]} images{' each' if len(sizes) > 1 else ''}"
-        return f"{count} of {sizes[0]} to {sizes[-1]} images, median {median(sizes):g}"
-
     def examples(self) -> dict[str, tuple[str, ...]]:
         """Give the largest groups by name, each with some of its images."""
         members: dict[str, list[str]] = defaultdict(list)
@@ -59,3 +47,54 @@ class Grouping:
             members[group].append(name)
         largest = sorted(members, key=lambda group: (-len(members[group]), group))[:_SHOWN]
         return {group: tuple(sorted(members[group])[:_SHOWN]) for group in largest}
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSummary:
+    """What `excision check` reports of a grouping.
+
+    Attributes:
+        count: number of groups.
+        smallest: images of the smallest group.
+        median: images of the median group.
+        largest: images of the largest group.
+        basis: as in `Grouping`.
+        sure: as in `Grouping`.
+        evidence: as in `Grouping`.
+        examples: the largest groups, each with some of its images.
+    """
+
+    count: int
+    smallest: int
+    median: float
+    largest: int
+    basis: str
+    sure: bool
+    evidence: tuple[str, ...]
+    examples: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, grouping: Grouping) -> GroupSummary:
+        """Summarise a grouping."""
+        sizes = grouping.sizes or (0,)
+        return cls(
+            grouping.count,
+            sizes[0],
+            float(median(sizes)),
+            sizes[-1],
+            grouping.basis,
+            grouping.sure,
+            grouping.evidence,
+            grouping.examples(),
+        )
+
+    def describe(self) -> str:
+        """Say how many groups there are and how large, such as "14 groups of 20 to 31 images"."""
+        if not self.count:
+            return "none"
+        count = f"{self.count} group{'s' if self.count != 1 else ''}"
+        if self.largest == 1:
+            return f"{count} of one image each"
+        if self.smallest == self.largest:
+            return f"{count} of {self.largest} images{' each' if self.count > 1 else ''}"
+        return f"{count} of {self.smallest} to {self.largest} images, median {self.median:g}"

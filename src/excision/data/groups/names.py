@@ -26,8 +26,8 @@ class Level:
     Attributes:
         groups: the group of each image, in the order of the names.
         what: what the images of a group share, such as "the name up to its last number".
-        repeated: what varies within a group, for each image, where it repeats from group to group, such as the
-            position on a part.
+        repeated: what varies within a group, for each image, where it repeats from group to group, such as
+            the position on a part.
     """
 
     groups: tuple[str, ...]
@@ -56,7 +56,7 @@ def natural(name: str) -> tuple[tuple[int, str], ...]:
     """Give a key that sorts numbers in names by their value: image 2 before image 10."""
     parts = re.findall(r"\d+|\D+", name)
     # The text decides between 7 and 07.
-    return tuple((int(part) if part.isdecimal() else -1, part) for part in parts) + ((-2, name),)
+    return (*((int(part) if part.isdecimal() else -1, part) for part in parts), (-2, name))
 
 
 def find_levels(names: Sequence[str]) -> list[Level]:

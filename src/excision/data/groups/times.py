@@ -13,7 +13,10 @@ import numpy as np
 from PIL import Image
 
 _DAY = r"(?P<y>(?:19|20)\d\d)[-_.]?(?P<m>0[1-9]|1[0-2])[-_.]?(?P<d>0[1-9]|[12]\d|3[01])"
-_CLOCK = r"(?P<H>[01]\d|2[0-3])[-_.:hH]?(?P<M>[0-5]\d)[-_.:mM]?(?P<S>[0-5]\d)(?:[.,](?P<f>\d{1,6})|[_-](?P<g>\d{3}))?"
+_CLOCK = (
+    r"(?P<H>[01]\d|2[0-3])[-_.:hH]?(?P<M>[0-5]\d)[-_.:mM]?(?P<S>[0-5]\d)"
+    r"(?:[.,](?P<f>\d{1,6})|[_-](?P<g>\d{3}))?"
+)
 _STAMPS = (
     re.compile(rf"(?<!\d){_DAY}(?:[-_./ T]{{0,3}}|.*?[/\D]){_CLOCK}(?!\d)"),
     re.compile(rf"(?<!\d){_DAY.replace('(?:19|20)', '')}{_CLOCK}(?!\d)"),
@@ -40,16 +43,13 @@ def time_in_name(name: str) -> float | None:
 def _seconds(found: re.Match[str]) -> float:
     part = found.groupdict()
     year = int(part["y"]) + (2000 if len(part["y"]) == 2 else 0)
-    moment = datetime(
-        year,
-        *(int(part[name]) for name in ("m", "d", "H", "M", "S")),
-        tzinfo=UTC,  # type: ignore[misc]
-    )
+    month, day, hour, minute, second = (int(part[name]) for name in ("m", "d", "H", "M", "S"))
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     return moment.timestamp() + float(f"0.{part['f'] or part['g'] or 0}")
 
 
 def time_in_exif(path: Path) -> float | None:
-    """Read when a photograph was taken (EXIF DateTimeOriginal) from the file's header; None if it does not say."""
+    """Read EXIF DateTimeOriginal from the header of a photograph; None if it does not say."""
     with suppress(Exception), warnings.catch_warnings():
         # Whatever is wrong with this file is reported when it is decoded.
         warnings.simplefilter("ignore")
@@ -71,12 +71,22 @@ def times_of(images: Mapping[str, Path], *, files: bool = False) -> tuple[dict[s
     Returns:
         The time of each image in seconds, and what it was read from; None if it is not known of each.
     """
+
+    def by_name(name: str, _: Path) -> float | None:
+        return time_in_name(name)
+
+    def by_exif(_: str, path: Path) -> float | None:
+        return time_in_exif(path)
+
+    def by_file(_: str, path: Path) -> float | None:
+        return path.stat().st_mtime
+
     sources = [
-        ("the time in the names", lambda name, _: time_in_name(name)),
-        ("the time in EXIF", lambda _, path: time_in_exif(path)),
-        ("the time of the files, which copying can change", lambda _, path: path.stat().st_mtime),
+        (by_name, "the time in the names"),
+        (by_exif, "the time in EXIF"),
+        (by_file, "the time of the files, which copying can change"),
     ]
-    for what, read in sources[: 3 if files else 2]:
+    for read, what in sources[: 3 if files else 2]:
         found: dict[str, float] = {}
         for name, path in images.items():
             seconds = read(name, path)
