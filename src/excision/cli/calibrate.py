@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from excision.cli.groups import say_groups
 from excision.cli.options import FewOption, GroupsOption, number
 from excision.cli.output import say, say_lines
 from excision.progress import Bars
@@ -126,6 +127,7 @@ def _calibrate(
     *,
     few: bool,
 ) -> int:
+    from excision.data.groups import GroupSummary
     from excision.errors import DatasetError
     from excision.inspection.good_images import find_good_images, score_good_images
     from excision.method.calibration import too_few
@@ -138,6 +140,7 @@ def _calibrate(
     with Bars() as bars:
         good = score_good_images(inspector, found, bars.part("calibrating"), rule)
     _say_left_out(good)
+    say_groups(GroupSummary.of(good.grouping))
     if not good.scores:
         raise DatasetError("no image is left to calibrate on: the threshold is unchanged")
     reason = too_few(len(set(good.groups)), rate, confidence)

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def say_groups(groups: GroupSummary) -> None:
-    """Print the groups of the training images, with examples and with what to do if they are wrong."""
+    """Print the groups of good images, with examples and with what to do if they are wrong."""
     if not groups.count:
         return
-    say("\nGroups of training images (images of one group may resemble each other; groups are independent):")
+    say("\nGroups of good images (images of one group may resemble each other; groups count as independent):")
     say_facts(
         [
             ("Groups", groups.describe()),

@@ -139,6 +139,7 @@ def report(detector: Detector, out: Path, origin: str) -> None:
     say_facts(
         [
             ("Trained on", f"{_sources(facts)}; {_calibrated(facts, calibration.folds)}"),
+            *_groups(facts),
             ("Skipped", f"{len(facts['skipped'])} images" if facts["skipped"] else "none"),
             ("Image size", f"{size[0]} x {size[1]} pixels (height x width), {origin}"),
             ("Channels", "1 (grey)" if channels == 1 else "3 (colour)"),
@@ -166,6 +167,16 @@ def _origin(given: ImageSettings, settled: ImageFormat) -> str:
     if settled.tile is not None:
         return "a tile at full resolution, because the images are strips; --size resizes them instead"
     return "as given" if given.size else "derived from the images; --size changes it"
+
+
+def _groups(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say how many groups were found and from what; runs of older versions do not record it."""
+    found = facts.get("groups")
+    if not isinstance(found, dict):
+        return []
+    doubt = "" if found["sure"] else ". This is not sure: if you know better, say it with --groups"
+    told = f"{found['training']} trained on, {found['calibration']} calibrated on; {found['basis']}{doubt}"
+    return [("Groups", told)]
 
 
 def _sources(facts: dict[str, Any]) -> str:

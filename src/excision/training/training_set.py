@@ -169,7 +169,7 @@ class TrainingSet:
     def _group_facts(self) -> dict[str, Any]:
         counts = {
             part: len({self.groups[name] for name in names})
-            for part, names in (("training", self.sources), ("calibration", self.calibration))
+            for part, names in (("training", self.sources), ("calibration", self.calibrating))
         }
         return {**counts, "basis": self.grouping.basis, "sure": self.grouping.sure}
 

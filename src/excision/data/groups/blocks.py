@@ -26,6 +26,12 @@ _ORDERS = 99
 _STEP = 0.5
 """Share of the difference between sessions that must lie close to the edges for a change to be abrupt."""
 
+_MARGIN = 2
+"""Blocks are this many times as long as the resemblance reaches, since few then lie across a strip."""
+
+_NEAR = 3
+"""Rows on either side of the edge of a block that are compared."""
+
 _TELLING = 3
 """Components in which a change shows; in the others there is noise alone."""
 _FEWEST = 10
@@ -56,15 +62,31 @@ def divide(values: Features) -> Blocks:
         labels = _labels(edges, len(values))
         if _abrupt(values, edges) and _alike_only_within(values, labels):
             return Blocks(tuple(labels), sessions=True, gone=True)
-    length = _reach(values)
+    length = _MARGIN * _reach(values)
     longest = max(2, len(values) // _FEWEST)
     while True:
         length = min(length, longest)
-        labels = np.minimum(np.arange(len(values)) // length, max(1, len(values) // length) - 1)
+        labels = _labels(_snapped(values, length), len(values))
         gone = _gone(_means(values, labels))
         if gone or length == longest:
             return Blocks(tuple(labels.tolist()), sessions=False, gone=gone)
         length *= 2
+
+
+def _snapped(values: Features, length: int) -> list[int]:
+    """Give the beginnings of blocks of about this length, each where the rows change most nearby."""
+    count, play = max(1, len(values) // length), length // 3
+    steps = np.zeros(len(values))
+    for near in range(1, _NEAR + 1):
+        change = values[near:] - values[:-near]
+        for shift in range(near):
+            place = np.arange(near - shift, len(values) - shift)
+            steps[place] += (change**2).sum(1) / near**2
+    edges = [0]
+    for block in range(1, count):
+        middle = round(block * len(values) / count)
+        edges.append(middle - play + int(steps[middle - play : middle + play + 1].argmax()))
+    return edges
 
 
 def _reach(values: Features) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from excision.data.groups.appearance import FAMILIES
 
 Features = NDArray[np.float64]
+
+_NORMAL = NormalDist()
 
 _COMPONENTS = 5
 """Principal components of each family of numbers."""
@@ -68,18 +71,10 @@ def normal_scores(values: Features) -> Features:
     """Replace each column by the normal scores of its ranks: mean 0 and variance 1."""
     count = len(values)
     order = np.argsort(values, axis=0, kind="stable")
-    scores = _normal_quantiles((np.arange(count) + 0.5) / count)
+    scores = np.array([_NORMAL.inv_cdf((rank + 0.5) / count) for rank in range(count)])
     found = np.empty_like(values)
     np.put_along_axis(found, order, scores[:, np.newaxis] / max(scores.std(), 1e-9), axis=0)
     return found
-
-
-def _normal_quantiles(share: Features) -> Features:
-    """Invert the normal distribution by a table, which is exact enough for scores."""
-    grid = np.linspace(-6, 6, 24001)
-    density = np.exp(-(grid**2) / 2)
-    cumulated = np.cumsum(density)
-    return np.interp(share, (cumulated - density / 2) / cumulated[-1], grid)
 
 
 def test_order(values: Features, seed: int = 0) -> Test:

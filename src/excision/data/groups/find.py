@@ -11,7 +11,7 @@ from excision.data.groups.appearance import Looks, appearance
 from excision.data.groups.content import search
 from excision.data.groups.grouping import Grouping
 from excision.data.groups.known import part_groups
-from excision.data.groups.names import Level, find_levels, natural, repeated_part
+from excision.data.groups.names import Level, find_levels, natural, repeated_part, views
 from excision.data.groups.rule import GroupRule
 from excision.data.groups.stated import by_rule
 from excision.data.groups.times import pauses, stamp, times_of
@@ -103,7 +103,15 @@ def _from_content(images: Mapping[str, Path], looks: Mapping[str, Looks]) -> Gro
     names = sorted(images, key=natural)
     order, repeated = "the names", None
     levels = find_levels(names)
-    if taken is not None:
+    split = views(names)
+    if split is not None:
+        # One part in several views: the views differ, but it is the parts that are drawn anew.
+        repeated, rest = split
+        names = sorted(names, key=dict(zip(names, map(natural, rest), strict=True)).__getitem__)
+        repeated, rest = views(names) or split
+        groups = [Level(rest, "the name without the view", repeated)]
+        levels = groups + [Level(level.groups, level.what, repeated) for level in find_levels(rest)]
+    elif taken is not None:
         times, order = taken
         names.sort(key=lambda name: times[name])
         repeated = repeated_part(names)

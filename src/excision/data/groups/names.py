@@ -75,8 +75,6 @@ def find_levels(names: Sequence[str]) -> list[Level]:
         groups = tuple(name.up_to(dropped) for name in parsed)
         if not _useful(groups) or (levels and groups == levels[-1].groups):
             continue
-        if _fixed(parsed, dropped):
-            continue
         within = tuple(name.after(dropped) for name in parsed)
         levels.append(Level(groups, _what(dropped), within if repeats(within) else None))
     return levels
@@ -86,6 +84,34 @@ def repeats(values: Sequence[str]) -> bool:
     """Tell whether a few values occur again and again: at least five times each on average."""
     kinds = len(set(values))
     return 2 <= kinds <= len(values) / 5
+
+
+def views(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Split names that begin with a camera, side or light into that and the rest.
+
+    Returns:
+        The view of each image, and its name without it; None if the names do not tell views apart, or if not
+        nearly every part was taken in each view.
+    """
+    parsed = _parse(names)
+    if not all(name.fields for name in parsed):
+        return None
+    first = [name.fields[0] for name in parsed]
+    words = {_word(name.tokens, place) for name, place in zip(parsed, first, strict=True)}
+    if not all(_FIXED.fullmatch(word) for word in words):
+        return None
+    seen = tuple(name.tokens[place] for name, place in zip(parsed, first, strict=True))
+    rest = tuple(
+        "".join((*name.tokens[:place], *name.tokens[place + 1 :]))
+        for name, place in zip(parsed, first, strict=True)
+    )
+    complete = len(set(seen)) * len(set(rest)) <= 1.25 * len(names)
+    return (seen, rest) if repeats(seen) and complete else None
+
+
+def _word(tokens: Sequence[str], place: int) -> str:
+    """Give the word at a place, or the last one before it."""
+    return next((token for token in reversed(tokens[: place + 1]) if token[0].isalpha()), "")
 
 
 def _useful(groups: Iterable[str]) -> bool:
@@ -100,18 +126,6 @@ def _what(dropped: int) -> str:
         if dropped == 1
         else f"the name without its last {dropped} numbers or words"
     )
-
-
-def _fixed(parsed: Sequence[_Name], dropped: int) -> bool:
-    """Tell whether all that is left of the names is which camera, side or light they were taken with."""
-    left = {place for name in parsed for place in name.fields[:-dropped]}
-    if len(left) != 1:
-        return False
-    place = left.pop()
-    words = {
-        "".join(name.tokens[max(0, place - 2) : place + 1]) for name in parsed if len(name.tokens) > place
-    }
-    return all(any(_FIXED.fullmatch(part) for part in re.findall(r"[^\W\d_]+", word)[-1:]) for word in words)
 
 
 def _parse(names: Sequence[str]) -> list[_Name]:
