@@ -39,7 +39,8 @@ from excision.settings import AnomalyMapKind, Settings
 from excision.system.files import write_json
 from excision.system.usage import usage
 from excision.tiling.image_format import ImageFormat
-from excision.training.training_set import Picture, TrainingSet
+from excision.training.training_set import TrainingSet
+from excision.training.usable import Picture
 
 
 class Detector(ParameterMixin, Estimator[Prediction]):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 
 from excision.data.decode import decoded
 from excision.data.groups.appearance import Looks, Sketch, appearance
-from excision.data.groups.find import needs_looks
 from excision.data.groups.rule import GroupRule
 from excision.data.records import Sample
+from excision.errors import ImageError
+from excision.progress import Progress
 
 _MOST = 4000
 """Images that are looked at; of more, stretches of neighbours are, so that time and memory stay bounded."""
@@ -33,9 +35,9 @@ class Collector:
 
     def __init__(self, samples: Iterable[Sample], rule: GroupRule | None) -> None:
         samples = list(samples)
-        self._wanted = (
-            {sample.image for sample in stretches(samples)} if needs_looks(samples, rule) else set()
-        )
+        stated = {sample.name: sample.group for sample in samples}
+        looked_at = stretches(samples) if to_be_found(rule, stated) else []
+        self._wanted = dict.fromkeys(sample.image for sample in looked_at)
         self._names = {sample.image: sample.name for sample in samples}
         self.looks: dict[str, Looks] = {}
 
@@ -61,6 +63,19 @@ class Collector:
                 if sketch is not None:
                     sketch.add(rows, band)
             self.keep(path, sketch)
+
+    def read(self, progress: Progress | None = None) -> None:
+        """Decode all images that are needed; those that cannot be read are left out."""
+        for done, path in enumerate(self._wanted, start=1):
+            with suppress(ImageError):
+                self.decode(path)
+            if progress is not None:
+                progress(done, len(self._wanted))
+
+
+def to_be_found(rule: GroupRule | None, stated: Mapping[str, str]) -> bool:
+    """Tell whether groups are to be found, because neither a rule nor the data set states them."""
+    return (rule is None or rule.kind == "auto") and all(name == group for name, group in stated.items())
 
 
 def stretches(samples: list[Sample]) -> list[Sample]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from excision.data.groups.appearance import Looks, appearance
+from excision.data.groups.appearance import Looks
+from excision.data.groups.collecting import Collector, to_be_found
 from excision.data.groups.content import search
 from excision.data.groups.grouping import Grouping
 from excision.data.groups.known import part_groups
@@ -15,8 +15,7 @@ from excision.data.groups.names import Level, find_levels, natural, repeated_par
 from excision.data.groups.rule import GroupRule
 from excision.data.groups.stated import by_rule
 from excision.data.groups.times import pauses, stamp, times_of
-from excision.data.records import Sample
-from excision.errors import ImageError
+from excision.data.records import GOOD, Sample
 from excision.progress import Progress
 
 _DAY = 86400
@@ -36,20 +35,16 @@ def find_groups(
         DatasetError: the rule fits no image, or not all of them.
     """
     known = part_groups(images)
-    looks: dict[str, Looks] = {}
-    if _finding(rule, known):
-        for done, (name, path) in enumerate(images.items(), start=1):
-            with suppress(ImageError):
-                looks[name] = appearance(path)
-            if progress is not None:
-                progress(done, len(images))
-    return group_images(images, known, rule, looks)
+    samples = [Sample(name, path, "train", GOOD, None, known[name]) for name, path in images.items()]
+    collector = Collector(samples, rule)
+    collector.read(progress)
+    return group_images(images, known, rule, collector.looks)
 
 
 def group_samples(
     samples: Iterable[Sample],
-    rule: GroupRule | None,
-    looks: Mapping[str, Looks],
+    rule: GroupRule | None = None,
+    looks: Mapping[str, Looks] | None = None,
     columns: Mapping[str, Mapping[str, str]] | None = None,
 ) -> tuple[tuple[Sample, ...], Grouping]:
     """Find the groups of samples, and give them with these groups.
@@ -59,7 +54,7 @@ def group_samples(
     Args:
         samples: normal images.
         rule: how a person says that the groups are to be formed; None finds them.
-        looks: what images look like, by name; not needed if `needs_looks` says so.
+        looks: what images look like, by name, as a `Collector` notes it; None reads the images.
         columns: columns of the data set's table, each with its value for each sample by name.
 
     Raises:
@@ -68,17 +63,12 @@ def group_samples(
     samples = tuple(samples)
     images = {sample.name: sample.image for sample in samples}
     stated = {sample.name: sample.group for sample in samples}
+    if looks is None:
+        collector = Collector(samples, rule)
+        collector.read()
+        looks = collector.looks
     grouping = group_images(images, stated, rule, looks, columns or {})
     return tuple(replace(sample, group=grouping.of[sample.name]) for sample in samples), grouping
-
-
-def needs_looks(samples: Iterable[Sample], rule: GroupRule | None) -> bool:
-    """Tell whether the groups of samples are found from what they look like."""
-    return _finding(rule, {sample.name: sample.group for sample in samples})
-
-
-def _finding(rule: GroupRule | None, stated: Mapping[str, str]) -> bool:
-    return (rule is None or rule.kind == "auto") and all(name == group for name, group in stated.items())
 
 
 def group_images(
@@ -91,7 +81,7 @@ def group_images(
     """Find groups, where a data set states some; an image whose stated group is its own name has none."""
     if rule is not None and rule.kind != "auto":
         return by_rule(images, rule, columns or {})
-    if not _finding(rule, stated):
+    if not to_be_found(rule, stated):
         return Grouping(dict(stated), "the groups that the data set states", sure=True)
     if sum(name in looks for name in images) < 2:
         return Grouping({name: name for name in images}, "too few images to tell", sure=False)
