@@ -57,7 +57,7 @@ def test_light_that_creeps_is_drift(tmp_path: Path) -> None:
     assert [found["name"] for found in drift["statistics"]] == ["score", "brightness"]
     assert all(line.image_statistics is not None for line in read_log(out))
     page = (out / "report.html").read_text("utf-8")
-    assert "brightness is higher since about part" in page
+    assert "brightness has been higher since about part" in page
     assert "brightness over image number" in page
     assert "within 1,000 parts its probability is at most 0.01" in page
 

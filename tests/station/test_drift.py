@@ -103,7 +103,7 @@ def test_a_warning_is_in_the_history_and_decided_about(store: Store) -> None:
     standing = drift.standing(MODEL, WEIGHTS)
     assert standing["warning"]["statistic"] == "brightness"
     assert [s["name"] for s in standing["statistics"]] == ["score", "brightness", "flat"]
-    assert "brightness is higher" in standing["standing"]
+    assert "brightness has been higher" in standing["standing"]
     drift.decide(MODEL, WEIGHTS, "accept", "M. Weber", "new lot")
     assert drift.standing(MODEL, WEIGHTS)["warning"] is None
     # A decision outlives the process at once.

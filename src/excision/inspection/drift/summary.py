@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from excision.inspection.drift.monitor import DriftMonitor
+from excision.inspection.drift.statistic import Statistic, shown
 from excision.inspection.drift.warning import SCORE
 
 
@@ -28,7 +29,7 @@ def summary(monitor: DriftMonitor) -> dict[str, Any]:
         "statistics": [
             {
                 "name": found.name,
-                "usual": None if found.usual is None else list(found.usual),
+                "usual": _usual(found),
                 "accepted": None if found.accepted is None else list(found.accepted),
                 "now": found.now,
                 "evidence": monitor.evidence_of(found.name),
@@ -39,6 +40,13 @@ def summary(monitor: DriftMonitor) -> dict[str, Any]:
             for found in monitor.statistics
         ],
     }
+
+
+def _usual(statistic: Statistic) -> list[float] | None:
+    """Return what is usual, unless most parts were flagged while it was learnt."""
+    if statistic.usual is None or shown(statistic.usual[2]) is None:
+        return None
+    return list(statistic.usual)
 
 
 def promise_in_words(monitor: DriftMonitor) -> str:

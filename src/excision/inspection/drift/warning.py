@@ -52,7 +52,7 @@ class DriftWarning:
             now = "most parts are flagged" if self.now is None else f"it is {self.now:.4g} now"
             values = f": its median was {self.before:.4g}, {now}"
         others = f"; also moved: {', '.join(self.others)}" if self.others else ""
-        return f"{what} is {self.direction} {since}{values}{others}"
+        return f"{what} has been {self.direction} {since}{values}{others}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, ready for JSON."""
