@@ -204,6 +204,17 @@ def test_what_an_unfit_image_says() -> None:
         json.dumps(found.to_dict(), allow_nan=False)
 
 
+def test_an_unfit_image_shows_its_reasons(tmp_path: Path) -> None:
+    found = prediction(unfit=("3 times <darker>", "out of focus"), p_value=1 / 81)
+    page = Elements(found._repr_html_())
+    assert "unfit: score 3.5, threshold 1, p-value 0.0123; 3 times <darker>; out of focus" in page.text
+    assert found.plot(Figure().add_subplot()).get_title().startswith("unfit: score 3.5")
+    for ending in (".png", ".webp"):
+        found.save(tmp_path / f"a{ending}")
+        height, width = pixels(tmp_path / f"a{ending}").shape[:2]
+        assert height > 40 and width >= 240
+
+
 def test_arrays_of_an_unfit_image_need_no_pickle(tmp_path: Path) -> None:
     found = prediction(unfit=("dark",), p_value=0.125, image_statistics={"brightness": 0.5, "noise": 2.0})
     found.save(tmp_path / "a.npz")

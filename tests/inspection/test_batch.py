@@ -262,10 +262,11 @@ def test_results_of_an_earlier_version_are_continued(folder: Path, tmp_path: Pat
     inspect_images(FakePredictor(), images[:2], out)
     old = [{k: v for k, v in line.items() if k not in ("p_value", "unfit")} for line in lines(out)]
     text = "".join(json.dumps(line) + "\n" for line in old)
-    (out / "results.jsonl").write_text(text, "utf-8")
+    odd = json.dumps({**old[0], "image": str(images[2]), "verdict": "of a later version"}) + "\n"
+    (out / "results.jsonl").write_text(text + odd, "utf-8")
     predictor = FakePredictor()
     inspect_images(predictor, images, out, resume=True)
-    assert not set(images[:2]) & set(predictor.seen)
+    assert not set(images[:2]) & set(predictor.seen) and images[2] in predictor.seen
     assert all((line["p_value"], line["unfit"]) == (None, []) for line in lines(out)[:2])
     with (out / "results.csv").open(encoding="utf-8", newline="") as stream:
         assert [row["unfit"] for row in csv.DictReader(stream)] == [""] * 5

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, get_args
 
 from excision.predictions import Box, Verdict
 from excision.system.csv_rows import csv_row
@@ -97,6 +97,8 @@ def iterate_log(out: Path) -> Iterator[InspectionRecord]:
                 content["boxes"] = tuple(tuple(box) for box in content["boxes"])
                 content["unfit"] = tuple(map(str, content.get("unfit", ())))
                 content["image_statistics"] = _numbers(content.get("image_statistics"))
+                if content["verdict"] not in (None, *get_args(Verdict)):
+                    continue  # of a later version, or damaged: the image is inspected again
                 yield InspectionRecord(**content)
             except (ValueError, KeyError, TypeError):
                 continue

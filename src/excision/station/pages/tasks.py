@@ -96,7 +96,7 @@ class Proposal:
         model: its name.
         calibration: threshold and what it promises.
         computed: images that were inspected again, since another model had inspected them.
-        left_out: good images that are no longer kept or cannot be read.
+        left_out: good images that were unfit, are no longer kept or cannot be read.
     """
 
     model: str
@@ -108,7 +108,8 @@ class Proposal:
 def recalibrate(station: Station, name: str, rate: float, progress: Progress) -> Proposal:
     """Find the threshold that confirmed good parts ask for.
 
-    A score that the same weights gave stands; other images are inspected anew where they are kept.
+    A score that the same weights gave stands; other images are inspected anew where they are kept. An image
+    that was unfit does not count: no threshold judges it.
 
     Args:
         station: with its labels.
@@ -129,6 +130,9 @@ def recalibrate(station: Station, name: str, rate: float, progress: Progress) ->
         progress(done, max(total, done))
         if result.score is None or station.store.labels(result.id)[-1].truth != "good":
             continue
+        if result.verdict == "unfit":
+            left_out += 1
+            continue
         if result.model_version.partition(".")[0] == version.weights_id:
             scores.append(result.score)
             continue
@@ -146,9 +150,10 @@ def _inspect_again(version: Version, path: Path | None) -> float | None:
     if path is None:
         return None
     try:
-        return version.inspect(path).score
+        found = version.inspect(path)
     except ImageError:
         return None
+    return None if found.unfit else found.score
 
 
 def _is_name(text: str) -> bool:
