@@ -53,7 +53,8 @@ def test_the_band_is_the_profile_likelihood() -> None:
     fit = fit_hit_miss(size, hit)
     at = np.array([8.0])
     low, high = envelope(likelihood_region(fit, size, hit, 0.95), at)
-    drop = stats.chi2.ppf(0.9, 1) / 2
+    telling = float((4 * fit.pod(size) * (1 - fit.pod(size))).sum())
+    drop = stats.t.ppf(0.95, telling - 2) ** 2 / 2
 
     def profile(eta: float) -> float:
         def negative(slope: float) -> float:

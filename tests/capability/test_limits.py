@@ -31,3 +31,8 @@ def test_twenty_nine_of_twenty_nine() -> None:
     assert limits.parts_needed(0.9, 0.95) == 29
     assert limits.lower_limit(29, 29, 0.95) >= 0.9 > limits.lower_limit(28, 28, 0.95)
     assert limits.lower_limit(45, 46, 0.95) >= 0.9 > limits.lower_limit(44, 45, 0.95)
+
+
+@given(st.floats(3, 500), st.sampled_from([0.8, 0.9, 0.95]))
+def test_student_quantile(freedom: float, level: float) -> None:
+    assert limits.student_quantile(level, freedom) == pytest.approx(stats.t.ppf(level, freedom), rel=0.01)

@@ -75,6 +75,7 @@ class GoodParts:
         trained_on: number of images that were left out because the model was trained on them; None if the
             folder does not say which these are.
         calibrated: number of images among them that set the threshold, as far as the folder tells.
+        unfit: number of images that were left out because the model cannot judge them.
         repeated: number of images that have the same pixels as another.
         unreadable: why an image could not be read, one message each.
         size: height and width of the first image in pixels.
@@ -86,6 +87,7 @@ class GoodParts:
     flagged: list[GoodPart] = field(default_factory=list)
     trained_on: int | None = None
     calibrated: int = 0
+    unfit: int = 0
     repeated: int = 0
     unreadable: list[str] = field(default_factory=list)
     size: tuple[int, int] = (0, 0)
@@ -233,6 +235,9 @@ def _add(
         parts.trained_on = (parts.trained_on or 0) + 1
         return
     prediction = model.inspect(image if image.shape[2] > 1 else image[..., 0])
+    if prediction.unfit:
+        parts.unfit += 1
+        return
     part = GoodPart(path, group, float(prediction.score))
     (parts.flagged if prediction.score > model.threshold else parts.quiet).append(part)
     if parts.size == (0, 0):
@@ -250,6 +255,7 @@ def _check(parts: GoodParts) -> None:
             "images like these first"
         )
     reasons = [f"{parts.trained_on} were trained on"] if parts.trained_on else []
+    reasons += [f"{parts.unfit} are unfit for the model"] if parts.unfit else []
     reasons += [f"{len(parts.unreadable)} cannot be read"] if parts.unreadable else []
     why = f" ({', '.join(reasons)})" if reasons else ""
     raise DatasetError(f"no good image is left to draw defects on{why}: give images that were held out")

@@ -108,13 +108,13 @@ def _measure(model: Model, sample: Sample) -> RealDefect | None:
         slice(max(0, int(rows.min()) - _MARGIN), int(rows.max()) + _MARGIN + 1),
         slice(max(0, int(columns.min()) - _MARGIN), int(columns.max()) + _MARGIN + 1),
     )
-    score = float(model.inspect(as_given(image)).score)
+    found = model.inspect(as_given(image))
     return RealDefect(
         sample.name,
         sample.label,
         longest_extent(rows, columns),
         measured_contrast(image[place], largest[place]),
-        score > model.threshold,
+        found.verdict == "defect",
     )
 
 

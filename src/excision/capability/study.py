@@ -132,7 +132,7 @@ def _one(model: Model, parts: GoodParts, pictures: Pictures, design: Design, ord
     image, part = pictures.get(good.path)
     defect = design.defect(order, part)
     drawn = draw(image, defect, part.mask)
-    score = float(model.inspect(as_given(drawn.image)).score)
+    found = model.inspect(as_given(drawn.image))
     down, across = part.inside(*defect.centre)
     return Record(
         number=order.number,
@@ -151,8 +151,8 @@ def _one(model: Model, parts: GoodParts, pictures: Pictures, design: Design, ord
         measured=round(_measured(drawn), 5),
         cut=round(drawn.cut, 4),
         plain=good.plain,
-        score=score,
-        hit=int(score > model.threshold),
+        score=float(found.score),
+        hit=int(found.verdict == "defect"),
         requirement=0 if order.requirement is None else order.requirement + 1,
     )
 

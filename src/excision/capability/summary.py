@@ -91,6 +91,8 @@ def make_notes(parts: GoodParts, design: Design, records: Sequence[Record], budg
         )
     if parts.basis:
         notes.append(f"Independent parts: {parts.basis}.")
+    if parts.unfit:
+        notes.append(f"{parts.unfit} good images are unfit for the model and were left out.")
     if parts.repeated:
         notes.append(f"{parts.repeated} images are the same as another one and were left out.")
     if parts.unreadable:
