@@ -102,7 +102,7 @@ def test_inspector() -> None:
         "inspect_working": "(self, working, criteria=None)",
         "predict": "(self, images, *, color='rgb')",
         "recalibrate": "(self, scores, false_alarm_rate, review_rate=None, *, "
-        "confidence=None, groups=None, names=None, odd_image=None)",
+        "confidence=None, groups=None, names=None, odd_image=None, fitness='keep')",
         "region_size": "",
         "review_threshold": "",
         "threshold": "",

@@ -45,6 +45,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "method": (
         ("calibration", "folder_kinds", "format_1", "parameters", "suspects"),
         ("stored_calibration",),
+        ("few_images", "fitness"),
         ("masking", "run_folder", "model_facts"),
         ("recovery",),
         ("attention", "scoring"),

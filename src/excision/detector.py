@@ -22,6 +22,7 @@ from excision.method.attention.model import Attention
 from excision.method.calibration import check_thresholds
 from excision.method.cross_fitting import cross_fit, cross_scores
 from excision.method.few_images import warn_if_few
+from excision.method.fitness.learning import learn_fitness
 from excision.method.fitting import train_pipeline
 from excision.method.fold_training import out_of_fold_scores
 from excision.method.folder_kinds import folder_kind, wrong_folder
@@ -63,6 +64,8 @@ class Detector(ParameterMixin, Estimator[Prediction]):
     Attributes:
         settings: all settings, with the arguments above applied; used by the next fit.
         calibration_: the decision threshold and the false-alarm rate that it promises; None before fitting.
+        fitness_: what training images are like, which decides which images are unfit to be inspected; None
+            before fitting, and if no image is judged as unfit.
         pipeline_: the networks and everything else that was learnt; None before fitting.
 
     Raises:
@@ -256,7 +259,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         """
         pipeline = self.pipeline
         model = run_folder.Model(
-            pipeline.state_dict(), pipeline.settings, pipeline.image_format, self.calibration
+            pipeline.state_dict(), pipeline.settings, pipeline.image_format, self.calibration, self.fitness_
         )
         run_folder.save_model(Path(folder), model)
 
@@ -295,6 +298,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         twin.pipeline_ = self._build(settings, self.image_format)
         twin.pipeline_.load_learned(self.pipeline.state_dict())
         twin.calibration_ = self.calibration_
+        twin.fitness_ = self.fitness_
         twin._is_comparable = self._is_comparable and settings == self.pipeline.settings
         return twin
 
@@ -327,6 +331,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         model = run_folder.load_model(folder)
         check_weights(model, folder)
         self.settings, self.calibration_ = model.settings, model.calibration
+        self.fitness_ = model.fitness
         self._is_comparable = True
         self.pipeline_ = self._build(model.settings, model.image_format)
         self.pipeline_.load_learned(model.tensors)
@@ -361,6 +366,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
             self._calibrate(data, settings, stage)
         else:
             self._set_threshold(out_of_fold, data, settings, len(data.folds(settings.calibration.folds)))
+        self.fitness_ = learn_fitness(data, settings.calibration, stage)
 
     def _score_fold(self, data: TrainingSet, folder: Path | None, progress: Progress) -> list[float]:
         """Train a model with the same settings on other images, and score those that it does not see."""

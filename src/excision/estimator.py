@@ -15,6 +15,7 @@ from excision.data import Dataset, load_dataset
 from excision.data.inputs import ColorOrder, InputImage, OneImage, input_image, input_images
 from excision.errors import ModelError
 from excision.method.calibration import Calibration, calibrate
+from excision.method.fitness import Fitness
 from excision.ops.devices import choose_device
 from excision.predictions import Detection
 from excision.progress import StageProgress, of_stage
@@ -45,6 +46,7 @@ class Estimator(ABC, Generic[D]):
         settings: as given; used by the next fit.
         device: device to compute on.
         calibration_: the decision threshold and the false-alarm rate that it promises; None before fitting.
+        fitness_: what training images are like; None if no image is judged as unfit.
 
     Raises:
         SettingsError: there is no such device.
@@ -54,6 +56,7 @@ class Estimator(ABC, Generic[D]):
         self.settings = settings or Settings()
         self.device = choose_device(device)
         self.calibration_: Calibration | None = None
+        self.fitness_: Fitness | None = None
         # False where the scores are computed otherwise than those that calibrate.
         self._is_comparable = True
 
@@ -161,8 +164,14 @@ class Estimator(ABC, Generic[D]):
 
     def _predict_one(self, image: Image) -> D:
         image_format = self.image_format
-        found = inspect_working(image_format.read(image), image_format.tiling, self._inspect_one, self._judge)
-        if self.calibration_ is None or not self._is_comparable:
+        working = image_format.read(image)
+        found = inspect_working(working, image_format.tiling, self._inspect_one, self._judge)
+        if self.calibration_ is None:
+            return found
+        if self.fitness_ is not None:
+            statistics, reasons = self.fitness_.judge(working)
+            found = replace(found, image_statistics=statistics, unfit=reasons)
+        if not self._is_comparable:
             return found
         return replace(found, p_value=self.calibration_.p_value(found.score))
 

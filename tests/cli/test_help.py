@@ -92,6 +92,7 @@ def help_text(*words: str) -> str:
 
 
 COMMON = ["--size", "--tile", "--steps", "--seed", "--false-alarm-rate", "--groups", "--confidence"]
+COMMON += ["--unfit-rate"]
 
 
 def test_train_help_shows_few_options() -> None:

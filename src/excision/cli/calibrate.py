@@ -72,6 +72,14 @@ def calibrate(
             converter=number,
         ),
     ] = None,
+    unfit_rate: Annotated[
+        float | None,
+        Parameter(
+            help="Share of good images that may be called unfit to be inspected, because their light, focus "
+            "or place is not that of these images; 0 judges no image as unfit. By default it is unchanged.",
+            converter=number,
+        ),
+    ] = None,
     roi: Annotated[
         Path | None,
         Parameter(
@@ -99,7 +107,7 @@ def calibrate(
     from excision.runtime.defect_criteria import DefectCriteria, read_region
     from excision.runtime.inspector import Inspector
 
-    changes = (false_alarm_rate, confidence, review_rate, roi, minimum_area, groups)
+    changes = (false_alarm_rate, confidence, review_rate, unfit_rate, roi, minimum_area, groups)
     if undo:
         if normals or few or any(change is not None for change in changes):
             raise SettingsError("--undo returns to the calibration before: give the folder alone")
@@ -116,13 +124,14 @@ def calibrate(
     sure = confidence or inspector.calibration.confidence or DEFAULT_CONFIDENCE
     if not 0.5 <= sure < 1:
         raise SettingsError(f"--confidence is {sure}: it must be at least 0.5 and below 1")
-    return _calibrate(inspector, normals, (rate, review, sure), rule, few=few)
+    unfit = _unfit_rate(inspector, unfit_rate)
+    return _calibrate(inspector, normals, (rate, review, sure, unfit), rule, few=few)
 
 
 def _calibrate(
     inspector: Inspector,
     normals: Sequence[Path],
-    wanted: tuple[float, float | None, float],
+    wanted: tuple[float, float | None, float, float],
     rule: GroupRule | None,
     *,
     few: bool,
@@ -133,7 +142,7 @@ def _calibrate(
     from excision.method.calibration import too_few
     from excision.report.odd_image import keep_odd_image
 
-    rate, review, confidence = wanted
+    rate, review, confidence, unfit_rate = wanted
     found = find_good_images(normals)
     for note in found.notes:
         say(f"Note: {note}")
@@ -151,7 +160,15 @@ def _calibrate(
         )
     before = inspector.calibration
     names = _short_names(good.images)
-    inspector.recalibrate(good.scores, rate, review, confidence=confidence, groups=good.groups, names=names)
+    inspector.recalibrate(
+        good.scores,
+        rate,
+        review,
+        confidence=confidence,
+        groups=good.groups,
+        names=names,
+        fitness=good.fitness(unfit_rate, confidence) if unfit_rate else None,
+    )
     say(f"Threshold: {before.threshold:.6g} before, {_explain(inspector)}")
     images = dict(zip(names, good.images, strict=True))
     picture = keep_odd_image(inspector.folder, inspector.calibration.odd, images, inspector.inspect)
@@ -185,8 +202,12 @@ def _undo(inspector: Inspector) -> int:
 def _explain(inspector: Inspector) -> str:
     """Say which thresholds are in force, and what they promise."""
     after, zone = inspector.calibration, inspector.description.review
-    told = f"{after.threshold:.6g} now.\n{after.state()}"
-    return told if zone is None else f"{told}\n{_explain_zone(zone)}"
+    told = [f"{after.threshold:.6g} now.", after.state()]
+    if zone is not None:
+        told.append(_explain_zone(zone))
+    fitness = inspector.fitness
+    told.append(f"Unfit images: {'none is judged as unfit.' if fitness is None else fitness.explain()}")
+    return "\n".join(told)
 
 
 def _explain_zone(zone: Calibration) -> str:
@@ -208,6 +229,17 @@ def _say_left_out(good: GoodScores) -> None:
         say(f"Left out {good.trained_on} images that the model was trained on: their scores are too low.")
     if good.repeated:
         say(f"Left out {good.repeated} images that are the same as another one.")
+
+
+def _unfit_rate(inspector: Inspector, unfit_rate: float | None) -> float:
+    """Return the wanted share of unfit good images, by default as before; 0 judges no image as unfit."""
+    from excision.errors import SettingsError
+
+    kept = 0.0 if inspector.fitness is None else inspector.fitness.wanted_rate
+    wanted = kept if unfit_rate is None else unfit_rate
+    if not 0 <= wanted < 1:
+        raise SettingsError(f"--unfit-rate is {wanted}: it must be at least 0 and below 1")
+    return wanted
 
 
 def _rates(

@@ -11,7 +11,7 @@ from cyclopts import App
 from excision.cli.options import JsonOption, RunArgument
 from excision.cli.output import say, say_facts
 from excision.errors import ModelError
-from excision.method.folder_kinds import wrong_folder
+from excision.method.folder_kinds import FITNESS, wrong_folder
 from excision.method.model_facts import read_feature_distance
 from excision.method.run_folder import (
     CALIBRATION,
@@ -47,11 +47,14 @@ app = App(
 @app.default
 def info(run: RunArgument, /, *, json: JsonOption = None) -> None:
     """Show the data, settings, threshold and cost of a run."""
+    from excision.method.fitness import load_fitness
+
     if not (run / MODEL).is_file():
         raise ModelError(wrong_folder(run, "run folder"))
     settings = Settings.load(run / SETTINGS, warn_of_old_names=False)
     calibration, image_format = load_calibration(run), load_image_format(run, settings)
     data, training = _record(run / FINGERPRINT), _record(run / TRAINING)
+    fitness = load_fitness(run / FITNESS, image_format.channels)
     say_facts(
         [
             *_facts(run / FINGERPRINT, data, _DATA),
@@ -59,6 +62,7 @@ def info(run: RunArgument, /, *, json: JsonOption = None) -> None:
             ("Image size", _size(image_format)),
             ("Threshold", f"{calibration.threshold:.6g}"),
             ("Promise", calibration.explain()),
+            ("Unfit images", "none is judged as unfit" if fitness is None else fitness.explain()),
             *feature_distance(run / MODEL),
         ]
     )

@@ -24,6 +24,7 @@ SHORT_NAMES = {
     "calibration.false_alarm_rate": "--false-alarm-rate",
     "calibration.groups": "--groups",
     "calibration.confidence": "--confidence",
+    "calibration.unfit_rate": "--unfit-rate",
 }
 """Settings that also have a short name; `--help` shows these alone."""
 

@@ -135,7 +135,7 @@ def report(detector: Detector, out: Path, origin: str) -> None:
         write_training_figure(out, detector.calibration)
     facts = read_json(out / TRAINING)
     size, channels = detector.image_format.size, detector.image_format.channels
-    calibration = detector.calibration
+    calibration, fitness = detector.calibration, detector.fitness_
     say_facts(
         [
             ("Trained on", f"{_sources(facts)}; {_calibrated(facts, calibration.folds)}"),
@@ -146,6 +146,7 @@ def report(detector: Detector, out: Path, origin: str) -> None:
             *feature_distance(out / MODEL),
             ("Threshold", f"{calibration.threshold:.6g}"),
             ("Promise", calibration.explain()),
+            ("Unfit images", "none is judged as unfit" if fitness is None else fitness.explain()),
             ("Peak memory", f"{facts['peak_memory_mb']:.0f} MB"),
             ("Time", f"{facts['seconds']:.0f} s on {facts['threads']} threads, {facts['processor']}"),
             ("Run folder", out),

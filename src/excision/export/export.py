@@ -23,6 +23,7 @@ from excision.export.examples import graph_image, graph_input, with_defect
 from excision.export.graph import count_operations, write_onnx
 from excision.export.quantise import quantise
 from excision.method.calibration import Calibration, calibrate
+from excision.method.fitness import FITNESS, save_fitness
 from excision.method.folder_kinds import ODD_IMAGE
 from excision.method.run_folder import FINGERPRINT, dropped_images, read_json, recorded_groups
 from excision.progress import StageProgress, of_stage
@@ -97,6 +98,7 @@ def export(
         scores = _scores(detector, calibrating, tell)
         golden = _golden(detector, calibrating, scores)
         golden.save(out)
+        save_fitness(out / FITNESS, detector.fitness_)
         _describe(detector, run, to, precision).sealed(out).save(out)
         before = np.array(scores)
         # The model has seen images that calibrated in folds, so that its own scores of them are too low. What

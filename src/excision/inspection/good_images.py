@@ -16,6 +16,7 @@ from excision.data.layouts.folder import lies_beside_good
 from excision.data.records import GOOD
 from excision.errors import DatasetError, ImageError
 from excision.inspection.batch import find_images
+from excision.method.fitness import Fitness, Learner
 from excision.progress import Progress
 from excision.runtime.inspector import Inspector
 from excision.runtime.trained_on import TrainedOn, image_key
@@ -50,6 +51,7 @@ class GoodScores:
             not say which these are.
         repeated: number of images left out because they have the same pixels as another.
         unreadable: why an image could not be read, one message each.
+        looks: statistics of these images, from which their fitness can be learnt.
     """
 
     scores: list[float] = field(default_factory=list)
@@ -58,11 +60,22 @@ class GoodScores:
     trained_on: int | None = None
     repeated: int = 0
     unreadable: list[str] = field(default_factory=list)
+    looks: Learner = field(default_factory=Learner)
 
     @property
     def groups(self) -> list[str]:
         """The group of each score, in the same order."""
         return [self.grouping.of[str(path)] for path in self.images]
+
+    def fitness(self, unfit_rate: float, confidence: float) -> Fitness:
+        """Learn what these images, at least one, are like.
+
+        Args:
+            unfit_rate: share of good images that may be called unfit, between 0 and 1.
+            confidence: of the promise.
+        """
+        names = [str(path) for path in self.images]
+        return self.looks.learn(self.groups, names, unfit_rate=unfit_rate, confidence=confidence)
 
 
 def find_good_images(paths: Sequence[Path]) -> GoodImages:
@@ -166,4 +179,5 @@ def _score(
     seen.add(key)
     good.scores.append(inspector.inspect_working(working).score)
     good.images.append(path)
+    good.looks.add(working)
     return True

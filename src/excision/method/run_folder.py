@@ -10,6 +10,7 @@ folds/                   checkpoints and scores of the models of the folds; remo
 model.safetensors        the weights and everything else that was learnt
 image_format.json        size, channels and tiles of the images
 calibration.json         decision threshold and the scores it was set from
+fitness.json             what training images are like; absent if no image is judged as unfit
 training.json            time, memory, machine and versions
 """
 
@@ -22,7 +23,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from excision.errors import ModelError, SettingsError
-from excision.method.folder_kinds import CAPABILITY, RUN_MODEL, RUN_SETTINGS, folder_kind, wrong_folder
+from excision.method.folder_kinds import (
+    CAPABILITY,
+    FITNESS,
+    RUN_MODEL,
+    RUN_SETTINGS,
+    folder_kind,
+    wrong_folder,
+)
 from excision.method.format_1 import from_format_1
 from excision.method.stored_calibration import is_number, require, stored_calibration
 from excision.settings import Settings
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from excision.method.calibration import Calibration
+    from excision.method.fitness import Fitness
 
 MODEL, SETTINGS = RUN_MODEL, RUN_SETTINGS
 CHECKPOINT, TUNING, LOG = "checkpoint.safetensors", "tuning.safetensors", "log.jsonl"
@@ -43,7 +52,7 @@ IMAGE_FORMAT = "image_format.json"
 FORMAT = 3
 """Of the folders that are written. Until format 2, promises had no confidence."""
 
-VERDICT_FILES = (MODEL, CALIBRATION, SETTINGS, IMAGE_FORMAT)
+VERDICT_FILES = (MODEL, CALIBRATION, SETTINGS, IMAGE_FORMAT, FITNESS)
 """Files that can change a verdict; fingerprints depend on this order, so it must not change."""
 
 _MOST_JSON = 256 * 2**20  # bytes; a fingerprint has a line for each image
@@ -60,12 +69,14 @@ class Model(NamedTuple):
         settings: settings as given.
         image_format: format of the images, as fitting determined it.
         calibration: the decision threshold and the false-alarm rate that it promises.
+        fitness: what training images are like; None if no image is judged as unfit.
     """
 
     tensors: dict[str, Tensor]
     settings: Settings
     image_format: ImageFormat
     calibration: Calibration
+    fitness: Fitness | None = None
 
 
 def prepare_run(
@@ -98,6 +109,7 @@ def prepare_run(
             MODEL,
             IMAGE_FORMAT,
             CALIBRATION,
+            FITNESS,
             TRAINING,
         ):
             remove_leftovers(folder / name)
@@ -171,10 +183,13 @@ def is_begun(folder: Path) -> bool:
 
 def save_model(folder: Path, model: Model) -> None:
     """Write a model; the weights come last, since their presence marks the run as finished."""
+    from excision.method.fitness import save_fitness
+
     folder.mkdir(parents=True, exist_ok=True)
     model.settings.save(folder / SETTINGS)
     write_json(folder / IMAGE_FORMAT, dataclasses.asdict(model.image_format))
     write_json(folder / CALIBRATION, dataclasses.asdict(model.calibration))
+    save_fitness(folder / FITNESS, model.fitness)
     write_tensors(folder / MODEL, model.tensors, {"format": str(FORMAT)})
 
 
@@ -192,6 +207,8 @@ def load_model(folder: Path) -> Model:
     Raises:
         ModelError: the folder does not hold a finished run, a file is damaged, or the format is newer.
     """
+    from excision.method.fitness import load_fitness
+
     if not (folder / MODEL).is_file():
         raise ModelError(wrong_folder(folder, "run folder"))
     tensors, version = _load_tensors(folder / MODEL)
@@ -202,7 +219,9 @@ def load_model(folder: Path) -> Model:
     calibration, mask_threshold = _load_calibration(folder / CALIBRATION)
     if version == 1 and folder_kind(folder) != "baseline":
         tensors = from_format_1(tensors, mask_threshold)
-    return Model(tensors, settings, load_image_format(folder, settings), calibration)
+    image_format = load_image_format(folder, settings)
+    fitness = load_fitness(folder / FITNESS, image_format.channels)
+    return Model(tensors, settings, image_format, calibration, fitness)
 
 
 def load_calibration(folder: Path) -> Calibration:

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from excision.errors import ExcisionError, ModelError, SettingsError
 from excision.method.calibration import Calibration
+from excision.method.fitness import Fitness
+from excision.method.fitness.stored import from_json as fitness_from_json
+from excision.method.fitness.stored import to_json as fitness_to_json
 from excision.method.stored_calibration import require, stored_calibration
 from excision.runtime import description_checks as checks
 from excision.runtime.defect_criteria import DefectCriteria
@@ -37,16 +40,18 @@ class State:
         calibration: decision threshold and its promised false-alarm rate.
         review: lower limit of the grey zone; None for none.
         criteria: region of interest and minimum area of a defect.
+        fitness: what training images are like; None if no image is judged as unfit.
     """
 
     calibration: Calibration
     review: Calibration | None
     criteria: DefectCriteria
+    fitness: Fitness | None = None
 
     @classmethod
-    def of(cls, description: Description, criteria: DefectCriteria) -> State:
+    def of(cls, description: Description, criteria: DefectCriteria, fitness: Fitness | None = None) -> State:
         """Return the state that an exported folder is in."""
-        return cls(description.calibration, description.review, criteria)
+        return cls(description.calibration, description.review, criteria, fitness)
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as the history holds it."""
@@ -55,6 +60,7 @@ class State:
             "review": None if self.review is None else dataclasses.asdict(self.review),
             "minimum_area": self.criteria.minimum_area,
             "region": _pack(self.criteria.region),
+            "fitness": None if self.fitness is None else fitness_to_json(self.fitness),
         }
 
     @classmethod
@@ -64,7 +70,8 @@ class State:
         Raises:
             KeyError, TypeError, ValueError, ExcisionError: it is none.
         """
-        review = content["review"]
+        # Entries written before fitness existed have none.
+        review, fitness = content["review"], content.get("fitness")
         return cls(
             stored_calibration(content["calibration"], "calibration"),
             None if review is None else stored_calibration(review, "review"),
@@ -72,6 +79,7 @@ class State:
                 _unpack(content["region"]),
                 checks.whole(content["minimum_area"], "minimum_area", 1, _MOST_PIXELS),
             ),
+            None if fitness is None else fitness_from_json(fitness),
         )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from excision.data.inputs import ColorOrder, InputImage, OneImage, input_image, input_images
 from excision.errors import ImageError, ModelError, SettingsError
 from excision.method.calibration import DEFAULT_CONFIDENCE, Calibration, calibrate, check_thresholds
+from excision.method.fitness import FITNESS, Fitness, load_fitness
 from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
 from excision.runtime.backends import one_line, open_backend
 from excision.runtime.calibration_history import Earlier, State, keep, last, remember
-from excision.runtime.defect_criteria import DefectCriteria, read_region
+from excision.runtime.defect_criteria import REGION, DefectCriteria, read_region
 from excision.runtime.graph_checks import check_graph, check_results
 from excision.runtime.model_folder import Description
 from excision.settings import OddRule
@@ -47,6 +48,8 @@ class Inspector:
         threads: as given.
         image_format: size, channels and tiling of the images.
         criteria: which defects count in an anomaly map.
+        fitness: what training images are like, which decides which images are unfit to be inspected; None if
+            no image is judged as unfit.
 
     Raises:
         ModelError: the folder is not an exported folder, a file in it is missing or damaged, or the graph is
@@ -60,6 +63,7 @@ class Inspector:
         self.description.check_files(self.folder)
         self.image_format = self.description.image_format
         self.criteria = self._load_criteria(self.description)
+        self.fitness = self._load_fitness(self.description)
         self._backend = open_backend(
             self.folder, self.description.backend, self.description.precision, threads
         )
@@ -92,7 +96,15 @@ class Inspector:
     def __reduce__(self) -> tuple[Any, ...]:
         # The working folder of a worker may differ from that of the process that pickled the inspector.
         folder, told = self.folder.absolute(), self.description
-        return _reopen, (type(self), folder, self.threads, told.calibration, told.review, self.criteria)
+        return _reopen, (
+            type(self),
+            folder,
+            self.threads,
+            told.calibration,
+            told.review,
+            self.criteria,
+            self.fitness,
+        )
 
     def __copy__(self) -> Self:
         # Shares the loaded graph: unlike a pickled inspector, a copy need not load it again.
@@ -173,7 +185,7 @@ class Inspector:
         Args:
             working: (H, W, C); inspected in tiles if the model has a tiling.
             criteria: which defects count; None takes the criteria that the folder is calibrated for, and
-                with others the p-value is unknown.
+                with others the p-value is unknown, and the image is not judged as unfit.
 
         Raises:
             ImageError: the image is smaller than a tile.
@@ -184,8 +196,13 @@ class Inspector:
         score = found.score
         if not criteria.is_everything:
             score = criteria.apply(found.anomaly_map, found.lowest_threshold)
-        known = self.calibration.p_value(score) if criteria is self.criteria else None
-        return replace(found, score=score, p_value=known)
+        if criteria is not self.criteria:
+            return replace(found, score=score)
+        found = replace(found, score=score, p_value=self.calibration.p_value(score))
+        if self.fitness is None:
+            return found
+        statistics, reasons = self.fitness.judge(working)
+        return replace(found, image_statistics=statistics, unfit=reasons)
 
     def _compute(self, working: NDArray[np.uint16]) -> Prediction:
         """Inspect one working image, without criteria."""
@@ -222,6 +239,7 @@ class Inspector:
         groups: Sequence[Hashable] | None = None,
         names: Sequence[str] | None = None,
         odd_image: OddRule | None = None,
+        fitness: Fitness | Literal["keep"] | None = "keep",
     ) -> None:
         """Set the thresholds again from scores of normal images; saves them with the criteria in the folder.
 
@@ -235,6 +253,7 @@ class Inspector:
             groups: group of each score, such as its part or strip; None if each is a group of its own.
             names: name of each image, where known.
             odd_image: what to do with an odd image that alone would decide; None leaves it as it is.
+            fitness: what images are like from now on; None judges no image as unfit.
 
         Raises:
             ValueError: there is no score, or a rate is out of range.
@@ -258,8 +277,9 @@ class Inspector:
                 )
             review = setting(review_rate)
         on_disk = Description.load(self.folder)
-        remember(self.folder, State.of(on_disk, self._load_criteria(on_disk)))
-        self._install(State(calibration, review, self.criteria))
+        remember(self.folder, self._state(on_disk))
+        new = self.fitness if fitness == "keep" else fitness
+        self._install(State(calibration, review, self.criteria, new))
 
     def undo_calibration(self) -> Earlier:
         """Return to the thresholds, region and minimum area of before the last `recalibrate`, on disk too.
@@ -272,7 +292,7 @@ class Inspector:
             ModelError: the history in the folder is damaged.
         """
         on_disk = Description.load(self.folder)
-        before = last(self.folder, State.of(on_disk, self._load_criteria(on_disk)))
+        before = last(self.folder, self._state(on_disk))
         keep(self.folder, before.left + 1)
         self._install(before.state)
         keep(self.folder, before.left)
@@ -280,13 +300,21 @@ class Inspector:
 
     def _install(self, state: State) -> None:
         changed = replace(self.description, calibration=state.calibration, review=state.review)
-        self.description, self.criteria = (
-            changed.save_with_region(self.folder, state.criteria),
+        self.description, self.criteria, self.fitness = (
+            changed.save_with(self.folder, state.criteria, state.fitness),
             state.criteria,
+            state.fitness,
         )
 
+    def _state(self, description: Description) -> State:
+        return State.of(description, self._load_criteria(description), self._load_fitness(description))
+
+    def _load_fitness(self, description: Description) -> Fitness | None:
+        path = description.optional_file(self.folder, FITNESS)
+        return None if path is None else load_fitness(path, description.channels)
+
     def _load_criteria(self, description: Description) -> DefectCriteria:
-        path = description.region_file(self.folder)
+        path = description.optional_file(self.folder, REGION)
         if path is None:
             return DefectCriteria(None, description.minimum_area)
         try:
@@ -309,8 +337,9 @@ def _reopen(
     calibration: Calibration,
     review: Calibration | None,
     criteria: DefectCriteria,
+    fitness: Fitness | None,
 ) -> Inspector:
     inspector = kind(folder, threads)
     inspector.description = replace(inspector.description, calibration=calibration, review=review)
-    inspector.criteria = criteria
+    inspector.criteria, inspector.fitness = criteria, fitness
     return inspector

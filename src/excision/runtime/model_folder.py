@@ -3,6 +3,7 @@
 model.onnx       the graph, or model.xml and model.bin for OpenVINO
 model.json       size, thresholds, calibration, the origin of the model, and hashes of the other files
 region.png       region of interest, white where a defect counts; absent where it counts everywhere
+fitness.json     what training images are like; absent if no image is judged as unfit
 golden.npz       images with the scores and maps computed by torch, for verification
 trained_on.json  hashes of the training images, which cannot set a threshold
 calibrations.json  earlier thresholds, for undo
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from excision.errors import ModelError, SettingsError
 from excision.method.calibration import Calibration
+from excision.method.fitness import FITNESS, Fitness, save_fitness
 from excision.method.folder_kinds import CAPABILITY, EXPORTED_MODEL, wrong_folder
 from excision.method.stored_calibration import check_entries, require, stored_calibration
 from excision.runtime import description_checks as checks
@@ -39,14 +41,14 @@ FORMAT = 4
 """Of the folders that are written. Graphs of format 1 call an output by its old name; formats 1 and 2 have no
 hashes; until format 3, promises had no confidence."""
 
-VERDICT_FILES = (DESCRIPTION, *GRAPH_FILES, REGION)
+VERDICT_FILES = (DESCRIPTION, *GRAPH_FILES, REGION, FITNESS)
 """Files that can change a verdict; fingerprints depend on this order, so it must not change."""
 
 OTHER_FILES = (GOLDEN, "trained_on.json", "calibrations.json", CAPABILITY)
 """The other files of the folder."""
 
-_NEXT_REGION = "region.next.png"  # until model.json describes it
-_HASHED = (*GRAPH_FILES, REGION, GOLDEN)
+_NEXT = {REGION: "region.next.png", FITNESS: "fitness.next.json"}  # until model.json describes it
+_HASHED = (*GRAPH_FILES, REGION, GOLDEN, FITNESS)
 _CHECKSUM = "checksum"
 _WITH_HASHES = 3  # first format that has them
 
@@ -124,32 +126,33 @@ class Description:
             content[_CHECKSUM] = _checksum(content)
         write_json(folder / DESCRIPTION, content)
 
-    def save_with_region(self, folder: Path, criteria: DefectCriteria) -> Description:
-        """Write `model.json` and the region of interest; a kill leaves the old pair or the new one.
+    def save_with(self, folder: Path, criteria: DefectCriteria, fitness: Fitness | None) -> Description:
+        """Write `model.json`, the region of interest and the fitness; a kill leaves the old ones or the new.
 
         Returns:
             The description as written.
         """
-        following, files = folder / _NEXT_REGION, {**self.files}
-        files.pop(REGION, None)
-        criteria.save(following)
-        if self.format >= _WITH_HASHES and following.is_file():
-            files[REGION] = sha256(following)
-        version = FORMAT if self.format >= _WITH_HASHES else self.format
-        saved = dataclasses.replace(self, minimum_area=criteria.minimum_area, files=files, format=version)
+        files = {name: digest for name, digest in self.files.items() if name not in _NEXT}
+        criteria.save(folder / _NEXT[REGION])
+        save_fitness(folder / _NEXT[FITNESS], fitness)
+        for name, following in _NEXT.items():
+            if self.format >= _WITH_HASHES and (folder / following).is_file():
+                files[name] = sha256(folder / following)
+        saved = dataclasses.replace(self, minimum_area=criteria.minimum_area, files=files)
         saved.save(folder)
-        if following.is_file():
-            following.replace(folder / REGION)
-        else:
-            (folder / REGION).unlink(missing_ok=True)
+        for name, following in _NEXT.items():
+            if (folder / following).is_file():
+                (folder / following).replace(folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
         return saved
 
-    def region_file(self, folder: Path) -> Path | None:
-        """Return the picture of the region of interest; None if a defect counts everywhere."""
-        following, wanted = folder / _NEXT_REGION, self.files.get(REGION)
+    def optional_file(self, folder: Path, name: str) -> Path | None:
+        """Return the picture of the region of interest, or the fitness; None if the folder has none."""
+        following, wanted = folder / _NEXT[name], self.files.get(name)
         if wanted is not None and following.is_file() and sha256(following) == wanted:
             return following  # the recalibration was killed before the rename
-        return folder / REGION if (folder / REGION).is_file() else None
+        return folder / name if (folder / name).is_file() else None
 
     def check_files(self, folder: Path) -> None:
         """Check that the other files of the folder are those that this describes.
@@ -162,7 +165,7 @@ class Description:
         for name in _HASHED:
             wanted = self.files.get(name)
             try:
-                path = (self.region_file(folder) if name == REGION else None) or folder / name
+                path = (self.optional_file(folder, name) if name in _NEXT else None) or folder / name
                 found = sha256(path) if path.is_file() else None
             except OSError as error:
                 raise ModelError(f"{path}: cannot be read ({error.strerror})") from error

@@ -310,6 +310,8 @@ class CalibrationSettings:
             "keep" it.
         folds: 0 holds images out. From 2 on, the model is trained on all good images, and the threshold is
             set from scores by this many further models, each trained without one fold of the groups.
+        unfit_rate: share of good images that may be called unfit to be inspected, because their light, focus
+            or place is not that of the training images; 0 judges no image as unfit.
     """
 
     false_alarm_rate: float = 0.01
@@ -318,6 +320,7 @@ class CalibrationSettings:
     confidence: float = 0.9
     odd_image: OddRule = "pass_over"
     folds: int = 0
+    unfit_rate: float = 0.001
 
     def __post_init__(self) -> None:
         rate = self.false_alarm_rate
@@ -326,6 +329,10 @@ class CalibrationSettings:
         require(
             self.folds == 0 or 2 <= self.folds <= MOST_FOLDS,
             f"calibration.folds is {self.folds}: it must be 0, or from 2 to {MOST_FOLDS}",
+        )
+        require(
+            0 <= self.unfit_rate < 1,
+            f"calibration.unfit_rate is {self.unfit_rate}: it must be at least 0 and below 1",
         )
         if self.groups != "auto":
             from excision.data.groups.rule import GroupRule

@@ -145,6 +145,10 @@ class TrainingSet:
         """Iterate over the images whose scores set the threshold."""
         return (self._pictures[name] for name in self.calibrating)
 
+    def good_images(self) -> Iterator[tuple[str, Picture]]:
+        """Return names and pictures of all images, for training and calibration, as whole images."""
+        return ((name, self._pictures[name]) for name in (*self.sources, *self.calibration))
+
     def calibration_images(self) -> Iterator[Picture]:
         """Iterate over the held-out images."""
         return (self._pictures[name] for name in self.calibration)

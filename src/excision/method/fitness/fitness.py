@@ -1,0 +1,213 @@
+"""Whether an image is fit to be inspected: as training images are, by limits that promise a rate."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.method.calibration import DEFAULT_CONFIDENCE, Calibration, calibrate
+from excision.method.fitness.cells import Grid, choose_grid
+from excision.method.fitness.image_statistics import ImageStatistics, measure
+from excision.method.fitness.norm import Comparison, Norm
+from excision.method.fitness.promise import explain
+from excision.method.fitness.reasons import told
+from excision.method.fitness.turned import turned_back
+
+Working = NDArray[np.uint16]
+
+MOST_IMAGES = 2500
+"""Images that the statistics are learnt from: enough to promise 0.1 % with 90 % confidence."""
+
+_FOLDS = 10
+_LEAST, _FEW = 6.0, 2.0
+"""The limit is at least 6 (1 + 2 / sqrt(G)) units: the fewer the G groups, the less their range says."""
+
+_HIGHEST, _USUAL, _ABOVE_USUAL = 16.0, 0.98, 1.5
+"""A few odd images do not raise the limit beyond 16 units, or 1.5 times what 98 % of the images keep."""
+
+
+@dataclass(frozen=True)
+class Fitness:
+    """What training images are like, and how much an image may differ from them.
+
+    Attributes:
+        norm: what training images are like.
+        limit: an image is unfit if a statistic deviates more than this many units.
+        wanted_rate: share of good images that may be unfit.
+        calibration: deviations of good images, each from the norm of the other groups, and the rate that the
+            limit promises.
+    """
+
+    norm: Norm
+    limit: float
+    wanted_rate: float
+    calibration: Calibration
+
+    @classmethod
+    def learn(
+        cls,
+        images: Iterable[Working],
+        groups: Sequence[str] | None = None,
+        *,
+        unfit_rate: float,
+        confidence: float,
+    ) -> Fitness:
+        """Learn from working images of good parts; see `Learner`.
+
+        Args:
+            images: working images (H, W, C), at least one; only their statistics are kept.
+            groups: group of each image, in the same order; None takes each as its own group.
+            unfit_rate: share of good images that may be unfit, between 0 and 1.
+            confidence: confidence of the promise.
+
+        Raises:
+            ValueError: there is no image.
+        """
+        learner = Learner()
+        for working in images:
+            learner.add(working)
+        names = [str(index) for index in range(learner.count)]
+        return learner.learn(
+            names if groups is None else groups, names, unfit_rate=unfit_rate, confidence=confidence
+        )
+
+    @property
+    def confidence(self) -> float:
+        """Confidence of the promise."""
+        return self.calibration.confidence or DEFAULT_CONFIDENCE
+
+    @property
+    def odd(self) -> tuple[str, ...]:
+        """Names of the good images that are unlike all others and would be unfit themselves."""
+        pairs = zip(self.calibration.names, self.calibration.scores, strict=True)
+        return tuple(name for name, deviation in pairs if deviation > self.limit)
+
+    def explain(self) -> str:
+        """Say how many good images will be called unfit, from how many images, and what it assumes."""
+        return explain(self.calibration, self.wanted_rate, self.odd)
+
+    def judge(self, working: Working) -> tuple[dict[str, float], tuple[str, ...]]:
+        """Judge a working image (H, W, C).
+
+        Returns:
+            The statistics by name, and why the image is unfit, in words; no reason if it is fit.
+        """
+        found = self.compare(working)
+        if found.largest <= self.limit:
+            return found.values, ()
+        return found.values, turned_back(working, self.limit, self.compare) or told(
+            found, self.norm.ranges, self.limit
+        )
+
+    def compare(self, working: Working) -> Comparison:
+        """Compare a working image (H, W, C) with training images."""
+        return self.norm.compare(measure(working, self.norm.grid))
+
+
+class Learner:
+    """Collects the statistics of good images, and learns from them.
+
+    Every image is compared with the norm of the other groups (cross-fitting in up to 10 folds of whole
+    groups), so that its deviation is that of a new image. The limit comes from these deviations.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._grid: Grid | None = None
+        self._kept: list[tuple[int, ImageStatistics]] = []
+        self._every = 1
+
+    def add(self, working: Working) -> None:
+        """Measure a working image (H, W, C), which is not kept.
+
+        Of many images, each second one is forgotten, then again each second one, so that memory stays flat.
+        """
+        if self.count % self._every == 0:
+            self._grid = self._grid or choose_grid((working.shape[0], working.shape[1]))
+            self._kept.append((self.count, measure(working, self._grid)))
+            if len(self._kept) > MOST_IMAGES:
+                self._kept, self._every = self._kept[::2], 2 * self._every
+        self.count += 1
+
+    def learn(
+        self, groups: Sequence[str], names: Sequence[str], *, unfit_rate: float, confidence: float
+    ) -> Fitness:
+        """Learn from the images that were added.
+
+        Args:
+            groups: group of each image, in the order in which they were added.
+            names: name of each image.
+            unfit_rate: share of good images that may be unfit, between 0 and 1.
+            confidence: confidence of the promise.
+
+        Raises:
+            ValueError: there is no image.
+        """
+        if self._grid is None:
+            raise ValueError("there is no image to learn from")
+        grid, kept = self._grid, [groups[index] for index, _ in self._kept]
+        images = [each for _, each in self._kept]
+        deviations = cross_fitted(images, kept, lambda part: Norm.learn(part, grid))
+        usual = calibrate(
+            deviations,
+            unfit_rate,
+            confidence=confidence,
+            groups=kept,
+            names=[names[index] for index, _ in self._kept],
+        )
+        limit = _limit(usual.threshold, deviations, kept)
+        found = usual if limit == usual.threshold else usual.at(limit)
+        return Fitness(Norm.learn(images, grid), limit, unfit_rate, found)
+
+
+def chosen(count: int) -> list[int]:
+    """Choose at most `MOST_IMAGES` of so many images, evenly spread."""
+    places: list[int] = np.unique(
+        np.linspace(0, count - 1, min(count, MOST_IMAGES)).round().astype(int)
+    ).tolist()
+    return places
+
+
+def cross_fitted(
+    images: Sequence[ImageStatistics],
+    groups: Sequence[str],
+    learn: Callable[[Sequence[ImageStatistics]], Norm],
+) -> list[float]:
+    """Return the largest deviation of each image from the norm of the folds that its group is not in."""
+    folds = {group: place % _FOLDS for place, group in enumerate(_shuffled(sorted(set(groups))))}
+    if len(folds) == 1:  # nothing to compare with: every image is compared with the others
+        folds, groups = {str(i): i % _FOLDS for i in range(len(images))}, list(map(str, range(len(images))))
+    found = [0.0] * len(images)
+    for fold in sorted(set(folds.values())):
+        others = [image for image, group in zip(images, groups, strict=True) if folds[group] != fold]
+        norm = learn(others or images)
+        for index, (image, group) in enumerate(zip(images, groups, strict=True)):
+            if folds[group] == fold:
+                found[index] = norm.compare(image).largest
+    return found
+
+
+def _shuffled(groups: Sequence[str]) -> list[str]:
+    order = np.random.default_rng(0).permutation(len(groups))
+    return [groups[place] for place in order]
+
+
+def _limit(wanted: float, deviations: Sequence[float], groups: Sequence[str]) -> float:
+    """Return the wanted limit, kept between what few groups call for and what a few odd images may raise."""
+    least = _LEAST * (1 + _FEW / math.sqrt(len(set(groups))))
+    most = max(_HIGHEST, least, _ABOVE_USUAL * _usual(deviations, groups))
+    return float(min(max(wanted, least), most))
+
+
+def _usual(deviations: Sequence[float], groups: Sequence[str]) -> float:
+    """Return the deviation that 98 % of the images do not exceed, each group with the same weight."""
+    sizes = Counter(groups)
+    order = np.argsort(deviations, kind="stable")
+    weights = np.cumsum([1 / sizes[groups[place]] for place in order]) / len(sizes)
+    place = min(int(np.searchsorted(weights, _USUAL - 1e-9)), len(order) - 1)
+    return float(np.asarray(deviations)[order][place])

@@ -1,0 +1,36 @@
+"""What is promised about good images that are called unfit, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from excision.method.calibration import Calibration, groups_needed
+from excision.method.calibration.sentences import basis
+from excision.method.calibration.words import at_most, counted, percent
+
+_SHOWN = 3
+
+
+def explain(calibration: Calibration, wanted_rate: float, odd: Sequence[str]) -> str:
+    """Say how many good images are called unfit, from how many images, and what it assumes.
+
+    Args:
+        calibration: deviations of good images from the others, and the limit.
+        wanted_rate: wanted share of good images.
+        odd: names of those that are beyond the limit themselves.
+    """
+    confidence = calibration.confidence or 0.0
+    told = (
+        f"At most {at_most(calibration.promised_rate)} of good images are called unfit, with "
+        f"{percent(confidence)} confidence over the choice of the images it was learnt from "
+        f"({basis(calibration)}; on average at most {at_most(calibration.average_rate)})."
+    )
+    if calibration.promised_rate > wanted_rate and confidence:
+        needed = groups_needed(wanted_rate, confidence)
+        told += f" Promising the wanted {percent(wanted_rate)} takes {needed} groups."
+    told += " It assumes that images to come are taken of such parts and in the same way."
+    if odd:
+        images = counted(len(odd), "good image is", "good images are")
+        shown = ", ".join(odd[:_SHOWN]) + (", ..." if len(odd) > _SHOWN else "")
+        told += f" {images} unlike all others, and would be unfit: look at {shown}."
+    return told
