@@ -34,10 +34,12 @@ _NEAR = 3
 
 _TELLING = 3
 """Components in which a change shows; in the others there is noise alone."""
-_FEWEST = 10
-"""Blocks are not made so long that fewer remain: where images change all the time, no length is enough."""
+_FEWEST, _LONGEST = (10, 30), 40
+"""Blocks are made no longer than 40 rows, as far as that leaves between 10 and 30 of them.
 
-SIGNIFICANT = 0.015
+Where images change all the time no length is enough, and a few groups could promise nothing."""
+
+SIGNIFICANT = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def divide(values: Features) -> Blocks:
         if _abrupt(values, edges) and _alike_only_within(values, labels):
             return Blocks(tuple(labels), sessions=True, gone=True)
     length = _MARGIN * _reach(values)
-    longest = max(2, len(values) // _FEWEST)
+    longest = max(2, len(values) // int(np.clip(len(values) // _LONGEST, *_FEWEST)))
     while True:
         length = min(length, longest)
         labels = _labels(_snapped(values, length), len(values))

@@ -19,7 +19,12 @@ _LEVEL = 0.05
 _FEW = 40
 """Among fewer images a resemblance could go unnoticed."""
 
-_FEW_GROUPS = 8
+_FEW_GROUPS = 10
+"""Groups that names propose are not joined to fewer, nor called sure."""
+
+_ENOUGH = 20
+"""Groups that names propose are joined to blocks only if so many remain; otherwise it is said that they
+resemble each other."""
 
 
 @dataclass
@@ -34,6 +39,7 @@ class Search:
         groups: the group of each image.
         basis: what the groups were found from.
         evidence: what was measured, a sentence each.
+        left: whether groups resemble each other that are so few that they were not joined.
     """
 
     names: Sequence[str]
@@ -43,6 +49,7 @@ class Search:
     groups: list[str] = field(init=False)
     basis: str = ""
     evidence: list[str] = field(default_factory=list)
+    left: bool = False
 
     def __post_init__(self) -> None:
         self.groups = list(self.names)
@@ -55,7 +62,9 @@ class Search:
         found = test_groups(units, [level.groups[first] for first in place])
         what = "groups" if self.basis else "images"
         held = found.p_value <= _LEVEL and found.share >= MATERIAL
-        if held:
+        too_few = bool(self.basis) and len(set(level.groups)) < _FEW_GROUPS <= len(place)
+        self.left |= held and too_few
+        if held and not too_few:
             self.groups, self.basis = list(level.groups), level.what
         alike = (
             f"have {found.share:.0%} of what they look like in common" if held else "are not alike for that"
@@ -63,6 +72,7 @@ class Search:
         self.evidence.append(
             f"{what} that share {level.what} ({len(set(level.groups))} in all) {alike} "
             f"({_said(found.p_value)})"
+            + ("; so few groups could promise nothing, so they stay apart" if held and too_few else "")
         )
 
     def finish(self, repeated: Sequence[str] | None) -> Grouping:
@@ -80,18 +90,22 @@ class Search:
             f"({_said(found.p_value)}{f', {found.share:.0%} in common' if depend else ''})"
         )
         if depend:
-            return self._blocks(units, place)
+            blocks = divide(units)
+            if not self.basis or len(set(blocks.labels)) >= _ENOUGH:
+                return self._joined(blocks, place)
         of = dict(zip(self.names, self.groups, strict=True))
         if self.basis:
-            return Grouping(of, self.basis, len(place) >= _FEW_GROUPS, tuple(self.evidence))
+            left = self.left or depend
+            basis = f"{self.basis}; some of these still resemble each other" if left else self.basis
+            return Grouping(of, basis, len(place) >= _FEW_GROUPS and not left, tuple(self.evidence))
         enough = len(self.names) >= _FEW
         basis = (
             "every image is independent" if enough else "too few images to tell; each counts as independent"
         )
         return Grouping(of, basis, enough, tuple(self.evidence))
 
-    def _blocks(self, units: Features, place: Sequence[int]) -> Grouping:
-        blocks = divide(units)
+    def _joined(self, blocks: Blocks, place: Sequence[int]) -> Grouping:
+        """Join successive groups to blocks."""
         label_of = {self.groups[first]: label for first, label in zip(place, blocks.labels, strict=True)}
         first_of: dict[int, str] = {}
         of, label = {}, blocks.labels[0]

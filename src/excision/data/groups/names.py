@@ -75,6 +75,8 @@ def find_levels(names: Sequence[str]) -> list[Level]:
         groups = tuple(name.up_to(dropped) for name in parsed)
         if not _useful(groups) or (levels and groups == levels[-1].groups):
             continue
+        if _views_alone(parsed, dropped):
+            continue
         within = tuple(name.after(dropped) for name in parsed)
         levels.append(Level(groups, _what(dropped), within if repeats(within) else None))
     return levels
@@ -107,6 +109,14 @@ def views(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]] | Non
     )
     complete = len(set(seen)) * len(set(rest)) <= 1.25 * len(names)
     return (seen, rest) if repeats(seen) and complete else None
+
+
+def _views_alone(parsed: Sequence[_Name], dropped: int) -> bool:
+    """Tell whether all that is left of the names is with which camera or light the images were taken."""
+    left = [(name.tokens, name.fields[:-dropped]) for name in parsed]
+    return all(
+        len(places) == 1 and _FIXED.fullmatch(_word(tokens, places[0])) is not None for tokens, places in left
+    )
 
 
 def _word(tokens: Sequence[str], place: int) -> str:
