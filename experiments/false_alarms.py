@@ -8,7 +8,7 @@ A data set is read in any layout. Its good images are divided in whole groups; i
 
 "fixed" trains one network on a part of the groups (`--share`), and draws 200 calibrations of each size from
 the groups that the network has not seen: networks and images stay, only the calibration changes. `--run`
-takes the network of a finished run instead, and every good image of a group that it was not trained on.
+takes the network of a finished run instead, and every good image that it was not trained on.
 Groups are drawn in two ways: at random, and in a row, in the order of names, as a plant calibrates on the
 parts of one morning. Where neighbours resemble each other although they count as independent, only the second
 way shows it.
@@ -93,8 +93,7 @@ def measure_fixed(data: str, plan: Plan) -> None:
     if plan.run is None:
         Detector(plan.settings).fit(trained_on(dataset, plan.share, seed=0), run, resume=True)
     known = set(read_json(run / FINGERPRINT)["training"])
-    seen = {s.group for s in dataset.samples if s.name in known}
-    unseen = [s for s in dataset.samples if s.defective or s.group not in seen]
+    unseen = [sample for sample in dataset.samples if sample.name not in known]
     scores = gather(score_images(run, unseen, folder / "scores.csv"), unseen)
     sizes = [size for size in SIZES if size <= len(scores.good) * (1 - LEAST_OTHERS)]
     for rate, count, drawn in product(plan.rates, sizes, ("at random", "in a row")):
