@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -40,7 +41,7 @@ from false_alarms_table import print_tables
 from stored_scores import gather, score_images
 
 from excision import Dataset, Detector, Settings, load_dataset
-from excision.data.groups import find_groups
+from excision.data.groups import GroupRule, find_groups
 from excision.data.splits import choose_groups
 from excision.method.calibration import calibrate
 from excision.method.run_folder import FINGERPRINT, read_json
@@ -66,6 +67,7 @@ class Plan:
         settings: of training.
         run: finished run that "fixed" uses instead of training.
         defects: most defective images to inspect; None inspects all.
+        groups: rule for the groups; None takes those of the data set, or finds them.
     """
 
     out: Path
@@ -76,6 +78,12 @@ class Plan:
     settings: Settings
     run: Path | None
     defects: int | None
+    groups: GroupRule | None
+
+    def name(self, data: str) -> str:
+        """Name a data set in the results, with the rule for its groups."""
+        name = Path(data).resolve().name
+        return name if self.groups is None else f"{name} by {re.sub(r'[^0-9a-z]+', '-', self.groups.text)}"
 
 
 def main() -> None:
@@ -88,7 +96,7 @@ def main() -> None:
 
 def measure_fixed(data: str, plan: Plan) -> None:
     """Draw calibrations of several sizes for one network."""
-    dataset, folder = load(data, plan.defects), plan.out / _name(data) / "fixed"
+    dataset, folder = load(data, plan), plan.out / plan.name(data) / "fixed"
     run = plan.run or folder / "run"
     if plan.run is None:
         Detector(plan.settings).fit(trained_on(dataset, plan.share, seed=0), run, resume=True)
@@ -101,13 +109,13 @@ def measure_fixed(data: str, plan: Plan) -> None:
         if not cell.is_file():
             in_a_row = drawn == "in a row"
             verdicts = draw_calibrations(scores, count, plan.draws, rate, plan.confidence, in_a_row=in_a_row)
-            what = {"form": f"fixed, groups {drawn}", "data": _name(data), "rate": rate}
+            what = {"form": f"fixed, groups {drawn}", "data": plan.name(data), "rate": rate}
             _store(cell, plan, what, scores, verdicts)
 
 
 def measure_whole(data: str, plan: Plan) -> None:
     """Train and calibrate on random halves of the good images, and inspect the other halves."""
-    dataset, folder = load(data, plan.defects), plan.out / _name(data) / "whole"
+    dataset, folder = load(data, plan), plan.out / plan.name(data) / "whole"
     for seed in range(plan.draws):
         run = folder / f"seed-{seed}"
         cells = {rate: run / f"rate-{rate:g}.json" for rate in plan.rates}
@@ -120,20 +128,20 @@ def measure_whole(data: str, plan: Plan) -> None:
         for rate, cell in cells.items():
             calibration = calibrate(kept.scores, rate, confidence=plan.confidence, groups=kept.groups)
             verdict = judge(calibration, scores.good, scores.defects)
-            _store(cell, plan, {"form": "whole", "data": _name(data), "rate": rate}, scores, [verdict])
+            _store(cell, plan, {"form": "whole", "data": plan.name(data), "rate": rate}, scores, [verdict])
 
 
-def load(data: str, most_defects: int | None) -> Dataset:
+def load(data: str, plan: Plan) -> Dataset:
     """Read a data set; each good image has the group that training would find for it."""
     dataset = load_dataset(data)
     good = [sample for sample in dataset.samples if not sample.defective]
-    if all(sample.group == sample.name for sample in good):
-        grouping = find_groups({sample.name: sample.image for sample in good})
+    if plan.groups is not None or all(sample.group == sample.name for sample in good):
+        grouping = find_groups({sample.name: sample.image for sample in good}, plan.groups)
         print(f"{data}: {grouping.count} groups; {grouping.basis}", flush=True)
         good = [replace(sample, group=grouping.of[sample.name]) for sample in good]
     defective = [sample for sample in dataset.samples if sample.defective]
-    if most_defects is not None and most_defects < len(defective):
-        chosen = np.random.default_rng(0).choice(len(defective), most_defects, replace=False)
+    if plan.defects is not None and plan.defects < len(defective):
+        chosen = np.random.default_rng(0).choice(len(defective), plan.defects, replace=False)
         defective = [defective[number] for number in sorted(chosen)]
     return replace(dataset, samples=(*good, *defective))
 
@@ -165,10 +173,6 @@ def _store(
     print(f"{cell}: {sum(v.broken for v in verdicts)} of {len(verdicts)} promises broken", flush=True)
 
 
-def _name(data: str) -> str:
-    return Path(data).resolve().name
-
-
 def _plan(arguments: argparse.Namespace) -> Plan:
     settings = Settings()
     quick = QUICK_STEPS if arguments.quick else None
@@ -190,6 +194,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         settings,
         arguments.run,
         arguments.defects,
+        None if arguments.groups is None else GroupRule.parse(arguments.groups),
     )
 
 
@@ -207,6 +212,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tuning", type=int, help="most steps that tune the attention, likewise")
     parser.add_argument("--size", type=int, nargs=2, help="height and width of the working image")
     parser.add_argument("--defects", type=int, help="most defective images to inspect, drawn at random")
+    parser.add_argument("--groups", help="rule for the groups, as excision train takes it")
     parser.add_argument("--quick", action="store_true")
     return parser.parse_args()
 
