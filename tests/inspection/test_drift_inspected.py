@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from excision.errors import ResultsError
 from excision.inspection.batch import InspectionSummary
 from excision.inspection.drift.inspected import DRIFT
+from excision.inspection.drift.reference import reference_of
 from excision.inspection.log import read_log
 from excision.method.calibration import calibrate
 from excision.predictions import Prediction
@@ -89,3 +91,15 @@ def test_a_damaged_drift_file_is_named(tmp_path: Path) -> None:
     (out / DRIFT).unlink()
     write_report(out)
     assert "over image number" not in (out / "report.html").read_text("utf-8")
+
+
+def test_the_reference_has_one_value_for_each_group() -> None:
+    predictor = FakePredictor()
+    assert reference_of(predictor, 1.0) == {}
+    predictor.calibration = calibrate(
+        [1, 2, 3, 10, 11, 12, 90], 0.5, groups=["a", "a", "a", "b", "b", "b", "c"]
+    )
+    # What is above the threshold is left out, as flagged parts are, and group c with it.
+    assert reference_of(predictor, 11.5) == {"score": [2, 10.5]}
+    vars(predictor)["fitness"] = SimpleNamespace(reference={"brightness": (0.5, 0.25)})
+    assert reference_of(predictor, 11.5) == {"score": [2, 10.5], "brightness": [0.5, 0.25]}
