@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from excision.errors import ModelError
 from excision.method.fitness import FITNESS, Fitness, load_fitness, save_fitness
 from excision.method.fitness.cells import choose_grid
 from excision.method.fitness.image_statistics import COLOUR_NAMES, GREY_NAMES, measure
+from excision.method.fitness.stored import from_json, to_json
 from tests.method.fitness.drawn import part, surface, working
 
 Image = NDArray[np.float64]
@@ -212,3 +214,18 @@ def test_one_odd_image_neither_widens_the_limit_nor_goes_unnoticed() -> None:
     assert with_odd.odd == ("60",)
     assert with_odd.judge(images[0])[1] == ()
     assert with_odd.judge(working(0.2 * part(8)))[1]
+
+
+def test_the_reference_is_kept_and_files_of_earlier_versions_lack_it() -> None:
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 65536, (64, 64, 1), dtype=np.uint16) for _ in range(6)]
+    fitness = Fitness.learn(images, ["a", "a", "a", "b", "b", "c"], unfit_rate=0.1, confidence=0.9)
+    each = [fitness.judge(image)[0]["brightness"] for image in images]
+    expected = (np.median(each[:3]), np.median(each[3:5]), each[5])
+    assert fitness.reference["brightness"] == pytest.approx(expected)
+    content = json.loads(json.dumps(to_json(fitness)))
+    assert from_json(content).reference == fitness.reference
+    with pytest.raises(ValueError, match="reference"):
+        from_json({**content, "reference": {"brightness": ["dark"]}})
+    del content["reference"]
+    assert from_json(content).reference == {}

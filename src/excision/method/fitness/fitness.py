@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ Working = NDArray[np.uint16]
 
 MOST_IMAGES = 2500
 """Images that the statistics are learnt from: enough to promise 0.1 % with 90 % confidence."""
+
+MOST_REFERENCES = 100
+"""Groups whose medians are kept as a reference."""
 
 _FOLDS = 10
 _LEAST, _FEW = 6.0, 2.0
@@ -41,12 +44,15 @@ class Fitness:
         wanted_rate: share of good images that may be unfit.
         calibration: deviations of good images, each from the norm of the other groups, and the rate that the
             limit promises.
+        reference: by statistic of the image alone, its median in each group of good images, of at most 100
+            groups: what a drift monitor compares the line with. Empty in files of an earlier version.
     """
 
     norm: Norm
     limit: float
     wanted_rate: float
     calibration: Calibration
+    reference: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @classmethod
     def learn(
@@ -162,7 +168,20 @@ class Learner:
         )
         limit = _limit(usual.threshold, deviations, kept)
         found = usual if limit == usual.threshold else usual.at(limit)
-        return Fitness(Norm.learn(images, grid), limit, unfit_rate, found)
+        return Fitness(Norm.learn(images, grid), limit, unfit_rate, found, _reference(images, kept))
+
+
+def _reference(images: Sequence[ImageStatistics], groups: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """Return the median of each statistic in each group, of groups that are evenly spread."""
+    members: dict[str, list[dict[str, float]]] = {}
+    for image, group in zip(images, groups, strict=True):
+        members.setdefault(group, []).append(image.named)
+    known = list(members.values())
+    places = np.unique(np.linspace(0, len(known) - 1, min(len(known), MOST_REFERENCES)).round().astype(int))
+    return {
+        name: tuple(float(np.median([image[name] for image in known[place]])) for place in places.tolist())
+        for name in images[0].named
+    }
 
 
 def chosen(count: int) -> list[int]:

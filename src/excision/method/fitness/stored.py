@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from excision.errors import ModelError
 from excision.method.fitness.cells import LARGEST_GRID
-from excision.method.fitness.fitness import Fitness
+from excision.method.fitness.fitness import MOST_REFERENCES, Fitness
 from excision.method.fitness.image_statistics import COLOUR_NAMES, GREY_NAMES
 from excision.method.fitness.norm import NORM_NAMES, Norm, distance_names
 from excision.method.fitness.ranges import Range
@@ -66,6 +66,7 @@ def to_json(fitness: Fitness) -> dict[str, Any]:
         "view": norm.view.tolist(),
         "means": norm.means.tolist(),
         "precision": norm.precision.tolist(),
+        "reference": {name: list(values) for name, values in fitness.reference.items()},
     }
 
 
@@ -77,7 +78,7 @@ def from_json(content: Any) -> Fitness:
     """
     names = [*("version", "limit", "wanted_rate", "calibration", "grid", "ranges")]
     names += ["cell_centres", "cell_units", "view", "means", "precision"]
-    check_entries(content, names, (), "it")
+    check_entries(content, names, ("reference",), "it")
     require(content["version"] == _VERSION, "it is of a later version: update this installation")
     limit, wanted = content["limit"], content["wanted_rate"]
     require(is_number(limit) and limit > 0, "limit must be a number above 0")
@@ -85,7 +86,16 @@ def from_json(content: Any) -> Fitness:
     norm = _norm(content)
     calibration = stored_calibration(content["calibration"], "calibration")
     require(calibration.threshold == limit, "the limit is not that of the calibration")
-    return Fitness(norm, float(limit), float(wanted), calibration)
+    return Fitness(norm, float(limit), float(wanted), calibration, _reference(content.get("reference", {})))
+
+
+def _reference(content: Any) -> dict[str, tuple[float, ...]]:
+    require(isinstance(content, dict), "reference must be an object")
+    for name, values in content.items():
+        require(name in (*GREY_NAMES, *COLOUR_NAMES), f"reference: there is no statistic {name!r}")
+        is_list = isinstance(values, list) and len(values) <= MOST_REFERENCES
+        require(is_list and all(map(is_number, values)), f"reference of {name} must be numbers")
+    return {name: tuple(map(float, values)) for name, values in content.items()}
 
 
 def _norm(content: dict[str, Any]) -> Norm:
