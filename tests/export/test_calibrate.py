@@ -178,6 +178,52 @@ def test_undo_goes_back_step_by_step(
     assert state() == states[0]
 
 
+def test_a_threshold_of_least_cost(
+    line: Path, good: Path, fresh: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["calibrate", str(line), str(good), "--groups", "each", "--confidence", "95%"]
+    before = files(line)
+    assert command_line([*words, "--cost-of-escape", "5"]) == 2
+    assert "also needs --cost-of-false-alarm and --defect-share and --defects" in capsys.readouterr().err
+    costs = ["--cost-of-escape", "5", "--cost-of-false-alarm", "1", "--defect-share", "10%"]
+    assert command_line([*words, *costs, "--defects", str(good), "--false-alarm-rate", "1%"]) == 2
+    assert "either rates or costs" in capsys.readouterr().err
+    scratch = next(path for path in sorted((fresh / "test").iterdir()) if path.name != "good")
+    assert command_line([*words, *costs, "--defects", str(scratch)]) == 2
+    assert "defective parts are too few" in capsys.readouterr().err
+    assert files(line) == before
+    drawn = good.parent / "drawn"
+    drawn.mkdir()
+    for number, path in enumerate(sorted(good.iterdir())[:8]):
+        pixels = np.array(Image.open(path).convert("L"))
+        pixels[20:30, 10 + number : 22 + number] = 255
+        Image.fromarray(pixels).save(drawn / f"{number}.png")
+    assert command_line([*words, *costs, "--defects", str(drawn)]) == 0
+    told = capsys.readouterr().out
+    assert "5 for an escape, 1 for a false alarm and 10 % defective parts" in told
+    assert "95 % confidence" in told and "8 marked parts" in told
+    stored = Description.load(line).calibration
+    assert stored.cost is not None and stored.cost.defects == 8
+    assert command_line(["calibrate", str(line), "--undo"]) == 0
+    assert Description.load(line).calibration.cost is None
+
+
+def test_the_promise_keeps_the_confidence_and_counts_groups(
+    line: Path, good: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["calibrate", str(line), str(good), "--false-alarm-rate", "20%"]
+    assert command_line([*words, "--confidence", "95%", "--groups", "each"]) == 0
+    told = capsys.readouterr().out
+    assert "with 95 % confidence over the choice of the calibration images (20 images in 20 groups" in told
+    assert command_line([*words, "--groups", r"(\w+)_", "--few"]) == 0
+    told = capsys.readouterr().out
+    assert "with 95 % confidence" in told and "20 images in 2 groups" in told
+    stored = Description.load(line).calibration
+    assert (stored.confidence, stored.count_groups, len(stored.names)) == (0.95, 2, 20)
+    assert command_line([*words, "--confidence", "1"]) == 2
+    assert "--confidence is 1.0" in capsys.readouterr().err
+
+
 class Killed(BaseException):
     """Ends a process between two writes."""
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from excision.cli.groups import say_groups
+from excision.cli.cost_options import CostOptions
 from excision.cli.options import FewOption, GroupsOption, number
 from excision.cli.output import say, say_lines
 from excision.progress import Bars
+from excision.settings import OddRule
 
 if TYPE_CHECKING:
     from excision.data.groups import GroupRule
@@ -30,10 +33,15 @@ app = App(
     "`--review-rate` opens a grey zone below the threshold: parts that score in this zone get the verdict "
     '"review". `--undo` returns to the thresholds, the region and the minimum area before the last '
     "calibration; give it again to go further back.\n\n"
+    "With `--cost-of-escape`, `--cost-of-false-alarm`, `--defect-share` and `--defects`, the threshold is "
+    "the one of least expected cost, without a grey zone. The answer says how certain it is, and which "
+    "false-alarm rate it keeps.\n\n"
     "```\n"
     "excision calibrate line/parts good_parts/ --false-alarm-rate 0.5%\n"
     "excision calibrate line/parts good_parts/ --false-alarm-rate 0.5% --review-rate 5%\n"
     "excision calibrate line/parts good_parts/ --roi region.png --minimum-area 12\n"
+    "excision calibrate line/parts good_parts/ --cost-of-escape 50 --cost-of-false-alarm 1 "
+    "--defect-share 0.1% --defects defective_parts/\n"
     "excision calibrate line/parts --undo\n"
     "```",
 )
@@ -95,7 +103,15 @@ def calibrate(
         ),
     ] = None,
     groups: GroupsOption = None,
+    odd_image: Annotated[
+        OddRule | None,
+        Parameter(
+            help="What to do with an odd image whose score alone would set the threshold: pass_over or keep "
+            "it. By default it is unchanged.",
+        ),
+    ] = None,
     few: FewOption = False,
+    costs: CostOptions | None = None,
     undo: Annotated[
         bool, Parameter(help="Return to what was in force before the last calibration.", negative="")
     ] = False,
@@ -103,38 +119,45 @@ def calibrate(
     """Set the decision threshold of an exported model again, on good images."""
     from excision.data.groups import GroupRule
     from excision.errors import SettingsError
-    from excision.method.calibration import DEFAULT_CONFIDENCE
     from excision.runtime.defect_criteria import DefectCriteria, read_region
     from excision.runtime.inspector import Inspector
 
-    changes = (false_alarm_rate, confidence, review_rate, unfit_rate, roi, minimum_area, groups)
+    costs = costs or CostOptions()
+    changes = (false_alarm_rate, confidence, review_rate, unfit_rate, roi, minimum_area, groups, odd_image)
     if undo:
-        if normals or few or any(change is not None for change in changes):
+        if normals or few or costs.is_given or any(change is not None for change in changes):
             raise SettingsError("--undo returns to the calibration before: give the folder alone")
         return _undo(Inspector(folder))
     if not normals:
         raise SettingsError("calibrate needs good images, or --undo to return to the calibration before")
+    if costs.is_given and not false_alarm_rate is review_rate is None:
+        raise SettingsError("give either rates or costs: each of them sets the thresholds")
     inspector = Inspector(folder)
     inspector.criteria = DefectCriteria(
         inspector.criteria.region if roi is None else read_region(roi, inspector.region_size),
         inspector.criteria.minimum_area if minimum_area is None else minimum_area,
     )
     rate, review = _rates(inspector, false_alarm_rate, review_rate)
-    rule = None if groups is None else GroupRule.parse(groups)
-    sure = confidence or inspector.calibration.confidence or DEFAULT_CONFIDENCE
-    if not 0.5 <= sure < 1:
-        raise SettingsError(f"--confidence is {sure}: it must be at least 0.5 and below 1")
     unfit = _unfit_rate(inspector, unfit_rate)
-    return _calibrate(inspector, normals, (rate, review, sure, unfit), rule, few=few)
+    wish = _Wish(rate, review, _confidence(inspector, confidence), unfit, odd_image, costs)
+    rule = None if groups is None else GroupRule.parse(groups)
+    return _calibrate(inspector, normals, wish, rule, few=few)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What the threshold is to keep."""
+
+    rate: float
+    review: float | None
+    confidence: float
+    unfit_rate: float
+    odd_image: OddRule | None
+    costs: CostOptions
 
 
 def _calibrate(
-    inspector: Inspector,
-    normals: Sequence[Path],
-    wanted: tuple[float, float | None, float, float],
-    rule: GroupRule | None,
-    *,
-    few: bool,
+    inspector: Inspector, normals: Sequence[Path], wish: _Wish, rule: GroupRule | None, *, few: bool
 ) -> int:
     from excision.data.groups import GroupSummary
     from excision.errors import DatasetError
@@ -142,7 +165,8 @@ def _calibrate(
     from excision.method.calibration import too_few
     from excision.report.odd_image import keep_odd_image
 
-    rate, review, confidence, unfit_rate = wanted
+    if wish.costs.is_given:
+        wish.costs.costs()  # before any long work
     found = find_good_images(normals)
     for note in found.notes:
         say(f"Note: {note}")
@@ -152,7 +176,7 @@ def _calibrate(
     say_groups(GroupSummary.of(good.grouping))
     if not good.scores:
         raise DatasetError("no image is left to calibrate on: the threshold is unchanged")
-    reason = too_few(len(set(good.groups)), rate, confidence)
+    reason = too_few(len(set(good.groups)), wish.rate, wish.confidence)
     if reason is not None and not few:
         raise DatasetError(
             f"{reason}. The threshold is unchanged. Give more good images, or accept what so few can promise "
@@ -160,15 +184,7 @@ def _calibrate(
         )
     before = inspector.calibration
     names = _short_names(good.images)
-    inspector.recalibrate(
-        good.scores,
-        rate,
-        review,
-        confidence=confidence,
-        groups=good.groups,
-        names=names,
-        fitness=good.fitness(unfit_rate, confidence) if unfit_rate else None,
-    )
+    _set(inspector, good, names, wish)
     say(f"Threshold: {before.threshold:.6g} before, {_explain(inspector)}")
     images = dict(zip(names, good.images, strict=True))
     picture = keep_odd_image(inspector.folder, inspector.calibration.odd, images, inspector.inspect)
@@ -183,6 +199,36 @@ def _short_names(images: Sequence[Path]) -> list[str]:
     absolute = [path.absolute() for path in images]
     below = os.path.commonpath([path.parent for path in absolute])
     return [path.relative_to(below).as_posix() for path in absolute]
+
+
+def _set(inspector: Inspector, good: GoodScores, names: Sequence[str], wish: _Wish) -> None:
+    """Set the thresholds by the wanted rates, or by costs."""
+    from excision.method.calibration import calibrate as set_threshold
+
+    odd_image = wish.odd_image or inspector.calibration.odd_image
+    fitness = good.fitness(wish.unfit_rate, wish.confidence) if wish.unfit_rate else None
+    if not wish.costs.is_given:
+        inspector.recalibrate(
+            good.scores,
+            wish.rate,
+            wish.review,
+            confidence=wish.confidence,
+            groups=good.groups,
+            names=names,
+            odd_image=odd_image,
+            fitness=fitness,
+        )
+        return
+    by_rate = set_threshold(
+        good.scores,
+        wish.rate,
+        confidence=wish.confidence,
+        groups=good.groups,
+        names=names,
+        odd_image=odd_image,
+    )
+    by_cost = by_rate.at_least_cost(wish.costs.score(inspector), wish.costs.costs())
+    inspector.set_calibration(by_cost, fitness=fitness)
 
 
 def _undo(inspector: Inspector) -> int:
@@ -240,6 +286,16 @@ def _unfit_rate(inspector: Inspector, unfit_rate: float | None) -> float:
     if not 0 <= wanted < 1:
         raise SettingsError(f"--unfit-rate is {wanted}: it must be at least 0 and below 1")
     return wanted
+
+
+def _confidence(inspector: Inspector, given: float | None) -> float:
+    from excision.errors import SettingsError
+    from excision.method.calibration import DEFAULT_CONFIDENCE
+
+    confidence = given if given is not None else inspector.calibration.confidence or DEFAULT_CONFIDENCE
+    if not 0.5 <= confidence < 1:
+        raise SettingsError(f"--confidence is {confidence}: it must be at least 0.5 and below 1")
+    return confidence
 
 
 def _rates(

@@ -8,16 +8,17 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard, get_args
 
+from excision.errors import SettingsError
 from excision.settings import OddRule
 from excision.settings.sections import MOST_FOLDS
 
 if TYPE_CHECKING:
-    from excision.method.calibration import Calibration
+    from excision.method.calibration import Calibration, CostChoice
 
 _RATE_ROUNDING = 1e-9
 _ALWAYS = ("threshold", "wanted_rate", "promised_rate", "scores")
-_SINCE_CONFIDENCE = ("groups", "confidence", "names", "odd_image", "odd")
 _FOLDS = "folds"
+_SINCE_CONFIDENCE = ("groups", "confidence", "names", "odd_image", "odd", "cost")
 
 
 def require(condition: bool, message: str) -> None:
@@ -73,6 +74,7 @@ def stored_calibration(content: Any, what: str) -> Calibration:
         names=_names(content.get("names", []), len(scores), what),
         odd_image=odd_image,
         folds=_fold_count(content.get(_FOLDS, 0), what),
+        cost=_cost(content.get("cost"), what),
     )
     return _following(found, what)
 
@@ -81,6 +83,7 @@ def _following(found: Calibration, what: str) -> Calibration:
     """Check that threshold and rate follow from the scores, and add what else follows."""
     from excision.method.calibration import calibrate
 
+    require(found.cost is None or found.wanted_rate is None, f"{what} has a cost and a wanted rate")
     if found.wanted_rate is None:
         expected = found.at(found.threshold)
     else:
@@ -136,6 +139,38 @@ def _names(content: Any, count: int, what: str) -> tuple[str, ...]:
         f"{what}.names must name the image of each of its scores",
     )
     return tuple(content)
+
+
+def _cost(content: Any, what: str) -> CostChoice | None:
+    from excision.method.calibration import CostChoice, Costs
+
+    if content is None:
+        return None
+    name = f"{what}.cost"
+    pairs = ("expected_interval", "threshold_interval")
+    check_entries(content, ("costs", "defects", "missed", "expected", *pairs), (), name)
+    check_entries(content["costs"], ("escape", "false_alarm", "defect_share"), (), f"{name}.costs")
+    require(all(map(is_number, content["costs"].values())), f"{name}.costs must be finite numbers")
+    for single in ("defects", "missed", "expected"):
+        require(is_number(content[single]), f"{name}.{single} must be a finite number")
+    try:
+        costs = Costs(**content["costs"])
+    except SettingsError as error:
+        raise ValueError(f"{name}: {error}") from error
+    return CostChoice(
+        costs,
+        int(content["defects"]),
+        float(content["missed"]),
+        float(content["expected"]),
+        _pair(content["expected_interval"], f"{name}.expected_interval"),
+        _pair(content["threshold_interval"], f"{name}.threshold_interval"),
+    )
+
+
+def _pair(content: Any, what: str) -> tuple[float, float]:
+    fits = isinstance(content, list) and len(content) == 2 and all(map(is_number, content))
+    require(fits, f"{what} must be two finite numbers")
+    return float(content[0]), float(content[1])
 
 
 def is_number(content: Any) -> TypeGuard[float]:

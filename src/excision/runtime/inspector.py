@@ -276,6 +276,26 @@ class Inspector:
                     f"{false_alarm_rate}"
                 )
             review = setting(review_rate)
+        self.set_calibration(calibration, review, fitness=fitness)
+
+    def set_calibration(
+        self,
+        calibration: Calibration,
+        review: Calibration | None = None,
+        *,
+        fitness: Fitness | Literal["keep"] | None = "keep",
+    ) -> None:
+        """Set thresholds that were calibrated on scores of this model; saves them as `recalibrate` does.
+
+        Args:
+            calibration: decision threshold.
+            review: lower limit of the grey zone; None for no grey zone.
+            fitness: what images are like from now on; None judges no image as unfit.
+
+        Raises:
+            SettingsError: the thresholds are not above 0, or in the wrong order.
+        """
+        check_thresholds(calibration.threshold, None if review is None else review.threshold)
         on_disk = Description.load(self.folder)
         remember(self.folder, self._state(on_disk))
         new = self.fitness if fitness == "keep" else fitness

@@ -1,5 +1,6 @@
 """The decision threshold and its false-alarm rate, computed from scores of good images only."""
 
+from excision.method.calibration.cost import CostChoice, Costs
 from excision.method.calibration.needed import (
     DEFAULT_CONFIDENCE,
     WORST_PROMISE,
@@ -15,6 +16,8 @@ __all__ = [
     "DEFAULT_CONFIDENCE",
     "WORST_PROMISE",
     "Calibration",
+    "CostChoice",
+    "Costs",
     "Odd",
     "best_promise",
     "calibrate",

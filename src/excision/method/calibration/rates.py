@@ -8,6 +8,7 @@ more).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -78,6 +79,19 @@ class GroupedScores:
     def average_by_rank(self) -> FloatArray:
         """Average promise of each score as a threshold, (N,), with all that follow it counted as above it."""
         return (1 + self._shares_from[1:]) / (self.count + 1)
+
+    def upper_rate_anywhere(self, threshold: float, level: float) -> float:
+        """Give an upper limit of the rate above a threshold that holds for all thresholds at once.
+
+        So it holds however the threshold was chosen, even by these scores. Of the level, the part 1 / ((j +
+        1) (j + 2)) is spent on the thresholds above which the shares of the groups add up to at most j, for j
+        = 0, 1, 2 and so on. There the limit is that of j groups, the largest, wholly above it: no other
+        shares with that sum have a larger one.
+        """
+        whole = math.ceil(self.shares_above(threshold).sum() - ROUNDING)
+        shares = np.zeros(self.count)
+        shares[np.argsort(-self.sizes, kind="stable")[:whole]] = 1
+        return upper_rate(shares, self.sizes, level / ((whole + 1) * (whole + 2)))
 
     def upper_rate(self, threshold: float, level: float) -> float:
         """Give the upper confidence limit of the rate above a threshold; see `upper_rate`."""

@@ -10,6 +10,7 @@ from excision.method.calibration.needed import groups_needed, groups_needed_on_a
 from excision.method.calibration.words import at_most, counted, percent
 
 if TYPE_CHECKING:
+    from excision.method.calibration.cost import CostChoice
     from excision.method.calibration.odd import Odd
     from excision.method.calibration.threshold import Calibration
 
@@ -26,11 +27,10 @@ def explain(calibration: Calibration) -> str:
     """Say what a threshold promises, from how many images, and what it assumes."""
     if calibration.confidence is None:
         return _explain_average(calibration)
-    who = "A person set this threshold. A" if calibration.wanted_rate is None else "A"
     parts = [
-        f"{who}t most {at_most(calibration.promised_rate)} of good parts are called defective, with "
-        f"{percent(calibration.confidence)} confidence over the choice of the calibration images "
-        f"({basis(calibration)}; on average at most {at_most(calibration.average_rate)}).",
+        f"{_origin(calibration)}At most {at_most(calibration.promised_rate)} of good parts are called "
+        f"defective, with {percent(calibration.confidence)} confidence over the choice of the calibration "
+        f"images ({basis(calibration)}; on average at most {at_most(calibration.average_rate)}).",
         _needed(calibration),
         f"{assumption(calibration)}.",
         _decider(calibration) if calibration.odd is None else explain_odd(calibration.odd),
@@ -78,8 +78,6 @@ def assumption(calibration: Calibration) -> str:
     sizes, told = set(_sizes(calibration)), ASSUMPTION
     if len(sizes) > 1:
         told = f"{told}, in groups of up to {max(sizes)} images"
-    if calibration.wanted_rate is None:
-        told = f"{told}, and that the threshold was not chosen by these images"
     if calibration.folds:
         told = (
             f"{told}. It also assumes that the model, which was trained on all of them, scores parts to come "
@@ -111,6 +109,24 @@ def _decider(calibration: Calibration) -> str:
         return ""
     name = f", that of {calibration.names[-1]}" if calibration.names else ""
     return f"The threshold is the largest of their scores{name}."
+
+
+def _origin(calibration: Calibration) -> str:
+    """Say how the threshold was chosen, where not by a rate."""
+    if calibration.cost is not None:
+        return f"{explain_cost(calibration.cost)} "
+    return "A person set this threshold. " if calibration.wanted_rate is None else ""
+
+
+def explain_cost(cost: CostChoice) -> str:
+    """Say by which costs the threshold was chosen, and how certain that is."""
+    costs, (low, high), (cheap, dear) = cost.costs, cost.threshold_interval, cost.expected_interval
+    return (
+        f"The threshold of least expected cost, with {costs.escape:g} for an escape, {costs.false_alarm:g} "
+        f"for a false alarm and {percent(costs.defect_share)} defective parts: {cost.expected:.3g} a part "
+        f"(90 % interval {cheap:.3g} to {dear:.3g}; that of the threshold {low:.4g} to {high:.4g}). It "
+        f"misses {percent(cost.missed)} of {counted(cost.defects, 'marked part', 'marked parts')}."
+    )
 
 
 def _sizes(calibration: Calibration) -> list[int]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from excision.errors import SettingsError
 from excision.method.calibration import sentences
+from excision.method.calibration.cost import CostChoice, Costs, least_cost
 from excision.method.calibration.needed import DEFAULT_CONFIDENCE
 from excision.method.calibration.odd import Odd
 from excision.method.calibration.rates import ROUNDING, GroupedScores
@@ -38,6 +39,7 @@ class Calibration:
         odd: such an image; None if there is none.
         folds: number of folds if the images were not held out: the model was trained on all of them, and each
             score is that of another model, trained without the fold of the image. Otherwise 0.
+        cost: what the threshold costs, if it is that of least expected cost; otherwise None.
     """
 
     threshold: float
@@ -50,6 +52,7 @@ class Calibration:
     odd_image: OddRule = "pass_over"
     odd: Odd | None = None
     folds: int = 0
+    cost: CostChoice | None = None
 
     def __post_init__(self) -> None:
         if not self.groups:
@@ -95,7 +98,7 @@ class Calibration:
         return self._grouped.average_rate(threshold)
 
     def rate_above(self, threshold: float) -> float:
-        """Give the rate that the same good images promise for a threshold that does not depend on them.
+        """Give the rate that the same good images promise for another threshold, however it was chosen.
 
         At the threshold of the calibration, it is its promise.
         """
@@ -104,7 +107,7 @@ class Calibration:
     def _promised(self, threshold: float) -> float:
         if self.confidence is None:
             return self._grouped.average_rate(threshold)
-        return self._grouped.upper_rate(threshold, 1 - self.confidence)
+        return self._grouped.upper_rate_anywhere(threshold, 1 - self.confidence)
 
     def at(self, threshold: float) -> Calibration:
         """Return a calibration with the same scores and a threshold that a person set."""
@@ -114,7 +117,17 @@ class Calibration:
             wanted_rate=None,
             promised_rate=self._promised(threshold),
             odd=None,
+            cost=None,
         )
+
+    def at_least_cost(self, defects: Sequence[float], costs: Costs) -> Calibration:
+        """Return a calibration with the same scores and the threshold of least expected cost.
+
+        Raises:
+            SettingsError: there are too few defective parts, or no threshold costs least.
+        """
+        threshold, choice = least_cost(self._grouped, defects, costs)
+        return replace(self.at(threshold), cost=choice)
 
     def state(self) -> str:
         """Say the same as `explain`, as a line that begins with "Promise:"."""
