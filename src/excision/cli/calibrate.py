@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from excision.cli.groups import say_groups
 from excision.cli.cost_options import CostOptions
+from excision.cli.groups import say_groups
 from excision.cli.options import FewOption, GroupsOption, number
 from excision.cli.output import say, say_lines
 from excision.progress import Bars

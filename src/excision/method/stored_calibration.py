@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _RATE_ROUNDING = 1e-9
 _ALWAYS = ("threshold", "wanted_rate", "promised_rate", "scores")
-_FOLDS = "folds"
-_SINCE_CONFIDENCE = ("groups", "confidence", "names", "odd_image", "odd", "cost")
+_WITH_CONFIDENCE = ("groups", "confidence")
+_SINCE_CONFIDENCE = (*_WITH_CONFIDENCE, "names", "odd_image", "odd", "cost", "folds")
 
 
 def require(condition: bool, message: str) -> None:
@@ -50,9 +50,9 @@ def stored_calibration(content: Any, what: str) -> Calibration:
     """
     from excision.method.calibration import Calibration
 
-    check_entries(content, _ALWAYS, (*_SINCE_CONFIDENCE, _FOLDS), what)
+    check_entries(content, _ALWAYS, _SINCE_CONFIDENCE, what)
     if any(name in content for name in _SINCE_CONFIDENCE):
-        check_entries(content, (*_ALWAYS, *_SINCE_CONFIDENCE), (_FOLDS,), what)
+        check_entries(content, (*_ALWAYS, *_WITH_CONFIDENCE), _SINCE_CONFIDENCE, what)
     wanted, confidence = content["wanted_rate"], content.get("confidence")
     for name in ("threshold", "promised_rate"):
         require(is_number(content[name]), f"{what}.{name} must be a finite number")
@@ -73,7 +73,7 @@ def stored_calibration(content: Any, what: str) -> Calibration:
         confidence=None if confidence is None else float(confidence),
         names=_names(content.get("names", []), len(scores), what),
         odd_image=odd_image,
-        folds=_fold_count(content.get(_FOLDS, 0), what),
+        folds=_fold_count(content.get("folds", 0), what),
         cost=_cost(content.get("cost"), what),
     )
     return _following(found, what)
