@@ -20,6 +20,7 @@ def load(name: str) -> ModuleType:
 
 
 SIMULATED, BOUNDS = load("false_alarms_simulated"), load("group_bounds")
+FITTED = load("fitted_tail")
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,8 @@ def test_the_bound_is_that_of_one_image_where_groups_are_alike_and_lower_elsewhe
     alike, mixed = BOUNDS.compare("alike", 50, 60), BOUNDS.compare("independent", 200, 60)
     assert alike["Stringer"][1] == pytest.approx(alike["one image"][1], rel=0.2)
     assert mixed["Stringer"][1] < mixed["one image"][1] < mixed["Hoeffding-Bentkus"][1]
+
+
+def test_a_fitted_tail_breaks_the_promise_where_scores_are_normal() -> None:
+    failed, true = FITTED.failures("normal", 40, 20)
+    assert failed > 0.1 and true > 0.005

@@ -215,7 +215,7 @@ def test_the_promise_keeps_the_confidence_and_counts_groups(
     assert command_line([*words, "--confidence", "95%", "--groups", "each"]) == 0
     told = capsys.readouterr().out
     assert "with 95 % confidence over the choice of the calibration images (20 images in 20 groups" in told
-    assert command_line([*words, "--groups", r"(\w+)_", "--few"]) == 0
+    assert command_line([*words, "--groups", r"(train|test)_\w+\.\w+$", "--few"]) == 0
     told = capsys.readouterr().out
     assert "with 95 % confidence" in told and "20 images in 2 groups" in told
     stored = Description.load(line).calibration

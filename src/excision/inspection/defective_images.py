@@ -26,7 +26,11 @@ def find_defective_images(paths: Sequence[Path]) -> list[Path]:
         if not (table and any(layout.recognise(path) for layout in LAYOUTS.values())):
             found |= dict.fromkeys(find_images([path]))
             continue
-        defective = [sample.image for sample in load_dataset(path).samples if sample.defective]
+        samples = load_dataset(path).samples
+        defective = [sample.image for sample in samples if sample.defective]
+        if not defective and all(sample.image.parent == path for sample in samples):
+            # A folder of images without any label: a person says that they are defective.
+            defective = [sample.image for sample in samples]
         if not defective:
             raise DatasetError(
                 f"{path}: this data set has no defective image; name images of defective parts, or a folder "
