@@ -106,6 +106,7 @@ def test_inspector() -> None:
         "region_size": "",
         "review_threshold": "",
         "threshold": "",
+        "set_calibration": "(self, calibration, review=None, *, fitness='keep')",
         "undo_calibration": "(self)",
         "with_thresholds": "(self, threshold, review_threshold=None)",
         "working": "(self, image, *, color='rgb')",
