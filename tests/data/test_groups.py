@@ -257,7 +257,7 @@ def test_the_hold_out_keeps_the_groups_of_the_rule(tmp_path: Path) -> None:
     ("name", "fewest", "most"), [("KolektorSDD", 20, 24), ("casting", 200, 589), ("ball_screw", 2, 20)]
 )
 def test_real_images_by_names_and_content(name: str, fewest: int, most: int) -> None:
-    folder = Path("/work/shared/data") / name
+    folder = Path(__file__).parents[2].parent / "shared" / "data" / name
     if not folder.is_dir():
         pytest.skip(f"the data set {name} is not here")
     samples = [replace(sample, group=sample.name) for sample in load_dataset(folder).train]
