@@ -47,6 +47,6 @@ def test_a_run_that_the_first_release_began_can_be_resumed(tmp_path: Path) -> No
 
 def test_a_model_of_a_later_format_is_refused(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
-    save_file({"a": torch.zeros(1)}, tmp_path / "run" / MODEL, {"format": "3"})
-    with pytest.raises(ModelError, match="format 3, and this version of Excision reads 1 to 2: update"):
+    save_file({"a": torch.zeros(1)}, tmp_path / "run" / MODEL, {"format": "4"})
+    with pytest.raises(ModelError, match="format 4, and this version of Excision reads 1 to 3: update"):
         load_model(tmp_path / "run")
