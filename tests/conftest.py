@@ -17,7 +17,13 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
-from excision.settings import AttentionSettings, RecoverySettings, Settings, TrainingSettings
+from excision.settings import (
+    AttentionSettings,
+    CalibrationSettings,
+    RecoverySettings,
+    Settings,
+    TrainingSettings,
+)
 from tests.browser import browser  # noqa: F401 - a fixture for every test
 from tests.sharing import export_once  # noqa: F401 - the same
 
@@ -65,6 +71,7 @@ def tiny() -> Settings:
     """Settings of a training that takes about a second."""
     return Settings(
         attention=AttentionSettings(tuning=2),
+        calibration=CalibrationSettings(cross_fit=False),
         recovery=RecoverySettings(width=4, depth=3),
         training=TrainingSettings(steps=4, batch=2, crop=32, precision="float32", checkpoint_every=100),
     )

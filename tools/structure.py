@@ -50,7 +50,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("recovery",),
         ("attention", "scoring"),
         ("pipeline",),
-        ("normal_images", "normal_statistics", "cross_fitting"),
+        ("normal_images", "normal_statistics", "cross_fitting", "cross_calibration"),
         ("fitting", "fold_training", "stored_weights"),
     ),
     "station": (

@@ -20,7 +20,8 @@ from excision.estimator import Estimator, Trainable
 from excision.method import run_folder
 from excision.method.attention.model import Attention
 from excision.method.calibration import check_thresholds
-from excision.method.cross_fitting import cross_fit, cross_scores
+from excision.method.cross_calibration import LEVEL, memory_p_value, with_cross_calibration
+from excision.method.cross_fitting import CrossFit, cross_fit, cross_scores
 from excision.method.few_images import warn_if_few
 from excision.method.fitness.learning import learn_fitness
 from excision.method.fitting import train_pipeline
@@ -170,7 +171,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         if run is not None:
             run_folder.check_free(run, resume=resume)
         recorded = run_folder.recorded_groups(run) if run is not None and resume else None
-        data = self._prepare(dataset, self.settings, stage, recorded)
+        data = with_cross_calibration(self._prepare(dataset, self.settings, stage, recorded), self.settings)
         if run is None or not run_folder.is_begun(run):
             warn_if_few(data, self.settings)
         if run is not None:
@@ -186,6 +187,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
             scores = out_of_fold_scores(data, folds, run, self._score_fold, stage) if folds else None
             self._train(data, run, progress, stage)
             self._learn_normal(data, stage, scores)
+        data = replace(data, cross_fits=self.calibration.cross_fitted > 0)
         if run is not None:
             facts = usage(time.perf_counter() - start)
             write_json(run / run_folder.TRAINING, {**facts, **data.facts(), "resumed": resume})
@@ -207,6 +209,8 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         """
         settings = self.pipeline.settings.settled(self.image_format).without_folds()
         data = self._prepare(dataset, settings, stage)
+        if not self.settings.calibration.folds:
+            data = with_cross_calibration(data, settings)
         with data.materialised(None, of_stage(stage, "cutting tiles")):
             self._learn_normal(data, stage)
         return self
@@ -360,13 +364,33 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         self, data: TrainingSet, stage: StageProgress | None, out_of_fold: Sequence[float] | None = None
     ) -> None:
         """Learn normal statistics from the training images, and the threshold from held-out ones or folds."""
-        learn_normal(self.pipeline, NormalImages.of(data, self.device), stage)
+        normal = NormalImages.of(data, self.device)
+        copies = learn_normal(self.pipeline, normal, stage)
         settings = self.pipeline.settings
-        if out_of_fold is None:
+        if out_of_fold is None and data.cross_fits and copies:
+            fold_of = {name: normal.fold_of[group] for name, group in data.source_groups.items()}
+            self._cross_calibrate(data, CrossFit(copies, fold_of, self._inspect_with), stage)
+        elif out_of_fold is None:
             self._calibrate(data, settings, stage)
         else:
             self._set_threshold(out_of_fold, data, settings, len(data.folds(settings.calibration.folds)))
         self.fitness_ = learn_fitness(data, settings.calibration, stage)
+
+    def _cross_calibrate(
+        self, data: TrainingSet, fit: CrossFit[Prediction], stage: StageProgress | None
+    ) -> None:
+        """Set the threshold from training and held-out images, unless the networks remember the former."""
+        self.calibration_, tell = None, of_stage(stage, "cross-fitted scores")
+        seen: list[float] = []
+        for name in data.sources:
+            seen.append(fit.inspect(name, data.picture(name)).score)
+            tell(len(seen), len(data.sources))
+        new, settings = self._held_out_scores(data, stage), self.pipeline.settings
+        groups = [[data.groups[name] for name in names] for names in (data.sources, data.calibration)]
+        if memory_p_value(seen, groups[0], new, groups[1]) < LEVEL:
+            self._set_threshold(new, replace(data, cross_fits=False), settings)
+        else:
+            self._set_threshold([*seen, *new], data, settings, cross_fitted=len(seen))
 
     def _score_fold(self, data: TrainingSet, folder: Path | None, progress: Progress) -> list[float]:
         """Train a model with the same settings on other images, and score those that it does not see."""

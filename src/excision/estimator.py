@@ -203,7 +203,12 @@ class Estimator(ABC, Generic[D]):
         return scores
 
     def _set_threshold(
-        self, scores: Sequence[float], data: TrainingSet, settings: Settings, folds: int = 0
+        self,
+        scores: Sequence[float],
+        data: TrainingSet,
+        settings: Settings,
+        folds: int = 0,
+        cross_fitted: int = 0,
     ) -> None:
         """Set the decision threshold from the scores of `data.calibrating`, which may be of folds."""
         self._is_comparable = True
@@ -216,6 +221,7 @@ class Estimator(ABC, Generic[D]):
             names=data.calibrating,
             odd_image=chosen.odd_image,
             folds=folds,
+            cross_fitted=cross_fitted,
         )
 
     @property

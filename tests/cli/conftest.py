@@ -18,7 +18,8 @@ from excision.synthetic.dataset import write_synthetic
 # Small enough that a training takes seconds, with a checkpoint at every moment that a test may want one.
 SMALL = shlex.split(
     "--size 48 48 --recovery.width 4 --recovery.depth 3 --training.crop 32 --training.batch 2 "
-    "--training.checkpoint-every 10 --training.precision float32 --attention.tuning 1"
+    "--training.checkpoint-every 10 --training.precision float32 --attention.tuning 1 "
+    "--calibration.no-cross-fit"
 )
 
 TINY = [*SMALL, "--few"]

@@ -22,7 +22,7 @@ from tests.conftest import draw_surface
 from tests.method.recovery.test_resume import CrashError
 from tests.method.recovery.test_training import TINY
 
-IN_FOLDS = replace(TINY, calibration=CalibrationSettings(folds=3, groups="column:group"))
+IN_FOLDS = replace(TINY, calibration=CalibrationSettings(folds=3, groups="column:group", cross_fit=False))
 
 
 @pytest.fixture(scope="module")

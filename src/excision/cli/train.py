@@ -34,6 +34,7 @@ from excision.settings import ImageSettings, Settings
 if TYPE_CHECKING:
     from excision.data import Dataset
     from excision.detector import Detector
+    from excision.method.calibration import Calibration
     from excision.tiling.image_format import ImageFormat
 
 _SHOWN = 10
@@ -138,7 +139,7 @@ def report(detector: Detector, out: Path, origin: str) -> None:
     calibration, fitness = detector.calibration, detector.fitness_
     say_facts(
         [
-            ("Trained on", f"{_sources(facts)}; {_calibrated(facts, calibration.folds)}"),
+            ("Trained on", f"{_sources(facts)}; {_calibrated(facts, calibration)}"),
             *_groups(facts),
             ("Skipped", f"{len(facts['skipped'])} images" if facts["skipped"] else "none"),
             ("Image size", f"{size[0]} x {size[1]} pixels (height x width), {origin}"),
@@ -185,7 +186,10 @@ def _sources(facts: dict[str, Any]) -> str:
     return f"{facts['n_training']} good images{cut}"
 
 
-def _calibrated(facts: dict[str, Any], folds: int) -> str:
+def _calibrated(facts: dict[str, Any], calibration: Calibration) -> str:
+    folds, held_out = calibration.folds, len(calibration.scores) - calibration.cross_fitted
+    if calibration.cross_fitted:
+        return f"calibrated on the same images, cross-fitted, and on {held_out} more"
     if not folds:
         return f"calibrated on {facts['n_calibration']} more"
     return f"calibrated on the same images, in {folds} folds that {folds} other models did not see"

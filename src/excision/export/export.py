@@ -90,6 +90,7 @@ def export(
         of_stage(stage, "reading"),
         recorded_groups(run),
     )
+    data = replace(data, cross_fits=detector.calibration.cross_fitted > 0)
     calibrating, out_of_fold = list(data.calibrating_images()), _out_of_fold(detector, data)
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -104,6 +105,7 @@ def export(
         # The model has seen images that calibrated in folds, so that its own scores of them are too low. What
         # the backend adds to torch's score of such an image, it is taken to add to its out-of-fold score.
         memory = np.zeros_like(before) if out_of_fold is None else out_of_fold - before
+        memory[len(data.sources) :] = 0.0  # held-out images, if any, follow those trained on
         inspector, setting = Inspector(out), _setting(detector, data)
         proof = _prove(inspector, golden, calibrating, before, memory, setting, allow_drift, tell)
         _copy_odd_image(run, out, detector.calibration, inspector.calibration)
@@ -244,19 +246,20 @@ def _setting(detector: Detector, data: TrainingSet) -> Callable[[Scores], Calibr
             names=data.calibrating,
             odd_image=chosen.odd_image,
             folds=known.folds,
+            cross_fitted=known.cross_fitted,
         )
 
     return setting
 
 
 def _out_of_fold(detector: Detector, data: TrainingSet) -> Scores | None:
-    """Return the out-of-fold score of each of `data.calibrating`; None if images were held out.
+    """Return the out-of-fold score of each of `data.calibrating`; None if all of them were held out.
 
     Raises:
         ModelError: the images are not those that calibrated in folds.
     """
     known = detector.calibration
-    if not known.folds:
+    if not known.folds and not known.cross_fitted:
         return None
     scores = dict(zip(known.names, known.scores, strict=True))
     if missing := set(data.calibrating) ^ set(scores):

@@ -25,8 +25,9 @@ def warn_if_few(data: TrainingSet, settings: Settings) -> None:
     if reason is None:
         return
     needed = groups_needed(chosen.false_alarm_rate, chosen.confidence)
-    if chosen.folds:
-        message = f"{len(data.sources)} good images in {calibrating} groups calibrate in folds: {reason}"
+    if chosen.folds or data.cross_fits:
+        how = " in folds" if chosen.folds else ""
+        message = f"{len(data.calibrating)} good images in {calibrating} groups calibrate{how}: {reason}"
     else:
         count, groups = len(data.sources) + len(data.calibration), len(set(data.groups.values()))
         message = (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _RATE_ROUNDING = 1e-9
 _ALWAYS = ("threshold", "wanted_rate", "promised_rate", "scores")
 _WITH_CONFIDENCE = ("groups", "confidence")
-_SINCE_CONFIDENCE = (*_WITH_CONFIDENCE, "names", "odd_image", "odd", "cost", "folds")
+_SINCE_CONFIDENCE = (*_WITH_CONFIDENCE, "names", "odd_image", "odd", "cost", "folds", "cross_fitted")
 
 
 def require(condition: bool, message: str) -> None:
@@ -75,6 +75,7 @@ def stored_calibration(content: Any, what: str) -> Calibration:
         odd_image=odd_image,
         folds=_fold_count(content.get("folds", 0), what),
         cost=_cost(content.get("cost"), what),
+        cross_fitted=_cross_fitted(content.get("cross_fitted", 0), len(scores), what),
     )
     return _following(found, what)
 
@@ -129,6 +130,12 @@ def _groups(content: Any, count: int, what: str) -> tuple[int, ...]:
 def _fold_count(content: Any, what: str) -> int:
     whole = isinstance(content, int) and not isinstance(content, bool)
     require(whole and (content == 0 or 2 <= content <= MOST_FOLDS), f"{what}.folds is no number of folds")
+    return int(content)
+
+
+def _cross_fitted(content: Any, count: int, what: str) -> int:
+    whole = isinstance(content, int) and not isinstance(content, bool)
+    require(whole and 0 <= content <= count, f"{what}.cross_fitted is no number of its images")
     return int(content)
 
 

@@ -310,6 +310,8 @@ class CalibrationSettings:
             "keep" it.
         folds: 0 holds images out. From 2 on, the model is trained on all good images, and the threshold is
             set from scores by this many further models, each trained without one fold of the groups.
+        cross_fit: where the held-out images cannot promise the wanted rate, also use the training images,
+            scored by statistics that leave their group out; false uses held-out images alone.
         unfit_rate: share of good images that may be called unfit to be inspected, because their light, focus
             or place is not that of the training images; 0 judges no image as unfit.
     """
@@ -320,6 +322,7 @@ class CalibrationSettings:
     confidence: float = 0.9
     odd_image: OddRule = "pass_over"
     folds: int = 0
+    cross_fit: bool = True
     unfit_rate: float = 0.001
 
     def __post_init__(self) -> None:

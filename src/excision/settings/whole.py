@@ -81,7 +81,7 @@ class Settings:
         return dataclasses.replace(self, image=image)
 
     def without_folds(self) -> Settings:
-        """Give the same settings, with calibration on held-out images."""
+        """Give the same settings, with no further trainings for the calibration."""
         return dataclasses.replace(self, calibration=dataclasses.replace(self.calibration, folds=0))
 
     def _check_size(self, size: tuple[int, int]) -> None:

@@ -40,6 +40,7 @@ class TrainingSet:
         skipped: files that could not be read.
         reduction: how far resizing reduces the images; None if they are used in tiles.
         grouping: which of the images belong together, what that was found from, and how sure it is.
+        cross_fits: whether the training images help to set the threshold, too.
     """
 
     image_format: ImageFormat
@@ -52,6 +53,7 @@ class TrainingSet:
     _cache: ImageCache
     _origin: dict[str, Any]
     _tiles: tuple[Tile, ...] = ()
+    cross_fits: bool = False
 
     def read(self, index: int) -> NDArray[np.uint16]:
         """Return the working image (H, W, C), with 65535 for 1, of a training image by its index."""
@@ -138,7 +140,9 @@ class TrainingSet:
 
     @property
     def calibrating(self) -> tuple[str, ...]:
-        """Names of the images whose scores set the threshold: held-out ones, or all if folds calibrate."""
+        """Names of the images whose scores set the threshold: all, or those that were held out."""
+        if self.cross_fits:
+            return (*self.sources, *self.calibration)
         return self.calibration or self.sources
 
     def calibrating_images(self) -> Iterator[Picture]:

@@ -19,12 +19,20 @@ from excision.method.recovery.batches import BatchSource
 from excision.method.recovery.training import compute_dtype, learning_rate, train, training_switches
 from excision.method.recovery.unet import UNet
 from excision.method.run_folder import CHECKPOINT, LOG
-from excision.settings import AttentionSettings, LossSettings, RecoverySettings, Settings, TrainingSettings
+from excision.settings import (
+    AttentionSettings,
+    CalibrationSettings,
+    LossSettings,
+    RecoverySettings,
+    Settings,
+    TrainingSettings,
+)
 from tests.conftest import draw_surface
 
 CPU = torch.device("cpu")
 TINY = Settings(
     attention=AttentionSettings(tuning=1),
+    calibration=CalibrationSettings(cross_fit=False),
     recovery=RecoverySettings(width=4, depth=3),
     training=TrainingSettings(steps=12, batch=2, crop=32, precision="float32", checkpoint_every=1000),
 )

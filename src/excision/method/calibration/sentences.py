@@ -84,6 +84,12 @@ def assumption(calibration: Calibration) -> str:
             f"like the {calibration.folds} models of the folds scored images that they had not seen; no "
             "theorem guarantees that"
         )
+    if calibration.cross_fitted:
+        told = (
+            f"{told}. The networks were trained on {calibration.cross_fitted} of these images. Each was "
+            "scored by statistics that leave its group out; it is assumed that the networks do not remember "
+            "it, and the held-out images gave no sign that they do"
+        )
     return told
 
 

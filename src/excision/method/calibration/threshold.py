@@ -39,6 +39,8 @@ class Calibration:
         odd: such an image; None if there is none.
         folds: number of folds if the images were not held out: the model was trained on all of them, and each
             score is that of another model, trained without the fold of the image. Otherwise 0.
+        cross_fitted: number of the images that the networks were trained on; their scores are by statistics
+            that leave their group out.
         cost: what the threshold costs, if it is that of least expected cost; otherwise None.
     """
 
@@ -52,6 +54,7 @@ class Calibration:
     odd_image: OddRule = "pass_over"
     odd: Odd | None = None
     folds: int = 0
+    cross_fitted: int = 0
     cost: CostChoice | None = None
 
     def __post_init__(self) -> None:
@@ -147,6 +150,7 @@ def calibrate(
     names: Sequence[str] | None = None,
     odd_image: OddRule = "pass_over",
     folds: int = 0,
+    cross_fitted: int = 0,
 ) -> Calibration:
     """Set the threshold at which a false-alarm rate is kept with a confidence over the choice of the images.
 
@@ -173,6 +177,7 @@ def calibrate(
         names: name of each image, where known.
         odd_image: what to do with an odd image: pass over it, or keep it.
         folds: number of folds if the scores are out-of-fold scores of training images; see `Calibration`.
+        cross_fitted: number of the images that the networks were trained on.
 
     Raises:
         ValueError: there is no score, one is not finite, a rate or the confidence is out of range, or groups
@@ -191,6 +196,7 @@ def calibrate(
         names=() if names is None else tuple(names[place] for place in order),
         odd_image=odd_image,
         folds=folds,
+        cross_fitted=cross_fitted,
     )
     grouped = GroupedScores(found.scores, found.groups)
     if confidence is None:

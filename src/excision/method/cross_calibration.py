@@ -1,0 +1,77 @@
+"""Cross-calibration: images that the networks were trained on help to set the threshold, too.
+
+Held-out images are scored by the model as it is. An image that the networks were trained on is scored by
+statistics that its group took no part in (`CrossFit`). The networks may remember such an image, and its score
+may be too low. Whether it is shows on the held-out images, which the networks have not seen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.method.calibration import best_promise
+from excision.method.calibration.rates import ROUNDING
+from excision.settings import Settings
+from excision.training.training_set import TrainingSet
+
+LEVEL = 0.05
+"""Probability at which scores of training images count as too low, and held-out images calibrate alone."""
+
+_SHUFFLES = 1999
+
+
+def with_cross_calibration(data: TrainingSet, settings: Settings) -> TrainingSet:
+    """Let the training images calibrate as well, where the held-out images cannot promise the wanted rate.
+
+    Args:
+        data: images of a training; unchanged.
+        settings: settings of its calibration.
+    """
+    chosen = settings.calibration
+    if not chosen.cross_fit or chosen.folds:
+        return data
+    sizes = list(Counter(data.groups[name] for name in data.calibration).values())
+    enough = best_promise(sizes, chosen.confidence, chosen.false_alarm_rate)
+    return replace(data, cross_fits=enough > chosen.false_alarm_rate + ROUNDING)
+
+
+def memory_p_value(
+    seen: Sequence[float], seen_groups: Sequence[str], new: Sequence[float], new_groups: Sequence[str]
+) -> float:
+    """Test whether images that the networks were trained on score lower than those that they have not seen.
+
+    A permutation test by groups: how often the mean rank of the scores of new groups is at least as large if
+    the groups are dealt out at random (Pitman, "Significance tests which may be applied to samples from any
+    populations", Supplement to the Journal of the Royal Statistical Society 4, 1937).
+
+    Args:
+        seen: out-of-fold scores of images that the networks were trained on.
+        seen_groups: group of each.
+        new: scores of images that were held out.
+        new_groups: group of each; none of them is among `seen_groups`.
+
+    Returns:
+        The p-value, above 0 and at most 1. It is small if memory shows.
+    """
+    ranks = _ranks(np.array([*seen, *new], dtype=np.float64))
+    names, numbers = np.unique([*seen_groups, *new_groups], return_inverse=True)
+    means = np.bincount(numbers, weights=ranks) / np.bincount(numbers)
+    is_new = np.isin(names, np.array(list(new_groups)))
+    count = int(is_new.sum())
+    found = means[is_new].mean()
+    rng = np.random.default_rng(0)
+    shuffled = [rng.permutation(means)[:count].mean() for _ in range(_SHUFFLES)]
+    return float((1 + np.sum(np.array(shuffled) >= found - 1e-12)) / (_SHUFFLES + 1))
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the rank of each value from 1 on; equal values have the mean of their ranks."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = counts.cumsum()
+    mean: NDArray[np.float64] = ((last - counts + 1 + last) / 2)[inverse]
+    return mean
