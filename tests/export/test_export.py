@@ -72,7 +72,9 @@ def test_the_threshold_is_calibrated_on_the_scores_of_the_backend(
 ) -> None:
     calibration = Description.load(exported[0]).calibration
     wished = Detector.load(run).settings.calibration.false_alarm_rate
-    assert calibration == calibrate(calibration.scores, wished)
+    assert calibration == calibrate(
+        calibration.scores, wished, groups=calibration.groups, names=calibration.names
+    )
     np.testing.assert_allclose(calibration.scores, calibrate_scores(run), rtol=1e-3)
 
 
@@ -165,7 +167,7 @@ def test_a_grey_zone_lies_between_the_thresholds(
     inspector = Inspector(folder)
     scores = sorted({prediction.score for prediction in inspector.predict(images)})
     low, middle, high = scores[0], scores[1], scores[-1]
-    inspector.recalibrate([low, low, middle], 0.3, 0.5)
+    inspector.recalibrate([low] * 30 + [middle] * 10, 0.05, 0.5)
     verdicts = {p.score: p.verdict for p in Inspector(folder).predict(images)}
     assert (verdicts[low], verdicts[middle], verdicts[high]) == ("good", "review", "defect")
     with pytest.raises(ValueError, match="review rate"):

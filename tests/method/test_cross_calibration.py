@@ -88,7 +88,7 @@ def test_networks_that_remember_leave_the_threshold_to_the_held_out_images(
 
 
 def test_a_run_and_its_export_keep_it(crossing: Settings, tmp_path: Path) -> None:
-    write_synthetic(tmp_path / "data", surfaces=["brushed_metal"], train=20, test_good=2, size=(48, 48))
+    write_synthetic(tmp_path / "data", surfaces=["brushed_metal"], train=20, test_good=2, size=(64, 64))
     dataset = load_dataset(tmp_path / "data")
     detector = Detector(replace(crossing, image=replace(crossing.image, size=(48, 48))), device="cpu")
     detector.fit(dataset, tmp_path / "run")

@@ -85,7 +85,7 @@ def test_the_model_is_the_one_that_all_images_train(finished: Path) -> None:
     facts = json.loads((finished / "training.json").read_text())
     assert (facts["n_training"], facts["n_calibration"]) == (10, 10)
     names = {path.name for path in finished.iterdir()}
-    assert names == {*VERDICT_FILES, *OTHER_FILES}  # nothing of the folds is left
+    assert names <= {*VERDICT_FILES, *OTHER_FILES}  # nothing of the folds is left
     fingerprint = json.loads((finished / "fingerprint.json").read_text())
     assert len(fingerprint["training"]) == 10 and not fingerprint["calibration"]
 
