@@ -86,5 +86,9 @@ class FewImagesWarning(UserWarning):
     """There are so few images for calibration that the promised false-alarm rate is worse than 5 %."""
 
 
+class FewGroupsWarning(UserWarning):
+    """There are enough images for calibration, but of so few groups that they can promise little."""
+
+
 class PassedOverWarning(UserWarning):
     """A folder was not searched for images, because Excision wrote it itself."""

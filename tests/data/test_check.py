@@ -53,7 +53,7 @@ def test_a_clean_folder(parts: Path) -> None:
     assert report.unreadable == report.odd == report.masks == ()
     assert report.duplicates == ()
     assert report.training == TrainingPlan(
-        16, 4, (1, 1, 1, 1), (64, 48), channels=1, tiles=False, reduction=Reduction(1.0, None)
+        16, 4, (1,) * 4, (1,) * 16, (64, 48), channels=1, tiles=False, reduction=Reduction(1.0, None)
     )
     assert seen == [(i, 22) for i in range(1, 23)]
 

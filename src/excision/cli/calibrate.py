@@ -177,7 +177,10 @@ def _calibrate(
     if not good.scores:
         raise DatasetError("no image is left to calibrate on: the threshold is unchanged")
     reason = too_few(len(set(good.groups)), wish.rate, wish.confidence)
-    if reason is not None and not few:
+    few_images = too_few(len(good.scores), wish.rate, wish.confidence) is not None
+    if reason is not None and not few_images:
+        say(f"Note: {reason}.")
+    elif reason is not None and not few:
         raise DatasetError(
             f"{reason}. The threshold is unchanged. Give more good images, or accept what so few can promise "
             "with --few"

@@ -149,8 +149,8 @@ def _plan(report: DatasetReport, wanted: CalibrationSettings) -> str:
         f"Training would use {plan.train} good images, and {plan.calibration} more for calibration, in "
         f"{channels}, at {how}"
     )
-    told += f"\nThe held-out {_forecast(plan, wanted).explain()}"
-    if too_few(len(plan.calibration_groups), wanted.false_alarm_rate, wanted.confidence) is not None:
+    told += f"\n{_promise(plan, wanted)}"
+    if too_few(sum(_calibrating(plan, wanted)), wanted.false_alarm_rate, wanted.confidence) is not None:
         told += "\nThese are few: `excision train` needs --few for that."
     advice = advise_tiles(plan.reduction.factor, plan.reduction.tile) if plan.reduction else ""
     return f"{told}\n{advice}" if advice else told
@@ -168,10 +168,26 @@ def _wanted(rate: float | None, confidence: float | None) -> CalibrationSettings
     )
 
 
+def _calibrating(plan: TrainingPlan, wanted: CalibrationSettings) -> tuple[int, ...]:
+    """Give the number of images of each group that sets the threshold."""
+    from excision.method.calibration import keeps_wish
+
+    held_out = plan.calibration_groups
+    alone = keeps_wish(held_out, wanted.false_alarm_rate, wanted.confidence)
+    return held_out if alone or not wanted.cross_fit else (*held_out, *plan.training_groups)
+
+
+def _promise(plan: TrainingPlan, wanted: CalibrationSettings) -> str:
+    told = _forecast(plan, wanted).explain()
+    if len(_calibrating(plan, wanted)) == len(plan.calibration_groups):
+        return f"The held-out {told}"
+    return f"The held-out images cannot promise the wanted rate, so all good images set the threshold. {told}"
+
+
 def _forecast(plan: TrainingPlan, wanted: CalibrationSettings) -> Forecast:
     from excision.method.calibration.forecast import Forecast
 
-    return Forecast.of(plan.calibration_groups, wanted.false_alarm_rate, wanted.confidence)
+    return Forecast.of(_calibrating(plan, wanted), wanted.false_alarm_rate, wanted.confidence)
 
 
 def _as_json(report: DatasetReport, wanted: CalibrationSettings) -> dict[str, Any]:

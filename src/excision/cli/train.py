@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +18,7 @@ from excision.cli.info import feature_distance
 from excision.cli.options import DataArgument, FewOption, LayoutOption, LeaveOutOption
 from excision.cli.output import say, say_facts, say_notes
 from excision.cli.settings_options import SettingsOptions, override
-from excision.errors import DatasetError, FewImagesWarning
+from excision.errors import DatasetError, FewGroupsWarning, FewImagesWarning
 from excision.method.run_folder import (
     MODEL,
     SETTINGS,
@@ -220,6 +220,7 @@ def few_images_refused(*, unless: bool) -> Iterator[None]:
         DatasetError: there are too few images.
     """
     with warnings.catch_warnings():
+        warnings.showwarning = _say_warning(warnings.showwarning)
         if not unless:
             warnings.simplefilter("error", FewImagesWarning)
         try:
@@ -228,6 +229,18 @@ def few_images_refused(*, unless: bool) -> Iterator[None]:
             raise DatasetError(
                 f"{warning}. Add good images, or accept what so few can promise with --few"
             ) from None
+
+
+def _say_warning(usual: Callable[..., None]) -> Callable[..., None]:
+    """Return a function that prints warnings that are meant for the user of the command line as notes."""
+
+    def shown(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, FewGroupsWarning):
+            say(f"Note: {message}.")
+        else:
+            usual(message, category, *where, **more)
+
+    return shown
 
 
 def _resuming() -> str:

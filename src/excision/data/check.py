@@ -92,6 +92,7 @@ class TrainingPlan:
         train: number of images that the networks are trained on.
         calibration: number of images held out to set the threshold.
         calibration_groups: number of images of each group that is held out.
+        training_groups: number of images of each of the other groups.
         size: size (H, W) of the working image, which is a tile if images are tiled.
         channels: 1 if every training image is grey, otherwise 3.
         tiles: True if the images are strips, which are tiled at full resolution.
@@ -101,6 +102,7 @@ class TrainingPlan:
     train: int
     calibration: int
     calibration_groups: tuple[int, ...]
+    training_groups: tuple[int, ...]
     size: Size
     channels: int
     tiles: bool
@@ -297,6 +299,18 @@ def _plan(dataset: Dataset, usable: Sequence[Sample], findings: _Findings) -> tu
     size = tile or default_size(sizes)
     channels = 3 if any(s.name in findings.colour for s in usable) else 1
     reduction = None if tile else Reduction.to(size, sizes)
-    groups = tuple(sorted(Counter(s.group for s in calibration).values()))
-    plan = TrainingPlan(len(train), len(calibration), groups, size, channels, tile is not None, reduction)
+    plan = TrainingPlan(
+        len(train),
+        len(calibration),
+        _sizes(calibration),
+        _sizes(train),
+        size,
+        channels,
+        tile is not None,
+        reduction,
+    )
     return plan, ""
+
+
+def _sizes(samples: Sequence[Sample]) -> tuple[int, ...]:
+    return tuple(sorted(Counter(s.group for s in samples).values()))

@@ -14,8 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.method.calibration import best_promise
-from excision.method.calibration.rates import ROUNDING
+from excision.method.calibration import keeps_wish
 from excision.settings import Settings
 from excision.training.training_set import TrainingSet
 
@@ -36,8 +35,7 @@ def with_cross_calibration(data: TrainingSet, settings: Settings) -> TrainingSet
     if not chosen.cross_fit or chosen.folds:
         return data
     sizes = list(Counter(data.groups[name] for name in data.calibration).values())
-    enough = best_promise(sizes, chosen.confidence, chosen.false_alarm_rate)
-    return replace(data, cross_fits=enough > chosen.false_alarm_rate + ROUNDING)
+    return replace(data, cross_fits=not keeps_wish(sizes, chosen.false_alarm_rate, chosen.confidence))
 
 
 def memory_p_value(

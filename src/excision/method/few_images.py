@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 
-from excision.errors import FewImagesWarning
+from excision.errors import FewGroupsWarning, FewImagesWarning
 from excision.method.calibration import best_promise, groups_needed, too_few
 from excision.method.calibration.words import at_most
 from excision.settings import Settings
@@ -18,6 +18,10 @@ def warn_if_few(data: TrainingSet, settings: Settings) -> None:
     Args:
         data: the images of a training.
         settings: settings of its calibration.
+
+    Warns:
+        FewImagesWarning: the images are too few.
+        FewGroupsWarning: the images are enough, and only their groups are too few.
     """
     chosen = settings.calibration
     calibrating = len({data.groups[name] for name in data.calibrating})
@@ -40,4 +44,5 @@ def warn_if_few(data: TrainingSet, settings: Settings) -> None:
             "and takes six times as long"
         )
     # The caller of the caller: the line that fits a detector.
-    warnings.warn(message, FewImagesWarning, stacklevel=3)
+    enough = too_few(len(data.calibrating), chosen.false_alarm_rate, chosen.confidence) is None
+    warnings.warn(message, FewGroupsWarning if enough else FewImagesWarning, stacklevel=3)

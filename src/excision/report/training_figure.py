@@ -52,7 +52,7 @@ def _draw_course(both: Any, run: Path, calibration: Calibration) -> None:
     left.set(title="Training loss", xlabel="step", ylabel="loss")
     right.hist(calibration.scores, bins=min(30, len(calibration.scores)), color="#9db4c0")
     right.axvline(calibration.threshold, color="#c1440e", label=f"threshold {calibration.threshold:.4g}")
-    right.set(title="Scores of held-out good images", xlabel="anomaly score", ylabel="images")
+    right.set(title="Calibration scores of good images", xlabel="anomaly score", ylabel="images")
     right.legend(frameon=False)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)

@@ -134,7 +134,7 @@ def test_the_gate_counts_groups() -> None:
     assert too_few(19, 0.01) is None and too_few(18, 0.01) is not None
     assert too_few(3, 0.3) is None and too_few(2, 0.3) is not None
     told = too_few(3, 0.01, 0.95) or ""
-    assert "3 independent groups of held-out good images" in told
+    assert "3 independent groups of good images" in told
     assert "95 % confidence" in told and "on average 25 %" in told and "299 to promise the wanted 1 %" in told
 
 

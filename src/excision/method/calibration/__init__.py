@@ -7,6 +7,7 @@ from excision.method.calibration.needed import (
     best_promise,
     groups_needed,
     groups_needed_on_average,
+    keeps_wish,
     too_few,
 )
 from excision.method.calibration.odd import Odd
@@ -24,5 +25,6 @@ __all__ = [
     "check_thresholds",
     "groups_needed",
     "groups_needed_on_average",
+    "keeps_wish",
     "too_few",
 ]

@@ -67,7 +67,7 @@ class Forecast:
         if self.rate <= self.wanted_rate:
             return told
         return (
-            f"{told} The wanted {percent(self.wanted_rate)} {sure} takes {self.groups_needed} held-out "
+            f"{told} The wanted {percent(self.wanted_rate)} {sure} takes {self.groups_needed} "
             f"{units} (on average: {self.groups_needed_on_average})."
         )
 

@@ -37,6 +37,17 @@ def best_promise(
     return max(wanted_rate, upper_rate(none, sizes, (1 - SHARE) * level))
 
 
+def keeps_wish(groups: Sequence[int], false_alarm_rate: float, confidence: float) -> bool:
+    """Tell whether good images can promise the wanted rate.
+
+    Args:
+        groups: number of images in each group.
+        false_alarm_rate: wanted rate, between 0 and 1.
+        confidence: of the promise.
+    """
+    return best_promise(groups, confidence, false_alarm_rate) <= false_alarm_rate + ROUNDING
+
+
 def groups_needed(false_alarm_rate: float, confidence: float = DEFAULT_CONFIDENCE) -> int:
     """Give how many groups of good images of equal size it takes to promise a false-alarm rate.
 
@@ -75,7 +86,8 @@ def too_few(groups: int, false_alarm_rate: float, confidence: float = DEFAULT_CO
     best = at_most(best_promise(groups, confidence, false_alarm_rate))
     needed = groups_needed(false_alarm_rate, confidence)
     return (
-        f"{independent} of held-out good images can promise a false-alarm rate of at most {best} with "
-        f"{percent(confidence)} confidence (on average {at_most(1 / (groups + 1))}); it takes {least} to go "
-        f"on, and {needed} to promise the wanted {percent(false_alarm_rate)}"
+        f"{independent} of good images can promise a false-alarm rate of at most {best} with "
+        f"{percent(confidence)} confidence (on average {at_most(1 / (groups + 1))}); it takes {least} to "
+        f"promise {percent(max(false_alarm_rate, WORST_PROMISE))} on average, and {needed} to promise the "
+        f"wanted {percent(false_alarm_rate)}"
     )
