@@ -100,7 +100,9 @@ def measure(taken: Sequence[Sample], untouched: Sequence[Sample], settings: Sett
     """Train on good images, and score them and the untouched ones."""
     groups = {sample.name: sample.group for sample in taken}
     dataset = Dataset(taken[0].image.parent, "images", tuple(taken), columns={"group": groups})
-    settings = replace(settings, calibration=replace(settings.calibration, groups="column:group"))
+    settings = replace(
+        settings, calibration=replace(settings.calibration, groups="column:group", cross_fit=False)
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FewImagesWarning)
         detector = Detector(settings, device="cpu").fit(dataset)
