@@ -43,9 +43,10 @@ _SHOWN = 10
 app = App(
     name="train",
     help_epilogue="Training uses good images only. It holds out a part of them to set the decision "
-    "threshold, so that at most the share `--false-alarm-rate` of good parts is called defective. If the "
-    "held-out images can promise neither that rate nor 5 %, which takes 19 of them, training is refused "
-    "unless you pass `--few`. You can stop the training at any time; `--resume` continues it and gives the "
+    "threshold, so that at most the share `--false-alarm-rate` of good parts is called defective. If they "
+    "cannot promise that rate, the training images set the threshold as well, unless you pass "
+    "`--calibration.no-cross-fit`. Fewer than 19 images that set the threshold are refused unless they "
+    "promise that rate on average, or you pass `--few`. You can stop the training at any time; `--resume` continues it and gives the "
     "same weights.\n\n"
     "Images are resized to one working size, except strips. With `--tile`, and for strips, training cuts "
     "tiles out of the images at full resolution, and the model then inspects images of any size tile by "
