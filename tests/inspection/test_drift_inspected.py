@@ -14,7 +14,9 @@ import pytest
 from excision.errors import ResultsError
 from excision.inspection.batch import InspectionSummary
 from excision.inspection.drift.inspected import DRIFT
+from excision.inspection.drift.order import order_of
 from excision.inspection.drift.reference import reference_of
+from excision.inspection.drift.warning import DriftWarning
 from excision.inspection.log import read_log
 from excision.method.calibration import calibrate
 from excision.predictions import Prediction
@@ -103,3 +105,57 @@ def test_the_reference_has_one_value_for_each_group() -> None:
     assert reference_of(predictor, 11.5) == {"score": [2, 10.5]}
     vars(predictor)["fitness"] = SimpleNamespace(reference={"brightness": (0.5, 0.25)})
     assert reference_of(predictor, 11.5) == {"score": [2, 10.5], "brightness": [0.5, 0.25]}
+
+
+def test_images_that_tell_their_time_are_taken_in_its_order_in_whole_bursts() -> None:
+    images = [f"/d/pos{place}/20260301_{hour:02}00{place:02}.png" for place in range(3) for hour in range(8)]
+    order = order_of(images)
+    assert order.is_time
+    assert order.basis == "the time in the names"
+    assert [images[place][-10:-4] for place in order.places] == sorted(image[-10:-4] for image in images)
+    assert list(order.bursts) == [hour for hour in range(8) for _ in range(3)]
+
+
+def test_a_date_above_all_images_is_no_time() -> None:
+    images = [f"/d/20260301_120000/{number}.png" for number in range(5)]
+    order = order_of(images)
+    assert (list(order.places), order.is_time) == ([0, 1, 2, 3, 4], False)
+    assert order_of([]).is_time is False
+
+
+def test_sorting_is_drift_only_where_no_time_is_known(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    predictor = Measuring(size=(16, 16))
+    predictor.calibration = calibrate(random.normal(0.06, 0.003, 60).tolist(), 0.05)
+
+    def images(folder: str, name: str) -> list[Path]:
+        """Save 10 positions of growing brightness at 24 times, sorted by position."""
+        return [
+            save(
+                tmp_path / folder / name.format(place=place, hour=hour),
+                np.clip(random.normal(80 + 5 * place, 5, (16, 16)), 0, 255).astype(np.uint8),
+            )
+            for place in range(10)
+            for hour in range(24)
+        ]
+
+    timed = inspect_and_report(
+        predictor, images("a", "p{place}_20260301_{hour:02}00{place:02}.png"), tmp_path / "1"
+    )
+    assert timed.drift is None
+    assert timed.drift_words.startswith("in the order of the time in the names, no drift")
+    blind = inspect_and_report(predictor, images("b", "p{place}_{hour:02}.png"), tmp_path / "2")
+    assert blind.drift is not None
+    assert "this shows the sorting, and no drift" in blind.drift_words
+    page = (tmp_path / "2" / "report.html").read_text("utf-8")
+    assert "neither names nor EXIF tell when the images were taken" in page
+
+
+def test_logarithms_are_said_as_ratios() -> None:
+    def words(statistic: str, before: float, now: float | None) -> str:
+        return DriftWarning(200, statistic, "lower", 90, "", before, now, 2e5).words
+
+    assert words("brightness", -1.0, -1.18).endswith("its median is 12 % lower than before")
+    assert words("noise", -8.0, -6.0).endswith("its median is 4 times what it was")
+    assert words("brightness", 100.0, 90.0).endswith("its median was 100, it is 90 now")
+    assert words("score", 1.0, 2.0).endswith("its median was 1, it is 2 now")

@@ -105,7 +105,7 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
     say(f"{counts}{summary.n_failed} not inspected")
     say_lines(map(_reason, summary.failures), summary.n_failed, "`error` in results.csv gives each reason")
     if summary.drift is not None:
-        say(f"Drift: in the order of inspection, {printable(summary.drift.words)}")
+        say(f"Drift: {printable(summary.drift_words)}")
     say(f"Results: {out / 'results.csv'}")
     if parquet:
         write_inspection_table(out)

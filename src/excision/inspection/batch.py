@@ -39,7 +39,8 @@ class InspectionSummary:
         strongest: names of the images with the highest scores of each verdict, a few of each, for the report.
         failures: (image, reason) of the first images that could not be inspected.
         n_unfit: images with the verdict "unfit".
-        drift: warning that the images drift in the order of inspection, if it was looked for and found.
+        drift: warning that the images drift, if it was looked for and found.
+        drift_words: how they stand, with the order and what it is worth.
     """
 
     n_good: int
@@ -50,6 +51,7 @@ class InspectionSummary:
     failures: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     drift: DriftWarning | None = field(default=None, compare=False)
     n_unfit: int = field(default=0, kw_only=True)
+    drift_words: str = field(default="", compare=False, kw_only=True)
 
     @property
     def exit_status(self) -> int:

@@ -87,21 +87,34 @@ def read_log(out: Path) -> list[InspectionRecord]:
 
 def iterate_log(out: Path) -> Iterator[InspectionRecord]:
     """Iterate over the records of an earlier inspection, as `read_log` does."""
+    for _, line in iterate_places(out):
+        yield line
+
+
+def iterate_places(out: Path) -> Iterator[tuple[int, InspectionRecord]]:
+    """Iterate over the records as `iterate_log` does, each with the byte at which its line begins."""
     if not (out / JSONL).is_file():
         return
+    start = 0
     # Split only at newlines: a file name may contain other Unicode line separators.
-    with (out / JSONL).open(encoding="utf-8", errors="replace", newline="\n") as stream:
+    with (out / JSONL).open("rb") as stream:
         for text in stream:
-            try:
-                content = json.loads(text)
-                content["boxes"] = tuple(tuple(box) for box in content["boxes"])
-                content["unfit"] = tuple(map(str, content.get("unfit", ())))
-                content["image_statistics"] = _numbers(content.get("image_statistics"))
-                if content["verdict"] not in (None, *get_args(Verdict)):
-                    continue  # of a later version, or damaged: the image is inspected again
-                yield InspectionRecord(**content)
-            except (ValueError, KeyError, TypeError):
-                continue
+            line = record_of(text)
+            if line is not None:
+                yield start, line
+            start += len(text)
+
+
+def record_of(text: bytes) -> InspectionRecord | None:
+    """Read one line; None if it is incomplete, damaged or of a later version, so that it is made again."""
+    try:
+        content = json.loads(text.decode("utf-8", errors="replace"))
+        content["boxes"] = tuple(tuple(box) for box in content["boxes"])
+        content["unfit"] = tuple(map(str, content.get("unfit", ())))
+        content["image_statistics"] = _numbers(content.get("image_statistics"))
+        return InspectionRecord(**content) if content["verdict"] in (None, *get_args(Verdict)) else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _numbers(content: dict[str, float] | None) -> dict[str, float] | None:

@@ -246,7 +246,9 @@ def _inspection(results: ResultsFolder, summary: Summary) -> Cover:
 
 
 def _drift(drift: dict[str, Any]) -> str:
-    found = f"In the order of inspection, {drift['standing']}."
+    # Results of earlier versions say only what was found, in the order of inspection.
+    said = drift["standing"]
+    found = f"I{said[1:]}." if said.startswith("in the order of ") else f"In the order of inspection, {said}."
     doubt = (
         "" if drift["warning"] is None else " The promise on false alarms holds only for images as before."
     )

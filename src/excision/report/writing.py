@@ -118,7 +118,8 @@ def inspect_and_report(
         SettingsError: `out` holds results that are not to be resumed, or were made with another threshold.
     """
     summary = inspect_images(predictor, images, out, resume=resume, progress=progress)
-    summary = replace(summary, drift=write_drift(predictor, out).warning)
+    monitor, words = write_drift(predictor, out)
+    summary = replace(summary, drift=monitor.warning, drift_words=words)
     write_inspection(out, predictor, _shown_again(predictor, summary.strongest))
     return summary
 

@@ -1,18 +1,26 @@
-"""Drift over the images of one inspection, in the order in which they were inspected."""
+"""Drift over the images of one inspection, in the order of time, or else in that of inspection."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from excision.inspection.drift.monitor import DriftMonitor, DriftSettings
+from excision.inspection.drift.order import Order, order_of
 from excision.inspection.drift.reference import reference_of
 from excision.inspection.drift.summary import promise_in_words, standing_in_words, summary
-from excision.inspection.log import InspectionRecord, iterate_log
+from excision.inspection.log import JSONL, InspectionRecord, iterate_log, iterate_places, record_of
 from excision.predictions import Predictor
 from excision.system.files import write_json
 
 DRIFT = "drift.json"
+
+UNORDERED = (
+    "; neither names nor EXIF tell when the images were taken: if they are sorted by position, part or kind, "
+    "this shows the sorting, and no drift"
+)
+"""What is said with a warning where the order of inspection need not be that of time."""
 
 LEARNING = 1000
 """Images that a statistic without reference is learnt from at most; of few images it is a quarter."""
@@ -22,29 +30,61 @@ _BLOCKS = 40
 _SHORTEST, _LONGEST = 5, 20
 
 
-def write_drift(predictor: Predictor, out: Path) -> DriftMonitor:
+def write_drift(predictor: Predictor, out: Path) -> tuple[DriftMonitor, str]:
     """Look for drift in the results of an inspection, and write `drift.json` beside them.
 
     Args:
         predictor: that made the results.
         out: folder with `results.jsonl`.
+
+    Returns:
+        The monitor, and in words how it stands and in which order.
     """
-    images = sum(line.score is not None for line in iterate_log(out))
+    known = [line.image for line in iterate_log(out) if line.score is not None]
+    images, order = len(known), order_of(known)
+    del known
     review = predictor.review_threshold
     reference = reference_of(predictor, predictor.threshold if review is None else review)
     settings = DriftSettings(
         block=min(max(images // _BLOCKS, _SHORTEST), _LONGEST), learning=min(images // 4, LEARNING)
     )
     monitor = DriftMonitor(settings, reference)
-    follow(monitor, iterate_log(out))
-    words = {"standing": standing_in_words(monitor), "promise": promise_in_words(monitor)}
+    follow(monitor, _in_order(out, order), order.bursts)
+    standing = f"in the order of {order.basis}, {standing_in_words(monitor)}"
+    if monitor.warning is not None and not order.is_time:
+        standing += UNORDERED
+    words = {"standing": standing, "promise": promise_in_words(monitor)}
     write_json(out / DRIFT, {**words, **summary(monitor)})
-    return monitor
+    return monitor, standing
 
 
-def follow(monitor: DriftMonitor, lines: Iterable[InspectionRecord]) -> None:
-    """Count images in the order of their records; those without a score are left out."""
+def follow(monitor: DriftMonitor, lines: Iterable[InspectionRecord], bursts: Sequence[int] = ()) -> None:
+    """Count images in the order of their records; those without a score are left out.
+
+    Args:
+        monitor: that counts.
+        lines: records.
+        bursts: number of the burst of each image with a score, which no block cuts; empty where unknown.
+    """
+    counted = 0
     for line in lines:
-        if line.score is not None:
-            flagged = line.verdict != "good"
-            monitor.update(line.score, line.image_statistics, flagged=flagged, label=line.image)
+        if line.score is None:
+            continue
+        group = str(bursts[counted]) if bursts else None
+        counted += 1
+        flagged = line.verdict != "good"
+        monitor.update(line.score, line.image_statistics, flagged=flagged, label=line.image, group=group)
+    monitor.finish()
+
+
+def _in_order(out: Path, order: Order) -> Iterator[InspectionRecord]:
+    """Read the records with a score in an order, one at a time."""
+    if not order.is_time:
+        yield from iterate_log(out)
+        return
+    starts = array("q", (start for start, line in iterate_places(out) if line.score is not None))
+    with (out / JSONL).open("rb") as stream:
+        for place in order.places:
+            stream.seek(starts[place])
+            if (line := record_of(stream.readline())) is not None:
+                yield line

@@ -14,6 +14,32 @@ SCORE = "score"
 """Name of the statistic of the anomaly scores of parts that were not flagged."""
 
 
+LOGARITHMIC = frozenset(
+    {
+        *("shadows", "brightness", "highlights", "contrast", "local_contrast", "sharpness", "scale"),
+        *("fine_sharpness", "fine_scale", "crispness_0", "crispness_1", "noise", "saturation"),
+        *("redness", "blueness"),
+    }
+)
+"""Image statistics that are logarithms to the base 2: a difference of them is a ratio."""
+
+
+# log2 of anything measured in [0, 1] in steps of 16 bits is nearer to 0.
+_FARTHEST = 20.0
+
+
+def _moved(statistic: str, before: float, now: float | None) -> str:
+    if now is None:
+        return f": its median was {before:.4g}, most parts are flagged"
+    # Other predictors may measure what has the same name otherwise.
+    if statistic not in LOGARITHMIC or max(abs(before), abs(now)) > _FARTHEST:
+        return f": its median was {before:.4g}, it is {now:.4g} now"
+    ratio = 2.0 ** (now - before)
+    if ratio >= 2 or ratio <= 0.5:
+        return f": its median is {ratio:.2g} times what it was"
+    return f": its median is {100 * abs(ratio - 1):.2g} % {'higher' if ratio >= 1 else 'lower'} than before"
+
+
 @dataclass(frozen=True, slots=True)
 class DriftWarning:
     """The line is not what it was.
@@ -47,10 +73,7 @@ class DriftWarning:
             "the anomaly score of parts that were not flagged" if self.statistic == SCORE else self.statistic
         )
         since = f"since about part {self.since}" + (f" ({self.since_label})" if self.since_label else "")
-        values = ""
-        if self.before is not None:
-            now = "most parts are flagged" if self.now is None else f"it is {self.now:.4g} now"
-            values = f": its median was {self.before:.4g}, {now}"
+        values = "" if self.before is None else _moved(self.statistic, self.before, self.now)
         others = f"; also moved: {', '.join(self.others)}" if self.others else ""
         return f"{what} has been {self.direction} {since}{values}{others}"
 
