@@ -34,7 +34,7 @@ from excision.data.listing import list_images
 from excision.system.files import sha256, write_bytes
 
 SETTLE = 0.5
-PLACES = ("good", "review", "defect", "failed")
+PLACES = ("good", "review", "defect", "unfit", "failed")
 
 
 def main() -> int:

@@ -27,6 +27,7 @@ from excision.capability.result import Capability
 from excision.capability.settings import StudySettings
 from excision.cli import run as command_line
 from excision.errors import DatasetError, ResultsError, SettingsError
+from excision.method.fitness import FITNESS
 
 if TYPE_CHECKING:
     from excision import Detector
@@ -38,8 +39,10 @@ SMALL = StudySettings(
 
 @pytest.fixture(scope="module")
 def loud(fitted: Detector, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model with a threshold that good images stay below."""
-    return saved(fitted, 1.15, tmp_path_factory.mktemp("model") / "run")
+    """The tiny model with a threshold that good images stay below; it judges no image as unfit."""
+    folder = saved(fitted, 1.15, tmp_path_factory.mktemp("model") / "run")
+    (folder / FITNESS).unlink()
+    return folder
 
 
 def saved(fitted: Detector, factor: float, folder: Path) -> Path:
@@ -111,8 +114,8 @@ def test_a_time_limit_keeps_what_was_drawn(loud: Path, good: Path, tmp_path: Pat
 
 
 def test_without_a_part_left_it_says_why(fitted: Detector, good: Path, tmp_path: Path) -> None:
-    folder = saved(fitted, 1e-6, tmp_path / "run")
-    with pytest.raises(DatasetError, match="calls every one of the 30 good images defective"):
+    folder = saved(fitted, 1e-6, tmp_path / "run")  # 2 of the 30 good images are unfit
+    with pytest.raises(DatasetError, match="calls every one of the 28 good images defective"):
         measure_capability(folder, [good], tmp_path / "out", SMALL, groups="each")
 
 

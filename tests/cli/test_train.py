@@ -60,8 +60,8 @@ def test_so_few_images_are_refused_unless_they_are_meant(
     assert main(words) == 2
     told = capsys.readouterr().err
     assert "of 4 good images, 1 are held out for calibration" in told
-    assert "1 independent group of held-out good images can promise" in told
-    assert "it takes 19 to go on, and 230 to promise the wanted 1 %" in told
+    assert "1 independent group of good images can promise" in told
+    assert "it takes 19 to promise 5 % on average, and 230 to promise the wanted 1 %" in told
     assert "about 1150 groups of good images in all" in told
     assert "--few" in told
     assert not (tmp_path / "run").exists()

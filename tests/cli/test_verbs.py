@@ -29,7 +29,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, parts: Path) -> Path:
     with Image.open(parts / "train" / "good" / "000.png") as image:
         pixels = np.array(image)
     Image.fromarray(pixels).save(folder / "good.png")
-    pixels[20:30, 8:56] = 255
+    pixels[20:26, 8:56] = 255
     Image.fromarray(pixels).save(folder / "striped.png")
     return folder
 

@@ -144,7 +144,14 @@ def parquet_rows(path: Path) -> list[dict[str, Any]]:
     from pyarrow import parquet
 
     rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
-    return [{**row, "boxes": [list(box.values()) for box in row["boxes"]]} for row in rows]
+    return [
+        {
+            **row,
+            "boxes": [list(box.values()) for box in row["boxes"]],
+            "image_statistics": row["image_statistics"] and dict(row["image_statistics"]),
+        }
+        for row in rows
+    ]
 
 
 def line(number: int) -> InspectionRecord:

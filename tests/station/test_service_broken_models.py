@@ -96,7 +96,7 @@ def flat(value: float) -> Callable[[Golden], Golden]:
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "huge": (described(size=[100_000, 100_000]), "no model has more than"),
     "other_size": (described(size=[32, 32]), "do not belong together"),
-    "other_channels": (described(channels=3), "do not belong together"),
+    "other_channels": (described(channels=3), "its images have not 3 channels"),
     "no_size": (described(size=None), "model.json"),
     "area": (described(minimum_area=10**9), "minimum_area"),
     "backend": (described(backend="x"), "model.json"),

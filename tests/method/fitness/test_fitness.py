@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,8 @@ def test_what_is_stored_is_what_was_learnt(parts: Fitness, tmp_path: Path) -> No
     save_fitness(tmp_path / FITNESS, parts)
     again = load_fitness(tmp_path / FITNESS, 1)
     assert again is not None
+    assert again == parts and again.norm == parts.norm
+    assert again.norm != replace(parts.norm, means=parts.norm.means + 1e-9)
     image = working(stained(part(7), 7))
     assert again.judge(image) == parts.judge(image)
     assert again.explain() == parts.explain()

@@ -14,6 +14,7 @@ from PIL import Image
 
 from excision import Detector
 from excision.errors import ModelError, SettingsError
+from excision.method.fitness import FITNESS
 from excision.method.run_folder import (
     CALIBRATION,
     CHECKPOINT,
@@ -29,7 +30,7 @@ from tests.method.recovery.test_resume import CrashError, stop_at
 from tests.method.recovery.test_training import TINY, steps_of, with_training
 
 IMAGES = [draw_surface(number) for number in range(6)]
-OUTCOME = (MODEL, CALIBRATION, SETTINGS, FINGERPRINT, IMAGE_FORMAT)
+OUTCOME = (MODEL, CALIBRATION, SETTINGS, FINGERPRINT, IMAGE_FORMAT, FITNESS)
 
 
 def outcome(run: Path) -> dict[str, bytes]:

@@ -128,6 +128,17 @@ class Norm:
     means: Floats
     precision: Floats
 
+    def __eq__(self, other: object) -> bool:
+        """Tell whether all numbers are the same."""
+        if not isinstance(other, Norm):
+            return NotImplemented
+        arrays = ("cell_centres", "cell_units", "view", "means", "precision")
+        same = all(np.array_equal(getattr(self, name), getattr(other, name)) for name in arrays)
+        return same and self.grid == other.grid and self.ranges == other.ranges
+
+    def __hash__(self) -> int:
+        return hash((self.grid, self.view.tobytes()))
+
     @classmethod
     def learn(cls, images: Sequence[ImageStatistics], grid: Grid) -> Norm:
         """Learn from the statistics of training images, at least one."""
