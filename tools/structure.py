@@ -50,7 +50,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("recovery",),
         ("attention", "scoring"),
         ("pipeline",),
-        ("normal_images", "normal_statistics", "cross_fitting", "cross_calibration"),
+        ("normal_images", "normal_statistics", "calibration_scores", "cross_fitting", "cross_calibration"),
+        ("suspect_search", "inference"),
         ("fitting", "fold_training", "stored_weights"),
     ),
     "station": (

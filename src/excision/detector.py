@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,21 +19,23 @@ from excision.estimator import Estimator, Trainable
 from excision.method import run_folder
 from excision.method.attention.model import Attention
 from excision.method.calibration import check_thresholds
-from excision.method.cross_calibration import LEVEL, memory_p_value, with_cross_calibration
-from excision.method.cross_fitting import CrossFit, cross_fit, cross_scores
+from excision.method.calibration_scores import fold_scores, held_out_scores
+from excision.method.cross_calibration import cross_calibration_scores, with_cross_calibration
+from excision.method.cross_fitting import CrossFit, cross_fit
 from excision.method.few_images import warn_if_few
 from excision.method.fitness.learning import learn_fitness
 from excision.method.fitting import train_pipeline
 from excision.method.fold_training import out_of_fold_scores
 from excision.method.folder_kinds import folder_kind, wrong_folder
+from excision.method.inference import ablated, infer
 from excision.method.normal_images import NormalImages
 from excision.method.normal_statistics import learn_normal
 from excision.method.parameters import ParameterMixin, Parameters
 from excision.method.pipeline import Pipeline
 from excision.method.stored_weights import check_weights
-from excision.method.suspects import ScoredImage, Suspect, find_suspects
-from excision.ops.memory_format import channels_last, image_tensor
-from excision.ops.unit_range import to_unit
+from excision.method.suspect_search import search_suspects
+from excision.method.suspects import Suspect
+from excision.ops.memory_format import channels_last
 from excision.predictions import Prediction
 from excision.progress import Progress, StageProgress, TrainingProgress, of_stage
 from excision.settings import AnomalyMapKind, Settings
@@ -241,14 +242,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         data = self._prepare(dataset, settings, stage, recorded)
         with data.materialised(None, of_stage(stage, "cutting tiles")):
             fit = cross_fit(self.pipeline, data, self.device, self._inspect_with, stage)
-            images = [ScoredImage(s.name, s.score, "training") for s in cross_scores(fit, data, stage)]
-            for name, picture in zip(data.calibration, data.calibration_images(), strict=True):
-                images.append(ScoredImage(name, self._predict_one(picture).score, "calibration"))
-            for suspect in find_suspects(images):
-                picture = data.picture(suspect.name)
-                trained = suspect.part == "training"
-                found = fit.inspect(suspect.name, picture) if trained else self._predict_one(picture)
-                yield suspect, found
+            yield from search_suspects(data, fit, self._predict_one, stage)
 
     def _inspect_with(self, pipeline: Pipeline, picture: Picture) -> Prediction:
         twin = copy.copy(self)
@@ -291,13 +285,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
             skips: skip connections that are on, as in `RecoverySettings`; None leaves them unchanged.
             kind: kind of comparison, as in `ScoreSettings.map`; None leaves it unchanged.
         """
-        settings = self.pipeline.settings
-        if not mask:
-            settings = replace(settings, mask=replace(settings.mask, enabled=False))
-        if skips is not None:
-            settings = replace(settings, recovery=replace(settings.recovery, inference_skips=skips))
-        if kind is not None:
-            settings = replace(settings, score=replace(settings.score, map=kind))
+        settings = ablated(self.pipeline.settings, mask=mask, skips=skips, kind=kind)
         twin = Detector(settings, device=str(self.device))
         twin.pipeline_ = self._build(settings, self.image_format)
         twin.pipeline_.load_learned(self.pipeline.state_dict())
@@ -307,27 +295,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         return twin
 
     def _inspect_one(self, working: NDArray[np.uint16]) -> Prediction:
-        start = time.perf_counter()
-        stages = self.pipeline(image_tensor(working, self.device))
-        score = float(stages.score[0])
-        seconds = time.perf_counter() - start
-        if not math.isfinite(score):
-            raise ModelError("the anomaly score is not finite: the weights are damaged")
-        planes = {
-            name: getattr(stages, name)[0].permute(1, 2, 0).cpu().numpy()
-            for name in ("masked_image", "recovery", "attention", "mask", "anomaly_map")
-        }
-        return Prediction(
-            score=score,
-            threshold=self._alarm,
-            anomaly_map=planes["anomaly_map"][..., 0],
-            attention=planes["attention"][..., 0],
-            mask=planes["mask"][..., 0],
-            image=to_unit(working),
-            masked_image=planes["masked_image"],
-            recovery=planes["recovery"],
-            seconds=seconds,
-        )
+        return infer(self.pipeline, working, self._alarm, self.device)
 
     def _load(self, folder: Path) -> Self:
         if folder_kind(folder) == "baseline":
@@ -366,35 +334,20 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         """Learn normal statistics from the training images, and the threshold from held-out ones or folds."""
         normal = NormalImages.of(data, self.device)
         copies = learn_normal(self.pipeline, normal, stage)
-        settings = self.pipeline.settings
-        if out_of_fold is None and data.cross_fits and copies:
-            fold_of = {name: normal.fold_of[group] for name, group in data.source_groups.items()}
-            self._cross_calibrate(data, CrossFit(copies, fold_of, self._inspect_with), stage)
-        elif out_of_fold is None:
-            self._calibrate(data, settings, stage)
+        settings, self.calibration_ = self.pipeline.settings, None
+        if out_of_fold is not None:
+            scores = fold_scores(out_of_fold, data, settings.calibration.folds)
+        elif data.cross_fits and copies:
+            fit = CrossFit.of(copies, normal, data, self._inspect_with)
+            scores = cross_calibration_scores(data, fit, self._score_one, stage)
         else:
-            self._set_threshold(out_of_fold, data, settings, len(data.folds(settings.calibration.folds)))
+            scores = held_out_scores(data, self._score_one, stage)
+        self._set_threshold(scores, settings)
         self.fitness_ = learn_fitness(data, settings.calibration, stage)
 
-    def _cross_calibrate(
-        self, data: TrainingSet, fit: CrossFit[Prediction], stage: StageProgress | None
-    ) -> None:
-        """Set the threshold from training and held-out images, unless the networks remember the former."""
-        self.calibration_, tell = None, of_stage(stage, "cross-fitted scores")
-        seen: list[float] = []
-        for name in data.sources:
-            seen.append(fit.inspect(name, data.picture(name)).score)
-            tell(len(seen), len(data.sources))
-        new, settings = self._held_out_scores(data, stage), self.pipeline.settings
-        groups = [[data.groups[name] for name in names] for names in (data.sources, data.calibration)]
-        if memory_p_value(seen, groups[0], new, groups[1]) < LEVEL:
-            self._set_threshold(new, replace(data, cross_fits=False), settings)
-        else:
-            self._set_threshold([*seen, *new], data, settings, cross_fitted=len(seen))
-
-    def _score_fold(self, data: TrainingSet, folder: Path | None, progress: Progress) -> list[float]:
+    def _score_fold(self, data: TrainingSet, folder: Path | None, progress: Progress) -> Sequence[float]:
         """Train a model with the same settings on other images, and score those that it does not see."""
         other = type(self)(self.settings, device=str(self.device))
         other._train(data, folder, lambda done, total, _: progress(done, total), None)
         learn_normal(other.pipeline, NormalImages.of(data, self.device))
-        return other._held_out_scores(data, None)
+        return held_out_scores(data, other._score_one, None).scores

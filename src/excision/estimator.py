@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from excision.data import Dataset, load_dataset
 from excision.data.inputs import ColorOrder, InputImage, OneImage, input_image, input_images
 from excision.errors import ModelError
-from excision.method.calibration import Calibration, calibrate
+from excision.method.calibration import Calibration
+from excision.method.calibration_scores import CalibrationScores, held_out_scores
 from excision.method.fitness import Fitness
 from excision.ops.devices import choose_device
 from excision.predictions import Detection
@@ -30,9 +31,6 @@ Trainable = Dataset | Iterable[OneImage] | str | Path
 
 Scores = NDArray[np.float64]
 D = TypeVar("D", bound=Detection)
-
-CALIBRATING = "calibrating"
-"""Name of the last stage of fitting."""
 
 
 class Estimator(ABC, Generic[D]):
@@ -190,39 +188,15 @@ class Estimator(ABC, Generic[D]):
 
     def _calibrate(self, data: TrainingSet, settings: Settings, stage: StageProgress | None) -> None:
         """Set the decision threshold on the images that were held out."""
-        self._set_threshold(self._held_out_scores(data, stage), data, settings)
-
-    def _held_out_scores(self, data: TrainingSet, stage: StageProgress | None) -> list[float]:
-        """Score the images that were held out, in their order."""
         self.calibration_ = None
-        scores: list[float] = []
-        calibrating = of_stage(stage, CALIBRATING)
-        for image in data.calibration_images():
-            scores.append(self._predict_one(image).score)
-            calibrating(len(scores), len(data.calibration))
-        return scores
+        self._set_threshold(held_out_scores(data, self._score_one, stage), settings)
 
-    def _set_threshold(
-        self,
-        scores: Sequence[float],
-        data: TrainingSet,
-        settings: Settings,
-        folds: int = 0,
-        cross_fitted: int = 0,
-    ) -> None:
-        """Set the decision threshold from the scores of `data.calibrating`, which may be of folds."""
+    def _score_one(self, image: Image) -> float:
+        return self._predict_one(image).score
+
+    def _set_threshold(self, scores: CalibrationScores, settings: Settings) -> None:
         self._is_comparable = True
-        chosen = settings.calibration
-        self.calibration_ = calibrate(
-            scores,
-            chosen.false_alarm_rate,
-            confidence=chosen.confidence,
-            groups=[data.groups[name] for name in data.calibrating],
-            names=data.calibrating,
-            odd_image=chosen.odd_image,
-            folds=folds,
-            cross_fitted=cross_fitted,
-        )
+        self.calibration_ = scores.calibrate(settings.calibration)
 
     @property
     def _alarm(self) -> float:

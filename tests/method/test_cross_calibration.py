@@ -82,7 +82,6 @@ def test_networks_that_remember_leave_the_threshold_to_the_held_out_images(
     crossing: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cross_calibration, "LEVEL", 2.0)
-    monkeypatch.setattr("excision.detector.LEVEL", 2.0)
     calibration = Detector(crossing, device="cpu").fit(IMAGES).calibration
     assert calibration.cross_fitted == 0 and len(calibration.scores) == 5
 

@@ -14,9 +14,9 @@ from excision.benchmark.plan import CELL, EAR, Inference, settings_of
 from excision.data import Dataset, load_dataset
 from excision.detector import Detector
 from excision.errors import ModelError
-from excision.estimator import CALIBRATING
 from excision.evaluation.evaluate import measure
 from excision.method.calibration import Calibration
+from excision.method.calibration_scores import CALIBRATING
 from excision.method.fitting import TUNING_STAGE
 from excision.method.run_folder import MODEL, read_json
 from excision.predictions import Method

@@ -10,11 +10,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from excision.method.calibration import keeps_wish
+from excision.method.calibration_scores import CalibrationScores, Score, held_out_scores
+from excision.method.cross_fitting import CrossFit
+from excision.predictions import Detection
+from excision.progress import StageProgress
 from excision.settings import Settings
 from excision.training.training_set import TrainingSet
 
@@ -22,6 +27,8 @@ LEVEL = 0.05
 """Probability at which scores of training images count as too low, and held-out images calibrate alone."""
 
 _SHUFFLES = 1999
+
+D = TypeVar("D", bound=Detection)
 
 
 def with_cross_calibration(data: TrainingSet, settings: Settings) -> TrainingSet:
@@ -36,6 +43,29 @@ def with_cross_calibration(data: TrainingSet, settings: Settings) -> TrainingSet
         return data
     sizes = list(Counter(data.groups[name] for name in data.calibration).values())
     return replace(data, cross_fits=not keeps_wish(sizes, chosen.false_alarm_rate, chosen.confidence))
+
+
+def cross_calibration_scores(
+    data: TrainingSet, fit: CrossFit[D], score: Score, stage: StageProgress | None
+) -> CalibrationScores:
+    """Score training and held-out images; only the latter are returned if the networks remember the former.
+
+    Args:
+        data: images of a training.
+        fit: inspects each training image by statistics that its group took no part in.
+        score: scores a held-out image.
+        stage: called with (stage, done, total).
+
+    Raises:
+        ImageError: an image can no longer be read.
+    """
+    seen = fit.scores(data, stage)
+    new = held_out_scores(data, score, stage)
+    seen_groups = [data.groups[name] for name in data.sources]
+    if memory_p_value(seen, seen_groups, new.scores, new.groups) < LEVEL:
+        return new
+    names = (*data.sources, *new.names)
+    return CalibrationScores.of([*seen, *new.scores], names, data, cross_fitted=len(seen))
 
 
 def memory_p_value(

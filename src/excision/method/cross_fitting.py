@@ -60,6 +60,14 @@ class CrossFit(Generic[D]):
         self._fold_of = fold_of
         self._inspect = inspect
 
+    @classmethod
+    def of(
+        cls, copies: Sequence[Pipeline], normal: NormalImages, data: TrainingSet, inspect: Inspect[D]
+    ) -> CrossFit[D]:
+        """Take the copies that were learnt from the normal images of a training set."""
+        fold_of = {name: normal.fold_of[group] for name, group in data.source_groups.items()}
+        return cls(copies, fold_of, inspect)
+
     def inspect(self, name: str, picture: Picture) -> D:
         """Inspect a training image by the statistics that leave its group out.
 
@@ -68,6 +76,23 @@ class CrossFit(Generic[D]):
             ImageError: the image cannot be read.
         """
         return self._inspect(self._copies[self._fold_of[name]], picture)
+
+    def scores(self, data: TrainingSet, stage: StageProgress | None = None) -> list[float]:
+        """Return the out-of-fold anomaly score of each training image, in the order of `data.sources`.
+
+        Args:
+            data: the training images.
+            stage: called with (stage, done, total).
+
+        Raises:
+            ImageError: an image can no longer be read.
+        """
+        tell = of_stage(stage, "cross-fitted scores")
+        found: list[float] = []
+        for name, picture in zip(data.sources, data.training_images(), strict=True):
+            found.append(self.inspect(name, picture).score)
+            tell(len(found), len(data.sources))
+        return found
 
 
 def cross_fit(
@@ -89,8 +114,7 @@ def cross_fit(
     """
     normal = NormalImages.of(data, device)
     copies = learn_normal(pipeline, normal, stage)
-    fold_of = {name: normal.fold_of[group] for name, group in data.source_groups.items()}
-    return CrossFit(copies or [pipeline], fold_of, inspect)
+    return CrossFit.of(copies or [pipeline], normal, data, inspect)
 
 
 def cross_scores(
@@ -108,10 +132,7 @@ def cross_scores(
     Raises:
         ImageError: an image can no longer be read.
     """
-    tell, scores = of_stage(stage, "cross-fitted scores"), []
-    for name, picture in zip(data.sources, data.training_images(), strict=True):
-        scores.append(fit.inspect(name, picture).score)
-        tell(len(scores), len(data.sources))
+    scores = fit.scores(data, stage)
     groups = list(data.source_groups.values())
     p_values = cross_p_values(scores, groups)
     return tuple(map(CrossScore, data.sources, groups, scores, p_values.tolist()))
