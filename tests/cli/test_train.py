@@ -59,7 +59,7 @@ def test_so_few_images_are_refused_unless_they_are_meant(
     words = ["train", str(few), "--out", str(tmp_path / "run"), *SMALL, "--steps", "2"]
     assert main(words) == 2
     told = capsys.readouterr().err
-    assert "of 4 good images, 1 are held out for calibration" in told
+    assert "of 4 good images, 1 is held out for calibration" in told
     assert "1 independent group of good images can promise" in told
     assert "it takes 19 to promise 5 % on average, and 230 to promise the wanted 1 %" in told
     assert "about 1150 groups of good images in all" in told

@@ -64,7 +64,7 @@ def test_a_training_image_is_scored_without_its_group(crossed: Detector) -> None
 
 def test_the_promise_says_what_is_assumed(crossed: Detector) -> None:
     told = crossed.calibration.explain()
-    assert "The networks were trained on 19 of these images" in told
+    assert "The networks were trained on 19 of these images, each of which was scored by" in told
     assert "the held-out images gave no sign that they do" in told
 
 

@@ -178,10 +178,21 @@ def _calibrating(plan: TrainingPlan, wanted: CalibrationSettings) -> tuple[int, 
 
 
 def _promise(plan: TrainingPlan, wanted: CalibrationSettings) -> str:
+    from excision.method.calibration import best_promise
+    from excision.method.calibration.words import at_most
+
     told = _forecast(plan, wanted).explain()
-    if len(_calibrating(plan, wanted)) == len(plan.calibration_groups):
+    held_out = plan.calibration_groups
+    if len(_calibrating(plan, wanted)) == len(held_out):
         return f"The held-out {told}"
-    return f"The held-out images cannot promise the wanted rate, so all good images set the threshold. {told}"
+    alone = at_most(best_promise(held_out, wanted.confidence, wanted.false_alarm_rate))
+    return (
+        "The held-out images cannot promise the wanted rate, so the training images set the threshold as "
+        f"well. {told} This promise assumes, apart from parts to come like these, that the networks do not "
+        "remember the training images. If training finds a sign that they do, or with "
+        f"--calibration.no-cross-fit, the held-out images alone set the threshold, which can promise at most "
+        f"{alone}."
+    )
 
 
 def _forecast(plan: TrainingPlan, wanted: CalibrationSettings) -> Forecast:

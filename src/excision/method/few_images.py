@@ -7,7 +7,7 @@ import warnings
 
 from excision.errors import FewGroupsWarning, FewImagesWarning
 from excision.method.calibration import best_promise, groups_needed, too_few
-from excision.method.calibration.words import at_most
+from excision.method.calibration.words import at_most, counted
 from excision.settings import Settings
 from excision.training.training_set import TrainingSet
 
@@ -33,15 +33,16 @@ def warn_if_few(data: TrainingSet, settings: Settings) -> None:
         how = " in folds" if chosen.folds else ""
         message = f"{len(data.calibrating)} good images in {calibrating} groups calibrate{how}: {reason}"
     else:
-        count, groups = len(data.sources) + len(data.calibration), len(set(data.groups.values()))
+        held_out, groups = len(data.calibration), len(set(data.groups.values()))
+        count = len(data.sources) + held_out
         message = (
-            f"of {count} good images, {len(data.calibration)} are held out for calibration: {reason}, "
+            f"of {count} good images, {counted(held_out, 'is', 'are')} held out for calibration: {reason}, "
             f"which is about {math.ceil(needed / chosen.holdout)} groups of good images in all"
         )
         best = best_promise(groups, chosen.confidence)
         message += (
-            f". With --calibration.folds 5 all {groups} groups calibrate, which can promise {at_most(best)} "
-            "and takes six times as long"
+            f". With --calibration.folds 5 all {groups} groups calibrate, which can promise at most "
+            f"{at_most(best)} and takes six times as long"
         )
     # The caller of the caller: the line that fits a detector.
     enough = too_few(len(data.calibrating), chosen.false_alarm_rate, chosen.confidence) is None

@@ -115,7 +115,7 @@ def test_large_groups_weigh_more() -> None:
     found = calibrate(list(range(100)), 0.01, groups=groups)
     assert found.promised_rate > 1 - 0.1 ** (1 / 10)
     assert found.promised_rate == pytest.approx(best_promise(sizes), abs=1e-9)
-    assert "in groups of up to 10 images" in found.explain()
+    assert "in groups of at most 10 images" in found.explain()
 
 
 @given(groups=st.integers(1, 2000), percent=st.floats(0.1, 40), confidence=st.sampled_from([0.5, 0.9, 0.99]))

@@ -77,7 +77,7 @@ def assumption(calibration: Calibration) -> str:
     """Say what a promise assumes, without a full stop."""
     sizes, told = set(_sizes(calibration)), ASSUMPTION
     if len(sizes) > 1:
-        told = f"{told}, in groups of up to {max(sizes)} images"
+        told = f"{told} and come in groups of at most {max(sizes)} images"
     if calibration.folds:
         told = (
             f"{told}. It also assumes that the model, which was trained on all of them, scores parts to come "
@@ -86,9 +86,10 @@ def assumption(calibration: Calibration) -> str:
         )
     if calibration.cross_fitted:
         told = (
-            f"{told}. The networks were trained on {calibration.cross_fitted} of these images. Each was "
-            "scored by statistics that leave its group out; it is assumed that the networks do not remember "
-            "it, and the held-out images gave no sign that they do"
+            f"{told}. The networks were trained on {calibration.cross_fitted} of these images, each of "
+            "which was scored by statistics that leave its group out. It also assumes that the networks do "
+            "not remember these images; no theorem guarantees that, but the held-out images gave no sign "
+            "that they do"
         )
     return told
 
