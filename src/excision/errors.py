@@ -90,5 +90,9 @@ class FewGroupsWarning(UserWarning):
     """There are enough images for calibration, but of so few groups that they can promise little."""
 
 
+class NetworkMemoryWarning(UserWarning):
+    """The networks remember the training images, so that held-out images alone set the threshold."""
+
+
 class PassedOverWarning(UserWarning):
     """A folder was not searched for images, because Excision wrote it itself."""

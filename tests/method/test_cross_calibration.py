@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from excision import Detector, Settings, load_dataset
+from excision.errors import NetworkMemoryWarning
 from excision.method import cross_calibration
 from excision.method.calibration import Calibration
 from excision.method.cross_calibration import memory_p_value
@@ -82,7 +83,8 @@ def test_networks_that_remember_leave_the_threshold_to_the_held_out_images(
     crossing: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cross_calibration, "LEVEL", 2.0)
-    calibration = Detector(crossing, device="cpu").fit(IMAGES).calibration
+    with pytest.warns(NetworkMemoryWarning, match="held-out images alone set the threshold"):
+        calibration = Detector(crossing, device="cpu").fit(IMAGES).calibration
     assert calibration.cross_fitted == 0 and len(calibration.scores) == 5
 
 

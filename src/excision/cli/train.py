@@ -18,7 +18,7 @@ from excision.cli.info import feature_distance
 from excision.cli.options import DataArgument, FewOption, LayoutOption, LeaveOutOption
 from excision.cli.output import say, say_facts, say_notes
 from excision.cli.settings_options import SettingsOptions, override
-from excision.errors import DatasetError, FewGroupsWarning, FewImagesWarning
+from excision.errors import DatasetError, FewGroupsWarning, FewImagesWarning, NetworkMemoryWarning
 from excision.method.run_folder import (
     MODEL,
     SETTINGS,
@@ -236,7 +236,7 @@ def _say_warning(usual: Callable[..., None]) -> Callable[..., None]:
     """Return a function that prints warnings that are meant for the user of the command line as notes."""
 
     def shown(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-        if issubclass(category, FewGroupsWarning):
+        if issubclass(category, (FewGroupsWarning, NetworkMemoryWarning)):
             say(f"Note: {message}.")
         else:
             usual(message, category, *where, **more)

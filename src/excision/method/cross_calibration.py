@@ -7,6 +7,7 @@ may be too low. Whether it is shows on the held-out images, which the networks h
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from excision.errors import NetworkMemoryWarning
 from excision.method.calibration import keeps_wish
 from excision.method.calibration_scores import CalibrationScores, Score, held_out_scores
 from excision.method.cross_fitting import CrossFit
@@ -62,7 +64,14 @@ def cross_calibration_scores(
     seen = fit.scores(data, stage)
     new = held_out_scores(data, score, stage)
     seen_groups = [data.groups[name] for name in data.sources]
-    if memory_p_value(seen, seen_groups, new.scores, new.groups) < LEVEL:
+    chance = memory_p_value(seen, seen_groups, new.scores, new.groups)
+    if chance < LEVEL:
+        warnings.warn(
+            "training images score lower than held-out ones, so the networks may remember them "
+            f"(permutation test, p = {chance:.2g}). The held-out images alone set the threshold",
+            NetworkMemoryWarning,
+            stacklevel=2,
+        )
         return new
     names = (*data.sources, *new.names)
     return CalibrationScores.of([*seen, *new.scores], names, data, cross_fitted=len(seen))
