@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -239,10 +240,11 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         """
         settings = self.pipeline.settings.settled(self.image_format)
         recorded = None if run is None else run_folder.recorded_groups(Path(run))
-        data = self._prepare(dataset, settings, stage, recorded)
-        with data.materialised(None, of_stage(stage, "cutting tiles")):
-            fit = cross_fit(self.pipeline, data, self.device, self._inspect_with, stage)
-            yield from search_suspects(data, fit, self._predict_one, stage)
+        tell = None if stage is None else partial(_of_suspects, stage)
+        data = self._prepare(dataset, settings, tell, recorded)
+        with data.materialised(None, of_stage(tell, "cutting tiles")):
+            fit = partial(cross_fit, self.pipeline, data, self.device, self._inspect_with, tell)
+            yield from search_suspects(data, self.calibration, fit, self._predict_one, tell)
 
     def _inspect_with(self, pipeline: Pipeline, picture: Picture) -> Prediction:
         twin = copy.copy(self)
@@ -351,3 +353,8 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         other._train(data, folder, lambda done, total, _: progress(done, total), None)
         learn_normal(other.pipeline, NormalImages.of(data, self.device))
         return held_out_scores(data, other._score_one, None).scores
+
+
+def _of_suspects(stage: StageProgress, name: str, done: int, total: int) -> None:
+    """Tell a stage of the search for suspects apart from that of the training."""
+    stage(f"suspects: {name}", done, total)

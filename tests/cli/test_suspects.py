@@ -27,8 +27,9 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def train(mixed: Path, out: Path, *more: str) -> int:
-    return main(["train", str(mixed), "--out", str(out), *SMALL, "--steps", "20", "--groups", "each", *more])
+def train(mixed: Path, out: Path, *more: str, cross_fit: bool = False) -> int:
+    words = [word for word in SMALL if not cross_fit or word != "--calibration.no-cross-fit"]
+    return main(["train", str(mixed), "--out", str(out), *words, "--steps", "20", "--groups", "each", *more])
 
 
 def suspects(run: Path) -> set[str]:
@@ -68,3 +69,10 @@ def test_a_training_without_suspects_is_the_same_with_the_option(mixed: Path, tm
     assert train(clean, plain, "--few") == train(clean, asked, "--few", "--drop-suspects") == 0
     assert (plain / "model.safetensors").read_bytes() == (asked / "model.safetensors").read_bytes()
     assert not (asked / "suspects").exists() and not (asked / "with_suspects").exists()
+
+
+def test_scores_that_calibrated_are_not_computed_again(mixed: Path, tmp_path: Path) -> None:
+    """With and without them, the same images are suspects."""
+    crossed, plain = tmp_path / "crossed", tmp_path / "plain"
+    assert train(mixed, crossed, "--few", cross_fit=True) == train(mixed, plain, "--few") == 0
+    assert suspects(crossed) == suspects(plain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from excision.method.calibration import Calibration
 from excision.method.cross_fitting import CrossFit
 from excision.method.suspects import ScoredImage, Suspect, find_suspects
 from excision.predictions import Detection
@@ -17,7 +18,8 @@ D = TypeVar("D", bound=Detection)
 
 def search_suspects(
     data: TrainingSet,
-    fit: CrossFit[D],
+    calibration: Calibration,
+    cross_fit: Callable[[], CrossFit[D]],
     inspect: Callable[[Picture], D],
     stage: StageProgress | None = None,
 ) -> Iterator[tuple[Suspect, D]]:
@@ -25,7 +27,8 @@ def search_suspects(
 
     Args:
         data: images of a training.
-        fit: inspects each training image by statistics that its group took no part in.
+        calibration: threshold of the model; if the training images helped to set it, their scores are known.
+        cross_fit: gives what inspects each training image by statistics that its group took no part in.
         inspect: inspects a held-out image.
         stage: called with (stage, done, total).
 
@@ -35,11 +38,17 @@ def search_suspects(
     Raises:
         ImageError: an image can no longer be read.
     """
-    scores = fit.scores(data, stage)
-    images = [ScoredImage(name, score, "training") for name, score in zip(data.sources, scores, strict=True)]
-    for name, picture in zip(data.calibration, data.calibration_images(), strict=True):
-        images.append(ScoredImage(name, inspect(picture).score, "calibration"))
+    known = dict(zip(calibration.names, calibration.scores, strict=False)) if calibration.cross_fitted else {}
+    fit = None if known.keys() == {*data.sources, *data.calibration} else cross_fit()
+    if fit is not None:
+        known = dict(zip(data.sources, fit.scores(data, stage), strict=True))
+        known |= {name: inspect(data.picture(name)).score for name in data.calibration}
+    images = [ScoredImage(name, known[name], "training") for name in data.sources]
+    images += [ScoredImage(name, known[name], "calibration") for name in data.calibration]
     for suspect in find_suspects(images):
         picture = data.picture(suspect.name)
-        trained = suspect.part == "training"
-        yield suspect, fit.inspect(suspect.name, picture) if trained else inspect(picture)
+        if suspect.part == "calibration":
+            yield suspect, inspect(picture)
+            continue
+        fit = fit or cross_fit()
+        yield suspect, fit.inspect(suspect.name, picture)
