@@ -147,9 +147,10 @@ def test_other_settings_are_refused(
     inside: list[dict[str, Any]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    options = {**dict(zip(FEW[3::2], FEW[4::2], strict=True)), **dict([changed])}
+    valued = [word for word in FEW[3:] if word != "--calibration.no-cross-fit"]
+    options = {**dict(zip(valued[::2], valued[1::2], strict=True)), **dict([changed])}
     words = ["--methods", f"ear,{NAME}", "--seeds", 1, *FEW[:3]]
-    words += [word for pair in options.items() for word in pair]
+    words += ["--calibration.no-cross-fit", *(word for pair in options.items() for word in pair)]
     assert call("benchmark", kolektor, *words, "--out", paper[0]) == 2
     assert said in capsys.readouterr().err
     assert inside == []

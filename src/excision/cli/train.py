@@ -190,7 +190,7 @@ def _sources(facts: dict[str, Any]) -> str:
 def _calibrated(facts: dict[str, Any], calibration: Calibration) -> str:
     folds, held_out = calibration.folds, len(calibration.scores) - calibration.cross_fitted
     if calibration.cross_fitted:
-        return f"calibrated on the same images, cross-fitted, and on {held_out} held-out ones"
+        return f"calibrated on the same images, cross-fitted, and on {held_out} held out"
     if not folds:
         return f"calibrated on {facts['n_calibration']} more"
     return f"calibrated on the same images, in {folds} folds that {folds} other models did not see"
