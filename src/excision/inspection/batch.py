@@ -17,7 +17,7 @@ from excision.errors import DatasetError, ExcisionError, ImageError, SettingsErr
 from excision.inspection.drift.warning import DriftWarning
 from excision.inspection.findings import findings
 from excision.inspection.log import JSONL, InspectionLog, InspectionRecord, read_log
-from excision.predictions import Predictor, Verdict
+from excision.predictions import Prediction, Predictor, Verdict
 from excision.progress import Progress
 from excision.system.names import printable
 from excision.visualization.overlays import draw_overlay, overlay_name, with_reasons, write_overlay
@@ -233,11 +233,33 @@ def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -
         reason = f"{path}: an unexpected error of the program ({type(error).__name__}: {error})"
         return _failed(predictor, path, start, printable(reason))
     seconds = round(time.perf_counter() - start, 4)
-    found = findings(prediction, size)
     overlay = overlay_name(str(path), ".png", state)
+    return record(prediction, str(path), out, overlay, size=size, seconds=seconds)
+
+
+def record(
+    prediction: Prediction,
+    image: str,
+    out: Path,
+    overlay: str,
+    *,
+    size: tuple[int, int] | None,
+    seconds: float,
+) -> InspectionRecord:
+    """Record the prediction for an image, and write its overlay.
+
+    Args:
+        prediction: prediction for the image.
+        image: path or name of the image.
+        out: folder of the results.
+        overlay: path of the overlay in that folder.
+        size: (H, W) of the image file in pixels; None takes that of the prediction.
+        seconds: from opening the file to the verdict.
+    """
+    found = findings(prediction, size)
     write_overlay(out / overlay, with_reasons(draw_overlay(prediction, found.shown_boxes), found.unfit))
     return InspectionRecord(
-        image=str(path),
+        image=image,
         score=found.score,
         threshold=prediction.threshold,
         verdict=found.verdict,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from excision.evaluation.examples import Example
-from excision.inspection.findings import findings
+from excision.inspection.batch import record
 from excision.inspection.log import InspectionLog, InspectionRecord
 from excision.method.suspects import FALSE_DISCOVERY_RATE, Suspect
 from excision.predictions import Prediction
@@ -16,7 +16,7 @@ from excision.report.report import Words, write_report
 from excision.report.results_folder import About, write_about
 from excision.system.csv_rows import csv_row
 from excision.system.files import write_text
-from excision.visualization.overlays import draw_overlay, overlay_name, readable, write_overlay
+from excision.visualization.overlays import overlay_name, readable
 
 FOLDER, TABLE = "suspects", "suspects.csv"
 """Folder of the suspects in a run folder, and the table of their names in it."""
@@ -42,7 +42,9 @@ def write_suspects(out: Path, found: Iterable[tuple[Suspect, Prediction]]) -> tu
     examples: list[Example] = []
     for suspect, prediction in found:
         suspects.append(suspect)
-        records.append(_record(suspect, prediction, out))
+        overlay = overlay_name(suspect.name)
+        seconds = prediction.seconds
+        records.append(record(prediction, suspect.name, out, overlay, size=None, seconds=seconds))
         if len(examples) < _SHOWN:
             examples.append(Example(readable(suspect.name), None, prediction.overview()))
     if suspects:
@@ -56,24 +58,6 @@ def write_suspects(out: Path, found: Iterable[tuple[Suspect, Prediction]]) -> tu
         write_examples(out, examples)
         write_report(out, words=_words(len(suspects)))
     return tuple(suspects)
-
-
-def _record(suspect: Suspect, prediction: Prediction, out: Path) -> InspectionRecord:
-    found = findings(prediction)
-    overlay = overlay_name(suspect.name)
-    write_overlay(out / overlay, draw_overlay(prediction, found.shown_boxes))
-    return InspectionRecord(
-        image=suspect.name,
-        score=found.score,
-        threshold=prediction.threshold,
-        verdict=found.verdict,
-        defect_area_share=found.defect_area_share,
-        boxes=found.boxes,
-        seconds=prediction.seconds,
-        overlay=overlay,
-        error=None,
-        p_value=prediction.p_value,
-    )
 
 
 def _words(count: int) -> Words:
