@@ -45,7 +45,9 @@ def test_suspects_are_named_with_their_maps_and_left_out_on_request(
     told = capsys.readouterr().out
     assert {"part_07.png", "part_23.png"} <= suspects(run)
     assert "part_07.png: anomaly score" in told and "--drop-suspects" in told
-    assert (run / "suspects" / "report.html").is_file()
+    page = (run / "suspects" / "report.html").read_text()
+    assert f"{len(suspects(run))} of 40 good training images look defective." in page
+    assert "are defective" not in page and "Defects found" not in page
     assert len(list((run / "suspects" / "overlays").iterdir())) == len(suspects(run))
 
     without = tmp_path / "without"

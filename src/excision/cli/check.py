@@ -198,7 +198,8 @@ def _promise(plan: TrainingPlan, wanted: CalibrationSettings) -> str:
 def _forecast(plan: TrainingPlan, wanted: CalibrationSettings) -> Forecast:
     from excision.method.calibration.forecast import Forecast
 
-    return Forecast.of(_calibrating(plan, wanted), wanted.false_alarm_rate, wanted.confidence)
+    sizes = _calibrating(plan, wanted)
+    return Forecast.of(sizes, wanted.false_alarm_rate, wanted.confidence, wanted.odd_image)
 
 
 def _as_json(report: DatasetReport, wanted: CalibrationSettings) -> dict[str, Any]:

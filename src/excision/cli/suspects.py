@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from excision.cli.output import say
-from excision.method.run_folder import MODEL, dropped_images, is_begun
+from excision.method.run_folder import FINGERPRINT, MODEL, dropped_images, is_begun, read_json
 from excision.progress import Bars
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ def write_found(
     """Find the suspects of a finished run, and write their report into the folder `out`."""
     from excision.report.suspects import FOLDER, write_suspects
 
-    return write_suspects(out / FOLDER, detector.suspects(dataset, bars.stage, run))
+    used = read_json(run / FINGERPRINT)
+    searched = len({*used["training"], *used["calibration"]})
+    return write_suspects(out / FOLDER, detector.suspects(dataset, bars.stage, run), searched)
 
 
 def finish(out: Path) -> None:

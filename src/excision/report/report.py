@@ -42,6 +42,14 @@ HEADINGS: dict[Outcome, str] = {
     "good": "Good images that came closest to an alarm",
 }
 
+SUSPECTS = {
+    "defect": "Suspects above the threshold, highest scores first",
+    "unfit": "Suspects that are unlike the other good images as a whole",
+}
+"""Headings of suspects; `BELOW` is that of all others."""
+
+BELOW = "Suspects at or below the threshold, highest scores first"
+
 SIGNS = {"defect": "▲", "unfit": "■", "review": "◆", "good": "●"}
 """The shape of each verdict, beside its colour and its word."""
 
@@ -180,9 +188,11 @@ class _Links:
 def _sections(results: ResultsFolder) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     """Give the examples under their headings; the pictures of each are read when needed."""
     folder, promise = results.folder, results.about.promise
+    suspects = results.about.searched is not None
     basis = None if promise is None else promise.basis
     for kind, group in groupby(read_examples(folder), key=lambda example: example.outcome):
-        yield HEADINGS[kind], (_shown(folder, example, basis) for example in group)
+        heading = SUSPECTS.get(kind, BELOW) if suspects else HEADINGS[kind]
+        yield heading, (_shown(folder, example, basis) for example in group)
 
 
 def _shown(folder: Path, example: StagedExample, basis: Basis | None) -> dict[str, Any]:

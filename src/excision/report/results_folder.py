@@ -77,6 +77,7 @@ class About:
         threshold: decision threshold; None if it is not finite.
         review_threshold: lower end of the grey zone.
         promise: promise of the threshold.
+        searched: number of good training images that were searched for suspects, if the images are suspects.
     """
 
     kind: Kind
@@ -86,6 +87,8 @@ class About:
     threshold: float | None = None
     review_threshold: float | None = None
     promise: Promise | None = None
+    # Results of earlier versions lack it.
+    searched: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

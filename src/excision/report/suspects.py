@@ -25,7 +25,9 @@ _HEAD = ("image", "score", "chance", "part")
 _SHOWN = 12
 
 
-def write_suspects(out: Path, found: Iterable[tuple[Suspect, Prediction]]) -> tuple[Suspect, ...]:
+def write_suspects(
+    out: Path, found: Iterable[tuple[Suspect, Prediction]], searched: int
+) -> tuple[Suspect, ...]:
     """Write the suspects to a folder: `suspects.csv`, a picture of each, and `report.html`.
 
     Nothing is written if there are none.
@@ -33,6 +35,7 @@ def write_suspects(out: Path, found: Iterable[tuple[Suspect, Prediction]]) -> tu
     Args:
         out: folder to write.
         found: each suspect and the prediction for it, strongest first.
+        searched: number of good images among which they were found.
 
     Returns:
         The suspects.
@@ -53,7 +56,8 @@ def write_suspects(out: Path, found: Iterable[tuple[Suspect, Prediction]]) -> tu
         rows = [_HEAD, *((s.name, repr(s.score), f"{s.chance:.3g}", s.part) for s in suspects)]
         write_text(out / TABLE, "".join(map(csv_row, rows)))
         today = datetime.now(UTC).strftime("%Y-%m-%d")
-        write_about(out, About("inspection", date=today, threshold=examples[0].prediction.threshold))
+        threshold = examples[0].prediction.threshold
+        write_about(out, About("inspection", date=today, threshold=threshold, searched=searched))
         examples.sort(key=lambda example: example.outcome)
         write_examples(out, examples)
         write_report(out, words=_words(len(suspects)))

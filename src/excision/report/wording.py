@@ -52,9 +52,11 @@ class Cover:
 
 def cover(results: ResultsFolder, summary: Summary) -> Cover:
     """Describe the results."""
-    return (
-        _evaluation(results, summary) if results.about.kind == "evaluation" else _inspection(results, summary)
-    )
+    if results.about.kind == "evaluation":
+        return _evaluation(results, summary)
+    if results.about.searched is not None:
+        return _suspects(results, summary, results.about.searched)
+    return _inspection(results, summary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +245,28 @@ def _inspection(results: ResultsFolder, summary: Summary) -> Cover:
     verb = "is" if numbers["defect"] == 1 else "are"
     headline = f"{numbers['defect']:,} of {count(total)} {verb} defective{grey}."
     return Cover("Inspection", headline, tuple(statements), cards, tuple(_facts(results)))
+
+
+def _suspects(results: ResultsFolder, summary: Summary, searched: int) -> Cover:
+    found = sum(summary.counts.values())
+    above = summary.counts[None, "defect"]
+    verb = "looks" if found == 1 else "look"
+    told = (
+        f"{count(searched, 'image')} of the training data that were given as good. Each was scored by "
+        "statistics that leave its group out."
+    )
+    cards = (
+        Card("Suspects", f"{found:,}", f"of {count(searched, 'good image')}"),
+        Card("Above the threshold", f"{above:,}", "would be called defective"),
+        Card("At or below it", f"{found - above:,}", "far above the other good images all the same"),
+    )
+    return Cover(
+        "Suspects among the good training images",
+        f"{found:,} of {count(searched, 'good training image')} {verb} defective.",
+        (("Searched", told),),
+        cards,
+        tuple(_facts(results)),
+    )
 
 
 def _drift(drift: dict[str, Any]) -> str:

@@ -7,7 +7,10 @@ import pytest
 from scipy import stats
 
 from excision.method.calibration import calibrate
+from excision.method.calibration.forecast import Forecast
 from excision.method.calibration.odd import LEVEL, SHARE, gap_chance
+from excision.method.calibration.rule import rate_without_odd
+from excision.method.calibration.words import at_most
 
 FIGURES = [0.3, 0.5, 0.6, 0.9, 1.2, 1.7, 2.2, 29.0]
 """Scores like those of moulded figures, one of them with its hand at the border of the image."""
@@ -80,3 +83,23 @@ def test_too_few_groups_tell_nothing() -> None:
     assert gap_chance(np.array([1.0, 2.0, 3.0, 1e9])) == 1.0
     assert gap_chance(np.array([2.0] * 30)) == 1.0
     assert gap_chance(np.array([2.0] * 30 + [3.0])) == 0.0
+
+
+@pytest.mark.parametrize("sizes", [[1] * 8, [1] * 40, [4] * 10, [2, 7, 7, 3, 1, 6, 7], [1] * 229])
+def test_what_an_odd_image_will_cost_is_known_before_training(sizes: list[int]) -> None:
+    usual = np.random.default_rng(0).exponential(size=sum(sizes))
+    usual[0] = 1000.0
+    groups = np.repeat(np.arange(len(sizes)), sizes).tolist()
+    # Which group is the odd one does not matter, although they differ in size.
+    found = calibrate(usual.tolist(), 0.01, groups=groups)
+    assert found.odd is not None and found.odd.passed_over
+    assert rate_without_odd(sizes, 0.01, 0.9) == pytest.approx(found.promised_rate)
+    told = Forecast.of(sizes, 0.01, 0.9).explain()
+    assert f"and the promise is at most {at_most(found.promised_rate)} instead." in told
+
+
+@pytest.mark.parametrize("count", [5, 230, 1000])
+def test_nothing_is_said_where_no_image_would_be_passed_over(count: int) -> None:
+    assert rate_without_odd([1] * count, 0.01, 0.9) is None
+    assert "out of line" not in Forecast.of([1] * count, 0.01, 0.9).explain()
+    assert "out of line" not in Forecast.of([1] * 40, 0.01, 0.9, "keep").explain()

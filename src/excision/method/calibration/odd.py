@@ -17,6 +17,9 @@ SHARE = 0.05
 _FEWEST, _MOST = 3, 20
 """Spacings below the largest score that tell the scale of the tail."""
 
+FEWEST_GROUPS = 2 * _FEWEST
+"""Groups from which on one can be called odd."""
+
 
 @dataclass(frozen=True, slots=True)
 class Odd:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.method.calibration.odd import LEVEL, SHARE, Odd, gap_chance
+from excision.method.calibration.odd import FEWEST_GROUPS, LEVEL, SHARE, Odd, gap_chance
 from excision.method.calibration.rates import ROUNDING, GroupedScores, upper_rate
 from excision.settings import OddRule
 
@@ -57,6 +57,24 @@ def choose(grouped: GroupedScores, rate: float, level: float, odd_image: OddRule
     taken, other = (left_out, _keep(grouped, rate, level)) if spends else (kept, left_out)
     odd = Odd(name, float(score), float(next_score), chance, spends, other.threshold, other.promised_rate)
     return taken._replace(odd=odd)
+
+
+def rate_without_odd(sizes: Sequence[int], rate: float, confidence: float) -> float | None:
+    """Give the rate that is promised if the group of an odd image is passed over.
+
+    Args:
+        sizes: number of images of each group.
+        rate: wanted rate.
+        confidence: of the promise.
+
+    Returns:
+        None if no group is passed over, whatever the scores: there are too few groups to call one odd, or so
+        many that the largest score does not decide.
+    """
+    counts, level = np.asarray(sizes, np.int64), 1 - confidence
+    if len(counts) < FEWEST_GROUPS or not _largest_decides(counts, rate, level):
+        return None
+    return _one_group_above(counts, SHARE * level)
 
 
 def smallest(scores: Sequence[float], is_enough: Callable[[float], bool]) -> float:
