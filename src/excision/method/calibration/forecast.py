@@ -92,7 +92,7 @@ class Forecast:
         return (
             " If one image scores far out of line with all others, which only training can show, the "
             f"threshold passes over {what}, and the promise is at most {at_most(self.rate_without_odd)} "
-            "instead. With --calibration.odd_image keep that image sets the threshold, and defects that score "
+            "instead. With --calibration.odd_image keep it sets the threshold, and defects that score "
             "less are missed."
         )
 
