@@ -24,8 +24,8 @@ class Forecast:
         confidence: of the promise.
         rate: lowest rate, not below the wanted one, that can be promised with this confidence.
         average_rate: lowest rate, not below the wanted one, that can be promised on average.
-        rate_without_odd: rate that is promised if one group has an odd image, out of line with all others, and
-            is passed over; None if none would be.
+        rate_without_odd: rate that is promised if one group has an odd image, out of line with all others,
+            and is passed over; None if none would be.
         groups_needed: groups that it takes to promise the wanted rate with this confidence.
         groups_needed_on_average: groups that it takes to promise it on average.
     """
