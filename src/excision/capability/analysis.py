@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from excision.capability import hit_miss
 from excision.capability.a_hat import fit_a_hat
+from excision.capability.curve import Bin, Curve, Size
 from excision.capability.limits import lower_limit, upper_limit
 from excision.capability.records import Record
-from excision.capability.result import Bin, Curve, Size
 
 Floats = NDArray[np.float64]
 

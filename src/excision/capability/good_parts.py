@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.capability.part import Mask, Part, find_part, has_background
+from excision.capability.known_images import KnownImages
+from excision.capability.part import Mask, find_part, has_background
+from excision.capability.pictures import as_given
 from excision.data import Sample
 from excision.data.groups import GroupRule, group_samples
-from excision.data.images import any_full_image, resize_mask
+from excision.data.images import any_full_image
 from excision.data.records import GOOD
 from excision.errors import DatasetError, ImageError
 from excision.inspection.good_images import GoodImages
 from excision.method.calibration import Calibration
 from excision.predictions import Prediction
 from excision.progress import Progress
-from excision.runtime.trained_on import TrainedOn, image_key
-from excision.system.files import sha256
+from excision.runtime.trained_on import image_key
 from excision.tiling.image_format import ImageFormat
 
-_FINGERPRINT = "fingerprint.json"
-_CACHE = 256 * 2**20
 _LOOKED_AT = 20
 """Images in which a background is looked for."""
 
@@ -100,50 +97,6 @@ class GoodParts:
         return [*self.quiet, *self.flagged]
 
 
-class Pictures:
-    """Images at their full size with the part in each, the last few kept in memory.
-
-    Args:
-        channels: of the model.
-        region: (H, W), where a defect counts, at any size; None for everywhere.
-        background: whether the part is to be told from a background.
-    """
-
-    def __init__(self, channels: int, region: Mask | None, background: bool) -> None:
-        self._channels = channels
-        self._region = region
-        self._background = background
-        self._kept: OrderedDict[Path, tuple[NDArray[np.uint16], Part]] = OrderedDict()
-        self._bytes = 0
-
-    def get(self, path: Path) -> tuple[NDArray[np.uint16], Part]:
-        """Give an image (H, W, C) uint16 and the part in it.
-
-        Raises:
-            ImageError: the file cannot be read any more.
-        """
-        if path in self._kept:
-            self._kept.move_to_end(path)
-            return self._kept[path]
-        image = any_full_image(path, self._channels)
-        found = (image, Part.of(self._part(image)))
-        self._kept[path] = found
-        self._bytes += image.nbytes + found[1].mask.nbytes
-        while self._bytes > _CACHE and len(self._kept) > 1:
-            _, (old, part) = self._kept.popitem(last=False)
-            self._bytes -= old.nbytes + part.mask.nbytes
-        return found
-
-    def _part(self, image: NDArray[np.uint16]) -> Mask:
-        size = (image.shape[0], image.shape[1])
-        found = find_part(image) if self._background else None
-        mask = np.ones(size, dtype=np.bool_) if found is None else found
-        if self._region is not None:
-            inside = mask & resize_mask(self._region, size)
-            mask = inside if inside.any() else resize_mask(self._region, size)
-        return mask if mask.any() else np.ones(size, dtype=np.bool_)
-
-
 def choose_parts(
     model: Model,
     folder: Path,
@@ -169,8 +122,8 @@ def choose_parts(
     Raises:
         DatasetError: no image is left, or each is called defective.
     """
-    known, parts, seen = _Known.of(folder), GoodParts(), set[str]()
-    parts.trained_on = 0 if known.known else None
+    known, parts, seen = KnownImages.of(folder), GoodParts(), set[str]()
+    parts.trained_on = 0 if known.are_known else None
     found: list[Mask | None] = []
     groups = _group(images, rule, known, parts)
     chosen = _chosen(groups, most, seed)
@@ -187,7 +140,9 @@ def choose_parts(
     return parts
 
 
-def _group(images: GoodImages, rule: GroupRule | None, known: _Known, parts: GoodParts) -> dict[Path, str]:
+def _group(
+    images: GoodImages, rule: GroupRule | None, known: KnownImages, parts: GoodParts
+) -> dict[Path, str]:
     """Leave out the files that were trained on, and give the rest their groups."""
     samples = []
     for path in images.images:
@@ -220,7 +175,7 @@ def _add(
     model: Model,
     path: Path,
     group: str,
-    known: _Known,
+    known: KnownImages,
     seen: set[str],
     parts: GoodParts,
     found: list[Mask | None],
@@ -234,7 +189,7 @@ def _add(
     if known.has_image(model.image_format.read(image)):
         parts.trained_on = (parts.trained_on or 0) + 1
         return
-    prediction = model.inspect(image if image.shape[2] > 1 else image[..., 0])
+    prediction = model.inspect(as_given(image))
     if prediction.unfit:
         parts.unfit += 1
         return
@@ -259,51 +214,3 @@ def _check(parts: GoodParts) -> None:
     reasons += [f"{len(parts.unreadable)} cannot be read"] if parts.unreadable else []
     why = f" ({', '.join(reasons)})" if reasons else ""
     raise DatasetError(f"no good image is left to draw defects on{why}: give images that were held out")
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What a model was trained on, as its folder tells."""
-
-    exported: TrainedOn | None
-    files: frozenset[str]
-    calibration: frozenset[str]
-
-    @property
-    def known(self) -> bool:
-        return self.exported is not None or bool(self.files)
-
-    @classmethod
-    def of(cls, folder: Path) -> _Known:
-        told = _fingerprint(folder / _FINGERPRINT)
-        return cls(TrainedOn.load(folder), told["training"], told["calibration"])
-
-    def has_file(self, path: Path) -> bool:
-        try:
-            if self.exported is not None and self.exported.has_file(path):
-                return True
-            return bool(self.files) and sha256(path) in self.files
-        except OSError:
-            return False  # it is reported when it is opened
-
-    def has_calibrated(self, path: Path) -> bool:
-        try:
-            return bool(self.calibration) and sha256(path) in self.calibration
-        except OSError:
-            return False
-
-    def has_image(self, working: NDArray[np.uint16]) -> bool:
-        return self.exported is not None and image_key(working) in self.exported.images
-
-
-def _fingerprint(path: Path) -> dict[str, frozenset[str]]:
-    """Give the hashes of the training and of the calibration images of a run folder."""
-    parts = ("training", "calibration")
-    nothing = dict.fromkeys(parts, frozenset[str]())
-    try:
-        if not path.is_file() or path.stat().st_size > _CACHE:
-            return nothing
-        content: Any = json.loads(path.read_text("utf-8"))
-        return {part: frozenset(map(str, content[part].values())) for part in parts}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        return nothing

@@ -11,7 +11,7 @@ from excision.capability.part import REGIONS
 from excision.capability.plan import region_of_number
 from excision.capability.records import Record
 from excision.capability.requirement import Requirement
-from excision.capability.result import Answer, Region, RequirementResult
+from excision.capability.requirement_result import Answer, Region, RequirementResult
 
 
 def answer(requirement: Requirement, records: Sequence[Record], contrast: float) -> RequirementResult:

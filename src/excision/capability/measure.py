@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from excision.capability.analysis import CONFIDENCE, RATE
-from excision.capability.good_parts import GoodParts, Model, Pictures, choose_parts
+from excision.capability.good_parts import GoodParts, Model, choose_parts
 from excision.capability.kinds import Kind
 from excision.capability.part import Mask
+from excision.capability.pictures import Pictures
 from excision.capability.place_effect import map_places
 from excision.capability.plan import Design, choose_grid, choose_sizes
 from excision.capability.real import compare, measure_real

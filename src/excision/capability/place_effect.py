@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from excision.capability.curve import Curve, PlaceMap
 from excision.capability.kinds import Kind
 from excision.capability.limits import logit
 from excision.capability.records import Record
-from excision.capability.result import Curve, PlaceMap
 
 Floats = NDArray[np.float64]
 

@@ -18,9 +18,9 @@ from excision.capability.drawing import measured_contrast
 from excision.capability.good_parts import Model
 from excision.capability.kinds import Kind, kind_of
 from excision.capability.limits import lower_limit, upper_limit
+from excision.capability.pictures import as_given
+from excision.capability.real_result import RealBin, RealComparison
 from excision.capability.records import Record
-from excision.capability.result import RealBin, RealComparison
-from excision.capability.study import as_given
 from excision.data import Dataset
 from excision.data.images import any_full_image
 from excision.data.masks import examine_mask

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from excision.capability.drawing import Drawn, draw, measured_contrast
-from excision.capability.good_parts import GoodParts, Model, Pictures
+from excision.capability.good_parts import GoodParts, Model
+from excision.capability.pictures import Pictures, as_given
 from excision.capability.plan import Design, Order
 from excision.capability.records import DrawingLog, Record, read_drawings, write_drawings
 from excision.errors import ModelError, ResultsError, SettingsError
@@ -155,11 +155,6 @@ def _one(model: Model, parts: GoodParts, pictures: Pictures, design: Design, ord
         hit=int(found.verdict == "defect"),
         requirement=0 if order.requirement is None else order.requirement + 1,
     )
-
-
-def as_given(image: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Give an image (H, W, C) in the form that models take: (H, W) if it is grey."""
-    return image if image.shape[2] > 1 else image[..., 0]
 
 
 def _measured(drawn: Drawn) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.capability.analysis import CONFIDENCE, RATE, analyse_curve
+from excision.capability.curve import Curve
 from excision.capability.good_parts import GoodParts
 from excision.capability.judge import answer
 from excision.capability.kinds import KINDS, Kind
@@ -17,7 +18,7 @@ from excision.capability.limits import lower_limit, parts_needed, upper_limit
 from excision.capability.part import Part
 from excision.capability.plan import Design
 from excision.capability.records import Record
-from excision.capability.result import Curve, RequirementResult
+from excision.capability.requirement_result import RequirementResult
 from excision.capability.study import Budget
 
 _EXAMPLE = 512

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, get_args
 
 from excision.errors import SettingsError
 from excision.settings import OddRule
-from excision.settings.sections import MOST_FOLDS
+from excision.settings.calibration import MOST_FOLDS
 
 if TYPE_CHECKING:
     from excision.method.calibration import Calibration, CostChoice

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from excision.capability.curve import Bin, Curve
 from excision.capability.kinds import HABITS, NAMES
-from excision.capability.result import Bin, Curve
 from excision.visualization.svg import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, Point, Scale, share_marks
 
 _LEVELS = 4

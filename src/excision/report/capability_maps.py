@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from excision.capability.result import Capability, PlaceMap
+from excision.capability.curve import PlaceMap
+from excision.capability.result import Capability
 from excision.system.files import atomic_path
 from excision.visualization.pictures import Picture, heat_map
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from excision.capability.kinds import NAMES
 from excision.capability.part import REGIONS
-from excision.capability.result import Answer, Capability
+from excision.capability.requirement_result import Answer
+from excision.capability.result import Capability
 from excision.capability.stored import stored_capability, threshold_note
 from excision.errors import ResultsError
 from excision.method.folder_kinds import CAPABILITY

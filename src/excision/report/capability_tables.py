@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from excision.capability.curve import Curve, Size
 from excision.capability.kinds import NAMES
-from excision.capability.result import Capability, Curve, Size
+from excision.capability.result import Capability
 from excision.report.capability_figures import interval, words
 from excision.report.tables import Cell, Table
 

@@ -3,19 +3,18 @@
 The command line mirrors these names (`--mask.fill mosaic`), and a run folder holds them as `settings.toml`.
 """
 
+from excision.settings.calibration import CalibrationSettings, OddRule
 from excision.settings.sections import (
     ATTENTION_STRIDES,
     AnomalyMapKind,
     AttentionSettings,
     AttentionVariant,
-    CalibrationSettings,
     EvidenceKind,
     Fill,
     ImageSettings,
     LossSettings,
     MaskSettings,
     Normalisation,
-    OddRule,
     Precision,
     RecoverySettings,
     ScoreSettings,

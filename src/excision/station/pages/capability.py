@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from excision.capability.kinds import NAMES
-from excision.capability.result import Answer
+from excision.capability.requirement_result import Answer
 from excision.capability.stored import stored_capability, threshold_note
 from excision.errors import ResultsError
 from excision.report.capability_maps import example_size, map_picture, png_bytes
