@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from excision.cli.options import ExportedArgument, JsonOption
 from excision.cli.output import say, say_table
 from excision.progress import Bars
 
@@ -27,7 +27,7 @@ app = App(
 
 @app.default
 def bench(
-    folder: Annotated[Path, Parameter(help="Folder that `excision export` wrote.")],
+    folder: ExportedArgument,
     /,
     *,
     threads: Annotated[
@@ -47,7 +47,7 @@ def bench(
         ),
     ] = None,
     repeats: Annotated[int, Parameter(help="Repetitions of each measurement; the fastest counts.")] = 30,
-    json: Annotated[Path | None, Parameter(help="Also write the figures as JSON to this file.")] = None,
+    json: JsonOption = None,
 ) -> int:
     """Measure the speed of an exported model on this machine, stage by stage."""
     import dataclasses

@@ -5,21 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import LayoutOption, LeaveOutOption
+from excision.cli.benchmark_options import PlanOptions
+from excision.cli.options import SettingsFileOption
 from excision.cli.output import say, say_table
 from excision.cli.settings_options import SettingsOptions, override
-from excision.errors import SettingsError
 from excision.settings import Settings
 from excision.system.files import write_json
-
-if TYPE_CHECKING:
-    from excision.benchmark.plan import Plan
-
-SEEDS = 3
 
 FAILED = 2
 """Exit status where a cell failed."""
@@ -58,42 +53,11 @@ def benchmark(
     /,
     *,
     out: Annotated[Path, Parameter(help="Folder to write models and results to.")],
-    methods: Annotated[
-        str | None,
-        Parameter(
-            help="Methods, separated by commas: ear, riad, unet, unet-no-skips, ae, draem, patchcore, padim. "
-            "By default all but unet-no-skips, or none with --ablations."
-        ),
-    ] = None,
-    ablations: Annotated[
-        str | None,
-        Parameter(
-            help="Parts of EAR to vary, one at a time and one table each, separated by commas: attention, "
-            "budget, fill, skips, loss, map, evidence."
-        ),
-    ] = None,
-    preset: Annotated[
-        Literal["paper"] | None,
-        Parameter(
-            help='"paper": KolektorSDD2 in its official layout and split, every method, and EAR also without '
-            "its mask and with all skip connections on at inference."
-        ),
-    ] = None,
-    seeds: Annotated[int, Parameter(help="Number of seeds, starting with --seed.")] = SEEDS,
-    minutes: Annotated[
-        float | None,
-        Parameter(
-            help="Training time of each baseline. By default that of EAR, which always trains --steps."
-        ),
-    ] = None,
-    layout: LayoutOption = None,
-    leave_out: LeaveOutOption = False,
+    compared: PlanOptions | None = None,
     json: Annotated[
         Path | None, Parameter(name="--json", help="Also write all results as JSON to this file.")
     ] = None,
-    settings: Annotated[
-        Path | None, Parameter(help="TOML file of settings; options given beside it take precedence.")
-    ] = None,
+    settings: SettingsFileOption = None,
     options: Annotated[SettingsOptions | None, Parameter(name="*")] = None,
 ) -> int:
     """Compare EAR with other methods, or with variants of itself."""
@@ -101,7 +65,7 @@ def benchmark(
     from excision.benchmark.study import Study
 
     chosen = override(Settings.load(settings) if settings is not None else Settings(), options)
-    plan = _plan(data, layout, leave_out, chosen, methods, ablations, preset, seeds, minutes)
+    plan = (compared or PlanOptions()).plan(data, chosen)
     study = Study(plan, out, lambda line: print(line, file=sys.stderr, flush=True))
     try:
         study.run()
@@ -120,46 +84,3 @@ def benchmark(
         say(f"Failed: {name}: {error}")
     say(f"Results: {out / MARKDOWN}")
     return FAILED if results.failures else 0
-
-
-def _plan(
-    data: list[str],
-    layout: str | None,
-    leave_out: bool,
-    settings: Settings,
-    methods: str | None,
-    ablations: str | None,
-    preset: str | None,
-    seeds: int,
-    minutes: float | None,
-) -> Plan:
-    """Plan what to run from the options.
-
-    Raises:
-        ExcisionError: an option or a data set is not valid.
-    """
-    from excision import baselines
-    from excision.benchmark.plan import EAR, METHODS, Plan, choose_methods, describe, method_row
-    from excision.benchmark.variants import ablation, paper_rows
-    from excision.data import load_dataset
-
-    if seeds < 1:
-        raise SettingsError(f"--seeds is {seeds}: it must be at least 1")
-    if minutes is not None and not minutes > 0:
-        raise SettingsError(f"--minutes is {minutes}: it must be above 0")
-    if preset == "paper":
-        layout = layout or "kolektorsdd2"
-        names = (EAR, *baselines.BASELINES)
-    else:
-        names = METHODS if ablations is None else ()
-    if methods is not None:
-        names = choose_methods(methods)
-    rows = [method_row(name, settings) for name in names]
-    if preset == "paper":
-        place = names.index(EAR) + 1 if EAR in names else 0
-        rows[place:place] = paper_rows(settings) if place else ()
-    wanted = [name.strip() for name in (ablations or "").split(",") if name.strip()]
-    tables = {name: ablation(name, settings) for name in wanted}
-    sources = describe([(path, load_dataset(path, layout, leave_out=leave_out)) for path in data])
-    first = settings.training.seed
-    return Plan(sources, tuple(rows), tables, tuple(range(first, first + seeds)), minutes)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from cyclopts import App, Parameter
 
+from excision.cli.calibrate_options import CriteriaOptions, Promise, PromiseOptions
 from excision.cli.cost_options import CostOptions
 from excision.cli.groups import say_groups
-from excision.cli.options import FewOption, GroupsOption, number
-from excision.cli.output import say, say_lines
+from excision.cli.options import ExportedArgument, FewOption, GroupsOption, is_given
+from excision.cli.output import say, say_lines, say_notes
+from excision.errors import DatasetError, SettingsError
 from excision.progress import Bars
 from excision.settings import OddRule
 
@@ -49,59 +51,15 @@ app = App(
 
 @app.default
 def calibrate(
-    folder: Annotated[Path, Parameter(help="Folder that `excision export` wrote.")],
+    folder: ExportedArgument,
     normals: Annotated[
         list[Path] | None,
         Parameter(help="Good images, folders that are searched for images, or labelled data sets."),
     ] = None,
     /,
     *,
-    false_alarm_rate: Annotated[
-        float | None,
-        Parameter(
-            help="Share of good parts that may be called defective: 0.005 or 0.5%. By default the rate is "
-            "unchanged.",
-            converter=number,
-        ),
-    ] = None,
-    confidence: Annotated[
-        float | None,
-        Parameter(
-            help="Confidence, over the choice of these images, with which the rate is kept: 0.95 or 95%. By "
-            "default it is unchanged, or 90%.",
-            converter=number,
-        ),
-    ] = None,
-    review_rate: Annotated[
-        float | None,
-        Parameter(
-            help="Share of good parts that may be called defective or sent to review; 0 for no review. By "
-            "default it is unchanged.",
-            converter=number,
-        ),
-    ] = None,
-    unfit_rate: Annotated[
-        float | None,
-        Parameter(
-            help="Share of good images that may be called unfit to be inspected, because their light, focus "
-            "or place is not that of these images; 0 judges no image as unfit. By default it is unchanged.",
-            converter=number,
-        ),
-    ] = None,
-    roi: Annotated[
-        Path | None,
-        Parameter(
-            help="Region of interest: an image that is white where defects count, or a TOML file with "
-            "`size = [H, W]` and `polygons = [[[x, y], ...], ...]`. By default it is unchanged."
-        ),
-    ] = None,
-    minimum_area: Annotated[
-        int | None,
-        Parameter(
-            help="Smallest area of a defect, in pixels of the working image or of a large image. By default "
-            "it is unchanged."
-        ),
-    ] = None,
+    promise: PromiseOptions | None = None,
+    criteria: CriteriaOptions | None = None,
     groups: GroupsOption = None,
     odd_image: Annotated[
         OddRule | None,
@@ -118,41 +76,34 @@ def calibrate(
 ) -> int:
     """Set the decision threshold of an exported model again, on good images."""
     from excision.data.groups import GroupRule
-    from excision.errors import SettingsError
-    from excision.runtime.defect_criteria import DefectCriteria, read_region
     from excision.runtime.inspector import Inspector
 
-    costs = costs or CostOptions()
-    changes = (false_alarm_rate, confidence, review_rate, unfit_rate, roi, minimum_area, groups, odd_image)
+    promise, criteria, costs = (
+        promise or PromiseOptions(),
+        criteria or CriteriaOptions(),
+        costs or CostOptions(),
+    )
     if undo:
-        if normals or few or costs.is_given or any(change is not None for change in changes):
+        others = any(map(is_given, (promise, criteria, costs)))
+        if normals or few or others or not groups is odd_image is None:
             raise SettingsError("--undo returns to the calibration before: give the folder alone")
         return _undo(Inspector(folder))
     if not normals:
         raise SettingsError("calibrate needs good images, or --undo to return to the calibration before")
-    if costs.is_given and not false_alarm_rate is review_rate is None:
+    if is_given(costs) and not promise.false_alarm_rate is promise.review_rate is None:
         raise SettingsError("give either rates or costs: each of them sets the thresholds")
     inspector = Inspector(folder)
-    inspector.criteria = DefectCriteria(
-        inspector.criteria.region if roi is None else read_region(roi, inspector.region_size),
-        inspector.criteria.minimum_area if minimum_area is None else minimum_area,
-    )
-    rate, review = _rates(inspector, false_alarm_rate, review_rate)
-    unfit = _unfit_rate(inspector, unfit_rate)
-    wish = _Wish(rate, review, _confidence(inspector, confidence), unfit, odd_image, costs)
+    inspector.criteria = criteria.of(inspector)
+    wish = _Wish(promise.of(inspector), odd_image or inspector.calibration.odd_image, costs)
     rule = None if groups is None else GroupRule.parse(groups)
     return _calibrate(inspector, normals, wish, rule, few=few)
 
 
-@dataclass(frozen=True)
-class _Wish:
-    """What the threshold is to keep."""
+class _Wish(NamedTuple):
+    """What the thresholds are to promise or, where costs are given, to cost least."""
 
-    rate: float
-    review: float | None
-    confidence: float
-    unfit_rate: float
-    odd_image: OddRule | None
+    promise: Promise
+    odd_image: OddRule
     costs: CostOptions
 
 
@@ -160,31 +111,18 @@ def _calibrate(
     inspector: Inspector, normals: Sequence[Path], wish: _Wish, rule: GroupRule | None, *, few: bool
 ) -> int:
     from excision.data.groups import GroupSummary
-    from excision.errors import DatasetError
     from excision.inspection.good_images import find_good_images, score_good_images
-    from excision.method.calibration import too_few
     from excision.report.odd_image import keep_odd_image
 
-    if wish.costs.is_given:
+    if is_given(wish.costs):
         wish.costs.costs()  # before any long work
     found = find_good_images(normals)
-    for note in found.notes:
-        say(f"Note: {note}")
+    say_notes(found.notes)
     with Bars() as bars:
         good = score_good_images(inspector, found, bars.part("calibrating"), rule)
     _say_left_out(good)
     say_groups(GroupSummary.of(good.grouping))
-    if not good.scores:
-        raise DatasetError("no image is left to calibrate on: the threshold is unchanged")
-    reason = too_few(len(set(good.groups)), wish.rate, wish.confidence)
-    few_images = too_few(len(good.scores), wish.rate, wish.confidence) is not None
-    if reason is not None and not few_images:
-        say(f"Note: {reason}.")
-    elif reason is not None and not few:
-        raise DatasetError(
-            f"{reason}. The threshold is unchanged. Give more good images, or accept what so few can promise "
-            "with --few"
-        )
+    _check_enough(good, wish.promise, few=few)
     before = inspector.calibration
     names = _short_names(good.images)
     _set(inspector, good, names, wish)
@@ -195,6 +133,23 @@ def _calibrate(
         say(f"Odd image: {picture}")
     say(f"To return to the threshold before: excision calibrate {inspector.folder} --undo")
     return 0
+
+
+def _check_enough(good: GoodScores, promise: Promise, *, few: bool) -> None:
+    """Refuse images that are too few, unless that is accepted; say so where only their groups are."""
+    from excision.method.calibration import too_few
+
+    if not good.scores:
+        raise DatasetError("no image is left to calibrate on: the threshold is unchanged")
+    reason = too_few(len(set(good.groups)), promise.rate, promise.confidence)
+    few_images = too_few(len(good.scores), promise.rate, promise.confidence) is not None
+    if reason is not None and not few_images:
+        say(f"Note: {reason}.")
+    elif reason is not None and not few:
+        raise DatasetError(
+            f"{reason}. The threshold is unchanged. Give more good images, or accept what so few can promise "
+            "with --few"
+        )
 
 
 def _short_names(images: Sequence[Path]) -> list[str]:
@@ -208,30 +163,22 @@ def _set(inspector: Inspector, good: GoodScores, names: Sequence[str], wish: _Wi
     """Set the thresholds by the wanted rates, or by costs."""
     from excision.method.calibration import calibrate as set_threshold
 
-    odd_image = wish.odd_image or inspector.calibration.odd_image
-    fitness = good.fitness(wish.unfit_rate, wish.confidence) if wish.unfit_rate else None
-    if not wish.costs.is_given:
-        inspector.recalibrate(
-            good.scores,
-            wish.rate,
-            wish.review,
-            confidence=wish.confidence,
-            groups=good.groups,
-            names=names,
-            odd_image=odd_image,
-            fitness=fitness,
-        )
-        return
-    by_rate = set_threshold(
+    promise = wish.promise
+    fitness = good.fitness(promise.unfit_rate, promise.confidence) if promise.unfit_rate else None
+    setting = partial(
+        set_threshold,
         good.scores,
-        wish.rate,
-        confidence=wish.confidence,
+        confidence=promise.confidence,
         groups=good.groups,
         names=names,
-        odd_image=odd_image,
+        odd_image=wish.odd_image,
     )
-    by_cost = by_rate.at_least_cost(wish.costs.score(inspector), wish.costs.costs())
-    inspector.set_calibration(by_cost, fitness=fitness)
+    calibration, review = setting(promise.rate), None
+    if is_given(wish.costs):
+        calibration = calibration.at_least_cost(wish.costs.score(inspector), wish.costs.costs())
+    elif promise.review is not None:
+        review = setting(promise.review)
+    inspector.set_calibration(calibration, review, fitness=fitness)
 
 
 def _undo(inspector: Inspector) -> int:
@@ -278,41 +225,3 @@ def _say_left_out(good: GoodScores) -> None:
         say(f"Left out {good.trained_on} images that the model was trained on: their scores are too low.")
     if good.repeated:
         say(f"Left out {good.repeated} images that are the same as another one.")
-
-
-def _unfit_rate(inspector: Inspector, unfit_rate: float | None) -> float:
-    """Return the wanted share of unfit good images, by default as before; 0 judges no image as unfit."""
-    from excision.errors import SettingsError
-
-    kept = 0.0 if inspector.fitness is None else inspector.fitness.wanted_rate
-    wanted = kept if unfit_rate is None else unfit_rate
-    if not 0 <= wanted < 1:
-        raise SettingsError(f"--unfit-rate is {wanted}: it must be at least 0 and below 1")
-    return wanted
-
-
-def _confidence(inspector: Inspector, given: float | None) -> float:
-    from excision.errors import SettingsError
-    from excision.method.calibration import DEFAULT_CONFIDENCE
-
-    confidence = given if given is not None else inspector.calibration.confidence or DEFAULT_CONFIDENCE
-    if not 0.5 <= confidence < 1:
-        raise SettingsError(f"--confidence is {confidence}: it must be at least 0.5 and below 1")
-    return confidence
-
-
-def _rates(
-    inspector: Inspector, false_alarm_rate: float | None, review_rate: float | None
-) -> tuple[float, float | None]:
-    """Return the wanted false-alarm rate, and the wanted review rate or None; by default as before."""
-    from excision.errors import SettingsError
-
-    rate = inspector.calibration.rate if false_alarm_rate is None else false_alarm_rate
-    if not 0 < rate < 1:
-        raise SettingsError(f"--false-alarm-rate is {rate}: it must lie between 0 and 1")
-    kept = inspector.description.review
-    usual = None if kept is None else kept.rate
-    review = usual if review_rate is None else review_rate or None
-    if review is not None and not rate < review < 1:
-        raise SettingsError(f"--review-rate is {review}: it must lie between the false-alarm rate and 1")
-    return rate, review

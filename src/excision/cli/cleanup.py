@@ -7,8 +7,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import JsonOption, KeepDaysOption, KeepGigabytesOption
+from excision.cli.options import JsonOption
 from excision.cli.output import say
+from excision.cli.retention_options import KeepOptions
 from excision.errors import ResultsError, SettingsError
 
 app = App(
@@ -28,8 +29,7 @@ def cleanup(
     station: Annotated[Path, Parameter(help="Folder of a station, or --out of a watcher.")],
     /,
     *,
-    keep_days: KeepDaysOption = None,
-    keep_gigabytes: KeepGigabytesOption = None,
+    keep: KeepOptions | None = None,
     dry_run: Annotated[bool, Parameter(help="Only say what would be removed.", negative="")] = False,
     json_file: JsonOption = None,
 ) -> int:
@@ -38,11 +38,11 @@ def cleanup(
 
     from excision.cli.retention import RESULTS
     from excision.station.store.store import Store
-    from excision.station.work.retention import Cleanup, Rules
+    from excision.station.work.retention import Cleanup
     from excision.system.files import write_json
     from excision.system.interrupts import requests_to_stop
 
-    rules = Rules.read(keep_days or [], keep_gigabytes)
+    rules = (keep or KeepOptions()).rules()
     if not rules:
         raise SettingsError("say what to keep, with --keep-days or --keep-gigabytes")
     if not (station / RESULTS).is_file():

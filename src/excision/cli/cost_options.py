@@ -51,11 +51,6 @@ class CostOptions:
         ),
     ] = None
 
-    @property
-    def is_given(self) -> bool:
-        """Whether any of them is given."""
-        return any(getattr(self, field.name) is not None for field in fields(self))
-
     def costs(self) -> Costs:
         """Return what errors cost.
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from excision.cli.options import AlsoOption, ModelArgument, OutOption
 from excision.cli.output import say, say_lines, say_notes
 from excision.progress import Bars
 from excision.system.names import printable
@@ -34,7 +35,7 @@ _WATCHING = Parameter(show=False)
 
 @app.default
 def inspect(
-    model: Annotated[Path, Parameter(help="Run folder, or a folder that `excision export` wrote.")],
+    model: ModelArgument,
     /,
     *images: Annotated[
         str,
@@ -46,18 +47,11 @@ def inspect(
             allow_leading_hyphen=True,
         ),
     ],
-    out: Annotated[Path, Parameter(help="Folder to write the results to.")],
+    out: OutOption,
     resume: Annotated[
         bool, Parameter(help="Keep the results in --out and inspect the remaining images.", negative="")
     ] = False,
-    also: Annotated[
-        list[Literal["csv", "jsonl", "parquet"]] | None,
-        Parameter(
-            help="Additional tables to write; parquet needs the extra of that name.",
-            consume_multiple=True,
-            negative="",
-        ),
-    ] = None,
+    also: AlsoOption = None,
     watch: Annotated[bool, Parameter(negative=""), _WATCHING] = False,
     after: Annotated[Literal["leave", "move"] | None, _WATCHING] = None,
     settle: Annotated[float | None, _WATCHING] = None,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
 
@@ -21,6 +22,11 @@ def number(_: Any, tokens: Sequence[Token]) -> float:
     return float(text[:-1]) / 100 if text.endswith("%") else float(text)
 
 
+def is_given(options: Any) -> bool:
+    """Tell whether any option of a dataclass of options is on the command line; the others are None."""
+    return any(getattr(options, item.name) is not None for item in fields(options))
+
+
 DataArgument = Annotated[
     str,
     Parameter(
@@ -30,6 +36,8 @@ DataArgument = Annotated[
 ]
 RunArgument = Annotated[Path, Parameter(help="Run folder that `excision train` wrote.")]
 ModelArgument = Annotated[Path, Parameter(help="Run folder, or a folder that `excision export` wrote.")]
+ExportedArgument = Annotated[Path, Parameter(help="Folder that `excision export` wrote.")]
+OutOption = Annotated[Path, Parameter(help="Folder to write the results to.")]
 LayoutOption = Annotated[
     str | None,
     Parameter(
@@ -48,6 +56,9 @@ LeaveOutOption = Annotated[
 SizeOption = Annotated[tuple[int, int], Parameter(help="Height and width in pixels.", negative="")]
 JsonOption = Annotated[
     Path | None, Parameter(name="--json", help="Also write the figures as JSON to this file.")
+]
+SettingsFileOption = Annotated[
+    Path | None, Parameter(help="TOML file of settings; options given beside it take precedence.")
 ]
 GroupsOption = Annotated[
     str | None,
@@ -82,18 +93,11 @@ VariantOption = Annotated[
         help='"surface" (trained on digits on procedural surfaces) or "plain" (the classifier of the paper).'
     ),
 ]
-KeepDaysOption = Annotated[
-    list[str] | None,
+AlsoOption = Annotated[
+    list[Literal["csv", "jsonl", "parquet"]] | None,
     Parameter(
-        help="Days to keep images for, as 30, or as good=7 for one verdict. Results, and images with "
-        "a label, always stay.",
+        help="Tables to write in addition; parquet needs the extra of that name.",
         consume_multiple=True,
         negative="",
     ),
-]
-KeepGigabytesOption = Annotated[
-    float | None, Parameter(help="Size that kept images may have in all; the oldest are removed first.")
-]
-SharedOption = Annotated[
-    bool, Parameter(help="Let the group of this user read and write the files, too.", negative="")
 ]

@@ -15,7 +15,7 @@ from cyclopts import App, Parameter
 from excision.cli import suspects
 from excision.cli.advice import advise_tiles
 from excision.cli.info import feature_distance
-from excision.cli.options import DataArgument, FewOption, LayoutOption, LeaveOutOption
+from excision.cli.options import DataArgument, FewOption, LayoutOption, LeaveOutOption, SettingsFileOption
 from excision.cli.output import say, say_facts, say_notes
 from excision.cli.settings_options import SettingsOptions, override
 from excision.errors import DatasetError, FewGroupsWarning, FewImagesWarning, NetworkMemoryWarning
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from excision.data import Dataset
     from excision.detector import Detector
     from excision.method.calibration import Calibration
+    from excision.method.suspects import Suspect
     from excision.tiling.image_format import ImageFormat
 
 _SHOWN = 10
@@ -70,9 +71,7 @@ def train(
     out: Annotated[Path, Parameter(help="Run folder to write.")],
     resume: Annotated[bool, Parameter(help="Continue the training in this run folder.", negative="")] = False,
     options: Annotated[SettingsOptions | None, Parameter(name="*")] = None,
-    settings: Annotated[
-        Path | None, Parameter(help="TOML file of settings; options given beside it take precedence.")
-    ] = None,
+    settings: SettingsFileOption = None,
     layout: LayoutOption = None,
     leave_out: LeaveOutOption = False,
     device: Annotated[
@@ -102,13 +101,8 @@ def train(
 
     detector = Detector(chosen, device=device)
     try:
-        with Bars() as bars, few_images_refused(unless=few):
-            if drop_suspects or dropped_images(out):
-                dataset = suspects.drop_suspects(detector, dataset, out, bars)
-            again = resume or is_begun(out)
-            detector.fit(dataset, out, again, progress=bars.training, stage=bars.stage)
-            found = () if dataset.dropped else suspects.write_found(detector, dataset, out, out, bars)
-            suspects.finish(out)
+        with few_images_refused(unless=few):
+            dataset, found = _fit(detector, dataset, out, resume, drop_suspects)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; continue with: {_resuming()}") from None
     show_odd_image(detector, out, dataset)
@@ -117,6 +111,20 @@ def train(
     say(f"\nNext: excision inspect {shlex.quote(str(out))} NEW_IMAGES --out results")
     if any(sample.defective for sample in dataset.test):
         say(f"  or: excision evaluate {shlex.quote(str(out))} {shlex.quote(data)}")
+
+
+def _fit(
+    detector: Detector, dataset: Dataset, out: Path, resume: bool, drop_suspects: bool
+) -> tuple[Dataset, tuple[Suspect, ...]]:
+    """Train, and give the data without the suspects that were dropped, and the suspects that were not."""
+    with Bars() as bars:
+        if drop_suspects or dropped_images(out):
+            dataset = suspects.drop_suspects(detector, dataset, out, bars)
+        again = resume or is_begun(out)
+        detector.fit(dataset, out, again, progress=bars.training, stage=bars.stage)
+        found = () if dataset.dropped else suspects.write_found(detector, dataset, out, out, bars)
+        suspects.finish(out)
+    return dataset, found
 
 
 def show_odd_image(detector: Detector, out: Path, dataset: Dataset) -> None:

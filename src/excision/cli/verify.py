@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from excision.cli.export import proof_rows
-from excision.cli.options import number
+from excision.cli.options import ExportedArgument, number
 from excision.cli.output import say, say_table
 
 app = App(
@@ -22,7 +21,7 @@ app = App(
 
 @app.default
 def verify(
-    folder: Annotated[Path, Parameter(help="Folder that `excision export` wrote.")],
+    folder: ExportedArgument,
     /,
     *,
     allow_drift: Annotated[

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import KeepDaysOption, KeepGigabytesOption, SharedOption
+from excision.cli.options import AlsoOption, ModelArgument, OutOption
 from excision.cli.output import say
+from excision.cli.retention_options import RetentionOptions
 
 if TYPE_CHECKING:
     from excision.station.hot_folder.settings import WatchSettings
@@ -27,11 +28,11 @@ app = App(
 
 @app.default
 def watch(
-    model: Annotated[Path, Parameter(help="Run folder, or a folder that `excision export` wrote.")],
+    model: ModelArgument,
     folder: Annotated[Path, Parameter(help="Folder to watch, including its sub-folders.")],
     /,
     *,
-    out: Annotated[Path, Parameter(help="Folder to write the results to.")],
+    out: OutOption,
     after: Annotated[
         Literal["leave", "move"],
         Parameter(
@@ -55,25 +56,16 @@ def watch(
     stale: Annotated[
         float, Parameter(help="Seconds after which a waiting file makes the newest files come first.")
     ] = 60.0,
-    also: Annotated[
-        list[Literal["csv", "jsonl", "parquet"]] | None,
-        Parameter(
-            help="Tables to write in addition to the database; parquet needs the extra of that name.",
-            consume_multiple=True,
-            negative="",
-        ),
-    ] = None,
-    keep_days: KeepDaysOption = None,
-    keep_gigabytes: KeepGigabytesOption = None,
-    shared: SharedOption = False,
+    also: AlsoOption = None,
+    retention: RetentionOptions | None = None,
 ) -> int:
     """Inspect each image that arrives in a folder, until stopped."""
     from excision.cli.retention import keeping, set_access
     from excision.station.hot_folder.settings import WatchSettings
-    from excision.station.work.retention import Rules
 
-    set_access(out, shared)
-    rules = Rules.read(keep_days or [], keep_gigabytes)
+    retention = retention or RetentionOptions()
+    set_access(out, retention.shared)
+    rules = retention.rules()
     tables = tuple(dict.fromkeys(also or ()))
     with keeping(out, rules):
         return follow(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from excision.report.results_folder import (
     write_about,
 )
 from excision.system.csv_rows import csv_row
+from excision.system.dates import today
 from excision.system.files import write_json, write_text
 from excision.visualization.overlays import draw_overlay, overlay_name, readable, with_reasons, write_overlay
 
@@ -86,7 +86,7 @@ def write_evaluation(out: Path, evaluation: Evaluation, dataset: Dataset, predic
             "evaluation",
             evaluation.dataset,
             dataset.layout,
-            _today(),
+            today(),
             _finite(evaluation.threshold),
             _finite(predictor.review_threshold),
             promise_of(predictor),
@@ -128,7 +128,7 @@ def write_inspection(out: Path, predictor: Predictor, examples: Iterable[Example
     """Write the report of an inspection and its examples beside the results in the folder."""
     review = _finite(predictor.review_threshold)
     threshold = _finite(predictor.threshold)
-    write_about(out, About("inspection", None, None, _today(), threshold, review, promise_of(predictor)))
+    write_about(out, About("inspection", None, None, today(), threshold, review, promise_of(predictor)))
     write_examples(out, examples)
     write_report(out)
 
@@ -183,7 +183,3 @@ def _scores(images: Sequence[ScoredImage]) -> str:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-def _today() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,95 @@
+"""The options of a benchmark: what is compared, with how many seeds, and on which budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from excision.cli.options import LayoutOption, LeaveOutOption
+from excision.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from excision.benchmark.plan import Plan, Row
+    from excision.settings import Settings
+
+SEEDS = 3
+
+
+@Parameter(name="*")
+@dataclass
+class PlanOptions:
+    """What is compared, with how many seeds, and on which budget."""
+
+    methods: Annotated[
+        str | None,
+        Parameter(
+            help="Methods, separated by commas: ear, riad, unet, unet-no-skips, ae, draem, patchcore, padim. "
+            "By default all but unet-no-skips, or none with --ablations."
+        ),
+    ] = None
+    ablations: Annotated[
+        str | None,
+        Parameter(
+            help="Parts of EAR to vary, one at a time and one table each, separated by commas: attention, "
+            "budget, fill, skips, loss, map, evidence."
+        ),
+    ] = None
+    preset: Annotated[
+        Literal["paper"] | None,
+        Parameter(
+            help='"paper": KolektorSDD2 in its official layout and split, every method, and EAR also without '
+            "its mask and with all skip connections on at inference."
+        ),
+    ] = None
+    seeds: Annotated[int, Parameter(help="Number of seeds, starting with --seed.")] = SEEDS
+    minutes: Annotated[
+        float | None,
+        Parameter(
+            help="Training time of each baseline. By default that of EAR, which always trains --steps."
+        ),
+    ] = None
+    layout: LayoutOption = None
+    leave_out: LeaveOutOption = False
+
+    def plan(self, data: Sequence[str], settings: Settings) -> Plan:
+        """Plan what to run on data sets.
+
+        Raises:
+            ExcisionError: an option or a data set is not valid.
+        """
+        from excision.benchmark.plan import Plan, describe
+        from excision.benchmark.variants import ablation
+        from excision.data import load_dataset
+
+        if self.seeds < 1:
+            raise SettingsError(f"--seeds is {self.seeds}: it must be at least 1")
+        if self.minutes is not None and not self.minutes > 0:
+            raise SettingsError(f"--minutes is {self.minutes}: it must be above 0")
+        rows = self._rows(settings)
+        wanted = [name.strip() for name in (self.ablations or "").split(",") if name.strip()]
+        tables = {name: ablation(name, settings) for name in wanted}
+        layout = self.layout or ("kolektorsdd2" if self.preset == "paper" else None)
+        sources = describe([(path, load_dataset(path, layout, leave_out=self.leave_out)) for path in data])
+        first = settings.training.seed
+        return Plan(sources, rows, tables, tuple(range(first, first + self.seeds)), self.minutes)
+
+    def _rows(self, settings: Settings) -> tuple[Row, ...]:
+        from excision import baselines
+        from excision.benchmark.plan import EAR, METHODS, choose_methods, method_row
+        from excision.benchmark.variants import paper_rows
+
+        if self.methods is not None:
+            names = choose_methods(self.methods)
+        elif self.preset == "paper":
+            names = (EAR, *baselines.BASELINES)
+        else:
+            names = METHODS if self.ablations is None else ()
+        rows = [method_row(name, settings) for name in names]
+        if self.preset == "paper" and EAR in names:
+            place = names.index(EAR) + 1
+            rows[place:place] = paper_rows(settings)
+        return tuple(rows)
