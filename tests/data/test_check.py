@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from excision.data import load_dataset
-from excision.data.check import TrainingPlan, inspect_dataset, readable
+from excision.data.check import inspect_dataset
+from excision.data.dataset_report import TrainingPlan
 from excision.data.mask_check import doubtful_masks
-from excision.data.preparation import Finding
+from excision.data.preparation import Finding, readable
 from excision.data.sizes import Reduction
 from excision.errors import DatasetError
 from excision.settings import Settings

@@ -20,7 +20,7 @@ from sklearn import metrics as oracle
 
 from excision.data import Dataset, load_dataset
 from excision.errors import DatasetError, SettingsError
-from excision.evaluation.evaluate import Evaluation
+from excision.evaluation.evaluation import Evaluation
 from excision.predictions import Prediction
 from excision.report.writing import evaluate
 from tests.evaluation.fakes import FakePredictor, save

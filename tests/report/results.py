@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from excision.data import load_dataset
-from excision.evaluation.evaluate import Evaluation
+from excision.evaluation.evaluation import Evaluation
 from excision.report.writing import evaluate, inspect_and_report
 from tests.evaluation.fakes import FakePredictor, save
 from tests.evaluation.test_evaluate import write_dataset

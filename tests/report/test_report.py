@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 from excision.cli import run as main
 from excision.data import load_dataset
 from excision.errors import ResultsError
-from excision.evaluation.evaluate import Evaluation
+from excision.evaluation.evaluation import Evaluation
 from excision.evaluation.intervals import rate_interval
 from excision.report.numbers import percent
 from excision.report.report import Words, write_report

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from excision.evaluation.evaluate import Evaluation
+from excision.evaluation.evaluation import Evaluation
 from tests.browser import opened
 from tests.report.results import evaluated
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from excision.data import Dataset, load_dataset
-from excision.evaluation.evaluate import Evaluation
+from excision.evaluation.evaluation import Evaluation
 from excision.report.writing import evaluate
 from tests.evaluation.fakes import FakePredictor, save
 from tests.evaluation.test_evaluate import write_dataset

@@ -24,7 +24,7 @@ from excision.progress import Bars
 from excision.system.files import write_json
 
 if TYPE_CHECKING:
-    from excision.data.check import DatasetReport, TrainingPlan
+    from excision.data.dataset_report import DatasetReport, TrainingPlan
     from excision.data.preparation import Finding
     from excision.method.calibration.forecast import Forecast
     from excision.settings import CalibrationSettings

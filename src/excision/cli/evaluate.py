@@ -13,7 +13,7 @@ from excision.progress import Bars
 from excision.system.files import write_json
 
 if TYPE_CHECKING:
-    from excision.evaluation.evaluate import Evaluation
+    from excision.evaluation.evaluation import Evaluation
     from excision.predictions import Predictor
 
 SHOWN = (

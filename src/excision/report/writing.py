@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from excision.data.records import Dataset, Sample
 from excision.errors import ImageError, SettingsError
-from excision.evaluation.evaluate import Evaluation, measure, read_ground_truth
+from excision.evaluation.evaluate import measure, read_ground_truth
+from excision.evaluation.evaluation import Evaluation
 from excision.evaluation.examples import Example, ScoredImage, choose_examples
 from excision.inspection.batch import InspectionSummary, inspect_images
 from excision.inspection.drift.inspected import write_drift
