@@ -46,7 +46,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("calibration", "folder_kinds", "format_1", "parameters", "suspects"),
         ("stored_calibration",),
         ("few_images", "fitness"),
-        ("masking", "run_folder", "model_facts"),
+        ("masking", "run_folder", "run_start", "model_facts"),
         ("recovery",),
         ("attention", "scoring"),
         ("pipeline",),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from excision.data import Dataset
 from excision.errors import ModelError, SettingsError
 from excision.estimator import Estimator, Trainable
-from excision.method import run_folder
+from excision.method import run_folder, run_start
 from excision.method.attention.model import Attention
 from excision.method.calibration import check_thresholds
 from excision.method.calibration_scores import fold_scores, held_out_scores
@@ -171,13 +171,13 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         start = time.perf_counter()
         run = Path(run) if run is not None else None
         if run is not None:
-            run_folder.check_free(run, resume=resume)
-        recorded = run_folder.recorded_groups(run) if run is not None and resume else None
+            run_start.check_free(run, resume=resume)
+        recorded = run_start.recorded_groups(run) if run is not None and resume else None
         data = with_cross_calibration(self._prepare(dataset, self.settings, stage, recorded), self.settings)
-        if run is None or not run_folder.is_begun(run):
+        if run is None or not run_start.is_begun(run):
             warn_if_few(data, self.settings)
         if run is not None:
-            run_folder.prepare_run(run, self.settings, data.image_format, data.fingerprint(), resume=resume)
+            run_start.prepare_run(run, self.settings, data.image_format, data.fingerprint(), resume=resume)
             if (run / run_folder.MODEL).is_file():
                 # The run may have been killed after the model was written but before the clean-up.
                 run_folder.remove_checkpoints(run)
@@ -239,7 +239,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
             ModelError: the detector has not been fitted.
         """
         settings = self.pipeline.settings.settled(self.image_format)
-        recorded = None if run is None else run_folder.recorded_groups(Path(run))
+        recorded = None if run is None else run_start.recorded_groups(Path(run))
         tell = None if stage is None else partial(_of_suspects, stage)
         data = self._prepare(dataset, settings, tell, recorded)
         with data.materialised(None, of_stage(tell, "cutting tiles")):

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from excision.cli import run as main
-from excision.method.run_folder import FINGERPRINT, TRAINING, dropped_images, read_json
+from excision.method.run_folder import FINGERPRINT, TRAINING, read_json
+from excision.method.run_start import dropped_images
 from tests.cli.conftest import SMALL
 from tests.conftest import draw_surface
 

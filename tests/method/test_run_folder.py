@@ -10,15 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from excision.errors import ModelError, SettingsError
-from excision.method.run_folder import (
-    CHECKPOINT,
-    FINGERPRINT,
-    MODEL,
-    SETTINGS,
-    TUNING,
-    load_model,
-    prepare_run,
-)
+from excision.method.run_folder import CHECKPOINT, FINGERPRINT, MODEL, SETTINGS, TUNING, load_model
+from excision.method.run_start import prepare_run
 from excision.settings import ImageSettings, Settings
 from excision.tiling.image_format import ImageFormat
 

@@ -15,7 +15,8 @@ from excision.data import load_dataset
 from excision.data.images import any_full_image
 from excision.errors import DatasetError, ImageError, SettingsError
 from excision.export.examples import graph_image
-from excision.method.run_folder import FINGERPRINT, TILES, TRAINING, load_model, prepare_run
+from excision.method.run_folder import FINGERPRINT, TILES, TRAINING, load_model
+from excision.method.run_start import prepare_run
 from excision.settings import ImageSettings, Settings
 from excision.tiling.geometry import Tiling
 from excision.tiling.image_format import ImageFormat

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from excision.cli.output import say
-from excision.method.run_folder import FINGERPRINT, MODEL, dropped_images, is_begun, read_json
+from excision.method.run_folder import FINGERPRINT, MODEL, read_json
+from excision.method.run_start import dropped_images, is_begun
 from excision.progress import Bars
 
 if TYPE_CHECKING:

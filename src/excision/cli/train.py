@@ -19,15 +19,8 @@ from excision.cli.options import DataArgument, FewOption, LayoutOption, LeaveOut
 from excision.cli.output import say, say_facts, say_notes
 from excision.cli.settings_options import SettingsOptions, override
 from excision.errors import DatasetError, FewGroupsWarning, FewImagesWarning, NetworkMemoryWarning
-from excision.method.run_folder import (
-    MODEL,
-    SETTINGS,
-    TRAINING,
-    check_free,
-    dropped_images,
-    is_begun,
-    read_json,
-)
+from excision.method.run_folder import MODEL, SETTINGS, TRAINING, read_json
+from excision.method.run_start import check_free, dropped_images, is_begun
 from excision.progress import Bars
 from excision.settings import ImageSettings, Settings
 

@@ -25,7 +25,8 @@ from excision.export.quantise import quantise
 from excision.method.calibration import Calibration, calibrate
 from excision.method.fitness import FITNESS, save_fitness
 from excision.method.folder_kinds import ODD_IMAGE
-from excision.method.run_folder import FINGERPRINT, dropped_images, read_json, recorded_groups
+from excision.method.run_folder import FINGERPRINT, read_json
+from excision.method.run_start import dropped_images, recorded_groups
 from excision.progress import StageProgress, of_stage
 from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Precision
 from excision.runtime.inspector import Inspector

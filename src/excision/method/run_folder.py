@@ -34,7 +34,7 @@ from excision.method.folder_kinds import (
 from excision.method.format_1 import from_format_1
 from excision.method.stored_calibration import is_number, require, stored_calibration
 from excision.settings import Settings
-from excision.system.files import remove_leftovers, write_json, write_tensors
+from excision.system.files import write_json, write_tensors
 from excision.system.strict_json import read_json as read_bounded_json
 from excision.tiling.image_format import ImageFormat
 
@@ -77,108 +77,6 @@ class Model(NamedTuple):
     image_format: ImageFormat
     calibration: Calibration
     fitness: Fitness | None = None
-
-
-def prepare_run(
-    folder: Path, settings: Settings, image_format: ImageFormat, data: dict[str, Any], *, resume: bool
-) -> None:
-    """Write settings and fingerprint or, on resume, check that they are the ones the run began with.
-
-    Raises:
-        SettingsError: the folder holds another run or is not writable, or settings or data differ from those
-            of the run.
-    """
-    check_free(folder, resume=resume)
-    settings_file, data_file = folder / SETTINGS, folder / FINGERPRINT
-    if settings_file.is_file() and data_file.is_file():
-        begun = Settings.load(settings_file, warn_of_old_names=False)
-        # Format 1 kept the image format in the settings.
-        if begun != settings.settled(image_format):
-            _same_settings(begun, settings, folder)
-        if read_json(data_file) != _comparable(data, read_json(data_file)):
-            raise SettingsError(
-                f"{folder} was begun on other images than these ({FINGERPRINT} differs): "
-                "give the same data again, or choose another folder"
-            )
-        for name in (
-            SETTINGS,
-            FINGERPRINT,
-            TUNING,
-            CHECKPOINT,
-            LOG,
-            MODEL,
-            IMAGE_FORMAT,
-            CALIBRATION,
-            FITNESS,
-            TRAINING,
-        ):
-            remove_leftovers(folder / name)
-        return
-    try:
-        # A run counts as begun once both files exist, so a kill in between does no harm.
-        write_json(data_file, data)
-        settings.save(settings_file)
-    except OSError as error:
-        raise SettingsError(f"{folder}: cannot be written to ({error.strerror})") from error
-
-
-def _comparable(data: dict[str, Any], begun: Any) -> dict[str, Any]:
-    """Leave out what the fingerprint of an older version did not record."""
-    recorded = isinstance(begun, dict) and "groups" in begun
-    return data if recorded else {key: value for key, value in data.items() if key != "groups"}
-
-
-def recorded_groups(folder: Path) -> dict[str, str] | None:
-    """Read the groups that a run began with, by the name of the image; None if no run was begun.
-
-    A run of an older version records none: its groups are those that the data set states.
-
-    Raises:
-        ModelError: the file is damaged.
-    """
-    if not (folder / FINGERPRINT).is_file():
-        return None
-    content = read_json(folder / FINGERPRINT)
-    groups = content.get("groups", {}) if isinstance(content, dict) else None
-    if not isinstance(groups, dict) or not all(isinstance(group, str) for group in groups.values()):
-        raise ModelError(f"{folder / FINGERPRINT}: these are not the images of a run")
-    return groups
-
-
-def dropped_images(folder: Path) -> tuple[str, ...]:
-    """Read which good training images a run leaves out as suspects; none if no run was begun.
-
-    Raises:
-        ModelError: the file is damaged.
-    """
-    if not (folder / FINGERPRINT).is_file():
-        return ()
-    content = read_json(folder / FINGERPRINT)
-    dropped = content.get("dropped", []) if isinstance(content, dict) else None
-    if not isinstance(dropped, list) or not all(isinstance(name, str) for name in dropped):
-        raise ModelError(f"{folder / FINGERPRINT}: these are not the images of a run")
-    return tuple(dropped)
-
-
-def check_free(folder: Path, *, resume: bool) -> None:
-    """Check, before any long work, that a run can start or continue in a folder.
-
-    Raises:
-        SettingsError: the folder is a file, or holds a run that is not to be resumed, or a model that was not
-            trained in it.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise SettingsError(f"{folder} is a file: choose a folder for the run")
-    begun = is_begun(folder)
-    if begun and not resume:
-        raise SettingsError(f"{folder} holds a run already: resume it (--resume), or choose another folder")
-    if not begun and any((folder / name).is_file() for name in (MODEL, CHECKPOINT)):
-        raise SettingsError(f"{folder} holds a model that was not trained in it: choose another folder")
-
-
-def is_begun(folder: Path) -> bool:
-    """Tell whether a folder holds a run, finished or not."""
-    return (folder / SETTINGS).is_file() and (folder / FINGERPRINT).is_file()
 
 
 def save_model(folder: Path, model: Model) -> None:
@@ -290,15 +188,3 @@ def read_json(path: Path) -> Any:
         ModelError: the file is missing or damaged.
     """
     return read_bounded_json(path, _MOST_JSON)
-
-
-def _same_settings(begun: Settings, wanted: Settings, folder: Path) -> None:
-    before, after = dataclasses.asdict(begun), dataclasses.asdict(wanted)
-    differences = [
-        f"{section}.{name} was {value!r} and is now {after[section][name]!r}"
-        for section, values in before.items()
-        for name, value in values.items()
-        if after[section][name] != value
-    ]
-    if differences:
-        raise SettingsError(f"{folder} was begun with other settings: {'; '.join(differences)}")

@@ -1,0 +1,154 @@
+"""How a training run starts in its folder, and how it is resumed: with the same settings and images."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from excision.errors import ModelError, SettingsError
+from excision.method.folder_kinds import FITNESS
+from excision.method.run_folder import (
+    CALIBRATION,
+    CHECKPOINT,
+    FINGERPRINT,
+    IMAGE_FORMAT,
+    LOG,
+    MODEL,
+    SETTINGS,
+    TRAINING,
+    TUNING,
+    read_json,
+)
+from excision.settings import Settings
+from excision.system.files import remove_leftovers, write_json
+from excision.tiling.image_format import ImageFormat
+
+_FILES = (
+    SETTINGS,
+    FINGERPRINT,
+    TUNING,
+    CHECKPOINT,
+    LOG,
+    MODEL,
+    IMAGE_FORMAT,
+    CALIBRATION,
+    FITNESS,
+    TRAINING,
+)
+"""A run that was killed may have left a temporary copy of any of these."""
+
+
+def prepare_run(
+    folder: Path, settings: Settings, image_format: ImageFormat, data: dict[str, Any], *, resume: bool
+) -> None:
+    """Write settings and fingerprint or, on resume, check that they are the ones the run began with.
+
+    Raises:
+        SettingsError: the folder holds another run or is not writable, or settings or data differ from those
+            of the run.
+    """
+    check_free(folder, resume=resume)
+    settings_file, data_file = folder / SETTINGS, folder / FINGERPRINT
+    if settings_file.is_file() and data_file.is_file():
+        begun = Settings.load(settings_file, warn_of_old_names=False)
+        # Format 1 kept the image format in the settings.
+        if begun != settings.settled(image_format):
+            _same_settings(begun, settings, folder)
+        if read_json(data_file) != _comparable(data, read_json(data_file)):
+            raise SettingsError(
+                f"{folder} was begun on other images than these ({FINGERPRINT} differs): "
+                "give the same data again, or choose another folder"
+            )
+        for name in _FILES:
+            remove_leftovers(folder / name)
+        return
+    try:
+        # A run counts as begun once both files exist, so a kill in between does no harm.
+        write_json(data_file, data)
+        settings.save(settings_file)
+    except OSError as error:
+        raise SettingsError(f"{folder}: cannot be written to ({error.strerror})") from error
+
+
+def check_free(folder: Path, *, resume: bool) -> None:
+    """Check, before any long work, that a run can start or continue in a folder.
+
+    Raises:
+        SettingsError: the folder is a file, or holds a run that is not to be resumed, or a model that was not
+            trained in it.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"{folder} is a file: choose a folder for the run")
+    begun = is_begun(folder)
+    if begun and not resume:
+        raise SettingsError(f"{folder} holds a run already: resume it (--resume), or choose another folder")
+    if not begun and any((folder / name).is_file() for name in (MODEL, CHECKPOINT)):
+        raise SettingsError(f"{folder} holds a model that was not trained in it: choose another folder")
+
+
+def is_begun(folder: Path) -> bool:
+    """Tell whether a folder holds a run, finished or not."""
+    return (folder / SETTINGS).is_file() and (folder / FINGERPRINT).is_file()
+
+
+def recorded_groups(folder: Path) -> dict[str, str] | None:
+    """Read the groups that a run began with, by the name of the image; None if no run was begun.
+
+    A run of an older version records none: its groups are those that the data set states.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    content = _fingerprint(folder)
+    if content is None:
+        return None
+    groups = content.get("groups", {})
+    if not isinstance(groups, dict) or not all(isinstance(group, str) for group in groups.values()):
+        raise _damaged(folder)
+    return groups
+
+
+def dropped_images(folder: Path) -> tuple[str, ...]:
+    """Read which good training images a run leaves out as suspects; none if no run was begun.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    content = _fingerprint(folder)
+    dropped = [] if content is None else content.get("dropped", [])
+    if not isinstance(dropped, list) or not all(isinstance(name, str) for name in dropped):
+        raise _damaged(folder)
+    return tuple(dropped)
+
+
+def _fingerprint(folder: Path) -> dict[str, Any] | None:
+    """Read what a run began with; None if no run was begun."""
+    if not (folder / FINGERPRINT).is_file():
+        return None
+    content = read_json(folder / FINGERPRINT)
+    if not isinstance(content, dict):
+        raise _damaged(folder)
+    return content
+
+
+def _damaged(folder: Path) -> ModelError:
+    return ModelError(f"{folder / FINGERPRINT}: these are not the images of a run")
+
+
+def _comparable(data: dict[str, Any], begun: Any) -> dict[str, Any]:
+    """Leave out what the fingerprint of an older version did not record."""
+    recorded = isinstance(begun, dict) and "groups" in begun
+    return data if recorded else {key: value for key, value in data.items() if key != "groups"}
+
+
+def _same_settings(begun: Settings, wanted: Settings, folder: Path) -> None:
+    before, after = dataclasses.asdict(begun), dataclasses.asdict(wanted)
+    differences = [
+        f"{section}.{name} was {value!r} and is now {after[section][name]!r}"
+        for section, values in before.items()
+        for name, value in values.items()
+        if after[section][name] != value
+    ]
+    if differences:
+        raise SettingsError(f"{folder} was begun with other settings: {'; '.join(differences)}")
