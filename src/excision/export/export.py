@@ -7,7 +7,7 @@ import hashlib
 import math
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -21,8 +21,9 @@ from excision.detector import Detector
 from excision.errors import ModelError, SettingsError
 from excision.export.examples import graph_image, graph_input, with_defect
 from excision.export.graph import count_operations, write_onnx
+from excision.export.proof import Calibrating, prove
 from excision.export.quantise import quantise
-from excision.method.calibration import Calibration, calibrate
+from excision.method.calibration import Calibration
 from excision.method.fitness import FITNESS, save_fitness
 from excision.method.folder_kinds import ODD_IMAGE
 from excision.method.run_folder import FINGERPRINT, read_json
@@ -32,13 +33,11 @@ from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Preci
 from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import Description, Golden, Tile
 from excision.runtime.trained_on import TrainedOn, image_key
-from excision.runtime.verification import DRIFT_LIMITS, Proof, replay
+from excision.runtime.verification import Proof
 from excision.system.files import sha256
 from excision.training.training_set import TrainingSet, prepare
 from excision.training.usable import Picture
 from excision.version import __version__
-
-Scores = NDArray[np.float64]
 
 _GOLDEN = 3  # normal images, and as many with a defect drawn on them
 _EXAMPLES = 32  # training images, and as many with a defect drawn on them
@@ -76,14 +75,43 @@ def export(
         ModelError: the run is not finished, or the exported model drifts too far; `out` is then removed.
         SettingsError: `out` is not empty, or the backend does not support the precision.
     """
+    _check_wish(out, to, precision)
+    tell = stage or (lambda *_: None)
+    detector = Detector.load(run, device="cpu")
+    data = _training_data(detector, run, dataset, stage)
+    calibrating = Calibrating.of(detector, data)
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        _write_graph(detector, out, to, data if precision == "int8" else None, tell)
+        _trained_on(detector, run, data, tell).save(out)
+        scores = _scores(detector, calibrating.images, tell)
+        golden = _golden(detector, calibrating.images, scores)
+        golden.save(out)
+        save_fitness(out / FITNESS, detector.fitness_)
+        _describe(detector, run, to, precision).sealed(out).save(out)
+        inspector = Inspector(out)
+        proof = prove(inspector, golden, calibrating, np.array(scores), allow_drift, tell)
+        _copy_odd_image(run, out, detector.calibration, inspector.calibration)
+        return proof
+    except BaseException:
+        # A folder that failed verification must not be mistaken for a verified one.
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+
+
+def _check_wish(out: Path, to: BackendName, precision: Precision) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingsError(f"{out} holds something already: choose another folder")
     if precision not in PRECISIONS[to]:
         raise SettingsError(
             f"{to} computes only in {' or '.join(PRECISIONS[to])}: choose --to openvino for {precision}"
         )
-    tell = stage or (lambda *_: None)
-    detector = Detector.load(run, device="cpu")
+
+
+def _training_data(
+    detector: Detector, run: Path, dataset: Dataset | str | Path, stage: StageProgress | None
+) -> TrainingSet:
+    """Prepare the data as the run used them."""
     given = dataset if isinstance(dataset, Dataset) else load_dataset(dataset, leave_out=True)
     data = prepare(
         given.without(dropped_images(run)),
@@ -91,30 +119,7 @@ def export(
         of_stage(stage, "reading"),
         recorded_groups(run),
     )
-    data = replace(data, cross_fits=detector.calibration.cross_fitted > 0)
-    calibrating, out_of_fold = list(data.calibrating_images()), _out_of_fold(detector, data)
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        _write_graph(detector, out, to, data if precision == "int8" else None, tell)
-        _trained_on(detector, run, data, tell).save(out)
-        scores = _scores(detector, calibrating, tell)
-        golden = _golden(detector, calibrating, scores)
-        golden.save(out)
-        save_fitness(out / FITNESS, detector.fitness_)
-        _describe(detector, run, to, precision).sealed(out).save(out)
-        before = np.array(scores)
-        # The model has seen images that calibrated in folds, so that its own scores of them are too low. What
-        # the backend adds to torch's score of such an image, it is taken to add to its out-of-fold score.
-        memory = np.zeros_like(before) if out_of_fold is None else out_of_fold - before
-        memory[len(data.sources) :] = 0.0  # held-out images, if any, follow those trained on
-        inspector, setting = Inspector(out), _setting(detector, data)
-        proof = _prove(inspector, golden, calibrating, before, memory, setting, allow_drift, tell)
-        _copy_odd_image(run, out, detector.calibration, inspector.calibration)
-        return proof
-    except BaseException:
-        # A folder that failed verification must not be mistaken for a verified one.
-        shutil.rmtree(out, ignore_errors=True)
-        raise
+    return replace(data, cross_fits=detector.calibration.cross_fitted > 0)
 
 
 def _write_graph(
@@ -232,72 +237,3 @@ def _copy_odd_image(run: Path, out: Path, before: Calibration, after: Calibratio
     if before.odd is not None and after.odd is not None and before.odd.name == after.odd.name:
         with contextlib.suppress(FileNotFoundError):
             shutil.copyfile(run / ODD_IMAGE, out / ODD_IMAGE)
-
-
-def _setting(detector: Detector, data: TrainingSet) -> Callable[[Scores], Calibration]:
-    """Return the function that sets the threshold from scores of `data.calibrating`, as for the run."""
-    chosen, known = detector.settings.calibration, detector.calibration
-
-    def setting(scores: Scores) -> Calibration:
-        return calibrate(
-            scores.tolist(),
-            known.rate,
-            confidence=known.confidence or chosen.confidence,
-            groups=[data.groups[name] for name in data.calibrating],
-            names=data.calibrating,
-            odd_image=chosen.odd_image,
-            folds=known.folds,
-            cross_fitted=known.cross_fitted,
-        )
-
-    return setting
-
-
-def _out_of_fold(detector: Detector, data: TrainingSet) -> Scores | None:
-    """Return the out-of-fold score of each of `data.calibrating`; None if all of them were held out.
-
-    Raises:
-        ModelError: the images are not those that calibrated in folds.
-    """
-    known = detector.calibration
-    if not known.folds and not known.cross_fitted:
-        return None
-    scores = dict(zip(known.names, known.scores, strict=True))
-    if missing := set(data.calibrating) ^ set(scores):
-        raise ModelError(
-            f"the threshold of this run was set from all of its images, and {min(missing)} is only in the "
-            "run or only in this data: give the images that it was trained on"
-        )
-    return np.array([scores[name] for name in data.calibrating])
-
-
-def _prove(
-    inspector: Inspector,
-    golden: Golden,
-    calibrating: list[Picture],
-    before: Scores,
-    memory: Scores,
-    setting: Callable[[Scores], Calibration],
-    allow_drift: float | None,
-    tell: StageProgress,
-) -> Proof:
-    # The threshold is computed from these same scores: otherwise the verdict of the image that sets it would
-    # depend on its last bit, and so on the number of threads that torch had in training.
-    torch_threshold = setting(before + memory).threshold
-    after = np.zeros(len(calibrating))
-    for place, image in enumerate(calibrating):
-        after[place] = inspector.inspect(image).score
-        tell("proving", place + 1, len(calibrating))
-    inspector.description = replace(inspector.description, calibration=setting(after + memory))
-    inspector.description.save(inspector.folder)
-    proof = replay(inspector, golden, torch_threshold)
-    drift = np.abs(before - after).max() / max(abs(inspector.threshold), 1e-9)
-    changed = (before + memory > torch_threshold) != (after + memory > inspector.threshold)
-    proof = replace(
-        proof,
-        images=proof.images + len(calibrating),
-        score_drift=max(proof.score_drift, float(drift)),
-        verdicts_changed=proof.verdicts_changed + int(changed.sum()),
-    )
-    proof.check(DRIFT_LIMITS[inspector.description.precision] if allow_drift is None else allow_drift)
-    return proof
