@@ -20,7 +20,8 @@ from excision.inspection.batch import find_images, inspect_images
 from excision.inspection.log import read_log
 from excision.predictions import Prediction
 from excision.station.hot_folder.settings import Listeners, WatchCounts, WatchSettings
-from excision.station.hot_folder.watcher import STORE, watch
+from excision.station.hot_folder.watcher import watch
+from excision.station.store.connection import RESULTS
 from excision.station.store.query import Query
 from excision.station.store.records import StoredResult
 from excision.station.store.store import Store
@@ -43,7 +44,7 @@ def run_watch(
 
 
 def results(out: Path) -> list[StoredResult]:
-    store = Store(out / STORE)
+    store = Store(out / RESULTS)
     found = list(store.walk(Query()))
     store.close()
     return found
@@ -358,7 +359,7 @@ def start(line: Path, tmp_path: Path, *words: object) -> Iterator[subprocess.Pop
 
 
 def inspected(tmp_path: Path, count: int) -> Callable[[], bool]:
-    return lambda: (tmp_path / "out" / STORE).is_file() and len(results(tmp_path / "out")) >= count
+    return lambda: (tmp_path / "out" / RESULTS).is_file() and len(results(tmp_path / "out")) >= count
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
@@ -371,7 +372,7 @@ def test_a_request_to_stop_ends_with_a_summary(line: Path, tmp_path: Path, numbe
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     assert "1 not inspected" in stdout
-    assert str(tmp_path / "out" / STORE) in stdout
+    assert str(tmp_path / "out" / RESULTS) in stdout
     assert "Traceback" not in stderr
     assert len((tmp_path / "out" / "results.csv").read_text("utf-8").splitlines()) == 3
     assert (tmp_path / "out" / "results.parquet").is_file()

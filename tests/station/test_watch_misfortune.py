@@ -19,8 +19,8 @@ from excision.predictions import Prediction
 from excision.station.hot_folder import patience, watcher
 from excision.station.hot_folder.hold import FolderHold
 from excision.station.hot_folder.settings import WatchSettings
-from excision.station.hot_folder.watcher import STORE
 from excision.station.store import store
+from excision.station.store.connection import RESULTS
 from tests.cli.conftest import excision
 from tests.evaluation.fakes import FakePredictor, save
 from tests.inspection.test_batch import stained, surface
@@ -153,7 +153,7 @@ class Locking(FakePredictor):
 def test_a_locked_database_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "WAIT", 0.2)
     save(tmp_path / "hot" / "a.png", stained(1))
-    counts, notes = run_watch(tmp_path / "hot", tmp_path / "out", Locking(tmp_path / "out" / STORE))
+    counts, notes = run_watch(tmp_path / "hot", tmp_path / "out", Locking(tmp_path / "out" / RESULTS))
     assert counts.defect == 1
     assert len(results(tmp_path / "out")) == 1
     assert "locked" in notes[0]
@@ -165,16 +165,16 @@ def test_a_damaged_or_replaced_database_ends_with_what_to_do(tmp_path: Path) -> 
 
     class Removing(FakePredictor):
         def predict(self, images: Iterable[Path]) -> Iterator[Prediction]:
-            for path in out.glob(f"{STORE}*"):
+            for path in out.glob(f"{RESULTS}*"):
                 path.unlink()
             yield from super().predict(images)
 
     with pytest.raises(ReplacedError):
         run_watch(hot, out, Removing())
-    out.joinpath(STORE).unlink(missing_ok=True)
+    out.joinpath(RESULTS).unlink(missing_ok=True)
     assert run_watch(hot, out)[0].good == 1
-    (out / STORE).write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
-    for path in out.glob(f"{STORE}-*"):
+    (out / RESULTS).write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+    for path in out.glob(f"{RESULTS}-*"):
         path.unlink()
     with pytest.raises(DamagedError):
         run_watch(hot, out)

@@ -36,7 +36,7 @@ def cleanup(
     """Remove kept images by age or size; results and labelled images stay."""
     from contextlib import closing
 
-    from excision.cli.retention import RESULTS
+    from excision.station.store.connection import RESULTS
     from excision.station.store.store import Store
     from excision.station.work.retention import Cleanup
     from excision.system.files import write_json

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from excision.station.store.connection import RESULTS
 from excision.station.work.retention import Rules, Upkeep
 from excision.system.access import close_to_others, open_to_others
-
-RESULTS = "results.sqlite"
 
 _INSIDE = (RESULTS, "images", "incoming", "overlays")
 

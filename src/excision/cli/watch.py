@@ -78,9 +78,10 @@ def follow(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int
     from excision.cli.watching import WatchLine, counted
     from excision.inspection.loading import load
     from excision.station.hot_folder.settings import Listeners
-    from excision.station.hot_folder.watcher import STORE, check_folders
+    from excision.station.hot_folder.watcher import check_folders
     from excision.station.hot_folder.watcher import watch as watch_folder
     from excision.station.models.version import fingerprint
+    from excision.station.store.connection import RESULTS
     from excision.system.interrupts import requests_to_stop
     from excision.system.parquet import need_pyarrow
 
@@ -99,5 +100,5 @@ def follow(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int
         )
         counts = watch_folder(predictor, identity, folder, out, settings, listeners)
     say(counted(counts))
-    say(f"Results: {out / STORE}")
+    say(f"Results: {out / RESULTS}")
     return 0

@@ -16,6 +16,7 @@ from excision.predictions import Predictor
 from excision.station.drift import Drift
 from excision.station.lock import only_one
 from excision.station.models.registry import ModelRegistry
+from excision.station.store.connection import RESULTS
 from excision.station.store.records import StoredResult
 from excision.station.store.store import Store
 from excision.station.work.guard import Guard
@@ -27,7 +28,7 @@ from excision.station.work.retention import Rules, Upkeep
 from excision.station.work.upload import Limits, inspect_upload
 from excision.station.work.workers import Observer, Workers
 
-RESULTS, LOCK = "results.sqlite", "service.lock"
+LOCK = "service.lock"
 
 _LONGEST_SOURCE = 500
 

@@ -24,14 +24,13 @@ from excision.station.hot_folder.patience import AGAIN, Patience
 from excision.station.hot_folder.scan import Found, state_of, within
 from excision.station.hot_folder.settings import Listeners, WatchCounts, WatchSettings
 from excision.station.lock import only_watcher
+from excision.station.store.connection import RESULTS
 from excision.station.store.faults import DISK
 from excision.station.store.records import StoredResult, as_text
 from excision.station.store.store import Store
 from excision.station.store.tables import LiveTable
 from excision.system.names import printable
 from excision.visualization.overlays import OVERLAYS
-
-STORE = "results.sqlite"
 
 _TRIES = 2  # of a file that cannot be read
 _MOVE_AGAIN = 30.0  # seconds until a move that failed is tried again
@@ -75,7 +74,7 @@ def watch(
             stack.enter_context(only_watcher(out))
             hold = stack.enter_context(FolderHold(folder, listeners.note))
             _remove_old_halves(out)
-            store = Store(out / STORE)
+            store = Store(out / RESULTS)
             stack.callback(store.close)
             tables = [
                 stack.enter_context(LiveTable(store, out / f"results.{form}", form)) for form in settings.also
@@ -84,7 +83,7 @@ def watch(
             listeners.ready()
             return watcher.run()
     except sqlite3.Error as error:
-        raise ResultsError(f"{out / STORE}: cannot be written ({error})") from error
+        raise ResultsError(f"{out / RESULTS}: cannot be written ({error})") from error
 
 
 def check_folders(folder: Path, out: Path) -> tuple[Path, Path]:
@@ -131,7 +130,7 @@ class _Watcher:
         self._folder = HotFolder(folder, out, settings.settle, self._phase_of, listeners.note)
         self._counts = WatchCounts()
         self._hold = hold
-        self._patience = Patience(out / STORE, settings.idle_exit, listeners.note)
+        self._patience = Patience(out / RESULTS, settings.idle_exit, listeners.note)
         self._in_vain = 0
         self._drift = Drift(store, self._known, self._warn_of_drift)
 

@@ -16,6 +16,9 @@ from excision.station.store.faults import explained, of_system, shown
 from excision.station.store.migrations import migrate, refuse_others
 from excision.system.access import FILE, FOLDER
 
+RESULTS = "results.sqlite"
+"""Name of the file of results in the folder of a station or a watcher."""
+
 WAIT = 5.0
 """Seconds that a statement waits for a lock of another process."""
 

@@ -17,19 +17,20 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from excision.errors import DamagedError, ReadOnlyError, ResultsError, SettingsError
+from excision.errors import ReadOnlyError, ResultsError, SettingsError
 from excision.progress import StageProgress
 from excision.station.lock import only_one
-from excision.station.store.connection import connect, make
-from excision.station.store.faults import explained, of_system
+from excision.station.store.connection import RESULTS
+from excision.station.store.faults import of_system
+from excision.station.work.database_copy import copy_database
 from excision.station.work.kept_images import is_inside
+from excision.station.work.sums import SUMS, compare, existing, read_sums, sum_line
 from excision.system.access import FOLDER
 from excision.system.files import atomic_path, sha256, write_json
 from excision.version import __version__
 
-RESULTS, SUMS, ABOUT, LOCK = "results.sqlite", "SHA256SUMS", "backup.json", "backup.lock"
+ABOUT, LOCK = "backup.json", "backup.lock"
 
-_PAGES = 2000  # of the database in one step
 _BATCH = 1000
 _NAMED = 20  # missing images that are named
 
@@ -83,7 +84,7 @@ def back_up(station: Path, to: Path, progress: StageProgress, since: Path | None
     try:
         with only_one(partial, LOCK, "excision backup", "another backup is written", "--to"):
             backup = Backup(made=time.time())
-            _copy_database(station / RESULTS, partial / RESULTS, progress)
+            copy_database(station / RESULTS, partial / RESULTS, progress)
             _copy_images(station, partial, since, backup, progress)
             write_json(partial / ABOUT, asdict(backup))
             verify(partial, progress)
@@ -104,15 +105,15 @@ def restore(backup: Path, to: Path, progress: StageProgress) -> int:
         ResultsError: there is no backup, or a file of it is missing or damaged.
         StoreError: a disk is full or at fault.
     """
-    files = list(_sums(backup))
+    files = list(read_sums(backup))
     partial = _place_for(backup, to)
     try:
         with only_one(partial, LOCK, "excision restore", "another copy is written", "--to"):
             for done, (digest, name) in enumerate(files, start=1):
                 target = partial / name
                 if not (target.is_file() and sha256(target) == digest):
-                    _copy(_existing(backup, name), target)
-                    _compare(target, name, digest)
+                    _copy(existing(backup, name), target)
+                    compare(target, name, digest)
                 progress("files", done, len(files))
             _finish(partial, to)
     except OSError as error:
@@ -126,9 +127,9 @@ def verify(backup: Path, progress: StageProgress) -> int:
     Raises:
         ResultsError: there is no backup, or a file of it is missing or damaged.
     """
-    files = list(_sums(backup))
+    files = list(read_sums(backup))
     for done, (digest, name) in enumerate(files, start=1):
-        _compare(_existing(backup, name), name, digest)
+        compare(existing(backup, name), name, digest)
         progress("verified", done, len(files))
     return len(files)
 
@@ -143,69 +144,6 @@ def _place_for(source: Path, to: Path) -> Path:
     return to.with_name(f".{to.name[:64]}.partial")
 
 
-def _copy_database(source: Path, target: Path, progress: StageProgress) -> None:
-    """Copy the database as it is at one moment; the station writes on meanwhile."""
-
-    def step(_status: int, left: int, pages: int) -> None:
-        progress("database", pages - left, pages)
-
-    fresh = target.with_name("results.new")
-    for ending in ("", "-wal"):
-        fresh.with_name(fresh.name + ending).unlink(missing_ok=True)
-    make(fresh)
-    try:
-        found = _copy_at_one_moment(source, fresh, step)
-    except ReadOnlyError:
-        if not _is_still(source):
-            raise
-        found = _copy_still(source, fresh)
-    if found != "ok":
-        raise DamagedError(f"{source}: the file of results is damaged, and so would be its copy ({found})")
-    if not _holds_results(fresh):
-        raise ResultsError(f"{source}: holds no results: name the folder of a station that has started once")
-    fresh.replace(target)
-
-
-def _copy_at_one_moment(source: Path, fresh: Path, step: Callable[[int, int, int], None]) -> str:
-    """Copy a database that may be written meanwhile, and give what SQLite says of the copy."""
-    with closing(connect(source)) as reader, explained(source):
-        # One moment for the whole copy: otherwise each write of the station would begin it again.
-        reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        with closing(sqlite3.connect(fresh)) as writer, explained(fresh):
-            reader.backup(writer, pages=_PAGES, progress=step)
-            found = _settled(writer)
-        reader.execute("ROLLBACK")
-    return found
-
-
-def _copy_still(source: Path, fresh: Path) -> str:
-    """Copy a database with its log from a read-only disk, where SQLite itself cannot open it."""
-    for ending in ("", "-wal"):
-        with suppress(FileNotFoundError):
-            shutil.copyfile(f"{source}{ending}", f"{fresh}{ending}")
-    with closing(sqlite3.connect(fresh)) as writer, explained(fresh):
-        return _settled(writer)
-
-
-def _settled(copy: sqlite3.Connection) -> str:
-    """Make a copy a single file, which can be hashed, and give what SQLite says of it."""
-    found: str = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
-    copy.execute("PRAGMA journal_mode = DELETE")
-    return found
-
-
-def _holds_results(path: Path) -> bool:
-    with closing(sqlite3.connect(path)) as connection:
-        found = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'results'").fetchone()[0]
-    return bool(found)
-
-
-def _is_still(path: Path) -> bool:
-    """Tell whether the disk of a file is mounted read-only."""
-    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-
-
 def _copy_images(
     station: Path, partial: Path, since: Path | None, backup: Backup, progress: StageProgress
 ) -> None:
@@ -215,7 +153,7 @@ def _copy_images(
             "SELECT count(*), coalesce(max(id), 0), count(image) FROM results"
         ).fetchone()
         with sums.open("w", encoding="utf-8", newline="\n") as stream:
-            stream.write(_line(sha256(partial / RESULTS), RESULTS))
+            stream.write(sum_line(sha256(partial / RESULTS), RESULTS))
             for done, image in enumerate(_images(connection.execute), start=1):
                 progress("images", done, total)
                 if image in names:
@@ -230,7 +168,7 @@ def _copy_images(
                     backup.linked += shared
                     backup.images += 1
                     backup.bytes += (partial / image).stat().st_size
-                    stream.write(_line(sha256(partial / image), image))
+                    stream.write(sum_line(sha256(partial / image), image))
 
 
 def _images(execute: Callable[..., sqlite3.Cursor]) -> Iterator[str]:
@@ -302,38 +240,3 @@ def _finish(partial: Path, to: Path) -> None:
     if hasattr(os, "sync"):
         os.sync()
     partial.rename(to)
-
-
-def _line(digest: str, name: str) -> str:
-    """Give a line as sha256sum writes it."""
-    escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-    return f"{chr(92) if escaped != name else ''}{digest}  {escaped}\n"
-
-
-def _sums(backup: Path) -> Iterator[tuple[str, str]]:
-    path = backup / SUMS
-    if not path.is_file() or not (backup / RESULTS).is_file():
-        raise ResultsError(f"{backup}: this is no backup: it has no {SUMS} or no {RESULTS}")
-    with path.open(encoding="utf-8", newline="\n") as stream:
-        for number, line in enumerate(stream, start=1):
-            escaped = line.startswith("\\")
-            digest, gap, name = line.removeprefix("\\").removesuffix("\n").partition("  ")
-            if escaped:
-                name = (
-                    name.replace("\\\\", "\0").replace("\\n", "\n").replace("\\r", "\r").replace("\0", "\\")
-                )
-            if not gap or len(digest) != 64 or not is_inside(name):
-                raise ResultsError(f"{path}: line {number} is no sum of a file in this folder")
-            yield digest, name
-
-
-def _existing(backup: Path, name: str) -> Path:
-    path = backup / name
-    if not path.is_file():
-        raise ResultsError(f"{path}: is missing from the backup")
-    return path
-
-
-def _compare(path: Path, name: str, digest: str) -> None:
-    if sha256(path) != digest:
-        raise ResultsError(f"{path}: differs from its sum in {SUMS}: {name} is damaged")
