@@ -16,7 +16,7 @@ from excision.data.images import any_full_image, any_working_image
 from excision.data.inputs import input_image
 from excision.errors import ImageError
 from excision.settings import Settings
-from excision.station.client import _bytes
+from excision.station.client.upload import image_bytes
 from excision.training.training_set import prepare
 
 GREY = np.random.default_rng(0).integers(0, 256, (40, 56), dtype=np.uint8)
@@ -134,5 +134,5 @@ def test_colours_with_alpha_are_colours() -> None:
 def test_the_client_sends_what_an_array_means(kind: str, channels: int, tmp_path: Path) -> None:
     image = {1: GREY, 3: COLOUR, 4: np.dstack([COLOUR, GREY])}[channels]
     array = of_type(image, kind)
-    (tmp_path / "a.tif").write_bytes(_bytes(array)[1])
+    (tmp_path / "a.tif").write_bytes(image_bytes(array)[1])
     assert np.array_equal(read_pixels(tmp_path / "a.tif"), array_image(array, 1 if channels == 1 else 3))
