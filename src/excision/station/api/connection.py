@@ -16,8 +16,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from excision.station.api.header import Header, Refusal, relative_address, too_large
 from excision.station.api.limits import ConnectionLimits
-from excision.station.api.wire import path_of, plain_address, spoken
+from excision.station.api.wire import plain_address, spoken
 
 _PIECE = 4096  # bytes of a header that are parsed before it is looked at again
 
@@ -33,12 +34,6 @@ class Crowd(Protocol):
 
     def refused(self, status: int) -> None:
         """Hear that a request was refused before the application saw it."""
-
-
-class _Refusal(Exception):  # noqa: N818  it ends the parsing of a request, and is no error of this program
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
 
 
 class Connection(HttpToolsProtocol):
@@ -65,11 +60,11 @@ class Connection(HttpToolsProtocol):
         self._open = 0  # requests that are not answered yet
         self._in_body = False
         self._is_again = False  # while a header is parsed a second time
-        self._raw = self._size = self._lines = self._hosts = 0  # of the header that is coming in
+        self._header, self._raw = Header(limits), 0  # what is coming in, and its bytes
         self._received = self._unspent = 0  # bytes of a body, and bytes around it that are none
         self._since = self._heard = self._answered = self._checked = time.monotonic()
         self._awaits_header = True  # from its first byte on, and from the beginning of the connection
-        self._refusal: _Refusal | None = None
+        self._refusal: Refusal | None = None
         self._last_words: bytes | None = None
         self._end_by: float | None = None
         self._buffered, self._moved = 0, 0.0
@@ -114,13 +109,13 @@ class Connection(HttpToolsProtocol):
             return piece[wish.args[0] :]
         except httptools.HttpParserError as error:
             cause = error.__context__
-            self._refuse(cause if isinstance(cause, _Refusal) else _Refusal(400, "this is no proper HTTP"))
+            self._refuse(cause if isinstance(cause, Refusal) else Refusal(400, "this is no proper HTTP"))
             return None
         if self._in_body:
             # Sizes and extensions of chunks, and a trailer, are no part of any body.
             self._unspent = self._unspent + len(piece) if self._received == before else 0
         if max(0 if self._in_body else self._raw, self._unspent) > self._limits.header_bytes:
-            self._refuse(self._too_large())
+            self._refuse(too_large(self._limits))
         return None
 
     def _decline_upgrade(self) -> None:
@@ -141,51 +136,37 @@ class Connection(HttpToolsProtocol):
         if self._is_again:
             return
         super().on_message_begin()
-        self._size = self._lines = self._hosts = 0
+        self._header.begin()
 
     def on_url(self, url: bytes) -> None:
         """Take a part of its address."""
         if self._is_again:
             return
         super().on_url(url)
-        if len(self.url) > self._limits.line_bytes:
-            raise _Refusal(414, f"an address may have {self._limits.line_bytes} bytes at most")
+        self._header.check_address(self.url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a line of its header; what comes behind the body counts, and is not kept."""
         if self._is_again:
             return
-        self._lines += 1
-        self._size += len(name) + len(value) + 4
-        if self._lines > self._limits.header_lines or self._size > self._limits.header_bytes:
-            raise self._too_large()
+        self._header.count(name, value)
         if self._in_body:
             return
         super().on_header(name, value)
-        name = self.headers[-1][0]
-        if name == b"host":
-            self._hosts += 1
-        elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
-            raise _Refusal(400, "chunked is the only transfer encoding that is understood")
+        self._header.note(self.headers[-1][0], value)
 
     def on_headers_complete(self) -> None:
         """Hand the request to the application, unless it is none that HTTP allows."""
         if self._is_again:
             return
         if self._open >= self._limits.pipelined:
-            raise _Refusal(0, "")
-        version = self.parser.get_http_version()
-        if version not in ("1.0", "1.1"):
-            raise _Refusal(400, "this service speaks HTTP/1.1 and HTTP/1.0")
-        if self._hosts > 1 or (self._hosts == 0 and version == "1.1"):
-            raise _Refusal(400, "a request has one Host header")
-        if self.parser.get_method() == b"CONNECT":
-            raise _Refusal(405, "this is no proxy")
-        self.url = self._relative()
+            raise Refusal(0, "")
+        self._header.check(self.parser.get_http_version(), self.parser.get_method())
+        self.url = relative_address(self.url, self.headers)
         try:
             super().on_headers_complete()
         except (UnicodeDecodeError, AttributeError, httptools.HttpParserInvalidURLError) as error:
-            raise _Refusal(
+            raise Refusal(
                 400, "the address is no proper one: it must be ASCII and percent-encoded"
             ) from error
         self._open += 1
@@ -254,7 +235,7 @@ class Connection(HttpToolsProtocol):
             self._check_body(now)
         elif self._awaits_header and not self._open and now - self._since > self._limits.header_seconds:
             if self._raw:
-                self._refuse(_Refusal(408, "the header comes too slowly"))
+                self._refuse(Refusal(408, "the header comes too slowly"))
             else:
                 self.transport.close()
 
@@ -277,20 +258,9 @@ class Connection(HttpToolsProtocol):
         age = now - self._since
         lags = age - self._received / limits.body_rate > limits.body_seconds
         if lags or age > limits.request_seconds or now - self._heard > limits.body_seconds:
-            self._refuse(_Refusal(408, "the body comes too slowly"))
+            self._refuse(Refusal(408, "the body comes too slowly"))
 
-    def _relative(self) -> bytes:
-        host = next((value for name, value in self.headers if name == b"host"), b"")
-        relative = path_of(self.url, host)
-        if relative is None:
-            raise _Refusal(400, "the address of a request begins with / and names no other host")
-        return relative
-
-    def _too_large(self) -> _Refusal:
-        limits = self._limits
-        return _Refusal(431, f"a header may have {limits.header_bytes} bytes and {limits.header_lines} lines")
-
-    def _refuse(self, refusal: _Refusal) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         """Answer what no application can, behind the answers that are still owed."""
         self._refusal = refusal
         words = b""
@@ -317,7 +287,7 @@ class Connection(HttpToolsProtocol):
     def _end(self, words: bytes) -> None:
         """Say the last words, and read on for a while: a client that is still sending would not hear them."""
         self._unset_keepalive_if_required()
-        self._refusal = self._refusal or _Refusal(0, "")
+        self._refusal = self._refusal or Refusal(0, "")
         self._end_by = time.monotonic() + self._limits.farewell_seconds
         self.transport.write(words)
         if self.transport.can_write_eof():
