@@ -204,7 +204,7 @@ _KILLED = """
 import errno, os, shutil, sys
 from pathlib import Path
 import tests.station.test_watch as tests
-from excision.station.hot_folder import watcher as watch
+from excision.station.hot_folder import file_work
 from excision.station.store.store import Store
 owner, name, when, far = sys.argv[1:5]
 link = os.link
@@ -214,7 +214,7 @@ def elsewhere(source, place):
     link(source, place)
 if far == "far":
     os.link = elsewhere
-owner = {"os": os, "shutil": shutil, "Store": Store, "Path": Path, "watch": watch}[owner]
+owner = {"os": os, "shutil": shutil, "Store": Store, "Path": Path, "file_work": file_work}[owner]
 whole = getattr(owner, name)
 def killed(*words, **more):
     if name != "unlink" or str(words[0]).endswith("1.png"):
@@ -226,7 +226,7 @@ tests.run_watch(Path(sys.argv[5]), Path(sys.argv[6]), after="move")
 """
 
 _MOMENTS = [
-    ("Store", "add"), ("watch", "move_file"), ("os", "link"), ("shutil", "copyfile"), ("os", "fsync"),
+    ("Store", "add"), ("file_work", "move_file"), ("os", "link"), ("shutil", "copyfile"), ("os", "fsync"),
     ("Path", "unlink"),
 ]  # fmt: skip
 
