@@ -1,8 +1,7 @@
-"""Excision And Recovery as one object: fit on normal images, predict, save, load."""
+"""How a detector is fitted, calibrated again, and asked for suspects."""
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,16 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from excision.data import Dataset
-from excision.errors import ModelError, SettingsError
-from excision.estimator import Estimator, Trainable
+from excision.detector.fitted import FittedDetector
+from excision.estimator import Trainable
 from excision.method import run_folder, run_start
 from excision.method.attention.model import Attention
-from excision.method.calibration import check_thresholds
 from excision.method.calibration_scores import fold_scores, held_out_scores
 from excision.method.cross_calibration import cross_calibration_scores, with_cross_calibration
 from excision.method.cross_fitting import CrossFit, cross_fit
@@ -27,27 +23,21 @@ from excision.method.few_images import warn_if_few
 from excision.method.fitness.learning import learn_fitness
 from excision.method.fitting import train_pipeline
 from excision.method.fold_training import out_of_fold_scores
-from excision.method.folder_kinds import folder_kind, wrong_folder
-from excision.method.inference import ablated, infer
+from excision.method.inference import ablated
 from excision.method.normal_images import NormalImages
 from excision.method.normal_statistics import learn_normal
-from excision.method.parameters import ParameterMixin, Parameters
-from excision.method.pipeline import Pipeline
-from excision.method.stored_weights import check_weights
+from excision.method.parameters import Parameters
 from excision.method.suspect_search import search_suspects
 from excision.method.suspects import Suspect
-from excision.ops.memory_format import channels_last
 from excision.predictions import Prediction
 from excision.progress import Progress, StageProgress, TrainingProgress, of_stage
 from excision.settings import AnomalyMapKind, Settings
 from excision.system.files import write_json
 from excision.system.usage import usage
-from excision.tiling.image_format import ImageFormat
 from excision.training.training_set import TrainingSet
-from excision.training.usable import Picture
 
 
-class Detector(ParameterMixin, Estimator[Prediction]):
+class Detector(FittedDetector):
     """Excision And Recovery: trained on normal images, it distinguishes normal from defective images.
 
     It follows scikit-learn's contract: `fit` changes no parameter and discards any earlier fit, learnt
@@ -86,9 +76,7 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         seed: int | None = None,
         false_alarm_rate: float | None = None,
     ) -> None:
-        self.parameters = Parameters(settings, device, size, tile, steps, seed, false_alarm_rate)
-        super().__init__(self.parameters.in_force(), device)
-        self.pipeline_: Pipeline | None = None
+        super().__init__(Parameters(settings, device, size, tile, steps, seed, false_alarm_rate))
 
     def __repr__(self) -> str:
         """Return the given parameters and a summary of the fit."""
@@ -97,49 +85,6 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         (height, width), kind = self.image_format.size, "grey" if self.image_format.channels == 1 else "RGB"
         fitted = f"fitted to {height} x {width} {kind} images, threshold {self.threshold:.4g}"
         return f"<Detector({self.parameters}) {fitted}>"
-
-    @property
-    def pipeline(self) -> Pipeline:
-        """The networks and everything else that was learnt.
-
-        Raises:
-            ModelError: the detector has not been fitted.
-        """
-        if self.pipeline_ is None:
-            raise ModelError("this detector has no weights yet: fit it, or load a run folder")
-        return self.pipeline_
-
-    @property
-    def image_format(self) -> ImageFormat:
-        """Size, channels and tiling of the images, as fitting determined them.
-
-        Raises:
-            ModelError: the detector has not been fitted.
-        """
-        return self.pipeline.image_format
-
-    @property
-    def review_threshold(self) -> None:
-        """None: only an exported model has a grey zone."""
-        return None
-
-    def with_thresholds(self, threshold: float, review_threshold: float | None = None) -> Self:
-        """Return a detector with the same weights and a threshold that a person set; networks are shared.
-
-        Args:
-            threshold: decision threshold in the unit of the anomaly score.
-            review_threshold: must be None, since only an exported model has a grey zone.
-
-        Raises:
-            ModelError: the detector has not been fitted.
-            SettingsError: the threshold is not finite or not above 0, or a review threshold is given.
-        """
-        check_thresholds(threshold, review_threshold)
-        if review_threshold is not None:
-            raise SettingsError("a run folder has no grey zone: export the model to have one")
-        twin = copy.copy(self)
-        twin.calibration_ = self.calibration.at(threshold)
-        return twin
 
     def fit(
         self,
@@ -246,23 +191,6 @@ class Detector(ParameterMixin, Estimator[Prediction]):
             fit = partial(cross_fit, self.pipeline, data, self.device, self._inspect_with, tell)
             yield from search_suspects(data, self.calibration, fit, self._predict_one, tell)
 
-    def _inspect_with(self, pipeline: Pipeline, picture: Picture) -> Prediction:
-        twin = copy.copy(self)
-        twin.pipeline_ = pipeline
-        return twin._predict_one(picture)
-
-    def save(self, folder: str | Path) -> None:
-        """Write the model to a folder that `load` and the command line can open.
-
-        Raises:
-            ModelError: the detector has not been fitted.
-        """
-        pipeline = self.pipeline
-        model = run_folder.Model(
-            pipeline.state_dict(), pipeline.settings, pipeline.image_format, self.calibration, self.fitness_
-        )
-        run_folder.save_model(Path(folder), model)
-
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Self:
         """Read a detector from a run folder.
@@ -295,27 +223,6 @@ class Detector(ParameterMixin, Estimator[Prediction]):
         twin.fitness_ = self.fitness_
         twin._is_comparable = self._is_comparable and settings == self.pipeline.settings
         return twin
-
-    def _inspect_one(self, working: NDArray[np.uint16]) -> Prediction:
-        return infer(self.pipeline, working, self._alarm, self.device)
-
-    def _load(self, folder: Path) -> Self:
-        if folder_kind(folder) == "baseline":
-            raise ModelError(wrong_folder(folder, "run folder"))
-        model = run_folder.load_model(folder)
-        check_weights(model, folder)
-        self.settings, self.calibration_ = model.settings, model.calibration
-        self.fitness_ = model.fitness
-        self._is_comparable = True
-        self.pipeline_ = self._build(model.settings, model.image_format)
-        self.pipeline_.load_learned(model.tensors)
-        return self
-
-    def _build(
-        self, settings: Settings, image_format: ImageFormat, attention: Attention | None = None
-    ) -> Pipeline:
-        pipeline = Pipeline(settings, image_format, attention or Attention(settings.attention.variant))
-        return channels_last(pipeline.to(self.device)).eval()
 
     def _train(
         self,

@@ -1,0 +1,126 @@
+"""What a detector is once it is fitted: networks and a threshold, in a run folder or in memory."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excision.errors import ModelError, SettingsError
+from excision.estimator import Estimator
+from excision.method import run_folder
+from excision.method.attention.model import Attention
+from excision.method.calibration import check_thresholds
+from excision.method.folder_kinds import folder_kind, wrong_folder
+from excision.method.inference import infer
+from excision.method.parameters import ParameterMixin, Parameters
+from excision.method.pipeline import Pipeline
+from excision.method.stored_weights import check_weights
+from excision.ops.memory_format import channels_last
+from excision.predictions import Prediction
+from excision.settings import Settings
+from excision.tiling.image_format import ImageFormat
+from excision.training.usable import Picture
+
+
+class FittedDetector(ParameterMixin, Estimator[Prediction]):
+    """Inspects with networks and a threshold, however they were obtained.
+
+    Args:
+        parameters: of the constructor of a detector.
+
+    Attributes:
+        pipeline_: the networks and everything else that was learnt; None before fitting.
+
+    Raises:
+        SettingsError: there is no such device, or a parameter is out of range.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        super().__init__(parameters.in_force(), parameters.device)
+        self.parameters = parameters
+        self.pipeline_: Pipeline | None = None
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The networks and everything else that was learnt.
+
+        Raises:
+            ModelError: the detector has not been fitted.
+        """
+        if self.pipeline_ is None:
+            raise ModelError("this detector has no weights yet: fit it, or load a run folder")
+        return self.pipeline_
+
+    @property
+    def image_format(self) -> ImageFormat:
+        """Size, channels and tiling of the images, as fitting determined them.
+
+        Raises:
+            ModelError: the detector has not been fitted.
+        """
+        return self.pipeline.image_format
+
+    @property
+    def review_threshold(self) -> None:
+        """None: only an exported model has a grey zone."""
+        return None
+
+    def with_thresholds(self, threshold: float, review_threshold: float | None = None) -> Self:
+        """Return a detector with the same weights and a threshold that a person set; networks are shared.
+
+        Args:
+            threshold: decision threshold in the unit of the anomaly score.
+            review_threshold: must be None, since only an exported model has a grey zone.
+
+        Raises:
+            ModelError: the detector has not been fitted.
+            SettingsError: the threshold is not finite or not above 0, or a review threshold is given.
+        """
+        check_thresholds(threshold, review_threshold)
+        if review_threshold is not None:
+            raise SettingsError("a run folder has no grey zone: export the model to have one")
+        twin = copy.copy(self)
+        twin.calibration_ = self.calibration.at(threshold)
+        return twin
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model to a folder that `load` and the command line can open.
+
+        Raises:
+            ModelError: the detector has not been fitted.
+        """
+        pipeline = self.pipeline
+        model = run_folder.Model(
+            pipeline.state_dict(), pipeline.settings, pipeline.image_format, self.calibration, self.fitness_
+        )
+        run_folder.save_model(Path(folder), model)
+
+    def _inspect_one(self, working: NDArray[np.uint16]) -> Prediction:
+        return infer(self.pipeline, working, self._alarm, self.device)
+
+    def _inspect_with(self, pipeline: Pipeline, picture: Picture) -> Prediction:
+        twin = copy.copy(self)
+        twin.pipeline_ = pipeline
+        return twin._predict_one(picture)
+
+    def _load(self, folder: Path) -> Self:
+        if folder_kind(folder) == "baseline":
+            raise ModelError(wrong_folder(folder, "run folder"))
+        model = run_folder.load_model(folder)
+        check_weights(model, folder)
+        self.settings, self.calibration_ = model.settings, model.calibration
+        self.fitness_ = model.fitness
+        self._is_comparable = True
+        self.pipeline_ = self._build(model.settings, model.image_format)
+        self.pipeline_.load_learned(model.tensors)
+        return self
+
+    def _build(
+        self, settings: Settings, image_format: ImageFormat, attention: Attention | None = None
+    ) -> Pipeline:
+        pipeline = Pipeline(settings, image_format, attention or Attention(settings.attention.variant))
+        return channels_last(pipeline.to(self.device)).eval()
