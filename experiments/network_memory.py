@@ -34,7 +34,7 @@ from excision.data.groups import group_samples
 from excision.detector import Detector
 from excision.errors import FewImagesWarning
 from excision.method.calibration import Calibration, calibrate
-from excision.method.cross_fitting import cross_fit, cross_scores
+from excision.method.cross_fitting import cross_fit
 from excision.method.pipeline import Pipeline
 from excision.predictions import Prediction
 from excision.settings import Settings
@@ -114,10 +114,10 @@ def measure(taken: Sequence[Sample], untouched: Sequence[Sample], settings: Sett
 
     data, held_out = prepare(dataset, settings), detector.calibration
     with data.materialised(None, lambda *_: None):
-        seen = cross_scores(cross_fit(detector.pipeline, data, detector.device, inspect), data)
+        seen = cross_fit(detector.pipeline, data, detector.device, inspect).scores(data)
     return Split(
-        training=[each.score for each in seen],
-        training_groups=[each.group for each in seen],
+        training=seen,
+        training_groups=list(data.source_groups.values()),
         held_out=list(held_out.scores),
         held_out_groups=[data.groups[name] for name in held_out.names],
         untouched=[detector.inspect(sample.image).score for sample in untouched],

@@ -6,14 +6,12 @@ import copy
 from collections import Counter
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from excision.data.splits import make_folds
 from excision.method.attention.model import Attention
-from excision.method.cross_fitting import cross_p_values
 from excision.method.normal_images import FOLDS, NormalImages
 from excision.method.normal_statistics import learn_normal
 from excision.method.pipeline import Pipeline
@@ -122,16 +120,3 @@ def test_folds_are_of_whole_groups_and_about_as_large(sizes: list[int], count: i
     assert set(folds.values()) == set(range(min(count, len(sizes))))
     assert max(filled.values()) - min(filled.values()) <= max(sizes)
     assert make_folds(reversed(groups), count, seed) == folds
-
-
-@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5)), min_size=1, max_size=40))
-def test_p_values_are_those_of_the_slow_rule(drawn: list[tuple[int, int]]) -> None:
-    scores, groups = [float(score) for score, _ in drawn], [str(group) for _, group in drawn]
-    found = cross_p_values(scores, groups)
-    names = sorted(set(groups))
-    for place, (score, group) in enumerate(zip(scores, groups, strict=True)):
-        shares = []
-        for other in names:
-            of_other = [s for s, g in zip(scores, groups, strict=True) if g == other]
-            shares.append(1.0 if other == group else sum(s >= score for s in of_other) / len(of_other))
-        assert found[place] == pytest.approx(sum(shares) / len(shares))

@@ -9,7 +9,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +23,7 @@ from excision.method.recovery.training import compute_dtype
 from excision.method.run_folder import read_json
 from excision.ops.devices import choose_device
 from excision.ops.memory_format import image_tensor, lay_out
+from excision.ops.spread import evenly_spread
 from excision.progress import Bars
 from excision.system.files import write_json
 from excision.tiling.image_format import ImageFormat
@@ -109,9 +109,8 @@ def tensors_to_time(dataset: Dataset, shown: ImageFormat, device: torch.device) 
         DatasetError: no test image can be read.
     """
     samples, count = dataset.test, max(BATCHES)
-    places = dict.fromkeys(np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(int))
     found = []
-    for place in places:
+    for place in evenly_spread(len(samples), count):
         with contextlib.suppress(ImageError):
             found.append(image_tensor(graph_image(samples[place].image, shown), device))
     if not found:

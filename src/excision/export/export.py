@@ -28,6 +28,7 @@ from excision.method.fitness import FITNESS, save_fitness
 from excision.method.folder_kinds import ODD_IMAGE
 from excision.method.run_folder import FINGERPRINT, read_json
 from excision.method.run_start import dropped_images, recorded_groups
+from excision.ops.spread import evenly_spread
 from excision.progress import StageProgress, of_stage
 from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Precision
 from excision.runtime.inspector import Inspector
@@ -172,15 +173,9 @@ def _trained_on(detector: Detector, run: Path, data: TrainingSet, tell: StagePro
 def _examples(detector: Detector, data: TrainingSet) -> list[NDArray[np.uint16]]:
     """Return evenly spread training images, unchanged and with defects drawn on them."""
     pictures, rng = list(data.training_images()), np.random.default_rng(0)
-    places = _spread(len(pictures), _EXAMPLES)
+    places = evenly_spread(len(pictures), _EXAMPLES)
     good = [graph_image(pictures[place], detector.image_format) for place in places]
     return [*good, *(with_defect(image, rng) for image in good)]
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """Return at most `most` evenly spread indices of a sequence of length `count`."""
-    places: list[int] = np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
-    return places
 
 
 def _scores(detector: Detector, held_out: list[Picture], tell: StageProgress) -> list[float]:
@@ -196,7 +191,7 @@ def _golden(detector: Detector, held_out: list[Picture], scores: list[float]) ->
     # The threshold is itself the score of a normal image, one of the highest, whose verdict depends on the
     # last bit. So the golden images are taken from the lower half.
     lower = np.argsort(scores, kind="stable")[: (len(scores) + 1) // 2]
-    chosen = [int(lower[place]) for place in _spread(len(lower), _GOLDEN)]
+    chosen = [int(lower[place]) for place in evenly_spread(len(lower), _GOLDEN)]
     good = [graph_image(held_out[index], detector.image_format) for index in chosen]
     rng = np.random.default_rng(0)
     images = [*good, *(with_defect(image, rng) for image in good)]

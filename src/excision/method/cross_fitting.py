@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from excision.method.normal_images import NormalImages
 from excision.method.normal_statistics import learn_normal
@@ -22,24 +18,6 @@ from excision.training.usable import Picture
 D = TypeVar("D", bound=Detection)
 Inspect = Callable[[Pipeline, Picture], D]
 """Inspects an image with a pipeline."""
-
-
-@dataclass(frozen=True, slots=True)
-class CrossScore:
-    """How anomalous a training image is among the images of other groups.
-
-    Attributes:
-        name: name of the image.
-        group: its group.
-        score: its out-of-fold anomaly score.
-        p_value: conformal p-value in (0, 1] of the score among the out-of-fold scores of the other groups, as
-            in `cross_p_values`.
-    """
-
-    name: str
-    group: str
-    score: float
-    p_value: float
 
 
 class CrossFit(Generic[D]):
@@ -115,53 +93,3 @@ def cross_fit(
     normal = NormalImages.of(data, device)
     copies = learn_normal(pipeline, normal, stage)
     return CrossFit.of(copies or [pipeline], normal, data, inspect)
-
-
-def cross_scores(
-    fit: CrossFit[D], data: TrainingSet, stage: StageProgress | None = None
-) -> tuple[CrossScore, ...]:
-    """Return the out-of-fold score of each training image.
-
-    An anomaly map is not kept: `CrossFit.inspect` computes that of an image again.
-
-    Args:
-        fit: `cross_fit` on the same images.
-        data: the training images.
-        stage: called with (stage, done, total).
-
-    Raises:
-        ImageError: an image can no longer be read.
-    """
-    scores = fit.scores(data, stage)
-    groups = list(data.source_groups.values())
-    p_values = cross_p_values(scores, groups)
-    return tuple(map(CrossScore, data.sources, groups, scores, p_values.tolist()))
-
-
-def cross_p_values(scores: Sequence[float], groups: Sequence[str]) -> NDArray[np.float64]:
-    """Compute the conformal p-value of each score among those of the other groups.
-
-    Each of G groups has the weight 1 / G, divided evenly among its images; the image's own group counts as
-    the new one: p = (1 + sum over the other groups of the share of scores that are at least as large) / G
-    (Lee, Barber, Willett, "Distribution-free inference with hierarchical data", 2023).
-
-    Args:
-        scores: (N,) anomaly scores.
-        groups: group of each.
-
-    Returns:
-        (N,) float64 in (0, 1].
-    """
-    values, sizes = np.asarray(scores, dtype=np.float64), Counter(groups)
-    order = np.argsort(values, kind="stable")
-    ascending = values[order]
-    weights = np.array([1 / sizes[groups[place]] for place in order])
-    # Weight of the scores from each place of the order to the end.
-    beyond = np.append(weights[::-1].cumsum()[::-1], 0.0)
-    reached = beyond[np.searchsorted(ascending, values, side="left")]
-    own = np.empty_like(values)
-    for group in sizes:
-        members = np.flatnonzero(np.array([each == group for each in groups]))
-        of_group = np.sort(values[members])
-        own[members] = 1 - np.searchsorted(of_group, values[members], side="left") / len(members)
-    return np.clip((1 + reached - own) / len(sizes), 1 / len(sizes), 1.0)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from excision.data.splits import make_folds
 from excision.ops.memory_format import image_tensor
+from excision.ops.spread import evenly_spread
 from excision.progress import Progress
 from excision.training.training_set import TrainingSet
 
@@ -38,7 +38,7 @@ class NormalImages:
         self, count: int, read: Callable[[int], Tensor], groups: Sequence[str] | None = None
     ) -> None:
         self._read = read
-        self._chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_IMAGES)).round().astype(int))
+        self._chosen = evenly_spread(count, MOST_IMAGES)
         groups = tuple(groups or map(str, range(count)))
         self.fold_of = make_folds(groups, FOLDS)
         self.folds = tuple(self.fold_of[groups[index]] for index in self._chosen)
@@ -65,5 +65,5 @@ class NormalImages:
             progress: called with (done, total).
         """
         for done, index in enumerate(self._chosen, start=1):
-            yield self._read(int(index))
+            yield self._read(index)
             progress(done, len(self._chosen))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from excision.evaluation.intervals import rate_interval
 from excision.method.calibration.words import at_most
+from excision.ops.spread import evenly_spread
 from excision.visualization.svg import (
     BOTTOM,
     LEFT,
@@ -215,8 +216,7 @@ def _thinned(points: list[Point]) -> list[Point]:
         for place, point in enumerate(points)
         if place in (0, len(points) - 1) or not _between(points[place - 1], point, points[place + 1])
     ]
-    chosen = np.unique(np.linspace(0, len(kept) - 1, min(_POINTS, len(kept))).round().astype(int))
-    return [kept[place] for place in chosen]
+    return [kept[place] for place in evenly_spread(len(kept), _POINTS)]
 
 
 def _between(a: Point, b: Point, c: Point) -> bool:
