@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
@@ -54,20 +55,13 @@ def bench(
     import os
 
     from excision.errors import SettingsError
-    from excision.runtime.model_folder import Description
-    from excision.runtime.speed import STAGES, measure
+    from excision.runtime.speed import STAGES
     from excision.system.files import write_json
 
     threads, batches = threads or [os.cpu_count() or 1], batches or [1, 8]
     if min(*threads, *batches, repeats) < 1:
         raise SettingsError("--threads, --batches and --repeats must be at least 1")
-    runs = [(name, count) for name in _backends(Description.load(folder).backend) for count in threads]
-    speeds: list[Speed] = []
-    with Bars() as bars:
-        progress = bars.part("measuring")
-        for done, (name, count) in enumerate(runs, start=1):
-            speeds += measure(folder, name, count, batches, repeats)
-            progress(done, len(runs))
+    speeds = _measure(folder, threads, batches, repeats)
     say_table("Milliseconds per image", ("", *STAGES), [_stages(speed) for speed in speeds])
     heads = ("", "images/s", "of limit", "recovery", "first, s")
     say_table("Speed", heads, [_speed(speed) for speed in speeds])
@@ -75,6 +69,20 @@ def bench(
         write_json(json, [dataclasses.asdict(speed) for speed in speeds])
         say(f"Figures: {json}")
     return 0
+
+
+def _measure(folder: Path, threads: list[int], batches: list[int], repeats: int) -> list[Speed]:
+    from excision.runtime.model_folder import Description
+    from excision.runtime.speed import measure
+
+    runs = [(name, count) for name in _backends(Description.load(folder).backend) for count in threads]
+    speeds: list[Speed] = []
+    with Bars() as bars:
+        progress = bars.part("measuring")
+        for done, (name, count) in enumerate(runs, start=1):
+            speeds += measure(folder, name, count, batches, repeats)
+            progress(done, len(runs))
+    return speeds
 
 
 def _backends(own: BackendName) -> list[BackendName]:

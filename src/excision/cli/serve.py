@@ -7,7 +7,6 @@ import socket
 import sys
 import threading
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,6 +16,7 @@ from cyclopts import App, Parameter
 from excision.cli.door import Door, DoorOptions, bound
 from excision.cli.output import say
 from excision.cli.retention_options import RetentionOptions
+from excision.cli.station_options import StationOptions
 from excision.errors import ExcisionError
 
 if TYPE_CHECKING:
@@ -40,22 +40,6 @@ app = App(
 _OWN_FILES = 128  # descriptors for the database, models, logs and libraries
 
 
-@Parameter(name="*")
-@dataclass
-class LoadOptions:
-    """How much the service takes on at once."""
-
-    queue: Annotated[
-        int, Parameter(help="Number of images that may wait; further requests get status 503.")
-    ] = 64
-    workers: Annotated[
-        int | None, Parameter(help="Images inspected at once. By default as many as cores.")
-    ] = None
-    threads: Annotated[int | None, Parameter(help="Threads per inspection.")] = None
-    max_bytes: Annotated[int, Parameter(help="Largest request in bytes.")] = 64 * 2**20
-    max_pixels: Annotated[int, Parameter(help="Largest image in pixels.")] = 150_000_000
-
-
 @app.default
 def serve(
     models: Annotated[
@@ -68,43 +52,20 @@ def serve(
     *,
     data: Annotated[Path, Parameter(help="Folder to store results and images in.")] = Path("station"),
     door: DoorOptions | None = None,
-    models_below: Annotated[
-        Path | None,
-        Parameter(name="--models", help="Folder whose sub-folders clients may load by name as new versions."),
-    ] = None,
-    folders: Annotated[
-        Path | None,
-        Parameter(help="Folder whose sub-folders of labelled images can be used by name to measure a model."),
-    ] = None,
+    station: StationOptions | None = None,
     keep: Annotated[
         Literal["all", "flagged", "none"],
         Parameter(help='Images to keep: "all", "flagged" (all that are not good) or "none".'),
     ] = "all",
     retention: RetentionOptions | None = None,
-    load: LoadOptions | None = None,
 ) -> int:
     """Inspect images that are sent over HTTP, and store every result."""
     from excision.cli.retention import set_access
-    from excision.station.models.registry import named_folders
-    from excision.station.station import StationSettings
 
-    retention, load = retention or RetentionOptions(), load or LoadOptions()
+    retention = retention or RetentionOptions()
     set_access(data, retention.shared)
     entrance = (door or DoorOptions()).door()
-    settings = StationSettings(
-        data=data,
-        models=named_folders(models),
-        models_below=models_below,
-        folders=folders,
-        keep=keep,
-        retention=retention.rules(),
-        queue=load.queue,
-        workers=load.workers,
-        threads=load.threads,
-        max_bytes=load.max_bytes,
-        max_pixels=load.max_pixels,
-    )
-    _serve(entrance, settings)
+    _serve(entrance, (station or StationOptions()).settings(data, models, keep, retention.rules()))
     return 0
 
 
