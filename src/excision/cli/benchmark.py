@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from excision.cli.benchmark_options import PlanOptions
 from excision.cli.options import SettingsFileOption
-from excision.cli.output import say, say_table
+from excision.cli.output import say, say_table, say_text
 from excision.cli.settings_options import SettingsOptions, override
 from excision.settings import Settings
 from excision.system.files import write_json
@@ -79,7 +79,7 @@ def benchmark(
     for title, head, rows in results.tables():
         say_table(title, head, rows)
     for note in results.notes:
-        say(note)
+        say_text(note)
     for name, error in results.failures.items():
         say(f"Failed: {name}: {error}")
     say(f"Results: {out / MARKDOWN}")

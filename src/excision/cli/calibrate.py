@@ -14,7 +14,7 @@ from excision.cli.calibrate_options import CriteriaOptions, Promise, PromiseOpti
 from excision.cli.cost_options import CostOptions
 from excision.cli.groups import say_groups
 from excision.cli.options import ExportedArgument, FewOption, GroupsOption, is_given
-from excision.cli.output import say, say_lines, say_notes
+from excision.cli.output import say, say_lines, say_notes, say_text
 from excision.errors import DatasetError, SettingsError
 from excision.progress import Bars
 from excision.settings import OddRule
@@ -126,7 +126,7 @@ def _calibrate(
     before = inspector.calibration
     names = _short_names(good.images)
     _set(inspector, good, names, wish)
-    say(f"Threshold: {before.threshold:.6g} before, {_explain(inspector)}")
+    say_text(f"Threshold: {before.threshold:.6g} before, {_explain(inspector)}")
     images = dict(zip(names, good.images, strict=True))
     picture = keep_odd_image(inspector.folder, inspector.calibration.odd, images, inspector.inspect)
     if picture is not None:
@@ -144,7 +144,7 @@ def _check_enough(good: GoodScores, promise: Promise, *, few: bool) -> None:
     reason = too_few(len(set(good.groups)), promise.rate, promise.confidence)
     few_images = too_few(len(good.scores), promise.rate, promise.confidence) is not None
     if reason is not None and not few_images:
-        say(f"Note: {reason}.")
+        say_text(f"Note: {reason}.")
     elif reason is not None and not few:
         raise DatasetError(
             f"{reason}. The threshold is unchanged. Give more good images, or accept what so few can promise "
@@ -190,7 +190,7 @@ def _undo(inspector: Inspector) -> int:
     if inspector.calibration.odd != before.odd:
         # The picture is of the other one.
         (inspector.folder / ODD_IMAGE).unlink(missing_ok=True)
-    say(f"Threshold: {before.threshold:.6g} before, {_explain(inspector)}")
+    say_text(f"Threshold: {before.threshold:.6g} before, {_explain(inspector)}")
     say(f"It had been replaced at {earlier.replaced}. Earlier calibrations left: {earlier.left}.")
     return 0
 
@@ -217,11 +217,13 @@ def _say_left_out(good: GoodScores) -> None:
         (f"Skipped: {reason}" for reason in good.unreadable[:20]), len(good.unreadable), "cannot be read"
     )
     if good.trained_on is None:
-        say(
+        say_text(
             "Note: this folder does not say which images the model was trained on (export it again to have "
             "that). Make sure that none of them is among these images."
         )
     elif good.trained_on:
-        say(f"Left out {good.trained_on} images that the model was trained on: their scores are too low.")
+        say_text(
+            f"Left out {good.trained_on} images that the model was trained on: their scores are too low."
+        )
     if good.repeated:
         say(f"Left out {good.repeated} images that are the same as another one.")

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from excision.cli.capability_options import DrawingOptions, RealOptions
 from excision.cli.options import GroupsOption, ModelArgument, OutOption
-from excision.cli.output import say, say_notes, say_table
+from excision.cli.output import say, say_notes, say_table, say_text
 from excision.progress import Bars
 
 if TYPE_CHECKING:
@@ -98,15 +98,16 @@ def _report(result: Capability, out: Path, model: Path | None) -> None:
 
 def _say(result: Capability) -> None:
     from excision.report.capability_page import statements
-    from excision.report.capability_tables import sizes_table
+    from excision.report.capability_tables import BY_SIGNAL, sizes_table
 
     table = sizes_table(result)
     if table.rows:
-        say_table(
-            "Probability of detection", list(table.head), [[cell.text for cell in row] for row in table.rows]
-        )
+        # The report has one more column, for which a terminal has no room.
+        shown = [place for place, name in enumerate(table.head) if name != BY_SIGNAL]
+        rows = [[row[place].text for place in shown] for row in table.rows]
+        say_table("Probability of detection", [table.head[place] for place in shown], rows)
     for topic, sentence in statements(result):
-        say(f"{topic}: {sentence}")
+        say_text(f"{topic}: {sentence}")
     say_notes(result.notes)
     for one in result.requirements:
-        say(f"Requirement: {one.sentence}")
+        say_text(f"Requirement: {one.sentence}")

@@ -19,7 +19,7 @@ from excision.cli.options import (
     LeaveOutOption,
     RateOption,
 )
-from excision.cli.output import say, say_facts, say_notes, say_red, say_table
+from excision.cli.output import say, say_facts, say_notes, say_red, say_table, say_text
 from excision.progress import Bars
 from excision.system.files import write_json
 
@@ -87,7 +87,7 @@ def check(
     )
     say_groups(report.groups)
     say()
-    (say_red if report.training is None else say)(_plan(report, wanted))
+    (say_red if report.training is None else say_text)(_plan(report, wanted))
     return 2 if report.training is None else 0
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.options import DataArgument, JsonOption, LayoutOption, LeaveOutOption, ModelArgument
-from excision.cli.output import figure, say, say_notes, say_table
+from excision.cli.output import figure, say, say_notes, say_table, say_text
 from excision.progress import Bars
 from excision.system.files import write_json
 
@@ -87,9 +87,8 @@ def evaluate(
         write_json(json, evaluation.to_json())
     say_evaluation(f"{model} on {data}", evaluation)
     if predictor.calibration is not None and not altered:
-        say(predictor.calibration.state())
-    for note in evaluation.notes:
-        say(f"Note: {note}")
+        say_text(predictor.calibration.state())
+    say_notes(evaluation.notes)
     say(f"Report: {folder / 'report.html'}")
 
 

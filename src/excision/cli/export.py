@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.options import DataArgument, RunArgument, number
-from excision.cli.output import say, say_table
+from excision.cli.output import say, say_table, say_text
 from excision.progress import Bars
 from excision.runtime.backend import BackendName, Precision
 
@@ -59,7 +59,7 @@ def export(
     say_table(f"{to} {precision} against torch", ("", ""), proof_rows(proof))
     before, after = load_calibration(run), Description.load(out).calibration
     say(f"Threshold: {before.threshold:.6g} in the run, {after.threshold:.6g} exported.")
-    say(after.state())
+    say_text(after.state())
     say(f"Exported: {out}; next: excision inspect {out} IMAGES --out results/")
     return 0
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from excision.cli.options import AlsoOption, ModelArgument, OutOption
-from excision.cli.output import say, say_lines, say_notes
+from excision.cli.output import say, say_lines, say_notes, say_text
 from excision.progress import Bars
 from excision.system.names import printable
 
@@ -99,7 +99,7 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
     say(f"{counts}{summary.n_failed} not inspected")
     say_lines(map(_reason, summary.failures), summary.n_failed, "`error` in results.csv gives each reason")
     if summary.drift is not None:
-        say(f"Drift: {printable(summary.drift_words)}")
+        say_text(f"Drift: {printable(summary.drift_words)}")
     say(f"Results: {out / 'results.csv'}")
     if parquet:
         write_inspection_table(out)

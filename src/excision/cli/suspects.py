@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from excision.cli.output import say
+from excision.cli.output import say, say_text
 from excision.method.run_folder import FINGERPRINT, MODEL, read_json
+from excision.method.run_start import dropped_images, is_begun
 from excision.method.run_start import dropped_images, is_begun
 from excision.progress import Bars
 
@@ -69,7 +70,7 @@ def say_suspects(out: Path, suspects: tuple[Suspect, ...], dropped: int) -> None
     from excision.report.suspects import FOLDER, TABLE
 
     if dropped:
-        say(
+        say_text(
             f"\nLeft out {_images(dropped)} as suspects, listed in {out / FOLDER / TABLE}. The false-alarm "
             "promise holds if they show defects. It does not count them if they are good: look at "
             f"{out / FOLDER / 'report.html'}."
@@ -80,7 +81,7 @@ def say_suspects(out: Path, suspects: tuple[Suspect, ...], dropped: int) -> None
             say(f"  {suspect.name}: anomaly score {suspect.score:.4g}")
         if len(suspects) > _SHOWN:
             say(f"  ... and {len(suspects) - _SHOWN} more, listed in {out / FOLDER / TABLE}")
-        say(
+        say_text(
             f"Look at {out / FOLDER / 'report.html'}. Remove those that show a defect from the data, or "
             "train again with --drop-suspects, which leaves all of them out."
         )

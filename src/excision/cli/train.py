@@ -16,7 +16,7 @@ from excision.cli import suspects
 from excision.cli.advice import advise_tiles
 from excision.cli.info import feature_distance
 from excision.cli.options import DataArgument, FewOption, LayoutOption, LeaveOutOption, SettingsFileOption
-from excision.cli.output import say, say_facts, say_notes
+from excision.cli.output import say, say_facts, say_notes, say_text
 from excision.cli.settings_options import SettingsOptions, override
 from excision.errors import DatasetError, FewGroupsWarning, FewImagesWarning, NetworkMemoryWarning
 from excision.method.run_folder import MODEL, SETTINGS, TRAINING, read_json
@@ -161,7 +161,7 @@ def report(detector: Detector, out: Path, origin: str) -> None:
         say(f"  ... and {len(facts['skipped']) - _SHOWN} more, listed in {out / TRAINING}")
     advice = advise_tiles(**facts["reduction"]) if "reduction" in facts else ""
     if advice:
-        say(f"\n{advice}")
+        say_text(f"\n{advice}")
 
 
 def _origin(given: ImageSettings, settled: ImageFormat) -> str:
@@ -199,7 +199,7 @@ def _calibrated(facts: dict[str, Any], calibration: Calibration) -> str:
 
 def _say_cost(folds: int) -> None:
     if folds:
-        say(
+        say_text(
             f"Note: {folds} models are trained for the threshold, and then the model itself on all good "
             f"images: this takes about {folds + 1} times as long as one training."
         )
@@ -238,7 +238,7 @@ def _say_warning(usual: Callable[..., None]) -> Callable[..., None]:
 
     def shown(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if issubclass(category, (FewGroupsWarning, NetworkMemoryWarning)):
-            say(f"Note: {message}.")
+            say_text(f"Note: {message}.")
         else:
             usual(message, category, *where, **more)
 

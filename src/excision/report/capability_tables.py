@@ -10,6 +10,9 @@ from excision.capability.result import Capability
 from excision.report.capability_figures import interval, words
 from excision.report.tables import Cell, Table
 
+BY_SIGNAL = "a90 by a-hat"
+"""Head of the column of a90 by the signal, which is a check of the logit model."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -45,7 +48,7 @@ def sizes_table(capability: Capability) -> Table:
         )
         for curve in capability.curves
     ]
-    head = ("Kind", "Contrast", "Found", "a50", "a90", "a90/95", "a90 by a-hat", "Logit model")
+    head = ("Kind", "Contrast", "Found", "a50", "a90", "a90/95", BY_SIGNAL, "Logit model")
     return Table(
         "sizes",
         "Smallest sizes that are found",
