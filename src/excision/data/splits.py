@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 
 from excision.data.records import Sample
 from excision.errors import DatasetError
@@ -91,6 +92,11 @@ def make_folds(groups: Iterable[str], count: int, seed: int = 0) -> dict[str, in
         folds[group] = fold
         filled[fold] += sizes[group]
     return folds
+
+
+def with_training(samples: Iterable[Sample], groups: Container[str]) -> list[Sample]:
+    """Put the normal samples of some groups into the training split, and leave the others as they are."""
+    return [replace(s, split="train") if s.group in groups and not s.defective else s for s in samples]
 
 
 def with_test_share(samples: list[Sample], notes: list[str]) -> tuple[list[Sample], list[str]]:

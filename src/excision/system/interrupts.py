@@ -19,6 +19,12 @@ class Interrupt:
     def __init__(self) -> None:
         self.asked = False
 
+    def remember(self, _number: int, _frame: FrameType | None) -> None:
+        """Note the first request, as the handler of a signal, and interrupt at the second."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Interrupt]:
@@ -36,12 +42,7 @@ def deferred_interrupt() -> Iterator[Interrupt]:
         yield interrupt
         return
 
-    def remember(_number: int, _frame: FrameType | None) -> None:
-        if interrupt.asked:
-            raise KeyboardInterrupt
-        interrupt.asked = True
-
-    signal.signal(signal.SIGINT, remember)
+    signal.signal(signal.SIGINT, interrupt.remember)
     try:
         yield interrupt
     finally:
@@ -64,12 +65,7 @@ def requests_to_stop() -> Iterator[Interrupt]:
         yield interrupt
         return
 
-    def remember(_number: int, _frame: FrameType | None) -> None:
-        if interrupt.asked:
-            raise KeyboardInterrupt
-        interrupt.asked = True
-
-    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, interrupt.remember) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield interrupt
     finally:

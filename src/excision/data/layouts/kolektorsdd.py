@@ -9,7 +9,7 @@ from excision.data.layouts.registry import Contents, layout, orphans
 from excision.data.listing import image_files, list_images, subfolders
 from excision.data.masks import marks_defect
 from excision.data.records import GOOD, Sample
-from excision.data.splits import choose_groups
+from excision.data.splits import choose_groups, with_training
 from excision.errors import ImageError
 
 _MASK_ENDING = "_label"
@@ -75,12 +75,7 @@ def _sample(name: str, image: Path, mask: Path | None) -> Sample:
 def _divide(samples: list[Sample]) -> tuple[list[Sample], str]:
     items = {s.group for s in samples}
     training = choose_groups(items, _TRAIN_SHARE, seed=0) if len(items) > 1 else items
-    divided = [
-        Sample(s.name, s.image, "train", s.label, s.mask, s.group)
-        if s.group in training and not s.defective
-        else s
-        for s in samples
-    ]
+    divided = with_training(samples, training)
     note = (
         f"No split file: the normal images of {len(training)} of {len(items)} items, chosen by name, are for "
         "training; all others, and every defective image, are for testing."

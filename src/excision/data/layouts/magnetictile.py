@@ -8,6 +8,7 @@ from excision.data.groups.known import with_groups
 from excision.data.layouts.registry import Contents, layout, orphans
 from excision.data.listing import image_files, list_images, own_subfolders, passed_over, subfolders
 from excision.data.records import GOOD, Sample, UnusedMask
+from excision.data.splits import with_training
 
 _PREFIX = "MT_"
 _TRAIN_SHARE = 0.8
@@ -61,12 +62,7 @@ def _divide(samples: list[Sample]) -> tuple[list[Sample], list[str]]:
     normal = sorted((s for s in samples if not s.defective), key=lambda s: s.group)
     training = {s.group for s in normal[: round(_TRAIN_SHARE * len(normal))]}
     count = sum(s.group in training for s in normal)
-    divided = [
-        Sample(s.name, s.image, "train", s.label, s.mask, s.group)
-        if s.group in training and not s.defective
-        else s
-        for s in samples
-    ]
+    divided = with_training(samples, training)
     note = (
         f"No split file: the first {count} of {len(normal)} normal images by acquisition number are for "
         "training; the others, and every defective image, are for testing."
