@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from excision.cli.output import say, say_text
 from excision.method.run_folder import FINGERPRINT, MODEL, read_json
 from excision.method.run_start import dropped_images, is_begun
-from excision.method.run_start import dropped_images, is_begun
 from excision.progress import Bars
 
 if TYPE_CHECKING:
