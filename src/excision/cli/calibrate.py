@@ -137,18 +137,17 @@ def _calibrate(
 
 def _check_enough(good: GoodScores, promise: Promise, *, few: bool) -> None:
     """Refuse images that are too few, unless that is accepted; say so where only their groups are."""
-    from excision.method.calibration import too_few
+    from excision.method.calibration import shortage
 
     if not good.scores:
         raise DatasetError("no image is left to calibrate on: the threshold is unchanged")
-    reason = too_few(len(set(good.groups)), promise.rate, promise.confidence)
-    few_images = too_few(len(good.scores), promise.rate, promise.confidence) is not None
-    if reason is not None and not few_images:
-        say_text(f"Note: {reason}.")
-    elif reason is not None and not few:
+    lack = shortage(len(good.scores), len(set(good.groups)), promise.rate, promise.confidence)
+    if lack is not None and lack.of_groups_alone:
+        say_text(f"Note: {lack.reason}.")
+    elif lack is not None and not few:
         raise DatasetError(
-            f"{reason}. The threshold is unchanged. Give more good images, or accept what so few can promise "
-            "with --few"
+            f"{lack.reason}. The threshold is unchanged. Give more good images, or accept what so few can "
+            "promise with --few"
         )
 
 

@@ -131,7 +131,7 @@ def _say_lines(title: str, lines: Sequence[str]) -> None:
 
 
 def _plan(report: DatasetReport, wanted: CalibrationSettings) -> str:
-    from excision.method.calibration import too_few
+    from excision.method.calibration import shortage
 
     plan = report.training
     if plan is None:
@@ -150,7 +150,9 @@ def _plan(report: DatasetReport, wanted: CalibrationSettings) -> str:
         f"{channels}, at {how}"
     )
     told += f"\n{_promise(plan, wanted)}"
-    if too_few(sum(_calibrating(plan, wanted)), wanted.false_alarm_rate, wanted.confidence) is not None:
+    sizes = _calibrating(plan, wanted)
+    lack = shortage(sum(sizes), len(sizes), wanted.false_alarm_rate, wanted.confidence)
+    if lack is not None and not lack.of_groups_alone:
         told += "\nThese are few: `excision train` needs --few for that."
     advice = advise_tiles(plan.reduction.factor, plan.reduction.tile) if plan.reduction else ""
     return f"{told}\n{advice}" if advice else told

@@ -6,7 +6,7 @@ import math
 import warnings
 
 from excision.errors import FewGroupsWarning, FewImagesWarning
-from excision.method.calibration import best_promise, groups_needed, too_few
+from excision.method.calibration import best_promise, groups_needed, shortage
 from excision.method.calibration.words import at_most, counted
 from excision.settings import Settings
 from excision.training.training_set import TrainingSet
@@ -25,19 +25,20 @@ def warn_if_few(data: TrainingSet, settings: Settings) -> None:
     """
     chosen = settings.calibration
     calibrating = len({data.groups[name] for name in data.calibrating})
-    reason = too_few(calibrating, chosen.false_alarm_rate, chosen.confidence)
-    if reason is None:
+    images = len(data.calibrating)
+    lack = shortage(images, calibrating, chosen.false_alarm_rate, chosen.confidence)
+    if lack is None:
         return
     needed = groups_needed(chosen.false_alarm_rate, chosen.confidence)
     if chosen.folds or data.cross_fits:
         how = " in folds" if chosen.folds else ""
-        message = f"{len(data.calibrating)} good images in {calibrating} groups calibrate{how}: {reason}"
+        message = f"{images} good images in {calibrating} groups calibrate{how}: {lack.reason}"
     else:
         held_out, groups = len(data.calibration), len(set(data.groups.values()))
         count = len(data.sources) + held_out
         message = (
-            f"of {count} good images, {counted(held_out, 'is', 'are')} held out for calibration: {reason}, "
-            f"which is about {math.ceil(needed / chosen.holdout)} groups of good images in all"
+            f"of {count} good images, {counted(held_out, 'is', 'are')} held out for calibration: "
+            f"{lack.reason}, which is about {math.ceil(needed / chosen.holdout)} groups of good images in all"
         )
         best = best_promise(groups, chosen.confidence)
         message += (
@@ -45,5 +46,4 @@ def warn_if_few(data: TrainingSet, settings: Settings) -> None:
             f"{at_most(best)} and takes six times as long"
         )
     # The caller of the caller: the line that fits a detector.
-    enough = too_few(len(data.calibrating), chosen.false_alarm_rate, chosen.confidence) is None
-    warnings.warn(message, FewGroupsWarning if enough else FewImagesWarning, stacklevel=3)
+    warnings.warn(message, FewGroupsWarning if lack.of_groups_alone else FewImagesWarning, stacklevel=3)

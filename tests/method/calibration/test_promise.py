@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from excision.method.calibration import Calibration, best_promise, calibrate, groups_needed, too_few
+from excision.method.calibration import Calibration, best_promise, calibrate, groups_needed, shortage, too_few
 
 FINITE = st.floats(-1e6, 1e6)
 
@@ -128,6 +128,14 @@ def test_check_and_train_say_the_same(groups: int, percent: float, confidence: f
     assert found.keeps_wish == enough
     if not enough:
         assert found.promised_rate == pytest.approx(best)
+
+
+def test_a_shortage_tells_images_from_groups() -> None:
+    assert shortage(19, 19, 0.01) is None
+    few_groups, few_images = shortage(100, 18, 0.01), shortage(18, 18, 0.01)
+    assert few_groups is not None and few_groups.of_groups_alone
+    assert few_images is not None and not few_images.of_groups_alone
+    assert few_groups.reason == few_images.reason == too_few(18, 0.01)
 
 
 def test_the_gate_counts_groups() -> None:

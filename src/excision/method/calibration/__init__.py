@@ -8,6 +8,7 @@ from excision.method.calibration.needed import (
     groups_needed,
     groups_needed_on_average,
     keeps_wish,
+    shortage,
     too_few,
 )
 from excision.method.calibration.odd import Odd
@@ -26,5 +27,6 @@ __all__ = [
     "groups_needed",
     "groups_needed_on_average",
     "keeps_wish",
+    "shortage",
     "too_few",
 ]

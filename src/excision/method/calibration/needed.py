@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -91,3 +92,32 @@ def too_few(groups: int, false_alarm_rate: float, confidence: float = DEFAULT_CO
         f"promise {percent(max(false_alarm_rate, WORST_PROMISE))} on average, and {needed} to promise the "
         f"wanted {percent(false_alarm_rate)}"
     )
+
+
+class Shortage(NamedTuple):
+    """What good images lack for a calibration.
+
+    Attributes:
+        reason: in words.
+        of_groups_alone: the images would be enough if each were independent of the others.
+    """
+
+    reason: str
+    of_groups_alone: bool
+
+
+def shortage(
+    images: int, groups: int, false_alarm_rate: float, confidence: float = DEFAULT_CONFIDENCE
+) -> Shortage | None:
+    """Say what good images lack for a calibration, as `too_few`; None if they are enough.
+
+    Args:
+        images: number of good images that set the threshold.
+        groups: number of groups that they are of.
+        false_alarm_rate: wanted rate, between 0 and 1.
+        confidence: of the promise.
+    """
+    reason = too_few(groups, false_alarm_rate, confidence)
+    if reason is None:
+        return None
+    return Shortage(reason, too_few(images, false_alarm_rate, confidence) is None)
