@@ -27,9 +27,7 @@ def need_numbers(state: Mapping[str, Any], name: str, most: int) -> list[float]:
     Raises:
         ResultsError: it is something else.
     """
-    values = state.get(name)
-    need(isinstance(values, list) and len(values) <= most, name)
-    assert isinstance(values, list)
+    values = need_list(state, name, most)
     need(all(type(value) in (int, float) and abs(value) <= _LARGEST for value in values), name)
     return [float(value) for value in values]
 
@@ -40,9 +38,7 @@ def need_counts(state: Mapping[str, Any], name: str, most: int) -> list[int]:
     Raises:
         ResultsError: it is something else.
     """
-    values = state.get(name)
-    need(isinstance(values, list) and len(values) <= most, name)
-    assert isinstance(values, list)
+    values = need_list(state, name, most)
     need(all(type(value) is int and value >= 0 for value in values), name)
     return list(values)
 
