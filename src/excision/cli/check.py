@@ -69,6 +69,14 @@ def check(
     if json is not None:
         write_json(json, _as_json(report, wanted))
     say_facts([("Data", data), ("Layout", report.layout), *_sizes(report)])
+    _say_contents(report)
+    say_groups(report.groups)
+    say()
+    (say_red if report.training is None else say_text)(_plan(report, wanted))
+    return 2 if report.training is None else 0
+
+
+def _say_contents(report: DatasetReport) -> None:
     say_table(
         "Contents",
         ["split", "label", "images"],
@@ -85,10 +93,6 @@ def check(
         "Images that are in both training and test data, which makes the figures too good",
         [" = ".join(names) for names in report.duplicates],
     )
-    say_groups(report.groups)
-    say()
-    (say_red if report.training is None else say_text)(_plan(report, wanted))
-    return 2 if report.training is None else 0
 
 
 def _sizes(report: DatasetReport) -> list[tuple[str, str]]:
