@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from excision.evaluation.examples import Example
@@ -15,6 +14,7 @@ from excision.report.example_stages import write_examples
 from excision.report.report import Words, write_report
 from excision.report.results_folder import About, write_about
 from excision.system.csv_rows import csv_row
+from excision.system.dates import today
 from excision.system.files import write_text
 from excision.visualization.overlays import overlay_name, readable
 
@@ -55,9 +55,8 @@ def write_suspects(
         InspectionLog(out, records).__exit__(None, None, None)
         rows = [_HEAD, *((s.name, repr(s.score), f"{s.chance:.3g}", s.part) for s in suspects)]
         write_text(out / TABLE, "".join(map(csv_row, rows)))
-        today = datetime.now(UTC).strftime("%Y-%m-%d")
         threshold = examples[0].prediction.threshold
-        write_about(out, About("inspection", date=today, threshold=threshold, searched=searched))
+        write_about(out, About("inspection", date=today(), threshold=threshold, searched=searched))
         examples.sort(key=lambda example: example.outcome)
         write_examples(out, examples)
         write_report(out, words=_words(len(suspects)))
