@@ -4,6 +4,7 @@ The command line mirrors these names (`--mask.fill mosaic`), and a run folder ho
 """
 
 from excision.settings.calibration import CalibrationSettings, OddRule
+from excision.settings.recovery import LossSettings, Normalisation, RecoverySettings
 from excision.settings.sections import (
     ATTENTION_STRIDES,
     AnomalyMapKind,
@@ -12,11 +13,8 @@ from excision.settings.sections import (
     EvidenceKind,
     Fill,
     ImageSettings,
-    LossSettings,
     MaskSettings,
-    Normalisation,
     Precision,
-    RecoverySettings,
     ScoreSettings,
     TrainingSettings,
 )

@@ -13,13 +13,12 @@ from typing import Any
 from excision.errors import RenamedWarning, SettingsError
 from excision.settings.calibration import CalibrationSettings
 from excision.settings.checks import as_fields, check_keys, check_types, require
+from excision.settings.recovery import LossSettings, RecoverySettings
 from excision.settings.renamed import RENAMED, with_new_names
 from excision.settings.sections import (
     AttentionSettings,
     ImageSettings,
-    LossSettings,
     MaskSettings,
-    RecoverySettings,
     ScoreSettings,
     TrainingSettings,
 )
