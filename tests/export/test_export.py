@@ -31,8 +31,9 @@ from excision.method.run_folder import CALIBRATION, MODEL
 from excision.report.writing import inspect_and_report
 from excision.runtime.backend import MODEL_FILES, BackendName
 from excision.runtime.backends import open_backend
+from excision.runtime.golden_file import GOLDEN, Golden
 from excision.runtime.inspector import Inspector
-from excision.runtime.model_folder import DESCRIPTION, FORMAT, GOLDEN, Description, Golden
+from excision.runtime.model_folder import DESCRIPTION, FORMAT, Description
 from excision.runtime.verification import Proof, verify
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from excision import Detector
+from excision.runtime.golden_file import Golden
 from excision.runtime.inspector import Inspector
-from excision.runtime.model_folder import Golden
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from excision.errors import ModelError
 from excision.runtime import Inspector
-from excision.runtime.model_folder import GOLDEN, Golden
+from excision.runtime.golden_file import GOLDEN, Golden
 from excision.runtime.verification import verify
 from tests.runtime.folders import FORMAT_1, old_folder, sealed_folder
 

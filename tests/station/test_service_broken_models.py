@@ -19,7 +19,8 @@ from onnx import helper, numpy_helper
 from PIL import Image
 
 from excision.errors import ModelError
-from excision.runtime.model_folder import DESCRIPTION, GOLDEN, Description, Golden
+from excision.runtime.golden_file import GOLDEN, Golden
+from excision.runtime.model_folder import DESCRIPTION, Description
 from excision.runtime.trial import try_out
 from tests.cli.conftest import excision
 from tests.station.conftest import Service, Start

@@ -18,8 +18,9 @@ from excision.inspection.batch import find_images
 from excision.inspection.log import read_log
 from excision.report.writing import inspect_and_report
 from excision.runtime.defect_criteria import REGION, DefectCriteria
+from excision.runtime.golden_file import Golden
 from excision.runtime.inspector import Inspector
-from excision.runtime.model_folder import DESCRIPTION, Description, Golden
+from excision.runtime.model_folder import DESCRIPTION, Description
 from excision.runtime.verification import Proof, verify
 from excision.tiling import assembly
 from tests.tiling.conftest import TILE, draw_strip

@@ -31,8 +31,9 @@ from excision.method.run_start import dropped_images, recorded_groups
 from excision.ops.spread import evenly_spread
 from excision.progress import StageProgress, of_stage
 from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Precision
+from excision.runtime.golden_file import Golden
 from excision.runtime.inspector import Inspector
-from excision.runtime.model_folder import Description, Golden, Tile
+from excision.runtime.model_folder import Description, Tile
 from excision.runtime.trained_on import TrainedOn, image_key
 from excision.runtime.verification import Proof
 from excision.system.files import sha256

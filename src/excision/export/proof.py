@@ -12,8 +12,8 @@ from excision.detector import Detector
 from excision.errors import ModelError
 from excision.method.calibration import Calibration, calibrate
 from excision.progress import StageProgress
+from excision.runtime.golden_file import Golden
 from excision.runtime.inspector import Inspector
-from excision.runtime.model_folder import Golden
 from excision.runtime.verification import DRIFT_LIMITS, Proof, replay
 from excision.training.training_set import TrainingSet
 from excision.training.usable import Picture

@@ -1,9 +1,10 @@
-"""Reads `golden.npz`, which may be damaged or forged: sizes are checked before memory is taken."""
+"""Golden images, and their file, which may be damaged or forged: sizes are checked before memory is taken."""
 
 from __future__ import annotations
 
 import math
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from excision.errors import ModelError
+from excision.system.files import atomic_path
 from excision.tiling.image_format import MOST_PIXELS
+
+GOLDEN = "golden.npz"
+"""Name of the file in an exported folder."""
 
 _MOST_IMAGES = 64
 _MOST_VALUES = 3 * MOST_PIXELS
@@ -25,6 +30,35 @@ _KINDS: dict[str, tuple[np.dtype[Any], int]] = {
     "maps": (np.dtype(np.float32), 3),
 }
 """Type and number of dimensions of each array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Golden images, and the scores and anomaly maps that torch computed for them.
+
+    Attributes:
+        images: (N, H, W, C) uint16, working images.
+        scores: (N,) float64.
+        maps: (N, H, W) float32.
+    """
+
+    images: NDArray[np.uint16]
+    scores: NDArray[np.float64]
+    maps: NDArray[np.float32]
+
+    def save(self, folder: Path) -> None:
+        """Write `golden.npz`."""
+        with atomic_path(folder / GOLDEN) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, images=self.images, scores=self.scores, maps=self.maps)
+
+    @classmethod
+    def load(cls, folder: Path) -> Golden:
+        """Read `golden.npz`.
+
+        Raises:
+            ModelError: the file is missing or damaged, or holds other arrays than these.
+        """
+        return cls(*read_golden(folder / GOLDEN))
 
 
 def read_golden(path: Path) -> tuple[NDArray[np.uint16], NDArray[np.float64], NDArray[np.float32]]:

@@ -19,9 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from excision.errors import ModelError, SettingsError
 from excision.method.calibration import Calibration
 from excision.method.fitness import FITNESS, Fitness, save_fitness
@@ -30,13 +27,13 @@ from excision.method.stored_calibration import check_entries, require, stored_ca
 from excision.runtime import description_checks as checks
 from excision.runtime.backend import GRAPH_FILES, BackendName, Precision
 from excision.runtime.defect_criteria import REGION, DefectCriteria
-from excision.runtime.golden_file import read_golden
-from excision.system.files import atomic_path, sha256, write_json
+from excision.runtime.golden_file import GOLDEN
+from excision.system.files import sha256, write_json
 from excision.system.strict_json import read_json
 from excision.tiling.geometry import Tiling
 from excision.tiling.image_format import Channels, ImageFormat
 
-DESCRIPTION, GOLDEN = EXPORTED_MODEL, "golden.npz"
+DESCRIPTION = EXPORTED_MODEL
 FORMAT = 4
 """Of the folders that are written. Graphs of format 1 call an output by its old name; formats 1 and 2 have no
 hashes; until format 3, promises had no confidence."""
@@ -195,35 +192,6 @@ class Description:
             return cls(**_checked(content, path))
         except (ValueError, SettingsError, RecursionError) as error:
             raise ModelError(f"{path}: this does not describe an exported model: {error}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class Golden:
-    """Golden images, and the scores and anomaly maps that torch computed for them.
-
-    Attributes:
-        images: (N, H, W, C) uint16, working images.
-        scores: (N,) float64.
-        maps: (N, H, W) float32.
-    """
-
-    images: NDArray[np.uint16]
-    scores: NDArray[np.float64]
-    maps: NDArray[np.float32]
-
-    def save(self, folder: Path) -> None:
-        """Write `golden.npz`."""
-        with atomic_path(folder / GOLDEN) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, images=self.images, scores=self.scores, maps=self.maps)
-
-    @classmethod
-    def load(cls, folder: Path) -> Golden:
-        """Read `golden.npz`.
-
-        Raises:
-            ModelError: the file is missing or damaged, or holds other arrays than these.
-        """
-        return cls(*read_golden(folder / GOLDEN))
 
 
 def is_exported(folder: Path) -> bool:

@@ -26,7 +26,8 @@ from excision.errors import ModelError
 from excision.ops.unit_range import to_unit
 from excision.runtime.backend import BackendName
 from excision.runtime.backends import open_backend
-from excision.runtime.model_folder import Description, Golden
+from excision.runtime.golden_file import Golden
+from excision.runtime.model_folder import Description
 
 STAGES = ("decode", "attention", "mask", "recovery", "map")
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from excision.errors import ModelError
 from excision.runtime.defect_criteria import DefectCriteria
+from excision.runtime.golden_file import GOLDEN, Golden
 from excision.runtime.inspector import Inspector
-from excision.runtime.model_folder import GOLDEN, Golden
 
 DRIFT_LIMITS = {"fp32": 1e-3, "bf16": 0.1, "int8": 0.25}
 """Default limit of the score drift, by precision."""

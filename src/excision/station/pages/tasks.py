@@ -40,7 +40,8 @@ def check_golden(version: Version, progress: Progress) -> Check:
     Raises:
         ModelError: the model has none, or they are damaged.
     """
-    from excision.runtime.model_folder import Golden, is_exported
+    from excision.runtime.golden_file import Golden
+    from excision.runtime.model_folder import is_exported
     from excision.runtime.verification import DRIFT_LIMITS, replay
 
     if not is_exported(version.folder):
