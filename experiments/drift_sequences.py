@@ -38,17 +38,23 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from excision.inspection.drift import SCORE, DriftMonitor, DriftSettings, DriftWarning
+from excision.inspection.drift.wording import measure_of
 
 if TYPE_CHECKING:
     from excision import Detector
+    from excision.method.fitness import Fitness
 
 Pixels = NDArray[Any]
 """An image (H, W, C), floating point in [0, 1]."""
 
-BEFORE, MOST = 1000, 3000
-SEQUENCES = ("light", "focus", "fixture", "new lot")
-LOTS = (0, 500, 2000)
-DEFECTS = (0.0, 0.01, 0.05)
+BEFORE, MOST = 1000, 2000
+CHANGES = ("light", "focus", "fixture", "new lot")
+STREAMS = ((0, 0.0), (0, 0.01), (0, 0.05), (500, 0.0), (2000, 0.0))
+"""Parts in a lot, 0 for none, and the share of true defects."""
+
+_TOLD = (SCORE, "brightness")
+
+MONITORS = {"default": DriftSettings(), "lots": DriftSettings(lots=True)}
 
 
 class Part(NamedTuple):
@@ -110,20 +116,27 @@ def study(
     """Tell both tables for one surface."""
     count = sum(map(len, surface.groups))
     what = f"{count} good parts in {len(surface.groups)} groups, {len(surface.defects)} defective ones"
-    tell(f"\n## {surface.name}: {what}\n")
-    tell(f"| lots of | true defects | false warnings in {parts:,} parts, {seeds} streams | last block |")
-    tell("| --- | --- | --- | --- |")
-    for lot in LOTS:
-        for share in DEFECTS if surface.defects else (0.0,):
-            found = [false_warnings(surface, parts, lot, share, seed) for seed in range(seeds)]
+    known = ", ".join(f"{name} {len(values)}" for name, values in surface.reference.items() if name in _TOLD)
+    tell(f"\n## {surface.name}: {what}; groups known to the monitor: {known}\n")
+    tell(f"| lots of | true defects | monitor | false warnings in {parts:,} parts | last block |")
+    tell("| --- | --- | --- | --- | --- |")
+    for lot, share in STREAMS if surface.defects else [each for each in STREAMS if not each[1]]:
+        for name, settings in MONITORS.items():
+            found = [false_warnings(surface, settings, parts, lot, share, seed) for seed in range(seeds)]
             numbers = ", ".join(str(number) for number, _ in found)
             blocks = ", ".join(str(block) for _, block in found)
-            tell(f"| {lot or 'none'} | {share:.0%} | {numbers} | {blocks} |")
-    tell("\n| change | parts until the warning | named | change found at part |")
-    tell("| --- | --- | --- | --- |")
-    for kind in SEQUENCES:
-        told = [until_warning(surface, recorded, kind, seed) for seed in range(seeds)]
-        tell(f"| {kind} | " + " | ".join(map("; ".join, zip(*told, strict=True))) + " |")
+            tell(f"| {lot or 'none'} | {share:.0%} | {name} | {numbers} | {blocks} |")
+    tell("\n| change | monitor | parts until the warning | named | change found at part |")
+    tell("| --- | --- | --- | --- | --- |")
+    for kind in CHANGES:
+        # Of lots one sequence is told: until what is far beyond the calibration, many images are inspected.
+        runs = [
+            until_warning(surface, recorded, kind, seed, [*MONITORS][: 1 + (not seed)])
+            for seed in range(seeds)
+        ]
+        for name in MONITORS:
+            told = zip(*(run[name] for run in runs if name in run), strict=True)
+            tell(f"| {kind} | {name} | " + " | ".join(map("; ".join, told)) + " |")
 
 
 def stream(surface: Surface, random: np.random.Generator, lot: int = 0) -> Iterator[Part]:
@@ -139,14 +152,13 @@ def stream(surface: Surface, random: np.random.Generator, lot: int = 0) -> Itera
                 left -= 1
 
 
-def new_monitor(surface: Surface, settings: DriftSettings | None = None) -> DriftMonitor:
-    return DriftMonitor(settings, surface.reference)
-
-
-def false_warnings(surface: Surface, parts: int, lot: int, share: float, seed: int) -> tuple[int, int]:
+def false_warnings(
+    surface: Surface, settings: DriftSettings, parts: int, lot: int, share: float, seed: int
+) -> tuple[int, int]:
     """Count the warnings in a stream without drift; give the length of the block at the end as well."""
     random = np.random.default_rng([seed, lot, round(100 * share)])
-    monitor, good, count = new_monitor(surface), stream(surface, random, lot), 0
+    monitor, count = DriftMonitor(settings, surface.reference), 0
+    good = stream(surface, random, lot)
     for _ in range(parts):
         part = (
             surface.defects[int(random.integers(len(surface.defects)))]
@@ -159,29 +171,31 @@ def false_warnings(surface: Surface, parts: int, lot: int, share: float, seed: i
     return count, monitor.block
 
 
-def until_warning(surface: Surface, recorded: Recorded | None, kind: str, seed: int) -> tuple[str, str, str]:
-    """Feed a sequence and give the number of parts until the warning, its words, and its change point."""
+def until_warning(
+    surface: Surface, recorded: Recorded | None, kind: str, seed: int, names: Sequence[str]
+) -> dict[str, tuple[str, str, str]]:
+    """Feed a sequence, and give for each monitor the parts until the warning, its words and change point."""
     random = np.random.default_rng(seed)
-    monitor, good = new_monitor(surface), stream(surface, random)
-    for number in range(BEFORE + MOST):
-        after = number - BEFORE
+    good = stream(surface, random)
+    monitors = {name: DriftMonitor(MONITORS[name], surface.reference) for name in names}
+    told: dict[str, tuple[str, str, str]] = {}
+    for after in range(-BEFORE, MOST):
         part = next(good)
         if after >= 0:
-            part = (
-                changed_numbers(part, kind, after)
-                if recorded is None
-                else recorded.changed(part, kind, after)
-            )
-        warning = monitor.update(*part, flagged=part.score > surface.threshold)
-        if warning is not None and after < 0:
-            monitor.accept()
-        elif warning is not None:
-            return str(after + 1), named(warning), str(warning.since - BEFORE)
-    return f"none in {MOST}", "-", "-"
+            part = recorded.changed(part, kind, after) if recorded else changed_numbers(part, kind, after)
+        for name, monitor in monitors.items():
+            warning = monitor.update(*part, flagged=part.score > surface.threshold)
+            if warning is not None and after < 0:
+                monitor.accept()
+            elif warning is not None and name not in told:
+                told[name] = str(after + 1), named(warning), str(warning.since - BEFORE)
+        if len(told) == len(monitors):
+            break
+    return {name: told.get(name, (f"none in {MOST}", "-", "-")) for name in monitors}
 
 
 def named(warning: DriftWarning) -> str:
-    return f"{warning.statistic} {warning.direction}"
+    return f"{measure_of(warning.statistic).words} {warning.direction}"
 
 
 class Recorded:
@@ -199,6 +213,8 @@ class Recorded:
         self.name = name
         self.detector: Detector = Detector.load(run, device="cpu")
         self.run, self.data = run, data
+        if self.detector.fitness_ is None:
+            self.detector.fitness_ = learnt_fitness(self.detector, data)
         self._images: dict[int, Pixels] = {}
 
     def surface(self) -> Surface:
@@ -225,7 +241,7 @@ class Recorded:
     def inspect(self, image: Pixels) -> Part:
         """Inspect an image (H, W, C) in [0, 1]."""
         found = self.detector.inspect(np.clip(image, 0, 1))
-        return Part(found.score, found.image_statistics or plain_statistics(found.image))
+        return Part(found.score, found.image_statistics or {})
 
     def _inspected(self, path: Path) -> Part:
         from excision.data.inputs import input_image
@@ -236,17 +252,23 @@ class Recorded:
         return part
 
 
-def plain_statistics(image: Pixels) -> dict[str, float]:
-    """Measure an image (H, W, C) of a model that was trained before fitness: four plain statistics."""
-    grey = image.mean(axis=2)
-    fine = np.median(np.abs(np.diff(grey, axis=1)))
-    coarse = np.median(np.abs(grey[:, 4:] - grey[:, :-4]))
-    return {
-        "brightness": float(np.median(grey)),
-        "contrast": float(np.quantile(grey, 0.9) - np.quantile(grey, 0.1)),
-        "sharpness": float(fine / (coarse + 1e-4)),
-        "noise": float(np.median(np.abs(grey - ndimage.median_filter(grey, 3)))),
-    }
+def learnt_fitness(detector: Detector, data: Path) -> Fitness:
+    """Learn the fitness of a model that was trained before there was any, from its good training images."""
+    from excision.data import load_dataset
+    from excision.data.groups import find_groups
+    from excision.method.fitness import Learner
+
+    images = {sample.name: sample.image for sample in load_dataset(data).train}
+    groups, learner = find_groups(images).of, Learner()
+    for path in images.values():
+        learner.add(detector.image_format.read(path))
+    calibration = detector.settings.calibration
+    return learner.learn(
+        [groups[name] for name in images],
+        list(images),
+        unfit_rate=calibration.unfit_rate,
+        confidence=calibration.confidence,
+    )
 
 
 def changed_image(image: Pixels, kind: str, after: int) -> Pixels:
@@ -276,9 +298,14 @@ def drawn_surface() -> Surface:
         return Part(1.1 ** float(row[0]) + more, statistics)
 
     groups = [[part(row) for row in group] for group in numbers[:40]]
-    scores = [float(np.median([part(row).score for row in group])) for group in numbers[40:]]
+    calibration = [[part(row) for row in group] for group in numbers[40:]]
+    reference = {SCORE: [float(np.median([each.score for each in group])) for group in calibration]}
+    for name in groups[0][0].statistics:
+        reference[name] = [
+            float(np.median([each.statistics[name] for each in group])) for group in calibration
+        ]
     defects = [part(row, more) for row, more in zip(numbers[:, 0], np.linspace(0.1, 3, 60), strict=True)]
-    return Surface("drawn numbers", 1.3, groups, defects, {SCORE: scores})
+    return Surface("drawn numbers", 1.3, groups, defects, reference)
 
 
 def changed_numbers(part: Part, kind: str, after: int) -> Part:

@@ -8,7 +8,7 @@ from typing import Any
 
 from excision.errors import ModelError, ResultsError
 from excision.inspection.drift.inspected import DRIFT
-from excision.inspection.drift.warning import SCORE
+from excision.inspection.drift.wording import measure_of
 from excision.system.strict_json import read_json
 from excision.visualization.svg import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, Scale, marks
 
@@ -43,7 +43,10 @@ def drift_charts(drift: dict[str, Any]) -> list[Chart]:
 
 
 def _chart(number: int, statistic: dict[str, Any], drift: dict[str, Any]) -> Chart:
-    name = "Anomaly score" if statistic["name"] == SCORE else str(statistic["name"]).replace("_", " ")
+    measure = measure_of(str(statistic["name"]))
+    name = measure.words[:1].upper() + measure.words[1:]
+    # Results of earlier versions have values as they are compared, without a unit.
+    unit = f", {statistic['unit']}" if statistic.get("unit") else ""
     points = [(p, v) for p, v in zip(statistic["parts"], statistic["values"], strict=True) if v is not None]
     usual, warning = statistic["usual"], drift["warning"]
     levels = [value for _, value in points] + [level for level in usual or () if level < 1e290]
@@ -52,12 +55,15 @@ def _chart(number: int, statistic: dict[str, Any], drift: dict[str, Any]) -> Cha
     x = Scale(1, max(drift["parts"], 2), LEFT, RIGHT)
     y = Scale(low - margin, high + margin, BOTTOM, TOP)
     moved = warning is not None and warning["statistic"] == statistic["name"]
-    description = f"{name}: median of each block of images, from {low:.4g} to {high:.4g}."
+    stands = f" Now {statistic['compared']}." if statistic.get("compared") else ""
+    description = f"{name}: median of each block of images, from {low:.4g} to {high:.4g}{unit}.{stands}"
     chart = Chart(f"drift-{number}", f"{name} over image number", description)
     if usual is not None:
         top, bottom = y(usual[2]), y(usual[0])
         chart.box((LEFT, top), (RIGHT - LEFT, max(bottom - top, 0.5)), "good wash")
-    chart.axes(Axis("Image number", x, marks(1, x.high, 5)), Axis(name, y, marks(y.low, y.high, 5)))
+    chart.axes(
+        Axis("Image number", x, marks(1, x.high, 5)), Axis(f"{name}{unit}", y, marks(y.low, y.high, 5))
+    )
     chart.path(((x(part), y(value)) for part, value in points), "good curve")
     if moved and warning is not None:
         since = x(warning["since"])

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from excision.errors import ResultsError, SettingsError
 from excision.inspection.drift import SCORE, DriftMonitor, DriftSettings, DriftWarning
-from excision.inspection.drift.reference import reference_of
+from excision.inspection.drift.reference import reference_of, settings_for
 from excision.inspection.drift.summary import promise_in_words, standing_in_words, summary
 from excision.predictions import Predictor
 from excision.station.store.drift_states import Event, Stored, read_state, results_after, write_state
@@ -199,7 +199,7 @@ class Drift:
         if watched is None:
             newest = self._store.newest(Query(), 1)
             watched = _Watched(
-                DriftMonitor(self._settings, self._reference(model, weights, None)),
+                self._new_monitor(model, weights),
                 last if last is not None else newest[0].id if newest else 0,
                 # It is written with the first result: who looks on must not need a disk that can be written.
                 unwritten=_UNWRITTEN,
@@ -240,6 +240,11 @@ class Drift:
             if watched.lowest is not None or SCORE in reference:
                 watched.monitor.rebase(SCORE, reference.get(SCORE, ()))
             watched.lowest = lowest
+
+    def _new_monitor(self, model: str, weights: str) -> DriftMonitor:
+        predictor = self._predictor_of(model, weights)
+        settings = self._settings if predictor is None else settings_for(predictor, self._settings)
+        return DriftMonitor(settings, self._reference(model, weights, None))
 
     def _reference(self, model: str, weights: str, lowest: float | None) -> dict[str, list[float]]:
         predictor = self._predictor_of(model, weights)

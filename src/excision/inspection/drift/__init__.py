@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
-from excision.inspection.drift.monitor import DriftMonitor, DriftSettings
-from excision.inspection.drift.warning import SCORE, DriftWarning
+from excision.inspection.drift.monitor import DriftMonitor
+from excision.inspection.drift.settings import DriftSettings
+from excision.inspection.drift.warning import DriftWarning
+from excision.inspection.drift.wording import SCORE
 
 __all__ = ["SCORE", "DriftMonitor", "DriftSettings", "DriftWarning"]

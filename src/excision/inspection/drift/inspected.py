@@ -6,9 +6,10 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from excision.inspection.drift.monitor import DriftMonitor, DriftSettings
+from excision.inspection.drift.monitor import DriftMonitor
 from excision.inspection.drift.order import Order, order_of
 from excision.inspection.drift.reference import reference_of
+from excision.inspection.drift.settings import DriftSettings
 from excision.inspection.drift.summary import promise_in_words, standing_in_words, summary
 from excision.inspection.log import JSONL, InspectionRecord, iterate_log, iterate_places, record_of
 from excision.predictions import Predictor

@@ -6,7 +6,7 @@ from typing import Any
 
 from excision.inspection.drift.monitor import DriftMonitor
 from excision.inspection.drift.statistic import Statistic, shown
-from excision.inspection.drift.warning import SCORE
+from excision.inspection.drift.wording import compared, list_of, measure_of, plain
 
 
 def summary(monitor: DriftMonitor) -> dict[str, Any]:
@@ -15,9 +15,12 @@ def summary(monitor: DriftMonitor) -> dict[str, Any]:
     Returns:
         `parts`; `block`, the parts of the shortest block that is relied on; `parts_per_false_warning`;
         `learning`, whether nothing can be said yet; `evidence` in parts; `warning`, an object or None; and
-        `statistics`, a list of objects: `name`, `usual` (5 %, 50 % and 95 % point of the reference, or
-        None), `accepted` (a range, or None), `now`, `evidence`, `learning`, `parts` (number of the first part
-        of each point of the course) and `values` (None where there is none).
+        `statistics`, a list of objects: `name`, `words` (what people call it), `unit` of all its values
+        (empty for a plain number), `usual` (5 %, 50 % and 95 % point of the reference, or None),
+        `basis` (where the reference is from, such as "in training"), `accepted` (a range that
+        counts as normal, or None), `now`, `compared` (how that differs from the reference, in words), `evidence`, `learning`, `watched` (whether
+        the evidence counts), `parts` (number of the first part of each point of the course) and `values`
+        (None where there is none).
     """
     return {
         "parts": monitor.parts,
@@ -26,37 +29,55 @@ def summary(monitor: DriftMonitor) -> dict[str, Any]:
         "learning": monitor.is_learning,
         "evidence": monitor.evidence,
         "warning": None if monitor.warning is None else monitor.warning.to_dict(),
-        "statistics": [
-            {
-                "name": found.name,
-                "usual": _usual(found),
-                "accepted": None if found.accepted is None else list(found.accepted),
-                "now": found.now,
-                "evidence": monitor.evidence_of(found.name),
-                "learning": found.is_learning,
-                "parts": monitor.history.starts,
-                "values": monitor.history.values.get(found.name, []),
-            }
-            for found in monitor.statistics
-        ],
+        "statistics": [_standing(monitor, found) for found in monitor.statistics],
+    }
+
+
+def _standing(monitor: DriftMonitor, found: Statistic) -> dict[str, Any]:
+    name, measure, usual = found.name, measure_of(found.name), _usual(found)
+    now = plain(name, found.now)
+    return {
+        "name": name,
+        "words": measure.words,
+        "unit": measure.unit,
+        "usual": usual,
+        "basis": found.basis,
+        "accepted": None if found.accepted is None else [measure.plain(end) for end in found.accepted],
+        "now": now,
+        "compared": "" if now is None or usual is None else compared(name, now, usual[1], found.basis),
+        "evidence": monitor.evidence_of(name),
+        "learning": found.is_learning,
+        "watched": found.is_watched,
+        "parts": monitor.history.starts,
+        "values": [plain(name, value) for value in monitor.history.values.get(name, [])],
     }
 
 
 def _usual(statistic: Statistic) -> list[float] | None:
-    """Return what is usual, unless most parts were flagged while it was learnt."""
+    """Return what is usual in plain units, unless most parts were flagged while it was learnt."""
     if statistic.usual is None or shown(statistic.usual[2]) is None:
         return None
-    return list(statistic.usual)
+    return [measure_of(statistic.name).plain(value) for value in statistic.usual]
 
 
 def promise_in_words(monitor: DriftMonitor) -> str:
     """Say what the monitor promises and what it assumes."""
     many = monitor.settings.parts_per_false_warning
+    groups = max((found.groups for found in monitor.statistics), default=0)
+    known = f" and from the {groups} groups of calibration images" if groups else ""
+    promise = (
+        f"Without drift, one false warning comes in {many:,} parts on average, or fewer, all statistics "
+        f"together; within the first 1,000 parts its probability is at most {1e5 / many:.2g} %. This assumes "
+    )
+    if monitor.settings.lots:
+        return (
+            f"{promise}that good parts come in lots whose values stay within the range of the {groups} "
+            "groups of calibration images, half as wide again on each side: drift within that range is not "
+            "noticed."
+        )
     return (
-        f"Without drift, a false warning comes once in {many:,} parts on average, or less often, all "
-        f"statistics together; within 1,000 parts its probability is at most {1000 / many:.2g}. This assumes "
-        f"that blocks of {monitor.block} parts in a row do not depend on each other: whatever varies from "
-        "strip to strip or from lot to lot varies within a block."
+        f"{promise}that blocks of {monitor.block} parts in a row differ from each other{known} by chance "
+        "alone. A lot, strip or shift that is longer than a block and unlike all before it gives a warning."
     )
 
 
@@ -64,8 +85,7 @@ def standing_in_words(monitor: DriftMonitor) -> str:
     """Say in one sentence whether the line has drifted, as far as can be told."""
     if monitor.warning is not None:
         return monitor.warning.words
-    watched = [found for found in monitor.statistics if not found.is_learning]
+    watched = [found.name for found in monitor.statistics if found.is_watched and not found.is_learning]
     if not watched or monitor.parts < monitor.settings.block:
         return f"nothing can be said about drift after {monitor.parts} parts: too few to compare"
-    names = ", ".join("the anomaly score" if found.name == SCORE else found.name for found in watched)
-    return f"no drift noticed in {monitor.parts} parts ({names})"
+    return f"no drift noticed in {monitor.parts} parts ({list_of(watched)})"

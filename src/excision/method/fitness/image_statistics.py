@@ -12,10 +12,10 @@ from excision.method.fitness.cells import Grid, Whole, cut_cells, halved
 Floats = NDArray[np.float64]
 
 _WHITE = 65535.0
-_DARKEST = 0.02
+DARKEST = 0.02
 """Added to a brightness before its logarithm is taken: black differs little from nearly black."""
 
-_FINEST = 0.125 / 255
+FINEST = 0.125 / 255
 """The same for differences between neighbouring pixels: an eighth of a step of 8 bits."""
 
 _CLIPPED_LOW, _CLIPPED_HIGH = int(0.004 * _WHITE), int(0.996 * _WHITE)
@@ -23,8 +23,8 @@ _SUBSAMPLE = 4
 _LOW = 15
 """Per cent of the pixels at either end that may be a defect."""
 
-_CHROMA = 0.02
-
+CHROMA = 0.02
+"""Added to how colourful an image is before the logarithm is taken."""
 
 GREY_NAMES = (
     *("shadows", "brightness", "highlights", "contrast", "clipped_dark", "clipped_bright", "level_asymmetry"),
@@ -67,14 +67,14 @@ def measure(working: NDArray[np.uint16], grid: Grid) -> ImageStatistics:
     for _ in range(2):
         octaves.append(halved(octaves[-1]))
     levels = _levels(found.grey)
-    deviations = np.log2(_deviations(octaves[1]) + _FINEST)
+    deviations = np.log2(_deviations(octaves[1]) + FINEST)
     gradients = [_gradients(octave, 4.0**-power, diagonal=power > 0) for power, octave in enumerate(octaves)]
-    sizes = [np.log2(each[:2].mean(axis=0) + _FINEST) for each in gradients]
+    sizes = [np.log2(each[:2].mean(axis=0) + FINEST) for each in gradients]
     texture = _texture(octaves, sizes, deviations) | _directions(gradients)
     asymmetries = {f"asymmetry_{power}": _median(_asymmetry(octaves[power])) for power in (1, 2)}
     negative = {name: -value for name, value in asymmetries.items()}
     colours = (None, None) if found.colour is None else (found.colour, _WHITE - found.colour)
-    scale = levels.dark_bright + _DARKEST
+    scale = levels.dark_bright + DARKEST
     means = _cell_means(found.grey)
     cells = np.stack([(means - _median(means)) / scale, deviations, sizes[0] - sizes[1]])
     cells[1:] -= np.median(cells[1:], axis=1, keepdims=True)
@@ -108,14 +108,14 @@ class _Levels(NamedTuple):
 def _light(levels: _Levels) -> dict[str, float]:
     spread = levels.dark_bright
     return {
-        "shadows": float(np.log2(levels.low + _DARKEST)),
-        "brightness": float(np.log2(levels.middle + _DARKEST)),
-        "highlights": float(np.log2(levels.high + _DARKEST)),
-        "contrast": float(np.log2(spread + _DARKEST)),
+        "shadows": float(np.log2(levels.low + DARKEST)),
+        "brightness": float(np.log2(levels.middle + DARKEST)),
+        "highlights": float(np.log2(levels.high + DARKEST)),
+        "contrast": float(np.log2(spread + DARKEST)),
         # The square root tells 0 from 1 % as well as 30 from 40 %.
         "clipped_dark": float(np.sqrt(levels.dark)),
         "clipped_bright": float(np.sqrt(levels.bright)),
-        "level_asymmetry": (levels.high + levels.low - 2 * levels.middle) / (spread + _DARKEST),
+        "level_asymmetry": (levels.high + levels.low - 2 * levels.middle) / (spread + DARKEST),
     }
 
 
@@ -130,7 +130,7 @@ def _texture(octaves: list[Whole], sizes: list[Floats], deviations: Floats) -> d
         "fine_scale": _median(coarse - broad),
         "crispness_0": _median(_bends(octaves[0], 1.0) - fine),
         "crispness_1": _median(_bends(octaves[1], 0.25) - coarse),
-        "noise": float(np.log2(noise_of(octaves[0]) + _FINEST / 4)),
+        "noise": float(np.log2(noise_of(octaves[0]) + FINEST / 4)),
     }
 
 
@@ -180,7 +180,7 @@ def _bends(octave: Whole, unit: float) -> Floats:
     """Return the logarithm of the mean absolute second differences of each cell, (K,)."""
     down = octave[:, 2:] - 2 * octave[:, 1:-1] + octave[:, :-2]
     across = octave[:, :, 2:] - 2 * octave[:, :, 1:-1] + octave[:, :, :-2]
-    bends: Floats = np.log2((_mean_size(down) + _mean_size(across)) * (unit / 2 / _WHITE) + _FINEST / 2)
+    bends: Floats = np.log2((_mean_size(down) + _mean_size(across)) * (unit / 2 / _WHITE) + FINEST / 2)
     return bends
 
 
@@ -207,7 +207,7 @@ def noise_of(grey: Whole) -> float:
 
 
 def _balance(one: Floats, other: Floats) -> Floats:
-    balance: Floats = (one - other) / (one + other + _FINEST)
+    balance: Floats = (one - other) / (one + other + FINEST)
     return balance
 
 
@@ -223,7 +223,7 @@ def _asymmetry(octave: Whole) -> Floats:
     ridge = (4 * centre - around).reshape(len(octave), -1).astype(np.float64)
     energy = (ridge * ridge).sum(axis=1)
     signed = (ridge * np.abs(ridge)).sum(axis=1)
-    quiet = ridge.shape[1] * (4 * _WHITE * _FINEST) ** 2
+    quiet = ridge.shape[1] * (4 * _WHITE * FINEST) ** 2
     asymmetry: Floats = signed / (energy + quiet)
     return asymmetry
 
@@ -231,11 +231,11 @@ def _asymmetry(octave: Whole) -> Floats:
 def _colours(means: Floats | None) -> dict[str, float]:
     if means is None:
         return {}
-    red, green, blue = (np.log2(means[:, channel] / _WHITE + _DARKEST) for channel in range(3))
+    red, green, blue = (np.log2(means[:, channel] / _WHITE + DARKEST) for channel in range(3))
     unit = means / _WHITE
     chroma = unit.max(axis=1) - unit.min(axis=1)
     return {
-        "saturation": float(np.log2(_median(chroma) + _CHROMA)),
+        "saturation": float(np.log2(_median(chroma) + CHROMA)),
         "redness": _median(red - green),
         "blueness": _median(blue - green),
     }

@@ -35,6 +35,9 @@ class WarningAnswer(BaseModel):
     now: float | None = Field(description="median of the newest blocks; null where most parts are flagged")
     evidence: float = Field(description="parts without drift until one false warning as strong as this")
     others: list[str] = Field(description="statistics that would give a warning by themselves as well")
+    basis: str = Field(description='where the reference is from, such as "in training"')
+    unit: str = Field(description="of both medians; empty for a plain number")
+    compared: str = Field(description="how both medians differ, in words")
     words: str = Field(description="all of it in a sentence")
 
 
@@ -42,11 +45,16 @@ class StatisticAnswer(BaseModel):
     """A statistic and its course in blocks of parts."""
 
     name: str
+    words: str = Field(description="what people call it")
+    unit: str = Field(description="of all its values; empty for a plain number")
     usual: list[float] | None = Field(description="5, 50 and 95 % point of the reference; null while unknown")
+    basis: str = Field(description='where the reference is from, such as "in training"')
     accepted: list[float] | None = Field(description="range that a person accepted as normal")
     now: float | None = Field(description="median of the newest blocks")
+    compared: str = Field(description="how that differs from the reference, in words")
     evidence: float = Field(description="what it adds to the evidence, in parts")
     learning: bool = Field(description="too little is known for a warning")
+    watched: bool = Field(description="false where only the course is shown: see the promise")
     parts: list[int] = Field(description="number of the first part of each point of the course")
     values: list[float | None] = Field(description="median of the block at each point")
 

@@ -39,7 +39,7 @@ class DriftMetrics(Collector):
             labels=["model", "statistic"],
         )
         now = GaugeMetricFamily(
-            "excision_drift_statistic", "Median of the newest blocks", labels=["model", "statistic"]
+            "excision_drift_statistic", "Median of the newest blocks", labels=["model", "statistic", "unit"]
         )
         for name in station.models.names:
             # Whoever asks for metrics must not wait for a disk.
@@ -50,9 +50,9 @@ class DriftMetrics(Collector):
             parts.add_metric([name], found["parts"])
             evidence.add_metric([name], found["evidence"])
             for statistic in found["statistics"]:
-                each.add_metric([name, statistic["name"]], statistic["evidence"])
+                each.add_metric([name, statistic["words"]], statistic["evidence"])
                 if statistic["now"] is not None:
-                    now.add_metric([name, statistic["name"]], statistic["now"])
+                    now.add_metric([name, statistic["words"], statistic["unit"]], statistic["now"])
         warnings = CounterMetricFamily(
             "excision_drift_warnings", "Drift warnings since the start", value=station.drift.warnings
         )

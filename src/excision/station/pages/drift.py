@@ -9,18 +9,20 @@ from typing import Any, get_args
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
+from excision.inspection.drift.wording import measure_of
 from excision.station.api.writing import writing_of
 from excision.station.drift import Decision
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, figure, small_form, station_of, words_of
 from excision.station.station import Station
-from excision.visualization.svg import Scale
+from excision.visualization.svg import Scale, marks
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-_WIDTH, _HEIGHT, _TOP, _BELOW = 320, 104, 10, 94
+_WIDTH, _HEIGHT, _LEFT, _TOP, _BELOW = 320, 126, 48, 8, 106
 _FAR = 10.0
 _FEWEST_POINTS = 2
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,31 +76,38 @@ def _panel(model: str, found: dict[str, Any], t: Words) -> Panel:
         for s in found["statistics"]
         if sum(value is not None for value in s["values"]) >= _FEWEST_POINTS
     ]
+    charts.sort(key=lambda chart: not chart[3])
     if warning is not None:
         standing = t("drift.moved")
     elif found["learning"]:
         standing = t("drift.learning", parts=found["parts"])
     else:
         standing = t("drift.none", parts=found["parts"])
-    many, block = found["parts_per_false_warning"], found["block"]
-    promise = t("drift.promise", many=f"{many:,}", within="1,000", chance=f"{1e5 / many:.2g} %", block=block)
     return Panel(
-        model, standing, promise, _words(warning, t), _result_of(warning), bool(found["undo"]), charts
+        model,
+        standing,
+        found["promise"],
+        _words(warning, t),
+        _result_of(warning),
+        bool(found["undo"]),
+        charts,
     )
 
 
 def _words(warning: dict[str, Any] | None, t: Words) -> str | None:
     if warning is None:
         return None
-    others = ", ".join(_name(name, t) for name in warning["others"])
-    return t(
-        "drift.words",
-        statistic=_name(warning["statistic"], t),
-        direction=t(f"drift.{warning['direction'].replace(' ', '_')}"),
-        before=figure(warning["before"]),
-        now=t("drift.flagged") if warning["now"] is None else figure(warning["now"]),
-        parts=warning["part"] - warning["since"] + 1,
-    ) + (" " + t("drift.others", names=others) if others else "")
+    others = [_name(name, t) for name in warning["others"][:_MOST_NAMED]]
+    more = len(warning["others"]) - len(others)
+    direction = t(f"drift.{warning['direction'].replace(' ', '_')}")
+    parts = warning["part"] - warning["since"] + 1
+    sentences = [
+        t("drift.words", statistic=_name(warning["statistic"], t), direction=direction, parts=parts),
+        *([t("drift.compared", compared=warning["compared"])] if warning["compared"] else []),
+        *([t("drift.others", names=", ".join(others))] if others else []),
+        *([t("drift.more", n=more)] if more else []),
+    ]
+    return " ".join(sentences)
 
 
 def _result_of(warning: dict[str, Any] | None) -> int | None:
@@ -108,8 +117,7 @@ def _result_of(warning: dict[str, Any] | None) -> int | None:
 
 
 def _name(statistic: str, t: Words) -> str:
-    known = f"drift.statistic.{statistic}"
-    words = statistic.replace("_", " ")
+    known, words = f"drift.statistic.{statistic}", measure_of(statistic).words
     return t(known) if known in t else words[:1].upper() + words[1:]
 
 
@@ -118,8 +126,16 @@ def _stands(statistic: dict[str, Any], t: Words) -> str:
         return t("drift.being_learnt")
     if statistic["now"] is None or statistic["usual"] is None:
         return ""
+    measure = measure_of(statistic["name"])
     low, _, high = statistic["usual"]
-    return t("drift.range", now=figure(statistic["now"]), low=figure(low), high=figure(high))
+    now = measure.written(statistic["now"])
+    sentences = [t("drift.range", now=now, low=figure(low), high=measure.written(high))]
+    # Where a share is compared, both values are told above.
+    if measure.is_ratio:
+        sentences.append(t("drift.compared", compared=statistic["compared"]))
+    if not statistic["watched"]:
+        sentences.append(t("drift.unwatched"))
+    return " ".join(sentences)
 
 
 def _draw(statistic: dict[str, Any], found: dict[str, Any], t: Words) -> str:
@@ -131,20 +147,34 @@ def _draw(statistic: dict[str, Any], found: dict[str, Any], t: Words) -> str:
         reach = _FAR * max(usual[2] - usual[0], 1e-9 * abs(usual[1]))
         low, high = max(min(low, usual[0]), usual[0] - reach), min(max(high, usual[2]), usual[2] + reach)
     margin = 0.05 * (high - low) or 0.05 * max(abs(high), 1.0)
-    x = Scale(1, max(found["parts"], 2), 0, _WIDTH)
+    x = Scale(1, max(found["parts"], 2), _LEFT, _WIDTH)
     y = Scale(low - margin, high + margin, _BELOW, _TOP)
-    parts = []
+    parts = [_axes(x, y)]
     if usual is not None:
         height = max(y(usual[0]) - y(usual[2]), 1.0)
         parts.append(
-            f'<rect class="usual" x="0" y="{y(usual[2]):.1f}" width="{_WIDTH}" height="{height:.1f}"/>'
+            f'<rect class="usual" x="{_LEFT}" y="{y(usual[2]):.1f}" width="{_WIDTH - _LEFT}" '
+            f'height="{height:.1f}"/>'
         )
     course = "L".join(f"{x(part):.1f} {y(value):.1f}" for part, value in points)
     parts.append(f'<path class="course" d="M{course}"/>')
     if warning is not None and statistic["name"] in (warning["statistic"], *warning["others"]):
-        parts.append(f'<path class="threshold" d="M{x(warning["since"]):.1f} 0V{_HEIGHT}"/>')
+        parts.append(f'<path class="threshold" d="M{x(warning["since"]):.1f} {_TOP}V{_BELOW}"/>')
     words = t("drift.describe", statistic=_name(statistic["name"], t), points=len(points))
     return (
         f'<svg class="chart drifting" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="{escape(words)}">{"".join(parts)}</svg>'
     )
+
+
+def _axes(x: Scale, y: Scale) -> str:
+    """Draw values at the left, in the unit that the caption names, and numbers of parts below."""
+    values = "".join(
+        f'<text x="{_LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">{label}</text>'
+        for value, label in marks(y.low, y.high, 3)
+    )
+    numbers = "".join(
+        f'<text x="{place:.0f}" y="{_HEIGHT - 3}" text-anchor="{anchor}">{number:,.0f}</text>'
+        for place, anchor, number in ((_LEFT, "start", x.low), (_WIDTH, "end", x.high))
+    )
+    return f'<path class="axis" d="M{_LEFT} {_TOP}V{_BELOW}H{_WIDTH}"/>{values}{numbers}'
