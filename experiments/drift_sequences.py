@@ -5,10 +5,12 @@
     python experiments/drift_sequences.py --short
 
 RUN is a run folder of `excision train`, DATA its data set. Every good and defective image that took no part
-in training is inspected once. A stream without drift is drawn from the good ones by whole groups (strip, part
-or item), with 0, 1 and 5 % true defects among them, and with lots: of each lot of 500 or 2,000 parts the
-groups are a random third. The monitor knows the calibration images; a warning is accepted, as an operator
-would accept a new lot, and the stream goes on.
+in training is inspected once. A model without fitness gets one, learnt from its good training images. A
+stream without drift is drawn from the good images by whole groups (strip, part or item), with 0, 1 and 5 %
+true defects among them, or in lots: of each lot of 500 or 2,000 parts the groups are a random third. The
+groups that the monitor knows are drawn from the same ones, as many as the model knows: so nothing but chance
+tells them from the line. A warning is accepted, as an operator would accept a new lot, and the stream goes
+on.
 
 In each sequence 1,000 parts without drift come first. Then real images are changed more and more, and
 inspected by the model as they are then:
@@ -19,33 +21,26 @@ inspected by the model as they are then:
 - new lot: from one part to the next 3 % darker, with 10 % more contrast
 
 Told are the parts from the beginning of the change to the warning, what was named, and where the change was
-estimated to have begun. The set ball_screw is a real sequence: good parts soil over time. It is inspected in
-order of time, after the calibration images. `--short` does the same with drawn numbers instead of images.
+estimated to have begun, for the default monitor and, for the first seed, for one that expects lots
+(`DriftSettings.lots`). Before the tables stands what the monitor says of the test images as they are, with
+the groups that the model knows. The set ball_screw is a real sequence: good parts soil over time. It is
+inspected in order of time, after the calibration images. `--short` does the same with drawn numbers instead
+of images.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
+from drift_material import Part, Recorded, Surface, changed_numbers, drawn_surface
 
 from excision.inspection.drift import SCORE, DriftMonitor, DriftSettings, DriftWarning
 from excision.inspection.drift.wording import measure_of
-
-if TYPE_CHECKING:
-    from excision import Detector
-    from excision.method.fitness import Fitness
-
-Pixels = NDArray[Any]
-"""An image (H, W, C), floating point in [0, 1]."""
 
 BEFORE, MOST = 1000, 2000
 CHANGES = ("light", "focus", "fixture", "new lot")
@@ -55,32 +50,6 @@ STREAMS = ((0, 0.0), (0, 0.01), (0, 0.05), (500, 0.0), (2000, 0.0))
 _TOLD = (SCORE, "brightness")
 
 MONITORS = {"default": DriftSettings(), "lots": DriftSettings(lots=True)}
-
-
-class Part(NamedTuple):
-    """What a monitor sees of one part."""
-
-    score: float
-    statistics: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Surface:
-    """The parts of one data set that took no part in training.
-
-    Attributes:
-        name: of the data set.
-        threshold: a larger score is flagged.
-        groups: good parts by group.
-        defects: defective parts.
-        reference: of the monitor.
-    """
-
-    name: str
-    threshold: float
-    groups: Sequence[Sequence[Part]]
-    defects: Sequence[Part]
-    reference: Mapping[str, Sequence[float]]
 
 
 def main() -> None:
@@ -118,6 +87,7 @@ def study(
     what = f"{count} good parts in {len(surface.groups)} groups, {len(surface.defects)} defective ones"
     known = ", ".join(f"{name} {len(values)}" for name, values in surface.reference.items() if name in _TOLD)
     tell(f"\n## {surface.name}: {what}; groups known to the monitor: {known}\n")
+    tell(f"With the groups that the model knows: {first_words(surface)}\n")
     tell(f"| lots of | true defects | monitor | false warnings in {parts:,} parts | last block |")
     tell("| --- | --- | --- | --- | --- |")
     for lot, share in STREAMS if surface.defects else [each for each in STREAMS if not each[1]]:
@@ -152,12 +122,41 @@ def stream(surface: Surface, random: np.random.Generator, lot: int = 0) -> Itera
                 left -= 1
 
 
+def first_words(surface: Surface) -> str:
+    """Give the first warning about 5,000 parts like the test images, with the groups that the model knows."""
+    random, monitor = np.random.default_rng(0), DriftMonitor(None, surface.reference)
+    for part in islice(stream(surface, random), 5000):
+        warning = monitor.update(*part, flagged=part.score > surface.threshold)
+        if warning is not None:
+            return f"after {warning.part} parts, {warning.words}"
+    return "no warning in 5,000 parts"
+
+
+def drawn_reference(surface: Surface, random: np.random.Generator) -> dict[str, list[float]]:
+    """Draw groups that the monitor knows from those of the stream, as many as the model knows.
+
+    The groups of a data set's training and test images may differ; those of one population do not.
+    """
+
+    def values(group: Sequence[Part], name: str) -> list[float]:
+        if name == SCORE:
+            return [part.score for part in group if part.score <= surface.threshold]
+        return [part.statistics[name] for part in group]
+
+    most = max(map(len, surface.reference.values()))
+    drawn = [surface.groups[int(k)] for k in random.integers(len(surface.groups), size=most)]
+    return {
+        name: [float(np.median(found)) for group in drawn[: len(known)] if (found := values(group, name))]
+        for name, known in surface.reference.items()
+    }
+
+
 def false_warnings(
     surface: Surface, settings: DriftSettings, parts: int, lot: int, share: float, seed: int
 ) -> tuple[int, int]:
     """Count the warnings in a stream without drift; give the length of the block at the end as well."""
     random = np.random.default_rng([seed, lot, round(100 * share)])
-    monitor, count = DriftMonitor(settings, surface.reference), 0
+    monitor, count = DriftMonitor(settings, drawn_reference(surface, random)), 0
     good = stream(surface, random, lot)
     for _ in range(parts):
         part = (
@@ -176,8 +175,8 @@ def until_warning(
 ) -> dict[str, tuple[str, str, str]]:
     """Feed a sequence, and give for each monitor the parts until the warning, its words and change point."""
     random = np.random.default_rng(seed)
-    good = stream(surface, random)
-    monitors = {name: DriftMonitor(MONITORS[name], surface.reference) for name in names}
+    reference, good = drawn_reference(surface, random), stream(surface, random)
+    monitors = {name: DriftMonitor(MONITORS[name], reference) for name in names}
     told: dict[str, tuple[str, str, str]] = {}
     for after in range(-BEFORE, MOST):
         part = next(good)
@@ -198,129 +197,6 @@ def named(warning: DriftWarning) -> str:
     return f"{measure_of(warning.statistic).words} {warning.direction}"
 
 
-class Recorded:
-    """Images of a data set with the model that inspects them.
-
-    Args:
-        name: of the data set.
-        run: run folder.
-        data: data set.
-    """
-
-    def __init__(self, name: str, run: Path, data: Path) -> None:
-        from excision import Detector
-
-        self.name = name
-        self.detector: Detector = Detector.load(run, device="cpu")
-        self.run, self.data = run, data
-        if self.detector.fitness_ is None:
-            self.detector.fitness_ = learnt_fitness(self.detector, data)
-        self._images: dict[int, Pixels] = {}
-
-    def surface(self) -> Surface:
-        """Inspect every image that took no part in training."""
-        from excision.data import load_dataset
-        from excision.data.groups import find_groups
-        from excision.inspection.drift.reference import reference_of
-
-        dataset = load_dataset(self.data)
-        good = {sample.name: sample.image for sample in dataset.test if not sample.defective}
-        grouping = find_groups(good)
-        groups: dict[str, list[Part]] = defaultdict(list)
-        for name, path in good.items():
-            groups[grouping.of[name]].append(self._inspected(path))
-        defects = [self._inspected(sample.image) for sample in dataset.test if sample.defective]
-        threshold = self.detector.threshold
-        reference = reference_of(self.detector, threshold)
-        return Surface(self.name, threshold, list(groups.values()), defects, reference)
-
-    def changed(self, part: Part, kind: str, after: int) -> Part:
-        """Inspect the image of a part as it is so many parts after the beginning of the change."""
-        return self.inspect(changed_image(self._images[id(part)], kind, after))
-
-    def inspect(self, image: Pixels) -> Part:
-        """Inspect an image (H, W, C) in [0, 1]."""
-        found = self.detector.inspect(np.clip(image, 0, 1))
-        return Part(found.score, found.image_statistics or {})
-
-    def _inspected(self, path: Path) -> Part:
-        from excision.data.inputs import input_image
-
-        image = self.detector.image_format.read(input_image(path).image).astype(np.float32) / 65535
-        part = self.inspect(image)
-        self._images[id(part)] = image
-        return part
-
-
-def learnt_fitness(detector: Detector, data: Path) -> Fitness:
-    """Learn the fitness of a model that was trained before there was any, from its good training images."""
-    from excision.data import load_dataset
-    from excision.data.groups import find_groups
-    from excision.method.fitness import Learner
-
-    images = {sample.name: sample.image for sample in load_dataset(data).train}
-    groups, learner = find_groups(images).of, Learner()
-    for path in images.values():
-        learner.add(detector.image_format.read(path))
-    calibration = detector.settings.calibration
-    return learner.learn(
-        [groups[name] for name in images],
-        list(images),
-        unfit_rate=calibration.unfit_rate,
-        confidence=calibration.confidence,
-    )
-
-
-def changed_image(image: Pixels, kind: str, after: int) -> Pixels:
-    """Change an image (H, W, C) as it is so many parts after the beginning of a change."""
-    step = after / 100
-    changed: Pixels
-    if kind == "light":
-        changed = image * 1.01**step
-    elif kind == "focus":
-        changed = ndimage.gaussian_filter(image, (0.1 * step, 0.1 * step, 0))
-    elif kind == "fixture":
-        changed = ndimage.shift(image, (0, step, 0), order=1, mode="nearest")
-    else:
-        mean = image.mean(dtype=np.float64)
-        changed = (image - mean) * 1.1 + 0.97 * mean
-    return changed.astype(np.float32)
-
-
-def drawn_surface() -> Surface:
-    """Draw parts by numbers, in 40 groups of 6 that differ from each other."""
-    random = np.random.default_rng(0)
-    levels = random.normal(0, 0.3, (60, 1, 3))
-    numbers = levels + random.normal(0, 1, (60, 6, 3))
-
-    def part(row: NDArray[np.float64], more: float = 0.0) -> Part:
-        statistics = {"brightness": 0.5 * 1.03 ** float(row[1]), "sharpness": 1.0 + 0.05 * float(row[2])}
-        return Part(1.1 ** float(row[0]) + more, statistics)
-
-    groups = [[part(row) for row in group] for group in numbers[:40]]
-    calibration = [[part(row) for row in group] for group in numbers[40:]]
-    reference = {SCORE: [float(np.median([each.score for each in group])) for group in calibration]}
-    for name in groups[0][0].statistics:
-        reference[name] = [
-            float(np.median([each.statistics[name] for each in group])) for group in calibration
-        ]
-    defects = [part(row, more) for row, more in zip(numbers[:, 0], np.linspace(0.1, 3, 60), strict=True)]
-    return Surface("drawn numbers", 1.3, groups, defects, reference)
-
-
-def changed_numbers(part: Part, kind: str, after: int) -> Part:
-    """Change drawn numbers roughly as images change."""
-    step = after / 100
-    light = {"light": 1.01**step, "new lot": 0.97}.get(kind, 1.0)
-    focus = 0.98**step if kind == "focus" else 1.0
-    score = part.score * (1 + 0.02 * step if kind == "fixture" else 1.0)
-    changed = {
-        "brightness": light * part.statistics["brightness"],
-        "sharpness": focus * part.statistics["sharpness"],
-    }
-    return Part(score, changed)
-
-
 def soiling(tell: Callable[[str], None], recorded: Recorded) -> None:
     """Inspect the good parts of ball_screw in order of time: all positions of one time are one group."""
     from excision.data import load_dataset
@@ -333,7 +209,7 @@ def soiling(tell: Callable[[str], None], recorded: Recorded) -> None:
     tell("\n## ball_screw in order of time: good parts soil\n")
     tell("| parts in a block | parts until the warning | named | change found at part | parts in all |")
     tell("| --- | --- | --- | --- | --- |")
-    parts = [recorded._inspected(sample.image) for sample in good]
+    parts = [recorded.inspected(sample.image) for sample in good]
     for block in (5, 10, 20):
         reference = reference_of(recorded.detector, threshold)
         monitor = DriftMonitor(DriftSettings(block=block, learning=len(parts) // 4), reference)

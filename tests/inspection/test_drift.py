@@ -233,6 +233,78 @@ def test_blocks_never_cut_a_group() -> None:
     assert max(np.diff(monitor.history.starts)) == 1000
 
 
+def test_parts_without_a_score_are_not_flagged() -> None:
+    monitor = DriftMonitor(DriftSettings(block=10, learning=100))
+    for number in range(2000):
+        # In every second hundred, 6 parts in 10 are not judged.
+        judged = number // 100 % 2 == 0 or number % 10 > 5
+        monitor.update(1.0 + 0.01 * (number % 7) if judged else None, {"brightness": 1.0})
+    assert monitor.warning is None
+    assert monitor.history.values[SCORE][15] is None and monitor.history.values[SCORE][5] is not None
+    assert json.loads(monitor.to_json())["statistics"][SCORE]["recent"][-1] < 2
+    # Of the parts that are judged most are flagged: that is worse than every score.
+    warned = [
+        monitor.update(1.0, flagged=True) if number % 10 > 3 else monitor.update(None)
+        for number in range(600)
+    ]
+    (warning,) = [found for found in warned if found is not None]
+    assert (warning.statistic, warning.direction, warning.now) == (SCORE, "higher", None)
+
+
+def lots(count: int, length: int, seed: int, spread: float = 2.0) -> NDArray[np.float64]:
+    """Parts of lots, the level of which varies more than parts do."""
+    random = np.random.default_rng(seed)
+    levels = random.normal(0, (0.2 * spread, 4 * spread, spread), (count, 3))
+    return stream(count * length, seed + 1000) + np.repeat(levels, length, axis=0)
+
+
+def test_lots_that_vary_as_the_calibration_did_are_no_drift() -> None:
+    known = np.median(lots(20, 30, 5).reshape(20, 30, 3), axis=1)
+    reference = dict(zip((SCORE, *NAMES), known.T.tolist(), strict=True))
+    plain, expecting = DriftMonitor(None, reference), DriftMonitor(DriftSettings(lots=True), reference)
+    parts = lots(30, 500, 6)
+    assert len(fed(plain, parts)) == 1
+    assert fed(expecting, parts) == []
+    assert expecting.statistics[0].basis == "on the calibration images"
+    again = DriftMonitor.from_json(expecting.to_json())
+    assert again.settings.lots and again.to_json() == expecting.to_json()
+    # What is far beyond the lots is drift.
+    beyond = stream(1000, seed=7)
+    beyond[:, 1] += 60
+    assert [w.statistic for w in fed(expecting, beyond)] == ["brightness"]
+
+
+def test_with_lots_a_statistic_counts_only_if_its_groups_are_known() -> None:
+    reference = {SCORE: stream(20, seed=9)[:, 0].tolist()}
+    monitor = DriftMonitor(DriftSettings(lots=True), reference)
+    moved = stream(4000)
+    moved[2000:, 1] += 20
+    assert fed(monitor, moved) == []
+    assert [found.is_watched for found in monitor.statistics] == [True, False, False]
+    moved[:, 0] += 20
+    assert [w.statistic for w in fed(monitor, moved[2000:])] == [SCORE]
+    monitor.accept()
+    assert all(found.is_watched for found in monitor.statistics)
+
+
+def test_a_state_of_an_earlier_version_is_continued() -> None:
+    monitor, moved = moved_monitor()
+    state = json.loads(monitor.to_json())
+    del state["settings"]["lots"], state["flagged"]
+    for name in ("basis", "unit", "compared"):
+        del state["warning"][name]
+    state["warning"].update(statistic="noise", before=-8.0, now=-6.0)
+    for statistic in state["statistics"].values():
+        del statistic["basis"], statistic["groups"], statistic["is_watched"]
+    again = DriftMonitor.restored(state)
+    assert again.warning is not None
+    assert again.warning.words.endswith("times as high as before")
+    assert again.warning.now == pytest.approx(100 * (2**-6 - 0.125 / 255 / 4))
+    again.mended()
+    monitor.mended()
+    assert [w.part for w in fed(again, moved[:1000])] == [w.part for w in fed(monitor, moved[:1000])]
+
+
 def moved_monitor() -> tuple[DriftMonitor, NDArray[np.float64]]:
     """A monitor that warns, and further parts of the moved line."""
     monitor = DriftMonitor()

@@ -11,14 +11,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from excision.data.groups.find import named_groups
 from excision.errors import ResultsError
 from excision.inspection.batch import InspectionSummary
 from excision.inspection.drift.inspected import DRIFT
 from excision.inspection.drift.order import order_of
 from excision.inspection.drift.reference import reference_of
 from excision.inspection.drift.warning import DriftWarning
+from excision.inspection.drift.wording import measure_of
 from excision.inspection.log import read_log
 from excision.method.calibration import calibrate
+from excision.method.fitness.image_statistics import COLOUR_NAMES, GREY_NAMES
+from excision.method.fitness.norm import NORM_NAMES
 from excision.predictions import Prediction
 from excision.report.report import write_report
 from excision.report.writing import inspect_and_report
@@ -62,8 +66,9 @@ def test_light_that_creeps_is_drift(tmp_path: Path) -> None:
     assert all(line.image_statistics is not None for line in read_log(out))
     page = (out / "report.html").read_text("utf-8")
     assert "brightness has been higher since about part" in page
-    assert "brightness over image number" in page
-    assert "within 1,000 parts its probability is at most 0.01" in page
+    assert "Brightness over image number" in page
+    assert "Brightness, % of white" in page
+    assert "within the first 1,000 parts its probability is at most 1 %" in page
 
 
 def test_images_that_are_alike_are_no_drift_and_resuming_changes_nothing(tmp_path: Path) -> None:
@@ -113,7 +118,7 @@ def test_images_that_tell_their_time_are_taken_in_its_order_in_whole_bursts() ->
     assert order.is_time
     assert order.basis == "the time in the names"
     assert [images[place][-10:-4] for place in order.places] == sorted(image[-10:-4] for image in images)
-    assert list(order.bursts) == [hour for hour in range(8) for _ in range(3)]
+    assert list(order.groups) == [hour for hour in range(8) for _ in range(3)]
 
 
 def test_a_date_above_all_images_is_no_time() -> None:
@@ -151,11 +156,60 @@ def test_sorting_is_drift_only_where_no_time_is_known(tmp_path: Path) -> None:
     assert "neither names nor EXIF tell when the images were taken" in page
 
 
-def test_logarithms_are_said_as_ratios() -> None:
-    def words(statistic: str, before: float, now: float | None) -> str:
-        return DriftWarning(200, statistic, "lower", 90, "", before, now, 2e5).words
+def test_tiles_of_one_strip_are_one_unit(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    predictor = Measuring(size=(16, 16))
+    levels = random.normal(100, 8, 30)
+    images = [
+        save(
+            tmp_path / f"strip{strip:02}_tile{tile}.png",
+            np.clip(random.normal(levels[strip], 3, (16, 16)), 0, 255).astype(np.uint8),
+        )
+        for tile in range(9)
+        for strip in range(30)
+    ]
+    summary = inspect_and_report(predictor, images, tmp_path / "out")
+    assert "30 groups of images that share the name" in summary.drift_words
+    drift = json.loads((tmp_path / "out" / DRIFT).read_text("utf-8"))
+    assert set(np.diff(drift["statistics"][0]["parts"])) == {9}
+    assert drift["warning"] is None
+    # A line that creeps is not taken for one group.
+    values = np.linspace(0, 1, 200)[:, np.newaxis] + random.normal(0, 0.05, (200, 1))
+    assert named_groups([f"part{number:03}.png" for number in range(200)], values) is None
+    # Names of known data sets state the part.
+    paths = [f"/d/kos{part:02}/Part{number}.jpg" for part in range(25) for number in range(4)]
+    assert list(order_of(paths, lambda: random.normal(size=(100, 1))).groups) == [n // 4 for n in range(100)]
 
-    assert words("brightness", -1.0, -1.18).endswith("its median is 12 % lower than before")
-    assert words("noise", -8.0, -6.0).endswith("its median is 4 times what it was")
-    assert words("brightness", 100.0, 90.0).endswith("its median was 100, it is 90 now")
-    assert words("score", 1.0, 2.0).endswith("its median was 1, it is 2 now")
+
+@pytest.mark.parametrize(
+    ("statistic", "before", "now", "words"),
+    [
+        ("brightness", 50.0, 44.0, "12 % lower than before"),
+        ("noise", 0.1, 0.4, "4 times as high as before"),
+        ("clipped_bright", 0.0, 3.14, "3.14 % of the image, compared with 0 % before"),
+        ("right", 0.5, -1.0, "-1 % of the width, compared with 0.5 % before"),
+        ("sharpness", 0.8, 0.8, "as before"),
+        ("score", 1.0, 2.0, "2 times as high as before"),
+        ("score", 1.0, None, "unknown, because most parts are flagged; it was 1 before"),
+        ("unheard_of", 1.0, 2.0, "2, compared with 1 before"),
+    ],
+)
+def test_a_change_is_said_in_plain_units(
+    statistic: str, before: float, now: float | None, words: str
+) -> None:
+    warning = DriftWarning(200, statistic, "lower", 90, "", before, now, 2e5)
+    assert warning.words.endswith(f"has been lower since about part 90: its median is {words}")
+
+
+def test_every_statistic_of_an_image_has_words_and_a_unit_that_keeps_the_order() -> None:
+    names = (*GREY_NAMES, *COLOUR_NAMES, *NORM_NAMES)
+    assert len({measure_of(name).words for name in names}) == len(names)
+    for name in (*names, "score", "unheard_of"):
+        measure = measure_of(name)
+        assert "_" not in measure.words
+        plain = [measure.plain(value) for value in np.linspace(-12, 12, 50).tolist()]
+        assert plain == sorted(plain)
+    assert measure_of("brightness").plain(float(np.log2(0.5 + 0.02))) == pytest.approx(50)
+    assert measure_of("clipped_bright").plain(0.1) == pytest.approx(1)
+    # Whatever another predictor measures under a known name is shown, and stops nothing.
+    assert measure_of("brightness").plain(5000.0) == 5000.0

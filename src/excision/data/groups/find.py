@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from excision.data.groups.appearance import Looks
 from excision.data.groups.collecting import Collector, to_be_found
-from excision.data.groups.content import search
+from excision.data.groups.content import Search, search
+from excision.data.groups.evidence import Features, normal_scores
 from excision.data.groups.grouping import Grouping
 from excision.data.groups.known import part_groups
 from excision.data.groups.names import Level, find_levels, natural, repeated_part, views
@@ -89,7 +91,46 @@ def group_images(
 
 
 def _from_content(images: Mapping[str, Path], looks: Mapping[str, Looks]) -> Grouping:
-    taken = times_of(images)
+    proposed = _proposed(images, times_of(images))
+    return search(proposed.names, looks, proposed.levels, proposed.order, proposed.repeated)
+
+
+def named_groups(names: Sequence[str], values: Features) -> tuple[Sequence[str], str] | None:
+    """Find which images belong together by their names, as far as what was measured confirms it.
+
+    Unlike `find_groups`, this never joins neighbours because they resemble each other: where images drift,
+    all neighbours do.
+
+    Args:
+        names: of images, in any order; none twice.
+        values: (N, D) what was measured of each, N at least 2, without missing values.
+
+    Returns:
+        The group of each image, and what images of a group share, in words; None if names show no groups.
+    """
+    known = part_groups(names)
+    if any(known[name] != name for name in names):
+        return [known[name] for name in names], "the part that names state"
+    proposed = _proposed(dict.fromkeys(names, Path()), None)
+    rows = {name: row for row, name in enumerate(names)}
+    seen = normal_scores(values[[rows[name] for name in proposed.names]])
+    found = Search(proposed.names, range(len(names)), seen, proposed.order)
+    for level in proposed.levels:
+        found.try_level(level)
+    of = dict(zip(found.names, found.groups, strict=True))
+    return ([of[name] for name in names], found.basis) if found.basis else None
+
+
+class _Proposed(NamedTuple):
+    """What names and times propose: an order of names, levels of groups, and what repeats in this order."""
+
+    names: Sequence[str]
+    levels: Sequence[Level]
+    order: str
+    repeated: tuple[str, ...] | None
+
+
+def _proposed(images: Mapping[str, Path], taken: tuple[Mapping[str, float], str] | None) -> _Proposed:
     names = sorted(images, key=natural)
     order, repeated = "the names", None
     levels = find_levels(names)
@@ -107,7 +148,7 @@ def _from_content(images: Mapping[str, Path], looks: Mapping[str, Looks]) -> Gro
         repeated = repeated_part(names)
         levels = _time_levels(names, times, repeated) + find_levels(names)
         levels.sort(key=lambda level: -len(set(level.groups)))
-    return search(names, looks, levels, order, repeated)
+    return _Proposed(names, levels, order, repeated)
 
 
 def _time_levels(

@@ -116,7 +116,7 @@ class DriftMonitor:
     @property
     def block(self) -> int:
         """Length of the shortest blocks, in parts, of which no statistic finds neighbours alike."""
-        first = max((found.first_relied(surely=False) for found in self._statistics.values()), default=0)
+        first = self._first_of(surely=False)
         return self.settings.block * FACTORS[min(first, len(FACTORS) - 1)]
 
     @property
@@ -150,13 +150,13 @@ class DriftMonitor:
         """Forget one statistic, which is measured otherwise from now on, and give it another reference."""
         self._statistics[name] = Statistic.new(name, self.settings, reference)
 
-    @property
-    def _first_relied(self) -> int:
-        return max((found.first_relied(surely=True) for found in self._statistics.values()), default=0)
+    def _first_of(self, *, surely: bool) -> int:
+        watched = (found for found in self._statistics.values() if found.is_watched)
+        return max((found.first_relied(surely) for found in watched), default=0)
 
     def _evidence(self) -> dict[str, float]:
         """Return what each statistic adds to the evidence, the score first."""
-        first = self._first_relied
+        first = self._first_of(surely=True)
         known = self.statistics
         return {found.name: found.evidence(first)[0] / len(known) for found in known}
 
@@ -181,7 +181,7 @@ class DriftMonitor:
             return None
         strongest = max(evidence, key=lambda name: evidence[name])
         statistic = self._statistics[strongest]
-        lead = statistic.evidence(self._first_relied)[1].bets.lead()
+        lead = statistic.evidence(self._first_of(surely=True))[1].bets.lead()
         others = sorted((-value, name) for name, value in evidence.items() if value >= alone)
         self.warning = warning_of(
             statistic,

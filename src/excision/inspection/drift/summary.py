@@ -15,12 +15,15 @@ def summary(monitor: DriftMonitor) -> dict[str, Any]:
     Returns:
         `parts`; `block`, the parts of the shortest block that is relied on; `parts_per_false_warning`;
         `learning`, whether nothing can be said yet; `evidence` in parts; `warning`, an object or None; and
-        `statistics`, a list of objects: `name`, `words` (what people call it), `unit` of all its values
-        (empty for a plain number), `usual` (5 %, 50 % and 95 % point of the reference, or None),
-        `basis` (where the reference is from, such as "in training"), `accepted` (a range that
-        counts as normal, or None), `now`, `compared` (how that differs from the reference, in words), `evidence`, `learning`, `watched` (whether
-        the evidence counts), `parts` (number of the first part of each point of the course) and `values`
-        (None where there is none).
+        `statistics`, a list of objects with
+
+        - `name`, `words` (what people call it), and `unit` of all its values (empty for a plain number)
+        - `usual`: 5 %, 50 % and 95 % point of the reference, or None; `basis`: where the reference is from,
+          such as "in training"; `accepted`: a range that counts as normal, or None
+        - `now`, and `compared`: how that differs from the reference, in words
+        - `evidence`, `learning`, and `watched`: whether the evidence counts
+        - `parts` (number of the first part of each point of the course) and `values` (None where there is
+          none)
     """
     return {
         "parts": monitor.parts,
@@ -66,7 +69,7 @@ def promise_in_words(monitor: DriftMonitor) -> str:
     groups = max((found.groups for found in monitor.statistics), default=0)
     known = f" and from the {groups} groups of calibration images" if groups else ""
     promise = (
-        f"Without drift, one false warning comes in {many:,} parts on average, or fewer, all statistics "
+        f"Without drift, at most one false warning comes in {many:,} parts on average, all statistics "
         f"together; within the first 1,000 parts its probability is at most {1e5 / many:.2g} %. This assumes "
     )
     if monitor.settings.lots:

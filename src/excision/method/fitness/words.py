@@ -43,7 +43,8 @@ class Measure(NamedTuple):
             basis: where that is from, such as "in training".
         """
         if not self.is_ratio or min(now, before) <= 0:
-            return f"{self.written(now)}, {self.written(before)} {basis}"
+            percent = " %" if self.unit.startswith("%") else ""
+            return f"{self.written(now)}, compared with {before:.3g}{percent} {basis}"
         ratio = now / before
         if ratio >= 2:
             return f"{_digits(ratio)} times as high as {basis}"
@@ -56,6 +57,11 @@ class Measure(NamedTuple):
 def measure_of(name: str) -> Measure:
     """Return how a statistic is shown; one that is not known, under its own name and as it is."""
     return _MEASURES.get(name) or Measure(name.replace("_", " "), "", _same, is_ratio=False)
+
+
+def place_of(name: str) -> int:
+    """Return where a statistic stands in a list for people: what is easiest to understand comes first."""
+    return next((place for place, known in enumerate(_MEASURES) if known == name), len(_MEASURES))
 
 
 def _digits(value: float) -> str:
@@ -92,16 +98,18 @@ def _deviation(words: str) -> Measure:
 _WHITE = "% of white"
 
 _MEASURES = {
-    "shadows": _amount("brightness of dark areas", _WHITE, DARKEST),
     "brightness": _amount("brightness", _WHITE, DARKEST),
-    "highlights": _amount("brightness of bright areas", _WHITE, DARKEST),
     "contrast": _amount("contrast", _WHITE, DARKEST),
-    "local_contrast": _amount("contrast of small areas", _WHITE, FINEST),
-    "noise": _amount("noise", _WHITE, FINEST / 4),
-    "clipped_dark": _clipped("share of underexposed pixels"),
-    "clipped_bright": _clipped("share of overexposed pixels"),
-    "level_asymmetry": _share("balance of bright and dark areas"),
     "sharpness": _amount("sharpness of edges", "", factor=1),
+    "noise": _amount("noise", _WHITE, FINEST / 4),
+    "clipped_bright": _clipped("share of overexposed pixels"),
+    "clipped_dark": _clipped("share of underexposed pixels"),
+    "distance": _deviation("difference of the whole image from the training images"),
+    "match": _share("likeness of the part to the training images"),
+    "shadows": _amount("brightness of dark areas", _WHITE, DARKEST),
+    "highlights": _amount("brightness of bright areas", _WHITE, DARKEST),
+    "local_contrast": _amount("contrast of small areas", _WHITE, FINEST),
+    "level_asymmetry": _share("balance of bright and dark areas"),
     "scale": _amount("sharpness of large edges", "", factor=1),
     "fine_sharpness": _amount("sharpness of the texture", "", factor=1),
     "fine_scale": _amount("fineness of the texture", "", factor=1),
@@ -116,7 +124,6 @@ _MEASURES = {
     "saturation": _amount("colourfulness", _WHITE, CHROMA),
     "redness": _amount("red compared with green", "", factor=1),
     "blueness": _amount("blue compared with green", "", factor=1),
-    "match": _share("likeness of the part to the training images"),
     "gain": _share("likeness gained by moving the part into place"),
     "down": _share("vertical position of the part", "% of the height"),
     "right": _share("horizontal position of the part", "% of the width"),
@@ -124,6 +131,5 @@ _MEASURES = {
     "flipped": _share("likeness to an upside-down mirrored part"),
     "turned": _share("likeness to a part turned by 180 degrees"),
     "unlike": _deviation("difference of image areas from the training images"),
-    "distance": _deviation("difference of the whole image from the training images"),
     "polarity": Measure("likeness to a negative", "standard deviations", _same, is_ratio=False),
 }

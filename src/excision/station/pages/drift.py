@@ -9,11 +9,12 @@ from typing import Any, get_args
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
-from excision.inspection.drift.wording import measure_of
+from excision.inspection.drift.wording import SCORE, measure_of
+from excision.method.fitness.words import place_of
 from excision.station.api.writing import writing_of
 from excision.station.drift import Decision
 from excision.station.pages.strings import Words
-from excision.station.pages.web import PageRoute, figure, small_form, station_of, words_of
+from excision.station.pages.web import PageRoute, small_form, station_of, words_of
 from excision.station.station import Station
 from excision.visualization.svg import Scale, marks
 
@@ -22,7 +23,10 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BELOW = 320, 126, 48, 8, 106
 _FAR = 10.0
 _FEWEST_POINTS = 2
-_MOST_NAMED = 5
+_MOST_NAMED, _FEWEST_SHOWN = 5, 8
+
+
+Course = tuple[str, str, str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,9 @@ class Panel:
         warning: what the banner says; None without a warning.
         since: number of the result at which the change began, as far as known.
         undo: whether a decision can be undone.
-        charts: of each statistic: its name in words, how it stands, the drawing, and whether it moved.
+        charts: of each statistic that moved or is easy to understand: its name in words, how it stands, the
+            drawing, and whether it moved.
+        folded: the same of the others.
     """
 
     model: str
@@ -45,7 +51,8 @@ class Panel:
     warning: str | None
     since: int | None
     undo: bool
-    charts: list[tuple[str, str, str, bool]]
+    charts: list[Course]
+    folded: list[Course]
 
 
 def panels_of(station: Station, t: Words) -> list[Panel]:
@@ -71,12 +78,10 @@ async def decide(request: Request, name: str) -> Response:
 def _panel(model: str, found: dict[str, Any], t: Words) -> Panel:
     warning = found["warning"]
     moved = set() if warning is None else {warning["statistic"], *warning["others"]}
-    charts = [
-        (_name(s["name"], t), _stands(s, t), _draw(s, found, t), s["name"] in moved)
-        for s in found["statistics"]
-        if sum(value is not None for value in s["values"]) >= _FEWEST_POINTS
-    ]
-    charts.sort(key=lambda chart: not chart[3])
+    known = [s for s in found["statistics"] if sum(v is not None for v in s["values"]) >= _FEWEST_POINTS]
+    known.sort(key=lambda s: (s["name"] not in moved, s["name"] != SCORE, place_of(s["name"])))
+    charts = [(_name(s["name"], t), _stands(s, t), _draw(s, found, t), s["name"] in moved) for s in known]
+    shown = max(_FEWEST_SHOWN, len(moved))
     if warning is not None:
         standing = t("drift.moved")
     elif found["learning"]:
@@ -84,13 +89,14 @@ def _panel(model: str, found: dict[str, Any], t: Words) -> Panel:
     else:
         standing = t("drift.none", parts=found["parts"])
     return Panel(
-        model,
-        standing,
-        found["promise"],
-        _words(warning, t),
-        _result_of(warning),
-        bool(found["undo"]),
-        charts,
+        model=model,
+        standing=standing,
+        promise=found["promise"],
+        warning=_words(warning, t),
+        since=_result_of(warning),
+        undo=bool(found["undo"]),
+        charts=charts[:shown],
+        folded=charts[shown:],
     )
 
 
@@ -129,7 +135,7 @@ def _stands(statistic: dict[str, Any], t: Words) -> str:
     measure = measure_of(statistic["name"])
     low, _, high = statistic["usual"]
     now = measure.written(statistic["now"])
-    sentences = [t("drift.range", now=now, low=figure(low), high=measure.written(high))]
+    sentences = [t("drift.range", now=now, low=f"{low:.3g}", high=measure.written(high))]
     # Where a share is compared, both values are told above.
     if measure.is_ratio:
         sentences.append(t("drift.compared", compared=statistic["compared"]))
@@ -143,8 +149,8 @@ def _draw(statistic: dict[str, Any], found: dict[str, Any], t: Words) -> str:
     points = [(p, v) for p, v in zip(statistic["parts"], statistic["values"], strict=True) if v is not None]
     usual, warning = statistic["usual"], found["warning"]
     low, high = min(v for _, v in points), max(v for _, v in points)
-    if usual is not None:
-        reach = _FAR * max(usual[2] - usual[0], 1e-9 * abs(usual[1]))
+    if usual is not None and usual[2] > usual[0]:
+        reach = _FAR * (usual[2] - usual[0])
         low, high = max(min(low, usual[0]), usual[0] - reach), min(max(high, usual[2]), usual[2] + reach)
     margin = 0.05 * (high - low) or 0.05 * max(abs(high), 1.0)
     x = Scale(1, max(found["parts"], 2), _LEFT, _WIDTH)

@@ -132,6 +132,8 @@
   async function calm(parts) {
     const mine = ++turn;
     for (const waiting of document.querySelectorAll(".waiting")) waiting.remove();
+    // What somebody unfolded stays unfolded.
+    for (const next of parts) for (const folded of next.querySelectorAll("details[id]")) folded.open = document.getElementById(folded.id)?.open ?? false;
     const changed = parts.map((next) => [document.getElementById(next.id), next]).filter(([old, next]) => old && old.outerHTML !== next.outerHTML);
     const buffered = changed.filter(([, next]) => next.hasAttribute("data-buffered"));
     for (const [old, next] of buffered) {
