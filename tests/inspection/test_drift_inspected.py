@@ -16,7 +16,8 @@ from excision.errors import ResultsError
 from excision.inspection.batch import InspectionSummary
 from excision.inspection.drift.inspected import DRIFT
 from excision.inspection.drift.order import order_of
-from excision.inspection.drift.reference import reference_of
+from excision.inspection.drift.reference import reference_of, settings_for
+from excision.inspection.drift.settings import DriftSettings
 from excision.inspection.drift.warning import DriftWarning
 from excision.inspection.drift.wording import measure_of
 from excision.inspection.log import read_log
@@ -110,6 +111,22 @@ def test_the_reference_has_one_value_for_each_group() -> None:
     assert reference_of(predictor, 11.5) == {"score": [2, 10.5]}
     vars(predictor)["fitness"] = SimpleNamespace(reference={"brightness": (0.5, 0.25)})
     assert reference_of(predictor, 11.5) == {"score": [2, 10.5], "brightness": [0.5, 0.25]}
+
+
+def test_lots_are_expected_where_good_images_came_in_groups_as_long_as_a_block() -> None:
+    predictor = FakePredictor()
+    settings = DriftSettings()
+    assert not settings_for(predictor, settings).lots
+    for size, groups, expected in ((19, 10, False), (20, 10, True), (40, 5, True), (40, 4, False)):
+        names = [f"lot {number // size}" for number in range(size * groups)]
+        predictor.calibration = calibrate([1.0] * len(names), 0.5, groups=names)
+        assert settings_for(predictor, settings).lots is expected
+        assert settings_for(predictor, DriftSettings(block=50)).lots is False
+    # All good images count, where fitness was learnt from them.
+    vars(predictor)["fitness"] = SimpleNamespace(
+        reference={}, calibration=calibrate([1.0] * 300, 0.5, groups=[str(n // 30) for n in range(300)])
+    )
+    assert settings_for(predictor, settings).lots
 
 
 def test_images_that_tell_their_time_are_taken_in_its_order_in_whole_bursts() -> None:

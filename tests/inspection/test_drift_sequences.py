@@ -37,3 +37,14 @@ def test_every_sequence_is_noticed_and_a_line_without_drift_is_not() -> None:
         "fixture": {"anomaly score of unflagged parts higher"},
         "new lot": {"brightness lower"},
     }
+
+
+def test_who_expects_lots_is_warned_less_of_them() -> None:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT.with_name("drift_lots.py")), "--short"],
+        capture_output=True, text=True, check=False, env=environment(), timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()[2:]]
+    plain, lots = (sum(float(row[3]) for row in rows if row[2] == name) for name in ("default", "lots"))
+    assert len(rows) == 4 and lots < plain

@@ -14,7 +14,8 @@ def summary(monitor: DriftMonitor) -> dict[str, Any]:
 
     Returns:
         `parts`; `block`, the parts of the shortest block that is relied on; `parts_per_false_warning`;
-        `learning`, whether nothing can be said yet; `evidence` in parts; `warning`, an object or None; and
+        `lots`, whether good parts are expected in lots; `learning`, whether nothing can be said yet;
+        `evidence` in parts; `warning`, an object or None; and
         `statistics`, a list of objects with
 
         - `name`, `words` (what people call it), and `unit` of all its values (empty for a plain number)
@@ -29,6 +30,7 @@ def summary(monitor: DriftMonitor) -> dict[str, Any]:
         "parts": monitor.parts,
         "block": monitor.block,
         "parts_per_false_warning": monitor.settings.parts_per_false_warning,
+        "lots": monitor.settings.lots,
         "learning": monitor.is_learning,
         "evidence": monitor.evidence,
         "warning": None if monitor.warning is None else monitor.warning.to_dict(),

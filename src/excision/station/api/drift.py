@@ -65,6 +65,7 @@ class DriftAnswer(BaseModel):
     parts: int = Field(description="that it has counted")
     block: int = Field(description="parts of the shortest block that is relied on")
     parts_per_false_warning: int = Field(description="on average, or more")
+    lots: bool = Field(description="whether good parts are expected in lots, as the calibration images came")
     learning: bool = Field(description="too little is known for any warning")
     evidence: float = Field(description="in parts; a warning comes at `parts_per_false_warning`")
     warning: WarningAnswer | None
