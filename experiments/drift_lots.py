@@ -5,8 +5,9 @@
 
 Three statistics of parts are normal with standard deviation 1 around the level of their lot; levels are
 normal with standard deviation 1, too. The monitor knows the medians of a number of calibration groups of 20
-parts, each from a lot of its own. Told are the false warnings in a stream of lots of 500 or 2,000 parts (mean of all
-runs, each warning accepted), for the default monitor and for one that expects lots (`DriftSettings.lots`);
+parts, each from a lot of its own. Told are the false warnings in a stream of lots of 500 or 2,000 parts (mean
+of all runs, each warning accepted), for the default monitor and for one that expects lots
+(`DriftSettings.lots`);
 the share of lots of which a level lies beyond the accepted range of the groups, whatever the monitor does;
 and the parts until the warning when all parts rise by 0.5 standard deviations every 100 parts (median of all
 runs).

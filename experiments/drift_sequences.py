@@ -6,7 +6,7 @@
 
 RUN is a run folder of `excision train`, DATA its data set. Every good and defective image that took no part
 in training is inspected once. A model without fitness gets one, learnt from its good training images. A
-stream without drift is drawn from the good images by whole groups (strip, part or item), with 0, 1 and 5 %
+stream without drift is drawn from the good images by whole groups (strip, part or item), with 0 and 5 %
 true defects among them, or in lots: of each lot of 500 or 2,000 parts the groups are a random third. The
 groups that the monitor knows are drawn from the same ones, as many as the model knows: so nothing but chance
 tells them from the line. A warning is accepted, as an operator would accept a new lot, and the stream goes
@@ -21,7 +21,7 @@ inspected by the model as they are then:
 - new lot: from one part to the next 3 % darker, with 10 % more contrast
 
 Told are the parts from the beginning of the change to the warning, what was named, and where the change was
-estimated to have begun, for the default monitor and, for the first seed, for one that expects lots
+estimated to have begun. Streams in lots are told for the default monitor and for one that expects lots
 (`DriftSettings.lots`). Before the tables stands what the monitor says of the test images as they are, with
 the groups that the model knows. The set ball_screw is a real sequence: good parts soil over time. It is
 inspected in order of time, after the calibration images. `--short` does the same with drawn numbers instead
@@ -44,12 +44,18 @@ from excision.inspection.drift.wording import measure_of
 
 BEFORE, MOST = 1000, 2000
 CHANGES = ("light", "focus", "fixture", "new lot")
-STREAMS = ((0, 0.0), (0, 0.01), (0, 0.05), (500, 0.0), (2000, 0.0))
-"""Parts in a lot, 0 for none, and the share of true defects."""
+MONITORS = {"default": DriftSettings(), "lots": DriftSettings(lots=True)}
+STREAMS = (
+    (0, 0.0, "default"),
+    (0, 0.05, "default"),
+    (500, 0.0, "default"),
+    (500, 0.0, "lots"),
+    (2000, 0.0, "default"),
+    (2000, 0.0, "lots"),
+)
+"""Parts in a lot, 0 for none, the share of true defects, and the monitor."""
 
 _TOLD = (SCORE, "brightness")
-
-MONITORS = {"default": DriftSettings(), "lots": DriftSettings(lots=True)}
 
 
 def main() -> None:
@@ -90,23 +96,17 @@ def study(
     tell(f"With the groups that the model knows: {first_words(surface)}\n")
     tell(f"| lots of | true defects | monitor | false warnings in {parts:,} parts | last block |")
     tell("| --- | --- | --- | --- | --- |")
-    for lot, share in STREAMS if surface.defects else [each for each in STREAMS if not each[1]]:
-        for name, settings in MONITORS.items():
-            found = [false_warnings(surface, settings, parts, lot, share, seed) for seed in range(seeds)]
-            numbers = ", ".join(str(number) for number, _ in found)
-            blocks = ", ".join(str(block) for _, block in found)
-            tell(f"| {lot or 'none'} | {share:.0%} | {name} | {numbers} | {blocks} |")
-    tell("\n| change | monitor | parts until the warning | named | change found at part |")
-    tell("| --- | --- | --- | --- | --- |")
+    for lot, share, name in STREAMS if surface.defects else [each for each in STREAMS if not each[1]]:
+        settings = MONITORS[name]
+        found = [false_warnings(surface, settings, parts, lot, share, seed) for seed in range(seeds)]
+        numbers = ", ".join(str(number) for number, _ in found)
+        blocks = ", ".join(str(block) for _, block in found)
+        tell(f"| {lot or 'none'} | {share:.0%} | {name} | {numbers} | {blocks} |")
+    tell("\n| change | parts until the warning | named | change found at part |")
+    tell("| --- | --- | --- | --- |")
     for kind in CHANGES:
-        # Of lots one sequence is told: until what is far beyond the calibration, many images are inspected.
-        runs = [
-            until_warning(surface, recorded, kind, seed, [*MONITORS][: 1 + (not seed)])
-            for seed in range(seeds)
-        ]
-        for name in MONITORS:
-            told = zip(*(run[name] for run in runs if name in run), strict=True)
-            tell(f"| {kind} | {name} | " + " | ".join(map("; ".join, told)) + " |")
+        told = [until_warning(surface, recorded, kind, seed) for seed in range(seeds)]
+        tell(f"| {kind} | " + " | ".join(map("; ".join, zip(*told, strict=True))) + " |")
 
 
 def stream(surface: Surface, random: np.random.Generator, lot: int = 0) -> Iterator[Part]:
@@ -170,27 +170,20 @@ def false_warnings(
     return count, monitor.block
 
 
-def until_warning(
-    surface: Surface, recorded: Recorded | None, kind: str, seed: int, names: Sequence[str]
-) -> dict[str, tuple[str, str, str]]:
-    """Feed a sequence, and give for each monitor the parts until the warning, its words and change point."""
+def until_warning(surface: Surface, recorded: Recorded | None, kind: str, seed: int) -> tuple[str, str, str]:
+    """Feed a sequence and give the number of parts until the warning, its words, and its change point."""
     random = np.random.default_rng(seed)
-    reference, good = drawn_reference(surface, random), stream(surface, random)
-    monitors = {name: DriftMonitor(MONITORS[name], reference) for name in names}
-    told: dict[str, tuple[str, str, str]] = {}
+    monitor, good = DriftMonitor(None, drawn_reference(surface, random)), stream(surface, random)
     for after in range(-BEFORE, MOST):
         part = next(good)
         if after >= 0:
             part = recorded.changed(part, kind, after) if recorded else changed_numbers(part, kind, after)
-        for name, monitor in monitors.items():
-            warning = monitor.update(*part, flagged=part.score > surface.threshold)
-            if warning is not None and after < 0:
-                monitor.accept()
-            elif warning is not None and name not in told:
-                told[name] = str(after + 1), named(warning), str(warning.since - BEFORE)
-        if len(told) == len(monitors):
-            break
-    return {name: told.get(name, (f"none in {MOST}", "-", "-")) for name in monitors}
+        warning = monitor.update(*part, flagged=part.score > surface.threshold)
+        if warning is not None and after < 0:
+            monitor.accept()
+        elif warning is not None:
+            return str(after + 1), named(warning), str(warning.since - BEFORE)
+    return f"none in {MOST}", "-", "-"
 
 
 def named(warning: DriftWarning) -> str:
