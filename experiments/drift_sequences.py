@@ -94,7 +94,12 @@ def study(
     known = ", ".join(f"{name} {len(values)}" for name, values in surface.reference.items() if name in _TOLD)
     tell(f"\n## {surface.name}: {what}; groups known to the monitor: {known}\n")
     tell(f"With the groups that the model knows: {first_words(surface)}\n")
-    tell(f"| lots of | true defects | monitor | false warnings in {parts:,} parts | last block |")
+    tell("| change | parts until the warning | named | change found at part |")
+    tell("| --- | --- | --- | --- |")
+    for kind in CHANGES:
+        told = [until_warning(surface, recorded, kind, seed) for seed in range(seeds)]
+        tell(f"| {kind} | " + " | ".join(map("; ".join, zip(*told, strict=True))) + " |")
+    tell(f"\n| lots of | true defects | monitor | false warnings in {parts:,} parts | last block |")
     tell("| --- | --- | --- | --- | --- |")
     for lot, share, name in STREAMS if surface.defects else [each for each in STREAMS if not each[1]]:
         settings = MONITORS[name]
@@ -102,11 +107,6 @@ def study(
         numbers = ", ".join(str(number) for number, _ in found)
         blocks = ", ".join(str(block) for _, block in found)
         tell(f"| {lot or 'none'} | {share:.0%} | {name} | {numbers} | {blocks} |")
-    tell("\n| change | parts until the warning | named | change found at part |")
-    tell("| --- | --- | --- | --- |")
-    for kind in CHANGES:
-        told = [until_warning(surface, recorded, kind, seed) for seed in range(seeds)]
-        tell(f"| {kind} | " + " | ".join(map("; ".join, zip(*told, strict=True))) + " |")
 
 
 def stream(surface: Surface, random: np.random.Generator, lot: int = 0) -> Iterator[Part]:
