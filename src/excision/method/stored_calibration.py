@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard, get_args
 
@@ -40,10 +40,18 @@ def check_entries(content: Any, names: Collection[str], optional: Collection[str
     require(not unknown, f"{what} has an unknown entry {reprlib.repr(unknown[:1])}")
 
 
-def stored_calibration(content: Any, what: str) -> Calibration:
+def stored_calibration(
+    content: Any, what: str, promised: Callable[[Calibration], Calibration] | None = None
+) -> Calibration:
     """Return a threshold that follows from its scores, or that a person set.
 
     Entries of before promises had a confidence are an average promise, with each score a group of its own.
+
+    Args:
+        content: read from JSON.
+        what: name of the calibration, for messages.
+        promised: gives a calibration the rate that its threshold promises; None if the threshold follows from
+            the scores, or a person set it.
 
     Raises:
         ValueError: an entry is wrong, or threshold and rate do not follow from the scores.
@@ -77,15 +85,19 @@ def stored_calibration(content: Any, what: str) -> Calibration:
         cost=_cost(content.get("cost"), what),
         cross_fitted=_cross_fitted(content.get("cross_fitted", 0), len(scores), what),
     )
-    return _following(found, what)
+    return _following(found, what, promised)
 
 
-def _following(found: Calibration, what: str) -> Calibration:
+def _following(
+    found: Calibration, what: str, promised: Callable[[Calibration], Calibration] | None
+) -> Calibration:
     """Check that threshold and rate follow from the scores, and add what else follows."""
     from excision.method.calibration import calibrate
 
     require(found.cost is None or found.wanted_rate is None, f"{what} has a cost and a wanted rate")
-    if found.wanted_rate is None:
+    if promised is not None:
+        expected = promised(found)
+    elif found.wanted_rate is None:
         expected = found.at(found.threshold)
     else:
         expected = calibrate(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.method.calibration import DEFAULT_CONFIDENCE, Calibration, calibrate
+from excision.method.calibration import DEFAULT_CONFIDENCE, Calibration
 from excision.method.fitness.cells import Grid, choose_grid
 from excision.method.fitness.image_statistics import ImageStatistics, measure
+from excision.method.fitness.limits import Widened, odd_from, promise_unfit, widen, within
 from excision.method.fitness.norm import Comparison, Norm
 from excision.method.fitness.promise import explain
 from excision.method.fitness.reasons import told
@@ -27,11 +26,6 @@ MOST_REFERENCES = 100
 """Groups whose medians are kept as a reference."""
 
 _FOLDS = 10
-_LEAST, _FEW = 6.0, 2.0
-"""The limit is at least 6 (1 + 2 / sqrt(G)) units: the fewer the G groups, the less their range says."""
-
-_HIGHEST, _USUAL, _ABOVE_USUAL = 16.0, 0.98, 1.5
-"""A few odd images do not raise the limit beyond 16 units, or 1.5 times what 98 % of the images keep."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +38,8 @@ class Fitness:
         wanted_rate: share of good images that may be unfit.
         calibration: deviations of good images, each from the norm of the other groups, and the rate that the
             limit promises.
+        widened: by statistic, limits of its own below and above the median, where good images deviate more
+            than `limit`. Empty in files of an earlier version.
         reference: by statistic of the image alone, its median in each group of good images, of at most 100
             groups: what a drift monitor compares the line with. Empty in files of an earlier version.
     """
@@ -52,6 +48,7 @@ class Fitness:
     limit: float
     wanted_rate: float
     calibration: Calibration
+    widened: Widened = field(default_factory=dict)
     reference: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @classmethod
@@ -90,12 +87,24 @@ class Fitness:
     @property
     def odd(self) -> tuple[str, ...]:
         """Names of the good images that are unlike all others and would be unfit themselves."""
-        pairs = zip(self.calibration.names, self.calibration.scores, strict=True)
-        return tuple(name for name, deviation in pairs if deviation > self.limit)
+        beyond = odd_from(self.limit) if self.widened else self.limit
+        return tuple(name for name, deviation in self._deviations if deviation > beyond)
+
+    @property
+    def let_pass(self) -> tuple[str, ...]:
+        """Names of the good images for which limits were widened."""
+        if not self.widened:
+            return ()
+        beyond = odd_from(self.limit)
+        return tuple(name for name, deviation in self._deviations if self.limit < deviation <= beyond)
+
+    @property
+    def _deviations(self) -> Iterable[tuple[str, float]]:
+        return zip(self.calibration.names, self.calibration.scores, strict=True)
 
     def explain(self) -> str:
         """Say how many good images will be called unfit, from how many images, and what it assumes."""
-        return explain(self.calibration, self.wanted_rate, self.odd)
+        return explain(self.calibration, self.wanted_rate, self.odd, self.let_pass, [*self.widened])
 
     def judge(self, working: Working) -> tuple[dict[str, float], tuple[str, ...]]:
         """Judge a working image (H, W, C).
@@ -111,15 +120,16 @@ class Fitness:
         )
 
     def compare(self, working: Working) -> Comparison:
-        """Compare a working image (H, W, C) with training images."""
-        return self.norm.compare(measure(working, self.norm.grid))
+        """Compare a working image (H, W, C) with training images; `limit` is that of all deviations."""
+        return within(self.norm.compare(measure(working, self.norm.grid)), self.widened, self.limit)
 
 
 class Learner:
     """Collects the statistics of good images, and learns from them.
 
     Every image is compared with the norm of the other groups (cross-fitting in up to 10 folds of whole
-    groups), so that its deviation is that of a new image. The limit comes from these deviations.
+    groups), so that its deviation is that of a new image. The limit, and what it promises, come from these
+    deviations.
     """
 
     def __init__(self) -> None:
@@ -159,16 +169,17 @@ class Learner:
         grid, kept = self._grid, [groups[index] for index, _ in self._kept]
         images = [each for _, each in self._kept]
         deviations = cross_fitted(images, kept, lambda part: Norm.learn(part, grid))
-        usual = calibrate(
-            deviations,
-            unfit_rate,
+        found = promise_unfit(
+            [max(map(abs, each.values())) for each in deviations],
+            kept,
+            [names[index] for index, _ in self._kept],
+            rate=unfit_rate,
             confidence=confidence,
-            groups=kept,
-            names=[names[index] for index, _ in self._kept],
         )
-        limit = _limit(usual.threshold, deviations, kept)
-        found = usual if limit == usual.threshold else usual.at(limit)
-        return Fitness(Norm.learn(images, grid), limit, unfit_rate, found, _reference(images, kept))
+        limit = found.threshold
+        # Where the wanted rate is kept all the same, nothing needs to pass.
+        widened = {} if found.promised_rate <= unfit_rate else widen(deviations, limit)
+        return Fitness(Norm.learn(images, grid), limit, unfit_rate, found, widened, _reference(images, kept))
 
 
 def _reference(images: Sequence[ImageStatistics], groups: Sequence[str]) -> dict[str, tuple[float, ...]]:
@@ -196,37 +207,21 @@ def cross_fitted(
     images: Sequence[ImageStatistics],
     groups: Sequence[str],
     learn: Callable[[Sequence[ImageStatistics]], Norm],
-) -> list[float]:
-    """Return the largest deviation of each image from the norm of the folds that its group is not in."""
+) -> list[Mapping[str, float]]:
+    """Return the deviations of each image from the norm of the folds that its group is not in."""
     folds = {group: place % _FOLDS for place, group in enumerate(_shuffled(sorted(set(groups))))}
     if len(folds) == 1:  # nothing to compare with: every image is compared with the others
         folds, groups = {str(i): i % _FOLDS for i in range(len(images))}, list(map(str, range(len(images))))
-    found = [0.0] * len(images)
+    found: list[Mapping[str, float]] = [{}] * len(images)
     for fold in sorted(set(folds.values())):
         others = [image for image, group in zip(images, groups, strict=True) if folds[group] != fold]
         norm = learn(others or images)
         for index, (image, group) in enumerate(zip(images, groups, strict=True)):
             if folds[group] == fold:
-                found[index] = norm.compare(image).largest
+                found[index] = norm.compare(image).deviations
     return found
 
 
 def _shuffled(groups: Sequence[str]) -> list[str]:
     order = np.random.default_rng(0).permutation(len(groups))
     return [groups[place] for place in order]
-
-
-def _limit(wanted: float, deviations: Sequence[float], groups: Sequence[str]) -> float:
-    """Return the wanted limit, kept between what few groups call for and what a few odd images may raise."""
-    least = _LEAST * (1 + _FEW / math.sqrt(len(set(groups))))
-    most = max(_HIGHEST, least, _ABOVE_USUAL * _usual(deviations, groups))
-    return float(min(max(wanted, least), most))
-
-
-def _usual(deviations: Sequence[float], groups: Sequence[str]) -> float:
-    """Return the deviation that 98 % of the images do not exceed, each group with the same weight."""
-    sizes = Counter(groups)
-    order = np.argsort(deviations, kind="stable")
-    weights = np.cumsum([1 / sizes[groups[place]] for place in order]) / len(sizes)
-    place = min(int(np.searchsorted(weights, _USUAL - 1e-9)), len(order) - 1)
-    return float(np.asarray(deviations)[order][place])

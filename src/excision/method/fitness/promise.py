@@ -11,13 +11,21 @@ from excision.method.calibration.words import at_most, counted, percent
 _SHOWN = 3
 
 
-def explain(calibration: Calibration, wanted_rate: float, odd: Sequence[str]) -> str:
+def explain(
+    calibration: Calibration,
+    wanted_rate: float,
+    odd: Sequence[str],
+    let_pass: Sequence[str],
+    widened: Sequence[str],
+) -> str:
     """Say how many good images are called unfit, from how many images, and what it assumes.
 
     Args:
         calibration: deviations of good images from the others, and the limit.
         wanted_rate: wanted share of good images.
-        odd: names of those that are beyond the limit themselves.
+        odd: names of those that would be unfit themselves.
+        let_pass: names of those for which limits were widened.
+        widened: statistics with these limits.
     """
     confidence = calibration.confidence or 0.0
     told = (
@@ -29,8 +37,17 @@ def explain(calibration: Calibration, wanted_rate: float, odd: Sequence[str]) ->
         needed = groups_needed(wanted_rate, confidence)
         told += f" Promising the wanted {percent(wanted_rate)} takes {needed} groups."
     told += " It assumes that images to come are taken of such parts and in the same way."
+    if let_pass:
+        images = counted(len(let_pass), "good image is", "good images are")
+        told += (
+            f" {images} unlike the others in {', '.join(widened)}, and the limit of that was widened to let "
+            f"such images pass: look at {_shown(let_pass)}. Without them the check would be stricter."
+        )
     if odd:
         images = counted(len(odd), "good image is", "good images are")
-        shown = ", ".join(odd[:_SHOWN]) + (", ..." if len(odd) > _SHOWN else "")
-        told += f" {images} unlike all others, and would be unfit: look at {shown}."
+        told += f" {images} unlike all others, and would be unfit: look at {_shown(odd)}."
     return told
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

@@ -9,12 +9,17 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-_TAIL, _FAR_TAIL = 0.05, 0.01
-"""Shares of the images on either side that the unit is read from. The outermost image never counts: one odd
-image must not decide what is usual."""
+_TAIL = 0.01
+"""Share of the images on either side that lie farther out than the value the unit is read from. The outermost
+image never counts: one odd image must not decide what is usual."""
 
-_FAR = 3.0
-"""Deviation of the value at the far tail at most, however heavy the tails are."""
+_UNIT = 0.3
+"""Unit as a share of the distance of that value from the median.
+
+Six units are then 4.2 standard deviations of a normal distribution, and 1 in 1,000 images exceeds that in at
+least one of some 35 independent statistics."""
+
+_AT_TAIL = NormalDist().inv_cdf(1 - _TAIL)
 
 _FEWEST = 4
 """Images from which on the outermost does not count."""
@@ -26,7 +31,8 @@ class Range:
 
     Attributes:
         centre: median.
-        below: unit of deviations below the median: robust standard deviation, at least the floor.
+        below: unit of deviations below the median: 0.3 of how far all but 1 % of the images lie away, at
+            least the floor.
         above: the same above the median.
         least: smallest value of a training image.
         most: largest value of a training image.
@@ -63,16 +69,15 @@ class Range:
 
 
 def _unit(distances: NDArray[np.float64]) -> float:
-    """Return the robust standard deviation on one side of the median.
+    """Return the unit on one side of the median.
 
     Args:
         distances: (N,) distances of all values to that side, from the largest to the smallest.
     """
     count = len(distances)
-    least = 1 if count >= _FEWEST else 0
-    tail, far = (max(least, int(share * (count - 1))) for share in (_TAIL, _FAR_TAIL))
+    place = max(1 if count >= _FEWEST else 0, int(_TAIL * (count - 1)))
     # Where that value lies in a normal distribution: Blom, "Statistical estimates and transformed
-    # beta-variables", 1958.
-    score = NormalDist().inv_cdf((count - tail - 0.375) / (count + 0.25))
-    normal = float(distances[tail]) / score if score > 0 else 0.0
-    return max(normal, float(distances[far]) / _FAR)
+    # beta-variables", 1958. Of few images it lies closer to the median than 1 % would.
+    score = NormalDist().inv_cdf((count - place - 0.375) / (count + 0.25))
+    farther = max(1.0, _AT_TAIL / score) if score > 0 else 1.0
+    return _UNIT * farther * float(distances[place])

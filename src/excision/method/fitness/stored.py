@@ -13,13 +13,16 @@ from excision.errors import ModelError
 from excision.method.fitness.cells import LARGEST_GRID
 from excision.method.fitness.fitness import MOST_REFERENCES, Fitness
 from excision.method.fitness.image_statistics import COLOUR_NAMES, GREY_NAMES
+from excision.method.fitness.limits import promised_at
 from excision.method.fitness.norm import NORM_NAMES, Norm, distance_names
 from excision.method.fitness.ranges import Range
 from excision.method.stored_calibration import check_entries, is_number, require, stored_calibration
 from excision.system.files import write_json
 from excision.system.strict_json import read_json
 
-_VERSION = 1
+_VERSION = 2
+"""In version 1 the limit followed from the deviations, and was the same for all statistics."""
+
 _RANGE = tuple(field.name for field in dataclasses.fields(Range))
 
 
@@ -57,6 +60,7 @@ def to_json(fitness: Fitness) -> dict[str, Any]:
     return {
         "version": _VERSION,
         "limit": fitness.limit,
+        "widened": {name: list(limits) for name, limits in fitness.widened.items()},
         "wanted_rate": fitness.wanted_rate,
         "calibration": dataclasses.asdict(fitness.calibration),
         "grid": list(norm.grid),
@@ -78,15 +82,31 @@ def from_json(content: Any) -> Fitness:
     """
     names = [*("version", "limit", "wanted_rate", "calibration", "grid", "ranges")]
     names += ["cell_centres", "cell_units", "view", "means", "precision"]
-    check_entries(content, names, ("reference",), "it")
-    require(content["version"] == _VERSION, "it is of a later version: update this installation")
+    require(isinstance(content, dict) and "version" in content, "it has no version")
+    require(content["version"] in (1, _VERSION), "it is of a later version: update this installation")
+    first = content["version"] == 1
+    check_entries(content, names if first else [*names, "widened"], ("reference",), "it")
     limit, wanted = content["limit"], content["wanted_rate"]
     require(is_number(limit) and limit > 0, "limit must be a number above 0")
     require(is_number(wanted) and 0 < wanted < 1, "wanted_rate is not a rate")
     norm = _norm(content)
-    calibration = stored_calibration(content["calibration"], "calibration")
+    calibration = stored_calibration(content["calibration"], "calibration", None if first else promised_at)
     require(calibration.threshold == limit, "the limit is not that of the calibration")
-    return Fitness(norm, float(limit), float(wanted), calibration, _reference(content.get("reference", {})))
+    widened = {} if first else _widened(content["widened"], norm, limit)
+    reference = _reference(content.get("reference", {}))
+    return Fitness(norm, float(limit), float(wanted), calibration, widened, reference)
+
+
+def _widened(content: Any, norm: Norm, limit: float) -> dict[str, tuple[float, float]]:
+    require(isinstance(content, dict), "widened must be an object")
+    for name, limits in content.items():
+        require(name in norm.ranges, f"widened: there is no statistic {name!r}")
+        is_pair = isinstance(limits, list) and len(limits) == 2
+        require(
+            is_pair and all(is_number(each) and each >= limit for each in limits),
+            f"widened limits of {name} must be two numbers from the limit on",
+        )
+    return {name: (float(below), float(above)) for name, (below, above) in content.items()}
 
 
 def _reference(content: Any) -> dict[str, tuple[float, ...]]:
