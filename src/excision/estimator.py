@@ -23,6 +23,7 @@ from excision.progress import StageProgress, of_stage
 from excision.settings import Settings
 from excision.tiling.assembly import Judge, inspect_working, largest_value
 from excision.tiling.image_format import ImageFormat
+from excision.training.given_groups import Groups
 from excision.training.training_set import TrainingSet, prepare
 
 Image = NDArray[Any] | str | Path
@@ -179,12 +180,12 @@ class Estimator(ABC, Generic[D]):
         settings: Settings,
         stage: StageProgress | None,
         recorded: Mapping[str, str] | None = None,
+        groups: Groups | None = None,
     ) -> TrainingSet:
         if isinstance(dataset, str | Path):
             dataset = load_dataset(dataset)
-        if isinstance(dataset, Dataset):
-            return prepare(dataset, settings, of_stage(stage, "reading"), recorded)
-        return prepare(list(_normal_images(dataset)), settings, of_stage(stage, "reading"), recorded)
+        images = dataset if isinstance(dataset, Dataset) else list(_normal_images(dataset))
+        return prepare(images, settings, of_stage(stage, "reading"), recorded, groups)
 
     def _calibrate(self, data: TrainingSet, settings: Settings, stage: StageProgress | None) -> None:
         """Set the decision threshold on the images that were held out."""

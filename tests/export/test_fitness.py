@@ -162,7 +162,7 @@ def test_older_folders_judge_no_image_as_unfit(tmp_path: Path) -> None:
         ("view", [[1.0]]),
         ("precision", [[1e999]]),
         ("cell_units", None),
-        ("version", 2),
+        ("version", 3),
         ("calibration", {}),
         ("more", 1),
     ],

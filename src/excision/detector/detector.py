@@ -34,6 +34,7 @@ from excision.progress import Progress, StageProgress, TrainingProgress, of_stag
 from excision.settings import AnomalyMapKind, Settings
 from excision.system.files import write_json
 from excision.system.usage import usage
+from excision.training.given_groups import Groups
 from excision.training.training_set import TrainingSet
 
 
@@ -93,6 +94,8 @@ class Detector(FittedDetector):
         resume: bool = False,
         progress: TrainingProgress | None = None,
         stage: StageProgress | None = None,
+        *,
+        groups: Groups | None = None,
     ) -> Self:
         """Train and calibrate on the normal training images.
 
@@ -106,9 +109,11 @@ class Detector(FittedDetector):
             resume: continue the run in `run` where it stopped.
             progress: called with (finished steps, total steps, figures) in training.
             stage: called with (stage, done, total) in all other stages.
+            groups: group of each normal training image, in their order or by name: the part, strip or moment
+                that it shows. None finds the groups, or takes those that the data set states.
 
         Raises:
-            DatasetError: there are no normal images, or too few to hold some out.
+            DatasetError: there are no normal images, or too few to hold some out; or `groups` does not fit.
             ImageError: an array is not an image.
             ModelError: the loss is not finite, or the checkpoint is damaged.
             SettingsError: `run` holds another run, or a run begun with other settings or data.
@@ -118,7 +123,8 @@ class Detector(FittedDetector):
         if run is not None:
             run_start.check_free(run, resume=resume)
         recorded = run_start.recorded_groups(run) if run is not None and resume else None
-        data = with_cross_calibration(self._prepare(dataset, self.settings, stage, recorded), self.settings)
+        data = self._prepare(dataset, self.settings, stage, recorded, groups)
+        data = with_cross_calibration(data, self.settings)
         if run is None or not run_start.is_begun(run):
             warn_if_few(data, self.settings)
         if run is not None:
@@ -163,7 +169,12 @@ class Detector(FittedDetector):
         return self
 
     def suspects(
-        self, dataset: Trainable, stage: StageProgress | None = None, run: str | Path | None = None
+        self,
+        dataset: Trainable,
+        stage: StageProgress | None = None,
+        run: str | Path | None = None,
+        *,
+        groups: Groups | None = None,
     ) -> Iterator[tuple[Suspect, Prediction]]:
         """Find the good images of the training data that look defective, strongest first, lazily.
 
@@ -174,6 +185,7 @@ class Detector(FittedDetector):
             dataset: images that this detector was fitted to.
             stage: called with (stage, done, total).
             run: run folder of the fit, whose groups are used; None finds the groups again.
+            groups: those that were given to the fit.
 
         Yields:
             Each suspect and the prediction for it.
@@ -186,7 +198,7 @@ class Detector(FittedDetector):
         settings = self.pipeline.settings.settled(self.image_format)
         recorded = None if run is None else run_start.recorded_groups(Path(run))
         tell = None if stage is None else partial(_of_suspects, stage)
-        data = self._prepare(dataset, settings, tell, recorded)
+        data = self._prepare(dataset, settings, tell, recorded, groups)
         with data.materialised(None, of_stage(tell, "cutting tiles")):
             fit = partial(cross_fit, self.pipeline, data, self.device, self._inspect_with, tell)
             yield from search_suspects(data, self.calibration, fit, self._predict_one, tell)

@@ -26,6 +26,7 @@ from excision.settings import Settings
 from excision.system.files import sha256
 from excision.tiling.cutting import Tile, choose_tiles, cut_tiles
 from excision.tiling.image_format import Channels, ImageFormat
+from excision.training.given_groups import Groups, by_name
 from excision.training.usable import Picture, Usable, find_usable
 
 
@@ -187,6 +188,7 @@ def prepare(
     settings: Settings,
     reading: Progress | None = None,
     recorded: Mapping[str, str] | None = None,
+    given: Groups | None = None,
 ) -> TrainingSet:
     """Find the readable normal images, determine size and channels, and hold some out for calibration.
 
@@ -196,23 +198,27 @@ def prepare(
         reading: called with (done, total) while the images are checked.
         recorded: groups of a run that has begun, by the image's name, as its fingerprint records them; an
             image that it does not name has the group that the data set states. None finds the groups.
+        given: the group of each image, unless a run has recorded them.
 
     Raises:
         DatasetError: there are no normal images, none can be read, too few to hold some out, or the rule of
-            `calibration.groups` does not fit their names.
+            `calibration.groups` or the given groups do not fit them.
         ImageError: an array is not an image.
     """
-    return _part(find_usable(dataset, settings, reading, recorded is None), settings, recorded)
+    basis = "the groups that the run began with"
+    if given is not None and recorded is None:
+        recorded, basis = by_name(dataset, given), "the groups that were given"
+    return _part(find_usable(dataset, settings, reading, recorded is None), settings, recorded, basis)
 
 
-def _part(usable: Usable, settings: Settings, recorded: Mapping[str, str] | None) -> TrainingSet:
+def _part(usable: Usable, settings: Settings, recorded: Mapping[str, str] | None, basis: str) -> TrainingSet:
     """Determine size and channels, and split the images for training and calibration."""
     sizes = list(usable.sizes.values())
     tiling = usable.tiling
     size = tiling.size if tiling else settings.image.size or default_size(sizes)
     derived: Channels = 3 if usable.colour else 1
     channels = settings.image.channels or derived
-    samples, grouping = _grouped(usable, settings, recorded)
+    samples, grouping = _grouped(usable, settings, recorded, basis)
     training, calibration = _split(samples, settings)
     tiles: tuple[Tile, ...] = ()
     if tiling is not None:
@@ -243,15 +249,15 @@ def _split(samples: tuple[Sample, ...], settings: Settings) -> tuple[tuple[Sampl
 
 
 def _grouped(
-    usable: Usable, settings: Settings, recorded: Mapping[str, str] | None
+    usable: Usable, settings: Settings, recorded: Mapping[str, str] | None, basis: str
 ) -> tuple[tuple[Sample, ...], Grouping]:
-    """Give the samples their groups: those of the run that has begun, or those that are found."""
+    """Give the samples their groups: those that are known, as `basis` says, or those that are found."""
     if recorded is None:
         return group_samples(
             usable.samples, GroupRule.parse(settings.calibration.groups), usable.looks, usable.columns
         )
     samples = tuple(replace(s, group=recorded.get(s.name, s.group)) for s in usable.samples)
-    return samples, Grouping({s.name: s.group for s in samples}, "the groups that the run began with", True)
+    return samples, Grouping({s.name: s.group for s in samples}, basis, True)
 
 
 def _hash(picture: Picture) -> str:

@@ -100,7 +100,8 @@ class Fitness:
 
     @property
     def _deviations(self) -> Iterable[tuple[str, float]]:
-        return zip(self.calibration.names, self.calibration.scores, strict=True)
+        """Names and deviations of the good images, the farthest first."""
+        return zip(reversed(self.calibration.names), reversed(self.calibration.scores), strict=True)
 
     def explain(self) -> str:
         """Say how many good images will be called unfit, from how many images, and what it assumes."""
