@@ -221,6 +221,9 @@ def test_a_change_is_said_in_plain_units(
 def test_every_statistic_of_an_image_has_words_and_a_unit_that_keeps_the_order() -> None:
     names = (*GREY_NAMES, *COLOUR_NAMES, *NORM_NAMES)
     assert len({measure_of(name).words for name in names}) == len(names)
+    document = (Path(__file__).parents[2] / "docs" / "station" / "drift.md").read_text("utf-8")
+    for name in (*names, "score"):
+        assert f"| `{name}` | {measure_of(name).words} | {measure_of(name).unit or 'none'} |" in document
     for name in (*names, "score", "unheard_of"):
         measure = measure_of(name)
         assert "_" not in measure.words

@@ -110,7 +110,7 @@ def named_groups(names: Sequence[str], values: Features) -> tuple[Sequence[str],
     """
     known = part_groups(names)
     if any(known[name] != name for name in names):
-        return [known[name] for name in names], "the part that names state"
+        return [known[name] for name in names], "the part that their names state"
     proposed = _proposed(dict.fromkeys(names, Path()), None)
     rows = {name: row for row, name in enumerate(names)}
     seen = normal_scores(values[[rows[name] for name in proposed.names]])

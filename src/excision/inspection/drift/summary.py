@@ -6,7 +6,8 @@ from typing import Any
 
 from excision.inspection.drift.monitor import DriftMonitor
 from excision.inspection.drift.statistic import Statistic, shown
-from excision.inspection.drift.wording import compared, list_of, measure_of, plain
+from excision.inspection.drift.wording import SCORE, compared, list_of, measure_of, plain
+from excision.method.fitness.words import place_of
 
 
 def summary(monitor: DriftMonitor) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def promise_in_words(monitor: DriftMonitor) -> str:
     """Say what the monitor promises and what it assumes."""
     many = monitor.settings.parts_per_false_warning
     groups = max((found.groups for found in monitor.statistics), default=0)
-    known = f" and from the {groups} groups of calibration images" if groups else ""
+    known = f" and from the {groups} groups of good images that the model knows" if groups else ""
     promise = (
         f"Without drift, at most one false warning comes in {many:,} parts on average, all statistics "
         f"together; within the first 1,000 parts its probability is at most {1e5 / many:.2g} %. This assumes "
@@ -77,8 +78,8 @@ def promise_in_words(monitor: DriftMonitor) -> str:
     if monitor.settings.lots:
         return (
             f"{promise}that good parts come in lots whose values stay within the range of the {groups} "
-            "groups of calibration images, half as wide again on each side: drift within that range is not "
-            "noticed."
+            "groups of good images that the model knows, half as wide again on each side: drift within that "
+            "range is not noticed."
         )
     return (
         f"{promise}that blocks of {monitor.block} parts in a row differ from each other{known} by chance "
@@ -91,6 +92,7 @@ def standing_in_words(monitor: DriftMonitor) -> str:
     if monitor.warning is not None:
         return monitor.warning.words
     watched = [found.name for found in monitor.statistics if found.is_watched and not found.is_learning]
+    watched.sort(key=lambda name: (name != SCORE, place_of(name)))
     if not watched or monitor.parts < monitor.settings.block:
         return f"nothing can be said about drift after {monitor.parts} parts: too few to compare"
     return f"no drift noticed in {monitor.parts} parts ({list_of(watched)})"
