@@ -101,6 +101,12 @@ def test_an_image_has_one_score_alone_in_threads_and_again(exported: tuple[Path,
     assert found == [alone] * 4
 
 
+def test_the_graph_says_nothing_of_the_machine_that_wrote_it(exported: tuple[Path, Proof]) -> None:
+    files = [path for path in exported[0].iterdir() if path.suffix in (".onnx", ".xml")]
+    assert len(files) == 1
+    assert b"/export/graph.py" not in files[0].read_bytes()
+
+
 def test_the_graph_takes_batches_of_any_size(exported: tuple[Path, Proof]) -> None:
     inspector = Inspector(exported[0], threads=1)
     graph = open_backend(exported[0], Description.load(exported[0]).backend, "fp32", threads=1)

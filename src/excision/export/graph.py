@@ -78,6 +78,9 @@ def write_onnx(pipeline: Pipeline, path: Path) -> None:
             verbose=False,
         )
         assert program is not None  # always returned with `dynamo`
+        # Nobody needs to know where the sources lie on this machine, and equal models give equal files.
+        for node in program.model.graph.all_nodes():
+            node.metadata_props.clear()
         program.save(temporary, external_data=False)
 
 
