@@ -16,6 +16,7 @@ from excision.method.fitness.norm import Comparison, Norm
 from excision.method.fitness.promise import explain
 from excision.method.fitness.reasons import told
 from excision.method.fitness.turned import turned_back
+from excision.ops.spread import evenly_spread
 
 Working = NDArray[np.uint16]
 
@@ -189,19 +190,16 @@ def _reference(images: Sequence[ImageStatistics], groups: Sequence[str]) -> dict
     for image, group in zip(images, groups, strict=True):
         members.setdefault(group, []).append(image.named)
     known = list(members.values())
-    places = np.unique(np.linspace(0, len(known) - 1, min(len(known), MOST_REFERENCES)).round().astype(int))
+    places = evenly_spread(len(known), MOST_REFERENCES)
     return {
-        name: tuple(float(np.median([image[name] for image in known[place]])) for place in places.tolist())
+        name: tuple(float(np.median([image[name] for image in known[place]])) for place in places)
         for name in images[0].named
     }
 
 
 def chosen(count: int) -> list[int]:
     """Choose at most `MOST_IMAGES` of so many images, evenly spread."""
-    places: list[int] = np.unique(
-        np.linspace(0, count - 1, min(count, MOST_IMAGES)).round().astype(int)
-    ).tolist()
-    return places
+    return evenly_spread(count, MOST_IMAGES)
 
 
 def cross_fitted(
