@@ -69,6 +69,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a trained or an exported model on the test images of a data set."""
+    from excision.capability.seen_images import without_seen
     from excision.data import load_dataset
     from excision.inspection.loading import load
     from excision.report.capability_page import keep_capability
@@ -76,7 +77,8 @@ def evaluate(
 
     altered = not mask or inference_skips is not None
     predictor = _altered(model, mask, inference_skips) if altered else load(model)
-    dataset = load_dataset(data, layout, leave_out=leave_out)
+    dataset, seen = without_seen(load_dataset(data, layout, leave_out=leave_out), model)
+    say_notes([seen] if seen else [])
     folder = out or model / "evaluation"
     if not folder.is_file():
         reason = keep_capability(model, None if altered else predictor.threshold, folder)

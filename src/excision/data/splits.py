@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 
+from excision.data.groups.dividing import name_blocks
 from excision.data.records import Sample
 from excision.errors import DatasetError
 
@@ -102,6 +103,9 @@ def with_training(samples: Iterable[Sample], groups: Container[str]) -> list[Sam
 def with_test_share(samples: list[Sample], notes: list[str]) -> tuple[list[Sample], list[str]]:
     """Put the defects into the test split, together with a fifth of the normal images for comparison.
 
+    Whole groups are taken or, where the data set states none, whole blocks of neighbouring names, so that a
+    part or strip is not on both sides.
+
     Args:
         samples: samples of a data set that has no split of its own.
         notes: notes on it so far.
@@ -114,16 +118,15 @@ def with_test_share(samples: list[Sample], notes: list[str]) -> tuple[list[Sampl
             *notes,
             "No defects: every image is used for training. None is left for evaluation.",
         ]
-    normal = [s.group for s in samples if not s.defective]
-    held = choose_groups(normal, _TEST_SHARE, seed=0) if len(set(normal)) > 1 else set()
-    divided = [
-        Sample(
-            s.name, s.image, "test" if s.defective or s.group in held else "train", s.label, s.mask, s.group
-        )
-        for s in samples
-    ]
+    normal = [s for s in samples if not s.defective]
+    stated = any(s.group != s.name for s in normal)
+    of = {s.name: s.group for s in normal} if stated else name_blocks([s.name for s in normal])
+    held = choose_groups(of.values(), _TEST_SHARE, seed=0) if len(set(of.values())) > 1 else set()
+    divided = [replace(s, split="test" if s.defective or of[s.name] in held else "train") for s in samples]
     count = sum(s.split == "test" and not s.defective for s in divided)
-    note = f"{count} of {len(normal)} normal images, chosen by name, are used for testing with the defects."
+    what = "groups" if stated else "blocks of neighbouring names"
+    whole = f"in whole {what}" if len(set(of.values())) < len(normal) else "chosen by name"
+    note = f"{count} of {len(normal)} normal images, {whole}, are used for testing with the defects."
     return divided, [*notes, note]
 
 
