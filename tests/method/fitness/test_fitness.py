@@ -206,7 +206,7 @@ def test_the_promise_counts_groups() -> None:
     assert each.calibration.promised_rate < 0.1 < grouped.calibration.promised_rate
     assert grouped.limit > each.limit
     assert "in 4 groups" in grouped.explain()
-    assert "takes 2302 groups" in grouped.explain()
+    assert "takes 2407 groups" in grouped.explain()
 
 
 def test_one_odd_image_neither_widens_the_limit_nor_goes_unnoticed() -> None:

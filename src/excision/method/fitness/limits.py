@@ -42,6 +42,11 @@ def usual_limit(groups: int) -> float:
     return _LEAST * (1 + _FEW / math.sqrt(groups))
 
 
+def usual_level(confidence: float) -> float:
+    """Give the share of cases in which the promise of the usual limit may be broken."""
+    return (1 - _SHARE) * (1 - confidence)
+
+
 def promise_unfit(
     deviations: Sequence[float],
     groups: Sequence[str],
@@ -86,11 +91,11 @@ def promised_at(found: Calibration, usual: float | None = None) -> Calibration:
     """
     if found.confidence is None:
         raise ValueError("a promise needs a confidence")
-    grouped, level = GroupedScores(found.scores, found.groups), 1 - found.confidence
+    grouped = GroupedScores(found.scores, found.groups)
     if found.threshold == (usual_limit(found.count_groups) if usual is None else usual):
-        promised = grouped.upper_rate(found.threshold, (1 - _SHARE) * level)
+        promised = grouped.upper_rate(found.threshold, usual_level(found.confidence))
     else:
-        promised = grouped.upper_rate_anywhere(found.threshold, _SHARE * level)
+        promised = grouped.upper_rate_anywhere(found.threshold, _SHARE * (1 - found.confidence))
     return replace(found, promised_rate=promised)
 
 

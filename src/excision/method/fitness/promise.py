@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from excision.method.calibration import Calibration, groups_needed
 from excision.method.calibration.sentences import basis
 from excision.method.calibration.words import at_most, counted, percent
+from excision.method.fitness.limits import usual_level
 
 _SHOWN = 3
 
@@ -34,13 +35,13 @@ def explain(
         f"({basis(calibration)}; on average at most {at_most(calibration.average_rate)})."
     )
     if calibration.promised_rate > wanted_rate and confidence:
-        needed = groups_needed(wanted_rate, confidence)
+        needed = groups_needed(wanted_rate, 1 - usual_level(confidence))
         told += f" Promising the wanted {percent(wanted_rate)} takes {needed} groups."
     told += " It assumes that images to come are taken of such parts and in the same way."
     if let_pass:
         images = counted(len(let_pass), "good image is", "good images are")
         told += (
-            f" {images} unlike the others in {', '.join(widened)}, and the limit of that was widened to let "
+            f" {images} unlike the others in {_shown(widened)}, and the limit of that was widened to let "
             f"such images pass: look at {_shown(let_pass)}. Without them the check would be stricter."
         )
     if odd:
