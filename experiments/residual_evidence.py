@@ -16,8 +16,8 @@ import torch
 from finished_runs import mean_figures, test_images
 
 from excision import Dataset, Detector
+from excision.method.scoring.evidence import Evidence
 from excision.method.scoring.residuals import anomaly_score
-from excision.method.scoring.scorer import Evidence
 
 WEIGHTS = (0.5, 0.75, 1.0)
 TRUNCATIONS = (1.0, 0.3, 0.2, 0.1)

@@ -28,7 +28,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("version", "errors"),
         ("system", "ops", "progress"),
         ("data", "predictions", "visualization"),
-        ("synthetic", "tiling"),
+        ("features", "synthetic", "tiling"),
         ("settings",),
         ("training",),
         ("method",),

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.spatial import distance
 
 from excision.baselines import baseline
-from excision.baselines.efficientnet import weights_file
 from excision.baselines.padim import Moments, PaDiM, PaDiMNetwork, mahalanobis
 from excision.errors import ModelError
+from excision.features.efficientnet import weights_file
 from excision.synthetic.surfaces import cast_grain
 from tests.baselines import common
 

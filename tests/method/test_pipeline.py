@@ -12,7 +12,7 @@ from scipy import ndimage
 from excision.method.attention.model import Attention
 from excision.method.pipeline import Pipeline
 from excision.method.scoring.edge_features import edge_features
-from excision.method.scoring.feature_distance import merged
+from excision.method.scoring.position_distance import merged
 from excision.method.scoring.surprisal import tail
 from excision.settings import MaskSettings, RecoverySettings, ScoreSettings, Settings
 from excision.synthetic.parts import machined_part
@@ -70,7 +70,7 @@ def parts(count: int, seed: int = 0) -> torch.Tensor:
 def learn_features(pipeline: Pipeline, images: torch.Tensor) -> None:
     """Learn features and their tail, which is that of images left out in turn."""
     folds, scorer = [place % 2 for place in range(len(images))], pipeline.scorer
-    moments = scorer.learn_features(lambda: torch.split(images, 1), folds)
+    moments = scorer.learn_features(lambda: torch.split(images, 1), folds).edges
     distance, largest = scorer.feature_distance, []
     if distance is None:
         return
@@ -191,7 +191,8 @@ def test_no_distance_where_it_is_not_wanted_or_positions_mean_nothing(
     settings: Settings, image_format: ImageFormat
 ) -> None:
     pipeline = Pipeline(settings, image_format, Attention("surface")).eval()
-    assert not pipeline.scorer.learn_features(lambda: pytest.fail("an image was read"), [0, 1])
+    learnt = pipeline.scorer.learn_features(lambda: pytest.fail("an image was read"), [0, 1])
+    assert not learnt.edges and not learnt.network
     assert pipeline.scorer.feature_distance is None
     assert pipeline.evidence(torch.rand(1, 1, *image_format.size))[0].distance is None
 

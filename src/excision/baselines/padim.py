@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from excision.baselines.base import Baseline, BaselineNetwork, Found, TrainingJob
-from excision.baselines.efficientnet import CHANNELS, EfficientNetLite0
 from excision.errors import SettingsError
+from excision.features.efficientnet import CHANNELS, EfficientNetLite
 from excision.ops.filters import gaussian_blur
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
@@ -104,7 +104,7 @@ class PaDiMNetwork(BaselineNetwork):
 
     def __init__(self, dimensions: int, grid: int) -> None:
         super().__init__()
-        self.features = EfficientNetLite0(_STRIDES)
+        self.features = EfficientNetLite(_STRIDES)
         self._level = _STRIDES.index(grid)
         draw = torch.Generator().manual_seed(_CHOICE_SEED)
         order = torch.randperm(sum(CHANNELS[stride] for stride in _STRIDES), generator=draw)

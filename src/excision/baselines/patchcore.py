@@ -7,8 +7,7 @@ is bounded: the coreset is chosen from a random subset of the patches, the same 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,14 +16,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from excision.baselines.base import Baseline, BaselineNetwork, Found, TrainingJob
-from excision.baselines.efficientnet import CHANNELS, EfficientNetLite0
 from excision.errors import SettingsError
+from excision.features.efficientnet import CHANNELS, EfficientNetLite
 from excision.ops.filters import gaussian_blur
+from excision.ops.nearest import greedy_coreset, nearest_distances, project
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
 
 _SMOOTHING = 4.0  # section 3.3
-_QUERIES = 512  # patches whose distances to the whole bank are computed at a time
 _REPORT_EVERY = 100
 
 
@@ -114,7 +113,7 @@ class PatchCoreNetwork(BaselineNetwork):
     def __init__(self, strides: Sequence[int], neighbours: int, unit_length: bool = True) -> None:
         super().__init__()
         self.unit_length = unit_length
-        self.features = EfficientNetLite0(strides)
+        self.features = EfficientNetLite(strides)
         self.neighbours = neighbours
         self.register_buffer("bank", torch.empty(0, sum(CHANNELS[stride] for stride in strides)))
         self.register_buffer("squares", torch.empty(0))
@@ -172,67 +171,6 @@ class PatchCoreNetwork(BaselineNetwork):
         # In logarithms, since the exponential of a distance easily overflows.
         share = torch.exp(distances[farthest] - others.logsumexp(dim=0))
         return (1 - share).clamp_min(0) * distances[farthest]
-
-
-def nearest_distances(queries: Tensor, bank: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the nearest neighbour in a bank of each query.
-
-    Args:
-        queries: (N, D).
-        bank: (M, D).
-        squares: (M,), the squared lengths of the bank's rows.
-
-    Returns:
-        Euclidean distances (N,) and indices into the bank (N,).
-    """
-    parts = (queries[start : start + _QUERIES] for start in range(0, len(queries), _QUERIES))
-    nearest = torch.cat([torch.addmm(squares, part, bank.T, alpha=-2).min(dim=1).indices for part in parts])
-    # The product is fast but loses digits near zero: the distance to the row it found is computed directly.
-    return torch.linalg.vector_norm(queries - bank[nearest], dim=1), nearest
-
-
-def project(points: Tensor, draw: torch.Generator, dimensions: int = 128) -> Tensor:
-    """Project (N, D) onto random directions, about preserving distances (Johnson-Lindenstrauss; section 3.2).
-
-    Returns:
-        (N, `dimensions`), or the points unchanged if D is not larger.
-    """
-    if points.shape[1] <= dimensions:
-        return points
-    directions = torch.randn(points.shape[1], dimensions, generator=draw) / math.sqrt(dimensions)
-    return points @ directions.to(points.device)
-
-
-def greedy_coreset(
-    points: Tensor, count: int, first: int, chosen: Callable[[int], None] = lambda _: None
-) -> Tensor:
-    """Choose points so that no point is far from a chosen one, by always adding the farthest point.
-
-    Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985; PatchCore, algorithm 1.
-
-    Args:
-        points: (N, D).
-        count: how many to choose, at most N.
-        first: index of the first point to choose.
-        chosen: called with the number of points chosen so far.
-
-    Returns:
-        (`count`,), distinct indices in the order of choice.
-    """
-    squares = points.square().sum(dim=1)
-    distances = torch.full_like(squares, math.inf)
-    fresh = torch.empty_like(squares)
-    places = torch.empty(count, dtype=torch.long, device=points.device)
-    place = torch.tensor(first, device=points.device)
-    for number in range(count):
-        places[number] = place
-        torch.addmv(squares, points, points[place], alpha=-2, out=fresh)
-        torch.minimum(distances, fresh.add_(squares[place]), out=distances)
-        # Not zero: with rounding, other distances may fall below zero, and duplicates are at zero as well.
-        distances[place] = -math.inf
-        place = distances.argmax()
-        chosen(number + 1)
-    return places
 
 
 def _candidates(

@@ -128,7 +128,10 @@ class Detector(FittedDetector):
         if run is None or not run_start.is_begun(run):
             warn_if_few(data, self.settings)
         if run is not None:
-            run_start.prepare_run(run, self.settings, data.image_format, data.fingerprint(), resume=resume)
+            features = self._open_features(data.image_format)
+            record = None if features is None else features.record
+            fingerprint = data.fingerprint()
+            run_start.prepare_run(run, self.settings, data.image_format, fingerprint, record, resume=resume)
             if (run / run_folder.MODEL).is_file():
                 # The run may have been killed after the model was written but before the clean-up.
                 run_folder.remove_checkpoints(run)
@@ -229,7 +232,7 @@ class Detector(FittedDetector):
         """
         settings = ablated(self.pipeline.settings, mask=mask, skips=skips, kind=kind)
         twin = Detector(settings, device=str(self.device))
-        twin.pipeline_ = self._build(settings, self.image_format)
+        twin.pipeline_ = self._build(settings, self.image_format, features=self.pipeline.scorer.network)
         twin.pipeline_.load_learned(self.pipeline.state_dict())
         twin.calibration_ = self.calibration_
         twin.fitness_ = self.fitness_
@@ -243,10 +246,11 @@ class Detector(FittedDetector):
         progress: TrainingProgress | None,
         stage: StageProgress | None,
     ) -> None:
+        features = self._open_features(data.image_format)
         torch.manual_seed(self.settings.training.seed)
         chosen = self.settings.attention
         attention = Attention.pretrained(chosen.variant) if chosen.pretrained else Attention(chosen.variant)
-        self.pipeline_ = self._build(self.settings, data.image_format, attention)
+        self.pipeline_ = self._build(self.settings, data.image_format, attention, features)
         train_pipeline(self.pipeline_, data, self.device, run, progress, stage)
 
     def _learn_normal(

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from excision.errors import ModelError, SettingsError
 from excision.estimator import Estimator
+from excision.features.network import FeatureNetwork
+from excision.features.registry import build_network, open_network
 from excision.method import run_folder
 from excision.method.attention.model import Attention
 from excision.method.calibration import check_thresholds
@@ -93,9 +95,14 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
         Raises:
             ModelError: the detector has not been fitted.
         """
-        pipeline = self.pipeline
+        pipeline, network = self.pipeline, self.pipeline.scorer.network
         model = run_folder.Model(
-            pipeline.state_dict(), pipeline.settings, pipeline.image_format, self.calibration, self.fitness_
+            pipeline.state_dict(),
+            pipeline.settings,
+            pipeline.image_format,
+            self.calibration,
+            self.fitness_,
+            None if network is None else network.record,
         )
         run_folder.save_model(Path(folder), model)
 
@@ -115,12 +122,23 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
         self.settings, self.calibration_ = model.settings, model.calibration
         self.fitness_ = model.fitness
         self._is_comparable = True
-        self.pipeline_ = self._build(model.settings, model.image_format)
+        features = None if model.features is None else build_network(model.features)
+        self.pipeline_ = self._build(model.settings, model.image_format, features=features)
         self.pipeline_.load_learned(model.tensors)
         return self
 
+    def _open_features(self, image_format: ImageFormat) -> FeatureNetwork | None:
+        """Read the feature network of the settings."""
+        choice = self.settings.score.feature_choice(image_format.size)
+        return None if choice is None else open_network(choice)
+
     def _build(
-        self, settings: Settings, image_format: ImageFormat, attention: Attention | None = None
+        self,
+        settings: Settings,
+        image_format: ImageFormat,
+        attention: Attention | None = None,
+        features: FeatureNetwork | None = None,
     ) -> Pipeline:
-        pipeline = Pipeline(settings, image_format, attention or Attention(settings.attention.variant))
+        attention = attention or Attention(settings.attention.variant)
+        pipeline = Pipeline(settings, image_format, attention, features)
         return channels_last(pipeline.to(self.device)).eval()

@@ -23,6 +23,7 @@ from excision.export.examples import graph_image, graph_input, with_defect
 from excision.export.graph import count_operations, write_onnx
 from excision.export.proof import Calibrating, prove
 from excision.export.quantise import quantise
+from excision.features.record import FEATURES
 from excision.method.calibration import Calibration
 from excision.method.fitness import FITNESS, save_fitness
 from excision.method.folder_kinds import ODD_IMAGE
@@ -90,6 +91,9 @@ def export(
         golden = _golden(detector, calibrating.images, scores)
         golden.save(out)
         save_fitness(out / FITNESS, detector.fitness_)
+        if detector.pipeline.scorer.network is not None:
+            # The graph contains the network: how it was read is of no use there.
+            replace(detector.pipeline.scorer.network.record, graph=None).save(out / FEATURES)
         _describe(detector, run, to, precision).sealed(out).save(out)
         inspector = Inspector(out)
         proof = prove(inspector, golden, calibrating, np.array(scores), allow_drift, tell)

@@ -1,7 +1,7 @@
 """The normal statistics of a pipeline, and copies of them that each leave one fold of the images out.
 
 What training does not adapt by gradients is learnt here, in one pass after another over the same images:
-normal attention and mask threshold, feature distance, normal residual, and the tail of each kind of evidence.
+normal attention and mask threshold, feature distances, normal residual, and the tails of the evidence.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from torch import Tensor
 
 from excision.method.normal_images import NormalImages
 from excision.method.pipeline import Pipeline
-from excision.method.scoring.feature_distance import Moments, merged
 from excision.progress import StageProgress, of_stage
 
 T = TypeVar("T")
@@ -63,7 +62,7 @@ def learn_normal(
     copies = [_sharing_networks(pipeline) for _ in range(normal.fold_count if normal.fold_count > 1 else 0)]
     for fold, each in enumerate(copies):
         _fit_attention(each, _without(fold, absolute, normal.folds))
-        _fit_features(each, _without(fold, moments, range(len(moments))))
+        each.scorer.fit_features(moments.without(fold))
     _learn_residual(pipeline, copies, normal, absolute, stage)
     _learn_tails(pipeline, copies, normal, absolute, stage)
     return copies
@@ -76,11 +75,6 @@ def _fit_attention(pipeline: Pipeline, absolute: Sequence[Tensor]) -> None:
     if pipeline.settings.attention.relative:
         normal.learn(absolute)
     pipeline.masking.learn(map(normal, absolute))
-
-
-def _fit_features(pipeline: Pipeline, moments: Sequence[Moments]) -> None:
-    if pipeline.scorer.feature_distance is not None:
-        pipeline.scorer.feature_distance.fit(merged(moments))
 
 
 def _learn_residual(
@@ -126,7 +120,8 @@ def _learn_tails(
 
 def _sharing_networks(pipeline: Pipeline) -> Pipeline:
     """Copy the statistics of a pipeline; the networks and the alignment stay shared."""
-    shared = (pipeline.attention.network, pipeline.recovery, pipeline.scorer.alignment)
+    scorer = pipeline.scorer
+    shared = (pipeline.attention.network, pipeline.recovery, scorer.alignment, scorer.network)
     return copy.deepcopy(pipeline, {id(part): part for part in shared})
 
 

@@ -7,10 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from excision.features.network import FeatureNetwork
 from excision.method.attention.model import Attention
 from excision.method.masking import Masking
 from excision.method.recovery.unet import UNet
-from excision.method.scoring.scorer import Evidence, Scorer, ScorerInput
+from excision.method.scoring.evidence import Evidence, ScorerInput
+from excision.method.scoring.scorer import Scorer
 from excision.ops.resampling import enlarge
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
@@ -44,6 +46,7 @@ class Pipeline(nn.Module):
         settings: settings of the method.
         image_format: format of the images.
         attention: the frozen attention network.
+        features: feature network that is compared beside the edges; None for edges alone.
 
     Attributes:
         attention: finds what looks like a defect.
@@ -52,7 +55,13 @@ class Pipeline(nn.Module):
         scorer: turns the evidence into the anomaly map and the anomaly score.
     """
 
-    def __init__(self, settings: Settings, image_format: ImageFormat, attention: Attention) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        image_format: ImageFormat,
+        attention: Attention,
+        features: FeatureNetwork | None = None,
+    ) -> None:
         super().__init__()
         unet = settings.recovery
         self.settings = settings
@@ -60,7 +69,7 @@ class Pipeline(nn.Module):
         self.attention = attention
         self.masking = Masking(settings.mask)
         self.recovery = UNet(image_format.channels, unet.width, unet.depth, unet.normalisation, unet.stem)
-        self.scorer = Scorer(settings, image_format)
+        self.scorer = Scorer(settings, image_format, features)
         self.attention.normal.reset(tuple(-(-side // settings.mask.patch) for side in image_format.size))
 
     @torch.no_grad()

@@ -11,6 +11,7 @@ model.safetensors        the weights and everything else that was learnt
 image_format.json        size, channels and tiles of the images
 calibration.json         decision threshold and the scores it was set from
 fitness.json             what training images are like; absent if no image is judged as unfit
+features.json            record of the feature network; absent if only edges are compared
 training.json            time, memory, machine and versions
 """
 
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from excision.errors import ModelError, SettingsError
+from excision.features.record import FEATURES, FeatureRecord
 from excision.method.folder_kinds import (
     CAPABILITY,
     FITNESS,
@@ -52,7 +54,7 @@ IMAGE_FORMAT = "image_format.json"
 FORMAT = 3
 """Of the folders that are written. Until format 2, promises had no confidence."""
 
-VERDICT_FILES = (MODEL, CALIBRATION, SETTINGS, IMAGE_FORMAT, FITNESS)
+VERDICT_FILES = (MODEL, CALIBRATION, SETTINGS, IMAGE_FORMAT, FITNESS, FEATURES)
 """Files that can change a verdict; fingerprints depend on this order, so it must not change."""
 
 _MOST_JSON = 256 * 2**20  # bytes; a fingerprint has a line for each image
@@ -70,6 +72,7 @@ class Model(NamedTuple):
         image_format: format of the images, as fitting determined it.
         calibration: the decision threshold and the false-alarm rate that it promises.
         fitness: what training images are like; None if no image is judged as unfit.
+        features: record of the feature network; None if only edges are compared.
     """
 
     tensors: dict[str, Tensor]
@@ -77,6 +80,7 @@ class Model(NamedTuple):
     image_format: ImageFormat
     calibration: Calibration
     fitness: Fitness | None = None
+    features: FeatureRecord | None = None
 
 
 def save_model(folder: Path, model: Model) -> None:
@@ -88,6 +92,10 @@ def save_model(folder: Path, model: Model) -> None:
     write_json(folder / IMAGE_FORMAT, dataclasses.asdict(model.image_format))
     write_json(folder / CALIBRATION, dataclasses.asdict(model.calibration))
     save_fitness(folder / FITNESS, model.fitness)
+    if model.features is not None:
+        model.features.save(folder / FEATURES)
+    else:
+        (folder / FEATURES).unlink(missing_ok=True)
     write_tensors(folder / MODEL, model.tensors, {"format": str(FORMAT)})
 
 
@@ -119,7 +127,22 @@ def load_model(folder: Path) -> Model:
         tensors = from_format_1(tensors, mask_threshold)
     image_format = load_image_format(folder, settings)
     fitness = load_fitness(folder / FITNESS, image_format.channels)
-    return Model(tensors, settings, image_format, calibration, fitness)
+    features = load_features(folder, settings, image_format)
+    return Model(tensors, settings, image_format, calibration, fitness, features)
+
+
+def load_features(folder: Path, settings: Settings, image_format: ImageFormat) -> FeatureRecord | None:
+    """Read the record of the feature network; None if the settings compare edges alone.
+
+    Raises:
+        ModelError: the file is missing or damaged, or the network is for images of another size.
+    """
+    if settings.score.feature_choice(image_format.size) is None:
+        return None
+    record = FeatureRecord.load(folder / FEATURES)
+    if record.size != tuple(image_format.size):
+        raise ModelError(f"{folder / FEATURES}: these are features of images of {record.size} pixels")
+    return record
 
 
 def load_calibration(folder: Path) -> Calibration:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from excision.errors import ModelError, SettingsError
+from excision.features.record import FEATURES, FeatureRecord
 from excision.method.folder_kinds import FITNESS
 from excision.method.run_folder import (
     CALIBRATION,
@@ -34,19 +35,26 @@ _FILES = (
     IMAGE_FORMAT,
     CALIBRATION,
     FITNESS,
+    FEATURES,
     TRAINING,
 )
 """A run that was killed may have left a temporary copy of any of these."""
 
 
 def prepare_run(
-    folder: Path, settings: Settings, image_format: ImageFormat, data: dict[str, Any], *, resume: bool
+    folder: Path,
+    settings: Settings,
+    image_format: ImageFormat,
+    data: dict[str, Any],
+    features: FeatureRecord | None = None,
+    *,
+    resume: bool,
 ) -> None:
     """Write settings and fingerprint or, on resume, check that they are the ones the run began with.
 
     Raises:
-        SettingsError: the folder holds another run or is not writable, or settings or data differ from those
-            of the run.
+        SettingsError: the folder holds another run or is not writable, or settings, data or the file of the
+            feature network differ from those of the run.
     """
     check_free(folder, resume=resume)
     settings_file, data_file = folder / SETTINGS, folder / FINGERPRINT
@@ -60,11 +68,14 @@ def prepare_run(
                 f"{folder} was begun on other images than these ({FINGERPRINT} differs): "
                 "give the same data again, or choose another folder"
             )
+        _same_features(folder, features)
         for name in _FILES:
             remove_leftovers(folder / name)
         return
     try:
         # A run counts as begun once both files exist, so a kill in between does no harm.
+        if features is not None:
+            features.save(folder / FEATURES)
         write_json(data_file, data)
         settings.save(settings_file)
     except OSError as error:
@@ -140,6 +151,17 @@ def _comparable(data: dict[str, Any], begun: Any) -> dict[str, Any]:
     """Leave out what the fingerprint of an older version did not record."""
     recorded = isinstance(begun, dict) and "groups" in begun
     return data if recorded else {key: value for key, value in data.items() if key != "groups"}
+
+
+def _same_features(folder: Path, wanted: FeatureRecord | None) -> None:
+    if wanted is None:
+        return
+    begun = FeatureRecord.load(folder / FEATURES)
+    if begun != wanted:
+        raise SettingsError(
+            f"{folder} was begun with other features: with {begun.source}, SHA-256 {begun.sha256[:12]}, not "
+            f"with {wanted.source}, {wanted.sha256[:12]}: give the same file again, or choose another folder"
+        )
 
 
 def _same_settings(begun: Settings, wanted: Settings, folder: Path) -> None:

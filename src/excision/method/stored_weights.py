@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from excision.errors import ModelError
+from excision.features.registry import build_network
 from excision.method.attention.model import Attention
 from excision.method.pipeline import Pipeline
 from excision.method.run_folder import MODEL, Model
@@ -28,7 +29,10 @@ def check_weights(model: Model, folder: Path) -> None:
         # On this device tensors have shapes and types, and no memory.
         with torch.device("meta"):
             described = Pipeline(
-                model.settings, model.image_format, Attention(model.settings.attention.variant)
+                model.settings,
+                model.image_format,
+                Attention(model.settings.attention.variant),
+                None if model.features is None else build_network(model.features),
             )
             described.load_learned({name: tensor.to("meta") for name, tensor in model.tensors.items()})
         types = {name: tensor.dtype for name, tensor in described.state_dict().items()}

@@ -4,6 +4,7 @@ model.onnx       the graph, or model.xml and model.bin for OpenVINO
 model.json       size, thresholds, calibration, the origin of the model, and hashes of the other files
 region.png       region of interest, white where a defect counts; absent where it counts everywhere
 fitness.json     what training images are like; absent if no image is judged as unfit
+features.json    record of the feature network in the graph; absent if only edges are compared
 golden.npz       images with the scores and maps computed by torch, for verification
 trained_on.json  hashes of the training images, which cannot set a threshold
 calibrations.json  earlier thresholds, for undo
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from excision.errors import ModelError, SettingsError
+from excision.features.record import FEATURES
 from excision.method.calibration import Calibration
 from excision.method.fitness import FITNESS, Fitness, save_fitness
 from excision.method.folder_kinds import CAPABILITY, EXPORTED_MODEL, wrong_folder
@@ -38,14 +40,14 @@ FORMAT = 4
 """Of the folders that are written. Graphs of format 1 call an output by its old name; formats 1 and 2 have no
 hashes; until format 3, promises had no confidence."""
 
-VERDICT_FILES = (DESCRIPTION, *GRAPH_FILES, REGION, FITNESS)
+VERDICT_FILES = (DESCRIPTION, *GRAPH_FILES, REGION, FITNESS, FEATURES)
 """Files that can change a verdict; fingerprints depend on this order, so it must not change."""
 
 OTHER_FILES = (GOLDEN, "trained_on.json", "calibrations.json", CAPABILITY)
 """The other files of the folder."""
 
 _NEXT = {REGION: "region.next.png", FITNESS: "fitness.next.json"}  # until model.json describes it
-_HASHED = (*GRAPH_FILES, REGION, GOLDEN, FITNESS)
+_HASHED = (*GRAPH_FILES, REGION, GOLDEN, FITNESS, FEATURES)
 _CHECKSUM = "checksum"
 _WITH_HASHES = 3  # first format that has them
 

@@ -7,17 +7,15 @@ from excision.settings.calibration import CalibrationSettings, OddRule
 from excision.settings.recovery import LossSettings, Normalisation, RecoverySettings
 from excision.settings.sections import (
     ATTENTION_STRIDES,
-    AnomalyMapKind,
     AttentionSettings,
     AttentionVariant,
-    EvidenceKind,
     Fill,
     ImageSettings,
     MaskSettings,
     Precision,
-    ScoreSettings,
     TrainingSettings,
 )
+from excision.settings.scoring import AnomalyMapKind, DistanceKind, EvidenceKind, ScoreSettings
 from excision.settings.whole import Settings
 
 __all__ = [
@@ -26,6 +24,7 @@ __all__ = [
     "AttentionSettings",
     "AttentionVariant",
     "CalibrationSettings",
+    "DistanceKind",
     "EvidenceKind",
     "Fill",
     "ImageSettings",

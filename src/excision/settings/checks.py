@@ -58,7 +58,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if type(None) in choices:
         return value is None or any(_fits(value, choice) for choice in choices if choice is not type(None))
     if isinstance(value, tuple):
-        return tuple(map(type, value)) == choices
+        return len(value) == len(choices) and all(map(_fits, value, choices))
     return any(type(value) is type(choice) and value == choice for choice in choices)
 
 
@@ -70,4 +70,6 @@ def _describe(hint: Any) -> str:
         return _describe(choices[0])
     if all(choice is int for choice in choices):
         return f"{len(choices)} whole numbers"
+    if all(choice is float for choice in choices):
+        return f"{len(choices)} finite numbers"
     return " or ".join(f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in choices)

@@ -16,8 +16,6 @@ ATTENTION_STRIDES: dict[AttentionVariant, int] = {"surface": 8, "plain": 4}
 """Pixels between neighbouring positions of each attention network's grid."""
 
 Fill = Literal["zero", "mean", "mosaic"]
-AnomalyMapKind = Literal["squared", "likelihood", "ssim", "msgms"]
-EvidenceKind = Literal["both", "residual"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -111,58 +109,6 @@ class MaskSettings:
         require(self.patch >= 1, f"mask.patch is {self.patch}: it must be at least 1 pixel")
         require(0 < self.budget < 1, f"mask.budget is {self.budget}: it must lie between 0 and 1")
         require(self.budget <= self.cap < 1, f"mask.cap is {self.cap}: it must lie between the budget and 1")
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreSettings:
-    """Scoring: from image and recovery to anomaly map and anomaly score.
-
-    Attributes:
-        map: residual of image and recovery: "squared" error, negative log-"likelihood", "ssim" or "msgms".
-        smoothing: standard deviation in pixels of the Gaussian that smooths the residual; 0 for none.
-        broad: standard deviation in pixels of the Gaussian of a second, broad residual, which responds to
-            faint and extended defects; 0 for none.
-        relative: divide the residual by the normal residual at the same position, averaged over a Gaussian of
-            this standard deviation in pixels; 0 keeps the residual absolute.
-        evidence: "both" adds the surprisal of residual and attention; "residual" uses the residual alone.
-        residual_weight: weight of the residual's surprisal; that of the attention has weight 1.
-        residual_truncation: a residual that this share of normal images reaches, or more of them, adds
-            nothing; 1 lets every residual add.
-        feature_distance: also use the feature distance: how far the edges at each position are from those of
-            normal images. Its weight is the share of variance that position explains; below 5% it is not
-            used.
-        align: find the part in each image and compare the features at positions of the part, if that explains
-            much more variance; false compares positions of the image, so that a displaced part is reported as
-            defective.
-        inside_mask: use the residual of excised pixels alone.
-        top: share of the map's pixels, the largest, whose mean is the anomaly score; 0 takes the maximum.
-    """
-
-    map: AnomalyMapKind = field(default="squared", metadata=FOR_EXPERIMENTS)
-    smoothing: float = field(default=0.0, metadata=FOR_EXPERIMENTS)
-    broad: float = field(default=2.0, metadata=ADVANCED)
-    relative: float = field(default=16.0, metadata=ADVANCED)
-    evidence: EvidenceKind = field(default="both", metadata=FOR_EXPERIMENTS)
-    residual_weight: float = field(default=1.0, metadata=ADVANCED)
-    residual_truncation: float = field(default=0.2, metadata=ADVANCED)
-    feature_distance: bool = True
-    align: bool = True
-    inside_mask: bool = field(default=True, metadata=FOR_EXPERIMENTS)
-    top: float = field(default=0.0, metadata=FOR_EXPERIMENTS)
-
-    def __post_init__(self) -> None:
-        require(self.smoothing >= 0, f"score.smoothing is {self.smoothing}: it must not be negative")
-        require(self.broad >= 0, f"score.broad is {self.broad}: it must not be negative")
-        require(self.relative >= 0, f"score.relative is {self.relative}: it must not be negative")
-        require(
-            self.residual_weight >= 0,
-            f"score.residual_weight is {self.residual_weight}: it must not be negative",
-        )
-        require(
-            0 < self.residual_truncation <= 1,
-            f"score.residual_truncation is {self.residual_truncation}: it must be above 0 and at most 1",
-        )
-        require(0 <= self.top <= 1, f"score.top is {self.top}: it must lie between 0 and 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ from excision.settings.sections import (
     AttentionSettings,
     ImageSettings,
     MaskSettings,
-    ScoreSettings,
     TrainingSettings,
 )
+from excision.settings.scoring import ScoreSettings
 from excision.system.files import write_text
 from excision.system.strict_json import read_bounded
 from excision.tiling.geometry import Tiling

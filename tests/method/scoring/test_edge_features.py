@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from excision.method.scoring.edge_features import CELL_SIZE, count_features, edge_features
+from excision.features.network import CELL_SIZE
+from excision.method.scoring.edge_features import count_features, edge_features
 
 Array = NDArray[np.float64]
 

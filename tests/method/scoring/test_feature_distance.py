@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from excision.method.scoring.feature_distance import FeatureDistance, Moments, merged
+from excision.method.scoring.feature_distance import FeatureDistance, Moments
+from excision.method.scoring.position_distance import merged
 
 Array = NDArray[np.float64]
 

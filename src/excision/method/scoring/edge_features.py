@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from excision.features.network import CELL_SIZE
 from excision.ops.colour import to_grey
 from excision.ops.resampling import shrink
-
-CELL_SIZE = 8
-"""Side in pixels of the square that one set of features describes: one position."""
 
 _DIRECTIONS = 4
 _WIDTHS = (1, 2, 4)  # pixels

@@ -8,12 +8,13 @@ The distance is that of Defard, Setkov, Loesch, Audigier, "PaDiM", ICPR Workshop
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from excision.method.scoring.position_distance import PositionDistance, PositionMoments, sorted_into_folds
 from excision.ops.filters import gaussian_blur
 
 _MOST_BLOCKS = 1024
@@ -21,11 +22,9 @@ _NEIGHBOURS = 1.0  # positions, standard deviation
 _OF_ALL = 0.02  # weight of the mean covariance over all positions in each covariance
 _LEAST_VARIANCE = 0.01  # share of each feature's mean variance that is added to its variance
 _LEAST = 1e-6  # added to every variance as well; features are between -1 and 1
-_LEAST_IMAGES = 8
-_LEAST_EXPLAINED = 0.05
 
 
-class FeatureDistance(nn.Module):
+class FeatureDistance(PositionDistance):
     """Mahalanobis distance of features from those of normal images at the same position.
 
     Square blocks of neighbouring positions share a covariance, so that few images suffice to estimate it.
@@ -37,15 +36,10 @@ class FeatureDistance(nn.Module):
     Attributes:
         means: (1, C, h, w), the mean features of normal images.
         whitening: (blocks, C, C), a factor A of each inverse covariance AᵀA.
-        tail: (2,), median over normal images of the largest distance, and mean excess of those above it.
-        explained_variance: (1,), share of the features' variance over normal images that position explains,
-            0 to 1.
     """
 
     means: Tensor
     whitening: Tensor
-    tail: Tensor
-    explained_variance: Tensor
 
     def __init__(self, channels: int, grid: tuple[int, int]) -> None:
         super().__init__()
@@ -55,16 +49,6 @@ class FeatureDistance(nn.Module):
             self.side *= 2
         self.register_buffer("means", torch.zeros(1, channels, *grid))
         self.register_buffer("whitening", torch.eye(channels).repeat(blocks, 1, 1))
-        self.register_buffer("tail", torch.ones(2))
-        self.register_buffer("explained_variance", torch.zeros(1))
-
-    @property
-    def weight(self) -> Tensor:
-        """Weight (1,) of the distance in the anomaly map: one half, or the correlation ratio if larger.
-
-        The correlation ratio is the square root of the explained variance (K. Pearson, 1905).
-        """
-        return self.explained_variance.sqrt().clamp_min(0.5)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the squared distance per channel, averaged over neighbours; about 1 on normal images.
@@ -75,32 +59,14 @@ class FeatureDistance(nn.Module):
         each = _to_positions(found.square().mean(dim=2, keepdim=True), self.side, self.grid)
         return gaussian_blur(each, _NEIGHBOURS)
 
-    @property
-    def counts(self) -> bool:
-        """Whether the distance counts: not if position explains less than 5 % of the variance."""
-        return float(self.explained_variance) >= _LEAST_EXPLAINED
-
     @torch.no_grad()
-    def moments(self, features: Iterable[Tensor], folds: Iterable[int], count: int) -> list[Moments]:
-        """Sum up the features (1, C, h, w) of normal images, each in the moments of its fold.
-
-        Args:
-            features: features of each image.
-            folds: fold of each image, counted from 0.
-            count: number of folds.
-        """
-        found = [Moments(self) for _ in range(count)]
-        for each, fold in zip(features, folds, strict=True):
-            found[fold].add(each)
-        return found
+    def moments(self, features: Iterable[Tensor], folds: Sequence[int], count: int) -> list[Moments]:
+        """Sum up the features (1, C, h, w) of normal images, each in the moments of its fold."""
+        return sorted_into_folds(Moments(self), features, folds, count)
 
     @torch.no_grad()
     def fit(self, moments: Moments) -> None:
-        """Fit means, covariances and explained variance to the moments of normal images.
-
-        The tail is learnt apart, from images that took no part in the moments: the distance of the others is
-        underestimated.
-        """
+        """Fit means, covariances and explained variance to the moments of normal images."""
         normal = moments.statistics()
         self.means.copy_(normal.means)
         self.whitening.copy_(normal.whitening)
@@ -132,52 +98,35 @@ class _Statistics(NamedTuple):
     whitening: Tensor
 
 
-class Moments:
-    """Running sums over images in float64, from which means and covariances follow.
+class Moments(PositionMoments):
+    """Running sums from which means and covariances follow as well.
 
     Args:
         owner: gives the shapes.
 
     Attributes:
         owner: as given.
-        count: number of images.
     """
 
     def __init__(self, owner: FeatureDistance) -> None:
+        super().__init__(owner.means.shape, owner.means.device)
         self.owner = owner
-        shape = owner.means.double()
-        self.count = 0
-        self.sums, self.squares = torch.zeros_like(shape), torch.zeros_like(shape)
         self.products = torch.zeros_like(owner.whitening, dtype=torch.float64)
+
+    def empty(self) -> Self:
+        """Return moments of no image, of the same kind."""
+        return type(self)(self.owner)
 
     def add(self, features: Tensor) -> None:
         """Add the features (1, C, h, w) of an image."""
-        exact = features.double()
-        blocks = self._blocks(exact)
-        self.count += 1
-        self.sums += exact
-        self.squares += exact.square()
+        super().add(features)
+        blocks = self._blocks(features.double())
         self.products += blocks @ blocks.transpose(1, 2)
 
-    def include(self, other: Moments) -> None:
+    def include(self, other: Self) -> None:
         """Add the images that other moments are of."""
-        self.count += other.count
-        self.sums += other.sums
-        self.squares += other.squares
+        super().include(other)
         self.products += other.products
-
-    @property
-    def enough(self) -> bool:
-        """Whether a distance can be learnt: not from fewer than eight images."""
-        return self.count >= _LEAST_IMAGES
-
-    def explained_variance(self) -> float:
-        """Return the share of variance between positions (analysis of variance); the mean over channels."""
-        means = self.sums / self.count
-        within = (self.squares / self.count - means.square()).clamp_min(0).mean(dim=(2, 3))
-        # Subtract the variation between the means of the positions that is due to chance.
-        between = (means.var(dim=(2, 3), unbiased=False) - within / self.count).clamp_min(0)
-        return float((between / (between + within).clamp_min(1e-12)).mean())
 
     def statistics(self) -> _Statistics:
         """Return means and whitening; means are not pooled: there may be an edge between neighbours."""
@@ -206,11 +155,3 @@ class Moments:
         planes = covariances.view(blocks // across, across, -1).permute(2, 0, 1)[None]
         smooth = gaussian_blur(planes, _NEIGHBOURS / self.owner.side)
         return smooth[0].permute(1, 2, 0).reshape(blocks, channels, channels)
-
-
-def merged(parts: Sequence[Moments]) -> Moments:
-    """Return the moments of all images of several parts; there is at least one."""
-    whole = Moments(parts[0].owner)
-    for part in parts:
-        whole.include(part)
-    return whole

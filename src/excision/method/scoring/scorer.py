@@ -4,57 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from excision.method.recovery.unet import Recovery
+from excision.features.network import CELL_SIZE, FeatureNetwork
 from excision.method.scoring.alignment import Alignment
-from excision.method.scoring.edge_features import CELL_SIZE, count_features, edge_features
-from excision.method.scoring.feature_distance import FeatureDistance, Moments, merged
+from excision.method.scoring.combination import join_distances
+from excision.method.scoring.edge_features import count_features, edge_features
+from excision.method.scoring.evidence import Evidence, ScorerInput
+from excision.method.scoring.feature_distance import FeatureDistance
+from excision.method.scoring.learning import FeatureMoments, learn_edges, learn_network
+from excision.method.scoring.memory_distance import MemoryDistance
+from excision.method.scoring.position_distance import PositionDistance, merged
 from excision.method.scoring.residuals import ResidualSums, anomaly_map, anomaly_score, broad_residual
 from excision.method.scoring.surprisal import surprisal, tail
 from excision.ops.resampling import enlarge
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
-
-_LEFT_BY_ALIGNMENT = 0.5  # largest share of the unexplained variance that alignment may leave
-
-
-class Evidence(NamedTuple):
-    """The evidence of a defect, before it is combined into one anomaly map.
-
-    Attributes:
-        residuals: R tensors (B, 1, H, W) >= 0 between image and recovery: the residual of each pixel and, if
-            R is 2, the broad residual; relative to the normal residual unless `score.relative` is 0.
-        attention: (B, 1, ceil(H / patch), ceil(W / patch)) >= 0, attention of each cell, in standard
-            deviations above the normal attention.
-        distance: (B, 1, ceil(H / `CELL_SIZE`), ceil(W / `CELL_SIZE`)) >= 0, feature distance of each
-            position; None if it does not count.
-        pose: (B, 3), pose of the part; None unless the distance refers to an aligned image.
-    """
-
-    residuals: tuple[Tensor, ...]
-    attention: Tensor
-    distance: Tensor | None
-    pose: Tensor | None
-
-
-class ScorerInput(NamedTuple):
-    """The output of the stages before scoring.
-
-    Attributes:
-        images: (B, C, H, W) in [0, 1].
-        cells: (B, 1, h, w), attention of each cell of the patch grid.
-        mask: (B, 1, H, W) bool, True where the image was excised.
-        recovery: mean and log-variance, each (B, C, H, W).
-    """
-
-    images: Tensor
-    cells: Tensor
-    mask: Tensor
-    recovery: Recovery
 
 
 class Scorer(nn.Module):
@@ -63,6 +30,7 @@ class Scorer(nn.Module):
     Args:
         settings: settings of mask and score.
         image_format: format of the images.
+        network: feature network that is compared beside the edges; None for edges alone.
 
     Attributes:
         normal_residual: (1, R, H, W) > 0, mean residuals of normal images; (1, R, 1, 1) if residuals stay
@@ -72,12 +40,16 @@ class Scorer(nn.Module):
         feature_distance: feature distance of each position; None if it does not count, since positions differ
             from image to image.
         alignment: estimates the pose of the part; None if positions are those of the image.
+        network: as given; None if these settings do not use it.
+        network_distance: distance of the network's features; None if it does not count.
     """
 
     normal_residual: Tensor
     tails: Tensor
 
-    def __init__(self, settings: Settings, image_format: ImageFormat) -> None:
+    def __init__(
+        self, settings: Settings, image_format: ImageFormat, network: FeatureNetwork | None = None
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.image_format = image_format
@@ -88,6 +60,8 @@ class Scorer(nn.Module):
         self.register_buffer("tails", torch.ones(residuals + 1, 2))
         self.feature_distance: FeatureDistance | None = None
         self.alignment: Alignment | None = None
+        self.network = network if self.wants_features else None
+        self.network_distance: PositionDistance | None = None
 
     def forward(self, given: ScorerInput) -> Tensor:
         """Compute the anomaly map (B, 1, H, W) >= 0."""
@@ -99,14 +73,16 @@ class Scorer(nn.Module):
             found / self.normal_residual[:, view : view + 1]
             for view, found in enumerate(self._residuals(given))
         )
-        distance = pose = None
+        images = given.images
+        distance = pose = of_network = None
+        if self.alignment is not None:
+            pose = self.alignment(images)
+            images = self.alignment.align(images, pose)
         if self.feature_distance is not None:
-            images = given.images
-            if self.alignment is not None:
-                pose = self.alignment(images)
-                images = self.alignment.align(images, pose)
             distance = self.feature_distance(edge_features(images))
-        return Evidence(tuple(relative), given.cells.clamp_min(0), distance, pose)
+        if self.network_distance is not None and self.network is not None:
+            of_network = self.network_distance(self.network(images))
+        return Evidence(tuple(relative), given.cells.clamp_min(0), distance, pose, of_network)
 
     def combine(self, evidence: Evidence) -> Tensor:
         """Combine the evidence into the anomaly map (B, 1, H, W) >= 0, the weighted surprisal in nats.
@@ -117,8 +93,8 @@ class Scorer(nn.Module):
         Royal Statistical Society B 17, 1955; with equal weights this is Fisher's statistic. If only the
         residual counts, the map is the residual itself.
 
-        The feature distance has the weight w and the rest 1 - w: the better position explains the features of
-        normal images, the more a difference from them counts.
+        The feature distances, joined by `join_distances`, have the weight w and the rest 1 - w: the better
+        position explains the features of normal images, the more a difference from them counts.
         """
         if not self.counts_attention:
             return evidence.residuals[0]
@@ -132,10 +108,13 @@ class Scorer(nn.Module):
         size = (residual.shape[2], residual.shape[3])
         attention = enlarge(surprisal(evidence.attention, *of_attention), self.settings.mask.patch, size)
         maps = residual.mul_(score.residual_weight).add_(attention)
-        if evidence.distance is None or self.feature_distance is None:
+        found = [each for each in (evidence.distance, evidence.network_distance) if each is not None]
+        if not found:
             return maps
-        distance = surprisal(evidence.distance, *self.feature_distance.tail.tolist())
-        weight = self.feature_distance.weight
+        of_each = [
+            surprisal(each, *own.tail.tolist()) for each, own in zip(found, self.distances, strict=True)
+        ]
+        distance, weight = join_distances(of_each, [own.weight for own in self.distances])
         if evidence.pose is None or self.alignment is None:
             told = enlarge(distance, CELL_SIZE, size)
             return maps.mul_(1 - weight).add_(told.mul_(weight))
@@ -147,42 +126,39 @@ class Scorer(nn.Module):
         """Compute the anomaly score (B,) of anomaly maps (B, 1, H, W)."""
         return anomaly_score(maps, self.settings.score.top)
 
-    @torch.no_grad()
-    def learn_features(self, images: Callable[[], Iterable[Tensor]], folds: Sequence[int]) -> list[Moments]:
-        """Learn which features are normal at each position, if the feature distance is to count.
+    @property
+    def distances(self) -> tuple[PositionDistance, ...]:
+        """The feature distances that count: that of the edges, then that of the network."""
+        both = (self.feature_distance, self.network_distance)
+        return tuple(each for each in both if each is not None)
 
-        Positions refer to the image, or to the aligned part if alignment at least halves the variance that
-        position leaves unexplained. On a surface without a shape to align, it does not.
+    @torch.no_grad()
+    def learn_features(self, images: Callable[[], Iterable[Tensor]], folds: Sequence[int]) -> FeatureMoments:
+        """Learn which features are normal, if feature distances are to count.
+
+        Positions refer to the image, or to the aligned part if alignment at least halves the variance of the
+        edges that position leaves unexplained. On a surface without a shape to align, it does not.
 
         Args:
-            images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to four times.
+            images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to six times.
             folds: fold of each image, counted from 0.
 
         Returns:
-            The moments of the features of each fold; empty if the distance does not count.
+            The moments of the features of each fold, for the distances that count.
         """
-        self.feature_distance = self.alignment = None
-        if not self._wants_features:
-            return []
-        distance, count = self.new_feature_distance(), max(folds) + 1
-        moments = distance.moments(map(edge_features, images()), folds, count)
-        whole = merged(moments)
-        if not whole.enough:
-            return []
-        distance.fit(whole)
-        if self.settings.score.align:
-            alignment, aligned = self.new_alignment(), self.new_feature_distance()
-            alignment.learn(images())
-            as_it_lies = (edge_features(alignment.align(image, alignment(image))) for image in images())
-            of_parts = aligned.moments(as_it_lies, folds, count)
-            aligned.fit(merged(of_parts))
-            if 1 - aligned.explained_variance < _LEFT_BY_ALIGNMENT * (1 - distance.explained_variance):
-                self.alignment, distance, moments = alignment, aligned, of_parts
-        if not distance.counts:
-            self.alignment = None
-            return []
-        self.feature_distance = distance
-        return moments
+        self.feature_distance = self.network_distance = self.alignment = None
+        if not self.wants_features:
+            return FeatureMoments([], [])
+        edges = learn_edges(self, images, folds)
+        return FeatureMoments(edges, learn_network(self, images, folds))
+
+    @torch.no_grad()
+    def fit_features(self, moments: FeatureMoments) -> None:
+        """Fit the feature distances that count to the moments of normal images."""
+        if self.feature_distance is not None:
+            self.feature_distance.fit(merged(moments.edges))
+        if self.network_distance is not None:
+            self.network_distance.fit(merged(moments.network))
 
     def residual_sums(self) -> ResidualSums:
         """Return empty sums, to which `add_residual` adds the residuals of normal images."""
@@ -202,11 +178,12 @@ class Scorer(nn.Module):
 
     @torch.no_grad()
     def largest(self, given: ScorerInput) -> Tensor:
-        """Return the largest value of each kind of evidence in an image: residuals, attention, distance."""
+        """Return the largest value of each kind of evidence in an image: residuals, attention, distances."""
         evidence = self.evidence(given)
         found = [self.score(each) for each in (*evidence.residuals, evidence.attention)]
-        if evidence.distance is not None:
-            found.append(evidence.distance.amax(dim=(1, 2, 3)))
+        for distance in (evidence.distance, evidence.network_distance):
+            if distance is not None:
+                found.append(distance.amax(dim=(1, 2, 3)))
         return torch.cat(found)
 
     @torch.no_grad()
@@ -220,8 +197,8 @@ class Scorer(nn.Module):
         if not self.counts_attention:
             return
         found = torch.tensor([tail(each) for each in torch.stack(list(largest), dim=1)])
-        if self.feature_distance is not None:
-            self.feature_distance.tail.copy_(found[-1])
+        for distance in reversed(self.distances):
+            distance.tail.copy_(found[-1])
             found = found[:-1]
         self.tails.copy_(found)
 
@@ -230,6 +207,20 @@ class Scorer(nn.Module):
         height, width = (-(-side // CELL_SIZE) for side in self.image_format.size)
         channels = count_features(self.image_format.channels)
         return FeatureDistance(channels, (height, width)).to(self.tails.device)
+
+    def new_network_distance(self, kept: int = 1) -> PositionDistance | None:
+        """Create an untrained distance of the network's features; None without a network.
+
+        Args:
+            kept: number of features in the memory, if there is one.
+        """
+        if self.network is None:
+            return None
+        height, width = (-(-side // CELL_SIZE) for side in self.image_format.size)
+        features, device = self.network.record.features, self.tails.device
+        if self.settings.score.distance == "memory":
+            return MemoryDistance(features, (height, width), kept).to(device)
+        return FeatureDistance(features, (height, width)).to(device)
 
     def new_alignment(self, starts: int = 1) -> Alignment:
         """Create an untrained alignment with this number of starting poses."""
@@ -251,13 +242,14 @@ class Scorer(nn.Module):
         return 2 if self.settings.score.broad > 0 and self.counts_attention else 1
 
     @property
-    def _wants_features(self) -> bool:
+    def wants_features(self) -> bool:
+        """Whether feature distances are to count, if position explains the features."""
         # A position in a tile is not a position on the part.
         wanted = self.settings.score.feature_distance and self.counts_attention
         return wanted and self.image_format.tiling is None
 
     def made_to_fit(self, tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-        """Prepare to load a state dict, which contains feature distance and alignment only if they count.
+        """Prepare to load a state dict, which contains feature distances and alignment only if they count.
 
         Args:
             tensors: state dict by name.
@@ -266,12 +258,24 @@ class Scorer(nn.Module):
         Returns:
             The tensors without those that do not count with these settings.
         """
-        of_distance, of_alignment = f"{prefix}feature_distance.", f"{prefix}alignment."
-        learnt = self._wants_features and any(name.startswith(of_distance) for name in tensors)
+        of_edges, of_alignment, of_network, network = (
+            f"{prefix}{part}." for part in ("feature_distance", "alignment", "network_distance", "network")
+        )
+        learnt = self.wants_features and any(name.startswith(of_edges) for name in tensors)
+        compares = self.network is not None and any(name.startswith(of_network) for name in tensors)
         starts = tensors.get(f"{of_alignment}starts") if learnt else None
+        kept = tensors.get(f"{of_network}bank")
         self.feature_distance = self.new_feature_distance() if learnt else None
         self.alignment = self.new_alignment(len(starts)) if starts is not None else None
-        unused = () if learnt else (of_distance, of_alignment)
+        memory = 1 if kept is None else len(kept)
+        self.network_distance = self.new_network_distance(memory) if compares else None
+        used = {
+            of_edges: learnt,
+            of_alignment: learnt,
+            of_network: compares,
+            network: self.network is not None,
+        }
+        unused = tuple(name for name, is_used in used.items() if not is_used)
         return {name: tensor for name, tensor in tensors.items() if not name.startswith(unused)}
 
     def _residuals(self, given: ScorerInput) -> list[Tensor]:

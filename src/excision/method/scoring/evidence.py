@@ -1,0 +1,46 @@
+"""What a scorer takes from the stages before it, and the evidence that it finds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from excision.method.recovery.unet import Recovery
+
+
+class Evidence(NamedTuple):
+    """The evidence of a defect, before it is combined into one anomaly map.
+
+    Attributes:
+        residuals: R tensors (B, 1, H, W) >= 0 between image and recovery: the residual of each pixel and, if
+            R is 2, the broad residual; relative to the normal residual unless `score.relative` is 0.
+        attention: (B, 1, ceil(H / patch), ceil(W / patch)) >= 0, attention of each cell, in standard
+            deviations above the normal attention.
+        distance: (B, 1, ceil(H / `CELL_SIZE`), ceil(W / `CELL_SIZE`)) >= 0, feature distance of each
+            position; None if it does not count.
+        pose: (B, 3), pose of the part; None unless the distances refer to an aligned image.
+        network_distance: as `distance`, of the features of a network.
+    """
+
+    residuals: tuple[Tensor, ...]
+    attention: Tensor
+    distance: Tensor | None
+    pose: Tensor | None
+    network_distance: Tensor | None = None
+
+
+class ScorerInput(NamedTuple):
+    """The output of the stages before scoring.
+
+    Attributes:
+        images: (B, C, H, W) in [0, 1].
+        cells: (B, 1, h, w), attention of each cell of the patch grid.
+        mask: (B, 1, H, W) bool, True where the image was excised.
+        recovery: mean and log-variance, each (B, C, H, W).
+    """
+
+    images: Tensor
+    cells: Tensor
+    mask: Tensor
+    recovery: Recovery

@@ -1,0 +1,103 @@
+"""Learning which features are normal: where positions refer to, and which distances count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from torch import Tensor
+
+from excision.method.scoring.edge_features import edge_features
+from excision.method.scoring.feature_distance import Moments
+from excision.method.scoring.position_distance import PositionMoments, merged
+
+if TYPE_CHECKING:
+    from excision.method.scoring.scorer import Scorer
+
+Images = Callable[[], Iterable[Tensor]]
+"""Returns an iterator over normal images (1, C, H, W) in [0, 1]."""
+
+_LEFT_BY_ALIGNMENT = 0.5  # largest share of the unexplained variance that alignment may leave
+_FOR_SCALE = 64  # images from which the scale of a network's features is learnt
+
+
+class FeatureMoments(NamedTuple):
+    """The moments of the features of each fold; empty for a distance that does not count.
+
+    Attributes:
+        edges: of the edges.
+        network: of the features of a network.
+    """
+
+    edges: Sequence[Moments]
+    network: Sequence[PositionMoments]
+
+    def without(self, fold: int) -> FeatureMoments:
+        """Return the moments of all other folds."""
+        after = fold + 1
+        edges = [*self.edges[:fold], *self.edges[after:]]
+        return FeatureMoments(edges, [*self.network[:fold], *self.network[after:]])
+
+
+def learn_edges(scorer: Scorer, images: Images, folds: Sequence[int]) -> Sequence[Moments]:
+    """Learn which edges are normal at each position, and whether positions refer to the aligned part.
+
+    Args:
+        scorer: gets a feature distance, and an alignment, if they count.
+        images: of which edges are learnt; read up to four times.
+        folds: fold of each image, counted from 0.
+
+    Returns:
+        The moments of each fold; empty if the distance does not count.
+    """
+    distance, count = scorer.new_feature_distance(), max(folds) + 1
+    moments = distance.moments(map(edge_features, images()), folds, count)
+    whole = merged(moments)
+    if not whole.enough:
+        return []
+    distance.fit(whole)
+    alignment = None
+    if scorer.settings.score.align:
+        candidate, aligned = scorer.new_alignment(), scorer.new_feature_distance()
+        candidate.learn(images())
+        as_it_lies = (edge_features(candidate.align(image, candidate(image))) for image in images())
+        of_parts = aligned.moments(as_it_lies, folds, count)
+        aligned.fit(merged(of_parts))
+        if 1 - aligned.explained_variance < _LEFT_BY_ALIGNMENT * (1 - distance.explained_variance):
+            alignment, distance, moments = candidate, aligned, of_parts
+    if not distance.counts:
+        return []
+    scorer.feature_distance, scorer.alignment = distance, alignment
+    return moments
+
+
+def learn_network(scorer: Scorer, images: Images, folds: Sequence[int]) -> Sequence[PositionMoments]:
+    """Learn which features of a network are normal, on the aligned part if the edges are aligned.
+
+    Args:
+        scorer: gets a distance of the network's features, if it counts.
+        images: of which features are learnt; read twice.
+        folds: fold of each image, counted from 0.
+
+    Returns:
+        The moments of each fold; empty if there is no network, or its distance does not count.
+    """
+    network, distance, alignment = scorer.network, scorer.new_network_distance(), scorer.alignment
+    if network is None or distance is None:
+        return []
+
+    def as_compared() -> Iterator[Tensor]:
+        for image in images():
+            yield image if alignment is None else alignment.align(image, alignment(image))
+
+    network.learn_scale(islice(as_compared(), _FOR_SCALE))
+    moments = distance.moments(map(network, as_compared()), folds, max(folds) + 1)
+    whole = merged(moments)
+    if not whole.enough:
+        return []
+    distance.fit(whole)
+    if not distance.counts:
+        return []
+    scorer.network_distance = distance
+    return moments

@@ -1,0 +1,134 @@
+"""What distances of several kinds of features have in common: weight, tail, and sums over normal images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Self, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+_LEAST_IMAGES = 8
+_LEAST_EXPLAINED = 0.05
+
+
+class PositionDistance(nn.Module):
+    """A distance of the features of each position from those of normal images.
+
+    Attributes:
+        tail: (2,), median over normal images of the largest distance, and mean excess of those above it.
+        explained_variance: (1,), share of the features' variance over normal images that position explains,
+            0 to 1.
+    """
+
+    tail: Tensor
+    explained_variance: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("tail", torch.ones(2))
+        self.register_buffer("explained_variance", torch.zeros(1))
+
+    @property
+    def weight(self) -> Tensor:
+        """Weight (1,) of the distance in the anomaly map: one half, or the correlation ratio if larger.
+
+        The correlation ratio is the square root of the explained variance (K. Pearson, 1905).
+        """
+        return self.explained_variance.sqrt().clamp_min(0.5)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the distance counts: not if position explains less than 5 % of the variance."""
+        return float(self.explained_variance) >= _LEAST_EXPLAINED
+
+    def moments(self, features: Iterable[Tensor], folds: Sequence[int], count: int) -> Sequence[Any]:
+        """Sum up the features (1, C, h, w) of normal images, each in the moments of its fold.
+
+        Args:
+            features: features of each image.
+            folds: fold of each image, counted from 0.
+            count: number of folds.
+        """
+        raise NotImplementedError
+
+    def fit(self, moments: Any) -> None:
+        """Fit the distance and the explained variance to the moments of normal images.
+
+        The tail is learnt apart, from images that took no part in the moments: the distance of the others is
+        underestimated.
+        """
+        raise NotImplementedError
+
+
+class PositionMoments:
+    """Running sums over images in float64, from which the variance that position explains follows.
+
+    Args:
+        shape: (1, C, h, w), of the features of an image.
+        device: device to compute on.
+
+    Attributes:
+        count: number of images.
+    """
+
+    def __init__(self, shape: Sequence[int], device: torch.device) -> None:
+        self.count = 0
+        self.sums = torch.zeros(*shape, dtype=torch.float64, device=device)
+        self.squares = torch.zeros_like(self.sums)
+
+    def empty(self) -> Self:
+        """Return moments of no image, of the same kind."""
+        raise NotImplementedError
+
+    def add(self, features: Tensor) -> None:
+        """Add the features (1, C, h, w) of an image."""
+        exact = features.double()
+        self.count += 1
+        self.sums += exact
+        self.squares += exact.square()
+
+    def include(self, other: Self) -> None:
+        """Add the images that other moments are of."""
+        self.count += other.count
+        self.sums += other.sums
+        self.squares += other.squares
+
+    @property
+    def enough(self) -> bool:
+        """Whether a distance can be learnt: not from fewer than eight images."""
+        return self.count >= _LEAST_IMAGES
+
+    def explained_variance(self) -> float:
+        """Return the share of variance between positions (analysis of variance); the mean over channels."""
+        means = self.sums / self.count
+        within = (self.squares / self.count - means.square()).clamp_min(0).mean(dim=(2, 3))
+        # Subtract the variation between the means of the positions that is due to chance.
+        between = (means.var(dim=(2, 3), unbiased=False) - within / self.count).clamp_min(0)
+        return float((between / (between + within).clamp_min(1e-12)).mean())
+
+
+M = TypeVar("M", bound=PositionMoments)
+
+
+def sorted_into_folds(new: M, features: Iterable[Tensor], folds: Iterable[int], count: int) -> list[M]:
+    """Sum up the features (1, C, h, w) of images, each in the moments of its fold.
+
+    Args:
+        new: moments of no image.
+        features: features of each image.
+        folds: fold of each image, counted from 0.
+        count: number of folds.
+    """
+    found = [new.empty() for _ in range(count)]
+    for each, fold in zip(features, folds, strict=True):
+        found[fold].add(each)
+    return found
+
+
+def merged(parts: Sequence[M]) -> M:
+    """Return the moments of all images of several parts; there is at least one."""
+    whole = parts[0].empty()
+    for part in parts:
+        whole.include(part)
+    return whole
