@@ -50,6 +50,7 @@ def test_every_file_of_an_exported_folder_is_accounted_for(
         Image.new("L", (8, 8), 255).save(folder / "region.png")
         (folder / "calibrations.json").write_text("[]")
         (folder / "capability.json").write_text("{}")
+        (folder / "features.json").write_text("{}")
         check(folder, model_folder.VERDICT_FILES, model_folder.OTHER_FILES)
         seen |= names(folder)
     assert seen == {*model_folder.VERDICT_FILES, *model_folder.OTHER_FILES}
@@ -58,5 +59,6 @@ def test_every_file_of_an_exported_folder_is_accounted_for(
 def test_every_file_of_a_run_folder_is_accounted_for(run: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(run, tmp_path / "run")
     (folder / "capability.json").write_text("{}")
+    (folder / "features.json").write_text("{}")
     check(folder, run_folder.VERDICT_FILES, run_folder.OTHER_FILES)
     assert names(folder) == {*run_folder.VERDICT_FILES, *run_folder.OTHER_FILES}

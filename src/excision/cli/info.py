@@ -11,8 +11,13 @@ from cyclopts import App
 from excision.cli.options import JsonOption, RunArgument
 from excision.cli.output import say, say_facts
 from excision.errors import ModelError
+from excision.features.record import FEATURES, FeatureRecord
 from excision.method.folder_kinds import FITNESS, wrong_folder
-from excision.method.model_facts import read_feature_distance
+from excision.method.model_facts import (
+    FeatureDistanceFacts,
+    read_feature_distance,
+    read_network_distance,
+)
 from excision.method.run_folder import (
     CALIBRATION,
     FINGERPRINT,
@@ -63,7 +68,7 @@ def info(run: RunArgument, /, *, json: JsonOption = None) -> None:
             ("Threshold", f"{calibration.threshold:.6g}"),
             ("Promise", calibration.explain()),
             ("Unfit images", "none is judged as unfit" if fitness is None else fitness.explain()),
-            *feature_distance(run / MODEL),
+            *feature_distance(run),
         ]
     )
     _say_settings(settings)
@@ -73,6 +78,8 @@ def info(run: RunArgument, /, *, json: JsonOption = None) -> None:
             "image_format": dataclasses.asdict(image_format),
             "calibration": read_json(run / CALIBRATION),
         }
+        if (run / FEATURES).is_file():
+            known["features"] = {**read_json(run / FEATURES), "graph": None}
         write_json(json, {**known, "training": training, "data": data})
 
 
@@ -98,17 +105,27 @@ def _facts(path: Path, record: Any, lines: dict[str, str]) -> list[tuple[str, st
         raise ModelError(f"{path}: this is not a record of a training: {error!r}") from error
 
 
-def feature_distance(model: Path) -> list[tuple[str, str]]:
-    """Say whether the model uses the feature distance, and whether it aligns parts first.
+def feature_distance(run: Path) -> list[tuple[str, str]]:
+    """Say whether a run uses feature distances, whether it aligns parts first, and which network it uses.
 
     Raises:
-        ModelError: the file is damaged.
+        ModelError: a file is damaged.
     """
-    facts = read_feature_distance(model)
-    if facts is None:
-        return []
+    lines = []
+    facts = read_feature_distance(run / MODEL)
+    if facts is not None:
+        lines.append(("Feature distance", _explained(facts)))
+    if (run / FEATURES).is_file():
+        of_network = read_network_distance(run / MODEL)
+        unused = "not used: position explains too little of the variance, or images are tiled"
+        lines.append(("Feature network", FeatureRecord.load(run / FEATURES).explain()))
+        lines.append(("Its distance", unused if of_network is None else _explained(of_network)))
+    return lines
+
+
+def _explained(facts: FeatureDistanceFacts) -> str:
     position = "position on the aligned part" if facts.aligned else "position in the image"
-    return [("Feature distance", f"used: {position} explains {facts.explained_variance:.0%} of the variance")]
+    return f"used: {position} explains {facts.explained_variance:.0%} of the variance"
 
 
 def _say_settings(settings: Settings) -> None:

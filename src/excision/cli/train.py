@@ -19,7 +19,7 @@ from excision.cli.options import DataArgument, FewOption, LayoutOption, LeaveOut
 from excision.cli.output import say, say_facts, say_notes, say_text
 from excision.cli.settings_options import SettingsOptions, override
 from excision.errors import DatasetError, FewGroupsWarning, FewImagesWarning, NetworkMemoryWarning
-from excision.method.run_folder import MODEL, SETTINGS, TRAINING, read_json
+from excision.method.run_folder import SETTINGS, TRAINING, read_json
 from excision.method.run_start import check_free, dropped_images, is_begun
 from excision.progress import Bars
 from excision.settings import ImageSettings, Settings
@@ -146,7 +146,7 @@ def report(detector: Detector, out: Path, origin: str) -> None:
             ("Skipped", f"{len(facts['skipped'])} images" if facts["skipped"] else "none"),
             ("Image size", f"{size[0]} x {size[1]} pixels (height x width), {origin}"),
             ("Channels", "1 (grey)" if channels == 1 else "3 (colour)"),
-            *feature_distance(out / MODEL),
+            *feature_distance(out),
             ("Threshold", f"{calibration.threshold:.6g}"),
             ("Promise", calibration.explain()),
             ("Unfit images", "none is judged as unfit" if fitness is None else fitness.explain()),

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from excision.errors import ModelError, SettingsError
+from excision.features.choice import FeatureChoice
 from excision.features.network import MOST_FEATURES
 from excision.features.record import FeatureRecord
-from excision.features.registry import FeatureChoice
 from excision.system.files import sha256
 
 _EPSILON = 1e-3

@@ -107,7 +107,8 @@ def _checked(content: Any) -> dict[str, Any]:
     _require(len(mean) == len(std) and len(mean) in (1, 3), "mean and std are not of one or three channels")
     _require(min(std) > 0, "std is not above 0")
     features = content["features"]
-    _require(_is_whole(features) and 1 <= features <= _MOST_NUMBER, "features is no number of features")
+    fits = _is_whole(features) and 1 <= features <= sum(channels)
+    _require(fits, "features is no number of features")
     if content["graph"] is not None:
         _check_graph(content["graph"])
     return {**content, "mean": mean, "std": std, "size": size, "strides": strides, "channels": channels}

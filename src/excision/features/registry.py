@@ -1,101 +1,14 @@
-"""The known feature networks; importing this loads no torch."""
+"""Reads and builds the known feature networks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from excision.errors import SettingsError
-
-if TYPE_CHECKING:
-    from excision.features.network import FeatureNetwork
-    from excision.features.record import FeatureRecord
-
-EDGES = "edges"
-"""The choice of no feature network: edges alone are compared."""
-
-PACKAGED = {
-    "efficientnet-lite0": "excision.features.efficientnet",
-    "efficientnet-lite2": "excision.features.efficientnet",
-}
-"""Networks whose weights an installed package holds, with the module that knows them."""
-
-ARCHITECTURES = {
-    "resnet18": "excision.features.resnet",
-    "wide_resnet50_2": "excision.features.resnet",
-    "convnext_tiny": "excision.features.convnext",
-    "dinov2_vits14": "excision.features.dinov2",
-    "dinov2_vitb14": "excision.features.dinov2",
-}
-"""Networks whose weights are a safetensors file of the user, with the module that knows them."""
-
-ONNX = "onnx"
-KINDS = {**PACKAGED, **ARCHITECTURES, ONNX: "excision.features.graph.network"}
-"""Module of each kind. It has `describe(choice) -> FeatureRecord`, `build(record) -> nn.Module` without
-weights, and `load(network, choice)`, which reads the weights."""
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureChoice:
-    """Which feature network is wanted.
-
-    Attributes:
-        features: name of a packaged network, or path of an ONNX graph or of a safetensors file.
-        size: (H, W) of the working image in pixels.
-        architecture: of a safetensors file.
-        maps: names of the tensors of an ONNX graph to take; empty to choose them.
-        mean: subtracted from images in [0, 1], for files.
-        std: what the difference is divided by, for files.
-    """
-
-    features: str
-    size: tuple[int, int]
-    architecture: str | None = None
-    maps: Sequence[str] = ()
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
-
-    @property
-    def kind(self) -> str:
-        """Entry of `KINDS`."""
-        if self.features in PACKAGED:
-            return self.features
-        return ONNX if self.architecture is None else self.architecture
-
-    @property
-    def path(self) -> Path:
-        """The file of weights that the user has."""
-        return Path(self.features)
-
-
-def check_choice(features: str, architecture: str | None) -> None:
-    """Check that a choice of features means something, without opening a file.
-
-    Raises:
-        SettingsError: it is neither a known name nor a file of a known kind, or the architecture is missing.
-    """
-    if features in (EDGES, *PACKAGED):
-        if architecture is not None:
-            raise SettingsError(f"score.architecture is {architecture!r}: it belongs to a .safetensors file")
-        return
-    suffix = Path(features).suffix.lower()
-    if suffix not in (".onnx", ".safetensors"):
-        raise SettingsError(
-            f"score.features is {features!r}: it must be {EDGES}, {', '.join(PACKAGED)}, or the path of an "
-            ".onnx or .safetensors file"
-        )
-    if suffix == ".safetensors" and architecture is None:
-        raise SettingsError(
-            f"score.features is {features!r}: say with score.architecture which network it holds: "
-            f"{', '.join(ARCHITECTURES)}"
-        )
-    if suffix == ".onnx" and architecture is not None:
-        raise SettingsError(f"score.architecture is {architecture!r}: an ONNX graph states its own")
+from excision.errors import ModelError
+from excision.features.choice import KINDS, FeatureChoice
+from excision.features.network import FeatureNetwork
+from excision.features.record import FeatureRecord
 
 
 def open_network(choice: FeatureChoice) -> FeatureNetwork:
@@ -104,8 +17,6 @@ def open_network(choice: FeatureChoice) -> FeatureNetwork:
     Raises:
         ModelError: the package or the file is missing or damaged, or holds another network.
     """
-    from excision.features.network import FeatureNetwork
-
     module = _module(choice.kind)
     record: FeatureRecord = module.describe(choice)
     backbone = module.build(record)
@@ -119,9 +30,6 @@ def build_network(record: FeatureRecord) -> FeatureNetwork:
     Raises:
         ModelError: the record describes no network that this version knows.
     """
-    from excision.errors import ModelError
-    from excision.features.network import FeatureNetwork
-
     if record.kind not in KINDS:
         raise ModelError(f"{record.kind!r} is no feature network that this version of Excision knows")
     backbone = _module(record.kind).build(record)
@@ -131,5 +39,8 @@ def build_network(record: FeatureRecord) -> FeatureNetwork:
 
 
 def _module(kind: str) -> Any:
-    # Each module imports torch, which settings and the command line must not.
-    return import_module(KINDS[kind])
+    # One module for each kind, so that a new one is a file and an entry.
+    try:
+        return import_module(KINDS[kind])
+    except ModuleNotFoundError as error:
+        raise ModelError(f"this version of Excision cannot read a network of the kind {kind}") from error

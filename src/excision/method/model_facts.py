@@ -12,6 +12,7 @@ _EXPLAINED_VARIANCE = (
     "scorer.feature_distance.explained_variance",
     "familiar.explained",
 )
+_OF_NETWORK = "scorer.network_distance.explained_variance"
 _STARTS = ("scorer.alignment.starts", "alignment.starts")
 
 
@@ -40,12 +41,25 @@ def read_feature_distance(model: Path) -> FeatureDistanceFacts | None:
     Raises:
         ModelError: the file is damaged.
     """
+    return _read(model, _EXPLAINED_VARIANCE)
+
+
+def read_network_distance(model: Path) -> FeatureDistanceFacts | None:
+    """Read the same facts about the distance of a network's features.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    return _read(model, (_OF_NETWORK,))
+
+
+def _read(model: Path, explained_variance: tuple[str, ...]) -> FeatureDistanceFacts | None:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(model, framework="numpy") as weights:
             names = set(weights.keys())
-            name = next((each for each in _EXPLAINED_VARIANCE if each in names), None)
+            name = next((each for each in explained_variance if each in names), None)
             if name is None:
                 return None
             explained = float(weights.get_tensor(name)[0])

@@ -5,6 +5,7 @@ The command line mirrors these names (`--mask.fill mosaic`), and a run folder ho
 
 from excision.settings.calibration import CalibrationSettings, OddRule
 from excision.settings.recovery import LossSettings, Normalisation, RecoverySettings
+from excision.settings.scoring import AnomalyMapKind, DistanceKind, EvidenceKind, ScoreSettings
 from excision.settings.sections import (
     ATTENTION_STRIDES,
     AttentionSettings,
@@ -15,7 +16,6 @@ from excision.settings.sections import (
     Precision,
     TrainingSettings,
 )
-from excision.settings.scoring import AnomalyMapKind, DistanceKind, EvidenceKind, ScoreSettings
 from excision.settings.whole import Settings
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from excision.features.registry import EDGES, IMAGENET_MEAN, IMAGENET_STD, FeatureChoice, check_choice
+from excision.features.choice import EDGES, IMAGENET_MEAN, IMAGENET_STD, FeatureChoice, check_choice
 from excision.settings.audience import ADVANCED, FOR_EXPERIMENTS
 from excision.settings.checks import require
 

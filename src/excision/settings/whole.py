@@ -15,13 +15,13 @@ from excision.settings.calibration import CalibrationSettings
 from excision.settings.checks import as_fields, check_keys, check_types, require
 from excision.settings.recovery import LossSettings, RecoverySettings
 from excision.settings.renamed import RENAMED, with_new_names
+from excision.settings.scoring import ScoreSettings
 from excision.settings.sections import (
     AttentionSettings,
     ImageSettings,
     MaskSettings,
     TrainingSettings,
 )
-from excision.settings.scoring import ScoreSettings
 from excision.system.files import write_text
 from excision.system.strict_json import read_bounded
 from excision.tiling.geometry import Tiling

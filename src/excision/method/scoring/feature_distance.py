@@ -70,7 +70,7 @@ class FeatureDistance(PositionDistance):
         normal = moments.statistics()
         self.means.copy_(normal.means)
         self.whitening.copy_(normal.whitening)
-        self.explained_variance.fill_(moments.explained_variance())
+        self.explained_variance.fill_(moments.explained_variance(self.by_padding))
 
 
 def _to_blocks(positions: Tensor, side: int) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+import torch
 from torch import Tensor
 
 from excision.method.scoring.edge_features import edge_features
@@ -77,7 +78,7 @@ def learn_network(scorer: Scorer, images: Images, folds: Sequence[int]) -> Seque
 
     Args:
         scorer: gets a distance of the network's features, if it counts.
-        images: of which features are learnt; read twice.
+        images: of which features are learnt; read up to three times.
         folds: fold of each image, counted from 0.
 
     Returns:
@@ -92,6 +93,7 @@ def learn_network(scorer: Scorer, images: Images, folds: Sequence[int]) -> Seque
             yield image if alignment is None else alignment.align(image, alignment(image))
 
     network.learn_scale(islice(as_compared(), _FOR_SCALE))
+    distance.by_padding = _variance_by_padding(map(network, _rolled(as_compared())))
     moments = distance.moments(map(network, as_compared()), folds, max(folds) + 1)
     whole = merged(moments)
     if not whole.enough:
@@ -101,3 +103,25 @@ def learn_network(scorer: Scorer, images: Images, folds: Sequence[int]) -> Seque
         return []
     scorer.network_distance = distance
     return moments
+
+
+def _variance_by_padding(features: Iterable[Tensor]) -> Tensor:
+    """Return the variance (C,) between positions of the features (1, C, h, w) of rolled images.
+
+    A network pads with zeros, so that its features depend on the distance from the border even on a surface
+    that is the same everywhere. In rolled images nothing else depends on the position.
+    """
+    moments: PositionMoments | None = None
+    for each in features:
+        moments = moments or PositionMoments(each.shape, each.device)
+        moments.add(each)
+    assert moments is not None
+    return moments.variances()[0]
+
+
+def _rolled(images: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Shift each image (1, C, H, W) by a random number of pixels; what leaves it enters on the other side."""
+    draw = torch.Generator().manual_seed(0)
+    for image in images:
+        shifts = tuple(int(torch.randint(side, (1,), generator=draw)) for side in image.shape[2:])
+        yield image.roll(shifts, dims=(2, 3))

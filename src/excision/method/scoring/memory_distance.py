@@ -69,7 +69,7 @@ class MemoryDistance(PositionDistance):
         first = int((points - points.mean(dim=0)).square().sum(dim=1).argmin())
         self.bank = points[greedy_coreset(points, count, first)].contiguous()
         self.squares = self.bank.square().sum(dim=1)
-        self.explained_variance.fill_(sample.explained_variance())
+        self.explained_variance.fill_(sample.explained_variance(self.by_padding))
 
 
 class FeatureSample(PositionMoments):

@@ -19,6 +19,8 @@ class PositionDistance(nn.Module):
         tail: (2,), median over normal images of the largest distance, and mean excess of those above it.
         explained_variance: (1,), share of the features' variance over normal images that position explains,
             0 to 1.
+        by_padding: (C,), variance between positions that does not count as explained: see
+            `PositionMoments.explained_variance`. Only learning needs it.
     """
 
     tail: Tensor
@@ -28,6 +30,7 @@ class PositionDistance(nn.Module):
         super().__init__()
         self.register_buffer("tail", torch.ones(2))
         self.register_buffer("explained_variance", torch.zeros(1))
+        self.by_padding: Tensor | float = 0.0
 
     @property
     def weight(self) -> Tensor:
@@ -99,13 +102,24 @@ class PositionMoments:
         """Whether a distance can be learnt: not from fewer than eight images."""
         return self.count >= _LEAST_IMAGES
 
-    def explained_variance(self) -> float:
-        """Return the share of variance between positions (analysis of variance); the mean over channels."""
+    def explained_variance(self, by_padding: Tensor | float = 0.0) -> float:
+        """Return the share of variance between positions (analysis of variance); the mean over channels.
+
+        Args:
+            by_padding: (C,), variance between positions that is due to the padding of a network, and not to
+                what is seen there.
+        """
+        between, within = self.variances()
+        due = (between - by_padding).clamp_min(0)
+        return float((due / (between + within).clamp_min(1e-12)).mean())
+
+    def variances(self) -> tuple[Tensor, Tensor]:
+        """Return the variance of each channel (C,) between positions and within them."""
         means = self.sums / self.count
-        within = (self.squares / self.count - means.square()).clamp_min(0).mean(dim=(2, 3))
+        within = (self.squares / self.count - means.square()).clamp_min(0).mean(dim=(2, 3))[0]
         # Subtract the variation between the means of the positions that is due to chance.
-        between = (means.var(dim=(2, 3), unbiased=False) - within / self.count).clamp_min(0)
-        return float((between / (between + within).clamp_min(1e-12)).mean())
+        between = (means.var(dim=(2, 3), unbiased=False)[0] - within / self.count).clamp_min(0)
+        return between, within
 
 
 M = TypeVar("M", bound=PositionMoments)

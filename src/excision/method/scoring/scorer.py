@@ -140,7 +140,7 @@ class Scorer(nn.Module):
         edges that position leaves unexplained. On a surface without a shape to align, it does not.
 
         Args:
-            images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to six times.
+            images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to seven times.
             folds: fold of each image, counted from 0.
 
         Returns:

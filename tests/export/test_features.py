@@ -1,0 +1,86 @@
+"""A model that compares the features of a network is exported into one graph, with its record beside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from excision import Detector
+from excision.errors import ModelError
+from excision.export.export import export
+from excision.features.efficientnet import weights_file
+from excision.features.record import FEATURES, FeatureRecord
+from excision.runtime import Inspector
+from excision.runtime.backends import open_backend
+from excision.runtime.model_folder import DESCRIPTION, Golden
+from excision.settings import (
+    AttentionSettings,
+    CalibrationSettings,
+    RecoverySettings,
+    ScoreSettings,
+    Settings,
+    TrainingSettings,
+)
+from excision.synthetic.parts import machined_part
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    try:
+        weights_file()
+    except ModelError as error:
+        pytest.skip(str(error))
+    base = tmp_path_factory.mktemp("features")
+    rng = np.random.default_rng(0)
+    (base / "parts" / "train" / "good").mkdir(parents=True)
+    for number in range(20):
+        pixels = (machined_part(rng, (96, 96)) * 255).astype(np.uint8)
+        Image.fromarray(pixels).save(base / "parts" / "train" / "good" / f"{number:03}.png")
+    settings = Settings(
+        recovery=RecoverySettings(width=4, depth=2),
+        score=ScoreSettings(features="efficientnet-lite0", distance="memory"),
+        attention=AttentionSettings(tuning=2),
+        training=TrainingSettings(steps=2),
+        calibration=CalibrationSettings(unfit_rate=0.0),
+    )
+    detector = Detector(settings, device="cpu").fit(base / "parts", run=base / "run")
+    assert len(detector.pipeline.scorer.distances) == 2
+    assert export(base / "run", base / "parts", base / "out").score_drift < 1e-4
+    return base / "out"
+
+
+def test_the_record_lies_beside_the_graph_and_is_guarded(exported: Path, tmp_path: Path) -> None:
+    record = FeatureRecord.load(exported / FEATURES)
+    assert record.kind == "efficientnet-lite0" and record.licence == "Apache-2.0"
+    assert FEATURES in json.loads((exported / DESCRIPTION).read_text("utf-8"))["files"]
+    folder = shutil.copytree(exported, tmp_path / "out")
+    (folder / FEATURES).write_text("{}")
+    with pytest.raises(ModelError, match=r"features\.json: this is not the file"):
+        Inspector(folder)
+
+
+def test_openvino_gives_the_maps_of_torch(exported: Path) -> None:
+    golden, inspector = Golden.load(exported), Inspector(exported)
+    images = (golden.images.astype(np.float32) / 65535).transpose(0, 3, 1, 2)
+    for backend in ("onnx", "openvino"):
+        found = open_backend(exported, "onnx" if backend == "onnx" else "openvino", "fp32", threads=1)
+        maps = found.run(np.ascontiguousarray(images))["anomaly_map"][:, 0]
+        np.testing.assert_allclose(maps, golden.maps, atol=1e-3 * inspector.threshold)
+
+
+def test_inspecting_needs_no_torch(exported: Path) -> None:
+    code = (
+        "import sys; from excision import Inspector; import numpy as np; "
+        f"found = Inspector({str(exported)!r}).inspect(np.zeros((96, 96), np.uint8)); "
+        "print(found.score, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    score, torch_loaded = done.stdout.split()
+    assert float(score) >= 0 and torch_loaded == "False"

