@@ -19,7 +19,8 @@ from excision.features.efficientnet import weights_file
 from excision.features.record import FEATURES, FeatureRecord
 from excision.runtime import Inspector
 from excision.runtime.backends import open_backend
-from excision.runtime.model_folder import DESCRIPTION, Golden
+from excision.runtime.golden_file import Golden
+from excision.runtime.model_folder import DESCRIPTION
 from excision.settings import (
     AttentionSettings,
     CalibrationSettings,
