@@ -19,6 +19,7 @@ from excision.errors import ResultsError, SettingsError
 from excision.inspection.drift import SCORE, DriftMonitor, DriftSettings, DriftWarning
 from excision.inspection.drift.bets import DIRECTIONS, Bets, _gains, normal_score
 from excision.inspection.drift.ranks import MOST_EDGES, ConformalRanks
+from excision.inspection.drift.summary import promise_in_words
 
 NAMES = ("brightness", "sharpness")
 
@@ -285,6 +286,9 @@ def test_with_lots_a_statistic_counts_only_if_its_groups_are_known() -> None:
     assert [w.statistic for w in fed(monitor, moved[2000:])] == [SCORE]
     monitor.accept()
     assert all(found.is_watched for found in monitor.statistics)
+    assert "come in lots" in promise_in_words(monitor)
+    monitor.restart()
+    assert "come in lots" not in promise_in_words(monitor)
 
 
 def test_a_state_of_an_earlier_version_is_continued() -> None:

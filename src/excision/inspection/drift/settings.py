@@ -21,7 +21,8 @@ class DriftSettings:
         learning: parts from which a statistic is learnt where there are no values of calibration images.
         lots: whether good parts come in lots that are longer than a block and differ as the groups of the
             calibration images do. Only what lies beyond the range of these groups, half as wide again on
-            each side, is drift then, and only statistics of which these groups are known are watched.
+            each side, is drift then, and only statistics of which these groups are known are watched, until
+            somebody accepts a lot. Whoever lets the monitor learn anew gives up this knowledge.
     """
 
     block: int = 20

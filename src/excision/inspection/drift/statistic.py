@@ -151,6 +151,7 @@ class Statistic:
         if not keep_accepted:
             self.accepted = self.usual = None
             self.basis, self.groups = BEFORE, 0
+            self.is_watched = True
         for factor, scale in zip(FACTORS, self._scales, strict=True):
             scale.learning = self._needed(factor)
             scale.start_anew(keep_accepted)

@@ -75,7 +75,8 @@ def promise_in_words(monitor: DriftMonitor) -> str:
         f"Without drift, at most one false warning comes in {many:,} parts on average, all statistics "
         f"together; within the first 1,000 parts its probability is at most {1e5 / many:.2g} %. This assumes "
     )
-    if monitor.settings.lots:
+    # Whoever lets it learn anew gives up what the groups told of lots.
+    if monitor.settings.lots and groups:
         return (
             f"{promise}that good parts come in lots whose values stay within the range of the {groups} "
             "groups of good images that the model knows, half as wide again on each side: drift within that "
