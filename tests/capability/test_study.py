@@ -114,8 +114,8 @@ def test_a_time_limit_keeps_what_was_drawn(loud: Path, good: Path, tmp_path: Pat
 
 
 def test_without_a_part_left_it_says_why(fitted: Detector, good: Path, tmp_path: Path) -> None:
-    folder = saved(fitted, 1e-6, tmp_path / "run")  # 2 of the 30 good images are unfit
-    with pytest.raises(DatasetError, match="calls every one of the 28 good images defective"):
+    folder = saved(fitted, 1e-6, tmp_path / "run")
+    with pytest.raises(DatasetError, match="calls every one of the 30 good images defective"):
         measure_capability(folder, [good], tmp_path / "out", SMALL, groups="each")
 
 

@@ -41,8 +41,8 @@ def explain(
     if let_pass:
         images = counted(len(let_pass), "good image is", "good images are")
         told += (
-            f" {images} unlike the others in {_shown(widened)}, and the limit of that was widened to let "
-            f"such images pass: look at {_shown(let_pass)}. Without them the check would be stricter."
+            f" {images} unlike the others in {_shown(widened)}, where limits were widened to let such images "
+            f"pass: look at {_shown(let_pass)}. Without them the check would be stricter."
         )
     if odd:
         images = counted(len(odd), "good image is", "good images are")

@@ -77,7 +77,8 @@ def _unit(distances: NDArray[np.float64]) -> float:
     count = len(distances)
     place = max(1 if count >= _FEWEST else 0, int(_TAIL * (count - 1)))
     # Where that value lies in a normal distribution: Blom, "Statistical estimates and transformed
-    # beta-variables", 1958. Of few images it lies closer to the median than 1 % would.
+    # beta-variables", 1958. Of few images it lies closer to the median than 1 % would, and tells the spread
+    # badly. With the square, normal images are unfit as rarely after 8, 12 or 20 images as after many.
     score = NormalDist().inv_cdf((count - place - 0.375) / (count + 0.25))
-    farther = max(1.0, _AT_TAIL / score) if score > 0 else 1.0
+    farther = max(1.0, _AT_TAIL / score) ** 2 if score > 0 else 1.0
     return _UNIT * farther * float(distances[place])
