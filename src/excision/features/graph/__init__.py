@@ -1,0 +1,1 @@
+"""The convolutional part of an ONNX graph as a torch module."""
