@@ -114,7 +114,7 @@ def made(
         "graph",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", channels, "h", "w"])],
         [helper.make_tensor_value_info("map", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(values, name) for name, values in stored.items()],
+        [numpy_helper.from_array(np.asarray(values), name) for name, values in stored.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
     model.metadata_props.add(key="license", value="BSD-3-Clause")
@@ -209,7 +209,7 @@ def test_every_operator_has_a_case_or_is_in_the_foreign_file() -> None:
 def test_what_a_graph_computes_from_constants_is_a_weight(tmp_path: Path) -> None:
     """And squeeze-and-excitation, branches and matrices run as ONNX Runtime runs them."""
     nodes = [
-        helper.make_node("Constant", [], ["two"], value=numpy_helper.from_array(np.float32(2.0))),
+        helper.make_node("Constant", [], ["two"], value=numpy_helper.from_array(np.array(2.0, np.float32))),
         helper.make_node("Sqrt", ["positive"], ["root"]),
         helper.make_node("Mul", ["root", "two"], ["scale"]),
         helper.make_node("Mul", ["map", "scale"], ["scaled"]),

@@ -40,7 +40,4 @@ def build_network(record: FeatureRecord) -> FeatureNetwork:
 
 def _module(kind: str) -> Any:
     # One module for each kind, so that a new one is a file and an entry.
-    try:
-        return import_module(KINDS[kind])
-    except ModuleNotFoundError as error:
-        raise ModelError(f"this version of Excision cannot read a network of the kind {kind}") from error
+    return import_module(KINDS[kind])
