@@ -1,8 +1,8 @@
 """Networks whose weights are a file: numbers of weights as published, and slow versions of what they compute.
 
 No published weights are at hand, so that the weights are random. torchvision and timm do not import beside
-this build of torch. With transformers 5.24, which tests do without, DINOv2, ConvNeXt and ResNet-18 were compared
-once: with the same random weights, the first two agreed bit for bit, the last to 1e-5.
+this build of torch. With transformers 5.24, which tests do without, DINOv2, ConvNeXt and ResNet-18 were
+compared once: with the same random weights, the first two agreed bit for bit, the last to 1e-5.
 """
 
 from __future__ import annotations
