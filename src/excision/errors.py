@@ -94,5 +94,9 @@ class NetworkMemoryWarning(UserWarning):
     """The networks remember the training images, so that held-out images alone set the threshold."""
 
 
+class UnusedFeaturesWarning(UserWarning):
+    """The features of a network were asked for, and are not compared."""
+
+
 class PassedOverWarning(UserWarning):
     """A folder was not searched for images, because Excision wrote it itself."""

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from excision import Detector
-from excision.errors import ModelError, SettingsError
+from excision.errors import ModelError, SettingsError, UnusedFeaturesWarning
 from excision.features import efficientnet
 from excision.features.efficientnet import LITE0, weights_file
 from excision.features.record import FEATURES, FeatureRecord
@@ -29,6 +29,7 @@ from excision.method.scoring.surprisal import tail
 from excision.settings import (
     AttentionSettings,
     CalibrationSettings,
+    ImageSettings,
     RecoverySettings,
     ScoreSettings,
     Settings,
@@ -64,7 +65,6 @@ def installed() -> None:
 def made(distance: DistanceKind, image_format: ImageFormat = FORMAT) -> Pipeline:
     chosen = settings(distance)
     choice = chosen.score.feature_choice(image_format.size)
-    assert choice is not None
     torch.manual_seed(0)
     return Pipeline(chosen, image_format, Attention("surface"), open_network(choice)).eval()
 
@@ -197,3 +197,12 @@ def test_another_file_of_weights_cannot_continue_a_run(
     )
     with pytest.raises(ModelError, match="pip install no-such-package"):
         detector.fit(pictures(20))
+
+
+def test_a_model_of_tiles_says_that_it_compares_no_features_and_loads_again(tmp_path: Path) -> None:
+    tiled = dataclasses.replace(settings(), image=ImageSettings(tile=(96, 96)))
+    images = [np.hstack((one, other)) for one, other in zip(pictures(10), pictures(10, seed=1), strict=True)]
+    with pytest.warns(UnusedFeaturesWarning, match="images are tiled"):
+        detector = Detector(tiled, device="cpu").fit(images, run=tmp_path / "run")
+    assert detector.pipeline.scorer.network is None and not (tmp_path / "run" / FEATURES).exists()
+    assert next(Detector.load(tmp_path / "run", device="cpu").predict(images[:1])).score >= 0

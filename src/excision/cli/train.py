@@ -18,7 +18,13 @@ from excision.cli.info import feature_distance
 from excision.cli.options import DataArgument, FewOption, LayoutOption, LeaveOutOption, SettingsFileOption
 from excision.cli.output import say, say_facts, say_notes, say_text
 from excision.cli.settings_options import SettingsOptions, override
-from excision.errors import DatasetError, FewGroupsWarning, FewImagesWarning, NetworkMemoryWarning
+from excision.errors import (
+    DatasetError,
+    FewGroupsWarning,
+    FewImagesWarning,
+    NetworkMemoryWarning,
+    UnusedFeaturesWarning,
+)
 from excision.method.run_folder import SETTINGS, TRAINING, read_json
 from excision.method.run_start import check_free, dropped_images, is_begun
 from excision.progress import Bars
@@ -237,7 +243,7 @@ def _say_warning(usual: Callable[..., None]) -> Callable[..., None]:
     """Return a function that prints warnings that are meant for the user of the command line as notes."""
 
     def shown(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-        if issubclass(category, (FewGroupsWarning, NetworkMemoryWarning)):
+        if issubclass(category, (FewGroupsWarning, NetworkMemoryWarning, UnusedFeaturesWarning)):
             say_text(f"Note: {message}.")
         else:
             usual(message, category, *where, **more)

@@ -129,7 +129,7 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
 
     def _open_features(self, image_format: ImageFormat) -> FeatureNetwork | None:
         """Read the feature network of the settings."""
-        choice = self.settings.score.feature_choice(image_format.size)
+        choice = self.settings.feature_choice(image_format)
         return None if choice is None else open_network(choice)
 
     def _build(

@@ -132,12 +132,12 @@ def load_model(folder: Path) -> Model:
 
 
 def load_features(folder: Path, settings: Settings, image_format: ImageFormat) -> FeatureRecord | None:
-    """Read the record of the feature network; None if the settings compare edges alone.
+    """Read the record of the feature network; None if only edges are compared.
 
     Raises:
         ModelError: the file is missing or damaged, or the network is for images of another size.
     """
-    if settings.score.feature_choice(image_format.size) is None:
+    if settings.feature_choice(image_format) is None:
         return None
     record = FeatureRecord.load(folder / FEATURES)
     if record.size != tuple(image_format.size):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from excision.features.choice import EDGES, IMAGENET_MEAN, IMAGENET_STD, FeatureChoice, check_choice
+from excision.features.choice import IMAGENET_MEAN, IMAGENET_STD, FeatureChoice, check_choice
 from excision.settings.audience import ADVANCED, FOR_EXPERIMENTS
 from excision.settings.checks import require
 
@@ -87,10 +87,8 @@ class ScoreSettings:
         require(min(self.feature_std) > 0, f"score.feature_std is {self.feature_std}: it must be above 0")
         require(0 <= self.top <= 1, f"score.top is {self.top}: it must lie between 0 and 1")
 
-    def feature_choice(self, size: tuple[int, int]) -> FeatureChoice | None:
-        """Give the feature network for images of `size` (H, W); None if edges alone are compared."""
-        if self.features == EDGES or not self.feature_distance:
-            return None
+    def feature_choice(self, size: tuple[int, int]) -> FeatureChoice:
+        """Give the feature network for images of `size` (H, W); the features are not "edges"."""
         names = tuple(name for name in self.feature_maps.split(",") if name)
         return FeatureChoice(
             self.features, size, self.architecture, names, self.feature_mean, self.feature_std

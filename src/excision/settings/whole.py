@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from excision.errors import RenamedWarning, SettingsError
+from excision.features.choice import EDGES, FeatureChoice
 from excision.settings.calibration import CalibrationSettings
 from excision.settings.checks import as_fields, check_keys, check_types, require
 from excision.settings.recovery import LossSettings, RecoverySettings
@@ -78,6 +79,21 @@ class Settings:
         """Give the same settings with this image format, in place of one derived from the images."""
         image = ImageSettings(image_format.size, image_format.channels, image_format.tile)
         return dataclasses.replace(self, image=image)
+
+    @property
+    def counts_attention(self) -> bool:
+        """Whether the attention counts beside the residual; without a mask the method is a plain U-Net."""
+        return self.score.evidence == "both" and self.mask.enabled
+
+    def compares_features(self, image_format: ImageFormat) -> bool:
+        """Tell whether features are compared: not in tiles, where a position is none on the part."""
+        return self.score.feature_distance and self.counts_attention and image_format.tiling is None
+
+    def feature_choice(self, image_format: ImageFormat) -> FeatureChoice | None:
+        """Give the network whose features are compared beside the edges; None for edges alone, or nothing."""
+        if self.score.features == EDGES or not self.compares_features(image_format):
+            return None
+        return self.score.feature_choice(image_format.size)
 
     def without_folds(self) -> Settings:
         """Give the same settings, with no further trainings for the calibration."""

@@ -233,8 +233,8 @@ class Scorer(nn.Module):
 
     @property
     def counts_attention(self) -> bool:
-        """Whether the attention counts beside the residual; without a mask the method is a plain U-Net."""
-        return self.settings.score.evidence == "both" and self.settings.mask.enabled
+        """Whether the attention counts beside the residual."""
+        return self.settings.counts_attention
 
     @property
     def residuals(self) -> int:
@@ -244,9 +244,7 @@ class Scorer(nn.Module):
     @property
     def wants_features(self) -> bool:
         """Whether feature distances are to count, if position explains the features."""
-        # A position in a tile is not a position on the part.
-        wanted = self.settings.score.feature_distance and self.counts_attention
-        return wanted and self.image_format.tiling is None
+        return self.settings.compares_features(self.image_format)
 
     def made_to_fit(self, tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
         """Prepare to load a state dict, which contains feature distances and alignment only if they count.
