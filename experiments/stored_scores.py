@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from calibration_draws import Scores
@@ -13,13 +14,26 @@ from excision.data.records import Sample
 from excision.system.files import write_text
 
 
+@dataclass(frozen=True)
+class Inspected:
+    """What is kept of an inspected image: its anomaly score, and whether it is unfit."""
+
+    score: float
+    unfit: bool
+
+
 def score_images(run: Path, samples: Sequence[Sample], file: Path) -> dict[str, float]:
-    """Inspect images one by one; those whose score is stored are not inspected again.
+    """Give the score of each image, by its name; see `inspect_images`."""
+    return {name: inspected.score for name, inspected in inspect_images(run, samples, file).items()}
+
+
+def inspect_images(run: Path, samples: Sequence[Sample], file: Path) -> dict[str, Inspected]:
+    """Inspect images one by one; those that are stored are not inspected again.
 
     Args:
         run: finished run.
         samples: images to inspect.
-        file: CSV file with name, label, group and score of each.
+        file: CSV file with name, label, group, score and "unfit" or "fit" of each.
     """
     known = dict(_stored(file))
     missing = [sample for sample in samples if sample.name not in known]
@@ -27,10 +41,13 @@ def score_images(run: Path, samples: Sequence[Sample], file: Path) -> dict[str, 
         detector = Detector.load(run)
         with file.open("a", encoding="utf-8", newline="") as stream:
             for sample in missing:
-                score = float(detector.inspect(sample.image).score)
-                csv.writer(stream).writerow([sample.name, sample.label, sample.group, repr(score)])
+                prediction = detector.inspect(sample.image)
+                found = Inspected(float(prediction.score), prediction.verdict == "unfit")
+                fitness = "unfit" if found.unfit else "fit"
+                row = [sample.name, sample.label, sample.group, repr(found.score), fitness]
+                csv.writer(stream).writerow(row)
                 stream.flush()
-                known[sample.name] = score
+                known[sample.name] = found
     return known
 
 
@@ -41,13 +58,13 @@ def gather(scores: dict[str, float], samples: Sequence[Sample]) -> Scores:
     return Scores.of(good, groups, [scores[sample.name] for sample in samples if sample.defective])
 
 
-def _stored(file: Path) -> Iterator[tuple[str, float]]:
-    """Give names and scores; a last line that a kill cut off is removed."""
+def _stored(file: Path) -> Iterator[tuple[str, Inspected]]:
+    """Give names and results; a last line that a kill cut off is removed."""
     if not file.is_file():
         return
     text = file.read_text("utf-8")
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
         write_text(file, whole)
-    for name, _, _, score in csv.reader(whole.splitlines()):
-        yield name, float(score)
+    for name, _, _, score, fitness in csv.reader(whole.splitlines()):
+        yield name, Inspected(float(score), fitness == "unfit")
