@@ -55,12 +55,13 @@ def load_fitness(path: Path, channels: int) -> Fitness | None:
 
 
 def to_json(fitness: Fitness) -> dict[str, Any]:
-    """Return the content of the file."""
-    norm = fitness.norm
+    """Return the content of the file; what was read from version 1 keeps its promise, and its version."""
+    norm, first = fitness.norm, _promises_as_first(fitness)
+    widened = {name: list(limits) for name, limits in fitness.widened.items()}
     return {
-        "version": _VERSION,
+        "version": 1 if first else _VERSION,
         "limit": fitness.limit,
-        "widened": {name: list(limits) for name, limits in fitness.widened.items()},
+        **({} if first else {"widened": widened}),
         "wanted_rate": fitness.wanted_rate,
         "calibration": dataclasses.asdict(fitness.calibration),
         "grid": list(norm.grid),
@@ -72,6 +73,11 @@ def to_json(fitness: Fitness) -> dict[str, Any]:
         "precision": norm.precision.tolist(),
         "reference": {name: list(values) for name, values in fitness.reference.items()},
     }
+
+
+def _promises_as_first(fitness: Fitness) -> bool:
+    found = fitness.calibration
+    return found.confidence is None or promised_at(found).promised_rate != found.promised_rate
 
 
 def from_json(content: Any) -> Fitness:
