@@ -25,7 +25,7 @@ import torch
 from excision import Dataset, Detector, load_dataset
 from excision.evaluation.metrics import average_precision, image_auroc
 from excision.features.registry import open_network
-from excision.method.attention.model import Attention
+from excision.method.attention.dino import new_attention
 from excision.method.pipeline import Pipeline
 from excision.settings.scoring import DistanceKind
 
@@ -52,7 +52,8 @@ def with_features(detector: Detector, features: str, distance: DistanceKind) -> 
     tensors = detector.pipeline.state_dict()
     if network is not None:
         tensors.update({f"scorer.network.{name}": tensor for name, tensor in network.state_dict().items()})
-    pipeline = Pipeline(settings, detector.image_format, Attention(settings.attention.variant), network)
+    attention = new_attention(settings.attention.variant, network)
+    pipeline = Pipeline(settings, detector.image_format, attention, network)
     if pipeline.scorer.network is None:
         tensors = {name: each for name, each in tensors.items() if not name.startswith("scorer.network.")}
     pipeline.load_learned(tensors)

@@ -45,7 +45,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "method": (
         ("calibration", "folder_kinds", "format_1", "parameters", "suspects"),
         ("stored_calibration",),
-        ("few_images", "fitness"),
+        ("few_images", "fitness", "unused_features"),
         ("masking", "run_folder", "run_start", "model_facts"),
         ("recovery",),
         ("attention", "scoring"),

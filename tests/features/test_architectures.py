@@ -371,3 +371,20 @@ def test_a_transformer_becomes_a_graph_for_any_number_of_images(tmp_path: Path) 
     for count in (1, 3):
         (found,) = session.run(None, {"images": images[:count].numpy()})
         np.testing.assert_allclose(found, wanted[:count], atol=1e-4 * wanted.std())
+
+
+def test_dinov2_looks_where_the_class_token_of_its_last_block_does() -> None:
+    network = with_weights(made("dinov2_vits14"))
+    assert isinstance(network, DinoV2)
+    images = torch.rand(2, 3, *SIZE, generator=torch.Generator().manual_seed(1))
+    w, tokens = network.state_dict(), network._tokens(images)
+    for block in list(network.blocks)[:-1]:
+        tokens = block(tokens)
+    y = _layer_norm(tokens, w["blocks.11.norm1.weight"], w["blocks.11.norm1.bias"])
+    query, key, _ = (y @ w["blocks.11.attn.qkv.weight"].T + w["blocks.11.attn.qkv.bias"]).chunk(3, dim=2)
+    heads = []
+    for head in range(6):
+        part = slice(64 * head, 64 * head + 64)
+        heads.append((query[:, :1, part] @ key[..., part].transpose(1, 2) / 8).softmax(dim=2)[:, 0, 1:])
+    wanted = (30 * torch.stack(heads).mean(dim=0)).log().view(2, 1, 5, 6)
+    torch.testing.assert_close(network.attend(images), wanted, rtol=1e-3, atol=1e-3)

@@ -42,7 +42,9 @@ class Networks:
     def __call__(self, working: NDArray[np.uint16]) -> Prediction:
         size = (working.shape[0], working.shape[1])
         torch.manual_seed(0)
-        attention = Attention.pretrained(self.settings.attention.variant)
+        variant = self.settings.attention.variant
+        assert variant != "dino"
+        attention = Attention.pretrained(variant)
         pipeline = Pipeline(self.settings, ImageFormat(size, 1), attention).eval()
         for layer in pipeline.recovery.modules():
             if isinstance(layer, torch.nn.Conv2d):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,9 +13,7 @@ import torch
 
 from excision.data import Dataset
 from excision.detector.fitted import FittedDetector
-from excision.errors import UnusedFeaturesWarning
 from excision.estimator import Trainable
-from excision.features.choice import EDGES
 from excision.method import run_folder, run_start
 from excision.method.attention.model import Attention
 from excision.method.calibration_scores import fold_scores, held_out_scores
@@ -32,12 +29,12 @@ from excision.method.normal_statistics import learn_normal
 from excision.method.parameters import Parameters
 from excision.method.suspect_search import search_suspects
 from excision.method.suspects import Suspect
+from excision.method.unused_features import warn_if_unused
 from excision.predictions import Prediction
 from excision.progress import Progress, StageProgress, TrainingProgress, of_stage
 from excision.settings import AnomalyMapKind, Settings
 from excision.system.files import write_json
 from excision.system.usage import usage
-from excision.tiling.image_format import ImageFormat
 from excision.training.given_groups import Groups
 from excision.training.training_set import TrainingSet
 
@@ -131,7 +128,7 @@ class Detector(FittedDetector):
         data = with_cross_calibration(data, self.settings)
         if run is None or not run_start.is_begun(run):
             warn_if_few(data, self.settings)
-            _warn_if_unused(self.settings, data.image_format)
+            warn_if_unused(self.settings, data.image_format)
         if run is not None:
             features = self._open_features(data.image_format)
             record = None if features is None else features.record
@@ -254,7 +251,9 @@ class Detector(FittedDetector):
         features = self._open_features(data.image_format)
         torch.manual_seed(self.settings.training.seed)
         chosen = self.settings.attention
-        attention = Attention.pretrained(chosen.variant) if chosen.pretrained else Attention(chosen.variant)
+        attention = None
+        if chosen.pretrained and chosen.variant != "dino":
+            attention = Attention.pretrained(chosen.variant)
         self.pipeline_ = self._build(self.settings, data.image_format, attention, features)
         train_pipeline(self.pipeline_, data, self.device, run, progress, stage)
 
@@ -281,16 +280,6 @@ class Detector(FittedDetector):
         other._train(data, folder, lambda done, total, _: progress(done, total), None)
         learn_normal(other.pipeline, NormalImages.of(data, self.device))
         return held_out_scores(data, other._score_one, None).scores
-
-
-def _warn_if_unused(settings: Settings, image_format: ImageFormat) -> None:
-    """Warn if a feature network was asked for and is not used."""
-    if settings.score.features != EDGES and settings.feature_choice(image_format) is None:
-        reason = "images are tiled, and a position in a tile is not a position on the part"
-        if image_format.tiling is None:
-            reason = "they count beside the attention alone, and feature distances are switched off"
-        message = f"score.features is {settings.score.features!r}, and no features are compared: {reason}"
-        warnings.warn(message, UnusedFeaturesWarning, stacklevel=3)
 
 
 def _of_suspects(stage: StageProgress, name: str, done: int, total: int) -> None:

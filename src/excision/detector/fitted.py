@@ -14,6 +14,7 @@ from excision.estimator import Estimator
 from excision.features.network import FeatureNetwork
 from excision.features.registry import build_network, open_network
 from excision.method import run_folder
+from excision.method.attention.dino import new_attention
 from excision.method.attention.model import Attention
 from excision.method.calibration import check_thresholds
 from excision.method.folder_kinds import folder_kind, wrong_folder
@@ -139,6 +140,6 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
         attention: Attention | None = None,
         features: FeatureNetwork | None = None,
     ) -> Pipeline:
-        attention = attention or Attention(settings.attention.variant)
+        attention = attention or new_attention(settings.attention.variant, features)
         pipeline = Pipeline(settings, image_format, attention, features)
         return channels_last(pipeline.to(self.device)).eval()

@@ -20,6 +20,7 @@ PATCH = 14
 _HEAD = 64  # channels of an attention head
 _EPSILON = 1e-6
 _BLOCKS = 12
+_LEAST_ATTENTION = 1e-6
 WIDTHS = {"dinov2_vits14": 384, "dinov2_vitb14": 768}
 
 _LAYER = r"^(?:dinov2\.)?encoder\.layer\.(\d+)\."
@@ -68,14 +69,34 @@ class DinoV2(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Turn images (B, C, H, W) in [0, 1] into the map (B, width, h, w)."""
+        found = self.norm(self.blocks(self._tokens(images)))[:, 1:]
+        return [found.transpose(1, 2).reshape(-1, self.channels[0], *self.grid)]
+
+    def attend(self, images: Tensor) -> Tensor:
+        """Compute where the network looks: the attention of the class token to the patches in the last block.
+
+        Args:
+            images: (B, C, H, W) in [0, 1].
+
+        Returns:
+            (B, 1, h, w), logarithm of the mean over the heads, relative to attention that is spread evenly.
+        """
+        tokens = self._tokens(images)
+        for block in list(self.blocks)[:-1]:
+            tokens = block(tokens)
+        last = self.blocks[-1]
+        assert isinstance(last, _Block)
+        looked = last.attn.of_class_token(last.norm1(tokens)).mean(dim=1)[:, 1:]
+        return (looked * looked.shape[1]).clamp_min(_LEAST_ATTENTION).log().view(-1, 1, *self.grid)
+
+    def _tokens(self, images: Tensor) -> Tensor:
+        """Return the class token and the patches of images, (B, 1 + h * w, width)."""
         height, width = self.grid
         resized = functional.interpolate(
             self.normalise(images), (height * PATCH, width * PATCH), mode="bilinear", align_corners=False
         )
         patches = self.patch_embed["proj"](resized).flatten(2).transpose(1, 2)
-        tokens = torch.cat((self.cls_token.expand(patches.shape[0], -1, -1), patches), dim=1) + self.pos_embed
-        found = self.norm(self.blocks(tokens))[:, 1:]
-        return [found.transpose(1, 2).reshape(-1, self.channels[0], height, width)]
+        return torch.cat((self.cls_token.expand(patches.shape[0], -1, -1), patches), dim=1) + self.pos_embed
 
     def placed(self, name: str, tensor: Tensor) -> Tensor:
         """Interpolate the position embeddings of a file to the grid of these images, as the authors do."""
@@ -118,6 +139,14 @@ class _Attention(nn.Module):
         seen = functional.scaled_dot_product_attention(split[0], split[1], split[2])
         found: Tensor = self.proj(seen.transpose(1, 2).reshape(batch, count, width))
         return found
+
+    def of_class_token(self, tokens: Tensor) -> Tensor:
+        """Return the attention (B, heads, N) of the first token to all N."""
+        batch, count, _ = tokens.shape
+        split = self.qkv(tokens).view(batch, count, 3, self.heads, _HEAD).permute(2, 0, 3, 1, 4)
+        first, keys = split[0][:, :, :1], split[1]
+        weights: Tensor = (first @ keys.transpose(2, 3) / _HEAD**0.5).softmax(dim=3)
+        return weights[:, :, 0]
 
 
 class _Mlp(nn.Module):

@@ -8,7 +8,7 @@ import torch
 
 from excision.errors import ModelError
 from excision.features.registry import build_network
-from excision.method.attention.model import Attention
+from excision.method.attention.dino import new_attention
 from excision.method.pipeline import Pipeline
 from excision.method.run_folder import MODEL, Model
 
@@ -28,12 +28,9 @@ def check_weights(model: Model, folder: Path) -> None:
     try:
         # On this device tensors have shapes and types, and no memory.
         with torch.device("meta"):
-            described = Pipeline(
-                model.settings,
-                model.image_format,
-                Attention(model.settings.attention.variant),
-                None if model.features is None else build_network(model.features),
-            )
+            network = None if model.features is None else build_network(model.features)
+            attention = new_attention(model.settings.attention.variant, network)
+            described = Pipeline(model.settings, model.image_format, attention, network)
             described.load_learned({name: tensor.to("meta") for name, tensor in model.tensors.items()})
         types = {name: tensor.dtype for name, tensor in described.state_dict().items()}
     except (RuntimeError, TypeError, ValueError, OverflowError) as error:

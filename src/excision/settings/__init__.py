@@ -8,6 +8,7 @@ from excision.settings.recovery import LossSettings, Normalisation, RecoverySett
 from excision.settings.scoring import AnomalyMapKind, DistanceKind, EvidenceKind, ScoreSettings
 from excision.settings.sections import (
     ATTENTION_STRIDES,
+    AttentionChoice,
     AttentionSettings,
     AttentionVariant,
     Fill,
@@ -21,6 +22,7 @@ from excision.settings.whole import Settings
 __all__ = [
     "ATTENTION_STRIDES",
     "AnomalyMapKind",
+    "AttentionChoice",
     "AttentionSettings",
     "AttentionVariant",
     "CalibrationSettings",

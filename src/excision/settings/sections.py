@@ -11,8 +11,11 @@ from excision.settings.checks import require
 from excision.tiling.image_format import MOST_PIXELS
 
 AttentionVariant = Literal["surface", "plain"]
+"""The attention networks whose weights are shipped."""
 
-ATTENTION_STRIDES: dict[AttentionVariant, int] = {"surface": 8, "plain": 4}
+AttentionChoice = Literal["surface", "plain", "dino"]
+
+ATTENTION_STRIDES: dict[AttentionChoice, int] = {"surface": 8, "plain": 4, "dino": 8}
 """Pixels between neighbouring positions of each attention network's grid."""
 
 Fill = Literal["zero", "mean", "mosaic"]
@@ -56,8 +59,9 @@ class AttentionSettings:
     """Attention: where an image may be defective.
 
     Attributes:
-        variant: network and its pre-training: "surface" (MNIST digits drawn on procedural surfaces) or
-            "plain" (the MNIST classifier of the paper).
+        variant: network and its pre-training: "surface" (MNIST digits drawn on procedural surfaces), "plain"
+            (the MNIST classifier of the paper) or "dino" (the last layer of the DINOv2 network of
+            `score.features`; it is not tuned).
         pretrained: start from the pre-trained weights; false starts from random weights.
         tuning: largest number of tuning steps, eight per image, on defects drawn on the product's own good
             images; 0 leaves the pre-trained network unchanged, as in the paper.
@@ -66,7 +70,7 @@ class AttentionSettings:
         relative: measure attention in standard deviations from normal attention at the same position.
     """
 
-    variant: AttentionVariant = field(default="surface", metadata=FOR_EXPERIMENTS)
+    variant: AttentionChoice = field(default="surface", metadata=FOR_EXPERIMENTS)
     pretrained: bool = field(default=True, metadata=FOR_EXPERIMENTS)
     tuning: int = 3000
     pretraining_weight: int = field(default=150, metadata=ADVANCED)

@@ -47,6 +47,10 @@ class Settings:
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
             check_types(f.name, getattr(self, f.name))
+        require(
+            self.attention.variant != "dino" or (self.score.architecture or "").startswith("dinov2"),
+            'attention.variant is "dino": give DINOv2\'s weights with score.features and score.architecture',
+        )
         size = self.image.tile or self.image.size
         if size is not None:
             self._check_size(size)

@@ -17,7 +17,7 @@ from excision.ops.colour import to_grey
 from excision.ops.filters import gaussian_blur
 from excision.ops.memory_format import lay_out
 from excision.ops.resampling import enlarge, shrink
-from excision.settings import AttentionVariant
+from excision.settings import AttentionChoice, AttentionVariant
 
 _NEIGHBOURS = 1.0  # cells, standard deviation
 _LEAST_DEVIATION = 0.3  # logits; keeps rounding errors from counting in a cell that never varies
@@ -77,7 +77,7 @@ class Attention(nn.Module):
 
     def __init__(self, variant: AttentionVariant = "surface") -> None:
         super().__init__()
-        self.variant = variant
+        self.variant: AttentionChoice = variant
         self.network = SurfaceAttention() if variant == "surface" else PlainAttention()
         self.normal = NormalAttention()
         self.requires_grad_(False).eval()

@@ -33,7 +33,7 @@ def tune_attention(
     folder: Path | None,
     progress: Progress,
 ) -> None:
-    """Tune the attention to the training images; 0 steps leave it unchanged.
+    """Tune the attention to the training images; 0 steps leave it unchanged, and "dino" is never tuned.
 
     Args:
         attention: pre-trained, on its device; changed in place.
@@ -45,7 +45,7 @@ def tune_attention(
     count = len(data.training)
     # With few images, many steps would only make the network memorise them.
     steps = min(settings.attention.tuning, _STEPS_AN_IMAGE * count)
-    if steps == 0:
+    if steps == 0 or settings.attention.variant == "dino":
         return
     replay = settings.attention.pretraining_weight / (settings.attention.pretraining_weight + count)
     source = LessonSource(count, data.read, data.image_format.size, settings.training.seed, replay)

@@ -1,0 +1,37 @@
+"""The warning before a training for which a feature network was asked for that is not used."""
+
+from __future__ import annotations
+
+import warnings
+
+from excision.errors import SettingsError, UnusedFeaturesWarning
+from excision.features.choice import EDGES
+from excision.settings import Settings
+from excision.tiling.image_format import ImageFormat
+
+
+def warn_if_unused(settings: Settings, image_format: ImageFormat) -> None:
+    """Warn if a feature network was asked for and is not used.
+
+    Args:
+        settings: of the training.
+        image_format: format of its images.
+
+    Warns:
+        UnusedFeaturesWarning: no features are compared.
+
+    Raises:
+        SettingsError: the attention is that of the network.
+    """
+    if settings.score.features == EDGES or settings.feature_choice(image_format) is not None:
+        return
+    reason = "images are tiled, and a position in a tile is not a position on the part"
+    if image_format.tiling is None:
+        reason = "they count beside the attention alone, and only if score.feature_distance is on"
+    message = f"score.features is {settings.score.features!r}, and no features are compared: {reason}"
+    if settings.attention.variant == "dino":
+        raise SettingsError(
+            f'{message}. attention.variant "dino" needs them; image.size resizes large images'
+        )
+    # The caller of the caller: the line that fits a detector.
+    warnings.warn(message, UnusedFeaturesWarning, stacklevel=3)
