@@ -91,8 +91,8 @@ def help_text(*words: str) -> str:
     return subprocess.run(command(*words), capture_output=True, text=True, check=True, env=wide).stdout
 
 
-COMMON = ["--size", "--tile", "--steps", "--seed", "--false-alarm-rate", "--groups", "--confidence"]
-COMMON += ["--unfit-rate"]
+COMMON = ["--size", "--tile", "--smallest-defect", "--mm-per-pixel", "--steps", "--seed"]
+COMMON += ["--false-alarm-rate", "--groups", "--confidence", "--unfit-rate"]
 
 
 def test_train_help_shows_few_options() -> None:
@@ -158,9 +158,14 @@ def test_help_all_after_the_end_of_the_options_is_a_name(capsys: pytest.CaptureF
 @pytest.mark.parametrize("setting", list_settings(), ids=lambda each: each.full_name)
 def test_every_setting_is_an_option(setting: SettingReference) -> None:
     """Its default, given as an option, is read as the same value of the same type."""
-    default = {"image.size": (48, 64), "image.tile": (48, 64), "image.channels": 3}.get(
-        setting.full_name, setting.default
-    )
+    derived = {
+        "image.size": (48, 64),
+        "image.tile": (48, 64),
+        "image.channels": 3,
+        "image.smallest_defect": "0.5mm",
+        "image.mm_per_pixel": 0.02,
+    }
+    default = derived.get(setting.full_name, setting.default)
     name = option_name(setting.full_name)
     if isinstance(default, bool):
         words = [name if default else f"--{setting.section}.no-{setting.name.replace('_', '-')}"]

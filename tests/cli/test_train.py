@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import signal
@@ -114,6 +115,28 @@ def test_run_is_not_overwritten(
     assert main(["train", str(parts), "--out", str(run), *options]) == 2
     assert said in capsys.readouterr().err
     assert sha256(run / MODEL) == before
+
+
+def test_training_says_first_how_small_a_defect_can_be_seen(trained: tuple[Path, str]) -> None:
+    told, _, rest = trained[1].partition("Trained on")
+    assert "Smallest defect that can be seen: about " in " ".join(told.split())
+    assert "Image size" in rest
+
+
+def test_a_size_for_a_smallest_defect_and_its_price(
+    parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["check", str(parts), "--smallest-defect", "0.2mm", "--mm-per-pixel", "0.1"]
+    assert main([*words, "--json", str(tmp_path / "report.json")]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Smallest defect wanted: 2 px of the images (0.2 mm) in diameter" in told
+    assert "the networks need 8 px of the working image" in told
+    assert "The images themselves show no more: 8 px of the images (0.8 mm)" in told
+    report = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert report["relative_time"] == 1
+    assert report["training"]["smallest_defect"]["wanted"] == pytest.approx(2)
+    assert main(["check", str(parts), "--smallest-defect", "0.2mm"]) == 2
+    assert "state --mm-per-pixel" in capsys.readouterr().err
 
 
 def test_unknown_device_is_refused(parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from excision.data.dataset_report import TrainingPlan
 from excision.data.mask_check import doubtful_masks
 from excision.data.preparation import Finding, readable
 from excision.data.sizes import Reduction
+from excision.data.working_size import SmallestDefect, WorkingSize
 from excision.errors import DatasetError
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
@@ -54,7 +55,15 @@ def test_a_clean_folder(parts: Path) -> None:
     assert report.unreadable == report.odd == report.masks == ()
     assert report.duplicates == ()
     assert report.training == TrainingPlan(
-        16, 4, (1,) * 4, (1,) * 16, (64, 48), channels=1, tiles=False, reduction=Reduction(1.0, None)
+        16,
+        4,
+        (1,) * 4,
+        (1,) * 16,
+        (64, 48),
+        channels=1,
+        tiles=False,
+        reduction=Reduction(1.0, None),
+        smallest_defect=SmallestDefect(None, 8.0, 8.0, 8.0, WorkingSize((64, 48), False)),
     )
     assert seen == [(i, 22) for i in range(1, 23)]
 

@@ -8,13 +8,13 @@ missing material 2 x 3 mm
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from excision.capability.kinds import HABITS, NAMES, Kind, kind_of, usual_width
 from excision.errors import SettingsError
+from excision.settings.length import in_pixels
 
 _NUMBER = r"(\d+(?:[.,]\d+)?|[.,]\d+)"
 _UNIT = r"(mm|px|pixels?)?"
@@ -23,9 +23,6 @@ _SHAPE = re.compile(
     rf"(?:[\s,]*(?:at\s+)?contrast\s*:?\s*{_NUMBER}\s*(%)?)?\s*",
     re.IGNORECASE,
 )
-_MOST = 1e6
-"""Largest size in either unit."""
-
 _EXAMPLE = 'write for example "scratch 0.3 mm x 3 mm", "pit 12 px" or "crack 40 px contrast 15%"'
 
 
@@ -76,7 +73,7 @@ def parse_requirement(text: str, mm_per_pixel: float | None = None) -> Requireme
     # "2 x 3 mm" states the unit once, for both.
     units = (found[3] or found[5], found[5] or found[3])
     sizes = [
-        _pixels(number, unit, text, mm_per_pixel)
+        in_pixels(number, unit, mm_per_pixel, f"the requirement {text!r}")
         for number, unit in zip((found[2], found[4]), units, strict=True)
         if number is not None
     ]
@@ -85,17 +82,6 @@ def parse_requirement(text: str, mm_per_pixel: float | None = None) -> Requireme
     if HABITS[kind].line and width > size:
         width = size
     return Requirement(text.strip(), kind, size, width, _contrast(found[6], found[7], text))
-
-
-def _pixels(number: str, unit: str | None, text: str, mm_per_pixel: float | None) -> float:
-    value = float(number.replace(",", "."))
-    if unit is not None and unit.lower() == "mm":
-        if mm_per_pixel is None:
-            raise SettingsError(f"the requirement {text!r} is in millimetres: state --mm-per-pixel, too")
-        value /= mm_per_pixel
-    if not 0 < value <= _MOST or not math.isfinite(value):
-        raise SettingsError(f"the requirement {text!r} has a size of {value:g} pixels: it must be above 0")
-    return value
 
 
 def _contrast(number: str | None, percent: str | None, text: str) -> float | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from excision.cli.options import LayoutOption
+from excision.cli.options import LayoutOption, MmPerPixelOption
 from excision.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ class DrawingOptions:
         list[str] | None,
         Parameter(help="Defect that must be found everywhere on the part; can be repeated.", negative=""),
     ] = None
-    mm_per_pixel: Annotated[
-        float | None, Parameter(help="Millimetres for a pixel of the image as given.")
-    ] = None
+    mm_per_pixel: MmPerPixelOption = None
     drawings: Annotated[
         int, Parameter(help="Drawings for the curves; those of requirements come in addition.")
     ] = 2000

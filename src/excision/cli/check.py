@@ -17,9 +17,12 @@ from excision.cli.options import (
     JsonOption,
     LayoutOption,
     LeaveOutOption,
+    MmPerPixelOption,
     RateOption,
+    SmallestDefectOption,
 )
 from excision.cli.output import say, say_facts, say_notes, say_red, say_table, say_text
+from excision.cli.smallest_defect import explain_smallest
 from excision.progress import Bars
 from excision.system.files import write_json
 
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from excision.data.dataset_report import DatasetReport, TrainingPlan
     from excision.data.preparation import Finding
     from excision.method.calibration.forecast import Forecast
-    from excision.settings import CalibrationSettings
+    from excision.settings import CalibrationSettings, Settings
 
 _SHOWN = 20
 """Number of findings of one kind that are printed; the JSON file lists all of them."""
@@ -39,6 +42,7 @@ app = App(
     "```\n"
     "excision check parts/\n"
     "excision check parts/list.csv --json report.json\n"
+    "excision check parts/ --smallest-defect 0.5mm --mm-per-pixel 0.02\n"
     "```",
 )
 
@@ -53,26 +57,32 @@ def check(
     groups: GroupsOption = None,
     false_alarm_rate: RateOption = None,
     confidence: ConfidenceOption = None,
+    smallest_defect: SmallestDefectOption = None,
+    mm_per_pixel: MmPerPixelOption = None,
     json: JsonOption = None,
 ) -> int:
     """Report what a data set contains."""
     from excision.data import load_dataset
     from excision.data.check import inspect_dataset
     from excision.data.groups import GroupRule
+    from excision.settings import ImageSettings, Settings
+    from excision.training.sizing import defect_wish
 
     wanted = _wanted(false_alarm_rate, confidence)
+    image = ImageSettings(smallest_defect=smallest_defect, mm_per_pixel=mm_per_pixel)
+    settings = Settings(image)
     rule = None if groups is None else GroupRule.parse(groups)
     # What is left out is reported with everything else, and makes training impossible.
     dataset = dataclasses.replace(load_dataset(data, layout, leave_out=True), leave_out=leave_out)
     with Bars() as bars:
-        report = inspect_dataset(dataset, bars.part("reading"), rule)
+        report = inspect_dataset(dataset, bars.part("reading"), rule, defect_wish(settings))
     if json is not None:
-        write_json(json, _as_json(report, wanted))
+        write_json(json, _as_json(report, wanted, settings))
     say_facts([("Data", data), ("Layout", report.layout), *_sizes(report)])
     _say_contents(report)
     say_groups(report.groups)
     say()
-    (say_red if report.training is None else say_text)(_plan(report, wanted))
+    (say_red if report.training is None else say_text)(_plan(report, wanted, settings))
     return 2 if report.training is None else 0
 
 
@@ -134,7 +144,7 @@ def _say_lines(title: str, lines: Sequence[str]) -> None:
         say(f"  ... and {len(lines) - _SHOWN} more; --json FILE lists them all")
 
 
-def _plan(report: DatasetReport, wanted: CalibrationSettings) -> str:
+def _plan(report: DatasetReport, wanted: CalibrationSettings, settings: Settings) -> str:
     from excision.method.calibration import shortage
 
     plan = report.training
@@ -143,9 +153,10 @@ def _plan(report: DatasetReport, wanted: CalibrationSettings) -> str:
     channels = "grey" if plan.channels == 1 else "colour"
     height, width = plan.size
     if plan.tiles:
+        reason = "images are strips" if plan.smallest_defect.default.tiles else "wanted defect is small"
         how = (
             f"full resolution, in tiles of {height} x {width} pixels (height x width), because the "
-            "images are strips; --size resizes them."
+            f"{reason}; --size resizes them."
         )
     else:
         how = f"{height} x {width} pixels (height x width; --size changes it)."
@@ -153,13 +164,32 @@ def _plan(report: DatasetReport, wanted: CalibrationSettings) -> str:
         f"Training would use {plan.train} good images, and {plan.calibration} more for calibration, in "
         f"{channels}, at {how}"
     )
-    told += f"\n{_promise(plan, wanted)}"
+    told += f"\n{_smallest(report, plan, settings)}\n{_promise(plan, wanted)}"
     sizes = _calibrating(plan, wanted)
     lack = shortage(sum(sizes), len(sizes), wanted.false_alarm_rate, wanted.confidence)
     if lack is not None and not lack.of_groups_alone:
         told += "\nThese are few: `excision train` needs --few for that."
-    advice = advise_tiles(plan.reduction.factor, plan.reduction.tile) if plan.reduction else ""
+    reduction = None if plan.smallest_defect.wanted is not None else plan.reduction
+    advice = advise_tiles(reduction.factor, reduction.tile) if reduction else ""
     return f"{told}\n{advice}" if advice else told
+
+
+def _smallest(report: DatasetReport, plan: TrainingPlan, settings: Settings) -> str:
+    from excision.data.working_size import WorkingSize
+
+    chosen = WorkingSize(plan.size, plan.tiles)
+    time = _relative_time(report, settings)
+    return explain_smallest(plan.smallest_defect, chosen, time, settings.image.mm_per_pixel)
+
+
+def _relative_time(report: DatasetReport, settings: Settings) -> float:
+    from excision.data.working_size import WorkingSize
+    from excision.training.sizing import relative_time
+
+    plan = report.training
+    assert plan is not None and report.sizes is not None  # only asked for what can be trained on
+    chosen = WorkingSize(plan.size, plan.tiles)
+    return relative_time(settings, report.sizes.median, chosen, plan.smallest_defect.default)
 
 
 def _wanted(rate: float | None, confidence: float | None) -> CalibrationSettings:
@@ -208,10 +238,11 @@ def _forecast(plan: TrainingPlan, wanted: CalibrationSettings) -> Forecast:
     return Forecast.of(sizes, wanted.false_alarm_rate, wanted.confidence, wanted.odd_image)
 
 
-def _as_json(report: DatasetReport, wanted: CalibrationSettings) -> dict[str, Any]:
+def _as_json(report: DatasetReport, wanted: CalibrationSettings, settings: Settings) -> dict[str, Any]:
     counts = [
         {"split": split, "label": label, "images": count} for (split, label), count in report.counts.items()
     ]
     plan = report.training
     promise = None if plan is None else _forecast(plan, wanted).as_json()
-    return {**dataclasses.asdict(report), "counts": counts, "promise": promise}
+    time = None if plan is None else _relative_time(report, settings)
+    return {**dataclasses.asdict(report), "counts": counts, "promise": promise, "relative_time": time}

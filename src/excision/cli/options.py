@@ -83,6 +83,14 @@ ConfidenceOption = Annotated[
         converter=number,
     ),
 ]
+SmallestDefectOption = Annotated[
+    str | None,
+    Parameter(
+        help="Diameter of the smallest defect that must be seen, such as 3px of the images or 0.5mm. By "
+        "default the working size follows from the images alone.",
+    ),
+]
+MmPerPixelOption = Annotated[float | None, Parameter(help="Millimetres for a pixel of the image as given.")]
 FewOption = Annotated[
     bool,
     Parameter(help="Accept images that are too few to promise a false-alarm rate of 5%.", negative=""),

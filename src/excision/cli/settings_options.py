@@ -19,6 +19,8 @@ from excision.settings.reference import SettingReference, list_settings
 SHORT_NAMES = {
     "image.size": "--size",
     "image.tile": "--tile",
+    "image.smallest_defect": "--smallest-defect",
+    "image.mm_per_pixel": "--mm-per-pixel",
     "training.steps": "--steps",
     "training.seed": "--seed",
     "calibration.false_alarm_rate": "--false-alarm-rate",

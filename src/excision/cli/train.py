@@ -18,6 +18,7 @@ from excision.cli.info import feature_distance
 from excision.cli.options import DataArgument, FewOption, LayoutOption, LeaveOutOption, SettingsFileOption
 from excision.cli.output import say, say_facts, say_notes, say_text
 from excision.cli.settings_options import SettingsOptions, override
+from excision.cli.smallest_defect import explain_smallest
 from excision.errors import (
     DatasetError,
     FewGroupsWarning,
@@ -48,7 +49,8 @@ app = App(
     "`--calibration.no-cross-fit`. Fewer than 19 images that set the threshold are refused unless they "
     "promise that rate on average, or you pass `--few`. You can stop the training at any time; `--resume` "
     "continues it and gives the same weights.\n\n"
-    "Images are resized to one working size, except strips. With `--tile`, and for strips, training cuts "
+    "Images are resized to one working size, except strips. `--smallest-defect` chooses a size, or tiles, at "
+    "which defects of that diameter can be seen. With `--tile`, and for strips, training cuts "
     "tiles out of the images at full resolution, and the model then inspects images of any size tile by "
     "tile.\n\n"
     "Every setting is an option; `excision train --help-all` shows them all.\n\n"
@@ -57,6 +59,7 @@ app = App(
     "excision train parts/ --out runs/parts --resume\n"
     "excision train parts/ --out runs/fine --size 512 512 --steps 3000 --false-alarm-rate 0.5%\n"
     "excision train plates/ --tile 256 256 --out runs/plates\n"
+    "excision train screws/ --smallest-defect 0.5mm --mm-per-pixel 0.02 --out runs/screws\n"
     "excision train parts/ --out runs/mosaic --settings runs/fine/settings.toml --mask.fill mosaic\n"
     "```",
 )
@@ -95,6 +98,7 @@ def train(
     dataset = load_dataset(data, layout, leave_out=leave_out)
     say_notes([*dataset.notes, *doubtful_masks(dataset)])
     _say_cost(chosen.calibration.folds)
+    _say_smallest_defect(chosen, dataset)
     # Errors in settings and data are found before torch is imported, which takes seconds.
     from excision.detector import Detector
 
@@ -165,7 +169,8 @@ def report(detector: Detector, out: Path, origin: str) -> None:
         say(f"  skipped {name}: {reason}")
     if len(facts["skipped"]) > _SHOWN:
         say(f"  ... and {len(facts['skipped']) - _SHOWN} more, listed in {out / TRAINING}")
-    advice = advise_tiles(**facts["reduction"]) if "reduction" in facts else ""
+    wanted = facts.get("smallest_defect", {}).get("wanted")
+    advice = advise_tiles(**facts["reduction"]) if "reduction" in facts and wanted is None else ""
     if advice:
         say_text(f"\n{advice}")
 
@@ -174,6 +179,9 @@ def _origin(given: ImageSettings, settled: ImageFormat) -> str:
     """Say how the size of the working image was chosen."""
     if given.tile is not None:
         return "a tile at full resolution"
+    if given.smallest_defect is not None:
+        tile = "a tile at full resolution, " if settled.tile is not None else ""
+        return f"{tile}chosen for a smallest defect of {given.smallest_defect}"
     if settled.tile is not None:
         return "a tile at full resolution, because the images are strips; --size resizes them instead"
     return "as given" if given.size else "derived from the images; --size changes it"
@@ -209,6 +217,25 @@ def _say_cost(folds: int) -> None:
             f"Note: {folds} models are trained for the threshold, and then the model itself on all good "
             f"images: this takes about {folds + 1} times as long as one training."
         )
+
+
+def _say_smallest_defect(chosen: Settings, dataset: Dataset) -> None:
+    """Say how small a defect can be seen at the working size that training will choose."""
+    from statistics import median
+
+    from excision.data.preparation import readable_headers
+    from excision.data.working_size import WorkingSize
+    from excision.training.sizing import choose_size, choose_tiling, relative_time, smallest_defect
+
+    sizes = [header.size for header in readable_headers(dataset.train)]
+    if not sizes:
+        return  # training itself says what is wrong
+    tiling = choose_tiling(chosen, sizes)
+    size = WorkingSize(choose_size(chosen, tiling, sizes), tiling is not None)
+    defect = smallest_defect(chosen, sizes, size.size, size.tiles)
+    image = (round(median(h for h, _ in sizes)), round(median(w for _, w in sizes)))
+    time = relative_time(chosen, image, size, defect.default)
+    say_text(explain_smallest(defect, size, time, chosen.image.mm_per_pixel))
 
 
 def _base(file: Path | None, out: Path, resume: bool) -> Settings:

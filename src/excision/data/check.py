@@ -14,8 +14,9 @@ from excision.data.groups import Collector, GroupRule, GroupSummary, group_sampl
 from excision.data.mask_check import MaskFindings
 from excision.data.preparation import Finding, check_left_out, check_readable, finding
 from excision.data.records import Dataset, Sample
-from excision.data.sizes import Reduction, Size, default_size, strip_tile
+from excision.data.sizes import Reduction, Size
 from excision.data.splits import hold_out
+from excision.data.working_size import DefectWish, SmallestDefect, choose_working_size
 from excision.errors import DatasetError, ImageError
 from excision.progress import Progress
 
@@ -65,7 +66,10 @@ class _Content:
 
 
 def inspect_dataset(
-    dataset: Dataset, progress: Progress | None = None, rule: GroupRule | None = None
+    dataset: Dataset,
+    progress: Progress | None = None,
+    rule: GroupRule | None = None,
+    wish: DefectWish | None = None,
 ) -> DatasetReport:
     """Decode every image and mask once and report on them; memory does not grow with their number.
 
@@ -73,6 +77,7 @@ def inspect_dataset(
         dataset: from `load_dataset`.
         progress: called after each image.
         rule: how a person says that the groups of the training images are to be formed; None finds them.
+        wish: the smallest defect that must be seen; None states none.
 
     Raises:
         DatasetError: the rule does not fit the images.
@@ -87,7 +92,7 @@ def inspect_dataset(
             progress(done, len(dataset.samples))
     usable = [s for s in dataset.train if s.name in findings.sizes]
     grouped, grouping = group_samples(usable, rule, findings.collector.looks, dataset.columns)
-    training, obstacle = _plan(dataset, grouped, findings)
+    training, obstacle = _plan(dataset, grouped, findings, wish or DefectWish())
     return DatasetReport(
         layout=dataset.layout,
         notes=(*dataset.notes, *findings.advice()),
@@ -200,7 +205,9 @@ def _odd_shapes(sizes: dict[str, Size]) -> list[Finding]:
     ]
 
 
-def _plan(dataset: Dataset, usable: Sequence[Sample], findings: _Findings) -> tuple[TrainingPlan | None, str]:
+def _plan(
+    dataset: Dataset, usable: Sequence[Sample], findings: _Findings, wish: DefectWish
+) -> tuple[TrainingPlan | None, str]:
     try:
         check_left_out(dataset)
         check_readable(len(usable), len(dataset.train) - len(usable), dataset)
@@ -208,19 +215,18 @@ def _plan(dataset: Dataset, usable: Sequence[Sample], findings: _Findings) -> tu
     except DatasetError as error:
         return None, str(error)
     sizes = [findings.sizes[s.name] for s in usable]
-    tile = strip_tile(sizes)
-    size = tile or default_size(sizes)
+    chosen = choose_working_size(sizes, wish)
     channels = 3 if any(s.name in findings.colour for s in usable) else 1
-    reduction = None if tile else Reduction.to(size, sizes)
     plan = TrainingPlan(
         len(train),
         len(calibration),
         _sizes(calibration),
         _sizes(train),
-        size,
+        chosen.size,
         channels,
-        tile is not None,
-        reduction,
+        chosen.tiles,
+        None if chosen.tiles else Reduction.to(chosen.size, sizes),
+        SmallestDefect.at(chosen, sizes, wish),
     )
     return plan, ""
 

@@ -8,6 +8,7 @@ from excision.data.groups import GroupSummary
 from excision.data.mask_check import MaskShares
 from excision.data.preparation import Finding
 from excision.data.sizes import Reduction, Size
+from excision.data.working_size import SmallestDefect
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,9 @@ class TrainingPlan:
         training_groups: number of images of each of the other groups.
         size: size (H, W) of the working image, which is a tile if images are tiled.
         channels: 1 if every training image is grey, otherwise 3.
-        tiles: True if the images are strips, which are tiled at full resolution.
+        tiles: True if the images are tiled at full resolution: strips, or large images with small defects.
         reduction: how much the images are reduced; None if they are tiled.
+        smallest_defect: how small a defect can be seen.
     """
 
     train: int
@@ -44,6 +46,7 @@ class TrainingPlan:
     channels: int
     tiles: bool
     reduction: Reduction | None
+    smallest_defect: SmallestDefect
 
 
 @dataclass(frozen=True, slots=True)

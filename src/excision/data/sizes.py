@@ -45,13 +45,16 @@ class Reduction:
     def to(cls, size: Size, sizes: Sequence[Size]) -> Reduction:
         """Give the reduction of images of these sizes, at least one, to a working size."""
         factor = max(1.0, math.sqrt(median(h * w for h, w in sizes) / (size[0] * size[1])))
-        widths = [min(size) for size in sizes]
-        # Future images may be narrower than the narrowest so far, by as much as that is narrower than the
-        # median.
-        narrow = int(2 * min(widths) - median(widths))
-        side = min(_TILE, narrow // SIZE_MULTIPLE * SIZE_MULTIPLE)
-        worth_it = factor >= _STRONG_REDUCTION and side >= _LEAST_TILE
-        return cls(factor, (side, side) if worth_it else None)
+        return cls(factor, fitting_tile(sizes) if factor >= _STRONG_REDUCTION else None)
+
+
+def fitting_tile(sizes: Sequence[Size]) -> Size | None:
+    """Give the size (H, W) of square tiles for images of these sizes; None if they are too narrow."""
+    widths = [min(size) for size in sizes]
+    # Future images may be narrower than the narrowest so far, by as much as that is narrower than the median.
+    narrow = int(2 * min(widths) - median(widths))
+    side = min(_TILE, narrow // SIZE_MULTIPLE * SIZE_MULTIPLE)
+    return (side, side) if side >= _LEAST_TILE else None
 
 
 def strip_tile(sizes: Sequence[Size]) -> Size | None:

@@ -8,6 +8,7 @@ from typing import Literal
 from excision.errors import SettingsError
 from excision.settings.audience import ADVANCED, FOR_EXPERIMENTS
 from excision.settings.checks import require
+from excision.settings.length import parse_length
 from excision.tiling.image_format import MOST_PIXELS
 
 AttentionVariant = Literal["surface", "plain"]
@@ -33,11 +34,17 @@ class ImageSettings:
         tile: height and width in pixels of the tiles in which large images are trained on and inspected at
             full resolution; the working image is then a tile. By default strips are tiled, unless a size is
             given, and other images are resized.
+        smallest_defect: diameter of the smallest defect that must be seen, such as "3px" of the images or
+            "0.5mm"; it sets the size of the working image, or that of tiles if a whole image would be too
+            large. By default the size follows from the images alone.
+        mm_per_pixel: millimetres for a pixel of the images as given, for sizes in millimetres.
     """
 
     size: tuple[int, int] | None = None
     channels: Literal[1, 3] | None = None
     tile: tuple[int, int] | None = None
+    smallest_defect: str | None = None
+    mm_per_pixel: float | None = None
 
     def __post_init__(self) -> None:
         if self.size is not None and min(self.size) < 32:
@@ -52,6 +59,28 @@ class ImageSettings:
                 f"image.size is {self.size} and image.tile {self.tile}: a tile is the working image, "
                 "so give one of the two"
             )
+        require(
+            self.mm_per_pixel is None or 0 < self.mm_per_pixel < 1e6,
+            f"image.mm_per_pixel is {self.mm_per_pixel}: it must be above 0",
+        )
+        if self.smallest_defect is not None:
+            _ = self.smallest_defect_pixels  # refuses what is not a length
+            require(
+                self.size is None and self.tile is None,
+                "image.smallest_defect chooses the size of the working image: leave out image.size and "
+                "image.tile, or leave out image.smallest_defect",
+            )
+
+    @property
+    def smallest_defect_pixels(self) -> float | None:
+        """The smallest defect that must be seen, in pixels of the images as given; None if not stated.
+
+        Raises:
+            SettingsError: it is not a length, or millimetres need `mm_per_pixel`.
+        """
+        if self.smallest_defect is None:
+            return None
+        return parse_length(self.smallest_defect, self.mm_per_pixel, "image.smallest_defect")
 
 
 @dataclass(frozen=True, slots=True)

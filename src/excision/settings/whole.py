@@ -79,6 +79,20 @@ class Settings:
             attention_stride=self.attention.stride,
         )
 
+    @property
+    def least_visible(self) -> float:
+        """The diameter in pixels of the working image below which no defect can be relied on to be seen.
+
+        It is the side of the coarsest grid on which a defect is located: the cells of the mask, the positions
+        of the attention and those of the recovery's first level. A disc of that diameter covers a fifth
+        (pi / 16) of some cell wherever it lies, one of half of it perhaps a twentieth alone, and the
+        attention of a cell is the mean over it. A smoothed residual asks for 2 sqrt(2 ln 2) standard
+        deviations at least: a disc of that diameter keeps half of its height under the Gaussian, which is
+        1 - exp(-d^2 / 8 sigma^2).
+        """
+        cell = max(self.mask.patch, self.attention.stride, self.recovery.stem)
+        return max(float(cell), 2 * math.sqrt(2 * math.log(2)) * self.score.smoothing)
+
     def settled(self, image_format: ImageFormat) -> Settings:
         """Give the same settings with this image format, in place of one derived from the images."""
         image = ImageSettings(image_format.size, image_format.channels, image_format.tile)

@@ -19,14 +19,16 @@ from excision.data.decode import array_image
 from excision.data.groups import Grouping, GroupRule, group_samples
 from excision.data.images import ImageCache, working_image
 from excision.data.preparation import Finding
-from excision.data.sizes import Reduction, default_size
+from excision.data.sizes import Reduction
 from excision.data.splits import choose_groups, hold_out, make_folds
+from excision.data.working_size import SmallestDefect
 from excision.progress import Progress
 from excision.settings import Settings
 from excision.system.files import sha256
 from excision.tiling.cutting import Tile, choose_tiles, cut_tiles
 from excision.tiling.image_format import Channels, ImageFormat
 from excision.training.given_groups import Groups, by_name
+from excision.training.sizing import choose_size, smallest_defect
 from excision.training.usable import Picture, Usable, find_usable
 
 
@@ -40,6 +42,7 @@ class TrainingSet:
         calibration: names of the images held out to set the decision threshold.
         skipped: files that could not be read.
         reduction: how far resizing reduces the images; None if they are used in tiles.
+        smallest_defect: how small a defect can be seen.
         grouping: which of the images belong together, what that was found from, and how sure it is.
         cross_fits: whether the training images help to set the threshold, too.
     """
@@ -49,6 +52,7 @@ class TrainingSet:
     calibration: tuple[str, ...]
     skipped: tuple[Finding, ...]
     reduction: Reduction | None
+    smallest_defect: SmallestDefect
     grouping: Grouping
     _pictures: dict[str, Picture]
     _cache: ImageCache
@@ -172,6 +176,7 @@ class TrainingSet:
             "n_calibration": len(self.calibrating),
             "groups": self._group_facts(),
             **({"reduction": dataclasses.asdict(self.reduction)} if self.reduction else {}),
+            "smallest_defect": dataclasses.asdict(self.smallest_defect),
             "skipped": {finding.name: finding.reason for finding in self.skipped},
         }
 
@@ -215,7 +220,7 @@ def _part(usable: Usable, settings: Settings, recorded: Mapping[str, str] | None
     """Determine size and channels, and split the images for training and calibration."""
     sizes = list(usable.sizes.values())
     tiling = usable.tiling
-    size = tiling.size if tiling else settings.image.size or default_size(sizes)
+    size = choose_size(settings, tiling, sizes)
     derived: Channels = 3 if usable.colour else 1
     channels = settings.image.channels or derived
     samples, grouping = _grouped(usable, settings, recorded, basis)
@@ -230,6 +235,7 @@ def _part(usable: Usable, settings: Settings, recorded: Mapping[str, str] | None
         calibration=tuple(sample.name for sample in calibration),
         skipped=usable.skipped,
         reduction=None if tiling else Reduction.to(size, sizes),
+        smallest_defect=smallest_defect(settings, sizes, size, tiling is not None),
         grouping=grouping,
         _pictures=usable.pictures,
         _cache=ImageCache(size, channels, settings.training.cache_mb * 2**20),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,11 +15,12 @@ from excision.data.decode import array_image, given_array, probe_image
 from excision.data.groups import Collector, GroupRule
 from excision.data.groups.appearance import Looks
 from excision.data.preparation import Finding, check_readable, readable, readable_headers
-from excision.data.sizes import Size, strip_tile
-from excision.errors import DatasetError, ImageError, SettingsError
+from excision.data.sizes import Size
+from excision.errors import DatasetError, ImageError
 from excision.progress import Progress
 from excision.settings import Settings
 from excision.tiling.geometry import Tiling
+from excision.training.sizing import choose_tiling
 
 Picture = NDArray[Any] | Path
 
@@ -96,7 +96,7 @@ def _from_dataset(dataset: Dataset, settings: Settings, reading: Progress | None
         raise DatasetError(
             f"{dataset.root}: there are no normal training images; `excision check` shows what was understood"
         )
-    tiling = _tiling(settings, (header.size for header in readable_headers(dataset.train)))
+    tiling = choose_tiling(settings, (header.size for header in readable_headers(dataset.train)))
     collector = Collector(dataset.train, rule)
     decode = collector.decode if tiling is None else partial(_decode_large, tiling, collector)
     good, skipped = readable(dataset.train, reading, decode)
@@ -125,19 +125,6 @@ def _origin(dataset: Dataset) -> dict[str, Any]:
     return {"root": dataset.root.name, "layout": dataset.layout, **dropped}
 
 
-def _tiling(settings: Settings, sizes: Iterable[Size]) -> Tiling | None:
-    """Return the tiling of the settings, or that of strips; `sizes` is evaluated only if it is needed."""
-    if settings.image.tile is not None or settings.image.size is not None or settings.score.top > 0:
-        return settings.tiling
-    known = list(sizes)
-    tile = strip_tile(known) if known else None
-    try:
-        return replace(settings, image=replace(settings.image, tile=tile)).tiling
-    except SettingsError:
-        # Networks deeper than the default need larger tiles than fit into the strips.
-        return None
-
-
 def _decode_large(tiling: Tiling, collector: Collector, path: Path) -> None:
     tiling.check(*probe_image(path).size, str(path))
     collector.decode(path)
@@ -152,7 +139,7 @@ def _from_arrays(pictures: dict[str, Picture], settings: Settings, rule: GroupRu
             f"{len(arrays)} images are too few: calibration holds at least one out of training"
         )
     sizes = {name: (array.shape[0], array.shape[1]) for name, array in arrays.items()}
-    tiling = _tiling(settings, sizes.values())
+    tiling = choose_tiling(settings, sizes.values())
     if tiling is not None:
         for name, size in sizes.items():
             tiling.check(*size, f"image {name} of the given images")
