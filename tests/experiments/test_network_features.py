@@ -1,0 +1,46 @@
+"""The comparison of feature networks runs on a small run of a drawn set."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from excision import Detector
+from excision.errors import ModelError
+from excision.features.efficientnet import weights_file
+from excision.settings import (
+    AttentionSettings,
+    CalibrationSettings,
+    RecoverySettings,
+    Settings,
+    TrainingSettings,
+)
+from excision.synthetic.dataset import write_synthetic
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "network_features.py"
+
+
+def test_the_experiment_prints_its_table(tmp_path: Path) -> None:
+    try:
+        weights_file()
+    except ModelError as error:
+        pytest.skip(str(error))
+    data, run = tmp_path / "data", tmp_path / "run"
+    write_synthetic(
+        data, size=(64, 64), train=20, test_good=3, per_defect=1, surfaces=["machined_part"], seed=1
+    )
+    settings = Settings(
+        recovery=RecoverySettings(width=4, depth=2),
+        attention=AttentionSettings(tuning=2),
+        training=TrainingSettings(steps=2),
+        calibration=CalibrationSettings(unfit_rate=0.0),
+    )
+    Detector(settings, device="cpu").fit(data, run=run)
+    words = [sys.executable, str(SCRIPT), str(data), str(run), "edges:gaussian", "efficientnet-lite0:memory"]
+    printed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    lines = [line for line in printed.splitlines() if line.startswith(("| edges", "| efficientnet"))]
+    assert len(lines) == 2 and " and " not in lines[0] and " and " in lines[1]
+    assert "edges:gaussian: " in printed and ", 1.00 times" in printed
