@@ -27,8 +27,8 @@ def parts(count: int, grid: tuple[int, int], channels: int = 3, noise: float = 0
     return values
 
 
-def learnt(features: Array) -> FeatureDistance:
-    familiar = FeatureDistance(features.shape[1], (features.shape[2], features.shape[3])).double()
+def learnt(features: Array, shrinks: bool = False) -> FeatureDistance:
+    familiar = FeatureDistance(features.shape[1], (features.shape[2], features.shape[3]), shrinks).double()
     familiar.fit(moments_of(familiar, features)[0])
     assert familiar.counts
     return familiar
@@ -53,7 +53,7 @@ def smooth(planes: Array, sigma: float) -> Array:
     return filtered
 
 
-def slow_distances(training: Array, features: Array) -> Array:
+def slow_distances(training: Array, features: Array, of_all_weight: float = 0.02) -> Array:
     """One place after the other, with blocks of 2 x 2 places, then averaged over neighbours."""
     channels, height, width = training.shape[1:]
     mean = training.mean(axis=0)
@@ -70,7 +70,9 @@ def slow_distances(training: Array, features: Array) -> Array:
     own = smooth(own, 0.5)
     found = np.empty((len(features), height, width))
     for image, y, x in np.ndindex(found.shape):
-        inverse = np.linalg.inv(0.98 * own[:, :, y // 2, x // 2] + 0.02 * of_all + floor)
+        inverse = np.linalg.inv(
+            (1 - of_all_weight) * own[:, :, y // 2, x // 2] + of_all_weight * of_all + floor
+        )
         off = features[image, :, y, x] - mean[:, y, x]
         found[image, y, x] = off @ inverse @ off / channels
     return smooth(found, 1.0)
@@ -82,6 +84,13 @@ def test_distances_agree_with_the_slow_version(grid: tuple[int, int]) -> None:
     np.testing.assert_allclose(
         distances(learnt(training), others), slow_distances(training, others), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("count", [10, 60])
+def test_the_fewer_images_the_more_the_mean_covariance_counts(count: int) -> None:
+    training, others = parts(count, (6, 8)), parts(4, (6, 8), noise=0.8, seed=1)
+    wanted = slow_distances(training, others, max(0.02, 3 / (3 + 4 * count)))
+    np.testing.assert_allclose(distances(learnt(training, shrinks=True), others), wanted, rtol=1e-6)
 
 
 def test_the_moments_of_folds_add_up_to_those_of_the_others() -> None:

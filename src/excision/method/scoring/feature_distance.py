@@ -32,6 +32,8 @@ class FeatureDistance(PositionDistance):
     Args:
         channels: number of features.
         grid: number of positions (h, w).
+        shrinks: give the mean covariance over all positions the weight C / (C + samples of a block) and not
+            a fiftieth: of many features, few images do not give a covariance.
 
     Attributes:
         means: (1, C, h, w), the mean features of normal images.
@@ -41,9 +43,9 @@ class FeatureDistance(PositionDistance):
     means: Tensor
     whitening: Tensor
 
-    def __init__(self, channels: int, grid: tuple[int, int]) -> None:
+    def __init__(self, channels: int, grid: tuple[int, int], shrinks: bool = False) -> None:
         super().__init__()
-        self.grid = grid
+        self.grid, self.shrinks = grid, shrinks
         self.side = 2
         while (blocks := -(-grid[0] // self.side) * -(-grid[1] // self.side)) > _MOST_BLOCKS:
             self.side *= 2
@@ -138,7 +140,8 @@ class Moments(PositionMoments):
         own = self._smooth(spread / (self.count * positions))
         # Without a floor, rounding errors of a feature that never varies would be amplified to a defect.
         floor = torch.diag(_LEAST_VARIANCE * of_all.diagonal() + _LEAST)
-        factor = torch.linalg.cholesky((1 - _OF_ALL) * own + _OF_ALL * of_all + floor)
+        shared = self._weight_of_all()
+        factor = torch.linalg.cholesky((1 - shared) * own + shared * of_all + floor)
         identity = torch.eye(len(of_all), dtype=of_all.dtype, device=of_all.device)
         inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
         owner = self.owner
@@ -147,6 +150,13 @@ class Moments(PositionMoments):
     def _blocks(self, positions: Tensor) -> Tensor:
         """(1, C, h, w) to (blocks, C, side * side)."""
         return _to_blocks(positions, self.owner.side)[0]
+
+    def _weight_of_all(self) -> float:
+        """Return the weight of the mean covariance over all positions."""
+        if not self.owner.shrinks:
+            return _OF_ALL
+        channels = len(self.owner.whitening[0])
+        return max(_OF_ALL, channels / (channels + self.count * self.owner.side**2))
 
     def _smooth(self, covariances: Tensor) -> Tensor:
         """Average over neighbouring blocks; (blocks, C, C)."""

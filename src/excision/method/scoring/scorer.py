@@ -220,7 +220,7 @@ class Scorer(nn.Module):
         features, device = self.network.record.features, self.tails.device
         if self.settings.score.distance == "memory":
             return MemoryDistance(features, (height, width), kept).to(device)
-        return FeatureDistance(features, (height, width)).to(device)
+        return FeatureDistance(features, (height, width), shrinks=True).to(device)
 
     def new_alignment(self, starts: int = 1) -> Alignment:
         """Create an untrained alignment with this number of starting poses."""
