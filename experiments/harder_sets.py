@@ -6,8 +6,8 @@ python experiments/harder_sets.py screw --out screw_with_small_defects
 
 "fabrics" are strips of 4096 x 256 pixels of seven fine weaves, 105 to train, 35 good and 60 defective ones to
 test. "part" is the machined part in any rotation and a dozen pixels aside, 80 to train, 30 and 50 to test.
-"screw" is a threaded screw of 1024 x 1024 pixels in any rotation, whose defects have a diameter of 5 pixels,
-which is 2 at the default size of 400 x 400: 40 to train, 20 good and 40 defective ones to test.
+"screw" is a threaded screw of 1024 x 1024 pixels in any rotation, whose defects have a diameter of 3 pixels,
+which is 1.2 at the default size of 400 x 400: 40 to train, 20 good and 40 defective ones to test.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def part() -> Iterator[Picture]:
 SCREW = 1024
 """Side of a picture of the screw in pixels."""
 
-SMALL = 5.0
+SMALL = 3.0
 """Diameter of the screw's defects in pixels."""
 
 

@@ -48,6 +48,7 @@ def wanting(length: str, mm_per_pixel: float | None = None) -> Settings:
         ((2000, 2000), 16, WorkingSize((1008, 1008), False)),
         ((2000, 2000), 8, WorkingSize((256, 256), True)),
         ((4096, 256), 100, WorkingSize((256, 256), True)),
+        ((1080, 1440), 3, WorkingSize((1088, 1440), False)),
         ((300, 300), 3, WorkingSize((304, 304), False)),
     ],
     ids=str,
@@ -149,7 +150,7 @@ def test_large_images_with_small_defects_are_tiled() -> None:
     assert choose_tiling(Settings(), sizes) is None
     one_share = Settings(ImageSettings(smallest_defect="8px"), score=ScoreSettings(top=0.01))
     assert choose_tiling(one_share, sizes) is None, "a share of a large image says nothing of a defect"
-    assert choose_size(one_share, None, sizes) == (832, 1248)
+    assert choose_size(one_share, None, sizes) == (1168, 1760)
 
 
 def test_time_grows_with_the_pixels_that_pass_through_the_networks() -> None:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from excision.data.working_size import SmallestDefect, WorkingSize
 
 _UNSEEN = 0.25
-"""A defect of less than this share of what is needed was not found on any real surface, at any contrast."""
+"""Of drawn defects below this share of what is needed, one in 24 at most was found on real surfaces."""
 
 
 def explain_smallest(

@@ -16,9 +16,9 @@ from excision.data.sizes import (
     strip_tile,
 )
 
-MOST_WHOLE_PIXELS = 2**20
-"""Largest number of pixels of a working image that is chosen for small defects, 1024 x 1024; above it images
-are cut into tiles, since the normal statistics of every position would take gigabytes."""
+MOST_WHOLE_PIXELS = 2**21
+"""Largest number of pixels of a working image that is chosen for small defects, 1448 x 1448. Above it images
+are cut into tiles, since time, and memory for the normal statistics of every position, grow in proportion."""
 
 
 _ROUNDING = 1e-6
