@@ -60,7 +60,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_record_lies_beside_the_graph_and_is_guarded(exported: Path, tmp_path: Path) -> None:
     record = FeatureRecord.load(exported / FEATURES)
     assert record.kind == "efficientnet-lite0" and record.licence == "Apache-2.0"
-    assert FEATURES in json.loads((exported / DESCRIPTION).read_text("utf-8"))["files"]
+    description = json.loads((exported / DESCRIPTION).read_text("utf-8"))
+    assert FEATURES in description["files"] and description["operations"]["features"] > 1e6
     folder = shutil.copytree(exported, tmp_path / "out")
     (folder / FEATURES).write_text("{}")
     with pytest.raises(ModelError, match=r"features\.json: this is not the file"):

@@ -85,7 +85,7 @@ def write_onnx(pipeline: Pipeline, path: Path) -> None:
 
 
 def count_operations(pipeline: Pipeline) -> dict[str, int]:
-    """Count the floating-point operations of both networks for one image: two per multiply-add.
+    """Count the floating-point operations of each network for one image: two per multiply-add.
 
     Args:
         pipeline: pipeline with any weights.
@@ -97,6 +97,9 @@ def count_operations(pipeline: Pipeline) -> dict[str, int]:
         "attention": lambda: pipeline.cells(image),
         "recovery": lambda: pipeline.recovery(image, torch.zeros_like(image[:, :1]), skips),
     }
+    network = pipeline.scorer.network
+    if network is not None and pipeline.scorer.network_distance is not None:
+        calls["features"] = lambda: network(image)
     counted = {}
     for name, call in calls.items():
         with torch.no_grad(), FlopCounterMode(display=False) as counter:

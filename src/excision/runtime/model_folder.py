@@ -78,7 +78,8 @@ class Description:
         calibration: decision threshold and its promised false-alarm rate, from scores of this backend.
         review: lower limit of the grey zone, and the promised share of normal images above it; None for none.
         minimum_area: pixels of the working image that a defect must cover to count.
-        operations: floating-point operations of "attention" and "recovery" for one image.
+        operations: floating-point operations of "attention", "recovery" and, where they are compared, the
+            "features" of a network, for one image.
         data: SHA-256 of the fingerprint of the training images.
         versions: versions of the packages that wrote the folder.
         format: format of the folder.

@@ -50,7 +50,7 @@ class Speed:
         batch: number of images per batch.
         milliseconds: time of each of `STAGES` for one image.
         images_per_second: throughput end to end, from a PNG file to the score.
-        limit_share: floating-point operations per second of both networks, divided by those of a large matrix
+        limit_share: floating-point operations per second of its networks, divided by those of a large matrix
             product in float32 with the same number of threads; 0 to 1. None if the folder does not state the
             number of operations, and for int8.
         recovery_share: the same for the recovery network only.
