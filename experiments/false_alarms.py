@@ -35,10 +35,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 from calibration_draws import Scores, Verdict, draw_calibrations, intraclass, judge, neighbours
 from false_alarms_table import print_tables
-from stored_scores import gather, score_images
+from stored_scores import choose_defects, gather, score_images
 
 from excision import Dataset, Detector, Settings, load_dataset
 from excision.data.groups import GroupRule, find_groups
@@ -140,10 +139,7 @@ def load(data: str, plan: Plan) -> Dataset:
         print(f"{data}: {grouping.count} groups; {grouping.basis}", flush=True)
         good = [replace(sample, group=grouping.of[sample.name]) for sample in good]
     defective = [sample for sample in dataset.samples if sample.defective]
-    if plan.defects is not None and plan.defects < len(defective):
-        chosen = np.random.default_rng(0).choice(len(defective), plan.defects, replace=False)
-        defective = [defective[number] for number in sorted(chosen)]
-    return replace(dataset, samples=(*good, *defective))
+    return replace(dataset, samples=tuple(choose_defects([*good, *defective], plan.defects)))
 
 
 def trained_on(dataset: Dataset, share: float, seed: int) -> Dataset:

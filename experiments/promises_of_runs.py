@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from stored_scores import inspect_images
+from stored_scores import choose_defects, inspect_images
 
 from excision import load_dataset
 from excision.capability.seen_images import without_seen
@@ -40,19 +40,20 @@ def main() -> None:
     parser.add_argument("runs", nargs="*", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rates", type=float, nargs="+", default=DEFAULT_RATES, help="wanted rates")
+    parser.add_argument("--defects", type=int, help="most defective images to inspect, drawn at random")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     for run in arguments.runs:
-        measure_run(arguments.data, run, arguments.rates, arguments.out)
+        measure_run(arguments.data, run, arguments.rates, arguments.out, arguments.defects)
     print("\n".join(table(sorted(arguments.out.glob("*.json")))))
 
 
-def measure_run(data: str, run: Path, rates: Sequence[float], out: Path) -> None:
+def measure_run(data: str, run: Path, rates: Sequence[float], out: Path, defects: int | None = None) -> None:
     """Inspect the test images of a data set with a run, and store what its calibrations promise and keep."""
     dataset, left_out = without_seen(load_dataset(data), run)
     if left_out:
         print(f"{run}: {left_out}", flush=True)
-    samples, kept = dataset.test, load_calibration(run)
+    samples, kept = choose_defects(dataset.test, defects), load_calibration(run)
     inspected = inspect_images(run, samples, out / f"{run.name}.csv")
     found = [inspected[sample.name] for sample in samples]
     scores = np.array([image.score for image in found])

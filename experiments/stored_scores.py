@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from calibration_draws import Scores
 
 from excision import Detector
@@ -49,6 +50,16 @@ def inspect_images(run: Path, samples: Sequence[Sample], file: Path) -> dict[str
                 stream.flush()
                 known[sample.name] = found
     return known
+
+
+def choose_defects(samples: Sequence[Sample], most: int | None) -> list[Sample]:
+    """Give the good images, and at most so many of the defective ones, drawn at random."""
+    good = [sample for sample in samples if not sample.defective]
+    defective = [sample for sample in samples if sample.defective]
+    if most is not None and most < len(defective):
+        chosen = np.random.default_rng(0).choice(len(defective), most, replace=False)
+        defective = [defective[number] for number in sorted(chosen)]
+    return [*good, *defective]
 
 
 def gather(scores: dict[str, float], samples: Sequence[Sample]) -> Scores:
