@@ -208,7 +208,7 @@ def cross_fitted(
     learn: Callable[[Sequence[ImageStatistics]], Norm],
 ) -> list[Mapping[str, float]]:
     """Return the deviations of each image from the norm of the folds that its group is not in."""
-    # The figures of docs/fitness.md are of these folds. Those of `make_folds` widen other limits on KolektorSDD.
+    # Not `make_folds`: with its folds the limits of KolektorSDD are not those that docs/fitness.md gives.
     folds = {group: place % _FOLDS for place, group in enumerate(_shuffled(sorted(set(groups))))}
     if len(folds) == 1:  # nothing to compare with: every image is compared with the others
         folds, groups = {str(i): i % _FOLDS for i in range(len(images))}, list(map(str, range(len(images))))
