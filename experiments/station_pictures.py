@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 # Name, address, size of the window, width of the picture, theme.
 PICTURES: tuple[tuple[str, str, tuple[int, int], int, Literal["light", "dark"]], ...] = (
-    ("station-live", "/", (1720, 1020), 1200, "light"),
+    ("station-live", "/", (1720, 1060), 1200, "light"),
     ("station-live-phone", "/", (390, 844), 390, "dark"),
-    ("station-review", "/review?verdict=defect&lowest=10", (1640, 1200), 1100, "light"),
-    ("station-threshold", "/review/threshold", (1500, 660), 1000, "dark"),
-    ("station-models", "/models", (1720, 780), 1200, "dark"),
+    ("station-review", "/review?verdict=defect&lowest=10", (1640, 1240), 1100, "light"),
+    ("station-threshold", "/review/threshold", (1500, 860), 1000, "dark"),
+    ("station-models", "/models", (1720, 960), 1200, "dark"),
 )
 GOOD_TO_A_DEFECT = 12
 
@@ -86,7 +86,7 @@ def _inspect_a_shift(client: Client, samples: tuple[Sample, ...]) -> None:
         answer = client.inspect(sample.image, source=f"part_{number:04}.png")
         if answer.verdict == "defect" and sample is not last:
             truth: Literal["good", "defect"] = "defect" if sample.defective else "good"
-            note = f"{sample.label} beside the edge" if sample.defective else "dust"
+            note = sample.label.replace("_", " ") if sample.defective else "dust"
             client.label(answer.id, truth, who="M. Weber", note=note)
         if number == len(turn) - GOOD_TO_A_DEFECT // 2:
             with contextlib.suppress(ImageError):

@@ -35,7 +35,7 @@ def test_words(p_value: float, words: str) -> None:
 
 def test_a_score_above_all_says_how_many_there_were() -> None:
     calibration = calibrate([float(n) for n in range(80)], 0.05)
-    expected = "no good part of the 80 in 80 groups that calibrate looks like this: fewer than one in 81"
+    expected = "no good part of the 80 that calibrate looks like this: fewer than one in 81"
     assert in_words(calibration.p_value(1000.0), basis(calibration)) == expected
     assert in_words(calibration.p_value(79.0), basis(calibration)) == "one good part in 40 looks like this"
     tiles = calibrate([float(n) for n in range(80)], 0.05, groups=[n // 4 for n in range(80)])

@@ -16,7 +16,8 @@ class Basis(NamedTuple):
 
 
 TEXTS = {
-    "none": (
+    "none": "no good part of the {images} that calibrate looks like this: fewer than one in {parts}",
+    "none_in_groups": (
         "no good part of the {images} in {groups} groups that calibrate looks like this: "
         "fewer than one in {parts}"
     ),
@@ -39,7 +40,8 @@ def rarity(p_value: float, basis: Basis | None = None) -> tuple[str, dict[str, i
     # Rounded down: a part is never called rarer than it is.
     parts = math.floor(1 / p_value + 1e-6)
     if basis is not None and p_value <= 1 / (basis.groups + 1) + ROUNDING:
-        return "none", {**basis._asdict(), "parts": parts}
+        kind = "none" if basis.groups == basis.images else "none_in_groups"
+        return kind, {**basis._asdict(), "parts": parts}
     if p_value > _SELDOM:
         return "share", {"share": round(100 * p_value)}
     return "one_in", {"parts": parts}
