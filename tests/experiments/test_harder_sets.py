@@ -1,0 +1,24 @@
+"""The screw of the harder data sets, drawn small: a part in any rotation on a dark ground."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+
+SCRIPT = Path(__file__).parents[2] / "experiments" / "harder_sets.py"
+
+
+def test_a_screw_is_drawn_in_any_rotation() -> None:
+    drawn_screw = runpy.run_path(str(SCRIPT))["drawn_screw"]
+    turns = []
+    for seed in range(6):
+        picture, metal = drawn_screw(np.random.default_rng(seed), 128)
+        assert picture.shape == metal.shape == (128, 128)
+        assert 0.1 < metal.mean() < 0.3
+        assert picture[metal].mean() > 3 * picture[~metal].mean() > 0
+        inside = np.argwhere(metal)
+        longest = np.linalg.svd(inside - inside.mean(axis=0), full_matrices=False)[2][0]
+        turns.append(np.arctan2(*longest) % np.pi)
+    assert np.ptp(turns) > 0.5
