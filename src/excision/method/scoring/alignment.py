@@ -61,19 +61,44 @@ class Alignment(nn.Module):
         """Rotate and shift images (B, C, H, W) into the pose of the mean image, replicating the border."""
         return _resample(images, pose, 1, 1, self.size)
 
-    def put_back(self, planes: Tensor, pose: Tensor, pitch: int) -> tuple[Tensor, Tensor]:
-        """Transform planes of the aligned image, on a grid of `pitch` pixels, back to the pose of the image.
+    def seen(self, pose: Tensor, pitch: int) -> Tensor:
+        """Return which cells of `pitch` pixels of the aligned image the image really shows.
+
+        The others lie beyond its border, which is replicated there.
 
         Returns:
-            The planes, (B, 1, ceil(H / pitch), ceil(W / pitch)) enlarged to (B, 1, H, W), and the share of
-            each pixel that the aligned image covers, (B, 1, H, W) in [0, 1].
+            (B, 1, ceil(H / pitch), ceil(W / pitch)): 1 for a cell half its side or more inside the border, 0
+            from the border on, and linear between them, so that rounding decides nothing.
+        """
+        inwards = 1 - _where_in(self.size, pose, pitch, self.size).abs()
+        height, width = self.size
+        depth = torch.minimum(inwards[..., 0] * (width / pitch), inwards[..., 1] * (height / pitch))
+        return depth[:, None].clamp(0, 1)
+
+    def put_back(
+        self, planes: Tensor, pose: Tensor, pitch: int, judged: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Transform planes of the aligned image, on a grid of `pitch` pixels, back to the pose of the image.
+
+        Args:
+            planes: (B, 1, ceil(H / pitch), ceil(W / pitch)).
+            pose: (B, 3).
+            pitch: side of a cell in pixels.
+            judged: like `planes`, the share in [0, 1] to which each cell was judged; None for all of them.
+
+        Returns:
+            The planes enlarged to (B, 1, H, W), and the share of each pixel that the aligned image covers,
+            and that was judged, (B, 1, H, W) in [0, 1].
         """
         step = pitch // _FINER
         angle, shift = pose[:, :1], pose[:, 1:]
         back = torch.cat((-angle, -_turn(shift, -angle)), dim=1)
         where = _where(planes, back, pitch, step, self.size)
         shown = _within(where)[:, None].to(planes.dtype)
-        both = enlarge(torch.cat((_read(planes, where) * shown, shown), dim=1), step, self.size)
+        told = _read(planes, where) * shown
+        if judged is not None:
+            shown = _read(judged, where) * shown
+        both = enlarge(torch.cat((told, shown), dim=1), step, self.size)
         return both[:, :1], both[:, 1:]
 
     @torch.no_grad()
@@ -210,9 +235,14 @@ def _where(planes: Tensor, pose: Tensor, pitch: int, step: int, size: Size) -> T
 
     These run from -1 at the outer edge of the first square to 1 at the outer edge of the last.
     """
+    return _where_in((planes.shape[2] * pitch, planes.shape[3] * pitch), pose, step, size)
+
+
+def _where_in(extent: Size, pose: Tensor, step: int, size: Size) -> Tensor:
+    """Return the points of `_where` for planes that cover `extent` (H, W) pixels."""
     cos, sin = torch.cos(pose[:, :1]), torch.sin(pose[:, :1])
     matrix = torch.cat((cos, sin, -sin, cos, pose[:, 1:]), dim=1).view(-1, 3, 2)
-    scale, begin = _sampler(planes.shape[2] * pitch, planes.shape[3] * pitch, size)
+    scale, begin = _sampler(*extent, size)
     counted = matrix * torch.from_numpy(scale).to(pose) + torch.from_numpy(begin).to(pose)
     rows, columns = (-(-side // step) for side in size)
     return (torch.from_numpy(_points(step, size)).to(pose) @ counted).view(-1, rows, columns, 2)

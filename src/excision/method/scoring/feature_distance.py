@@ -14,12 +14,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from excision.method.scoring.position_distance import PositionDistance, PositionMoments, sorted_into_folds
+from excision.method.scoring.position_distance import (
+    Observed,
+    PositionDistance,
+    PositionMoments,
+    sorted_into_folds,
+)
 from excision.ops.filters import gaussian_blur
 
 _MOST_BLOCKS = 1024
 _NEIGHBOURS = 1.0  # positions, standard deviation
-_OF_ALL = 0.02  # weight of the mean covariance over all positions in each covariance
+_OF_ALL = 0.02  # weight of the mean covariance over all positions in that of a block seen in all images
+_LEAST_PARTS = 2  # folds that must have seen a position: one alone cannot be judged by the others
 _LEAST_VARIANCE = 0.01  # share of each feature's mean variance that is added to its variance
 _LEAST = 1e-6  # added to every variance as well; features are between -1 and 1
 
@@ -34,16 +40,23 @@ class FeatureDistance(PositionDistance):
         grid: number of positions (h, w).
         shrinks: give the mean covariance over all positions the weight C / (C + samples of a block) and not
             a fiftieth: of many features, few images do not give a covariance.
+        aligned: the images are aligned, so that some do not show all positions.
 
     Attributes:
         means: (1, C, h, w), the mean features of normal images.
         whitening: (blocks, C, C), a factor A of each inverse covariance AᵀA.
+        certainty: (1, 1, h, w) in [0, 1], by which the squared distance of each position is multiplied, since
+            few normal images showed it: 1 where all did, 0 where none did. None if each image shows all
+            positions.
     """
 
     means: Tensor
     whitening: Tensor
+    certainty: Tensor | None
 
-    def __init__(self, channels: int, grid: tuple[int, int], shrinks: bool = False) -> None:
+    def __init__(
+        self, channels: int, grid: tuple[int, int], shrinks: bool = False, aligned: bool = False
+    ) -> None:
         super().__init__()
         self.grid, self.shrinks = grid, shrinks
         self.side = 2
@@ -51,18 +64,34 @@ class FeatureDistance(PositionDistance):
             self.side *= 2
         self.register_buffer("means", torch.zeros(1, channels, *grid))
         self.register_buffer("whitening", torch.eye(channels).repeat(blocks, 1, 1))
+        self.register_buffer("certainty", torch.ones(1, 1, *grid) if aligned else None)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, seen: Tensor | None = None) -> Tensor:
         """Return the squared distance per channel, averaged over neighbours; about 1 on normal images.
 
-        Features (B, C, h, w) to (B, 1, h, w) >= 0.
+        Args:
+            features: (B, C, h, w).
+            seen: (B, 1, h, w) in [0, 1], the share that the image shows of each position; None for all.
+
+        Returns:
+            (B, 1, h, w) >= 0; 0 where the image shows nothing, or no normal image did.
         """
         found = self.whitening @ _to_blocks(features - self.means, self.side)
         each = _to_positions(found.square().mean(dim=2, keepdim=True), self.side, self.grid)
-        return gaussian_blur(each, _NEIGHBOURS)
+        judged = self.judged(seen)
+        if judged is None or self.certainty is None:
+            return gaussian_blur(each, _NEIGHBOURS)
+        both = gaussian_blur(torch.cat((each * self.certainty * judged, judged), dim=1), _NEIGHBOURS)
+        return judged * both[:, :1] / both[:, 1:].clamp_min(_LEAST)
+
+    def judged(self, seen: Tensor | None) -> Tensor | None:
+        """Return the share to which each position is judged: as `seen`, and 0 where it is not known."""
+        if seen is None or self.certainty is None:
+            return None
+        return seen * (self.certainty > 0)
 
     @torch.no_grad()
-    def moments(self, features: Iterable[Tensor], folds: Sequence[int], count: int) -> list[Moments]:
+    def moments(self, features: Iterable[Observed], folds: Sequence[int], count: int) -> list[Moments]:
         """Sum up the features (1, C, h, w) of normal images, each in the moments of its fold."""
         return sorted_into_folds(Moments(self), features, folds, count)
 
@@ -72,6 +101,8 @@ class FeatureDistance(PositionDistance):
         normal = moments.statistics()
         self.means.copy_(normal.means)
         self.whitening.copy_(normal.whitening)
+        if self.certainty is not None:
+            self.certainty.copy_(normal.certainty)
         self.explained_variance.fill_(moments.explained_variance(self.by_padding))
 
 
@@ -94,10 +125,11 @@ def _to_positions(blocks: Tensor, side: int, grid: tuple[int, int]) -> Tensor:
 
 
 class _Statistics(NamedTuple):
-    """`means` and `whitening` as in `FeatureDistance`."""
+    """`means`, `whitening` and `certainty` as in `FeatureDistance`."""
 
     means: Tensor
     whitening: Tensor
+    certainty: Tensor
 
 
 class Moments(PositionMoments):
@@ -119,11 +151,12 @@ class Moments(PositionMoments):
         """Return moments of no image, of the same kind."""
         return type(self)(self.owner)
 
-    def add(self, features: Tensor) -> None:
-        """Add the features (1, C, h, w) of an image."""
-        super().add(features)
+    def add(self, features: Tensor, seen: Tensor | None = None) -> None:
+        """Add the features (1, C, h, w) of an image that shows this share (1, 1, h, w) of each position."""
+        super().add(features, seen)
         blocks = self._blocks(features.double())
-        self.products += blocks @ blocks.transpose(1, 2)
+        shown = blocks if seen is None else blocks * self._blocks(seen.double())
+        self.products += shown @ blocks.transpose(1, 2)
 
     def include(self, other: Self) -> None:
         """Add the images that other moments are of."""
@@ -131,37 +164,66 @@ class Moments(PositionMoments):
         self.products += other.products
 
     def statistics(self) -> _Statistics:
-        """Return means and whitening; means are not pooled: there may be an edge between neighbours."""
-        means = self.sums / self.count
-        centre = self._blocks(means)
-        spread = self.products - self.count * centre @ centre.transpose(1, 2)
-        positions = self._blocks(torch.ones_like(means[:, :1])).sum(dim=(1, 2)).view(-1, 1, 1)
-        of_all = spread.sum(dim=0) / (self.count * positions.sum())
-        own = self._smooth(spread / (self.count * positions))
+        """Return means, whitening and certainty.
+
+        Means are not pooled: there may be an edge between neighbours. The covariance of a block is the mean
+        of a posterior whose prior is the mean covariance over all positions (an inverse Wishart distribution,
+        its conjugate: Gelman et al., "Bayesian data analysis", 3rd edition, 2013, section 3.6). Its weight
+        grows as fewer images show the block.
+        """
+        centre = self._blocks(self.means)
+        spread = self.products - (centre * self._blocks(self.shown)) @ centre.transpose(1, 2)
+        free = self._blocks(self._freedom()).sum(dim=2, keepdim=True)
+        whole = self.count * self._blocks(torch.ones_like(self.shown)).sum(dim=2, keepdim=True)
+        of_all = spread.sum(dim=0) / free.sum()
+        # Relative to what all images would give; on both sides averaged over neighbouring blocks.
+        spread, share = self._smooth(spread / whole), self._smooth(free / whole)
+        own = spread / torch.where(share > 0, share, 1)
+        least = self._weight_of_all()
+        prior = least / (least + (1 - least) * share)
         # Without a floor, rounding errors of a feature that never varies would be amplified to a defect.
         floor = torch.diag(_LEAST_VARIANCE * of_all.diagonal() + _LEAST)
-        shared = self._weight_of_all()
-        factor = torch.linalg.cholesky((1 - shared) * own + shared * of_all + floor)
+        factor = torch.linalg.cholesky((1 - prior) * own + prior * of_all + floor)
         identity = torch.eye(len(of_all), dtype=of_all.dtype, device=of_all.device)
         inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
-        owner = self.owner
-        return _Statistics(means.to(owner.means), inverse.to(owner.whitening))
+        like = self.owner.means
+        return _Statistics(self.means.to(like), inverse.to(like), self._certainty().to(like))
+
+    def _freedom(self) -> Tensor:
+        """Return the images (1, 1, h, w) that each position's covariance is worth, of `count` at most.
+
+        The mean takes one degree of freedom, which matters where few images show the position.
+        """
+        if self.count < 2:
+            return self.shown
+        return (self.shown - 1).clamp_min(0) * (self.count / (self.count - 1))
+
+    def _certainty(self) -> Tensor:
+        """Return by how much less a distance (1, 1, h, w) says than where all images show the position.
+
+        A new image differs from the mean of n others by (n + 1) / n times the covariance. What only one fold
+        shows does not count at all: none of its images could be judged by the others.
+        """
+        known = self.shown > 0
+        if self.parts >= _LEAST_PARTS:
+            known &= self.shown_in >= _LEAST_PARTS
+        return known * (1 + 1 / self.count) / (1 + 1 / torch.where(known, self.shown, 1))
 
     def _blocks(self, positions: Tensor) -> Tensor:
         """(1, C, h, w) to (blocks, C, side * side)."""
         return _to_blocks(positions, self.owner.side)[0]
 
     def _weight_of_all(self) -> float:
-        """Return the weight of the mean covariance over all positions."""
+        """Return the weight of the mean covariance over all positions where all images show the block."""
         if not self.owner.shrinks:
             return _OF_ALL
         channels = len(self.owner.whitening[0])
         return max(_OF_ALL, channels / (channels + self.count * self.owner.side**2))
 
     def _smooth(self, covariances: Tensor) -> Tensor:
-        """Average over neighbouring blocks; (blocks, C, C)."""
-        blocks, channels = covariances.shape[:2]
+        """Average over neighbouring blocks; (blocks, ...)."""
+        blocks = len(covariances)
         across = -(-self.owner.grid[1] // self.owner.side)
         planes = covariances.view(blocks // across, across, -1).permute(2, 0, 1)[None]
         smooth = gaussian_blur(planes, _NEIGHBOURS / self.owner.side)
-        return smooth[0].permute(1, 2, 0).reshape(blocks, channels, channels)
+        return smooth[0].permute(1, 2, 0).reshape(covariances.shape)

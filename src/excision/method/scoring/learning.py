@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from excision.features.network import CELL_SIZE
+from excision.method.scoring.alignment import Alignment
 from excision.method.scoring.edge_features import edge_features
 from excision.method.scoring.feature_distance import Moments
-from excision.method.scoring.position_distance import PositionMoments, merged
+from excision.method.scoring.position_distance import Observed, PositionMoments, merged
 
 if TYPE_CHECKING:
     from excision.method.scoring.scorer import Scorer
@@ -60,10 +62,9 @@ def learn_edges(scorer: Scorer, images: Images, folds: Sequence[int]) -> Sequenc
     distance.fit(whole)
     alignment = None
     if scorer.settings.score.align:
-        candidate, aligned = scorer.new_alignment(), scorer.new_feature_distance()
+        candidate, aligned = scorer.new_alignment(), scorer.new_feature_distance(aligned=True)
         candidate.learn(images())
-        as_it_lies = (edge_features(candidate.align(image, candidate(image))) for image in images())
-        of_parts = aligned.moments(as_it_lies, folds, count)
+        of_parts = aligned.moments(_observed(edge_features, images(), candidate), folds, count)
         aligned.fit(merged(of_parts))
         if 1 - aligned.explained_variance < _LEFT_BY_ALIGNMENT * (1 - distance.explained_variance):
             alignment, distance, moments = candidate, aligned, of_parts
@@ -84,7 +85,8 @@ def learn_network(scorer: Scorer, images: Images, folds: Sequence[int]) -> Seque
     Returns:
         The moments of each fold; empty if there is no network, or its distance does not count.
     """
-    network, distance, alignment = scorer.network, scorer.new_network_distance(), scorer.alignment
+    aligned = scorer.alignment is not None
+    network, distance, alignment = scorer.network, scorer.new_network_distance(aligned=aligned), scorer.alignment
     if network is None or distance is None:
         return []
 
@@ -94,7 +96,7 @@ def learn_network(scorer: Scorer, images: Images, folds: Sequence[int]) -> Seque
 
     network.learn_scale(islice(as_compared(), _FOR_SCALE))
     distance.by_padding = _variance_by_padding(map(network, _rolled(as_compared())))
-    moments = distance.moments(map(network, as_compared()), folds, max(folds) + 1)
+    moments = distance.moments(_observed(network, images(), alignment), folds, max(folds) + 1)
     whole = merged(moments)
     if not whole.enough:
         return []
@@ -103,6 +105,18 @@ def learn_network(scorer: Scorer, images: Images, folds: Sequence[int]) -> Seque
         return []
     scorer.network_distance = distance
     return moments
+
+
+def _observed(
+    features: Callable[[Tensor], Tensor], images: Iterable[Tensor], alignment: Alignment | None
+) -> Iterator[Observed]:
+    """Compute the features of images (1, C, H, W), aligned if there is an alignment."""
+    for image in images:
+        if alignment is None:
+            yield features(image)
+        else:
+            pose = alignment(image)
+            yield features(alignment.align(image, pose)), alignment.seen(pose, CELL_SIZE)
 
 
 def _variance_by_padding(features: Iterable[Tensor]) -> Tensor:

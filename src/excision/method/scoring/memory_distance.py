@@ -12,13 +12,19 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from excision.method.scoring.position_distance import PositionDistance, PositionMoments, sorted_into_folds
+from excision.method.scoring.position_distance import (
+    Observed,
+    PositionDistance,
+    PositionMoments,
+    sorted_into_folds,
+)
 from excision.ops.nearest import greedy_coreset, nearest
 
 MOST_KEPT = 2048
 """Features in the memory; 64 numbers each, they take half a megabyte."""
 
 _CANDIDATES = 20_000  # features that the memory is chosen from
+_MOSTLY = 0.5  # share of a position that an image shows if its features are kept
 _SHARE = 0.1  # largest share of the candidates that is kept
 
 
@@ -46,16 +52,20 @@ class MemoryDistance(PositionDistance):
         self.register_buffer("bank", torch.zeros(kept, channels))
         self.register_buffer("squares", torch.zeros(kept))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the distance of features (B, C, h, w) as (B, 1, h, w) >= 0."""
+    def forward(self, features: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Return the distance of features (B, C, h, w) as (B, 1, h, w) >= 0.
+
+        It is multiplied by the share (B, 1, h, w) that the image shows of each position, if this is given.
+        """
         batch, channels, height, width = features.shape
         queries = features.permute(0, 2, 3, 1).reshape(-1, channels)
         kept = self.bank[nearest(queries, self.bank, self.squares)]
         # The search is fast but loses digits near zero: the distance is computed directly.
-        return (queries - kept).square().sum(dim=1).sqrt().view(batch, 1, height, width)
+        found = (queries - kept).square().sum(dim=1).sqrt().view(batch, 1, height, width)
+        return found if seen is None else found * seen
 
     @torch.no_grad()
-    def moments(self, features: Iterable[Tensor], folds: Sequence[int], count: int) -> list[FeatureSample]:
+    def moments(self, features: Iterable[Observed], folds: Sequence[int], count: int) -> list[FeatureSample]:
         """Sample the features (1, C, h, w) of normal images, each into the sample of its fold."""
         share = max(1, _CANDIDATES // len(folds))
         return sorted_into_folds(FeatureSample(self, share), features, folds, count)
@@ -89,10 +99,12 @@ class FeatureSample(PositionMoments):
         """Return a sample of no image, of the same kind."""
         return type(self)(self.owner, self.share)
 
-    def add(self, features: Tensor) -> None:
-        """Add the features (1, C, h, w) of an image."""
-        super().add(features)
+    def add(self, features: Tensor, seen: Tensor | None = None) -> None:
+        """Add the features (1, C, h, w) of an image that shows this share (1, 1, h, w) of each position."""
+        super().add(features, seen)
         patches = features[0].flatten(1).T
+        if seen is not None:
+            patches = patches[seen.flatten() > _MOSTLY]
         # Another choice for each image, and the same in every training.
         order = torch.randperm(len(patches), generator=torch.Generator().manual_seed(self.count))
         self._kept.append(patches[order[: self.share].to(patches.device)])

@@ -11,6 +11,10 @@ from torch import Tensor, nn
 _LEAST_IMAGES = 8
 _LEAST_EXPLAINED = 0.05
 
+Observed = Tensor | tuple[Tensor, Tensor]
+"""Features (1, C, h, w) of an image, alone or with the share (1, 1, h, w) in [0, 1] that it shows of each
+position."""
+
 
 class PositionDistance(nn.Module):
     """A distance of the features of each position from those of normal images.
@@ -45,11 +49,11 @@ class PositionDistance(nn.Module):
         """Whether the distance counts: not if position explains less than 5 % of the variance."""
         return float(self.explained_variance) >= _LEAST_EXPLAINED
 
-    def moments(self, features: Iterable[Tensor], folds: Sequence[int], count: int) -> Sequence[Any]:
+    def moments(self, features: Iterable[Observed], folds: Sequence[int], count: int) -> Sequence[Any]:
         """Sum up the features (1, C, h, w) of normal images, each in the moments of its fold.
 
         Args:
-            features: features of each image.
+            features: features of each image; with what it shows of each position if the images are aligned.
             folds: fold of each image, counted from 0.
             count: number of folds.
         """
@@ -73,27 +77,37 @@ class PositionMoments:
 
     Attributes:
         count: number of images.
+        shown: (1, 1, h, w), how many of them show each position.
+        parts: number of moments included.
+        shown_in: (1, 1, h, w), how many of these show each position.
     """
 
     def __init__(self, shape: Sequence[int], device: torch.device) -> None:
-        self.count = 0
+        self.count = self.parts = 0
         self.sums = torch.zeros(*shape, dtype=torch.float64, device=device)
         self.squares = torch.zeros_like(self.sums)
+        self.shown = torch.zeros_like(self.sums[:, :1])
+        self.shown_in = torch.zeros_like(self.shown)
 
     def empty(self) -> Self:
         """Return moments of no image, of the same kind."""
         raise NotImplementedError
 
-    def add(self, features: Tensor) -> None:
-        """Add the features (1, C, h, w) of an image."""
+    def add(self, features: Tensor, seen: Tensor | None = None) -> None:
+        """Add the features (1, C, h, w) of an image that shows this share (1, 1, h, w) of each position."""
         exact = features.double()
+        share = torch.ones_like(self.shown) if seen is None else seen.double()
         self.count += 1
-        self.sums += exact
-        self.squares += exact.square()
+        self.shown += share
+        self.sums += share * exact
+        self.squares += share * exact.square()
 
     def include(self, other: Self) -> None:
         """Add the images that other moments are of."""
         self.count += other.count
+        self.parts += 1
+        self.shown += other.shown
+        self.shown_in += other.shown > 0
         self.sums += other.sums
         self.squares += other.squares
 
@@ -113,30 +127,41 @@ class PositionMoments:
         due = (between - by_padding).clamp_min(0)
         return float((due / (between + within).clamp_min(1e-12)).mean())
 
+    @property
+    def means(self) -> Tensor:
+        """The mean (1, C, h, w) of each position over the images that show it; 0 if none does."""
+        return self.sums / torch.where(self.shown > 0, self.shown, 1)
+
     def variances(self) -> tuple[Tensor, Tensor]:
-        """Return the variance of each channel (C,) between positions and within them."""
-        means = self.sums / self.count
-        within = (self.squares / self.count - means.square()).clamp_min(0).mean(dim=(2, 3))[0]
+        """Return the variance of each channel (C,) between positions and within them.
+
+        Each position counts by the images that show it.
+        """
+        means, shown = self.means, self.shown.sum()
+        each = (self.squares - self.shown * means.square()).clamp_min(0)
+        within = each.sum(dim=(2, 3))[0] / shown
+        apart = means - self.sums.sum(dim=(2, 3), keepdim=True) / shown
+        found = (self.shown * apart.square()).sum(dim=(2, 3))[0] / shown
         # Subtract the variation between the means of the positions that is due to chance.
-        between = (means.var(dim=(2, 3), unbiased=False)[0] - within / self.count).clamp_min(0)
+        between = (found - within * (self.shown > 0).sum() / shown).clamp_min(0)
         return between, within
 
 
 M = TypeVar("M", bound=PositionMoments)
 
 
-def sorted_into_folds(new: M, features: Iterable[Tensor], folds: Iterable[int], count: int) -> list[M]:
+def sorted_into_folds(new: M, features: Iterable[Observed], folds: Iterable[int], count: int) -> list[M]:
     """Sum up the features (1, C, h, w) of images, each in the moments of its fold.
 
     Args:
         new: moments of no image.
-        features: features of each image.
+        features: features of each image; with what it shows of each position if the images are aligned.
         folds: fold of each image, counted from 0.
         count: number of folds.
     """
     found = [new.empty() for _ in range(count)]
     for each, fold in zip(features, folds, strict=True):
-        found[fold].add(each)
+        found[fold].add(*(each if isinstance(each, tuple) else (each,)))
     return found
 
 

@@ -74,14 +74,16 @@ class Scorer(nn.Module):
             for view, found in enumerate(self._residuals(given))
         )
         images = given.images
-        distance = pose = of_network = None
+        distance = pose = seen = of_network = None
         if self.alignment is not None:
             pose = self.alignment(images)
             images = self.alignment.align(images, pose)
+            if self.judges_what_is_seen:
+                seen = self.alignment.seen(pose, CELL_SIZE)
         if self.feature_distance is not None:
-            distance = self.feature_distance(edge_features(images))
+            distance = self.feature_distance(edge_features(images), seen)
         if self.network_distance is not None and self.network is not None:
-            of_network = self.network_distance(self.network(images))
+            of_network = self.network_distance(self.network(images), seen)
         return Evidence(tuple(relative), given.cells.clamp_min(0), distance, pose, of_network)
 
     def combine(self, evidence: Evidence) -> Tensor:
@@ -118,8 +120,11 @@ class Scorer(nn.Module):
         if evidence.pose is None or self.alignment is None:
             told = enlarge(distance, CELL_SIZE, size)
             return maps.mul_(1 - weight).add_(told.mul_(weight))
-        told, shown = self.alignment.put_back(distance, evidence.pose, CELL_SIZE)
-        # The corners cut off by the rotation were not compared: there the other evidence counts in full.
+        judged = None
+        if self.feature_distance is not None and self.judges_what_is_seen:
+            judged = self.feature_distance.judged(self.alignment.seen(evidence.pose, CELL_SIZE))
+        told, shown = self.alignment.put_back(distance, evidence.pose, CELL_SIZE, judged)
+        # What was not compared, such as corners cut off by the rotation, has the other evidence in full.
         return maps.mul_(1 - weight * shown).add_(told.mul_(weight))
 
     def score(self, maps: Tensor) -> Tensor:
@@ -202,17 +207,18 @@ class Scorer(nn.Module):
             found = found[:-1]
         self.tails.copy_(found)
 
-    def new_feature_distance(self) -> FeatureDistance:
+    def new_feature_distance(self, aligned: bool = False) -> FeatureDistance:
         """Create an untrained feature distance for the size and channels of the images."""
         height, width = (-(-side // CELL_SIZE) for side in self.image_format.size)
         channels = count_features(self.image_format.channels)
-        return FeatureDistance(channels, (height, width)).to(self.tails.device)
+        return FeatureDistance(channels, (height, width), aligned=aligned).to(self.tails.device)
 
-    def new_network_distance(self, kept: int = 1) -> PositionDistance | None:
+    def new_network_distance(self, kept: int = 1, aligned: bool = False) -> PositionDistance | None:
         """Create an untrained distance of the network's features; None without a network.
 
         Args:
             kept: number of features in the memory, if there is one.
+            aligned: the images are aligned.
         """
         if self.network is None:
             return None
@@ -220,11 +226,16 @@ class Scorer(nn.Module):
         features, device = self.network.record.features, self.tails.device
         if self.settings.score.distance == "memory":
             return MemoryDistance(features, (height, width), kept).to(device)
-        return FeatureDistance(features, (height, width), shrinks=True).to(device)
+        return FeatureDistance(features, (height, width), shrinks=True, aligned=aligned).to(device)
 
     def new_alignment(self, starts: int = 1) -> Alignment:
         """Create an untrained alignment with this number of starting poses."""
         return Alignment(self.image_format.size, starts).to(self.tails.device)
+
+    @property
+    def judges_what_is_seen(self) -> bool:
+        """Whether only what an image shows of the aligned part is judged; in older models, all of it is."""
+        return self.feature_distance is not None and self.feature_distance.certainty is not None
 
     @property
     def counts_inside_alone(self) -> bool:
@@ -263,10 +274,12 @@ class Scorer(nn.Module):
         compares = self.network is not None and any(name.startswith(of_network) for name in tensors)
         starts = tensors.get(f"{of_alignment}starts") if learnt else None
         kept = tensors.get(f"{of_network}bank")
-        self.feature_distance = self.new_feature_distance() if learnt else None
+        aligned = f"{of_edges}certainty" in tensors
+        self.feature_distance = self.new_feature_distance(aligned) if learnt else None
         self.alignment = self.new_alignment(len(starts)) if starts is not None else None
         memory = 1 if kept is None else len(kept)
-        self.network_distance = self.new_network_distance(memory) if compares else None
+        aligned = f"{of_network}certainty" in tensors
+        self.network_distance = self.new_network_distance(memory, aligned) if compares else None
         used = {
             of_edges: learnt,
             of_alignment: learnt,
