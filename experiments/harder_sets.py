@@ -1,13 +1,19 @@
-"""Draw three data sets that are harder than those of `excision synth`, in the layout of MVTec AD.
+"""Draw data sets that are harder than those of `excision synth`, in the layout of MVTec AD.
 
 python experiments/harder_sets.py fabrics --out seven_fabrics
 python experiments/harder_sets.py part --out part_in_any_rotation
 python experiments/harder_sets.py screw --out screw_with_small_defects
+python experiments/harder_sets.py figures --out figures_at_the_border
+python experiments/harder_sets.py mixed --out two_parts
+python experiments/harder_sets.py board --out board_with_components
 
 "fabrics" are strips of 4096 x 256 pixels of seven fine weaves, 105 to train, 35 good and 60 defective ones to
 test. "part" is the machined part in any rotation and a dozen pixels aside, 80 to train, 30 and 50 to test.
 "screw" is a threaded screw of 1024 x 1024 pixels in any rotation, whose defects have a diameter of 3 pixels,
 which is 1.2 at the default size of 400 x 400: 40 to train, 20 good and 40 defective ones to test.
+"figures" are a moulded figure whose hands the border cuts off in some good images, "mixed" are images of that
+figure and of the part in turns, and "board" has components that are missing, there twice, or swapped; numbers
+are those of "part", except 60 defective boards.
 """
 
 from __future__ import annotations
@@ -19,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from drawn_parts import BOARD_DEFECTS, board, figure
 from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
@@ -169,12 +176,27 @@ def fabrics() -> Iterator[Picture]:
 
 def part() -> Iterator[Picture]:
     """Give each picture of the part in any rotation, and the mask of each defect."""
+    return _parts(lambda rng, _: machined_part(rng, (256, 256), aside=4, turned=None), 7)
 
+
+def figures() -> Iterator[Picture]:
+    """Give each picture of the figure that reaches the border, and the mask of each defect."""
+    return _parts(lambda rng, _: figure(rng), 11)
+
+
+def mixed() -> Iterator[Picture]:
+    """Give each picture of the figure and of the part in turns, and the mask of each defect."""
+    return _parts(
+        lambda rng, number: figure(rng) if number % 2 else machined_part(rng, (256, 256), aside=4), 13
+    )
+
+
+def _parts(draw: Callable[[np.random.Generator, int], Array], seed: int) -> Iterator[Picture]:
     def drawn(folder: str, number: int) -> tuple[np.random.Generator, NDArray[np.float32]]:
-        rng = np.random.default_rng([7, zlib.crc32(folder.encode()), number])
-        return rng, machined_part(rng, (256, 256), aside=4, turned=None)
+        rng = np.random.default_rng([seed, zlib.crc32(folder.encode()), number])
+        return rng, draw(rng, number).astype(np.float32)
 
-    for folder, count in (("train/good", 80), ("test/good", 30)):
+    for folder, count in GOOD_PARTS:
         for number in range(count):
             yield Path(folder, f"{number:03d}.png"), drawn(folder, number)[1]
     for name, defect in PART_DEFECTS.items():
@@ -230,7 +252,25 @@ def screw() -> Iterator[Picture]:
         yield from _defective(kind, number // 2, drawn.image[..., 0] / 65535, mask)
 
 
-SETS = {"fabrics": (fabrics, 260), "part": (part, 210), "screw": (screw, 140)}
+def boards() -> Iterator[Picture]:
+    """Give each picture of a board, and the mask of each component that is not as it should be."""
+    for part, (folder, count) in enumerate(GOOD_PARTS):
+        for number in range(count):
+            yield Path(folder, f"{number:03d}.png"), board(np.random.default_rng([17, part, number]))[0]
+    for kind, (name, defect) in enumerate(BOARD_DEFECTS.items(), start=len(GOOD_PARTS)):
+        for number in range(20):
+            yield from _defective(name, number, *defect(np.random.default_rng([17, kind, number])))
+
+
+GOOD_PARTS = (("train/good", 80), ("test/good", 30))
+SETS = {
+    "fabrics": (fabrics, 260),
+    "part": (part, 210),
+    "screw": (screw, 140),
+    "figures": (figures, 210),
+    "mixed": (mixed, 210),
+    "board": (boards, 230),
+}
 
 
 def _defective(kind: str, number: int, picture: Array, mask: NDArray[np.bool_]) -> Iterator[Picture]:

@@ -278,20 +278,23 @@ class Written:
     maps: torch.Tensor
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["by place", "aligned"])
+@pytest.fixture(scope="module", params=["by place", "aligned", "aligned, of an older model"])
 def with_distance(
     request: pytest.FixtureRequest, run: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Written:
     pipeline = Detector.load(run, device="cpu").pipeline
     scorer, size = pipeline.scorer, pipeline.image_format.size
-    distance = scorer.new_feature_distance()
+    distance = scorer.new_feature_distance(aligned=request.param == "aligned")
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(3, pipeline.image_format.channels, 6, 6, generator=generator)
     images = torch.nn.functional.interpolate(coarse, size, mode="bicubic").clamp(0, 1)
     distance.means.copy_(torch.randn(distance.means.shape, generator=generator) / 10)
     distance.whitening.copy_(torch.randn(distance.whitening.shape, generator=generator) / 5)
     distance.explained_variance.fill_(0.5)
-    if request.param:
+    if distance.certainty is not None:
+        distance.certainty.copy_(torch.rand(distance.certainty.shape, generator=generator))
+        distance.certainty[..., :3] = 0
+    if request.param != "by place":
         scorer.alignment = scorer.new_alignment()
         scorer.alignment.learn(images[:1].roll(shift, dims=3) for shift in (-2, 2))
         images = torch.cat([images[:1].roll((3, shift), dims=(2, 3)) for shift in (-3, 1, 5)])

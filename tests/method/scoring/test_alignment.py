@@ -109,6 +109,25 @@ def test_where_the_aligned_image_shows_nothing_nothing_is_found() -> None:
     np.testing.assert_allclose(shown[0, 0].numpy()[corner < 0.94], 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [(96, 96), (72, 104), (75, 90)])
+@pytest.mark.parametrize("pose", [(0.0, 0.0, 0.0), (0.0, 6.0, -11.0), (0.7, 9.5, 3.0)])
+def test_a_cell_counts_as_seen_by_how_far_it_lies_inside(size: tuple[int, int], pose: Pose) -> None:
+    found = Alignment(size).seen(torch.tensor([pose]), 8)[0, 0].numpy()
+    rows, columns = ((np.arange(-(-side // 8)) + 0.5) * 8 - side / 2 for side in size)
+    x, y = moved(*reversed(np.meshgrid(rows, columns, indexing="ij")), pose)
+    inside = np.minimum(size[1] / 2 - np.abs(x), size[0] / 2 - np.abs(y))
+    np.testing.assert_allclose(found, ((inside - 4) / 8).clip(0, 1), atol=1e-5)
+
+
+def test_what_was_not_judged_is_not_shown() -> None:
+    judged = torch.ones(1, 1, 12, 12)
+    judged[..., :6] = 0
+    nothing = torch.zeros_like(judged)
+    shown = Alignment((96, 96)).put_back(nothing, torch.zeros(1, 3), 8, judged)[1][0, 0].numpy()
+    np.testing.assert_allclose(shown[:, :43], 0, atol=1e-6)
+    np.testing.assert_allclose(shown[:, 53:], 1, atol=1e-6)
+
+
 def test_an_aligned_part_looks_as_it_usually_lies() -> None:
     size = SIZES[0]
     alignment, lying = ALIGNED[size], part(size, (0.1, 6, -5))

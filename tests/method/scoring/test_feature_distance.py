@@ -179,3 +179,76 @@ def test_a_feature_that_never_varied_is_not_judged_by_its_last_bits() -> None:
 def test_features_without_any_variance_have_finite_distances() -> None:
     familiar = learnt(np.broadcast_to(parts(1, (6, 8)), (12, 3, 6, 8)).copy())
     assert np.isfinite(distances(familiar, parts(2, (6, 8)))).all()
+
+
+def shares(count: int, grid: tuple[int, int], seed: int = 0) -> Array:
+    """Draw which share (N, 1, h, w) of each position an image shows: all of them, or not the left columns."""
+    rng = np.random.default_rng(seed)
+    cut, columns = rng.integers(0, 3, (count, 1, 1, 1)), np.arange(grid[1])
+    share: Array = np.where(columns >= cut, 1.0, rng.choice([0.0, 0.4], (count, 1, 1, 1)))
+    return np.broadcast_to(share, (count, 1, *grid))
+
+
+def partly_learnt(features: Array, seen: Array, folds: int = 5) -> FeatureDistance:
+    familiar = FeatureDistance(
+        features.shape[1], (features.shape[2], features.shape[3]), aligned=True
+    ).double()
+    pairs = [
+        (torch.from_numpy(each)[None], torch.from_numpy(share.copy())[None])
+        for each, share in zip(features, seen, strict=True)
+    ]
+    familiar.fit(merged(familiar.moments(pairs, [place % folds for place in range(len(pairs))], folds)))
+    return familiar
+
+
+def test_what_all_images_show_is_judged_as_if_nothing_had_been_aligned() -> None:
+    training, others = parts(20, (6, 8)), parts(4, (6, 8), noise=0.8, seed=1)
+    everything = np.ones((20, 1, 6, 8))
+    aligned = partly_learnt(training, everything)
+    found = aligned(torch.from_numpy(others), torch.from_numpy(everything[:4]))[:, 0].numpy()
+    np.testing.assert_allclose(found, distances(learnt(training), others), rtol=1e-6)
+    assert float(aligned.explained_variance) == pytest.approx(float(learnt(training).explained_variance))
+
+
+def test_means_are_those_of_the_images_that_show_the_position() -> None:
+    training, seen = parts(30, (6, 8)), shares(30, (6, 8))
+    beyond = training + 100 * (seen == 0)
+    found = partly_learnt(beyond, seen)
+    wanted = np.average(training, axis=0, weights=np.broadcast_to(seen, training.shape))
+    np.testing.assert_allclose(found.means[0].numpy(), wanted, rtol=1e-9)
+    same = partly_learnt(training, seen)
+    torch.testing.assert_close(found.whitening, same.whitening)
+    torch.testing.assert_close(found.explained_variance, same.explained_variance)
+    images, part_of = torch.from_numpy(beyond[:4]), torch.from_numpy(seen[:4].copy())
+    judged = part_of > 0
+    torch.testing.assert_close(
+        found(images, part_of) * judged, same(torch.from_numpy(training[:4]), part_of) * judged
+    )
+
+
+def test_a_position_says_less_the_fewer_images_show_it_and_nothing_if_one_fold_does() -> None:
+    training, seen = parts(40, (6, 8)), np.ones((40, 1, 6, 8))
+    for column, shown in enumerate(([], [0, 5, 10], [0, 1], range(0, 40, 2))):
+        seen[:, :, :, column] = 0
+        seen[list(shown), :, :, column] = 1
+    familiar = partly_learnt(training, seen)
+    assert familiar.certainty is not None
+    wanted = [0, 0, (1 + 1 / 40) / (1 + 1 / 2), (1 + 1 / 40) / (1 + 1 / 20), 1, 1, 1, 1]
+    np.testing.assert_allclose(familiar.certainty[0, 0].numpy(), np.tile(wanted, (6, 1)))
+    strange = torch.full((1, 3, 6, 8), 50.0, dtype=torch.float64)
+    found = familiar(strange, torch.ones(1, 1, 6, 8, dtype=torch.float64))[0, 0]
+    assert (found[:, :2] == 0).all() and (found[:, 2:] > 100).all()
+
+
+@pytest.mark.parametrize("shown", [2, 3, 5, 10])
+def test_new_images_are_as_far_off_where_few_images_taught_as_elsewhere(shown: int) -> None:
+    grid = (12, 12)
+    training, new = parts(60, grid, channels=8), parts(200, grid, channels=8, seed=1)
+    seen = np.ones((60, 1, *grid))
+    seen[shown:, :, :, :4] = 0
+    found = partly_learnt(training, seen)(
+        torch.from_numpy(new), torch.ones(200, 1, *grid, dtype=torch.float64)
+    )
+    means = found.mean(dim=(0, 1, 2)).numpy()
+
+    assert means[:3].mean() == pytest.approx(means[6:].mean(), rel=0.15)

@@ -62,18 +62,18 @@ class Alignment(nn.Module):
         return _resample(images, pose, 1, 1, self.size)
 
     def seen(self, pose: Tensor, pitch: int) -> Tensor:
-        """Return which cells of `pitch` pixels of the aligned image the image really shows.
+        """Return to which share the image really shows each cell of `pitch` pixels of its aligned version.
 
-        The others lie beyond its border, which is replicated there.
+        What lies beyond the border is replicated there, and reaches into features of the cells beside it.
 
         Returns:
-            (B, 1, ceil(H / pitch), ceil(W / pitch)): 1 for a cell half its side or more inside the border, 0
-            from the border on, and linear between them, so that rounding decides nothing.
+            (B, 1, ceil(H / pitch), ceil(W / pitch)): 1 for a cell with another one between it and the border,
+            0 for one that touches the border, and linear between them, so that rounding decides nothing.
         """
         inwards = 1 - _where_in(self.size, pose, pitch, self.size).abs()
         height, width = self.size
-        depth = torch.minimum(inwards[..., 0] * (width / pitch), inwards[..., 1] * (height / pitch))
-        return depth[:, None].clamp(0, 1)
+        depth = torch.minimum(inwards[..., 0] * (width / 2), inwards[..., 1] * (height / 2))
+        return (depth[:, None] / pitch - 0.5).clamp(0, 1)
 
     def put_back(
         self, planes: Tensor, pose: Tensor, pitch: int, judged: Tensor | None = None

@@ -86,7 +86,11 @@ def learn_network(scorer: Scorer, images: Images, folds: Sequence[int]) -> Seque
         The moments of each fold; empty if there is no network, or its distance does not count.
     """
     aligned = scorer.alignment is not None
-    network, distance, alignment = scorer.network, scorer.new_network_distance(aligned=aligned), scorer.alignment
+    network, distance, alignment = (
+        scorer.network,
+        scorer.new_network_distance(aligned=aligned),
+        scorer.alignment,
+    )
     if network is None or distance is None:
         return []
 
