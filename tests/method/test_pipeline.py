@@ -162,6 +162,10 @@ def test_parts_that_lie_aside_are_aligned_and_what_is_wrong_on_them_found_in_pla
     twin = Pipeline(PARTS, ASIDE, Attention("surface")).eval()
     twin.load_learned(pipeline.state_dict())
     assert torch.equal(twin(marked).anomaly_map, other.anomaly_map)
+    assert twin.scorer.judges_what_is_seen
+    older = {name: each for name, each in pipeline.state_dict().items() if not name.endswith(".certainty")}
+    twin.load_learned(older)
+    assert not twin.scorer.judges_what_is_seen and twin(marked).anomaly_map.isfinite().all()
     unaligned = replace(PARTS, score=ScoreSettings(align=False))
     pipeline = Pipeline(unaligned, ASIDE, Attention("surface")).eval()
     learn_features(pipeline, images)
