@@ -114,7 +114,8 @@ def test_where_the_aligned_image_shows_nothing_nothing_is_found() -> None:
 def test_a_cell_counts_as_seen_by_how_far_it_lies_inside(size: tuple[int, int], pose: Pose) -> None:
     found = Alignment(size).seen(torch.tensor([pose]), 8)[0, 0].numpy()
     rows, columns = ((np.arange(-(-side // 8)) + 0.5) * 8 - side / 2 for side in size)
-    x, y = moved(*reversed(np.meshgrid(rows, columns, indexing="ij")), pose)
+    down, right = np.meshgrid(rows, columns, indexing="ij")
+    x, y = moved(right, down, pose)
     inside = np.minimum(size[1] / 2 - np.abs(x), size[0] / 2 - np.abs(y))
     np.testing.assert_allclose(found, ((inside - 4) / 8).clip(0, 1), atol=1e-5)
 
