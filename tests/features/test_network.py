@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from excision.errors import ModelError, SettingsError
 from excision.features.choice import FeatureChoice, check_choice
-from excision.features.network import CELL_SIZE, FeatureNetwork
+from excision.features.network import FeatureNetwork
 from excision.features.record import FeatureRecord
 from excision.features.registry import build_network, open_network
 
@@ -53,34 +53,54 @@ class Pooled(nn.Module):
         ]
 
 
+class Scaled(nn.Module):
+    """A network whose maps are so many times as large."""
+
+    def __init__(self, network: nn.Module, times: float) -> None:
+        super().__init__()
+        self.network, self.times = network, times
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return [self.times * each for each in self.network(images)]
+
+
 def network(strides: tuple[int, ...] = (8, 16), channels: tuple[int, ...] = (5, 7)) -> FeatureNetwork:
     record = dataclasses.replace(RECORD, strides=strides, channels=channels)
     return FeatureNetwork(record, Pooled(strides, channels)).draw_directions().eval()
 
 
-def slow(found: FeatureNetwork, images: Tensor, training: Tensor) -> Array:
-    """Scale every channel, average 3 x 3 positions inside the map, enlarge between centres, then project."""
-    grid = [-(-side // CELL_SIZE) for side in images.shape[2:]]
-    joined: list[Array] = []
-    for maps, seen, stride in zip(
-        found.backbone(images), found.backbone(training), found.record.strides, strict=True
-    ):
-        known = seen.double().numpy()
-        scaled = maps.double().numpy() - known.mean(axis=(0, 2, 3), keepdims=True)
-        scaled /= known.std(axis=(0, 2, 3), keepdims=True)
-        inside = ndimage.uniform_filter(np.ones_like(scaled), (1, 1, 3, 3), mode="constant")
-        means = ndimage.uniform_filter(scaled, (1, 1, 3, 3), mode="constant") / inside
-        at = [
-            ((np.arange(side) + 0.5) * CELL_SIZE / stride - 0.5).clip(0, have - 1)
-            for side, have in zip(grid, means.shape[2:], strict=True)
-        ]
-        where = np.meshgrid(*at, indexing="ij")
-        joined.append(
-            np.array([[ndimage.map_coordinates(p, where, order=1) for p in image] for image in means])
-        )
-    features: Array = np.einsum(
-        "df,bfhw->bdhw", found.directions.double().numpy(), np.concatenate(joined, axis=1)
-    )
+def on_grid(planes: Array, stride: int, cell: int, size: tuple[int, int]) -> Array:
+    """Interpolate planes (B, C, h, w) of a stride between the centres of their squares, at those of cells."""
+    at = [
+        ((np.arange(-(-side // cell)) + 0.5) * cell / stride - 0.5).clip(0, have - 1)
+        for side, have in zip(size, planes.shape[2:], strict=True)
+    ]
+    where = np.meshgrid(*at, indexing="ij")
+    return np.array([[ndimage.map_coordinates(p, where, order=1) for p in image] for image in planes])
+
+
+def unit_channels(maps: list[Array], strides: list[int], cell: int, size: tuple[int, int]) -> Array:
+    """Divide the channels of each position by their length."""
+    joined = np.concatenate([on_grid(m, s, cell, size) for m, s in zip(maps, strides, strict=True)], axis=1)
+    squares = [
+        on_grid((m**2).sum(axis=1, keepdims=True), s, cell, size) for m, s in zip(maps, strides, strict=True)
+    ]
+    return np.asarray(joined / np.sqrt(sum(squares)))
+
+
+def slow(found: FeatureNetwork, images: Tensor, training: Tensor, place: int) -> Array:
+    """Bring channels of length 1 to the grid, scale each, then project."""
+    grid, projection = found.record.grids[place], found.projections[place]
+
+    def units(given: Tensor) -> Array:
+        maps = found.backbone(given)
+        chosen = [maps[each].double().numpy() for each in grid.maps]
+        return unit_channels(chosen, list(grid.strides), grid.cell, (given.shape[2], given.shape[3]))
+
+    known = units(training)
+    scaled = units(images) - known.mean(axis=(0, 2, 3), keepdims=True)
+    scaled /= known.std(axis=(0, 2, 3), keepdims=True)
+    features: Array = np.einsum("df,bfhw->bdhw", projection.directions.double().numpy(), scaled)
     return features
 
 
@@ -89,31 +109,50 @@ def test_features_are_those_of_the_slow_version(size: tuple[int, int]) -> None:
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(3, 1, *size, generator=generator)
     # Of a size that every square fits into, so that scipy and the network see the same squares.
-    training = torch.rand(6, 1, 48, 64, generator=generator)
-    found = network()
+    training = torch.rand(6, 1, 64, 96, generator=generator)
+    found = network((8, 16, 32), (5, 7, 9))
     found.learn_scale(torch.split(training, 1))
-    np.testing.assert_allclose(found(images).numpy(), slow(found, images, training), atol=1e-4)
+    for place, features in enumerate(found(images)):
+        np.testing.assert_allclose(features.numpy(), slow(found, images, training, place), atol=1e-3)
 
 
-@pytest.mark.parametrize("strides", [(4, 8), (8,), (14,), (8, 16, 32)])
-def test_maps_of_any_strides_come_onto_the_grid(strides: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("strides", [(4, 8), (8,), (14,), (8, 16, 32), (32,)])
+def test_maps_of_any_strides_come_onto_their_grid(strides: tuple[int, ...]) -> None:
     found = network(strides, (9,) * len(strides))
-    assert found(torch.rand(2, 1, 37, 61)).shape == (2, 6, 5, 8)
+    shapes = {"fine": (2, 6, 5, 8), "coarse": (2, 6, 2, 2)}
+    names = [*(["fine"] if min(strides) < 32 else []), *(["coarse"] if max(strides) >= 32 else [])]
+    wanted = [shapes[name] for name in names]
+    assert [tuple(each.shape) for each in found(torch.rand(2, 1, 37, 61))] == wanted
+
+
+def test_a_feature_does_not_depend_on_the_contrast_of_the_maps() -> None:
+    found, images = network((8, 16), (5, 7)), torch.rand(2, 1, 40, 48)
+    before = found(images)
+    backbone = found.backbone
+    found.backbone = Scaled(backbone, 7.0)
+    for one, other in zip(before, found(images), strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_directions_are_orthonormal_and_always_the_same() -> None:
     first = network()
     torch.manual_seed(99)
-    directions = network().directions
-    assert torch.equal(directions, first.directions)
+    directions = network().projections[0].directions
+    assert torch.equal(directions, first.projections[0].directions)
     torch.testing.assert_close(directions @ directions.T, torch.eye(6))
 
 
 def test_a_channel_that_never_varies_is_not_blown_up() -> None:
     found = network()
     found.learn_scale([torch.full((1, 1, 40, 48), 0.5)] * 3)
-    assert found(torch.full((1, 1, 40, 48), 0.5)).abs().max() < 1e-5
-    assert found(torch.full((1, 1, 40, 48), 0.6)).abs().max() < 10
+    assert found(torch.full((1, 1, 40, 48), 0.5))[0].abs().max() < 1e-5
+    assert found(torch.full((1, 1, 40, 48), 0.6))[0].abs().max() < 10
+
+
+def test_maps_of_zeros_give_finite_features() -> None:
+    found = network()
+    found.backbone = Scaled(found.backbone, 0.0)
+    assert all(torch.isfinite(each).all() for each in found(torch.rand(1, 1, 40, 48)))
 
 
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite2"])
@@ -132,8 +171,8 @@ def test_a_packaged_network_is_read_recorded_and_built_again(
     twin = build_network(record)
     twin.load_state_dict(found.state_dict())
     images = torch.rand(2, channels, 40, 48)
-    assert found(images).shape == (2, 64, 5, 6)
-    assert torch.equal(twin(images), found(images))
+    assert [tuple(each.shape) for each in found(images)] == [(2, 100, 5, 6), (2, 100, 2, 2)]
+    assert all(map(torch.equal, twin(images), found(images)))
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from excision import Detector
 from excision.errors import ModelError, SettingsError, UnusedFeaturesWarning
 from excision.features import efficientnet
 from excision.features.efficientnet import LITE0, weights_file
-from excision.features.record import FEATURES, FeatureRecord
+from excision.features.record import FEATURES, FeatureRecord, Grid
 from excision.features.registry import open_network
 from excision.method.attention.model import Attention
 from excision.method.normal_images import FOLDS, NormalImages
@@ -24,8 +25,11 @@ from excision.method.normal_statistics import learn_normal
 from excision.method.pipeline import Pipeline
 from excision.method.run_folder import load_model
 from excision.method.scoring.memory_distance import MemoryDistance
-from excision.method.scoring.position_distance import merged
-from excision.method.scoring.surprisal import tail
+from excision.method.scoring.own_level import above_own_level
+from excision.method.scoring.position_distance import PositionDistance, merged
+from excision.method.scoring.scorer import Scorer
+from excision.method.scoring.surprisal import surprisal, tail
+from excision.ops.resampling import enlarge
 from excision.settings import (
     AttentionSettings,
     CalibrationSettings,
@@ -77,50 +81,75 @@ def test_each_copy_learns_without_its_fold_and_the_tail_is_that_of_images_left_o
     normal = NormalImages(15, lambda index: images[index][None])
     copies = learn_normal(pipeline, normal)
     scorer = pipeline.scorer
-    own = scorer.network_distance
-    assert scorer.network is not None and own is not None and len(copies) == FOLDS
-    largest = []
-    for image, fold in zip(torch.split(images, 1), normal.folds, strict=True):
-        copied = copies[fold].scorer
-        assert copied.network is scorer.network and copied.network_distance is not None
-        found = copied.network_distance(scorer.network(image))
-        evidence = copies[fold].evidence(image)[0].network_distance
-        assert evidence is not None and torch.equal(found, evidence)
-        largest.append(found.max())
-    torch.testing.assert_close(own.tail, torch.tensor(tail(torch.stack(largest))))
-    # The copy of the first fold, learnt again from the other images alone.
-    kept = [image for image, fold in zip(torch.split(images, 1), normal.folds, strict=True) if fold != 0]
-    alone = scorer.new_network_distance()
-    assert alone is not None
-    alone.by_padding = own.by_padding
-    alone.fit(merged(alone.moments(map(scorer.network, kept), [0] * len(kept), 1)))
-    first = copies[0].scorer.network_distance
-    assert first is not None and float(first.explained_variance) == pytest.approx(
-        float(alone.explained_variance)
-    )
-    if distance == "gaussian":
-        torch.testing.assert_close(first(scorer.network(kept[0])), alone(scorer.network(kept[0])))
+    assert scorer.network is not None and set(scorer.network_distances) == {"fine", "coarse"}
+    assert len(copies) == FOLDS
+    for place, grid in enumerate(scorer.network.record.grids):
+        own, largest = of_grid(scorer, grid), []
+        for image, fold in zip(torch.split(images, 1), normal.folds, strict=True):
+            copied = copies[fold].scorer
+            assert copied.network is scorer.network
+            found = of_grid(copied, grid)(scorer.network(image)[place])
+            if grid.name == "fine":
+                found = above_own_level(found)
+            assert torch.equal(found, copies[fold].evidence(image)[0].network_distances[place])
+            largest.append(found.max())
+        torch.testing.assert_close(own.tail, torch.tensor(tail(torch.stack(largest))))
+        # The copy of the first fold, learnt again from the other images alone.
+        kept = [
+            scorer.network(image)[place]
+            for image, fold in zip(torch.split(images, 1), normal.folds, strict=True)
+            if fold != 0
+        ]
+        alone = scorer.new_network_distance(grid)
+        alone.by_padding = own.by_padding
+        alone.fit(merged(alone.moments(kept, [0] * len(kept), 1)))
+        first = of_grid(copies[0].scorer, grid)
+        assert float(first.explained_variance) == pytest.approx(float(alone.explained_variance))
+        if distance == "gaussian":
+            torch.testing.assert_close(first(kept[0]), alone(kept[0]))
+
+
+def of_grid(scorer: Scorer, grid: Grid) -> PositionDistance:
+    found = scorer.network_distances[grid.name]
+    assert isinstance(found, PositionDistance)
+    return found
+
+
+def test_the_level_of_an_image_is_its_lower_quartile() -> None:
+    distances = torch.rand(3, 1, 5, 8, generator=torch.Generator().manual_seed(0))
+    level = np.quantile(distances.flatten(1).numpy(), 0.25, axis=1, method="inverted_cdf")
+    wanted = np.maximum(distances.numpy() - level.reshape(-1, 1, 1, 1), 0)
+    np.testing.assert_allclose(above_own_level(distances).numpy(), wanted)
+    torch.testing.assert_close(above_own_level(distances + 3), above_own_level(distances))
 
 
 @pytest.mark.parametrize("distance", ["gaussian", "memory"])
-def test_of_both_distances_the_larger_surprisal_counts(distance: DistanceKind) -> None:
+def test_the_surprisal_of_each_grid_is_added_with_its_weight(distance: DistanceKind) -> None:
     images, pipeline = parts(15), made(distance)
     learn_normal(pipeline, NormalImages(15, lambda index: images[index][None]))
     image, scorer = parts(1, seed=1), pipeline.scorer
     image[..., 40:64, 30:54] = image[..., 16:40, 10:34]
-    both, edges, network = pipeline(image).anomaly_map, scorer.feature_distance, scorer.network_distance
-    assert edges is not None and network is not None
-    level = float(torch.maximum(edges.weight, network.weight))
-    for each in (edges, network):
-        each.explained_variance.fill_(level**2)
-    scorer.network_distance = None
-    of_edges = pipeline(image).anomaly_map
-    scorer.feature_distance, scorer.network_distance = None, network
-    of_network = pipeline(image).anomaly_map
-    assert (of_edges > of_network).any() and (of_network > of_edges).any()
-    # Between the positions both are interpolated, so that the larger one is at least theirs.
-    larger = torch.maximum(of_edges, of_network)
-    assert (both >= larger - 1e-4).all() and float((both - larger).median()) < 1e-3
+    joined, evidence = pipeline(image).anomaly_map, pipeline.evidence(image)[0]
+    assert scorer.network is not None
+    scorer.network_distances = nn.ModuleDict()
+    wanted = pipeline(image).anomaly_map
+    # Taken out only for the map without them.
+    _, fine, coarse = made_distances(pipeline, distance, images)
+    for own, cell, given in zip((fine, coarse), (8, 32), evidence.network_distances, strict=True):
+        told = surprisal(given, *own.tail.tolist())
+        wanted = wanted + own.weight * enlarge(told, cell, (72, 64))
+    torch.testing.assert_close(joined, wanted)
+    assert (joined > pipeline(image).anomaly_map).any()
+
+
+def made_distances(
+    pipeline: Pipeline, distance: DistanceKind, images: torch.Tensor
+) -> tuple[PositionDistance, ...]:
+    """Learn the distances once more, by another pipeline of the same networks."""
+    twin = made(distance)
+    twin.load_state_dict(twin.scorer.made_to_fit(pipeline.state_dict(), "scorer."), strict=False)
+    learn_normal(twin, NormalImages(len(images), lambda index: images[index][None]))
+    return twin.scorer.distances
 
 
 def test_on_tiles_and_on_a_texture_the_network_does_not_count() -> None:
@@ -130,10 +159,10 @@ def test_on_tiles_and_on_a_texture_the_network_does_not_count() -> None:
     images = torch.rand(20, 1, 72, 64, generator=torch.Generator().manual_seed(0))
     texture.scorer.learn_features(lambda: torch.split(images, 1), [0] * 20)
     assert texture.scorer.network is not None
-    features = list(map(texture.scorer.network, torch.split(images, 1)))
-    plain = merged(MemoryDistance(64, (9, 8)).moments(features, [0] * 20, 1))
+    features = [texture.scorer.network(image)[0] for image in torch.split(images, 1)]
+    plain = merged(MemoryDistance(100, (9, 8)).moments(features, [0] * 20, 1))
     assert plain.explained_variance() > 0.3  # by the padding alone
-    assert texture.scorer.network_distance is None
+    assert not texture.scorer.network_distances
 
 
 def pictures(count: int, seed: int = 0) -> list[NDArray[np.uint8]]:
@@ -152,11 +181,11 @@ def test_a_run_keeps_weights_and_record_and_needs_no_package(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = FeatureRecord.load(run / FEATURES)
-    assert (record.kind, record.size, record.features) == ("efficientnet-lite0", (96, 96), 64)
+    assert (record.kind, record.size, record.features) == ("efficientnet-lite0", (96, 96), 100)
     assert load_model(run).features == record
     monkeypatch.setattr(efficientnet, "weights_file", lambda _: pytest.fail("the package was read"))
     detector = Detector.load(run, device="cpu")
-    assert len(detector.pipeline.scorer.distances) == 2
+    assert len(detector.pipeline.scorer.distances) == 3
     images = pictures(2, seed=1)
     scores = [found.score for found in detector.predict(images)]
     detector.save(run.parent / "again")

@@ -105,6 +105,9 @@ def _facts(path: Path, record: Any, lines: dict[str, str]) -> list[tuple[str, st
         raise ModelError(f"{path}: this is not a record of a training: {error!r}") from error
 
 
+_UNUSED = "not used: position explains too little of the variance, or images are tiled"
+
+
 def feature_distance(run: Path) -> list[tuple[str, str]]:
     """Say whether a run uses feature distances, whether it aligns parts first, and which network it uses.
 
@@ -116,10 +119,11 @@ def feature_distance(run: Path) -> list[tuple[str, str]]:
     if facts is not None:
         lines.append(("Feature distance", _explained(facts)))
     if (run / FEATURES).is_file():
-        of_network = read_network_distance(run / MODEL)
-        unused = "not used: position explains too little of the variance, or images are tiled"
-        lines.append(("Feature network", FeatureRecord.load(run / FEATURES).explain()))
-        lines.append(("Its distance", unused if of_network is None else _explained(of_network)))
+        record = FeatureRecord.load(run / FEATURES)
+        lines.append(("Feature network", record.explain()))
+        for grid in record.grids:
+            of_network = read_network_distance(run / MODEL, grid.name)
+            lines.append((f"Its {grid.name} grid", _UNUSED if of_network is None else _explained(of_network)))
     return lines
 
 

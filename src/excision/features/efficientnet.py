@@ -33,7 +33,7 @@ from excision.system.files import sha256
 
 _EPSILON = 1e-3
 _STEM = 32
-_STRIDES = (8, 16)  # of the maps whose features are compared
+_STRIDES = (4, 8, 16, 32)  # of the maps whose features are compared
 
 
 class _Stage(NamedTuple):

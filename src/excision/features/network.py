@@ -1,25 +1,24 @@
-"""From the maps of a frozen network to a few features at each position of the grid of cells."""
+"""From the maps of a frozen network to a few features at each position of a grid."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from excision.features.record import FeatureRecord
-from excision.ops.resampling import enlarge, shrink
+from excision.features.record import FeatureRecord, Grid
+from excision.ops.resampling import Size, enlarge, shrink
 
-CELL_SIZE = 8
-"""Side in pixels of the square that one set of features describes: one position."""
-
-MOST_FEATURES = 64
-"""Features that are kept of a position: a block's covariance then has 4096 numbers."""
+MOST_FEATURES = 100
+"""Features that are kept of a position, as in PaDiM: a block's covariance then has 10,000 numbers."""
 
 _SEED = 2021  # of the projection, the same in every training
 _LEAST_DEVIATION = 1e-6
+_LEAST_LENGTH = 1e-6
 
 
 class Backbone(Protocol):
@@ -42,21 +41,75 @@ class Backbone(Protocol):
 
 
 class FeatureNetwork(nn.Module):
-    """Features of each position, on the grid of the edges.
+    """Features of each position, on a fine and on a coarse grid.
 
-    As in PatchCore (Roth et al., CVPR 2022, section 3.1), a feature is averaged over the 3 x 3 positions
-    around it, and coarser maps are resized to the grid. Each channel is brought to mean 0 and deviation 1
-    over normal images, and the channels are projected onto fewer orthonormal directions, drawn once (Kim,
-    Kim, Yi, Lee, "Semi-orthogonal embedding for efficient unsupervised anomaly segmentation",
-    arXiv:2105.14737, 2021): Mahalanobis distances then need few images and little memory. Averaging, resizing
-    and projecting are linear, so the projection comes first, where the maps are small.
+    The fine grid takes the maps of small strides, which show scratches and pores, and the coarse grid the
+    deepest ones, which show what kind of thing is there.
 
     Args:
-        record: describes the network; gives the number of features.
+        record: describes the network; gives grids and number of features.
         backbone: the frozen network.
 
     Attributes:
         record: as given.
+        projections: one for each grid of the record.
+    """
+
+    def __init__(self, record: FeatureRecord, backbone: nn.Module) -> None:
+        super().__init__()
+        self.record = record
+        self.backbone = backbone.requires_grad_(False)
+        self.projections = nn.ModuleList(map(Projection, record.grids))
+
+    def draw_directions(self) -> FeatureNetwork:
+        """Draw the projections, which are always the same for the same number of channels."""
+        for projection in self._each():
+            projection.draw_directions()
+        return self
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Describe each position.
+
+        Args:
+            images: (B, C, H, W) in [0, 1].
+
+        Returns:
+            For each grid of the record, (B, its `features`, ceil(H / cell), ceil(W / cell)).
+        """
+        maps, size = self.backbone(images), (images.shape[2], images.shape[3])
+        return [projection(maps, size) for projection in self.projections]
+
+    @torch.no_grad()
+    def learn_scale(self, images: Iterable[Tensor]) -> None:
+        """Bring each channel to mean 0 and deviation 1 over normal images (1, C, H, W) in [0, 1]."""
+        moments = [ChannelMoments() for _ in self.projections]
+        for image in images:
+            maps, size = self.backbone(image), (image.shape[2], image.shape[3])
+            for projection, own in zip(self._each(), moments, strict=True):
+                own.add(projection.unit(maps, size))
+        for projection, own in zip(self._each(), moments, strict=True):
+            projection.learn_scale(own)
+
+    def _each(self) -> Iterator[Projection]:
+        for projection in self.projections:
+            assert isinstance(projection, Projection)
+            yield projection
+
+
+class Projection(nn.Module):
+    """From the maps of a network to the features of each position of one grid.
+
+    The channels of a position are divided by their length: a feature then tells what is seen and not how
+    strong its contrast is. Each channel is brought to mean 0 and deviation 1 over normal images, and the
+    channels are projected onto fewer orthonormal directions, drawn once (Kim, Kim, Yi, Lee, "Semi-orthogonal
+    embedding for efficient unsupervised anomaly segmentation", arXiv:2105.14737, 2021): Mahalanobis distances
+    then need few images and little memory. Projecting and resizing are linear, so the projection comes first,
+    where the maps are small.
+
+    Args:
+        grid: the grid and its maps.
+
+    Attributes:
         directions: (D, F), orthonormal rows.
         weight: (D, F, 1, 1), the directions, each channel divided by its deviation.
         bias: (D,), minus the projection of the mean.
@@ -66,16 +119,16 @@ class FeatureNetwork(nn.Module):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, record: FeatureRecord, backbone: nn.Module) -> None:
+    def __init__(self, grid: Grid) -> None:
         super().__init__()
-        self.record = record
-        self.backbone = backbone.requires_grad_(False)
-        self.register_buffer("directions", torch.empty(record.features, sum(record.channels)))
-        self.register_buffer("weight", torch.empty(record.features, sum(record.channels), 1, 1))
-        self.register_buffer("bias", torch.empty(record.features))
+        self.grid = grid
+        channels = sum(grid.channels)
+        self.register_buffer("directions", torch.empty(grid.features, channels))
+        self.register_buffer("weight", torch.empty(grid.features, channels, 1, 1))
+        self.register_buffer("bias", torch.empty(grid.features))
 
-    def draw_directions(self) -> FeatureNetwork:
-        """Draw the projection, which is always the same for the same number of channels."""
+    def draw_directions(self) -> None:
+        """Draw the directions."""
         count, channels = self.directions.shape
         drawn = torch.randn(
             channels, count, dtype=torch.float64, generator=torch.Generator().manual_seed(_SEED)
@@ -83,53 +136,73 @@ class FeatureNetwork(nn.Module):
         self.directions.copy_(torch.linalg.qr(drawn).Q.T)
         self.weight.copy_(self.directions[..., None, None])
         self.bias.zero_()
-        return self
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Describe each position.
+    def forward(self, maps: Sequence[Tensor], size: Size) -> Tensor:
+        """Turn all maps of the network for images of `size` into the features (B, D, h, w) of the grid."""
+        weights = torch.split(self.weight, list(self.grid.channels), dim=1)
+        chosen = [maps[place] for place in self.grid.maps]
+        projected = [functional.conv2d(each, weight) for each, weight in zip(chosen, weights, strict=True)]
+        total = reduce(torch.add, self._on_grid(projected, size))
+        return total / self._lengths(chosen, size) + self.bias.view(1, -1, 1, 1)
 
-        Images (B, C, H, W) in [0, 1] to (B, D, ceil(H / `CELL_SIZE`), ceil(W / `CELL_SIZE`)).
-        """
-        grid = (-(-images.shape[2] // CELL_SIZE), -(-images.shape[3] // CELL_SIZE))
-        maps = self.backbone(images)
-        weights = torch.split(self.weight, list(self.record.channels), dim=1)
-        total = _on_grid(functional.conv2d(maps[0], weights[0], self.bias), self.record.strides[0], grid)
-        for features, weight, stride in zip(maps[1:], weights[1:], self.record.strides[1:], strict=True):
-            total = total + _on_grid(functional.conv2d(features, weight), stride, grid)
-        return total
+    def unit(self, maps: Sequence[Tensor], size: Size) -> Tensor:
+        """Return the channels (B, F, h, w) of each position, divided by their length, before scaling."""
+        chosen = [maps[place] for place in self.grid.maps]
+        return torch.cat(self._on_grid(chosen, size), dim=1) / self._lengths(chosen, size)
 
-    @torch.no_grad()
-    def learn_scale(self, images: Iterable[Tensor]) -> None:
-        """Bring each channel to mean 0 and deviation 1 over normal images (1, C, H, W) in [0, 1]."""
-        sums = [self.directions.new_zeros(2, count, dtype=torch.float64) for count in self.record.channels]
-        count = 0
-        for image in images:
-            count += 1
-            for total, features in zip(sums, self.backbone(image), strict=True):
-                exact = features.double()
-                total[0] += exact.mean(dim=(0, 2, 3))
-                total[1] += exact.square().mean(dim=(0, 2, 3))
-        mean, square = torch.cat(sums, dim=1) / count
-        deviation = (square - mean.square()).clamp_min(0).sqrt()
+    def learn_scale(self, moments: ChannelMoments) -> None:
+        """Take over mean and deviation of each channel."""
+        mean, deviation = moments.statistics()
         # A channel that never varies says nothing: it keeps its unit instead of being blown up.
         deviation = torch.where(deviation > _LEAST_DEVIATION, deviation, 1.0)
         scaled = self.directions.double() / deviation
         self.weight.copy_(scaled[..., None, None])
         self.bias.copy_(-scaled @ mean)
 
+    def _lengths(self, chosen: Sequence[Tensor], size: Size) -> Tensor:
+        squares = [each.square().sum(dim=1, keepdim=True) for each in chosen]
+        return reduce(torch.add, self._on_grid(squares, size)).sqrt().clamp_min(_LEAST_LENGTH)
 
-def _on_grid(features: Tensor, stride: int, grid: tuple[int, int]) -> Tensor:
-    """Average over 3 x 3 positions, and bring a map to the grid of cells."""
-    means = functional.avg_pool2d(features, 3, stride=1, padding=1, count_include_pad=False)
-    if CELL_SIZE % stride == 0:
-        means = shrink(means, CELL_SIZE // stride)
-    elif stride % CELL_SIZE == 0:
-        times = stride // CELL_SIZE
-        if means.shape[2] * times >= grid[0] and means.shape[3] * times >= grid[1]:
-            means = enlarge(means, times, grid)
-    if tuple(means.shape[2:]) != grid:
-        means = functional.interpolate(means, size=grid, mode="bilinear", align_corners=False)
-    return means
+    def _on_grid(self, planes: Sequence[Tensor], size: Size) -> list[Tensor]:
+        return [
+            _resized(each, stride, self.grid.cell, size)
+            for each, stride in zip(planes, self.grid.strides, strict=True)
+        ]
+
+
+class ChannelMoments:
+    """Mean and deviation of each channel over all positions of normal images."""
+
+    def __init__(self) -> None:
+        self._sums: Tensor | None = None
+        self._count = 0
+
+    def add(self, channels: Tensor) -> None:
+        """Add the channels (1, F, h, w) of an image."""
+        exact = channels.double()
+        found = torch.stack((exact.mean(dim=(0, 2, 3)), exact.square().mean(dim=(0, 2, 3))))
+        self._sums = found if self._sums is None else self._sums + found
+        self._count += 1
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation, each (F,) float64; at least one image was added."""
+        assert self._sums is not None
+        mean, square = self._sums / self._count
+        return mean, (square - mean.square()).clamp_min(0).sqrt()
+
+
+def _resized(planes: Tensor, stride: int, cell: int, size: Size) -> Tensor:
+    """Bring planes (B, C, h, w) of a map of this stride to the grid of cells of images of `size`."""
+    grid = (-(-size[0] // cell), -(-size[1] // cell))
+    if cell % stride == 0:
+        planes = shrink(planes, cell // stride)
+    elif stride % cell == 0:
+        times = stride // cell
+        if planes.shape[2] * times >= grid[0] and planes.shape[3] * times >= grid[1]:
+            planes = enlarge(planes, times, grid)
+    if tuple(planes.shape[2:]) != grid:
+        planes = functional.interpolate(planes, size=grid, mode="bilinear", align_corners=False)
+    return planes
 
 
 class Normalise(nn.Module):

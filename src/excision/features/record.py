@@ -7,7 +7,7 @@ import re
 import reprlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from excision.errors import ModelError
 from excision.system.files import write_json
@@ -26,6 +26,32 @@ _MOST_NUMBERS = 64  # in one list of a graph
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+FINE_CELL, COARSE_CELL = 8, 32
+"""Sides in pixels of the square that one set of features describes: one position of a grid."""
+
+_FINEST_OF_COARSE = 32  # stride from which on a map is compared on the coarse grid
+
+
+class Grid(NamedTuple):
+    """The feature maps that are compared together, and on which grid of positions.
+
+    Attributes:
+        name: "fine" or "coarse".
+        cell: side of a position in pixels.
+        maps: places of the maps among all maps of the network.
+        strides: of these maps.
+        channels: of these maps.
+        features: number of features of a position after the projection.
+    """
+
+    name: str
+    cell: int
+    maps: tuple[int, ...]
+    strides: tuple[int, ...]
+    channels: tuple[int, ...]
+    features: int
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureRecord:
     """What is known about a feature network.
@@ -40,7 +66,7 @@ class FeatureRecord:
         size: (H, W) in pixels of the images that it is given: that of the working image.
         strides: pixels between neighbouring positions of each feature map, in rising order.
         channels: channels of each feature map.
-        features: number of features of a position after the projection.
+        features: most features of a position after the projection, on each grid.
         graph: steps of an ONNX graph, as `GraphNetwork` takes them; None for other kinds.
     """
 
@@ -55,6 +81,19 @@ class FeatureRecord:
     channels: tuple[int, ...]
     features: int
     graph: dict[str, Any] | None = None
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """The grids of positions, finer first: small defects are seen on one, what a part is on the other."""
+        coarse = [stride >= _FINEST_OF_COARSE for stride in self.strides]
+        grids = []
+        for name, cell, wanted in (("fine", FINE_CELL, False), ("coarse", COARSE_CELL, True)):
+            maps = tuple(place for place, is_coarse in enumerate(coarse) if is_coarse == wanted)
+            strides = tuple(self.strides[place] for place in maps)
+            channels = tuple(self.channels[place] for place in maps)
+            if maps:
+                grids.append(Grid(name, cell, maps, strides, channels, min(self.features, sum(channels))))
+        return tuple(grids)
 
     def explain(self) -> str:
         """Describe the network in one line."""

@@ -12,7 +12,7 @@ _EXPLAINED_VARIANCE = (
     "scorer.feature_distance.explained_variance",
     "familiar.explained",
 )
-_OF_NETWORK = "scorer.network_distance.explained_variance"
+_OF_NETWORK = "scorer.network_distances.{grid}.explained_variance"
 _STARTS = ("scorer.alignment.starts", "alignment.starts")
 
 
@@ -44,13 +44,13 @@ def read_feature_distance(model: Path) -> FeatureDistanceFacts | None:
     return _read(model, _EXPLAINED_VARIANCE)
 
 
-def read_network_distance(model: Path) -> FeatureDistanceFacts | None:
-    """Read the same facts about the distance of a network's features.
+def read_network_distance(model: Path, grid: str) -> FeatureDistanceFacts | None:
+    """Read the same facts about the distance of a network's features on a grid, "fine" or "coarse".
 
     Raises:
         ModelError: the file is damaged.
     """
-    return _read(model, (_OF_NETWORK,))
+    return _read(model, (_OF_NETWORK.format(grid=grid),))
 
 
 def _read(model: Path, explained_variance: tuple[str, ...]) -> FeatureDistanceFacts | None:

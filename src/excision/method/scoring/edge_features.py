@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from excision.features.network import CELL_SIZE
+from excision.features.record import FINE_CELL
 from excision.ops.colour import to_grey
 from excision.ops.resampling import shrink
 
@@ -40,12 +40,12 @@ def edge_features(images: Tensor) -> Tensor:
         images: (B, C, H, W) in [0, 1], C of 1 or 3, each side at least 32.
 
     Returns:
-        (B, `count_features(C)`, ceil(H / `CELL_SIZE`), ceil(W / `CELL_SIZE`)) in (-1, 1); unaffected by
+        (B, `count_features(C)`, ceil(H / `FINE_CELL`), ceil(W / `FINE_CELL`)) in (-1, 1); unaffected by
         brightening or darkening the whole image.
     """
     brightness, deviation = in_deviations(images)
     height, width = brightness.shape[2:]
-    beyond = (0, -width % CELL_SIZE, 0, -height % CELL_SIZE)
+    beyond = (0, -width % FINE_CELL, 0, -height % FINE_CELL)
     seen = functional.pad(brightness, beyond, mode="replicate")
     filters = torch.from_numpy(_FILTERS).to(seen)
     found = []
@@ -53,11 +53,11 @@ def edge_features(images: Tensor) -> Tensor:
         if line > 1:
             seen = shrink(seen, 2)
         responses = functional.conv2d(functional.pad(seen, (2,) * 4, mode="reflect"), filters)
-        found += _means(responses, CELL_SIZE // line)
+        found += _means(responses, FINE_CELL // line)
     if images.shape[1] == 3:
         red, green, blue = images[:, :1], images[:, 1:2], images[:, 2:]
         opponents = torch.cat((red - green, (red + green) / 2 - blue), dim=1) / deviation
-        found += _means(functional.pad(opponents, beyond, mode="replicate"), CELL_SIZE)
+        found += _means(functional.pad(opponents, beyond, mode="replicate"), FINE_CELL)
     return torch.cat(found, dim=1)
 
 

@@ -17,17 +17,18 @@ class Evidence(NamedTuple):
             R is 2, the broad residual; relative to the normal residual unless `score.relative` is 0.
         attention: (B, 1, ceil(H / patch), ceil(W / patch)) >= 0, attention of each cell, in standard
             deviations above the normal attention.
-        distance: (B, 1, ceil(H / `CELL_SIZE`), ceil(W / `CELL_SIZE`)) >= 0, feature distance of each
+        distance: (B, 1, ceil(H / `FINE_CELL`), ceil(W / `FINE_CELL`)) >= 0, feature distance of each
             position; None if it does not count.
         pose: (B, 3), pose of the part; None unless the distances refer to an aligned image.
-        network_distance: as `distance`, of the features of a network.
+        network_distances: (B, 1, h, w) >= 0 for each grid of the feature network, as `distance`; empty if
+            none counts.
     """
 
     residuals: tuple[Tensor, ...]
     attention: Tensor
     distance: Tensor | None
     pose: Tensor | None
-    network_distance: Tensor | None = None
+    network_distances: tuple[Tensor, ...] = ()
 
 
 class ScorerInput(NamedTuple):

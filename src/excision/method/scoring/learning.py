@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from excision.features.network import CELL_SIZE
+from excision.features.record import FINE_CELL
 from excision.method.scoring.alignment import Alignment
 from excision.method.scoring.edge_features import edge_features
 from excision.method.scoring.feature_distance import Moments
@@ -30,17 +30,18 @@ class FeatureMoments(NamedTuple):
 
     Attributes:
         edges: of the edges.
-        network: of the features of a network.
+        network: of the features of a network, for each of its grids that counts.
     """
 
     edges: Sequence[Moments]
-    network: Sequence[PositionMoments]
+    network: Mapping[str, Sequence[PositionMoments]]
 
     def without(self, fold: int) -> FeatureMoments:
         """Return the moments of all other folds."""
         after = fold + 1
         edges = [*self.edges[:fold], *self.edges[after:]]
-        return FeatureMoments(edges, [*self.network[:fold], *self.network[after:]])
+        network = {name: [*parts[:fold], *parts[after:]] for name, parts in self.network.items()}
+        return FeatureMoments(edges, network)
 
 
 def learn_edges(scorer: Scorer, images: Images, folds: Sequence[int]) -> Sequence[Moments]:
@@ -64,7 +65,7 @@ def learn_edges(scorer: Scorer, images: Images, folds: Sequence[int]) -> Sequenc
     if scorer.settings.score.align:
         candidate, aligned = scorer.new_alignment(), scorer.new_feature_distance(aligned=True)
         candidate.learn(images())
-        of_parts = aligned.moments(_observed(edge_features, images(), candidate), folds, count)
+        of_parts = aligned.moments(_observed(edge_features, images(), candidate, FINE_CELL), folds, count)
         aligned.fit(merged(of_parts))
         if 1 - aligned.explained_variance < _LEFT_BY_ALIGNMENT * (1 - distance.explained_variance):
             alignment, distance, moments = candidate, aligned, of_parts
@@ -74,53 +75,62 @@ def learn_edges(scorer: Scorer, images: Images, folds: Sequence[int]) -> Sequenc
     return moments
 
 
-def learn_network(scorer: Scorer, images: Images, folds: Sequence[int]) -> Sequence[PositionMoments]:
+def learn_network(
+    scorer: Scorer, images: Images, folds: Sequence[int]
+) -> dict[str, Sequence[PositionMoments]]:
     """Learn which features of a network are normal, on the aligned part if the edges are aligned.
 
     Args:
-        scorer: gets a distance of the network's features, if it counts.
-        images: of which features are learnt; read up to three times.
+        scorer: gets a distance of the network's features for each grid on which it counts.
+        images: of which features are learnt; read up to seven times.
         folds: fold of each image, counted from 0.
 
     Returns:
-        The moments of each fold; empty if there is no network, or its distance does not count.
+        The moments of each fold, for each grid that counts; empty without a network.
     """
-    aligned = scorer.alignment is not None
-    network, distance, alignment = (
-        scorer.network,
-        scorer.new_network_distance(aligned=aligned),
-        scorer.alignment,
-    )
-    if network is None or distance is None:
-        return []
+    network, alignment = scorer.network, scorer.alignment
+    found: dict[str, Sequence[PositionMoments]] = {}
+    if network is None:
+        return found
 
     def as_compared() -> Iterator[Tensor]:
         for image in images():
             yield image if alignment is None else alignment.align(image, alignment(image))
 
     network.learn_scale(islice(as_compared(), _FOR_SCALE))
-    distance.by_padding = _variance_by_padding(map(network, _rolled(as_compared())))
-    moments = distance.moments(_observed(network, images(), alignment), folds, max(folds) + 1)
-    whole = merged(moments)
-    if not whole.enough:
-        return []
-    distance.fit(whole)
-    if not distance.counts:
-        return []
-    scorer.network_distance = distance
-    return moments
+    for place, grid in enumerate(network.record.grids):
+
+        def features(image: Tensor, place: int = place) -> Tensor:
+            of_grid: Tensor = network(image)[place]
+            return of_grid
+
+        by_padding = _variance_by_padding(map(features, _rolled(as_compared())))
+        # Where position explains nothing, all positions have one distribution.
+        for distance in scorer.new_network_distances(grid):
+            distance.by_padding = by_padding
+            observed = _observed(features, images(), alignment, grid.cell)
+            moments = distance.moments(observed, folds, max(folds) + 1)
+            whole = merged(moments)
+            if not whole.enough:
+                break
+            distance.fit(whole)
+            if distance.counts:
+                scorer.network_distances[grid.name] = distance
+                found[grid.name] = moments
+                break
+    return found
 
 
 def _observed(
-    features: Callable[[Tensor], Tensor], images: Iterable[Tensor], alignment: Alignment | None
+    features: Callable[[Tensor], Tensor], images: Iterable[Tensor], alignment: Alignment | None, cell: int
 ) -> Iterator[Observed]:
-    """Compute the features of images (1, C, H, W), aligned if there is an alignment."""
+    """Compute the features of images (1, C, H, W), aligned if there is an alignment, on a grid of cells."""
     for image in images:
         if alignment is None:
             yield features(image)
         else:
             pose = alignment(image)
-            yield features(alignment.align(image, pose)), alignment.seen(pose, CELL_SIZE)
+            yield features(alignment.align(image, pose)), alignment.seen(pose, cell)
 
 
 def _variance_by_padding(features: Iterable[Tensor]) -> Tensor:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 
 import torch
 from torch import Tensor, nn
 
-from excision.features.network import CELL_SIZE, FeatureNetwork
+from excision.features.network import FeatureNetwork
+from excision.features.record import FINE_CELL, Grid
 from excision.method.scoring.alignment import Alignment
-from excision.method.scoring.combination import join_distances
 from excision.method.scoring.edge_features import count_features, edge_features
 from excision.method.scoring.evidence import Evidence, ScorerInput
 from excision.method.scoring.feature_distance import FeatureDistance
 from excision.method.scoring.learning import FeatureMoments, learn_edges, learn_network
 from excision.method.scoring.memory_distance import MemoryDistance
+from excision.method.scoring.own_level import above_own_level
+from excision.method.scoring.pooled_distance import PooledDistance
 from excision.method.scoring.position_distance import PositionDistance, merged
 from excision.method.scoring.residuals import ResidualSums, anomaly_map, anomaly_score, broad_residual
 from excision.method.scoring.surprisal import surprisal, tail
-from excision.ops.resampling import enlarge
+from excision.ops.resampling import Size, enlarge
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
 
@@ -41,7 +43,7 @@ class Scorer(nn.Module):
             from image to image.
         alignment: estimates the pose of the part; None if positions are those of the image.
         network: as given; None if these settings do not use it.
-        network_distance: distance of the network's features; None if it does not count.
+        network_distances: distance of the network's features on each of its grids that counts, by name.
     """
 
     normal_residual: Tensor
@@ -61,7 +63,7 @@ class Scorer(nn.Module):
         self.feature_distance: FeatureDistance | None = None
         self.alignment: Alignment | None = None
         self.network = network if self.wants_features else None
-        self.network_distance: PositionDistance | None = None
+        self.network_distances = nn.ModuleDict()
 
     def forward(self, given: ScorerInput) -> Tensor:
         """Compute the anomaly map (B, 1, H, W) >= 0."""
@@ -74,17 +76,24 @@ class Scorer(nn.Module):
             for view, found in enumerate(self._residuals(given))
         )
         images = given.images
-        distance = pose = seen = of_network = None
+        distance = pose = None
         if self.alignment is not None:
             pose = self.alignment(images)
             images = self.alignment.align(images, pose)
-            if self.judges_what_is_seen:
-                seen = self.alignment.seen(pose, CELL_SIZE)
         if self.feature_distance is not None:
-            distance = self.feature_distance(edge_features(images), seen)
-        if self.network_distance is not None and self.network is not None:
-            of_network = self.network_distance(self.network(images), seen)
+            distance = self.feature_distance(edge_features(images), self._seen(pose, FINE_CELL))
+        of_network = tuple(self._of_network(images, pose))
         return Evidence(tuple(relative), given.cells.clamp_min(0), distance, pose, of_network)
+
+    def _of_network(self, images: Tensor, pose: Tensor | None) -> Iterator[Tensor]:
+        """Yield the distances of the network's features on each grid that counts."""
+        if self.network is None or not self.network_distances:
+            return
+        for grid, features in zip(self.network.record.grids, self.network(images), strict=True):
+            if grid.name in self.network_distances:
+                distance = self.network_distances[grid.name](features, self._seen(pose, grid.cell))
+                # On the coarse grid too few positions are left to say what an image has in common.
+                yield above_own_level(distance) if grid.cell == FINE_CELL else distance
 
     def combine(self, evidence: Evidence) -> Tensor:
         """Combine the evidence into the anomaly map (B, 1, H, W) >= 0, the weighted surprisal in nats.
@@ -95,8 +104,9 @@ class Scorer(nn.Module):
         Royal Statistical Society B 17, 1955; with equal weights this is Fisher's statistic. If only the
         residual counts, the map is the residual itself.
 
-        The feature distances, joined by `join_distances`, have the weight w and the rest 1 - w: the better
-        position explains the features of normal images, the more a difference from them counts.
+        The feature distance of the edges has the weight w and the rest 1 - w: the better position explains
+        the features of normal images, the more a difference from them counts. Those of a network are added
+        with their weights: they tell what no other evidence does.
         """
         if not self.counts_attention:
             return evidence.residuals[0]
@@ -110,22 +120,43 @@ class Scorer(nn.Module):
         size = (residual.shape[2], residual.shape[3])
         attention = enlarge(surprisal(evidence.attention, *of_attention), self.settings.mask.patch, size)
         maps = residual.mul_(score.residual_weight).add_(attention)
-        found = [each for each in (evidence.distance, evidence.network_distance) if each is not None]
-        if not found:
-            return maps
-        of_each = [
-            surprisal(each, *own.tail.tolist()) for each, own in zip(found, self.distances, strict=True)
-        ]
-        distance, weight = join_distances(of_each, [own.weight for own in self.distances])
-        if evidence.pose is None or self.alignment is None:
-            told = enlarge(distance, CELL_SIZE, size)
-            return maps.mul_(1 - weight).add_(told.mul_(weight))
+        if evidence.distance is not None and self.feature_distance is not None:
+            own = self.feature_distance
+            told, shown = self._on_image(evidence.distance, own, evidence.pose, FINE_CELL)
+            # What was not compared, such as corners cut off by the rotation, has the other evidence in full.
+            maps = maps.mul_(1 - own.weight * shown).add_(told.mul_(own.weight))
+        for (grid, network), distance in zip(self._compared(), evidence.network_distances, strict=True):
+            told, _ = self._on_image(distance, network, evidence.pose, grid.cell)
+            maps = maps.add_(told.mul_(network.weight))
+        return maps
+
+    def _on_image(
+        self, distance: Tensor, own: PositionDistance, pose: Tensor | None, cell: int
+    ) -> tuple[Tensor, Tensor | float]:
+        """Return the surprisal of each pixel (B, 1, H, W), and the share of each pixel that was compared."""
+        found = surprisal(distance, *own.tail.tolist())
+        if pose is None or self.alignment is None:
+            return enlarge(found, cell, self.image_format.size), 1.0
         judged = None
-        if self.feature_distance is not None and self.judges_what_is_seen:
-            judged = self.feature_distance.judged(self.alignment.seen(evidence.pose, CELL_SIZE))
-        told, shown = self.alignment.put_back(distance, evidence.pose, CELL_SIZE, judged)
-        # What was not compared, such as corners cut off by the rotation, has the other evidence in full.
-        return maps.mul_(1 - weight * shown).add_(told.mul_(weight))
+        if isinstance(own, FeatureDistance):
+            judged = own.judged(self._seen(pose, cell))
+        return self.alignment.put_back(found, pose, cell, judged)
+
+    def _seen(self, pose: Tensor | None, cell: int) -> Tensor | None:
+        """Return which cells the image shows; None if all are judged."""
+        if pose is None or self.alignment is None or not self.judges_what_is_seen:
+            return None
+        return self.alignment.seen(pose, cell)
+
+    def _compared(self) -> list[tuple[Grid, PositionDistance]]:
+        """Return the grids of the network that count, with their distances."""
+        found = []
+        for grid in self.network.record.grids if self.network is not None else ():
+            if grid.name in self.network_distances:
+                distance = self.network_distances[grid.name]
+                assert isinstance(distance, PositionDistance)
+                found.append((grid, distance))
+        return found
 
     def score(self, maps: Tensor) -> Tensor:
         """Compute the anomaly score (B,) of anomaly maps (B, 1, H, W)."""
@@ -133,9 +164,9 @@ class Scorer(nn.Module):
 
     @property
     def distances(self) -> tuple[PositionDistance, ...]:
-        """The feature distances that count: that of the edges, then that of the network."""
-        both = (self.feature_distance, self.network_distance)
-        return tuple(each for each in both if each is not None)
+        """The feature distances that count: that of the edges, then those of the network, finer first."""
+        edges = () if self.feature_distance is None else (self.feature_distance,)
+        return (*edges, *(distance for _, distance in self._compared()))
 
     @torch.no_grad()
     def learn_features(self, images: Callable[[], Iterable[Tensor]], folds: Sequence[int]) -> FeatureMoments:
@@ -145,15 +176,16 @@ class Scorer(nn.Module):
         edges that position leaves unexplained. On a surface without a shape to align, it does not.
 
         Args:
-            images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to seven times.
+            images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to nine times.
             folds: fold of each image, counted from 0.
 
         Returns:
             The moments of the features of each fold, for the distances that count.
         """
-        self.feature_distance = self.network_distance = self.alignment = None
+        self.feature_distance = self.alignment = None
+        self.network_distances = nn.ModuleDict()
         if not self.wants_features:
-            return FeatureMoments([], [])
+            return FeatureMoments([], {})
         edges = learn_edges(self, images, folds)
         return FeatureMoments(edges, learn_network(self, images, folds))
 
@@ -162,8 +194,8 @@ class Scorer(nn.Module):
         """Fit the feature distances that count to the moments of normal images."""
         if self.feature_distance is not None:
             self.feature_distance.fit(merged(moments.edges))
-        if self.network_distance is not None:
-            self.network_distance.fit(merged(moments.network))
+        for grid, distance in self._compared():
+            distance.fit(merged(moments.network[grid.name]))
 
     def residual_sums(self) -> ResidualSums:
         """Return empty sums, to which `add_residual` adds the residuals of normal images."""
@@ -186,9 +218,8 @@ class Scorer(nn.Module):
         """Return the largest value of each kind of evidence in an image: residuals, attention, distances."""
         evidence = self.evidence(given)
         found = [self.score(each) for each in (*evidence.residuals, evidence.attention)]
-        for distance in (evidence.distance, evidence.network_distance):
-            if distance is not None:
-                found.append(distance.amax(dim=(1, 2, 3)))
+        of_edges = () if evidence.distance is None else (evidence.distance,)
+        found += [each.amax(dim=(1, 2, 3)) for each in (*of_edges, *evidence.network_distances)]
         return torch.cat(found)
 
     @torch.no_grad()
@@ -209,24 +240,35 @@ class Scorer(nn.Module):
 
     def new_feature_distance(self, aligned: bool = False) -> FeatureDistance:
         """Create an untrained feature distance for the size and channels of the images."""
-        height, width = (-(-side // CELL_SIZE) for side in self.image_format.size)
+        height, width = (-(-side // FINE_CELL) for side in self.image_format.size)
         channels = count_features(self.image_format.channels)
         return FeatureDistance(channels, (height, width), aligned=aligned).to(self.tails.device)
 
-    def new_network_distance(self, kept: int = 1, aligned: bool = False) -> PositionDistance | None:
-        """Create an untrained distance of the network's features; None without a network.
+    def new_network_distances(self, grid: Grid) -> list[PositionDistance]:
+        """Create untrained distances of the network's features on a grid; the first that counts is used."""
+        if self.settings.score.distance == "memory":
+            return [self._new_network_distance(MemoryDistance, grid)]
+        kinds = (FeatureDistance, PooledDistance)
+        return [self._new_network_distance(kind, grid) for kind in kinds]
+
+    def _new_network_distance(
+        self, kind: type[PositionDistance], grid: Grid, kept: int = 1, aligned: bool | None = None
+    ) -> PositionDistance:
+        """Create a distance.
 
         Args:
-            kept: number of features in the memory, if there is one.
-            aligned: the images are aligned.
+            kind: its class.
+            grid: a grid of the network.
+            kept: number of features in the memory, if it is one.
+            aligned: whether only what images show is judged; None if there is an alignment.
         """
-        if self.network is None:
-            return None
-        height, width = (-(-side // CELL_SIZE) for side in self.image_format.size)
-        features, device = self.network.record.features, self.tails.device
-        if self.settings.score.distance == "memory":
-            return MemoryDistance(features, (height, width), kept).to(device)
-        return FeatureDistance(features, (height, width), shrinks=True, aligned=aligned).to(device)
+        size: Size = tuple(-(-side // grid.cell) for side in self.image_format.size)
+        if kind is MemoryDistance:
+            return MemoryDistance(grid.features, size, kept).to(self.tails.device)
+        if kind is PooledDistance:
+            return PooledDistance(grid.features, size).to(self.tails.device)
+        judges = self.alignment is not None if aligned is None else aligned
+        return FeatureDistance(grid.features, size, shrinks=True, aligned=judges).to(self.tails.device)
 
     def new_alignment(self, starts: int = 1) -> Alignment:
         """Create an untrained alignment with this number of starting poses."""
@@ -267,25 +309,29 @@ class Scorer(nn.Module):
         Returns:
             The tensors without those that do not count with these settings.
         """
-        of_edges, of_alignment, of_network, network = (
-            f"{prefix}{part}." for part in ("feature_distance", "alignment", "network_distance", "network")
+        of_edges, of_alignment, network = (
+            f"{prefix}{part}." for part in ("feature_distance", "alignment", "network")
         )
         learnt = self.wants_features and any(name.startswith(of_edges) for name in tensors)
-        compares = self.network is not None and any(name.startswith(of_network) for name in tensors)
         starts = tensors.get(f"{of_alignment}starts") if learnt else None
-        kept = tensors.get(f"{of_network}bank")
-        aligned = f"{of_edges}certainty" in tensors
-        self.feature_distance = self.new_feature_distance(aligned) if learnt else None
+        self.feature_distance = (
+            self.new_feature_distance(f"{of_edges}certainty" in tensors) if learnt else None
+        )
         self.alignment = self.new_alignment(len(starts)) if starts is not None else None
-        memory = 1 if kept is None else len(kept)
-        aligned = f"{of_network}certainty" in tensors
-        self.network_distance = self.new_network_distance(memory, aligned) if compares else None
-        used = {
-            of_edges: learnt,
-            of_alignment: learnt,
-            of_network: compares,
-            network: self.network is not None,
-        }
+        self.network_distances = nn.ModuleDict()
+        for grid in self.network.record.grids if self.network is not None else ():
+            own = f"{prefix}network_distances.{grid.name}."
+            if any(name.startswith(own) for name in tensors):
+                bank, kind = tensors.get(f"{own}bank"), FeatureDistance
+                if bank is not None:
+                    kind = MemoryDistance
+                elif f"{own}mean" in tensors:
+                    kind = PooledDistance
+                self.network_distances[grid.name] = self._new_network_distance(
+                    kind, grid, 1 if bank is None else len(bank), f"{own}certainty" in tensors
+                )
+        used = {of_edges: learnt, of_alignment: learnt, network: self.network is not None}
+        used[f"{prefix}network_distances."] = self.network is not None
         unused = tuple(name for name, is_used in used.items() if not is_used)
         return {name: tensor for name, tensor in tensors.items() if not name.startswith(unused)}
 
