@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from excision.errors import ModelError, SettingsError
 from excision.features.choice import FeatureChoice, check_choice
-from excision.features.network import FeatureNetwork
+from excision.features.network import FeatureNetwork, Projection
 from excision.features.record import FeatureRecord
 from excision.features.registry import build_network, open_network
 
@@ -91,9 +91,10 @@ def unit_channels(maps: list[Array], strides: list[int], cell: int, size: tuple[
 def slow(found: FeatureNetwork, images: Tensor, training: Tensor, place: int) -> Array:
     """Bring channels of length 1 to the grid, scale each, then project."""
     grid, projection = found.record.grids[place], found.projections[place]
+    assert isinstance(projection, Projection)
 
     def units(given: Tensor) -> Array:
-        maps = found.backbone(given)
+        maps: list[Tensor] = found.backbone(given)
         chosen = [maps[each].double().numpy() for each in grid.maps]
         return unit_channels(chosen, list(grid.strides), grid.cell, (given.shape[2], given.shape[3]))
 
@@ -137,8 +138,10 @@ def test_a_feature_does_not_depend_on_the_contrast_of_the_maps() -> None:
 def test_directions_are_orthonormal_and_always_the_same() -> None:
     first = network()
     torch.manual_seed(99)
-    directions = network().projections[0].directions
-    assert torch.equal(directions, first.projections[0].directions)
+    one, other = first.projections[0], network().projections[0]
+    assert isinstance(one, Projection) and isinstance(other, Projection)
+    directions = one.directions
+    assert torch.equal(directions, other.directions)
     torch.testing.assert_close(directions @ directions.T, torch.eye(6))
 
 

@@ -25,6 +25,7 @@ from excision.method.normal_statistics import learn_normal
 from excision.method.pipeline import Pipeline
 from excision.method.run_folder import load_model
 from excision.method.scoring.memory_distance import MemoryDistance
+from excision.method.scoring.network_distances import new_distances
 from excision.method.scoring.own_level import above_own_level
 from excision.method.scoring.position_distance import PositionDistance, merged
 from excision.method.scoring.scorer import Scorer
@@ -100,7 +101,7 @@ def test_each_copy_learns_without_its_fold_and_the_tail_is_that_of_images_left_o
             for image, fold in zip(torch.split(images, 1), normal.folds, strict=True)
             if fold != 0
         ]
-        alone = scorer.new_network_distance(grid)
+        alone = new_distances(distance, grid, FORMAT.size, aligned=False)[0]
         alone.by_padding = own.by_padding
         alone.fit(merged(alone.moments(kept, [0] * len(kept), 1)))
         first = of_grid(copies[0].scorer, grid)

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from excision.features.network import CELL_SIZE
+from excision.features.record import FINE_CELL
 from excision.method.scoring.edge_features import count_features, edge_features
 
 Array = NDArray[np.float64]
@@ -69,7 +69,7 @@ def test_features_agree_with_the_slow_version(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [(33, 47), (32, 39), (65, 33)])
 def test_any_size_has_the_features_of_every_place(size: tuple[int, int]) -> None:
     found = features(picture(size))
-    assert found.shape == (count_features(1), -(-size[0] // CELL_SIZE), -(-size[1] // CELL_SIZE))
+    assert found.shape == (count_features(1), -(-size[0] // FINE_CELL), -(-size[1] // FINE_CELL))
     assert np.abs(found).max() < 1
 
 

@@ -13,6 +13,7 @@ from excision.features.record import FINE_CELL
 from excision.method.scoring.alignment import Alignment
 from excision.method.scoring.edge_features import edge_features
 from excision.method.scoring.feature_distance import Moments
+from excision.method.scoring.network_distances import new_distances
 from excision.method.scoring.position_distance import Observed, PositionMoments, merged
 
 if TYPE_CHECKING:
@@ -106,8 +107,9 @@ def learn_network(
 
         by_padding = _variance_by_padding(map(features, _rolled(as_compared())))
         # Where position explains nothing, all positions have one distribution.
-        for distance in scorer.new_network_distances(grid):
-            distance.by_padding = by_padding
+        kind, size = scorer.settings.score.distance, scorer.image_format.size
+        for distance in new_distances(kind, grid, size, aligned=alignment is not None):
+            distance.to(scorer.tails.device).by_padding = by_padding
             observed = _observed(features, images(), alignment, grid.cell)
             moments = distance.moments(observed, folds, max(folds) + 1)
             whole = merged(moments)

@@ -15,13 +15,12 @@ from excision.method.scoring.edge_features import count_features, edge_features
 from excision.method.scoring.evidence import Evidence, ScorerInput
 from excision.method.scoring.feature_distance import FeatureDistance
 from excision.method.scoring.learning import FeatureMoments, learn_edges, learn_network
-from excision.method.scoring.memory_distance import MemoryDistance
+from excision.method.scoring.network_distances import stored_distance
 from excision.method.scoring.own_level import above_own_level
-from excision.method.scoring.pooled_distance import PooledDistance
 from excision.method.scoring.position_distance import PositionDistance, merged
 from excision.method.scoring.residuals import ResidualSums, anomaly_map, anomaly_score, broad_residual
 from excision.method.scoring.surprisal import surprisal, tail
-from excision.ops.resampling import Size, enlarge
+from excision.ops.resampling import enlarge
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
 
@@ -244,32 +243,6 @@ class Scorer(nn.Module):
         channels = count_features(self.image_format.channels)
         return FeatureDistance(channels, (height, width), aligned=aligned).to(self.tails.device)
 
-    def new_network_distances(self, grid: Grid) -> list[PositionDistance]:
-        """Create untrained distances of the network's features on a grid; the first that counts is used."""
-        if self.settings.score.distance == "memory":
-            return [self._new_network_distance(MemoryDistance, grid)]
-        kinds = (FeatureDistance, PooledDistance)
-        return [self._new_network_distance(kind, grid) for kind in kinds]
-
-    def _new_network_distance(
-        self, kind: type[PositionDistance], grid: Grid, kept: int = 1, aligned: bool | None = None
-    ) -> PositionDistance:
-        """Create a distance.
-
-        Args:
-            kind: its class.
-            grid: a grid of the network.
-            kept: number of features in the memory, if it is one.
-            aligned: whether only what images show is judged; None if there is an alignment.
-        """
-        size: Size = tuple(-(-side // grid.cell) for side in self.image_format.size)
-        if kind is MemoryDistance:
-            return MemoryDistance(grid.features, size, kept).to(self.tails.device)
-        if kind is PooledDistance:
-            return PooledDistance(grid.features, size).to(self.tails.device)
-        judges = self.alignment is not None if aligned is None else aligned
-        return FeatureDistance(grid.features, size, shrinks=True, aligned=judges).to(self.tails.device)
-
     def new_alignment(self, starts: int = 1) -> Alignment:
         """Create an untrained alignment with this number of starting poses."""
         return Alignment(self.image_format.size, starts).to(self.tails.device)
@@ -309,8 +282,8 @@ class Scorer(nn.Module):
         Returns:
             The tensors without those that do not count with these settings.
         """
-        of_edges, of_alignment, network = (
-            f"{prefix}{part}." for part in ("feature_distance", "alignment", "network")
+        of_edges, of_alignment, network, of_distances = (
+            f"{prefix}{part}." for part in ("feature_distance", "alignment", "network", "network_distances")
         )
         learnt = self.wants_features and any(name.startswith(of_edges) for name in tensors)
         starts = tensors.get(f"{of_alignment}starts") if learnt else None
@@ -320,18 +293,11 @@ class Scorer(nn.Module):
         self.alignment = self.new_alignment(len(starts)) if starts is not None else None
         self.network_distances = nn.ModuleDict()
         for grid in self.network.record.grids if self.network is not None else ():
-            own = f"{prefix}network_distances.{grid.name}."
-            if any(name.startswith(own) for name in tensors):
-                bank, kind = tensors.get(f"{own}bank"), FeatureDistance
-                if bank is not None:
-                    kind = MemoryDistance
-                elif f"{own}mean" in tensors:
-                    kind = PooledDistance
-                self.network_distances[grid.name] = self._new_network_distance(
-                    kind, grid, 1 if bank is None else len(bank), f"{own}certainty" in tensors
-                )
+            distance = stored_distance(tensors, of_distances, grid, self.image_format.size)
+            if distance is not None:
+                self.network_distances[grid.name] = distance.to(self.tails.device)
         used = {of_edges: learnt, of_alignment: learnt, network: self.network is not None}
-        used[f"{prefix}network_distances."] = self.network is not None
+        used[of_distances] = self.network is not None
         unused = tuple(name for name, is_used in used.items() if not is_used)
         return {name: tensor for name, tensor in tensors.items() if not name.startswith(unused)}
 
