@@ -98,7 +98,7 @@ def count_operations(pipeline: Pipeline) -> dict[str, int]:
         "recovery": lambda: pipeline.recovery(image, torch.zeros_like(image[:, :1]), skips),
     }
     network = pipeline.scorer.network
-    if network is not None and pipeline.scorer.network_distance is not None:
+    if network is not None and pipeline.scorer.network_distances:
         calls["features"] = lambda: network(image)
     counted = {}
     for name, call in calls.items():
