@@ -6,11 +6,13 @@ import runpy
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "harder_sets.py"
 
 
-def test_a_screw_is_drawn_in_any_rotation() -> None:
+def test_a_screw_is_drawn_in_any_rotation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))  # as for a script that is run
     drawn_screw = runpy.run_path(str(SCRIPT))["drawn_screw"]
     turns = []
     for seed in range(6):
