@@ -14,6 +14,7 @@ from excision.errors import ModelError
 from excision.features.record import FEATURES, FeatureRecord
 from excision.method.folder_kinds import FITNESS, wrong_folder
 from excision.method.model_facts import (
+    LEAST_EXPLAINED,
     FeatureDistanceFacts,
     read_feature_distance,
     read_network_distance,
@@ -123,8 +124,15 @@ def feature_distance(run: Path) -> list[tuple[str, str]]:
         lines.append(("Feature network", record.explain()))
         for grid in record.grids:
             of_network = read_network_distance(run / MODEL, grid.name)
-            lines.append((f"Its {grid.name} grid", _UNUSED if of_network is None else _explained(of_network)))
+            lines.append((f"Its {grid.name} grid", _UNUSED if of_network is None else _of_grid(of_network)))
     return lines
+
+
+def _of_grid(facts: FeatureDistanceFacts) -> str:
+    if facts.explained_variance >= LEAST_EXPLAINED:
+        return _explained(facts)
+    share = f"position explains {facts.explained_variance:.0%} of the variance"
+    return f"used, with one distribution for all positions: {share}"
 
 
 def _explained(facts: FeatureDistanceFacts) -> str:

@@ -13,6 +13,9 @@ _EXPLAINED_VARIANCE = (
     "familiar.explained",
 )
 _OF_NETWORK = "scorer.network_distances.{grid}.explained_variance"
+LEAST_EXPLAINED = 0.05
+"""Share of the variance from which on position tells what is to be seen."""
+
 _STARTS = ("scorer.alignment.starts", "alignment.starts")
 
 

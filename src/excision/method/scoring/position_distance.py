@@ -8,8 +8,9 @@ from typing import Any, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
+from excision.method.model_facts import LEAST_EXPLAINED
+
 _LEAST_IMAGES = 8
-_LEAST_EXPLAINED = 0.05
 
 Observed = Tensor | tuple[Tensor, Tensor]
 """Features (1, C, h, w) of an image, alone or with the share (1, 1, h, w) in [0, 1] that it shows of each
@@ -47,7 +48,7 @@ class PositionDistance(nn.Module):
     @property
     def counts(self) -> bool:
         """Whether the distance counts: not if position explains less than 5 % of the variance."""
-        return float(self.explained_variance) >= _LEAST_EXPLAINED
+        return float(self.explained_variance) >= LEAST_EXPLAINED
 
     def moments(self, features: Iterable[Observed], folds: Sequence[int], count: int) -> Sequence[Any]:
         """Sum up the features (1, C, h, w) of normal images, each in the moments of its fold.

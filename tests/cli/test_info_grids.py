@@ -1,0 +1,47 @@
+"""What `excision info` says of the grids of a feature network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from excision.cli.info import feature_distance
+from excision.features.record import FEATURES, FeatureRecord
+from excision.method.run_folder import MODEL
+
+RECORD = FeatureRecord(
+    "efficientnet-lite0",
+    "a package 1.0",
+    "Apache-2.0",
+    "0" * 64,
+    (0.5,),
+    (0.5,),
+    (64, 64),
+    (8, 32),
+    (5, 7),
+    4,
+)
+
+
+@pytest.mark.parametrize(
+    ("explained", "told"),
+    [
+        (0.4, "used: position in the image explains 40% of the variance"),
+        (0.03, "used, with one distribution for all positions: position explains 3% of the variance"),
+        (None, "not used"),
+    ],
+)
+def test_each_grid_says_whether_and_how_it_is_used(
+    explained: float | None, told: str, tmp_path: Path
+) -> None:
+    RECORD.save(tmp_path / FEATURES)
+    tensors = {"scorer.network_distances.fine.explained_variance": np.full(1, 0.5, np.float32)}
+    if explained is not None:
+        tensors["scorer.network_distances.coarse.explained_variance"] = np.full(1, explained, np.float32)
+    save_file(tensors, tmp_path / MODEL)
+    lines = dict(feature_distance(tmp_path))
+    assert lines["Its fine grid"] == "used: position in the image explains 50% of the variance"
+    assert lines["Its coarse grid"].startswith(told)
