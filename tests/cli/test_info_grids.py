@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,21 +10,11 @@ import pytest
 from safetensors.numpy import save_file
 
 from excision.cli.info import feature_distance
-from excision.features.record import FEATURES, FeatureRecord
+from excision.features.record import FEATURES
 from excision.method.run_folder import MODEL
+from tests.features.test_network import RECORD as ONE_GRID
 
-RECORD = FeatureRecord(
-    "efficientnet-lite0",
-    "a package 1.0",
-    "Apache-2.0",
-    "0" * 64,
-    (0.5,),
-    (0.5,),
-    (64, 64),
-    (8, 32),
-    (5, 7),
-    4,
-)
+RECORD = dataclasses.replace(ONE_GRID, strides=(8, 32))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from excision.baselines.base import Baseline, BaselineNetwork, Found, TrainingJo
 from excision.errors import SettingsError
 from excision.features.efficientnet import CHANNELS, EfficientNetLite
 from excision.ops.filters import gaussian_blur
+from excision.ops.whitening import inverse_factor
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
 
@@ -205,8 +206,7 @@ class Moments:
         unit = torch.eye(dimensions, dtype=self._scatter.dtype, device=self._scatter.device)
         for start in range(0, len(self._scatter), _INVERTED):
             part = slice(start, start + _INVERTED)
-            factor = torch.linalg.cholesky((self.covariance(part) + ridge * unit).double())
-            inverse = torch.linalg.solve_triangular(factor, unit.double(), upper=False)
+            inverse = inverse_factor((self.covariance(part) + ridge * unit).double())
             # In place: a second copy would dominate memory use.
             self._scatter[part] = inverse.transpose(1, 2).to(self._scatter.dtype)
         whitening, self._scatter = self._scatter, torch.empty(0)

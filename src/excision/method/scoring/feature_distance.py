@@ -7,20 +7,15 @@ The distance is that of Defard, Setkov, Loesch, Audigier, "PaDiM", ICPR Workshop
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from excision.method.scoring.position_distance import (
-    Observed,
-    PositionDistance,
-    PositionMoments,
-    sorted_into_folds,
-)
+from excision.method.scoring.position_distance import PositionDistance, PositionMoments
 from excision.ops.filters import gaussian_blur
+from excision.ops.whitening import inverse_factor
 
 _MOST_BLOCKS = 1024
 _NEIGHBOURS = 1.0  # positions, standard deviation
@@ -90,10 +85,9 @@ class FeatureDistance(PositionDistance):
             return None
         return seen * (self.certainty > 0)
 
-    @torch.no_grad()
-    def moments(self, features: Iterable[Observed], folds: Sequence[int], count: int) -> list[Moments]:
-        """Sum up the features (1, C, h, w) of normal images, each in the moments of its fold."""
-        return sorted_into_folds(Moments(self), features, folds, count)
+    def new_moments(self, _: int) -> Moments:
+        """Return moments of no image."""
+        return Moments(self)
 
     @torch.no_grad()
     def fit(self, moments: Moments) -> None:
@@ -183,9 +177,7 @@ class Moments(PositionMoments):
         prior = least / (least + (1 - least) * share)
         # Without a floor, rounding errors of a feature that never varies would be amplified to a defect.
         floor = torch.diag(_LEAST_VARIANCE * of_all.diagonal() + _LEAST)
-        factor = torch.linalg.cholesky((1 - prior) * own + prior * of_all + floor)
-        identity = torch.eye(len(of_all), dtype=of_all.dtype, device=of_all.device)
-        inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
+        inverse = inverse_factor((1 - prior) * own + prior * of_all + floor)
         like = self.owner.means
         return _Statistics(self.means.to(like), inverse.to(like), self._certainty().to(like))
 

@@ -83,7 +83,7 @@ def learn_network(
 
     Args:
         scorer: gets a distance of the network's features for each grid on which it counts.
-        images: of which features are learnt; read up to seven times.
+        images: of which features are learnt; read up to six times.
         folds: fold of each image, counted from 0.
 
     Returns:
@@ -99,13 +99,13 @@ def learn_network(
             yield image if alignment is None else alignment.align(image, alignment(image))
 
     network.learn_scale(islice(as_compared(), _FOR_SCALE))
-    for place, grid in enumerate(network.record.grids):
+    paddings = _variances_by_padding(map(network, _rolled(as_compared())))
+    for place, (grid, by_padding) in enumerate(zip(network.record.grids, paddings, strict=True)):
 
         def features(image: Tensor, place: int = place) -> Tensor:
             of_grid: Tensor = network(image)[place]
             return of_grid
 
-        by_padding = _variance_by_padding(map(features, _rolled(as_compared())))
         # Where position explains nothing, all positions have one distribution.
         kind, size = scorer.settings.score.distance, scorer.image_format.size
         for distance in new_distances(kind, grid, size, aligned=alignment is not None):
@@ -135,18 +135,18 @@ def _observed(
             yield features(alignment.align(image, pose)), alignment.seen(pose, cell)
 
 
-def _variance_by_padding(features: Iterable[Tensor]) -> Tensor:
-    """Return the variance (C,) between positions of the features (1, C, h, w) of rolled images.
+def _variances_by_padding(features: Iterable[Sequence[Tensor]]) -> list[Tensor]:
+    """Return the variance (C,) between positions of the features (1, C, h, w) of rolled images, on each grid.
 
     A network pads with zeros, so that its features depend on the distance from the border even on a surface
     that is the same everywhere. In rolled images nothing else depends on the position.
     """
-    moments: PositionMoments | None = None
-    for each in features:
-        moments = moments or PositionMoments(each.shape, each.device)
-        moments.add(each)
-    assert moments is not None
-    return moments.variances()[0]
+    moments: list[PositionMoments] = []
+    for grids in features:
+        moments = moments or [PositionMoments(each.shape, each.device) for each in grids]
+        for own, each in zip(moments, grids, strict=True):
+            own.add(each)
+    return [own.variances()[0] for own in moments]
 
 
 def _rolled(images: Iterable[Tensor]) -> Iterator[Tensor]:

@@ -6,20 +6,15 @@ texture there are, in one distribution for all positions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from excision.method.scoring.position_distance import (
-    Observed,
-    PositionDistance,
-    PositionMoments,
-    sorted_into_folds,
-)
+from excision.method.scoring.position_distance import PositionDistance, PositionMoments
 from excision.ops.filters import gaussian_blur
+from excision.ops.whitening import inverse_factor
 
 _WEIGHT = 0.25
 _NEIGHBOURS = 1.0  # positions, standard deviation
@@ -76,19 +71,16 @@ class PooledDistance(PositionDistance):
         smooth = gaussian_blur(found.square().mean(dim=1, keepdim=True), _NEIGHBOURS)
         return smooth if seen is None else smooth * seen
 
-    @torch.no_grad()
-    def moments(self, features: Iterable[Observed], folds: Sequence[int], count: int) -> list[PooledMoments]:
-        """Sum up the features (1, C, h, w) of normal images, each in the moments of its fold."""
-        return sorted_into_folds(PooledMoments(self), features, folds, count)
+    def new_moments(self, _: int) -> PooledMoments:
+        """Return moments of no image."""
+        return PooledMoments(self)
 
     @torch.no_grad()
     def fit(self, moments: PooledMoments) -> None:
         """Fit mean and covariance to the moments of normal images."""
         mean, covariance = moments.statistics()
         floor = torch.diag(_LEAST_VARIANCE * covariance.diagonal() + _LEAST)
-        factor = torch.linalg.cholesky(covariance + floor)
-        identity = torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
-        inverse = torch.linalg.solve_triangular(factor, identity, upper=False)
+        inverse = inverse_factor(covariance + floor)
         self.mean.copy_(mean.view_as(self.mean))
         self.whitening.copy_(inverse.view_as(self.whitening))
         self.explained_variance.fill_(moments.explained_variance(self.by_padding))

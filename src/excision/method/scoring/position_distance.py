@@ -50,7 +50,16 @@ class PositionDistance(nn.Module):
         """Whether the distance counts: not if position explains less than 5 % of the variance."""
         return float(self.explained_variance) >= LEAST_EXPLAINED
 
-    def moments(self, features: Iterable[Observed], folds: Sequence[int], count: int) -> Sequence[Any]:
+    def judged(self, _: Tensor | None) -> Tensor | None:
+        """Return the share to which each position is judged, given the share that is seen; None for all."""
+        return None
+
+    def new_moments(self, images: int) -> Any:
+        """Return moments of no image, to which the features of this number of images will be added."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def moments(self, features: Iterable[Observed], folds: Sequence[int], count: int) -> list[Any]:
         """Sum up the features (1, C, h, w) of normal images, each in the moments of its fold.
 
         Args:
@@ -58,7 +67,10 @@ class PositionDistance(nn.Module):
             folds: fold of each image, counted from 0.
             count: number of folds.
         """
-        raise NotImplementedError
+        found = [self.new_moments(len(folds)) for _ in range(count)]
+        for each, fold in zip(features, folds, strict=True):
+            found[fold].add(*(each if isinstance(each, tuple) else (each,)))
+        return found
 
     def fit(self, moments: Any) -> None:
         """Fit the distance and the explained variance to the moments of normal images.
@@ -149,21 +161,6 @@ class PositionMoments:
 
 
 M = TypeVar("M", bound=PositionMoments)
-
-
-def sorted_into_folds(new: M, features: Iterable[Observed], folds: Iterable[int], count: int) -> list[M]:
-    """Sum up the features (1, C, h, w) of images, each in the moments of its fold.
-
-    Args:
-        new: moments of no image.
-        features: features of each image; with what it shows of each position if the images are aligned.
-        folds: fold of each image, counted from 0.
-        count: number of folds.
-    """
-    found = [new.empty() for _ in range(count)]
-    for each, fold in zip(features, folds, strict=True):
-        found[fold].add(*(each if isinstance(each, tuple) else (each,)))
-    return found
 
 
 def merged(parts: Sequence[M]) -> M:

@@ -136,10 +136,7 @@ class Scorer(nn.Module):
         found = surprisal(distance, *own.tail.tolist())
         if pose is None or self.alignment is None:
             return enlarge(found, cell, self.image_format.size), 1.0
-        judged = None
-        if isinstance(own, FeatureDistance):
-            judged = own.judged(self._seen(pose, cell))
-        return self.alignment.put_back(found, pose, cell, judged)
+        return self.alignment.put_back(found, pose, cell, own.judged(self._seen(pose, cell)))
 
     def _seen(self, pose: Tensor | None, cell: int) -> Tensor | None:
         """Return which cells the image shows; None if all are judged."""
@@ -175,7 +172,7 @@ class Scorer(nn.Module):
         edges that position leaves unexplained. On a surface without a shape to align, it does not.
 
         Args:
-            images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to nine times.
+            images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to ten times.
             folds: fold of each image, counted from 0.
 
         Returns:
