@@ -14,7 +14,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple, get_args
@@ -24,9 +23,6 @@ import torch
 
 from excision import Dataset, Detector, load_dataset
 from excision.evaluation.metrics import average_precision, image_auroc
-from excision.features.registry import open_network
-from excision.method.attention.dino import new_attention
-from excision.method.pipeline import Pipeline
 from excision.settings.scoring import DistanceKind
 
 CHOICES = ("edges:gaussian", "efficientnet-lite0:gaussian", "efficientnet-lite0:memory")
@@ -41,25 +37,6 @@ class Figures(NamedTuple):
     false_alarms: float
     detections: float
     explained: tuple[float, ...]
-
-
-def with_features(detector: Detector, features: str, distance: DistanceKind) -> Detector:
-    """Give a detector the same networks and another feature network; its statistics are to be learnt."""
-    score = replace(detector.pipeline.settings.score, features=features, distance=distance)
-    settings = replace(detector.pipeline.settings, score=score)
-    choice = settings.feature_choice(detector.image_format)
-    network = None if choice is None else open_network(choice)
-    tensors = detector.pipeline.state_dict()
-    if network is not None:
-        tensors.update({f"scorer.network.{name}": tensor for name, tensor in network.state_dict().items()})
-    attention = new_attention(settings.attention.variant, network)
-    pipeline = Pipeline(settings, detector.image_format, attention, network)
-    if pipeline.scorer.network is None:
-        tensors = {name: each for name, each in tensors.items() if not name.startswith("scorer.network.")}
-    pipeline.load_learned(tensors)
-    twin = Detector(settings, device="cpu")
-    twin.pipeline_ = pipeline.eval()
-    return twin
 
 
 def figures(detector: Detector, dataset: Dataset) -> Figures:
@@ -102,7 +79,7 @@ def main(arguments: Sequence[str]) -> None:
     for choice in arguments[2:] or CHOICES:
         features, _, distance = choice.rpartition(":")
         kind = next(each for each in get_args(DistanceKind) if each == distance)
-        learnt[choice] = with_features(Detector.load(run, device="cpu"), features, kind)
+        learnt[choice] = Detector.load(run, device="cpu").with_features(features, kind)
         learnt[choice].recalibrate(dataset)
         found = figures(learnt[choice], dataset)
         explained = " and ".join(f"{each:.1%}" for each in found.explained) or "too little"

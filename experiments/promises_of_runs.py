@@ -27,7 +27,7 @@ from stored_scores import choose_defects, inspect_images
 from excision import load_dataset
 from excision.capability.seen_images import without_seen
 from excision.evaluation.metrics import image_auroc
-from excision.method.calibration import Calibration, calibrate
+from excision.method.calibration import Calibration
 from excision.method.run_folder import load_calibration, read_json
 from excision.system.files import write_json
 
@@ -68,13 +68,8 @@ def measure_run(data: str, run: Path, rates: Sequence[float], out: Path, defects
         "unfit_defects": int((~fit & defective).sum()),
         "good": int((~defective).sum()),
     }
-    cells = [_cell(_with_rate(kept, rate), scores[fit], defective[fit], rate) for rate in rates]
+    cells = [_cell(kept.for_rate(rate), scores[fit], defective[fit], rate) for rate in rates]
     write_json(out / f"{run.name}.json", {**facts, "rates": cells})
-
-
-def _with_rate(kept: Calibration, rate: float) -> Calibration:
-    groups, odd_image = kept.groups, kept.odd_image
-    return calibrate(kept.scores, rate, confidence=kept.confidence, groups=groups, odd_image=odd_image)
 
 
 def _cell(

@@ -129,11 +129,12 @@ def test_detector() -> None:
         "load": "(folder, device='auto')",
         "pipeline": "",
         "predict": "(self, images, *, color='rgb')",
-        "recalibrate": "(self, dataset, stage=None)",
+        "recalibrate": "(self, dataset, stage=None, *, groups=None)",
         "review_threshold": "",
         "save": "(self, folder)",
         "suspects": "(self, dataset, stage=None, run=None, *, groups=None)",
         "threshold": "",
+        "with_features": "(self, features, distance='gaussian')",
         "with_inference": "(self, *, mask=True, skips=None, kind=None)",
         "with_thresholds": "(self, threshold, review_threshold=None)",
     }

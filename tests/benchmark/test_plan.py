@@ -11,6 +11,7 @@ import pytest
 
 from excision.benchmark.plan import (
     EAR,
+    EAR_FEATURES,
     Cell,
     Inference,
     Plan,
@@ -24,6 +25,7 @@ from excision.benchmark.plan import (
 from excision.benchmark.variants import ABLATIONS, ablation, paper_rows
 from excision.data import load_dataset
 from excision.errors import DatasetError, SettingsError
+from excision.method.run_folder import MODEL
 from excision.settings import RecoverySettings, Settings
 
 SOURCES = (Source("one", "one", "mvtec", "1"), Source("two", "two", "mvtec", "2"))
@@ -102,10 +104,54 @@ def test_settings_survive_the_way_to_the_child() -> None:
 
 def test_methods_are_chosen_by_name() -> None:
     assert choose_methods(" ear, padim,ear") == ("ear", "padim")
-    with pytest.raises(SettingsError, match=r'"ridd" is not a method.*ear, ae.*riad'):
+    with pytest.raises(SettingsError, match=r'"ridd" is not a method.*ear, ear-features, ae.*riad'):
         choose_methods("ear,ridd")
     with pytest.raises(SettingsError, match="no method is named"):
         choose_methods(",")
+    assert choose_methods("ear-features,ear") == ("ear-features", "ear")
+    with pytest.raises(SettingsError, match="ear-features is measured on the trained run of ear"):
+        choose_methods("ear-features,riad")
+
+
+def test_features_are_measured_on_the_run_of_ear(tmp_path: Path) -> None:
+    cells = {cell.variant.key: cell for cell in plan(EAR, EAR_FEATURES).cells() if cell.seed == 0}
+    ear, features = cells[EAR], cells[EAR_FEATURES]
+    assert features.run(tmp_path) == ear.run(tmp_path) == ear.folder(tmp_path)
+    # Its own statistics make another model, which is the one that is timed.
+    assert features.model(tmp_path) == (features.folder(tmp_path), Inference())
+    assert ear.model(tmp_path) == (ear.folder(tmp_path), Inference())
+    assert features.identity()["settings"] == ear.identity()["settings"]
+    # If features are the default, the row is the plain method.
+    score = replace(Settings().score, features="efficientnet-lite0")
+    assert method_row(EAR_FEATURES, replace(Settings(), score=score)).variant.key == EAR
+
+
+def test_padim_runs_once_whatever_the_seeds() -> None:
+    cells = plan(EAR, "padim", "patchcore", "padim-aligned").cells()
+    seeds = {key: {c.seed for c in cells if c.variant.key == key} for key in (EAR, "padim", "patchcore")}
+    assert seeds == {EAR: {0, 1}, "padim": {0}, "patchcore": {0, 1}}
+    assert {cell.seed for cell in cells if cell.variant.key == "padim-aligned"} == {0}
+
+
+def test_finished_runs_stand_for_the_training_of_ear(tmp_path: Path) -> None:
+    (tmp_path / "one-1").mkdir()
+    (tmp_path / "one-1" / MODEL).touch()
+    chosen = replace(plan(EAR, EAR_FEATURES, "riad"), runs=tmp_path)
+    found = {cell.name: run for cell in chosen.cells() if (run := chosen.finished_run(cell)) is not None}
+    assert found == {"one, ear, seed 1": tmp_path / "one-1"}
+
+
+def test_an_installed_package_has_its_own_name() -> None:
+    pytest.importorskip("elpv_dataset")
+    (source,) = describe([("elpv-dataset", load_dataset("elpv-dataset"))])
+    assert source.name == "elpv-dataset"
+
+
+def test_an_identity_without_later_changes_is_the_same() -> None:
+    identity = plan(EAR).cells()[0].identity()
+    old = json.loads(json.dumps(identity))
+    del old["inference"]["features"]
+    assert old != identity and stored_identity({"identity": old}) == identity
 
 
 @pytest.mark.parametrize("name", ABLATIONS)

@@ -22,7 +22,8 @@ from excision.data import load_dataset
 from excision.detector import Detector
 from excision.evaluation.evaluate import measure
 from excision.method.attention.model import Attention
-from excision.method.run_folder import CHECKPOINT, MODEL, SETTINGS, read_json
+from excision.method.calibration import calibrate
+from excision.method.run_folder import CHECKPOINT, MODEL, SETTINGS, TRAINING, read_json
 from excision.settings import Settings
 from tests.benchmark.conftest import fake_baseline, kolektor, second
 from tests.benchmark.fakes import NAME
@@ -66,7 +67,10 @@ def paper(kolektor: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 def test_paper_table(paper: tuple[Path, str]) -> None:
     out, told = paper
     lines = (out / "benchmark.md").read_text("utf-8").splitlines()
-    rows = [line.split(" | ") for line in lines if line.startswith("| ")]
+    both = [line.split(" | ") for line in lines if line.startswith("| ")]
+    rows, rates = both[: len(both) // 2], both[len(both) // 2 :]
+    assert [row[0] for row in rates] == [row[0] for row in rows]
+    assert {len(row) for row in rates} == {7}
     assert [row[0] for row in rows] == [
         "| method",
         "| ---",
@@ -107,6 +111,64 @@ def test_figures_are_those_of_evaluate(
     assert (cell["n_train"], cell["n_calibration"]) == (7, 1)
     detector = Detector.load(folder / "ear" / "seed-0")
     assert cell["parameters"] == sum(value.numel() for value in detector.pipeline.parameters())
+
+
+def test_rates_are_those_of_the_calibrated_threshold(paper: tuple[Path, str], kolektor: Path) -> None:
+    """Counted again, image by image, with the threshold that the calibration scores give for each rate."""
+    run = paper[0] / "surface" / "ear" / "seed-0"
+    rates, detector = read_json(run / "cell.json")["rates"], Detector.load(run)
+    kept = detector.calibration
+    found = [(s.defective, detector.inspect(s.image).score) for s in load_dataset(kolektor).test]
+    for wanted in (0.01, 0.05):
+        again = calibrate(kept.scores, wanted, confidence=kept.confidence, groups=kept.groups)
+        assert rates[f"promised_rate_at_{wanted}"] == again.promised_rate
+        for figure, kind in (("false_alarm_rate", False), ("detection_rate", True)):
+            above = [score > again.threshold for defective, score in found if defective == kind]
+            assert rates[f"{figure}_at_{wanted}"] == sum(above) / len(above)
+
+
+def test_a_finished_run_is_measured_and_not_trained(
+    paper: tuple[Path, str], kolektor: Path, tmp_path: Path, inside: list[dict[str, Any]]
+) -> None:
+    """Networks are those of the run, and what is normal is learnt again."""
+    run = shutil.copytree(paper[0] / "surface" / "ear" / "seed-0", tmp_path / "runs" / "surface-0")
+    before = (run / MODEL).read_bytes()
+    words = ["--methods", "ear", "--seeds", 1, *FEW, "--runs", tmp_path / "runs", "--out", tmp_path / "out"]
+    assert call("benchmark", kolektor, *words) == 0
+    cell = read_json(tmp_path / "out/surface/ear/seed-0/cell.json")
+    assert cell["training_seconds"] == cell["trained_on"]["seconds"] == read_json(run / TRAINING)["seconds"]
+    assert (run / MODEL).read_bytes() == before
+    # The same code learns the same statistics from the same images.
+    figures = read_json(run / "cell.json")["figures"]
+    assert {**cell["figures"], "ms_per_image": 0} == {**figures, "ms_per_image": 0}
+    assert (
+        "Finished runs stand for the training of EAR, for these data sets and seeds: surface 0."
+        in (tmp_path / "out/benchmark.md").read_text()
+    )
+    inside.clear()
+    assert call("benchmark", kolektor, *words) == 0 and inside == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [("settings", "was begun with other settings"), ("images", "was begun on other images")],
+)
+@pytest.mark.usefixtures("inside")
+def test_a_finished_run_of_something_else_is_refused(
+    change: str,
+    said: str,
+    paper: tuple[Path, str],
+    kolektor: Path,
+    second: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(paper[0] / "surface" / "ear" / "seed-0", tmp_path / "runs" / "surface-0")
+    data, options = (kolektor, TWO) if change == "settings" else (second, FEW)
+    words = ["--methods", "ear", "--seeds", 1, *options, "--runs", tmp_path / "runs"]
+    assert call("benchmark", data, *words, "--out", tmp_path / "out") == 2
+    assert said in capsys.readouterr().out
+    assert call("benchmark", data, *words, "--runs", tmp_path / "none", "--out", tmp_path / "out") == 2
 
 
 def test_budget_is_the_time_of_ear(paper: tuple[Path, str]) -> None:

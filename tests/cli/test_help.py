@@ -108,7 +108,7 @@ def test_benchmark_help_shows_its_own_options_and_the_common_settings() -> None:
     shown = [names.split()[0] for names in options(help_text("benchmark", "--help"))]
     assert sorted(shown) == sorted(
         [
-            *["--out", "--methods", "--ablations", "--preset", "--seeds", "--minutes"],
+            *["--out", "--methods", "--ablations", "--preset", "--seeds", "--minutes", "--runs"],
             *[*COMMON, "--layout", "--leave-out", "--json", "--settings"],
         ]
     )

@@ -18,6 +18,8 @@ BASELINES: dict[str, tuple[str, str]] = {
     "draem": ("excision.baselines.draem", "Draem"),
     "patchcore": ("excision.baselines.patchcore", "PatchCore"),
     "padim": ("excision.baselines.padim", "PaDiM"),
+    "patchcore-aligned": ("excision.baselines.aligned", "AlignedPatchCore"),
+    "padim-aligned": ("excision.baselines.aligned", "AlignedPaDiM"),
 }
 """Module and class of each baseline, imported on first use."""
 

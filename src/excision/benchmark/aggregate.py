@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from statistics import geometric_mean, mean, stdev
 from typing import Any
 
+from excision.benchmark.rates import RATES
+
 QUALITY = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")
 COST = ("training_seconds", "peak_memory_mb", "parameters", "passes")
 
@@ -58,7 +60,7 @@ class Line:
         label: as shown.
         key: key of the variant.
         seeds: number of finished cells.
-        figures: by the names of `QUALITY` and `COST`; None if nothing could be measured.
+        figures: by the names of `QUALITY`, `RATES` and `COST`; None if nothing could be measured.
         speeds: by batch size, "1" and "16"; empty if the variant was not timed.
     """
 
@@ -88,8 +90,7 @@ def line(label: str, key: str, cells: Sequence[dict[str, Any]], timed: dict[str,
         cells: contents of `cell.json`, one per seed.
         timed: the variant's part of the summary in `throughput.json`.
     """
-    figures = {name: Spread.of(cell["figures"][name] for cell in cells) for name in QUALITY}
-    figures |= {name: Spread.of(cell[name] for cell in cells) for name in COST}
+    figures = {name: Spread.of(_figure(cell, name) for cell in cells) for name in _ALL}
     speeds = {batch: Speed(**speed) for batch, speed in (timed or {}).items()}
     return Line(label, key, len(cells), figures, speeds)
 
@@ -114,8 +115,9 @@ def mean_line(label: str, key: str, lines: Sequence[Line], cells: Sequence[Seque
         means = []
         for seed in seeds:
             row = [found[seed] for found in by_seed]
-            values = [cell["figures"][name] if name in QUALITY else cell[name] for cell in row]
-            means.append(None if None in values else mean(values))
+            values = [_figure(cell, name) for cell in row]
+            known = [value for value in values if value is not None]
+            means.append(mean(known) if len(known) == len(values) else None)
         return Spread.of(means)
 
     speeds = {}
@@ -127,4 +129,14 @@ def mean_line(label: str, key: str, lines: Sequence[Line], cells: Sequence[Seque
                 geometric_mean(part.images_per_second for part in parts),
                 geometric_mean(ratios) if len(ratios) == len(parts) else None,
             )
-    return Line(label, key, len(seeds), {name: averaged(name) for name in (*QUALITY, *COST)}, speeds)
+    return Line(label, key, len(seeds), {name: averaged(name) for name in _ALL}, speeds)
+
+
+_ALL = (*QUALITY, *RATES, *COST)
+
+
+def _figure(cell: dict[str, Any], name: str) -> float | None:
+    """Return a figure of a cell; cells of earlier versions lack the rates."""
+    place = cell["figures"] if name in QUALITY else cell.get("rates", {}) if name in RATES else cell
+    found: float | None = place.get(name)
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,9 @@ import torch
 from torch import nn
 
 from excision.baselines import baseline
-from excision.benchmark.clock import Clock
+from excision.benchmark.clock import CLOCK, Clock
 from excision.benchmark.plan import CELL, EAR, Inference, settings_of
+from excision.benchmark.rates import rates_of
 from excision.data import Dataset, load_dataset
 from excision.detector import Detector
 from excision.errors import ModelError
@@ -18,7 +21,8 @@ from excision.evaluation.evaluate import measure
 from excision.method.calibration import Calibration
 from excision.method.calibration_scores import CALIBRATING
 from excision.method.fitting import TUNING_STAGE
-from excision.method.run_folder import MODEL, read_json
+from excision.method.run_folder import MODEL, TRAINING, read_json
+from excision.method.run_start import recorded_groups
 from excision.predictions import Method
 from excision.progress import Bars
 from excision.settings import Settings
@@ -31,8 +35,9 @@ def run_cell(job: dict[str, Any], bars: Bars) -> None:
     """Train the model if necessary, measure it and write `cell.json`.
 
     Args:
-        job: "folder" of the results, "run" folder of the model, "data", "identity" of the cell, and "seconds"
-            of training (None trains for `training.steps`).
+        job: "folder" of the results, "run" folder of the training, "data", "identity" of the cell, "seconds"
+            of training (None trains for `training.steps`), and the "finished" run that stands for it (or
+            None).
         bars: progress bars.
 
     Raises:
@@ -44,12 +49,16 @@ def run_cell(job: dict[str, Any], bars: Bars) -> None:
     inference = Inference(**identity["inference"])
     clock = Clock(folder, identity)
     if identity["method"] == EAR:
-        if inference == Inference():
+        if inference == Inference() and job["finished"] is not None:
+            _take_over(Path(job["finished"]), settings, dataset, run, clock, bars)
+        elif inference == Inference():
             _train_ear(settings, dataset, run, clock, bars)
         detector = with_inference(Detector.load(run), inference)
-        if inference.map is not None:
+        if inference.map is not None or inference.features is not None:
             # Another map has another unit, and so another normal residual and another threshold.
-            detector.recalibrate(dataset)
+            detector.recalibrate(dataset, bars.stage, groups=recorded_groups(run))
+        if inference.features is not None:
+            detector.save(folder)
         facts = _measured(detector, detector.pipeline, detector.calibration, dataset, bars)
         facts |= {"passes": 1, "image": _image(detector.image_format)}
     else:
@@ -59,16 +68,20 @@ def run_cell(job: dict[str, Any], bars: Bars) -> None:
         found = kind.load(run)
         facts = _measured(found, found.network, found.calibration, dataset, bars)
         facts |= {"passes": found.network.passes, "image": _image(found.image_format)}
-    # A variant that is only measured here was trained in another cell: its training time is recorded there.
+    # A variant that is only measured here was trained elsewhere: its training time is recorded there.
     spent = clock.seconds if folder == run else read_json(run / CELL)["training_seconds"]
+    if job["finished"] is not None:
+        spent = read_json(run / TRAINING)["seconds"]
+    model = run if inference.features is None else folder
     content = {
         "identity": identity,
         "seed": settings.training.seed,
         "n_train": len(dataset.train),
         "training_seconds": round(spent, 3),
         "seconds_given": job["seconds"],
-        "model_mb": round((run / MODEL).stat().st_size / 2**20, 3),
+        "model_mb": round((model / MODEL).stat().st_size / 2**20, 3),
         "machine": machine(),
+        "trained_on": None if job["finished"] is None else read_json(run / TRAINING),
         **facts,
         # Last, so that it includes the memory of measuring.
         "peak_memory_mb": round(clock.peak_memory_mb, 1),
@@ -78,7 +91,9 @@ def run_cell(job: dict[str, Any], bars: Bars) -> None:
 
 def with_inference(detector: Detector, inference: Inference) -> Detector:
     """Return a detector with the same weights and a different inference."""
-    if inference == Inference():
+    if inference.features is not None:
+        detector = detector.with_features(inference.features)
+    if replace(inference, features=None) == Inference():
         return detector
     return detector.with_inference(mask=inference.mask, skips=inference.skips, kind=inference.map)
 
@@ -89,6 +104,26 @@ def machine() -> dict[str, Any]:
     return {
         name: facts[name] for name in ("processor", "cores", "threads", "python", "torch", "excision")
     } | {"accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None}
+
+
+def _take_over(
+    finished: Path, settings: Settings, dataset: Dataset, run: Path, clock: Clock, bars: Bars
+) -> None:
+    """Copy a finished run, check that it was trained as the cell asks, and learn its statistics again.
+
+    Raises:
+        SettingsError: it was trained with other settings or on other images.
+    """
+    if clock.finished and (run / MODEL).is_file():
+        return
+    run.mkdir(parents=True, exist_ok=True)
+    for file in sorted(finished.iterdir(), key=lambda file: file.name == MODEL):
+        if file.is_file() and file.name not in (CELL, CLOCK):
+            shutil.copyfile(file, run / file.name)
+    detector = Detector(settings).fit(dataset, run, resume=True, stage=bars.stage)
+    detector.recalibrate(dataset, bars.stage, groups=recorded_groups(run))
+    detector.save(run)
+    clock.finish()
 
 
 def _train_ear(settings: Settings, dataset: Dataset, run: Path, clock: Clock, bars: Bars) -> None:
@@ -160,6 +195,7 @@ def _measured(
         "n_calibration": len(calibration.scores),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "figures": evaluation.to_json(),
+        "rates": rates_of(calibration, evaluation),
     }
 
 

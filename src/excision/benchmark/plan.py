@@ -13,17 +13,25 @@ from typing import Any
 from excision import baselines
 from excision.data.records import Dataset
 from excision.errors import DatasetError, SettingsError
+from excision.method.run_folder import MODEL
 from excision.settings import AnomalyMapKind, Settings
 from excision.settings.checks import as_fields
 from excision.settings.renamed import with_new_names
 
-EAR = "ear"
+EAR, EAR_FEATURES = "ear", "ear-features"
 
-METHODS = (EAR, "riad", "unet", "ae", "draem", "patchcore", "padim")
+FEATURES = "efficientnet-lite0"
+"""The features of `EAR_FEATURES`."""
+
+METHODS = (EAR, EAR_FEATURES, "riad", "unet", "ae", "draem", "patchcore", "padim")
 """Methods that are compared by default."""
+
+SEEDLESS = ("padim", "padim-aligned")
+"""Methods in which nothing depends on the seed: one cell is enough."""
 
 LABELS = {
     EAR: "EAR",
+    EAR_FEATURES: "EAR, EfficientNet-Lite0 features",
     "riad": "RIAD",
     "unet": "U-Net",
     "unet-no-skips": "U-Net without skips",
@@ -31,6 +39,8 @@ LABELS = {
     "draem": "DRAEM",
     "patchcore": "PatchCore",
     "padim": "PaDiM",
+    "patchcore-aligned": "PatchCore, aligned",
+    "padim-aligned": "PaDiM, aligned",
 }
 
 CELL, ERROR, THROUGHPUT = "cell.json", "error.json", "throughput.json"
@@ -41,17 +51,19 @@ ROUNDS = 7
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """Changes to EAR at inference only, with the same trained weights.
+    """Changes to EAR with the same trained weights: at inference, or in what is learnt without gradients.
 
     Attributes:
         mask: False excises nothing.
         skips: skip connections that are on; None leaves them unchanged.
         map: how image and recovery are compared; None leaves it unchanged.
+        features: features that are compared, as in `ScoreSettings`; None leaves them unchanged.
     """
 
     mask: bool = True
     skips: str | None = None
     map: AnomalyMapKind | None = None
+    features: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +139,11 @@ class Cell:
         """Folder of the trained model."""
         return out / self.source.name / self.variant.run / f"seed-{self.seed}"
 
+    def model(self, out: Path) -> tuple[Path, Inference]:
+        """Folder of the model that is measured, and what is changed in it at inference."""
+        own = self.variant.inference
+        return (self.run(out), own) if own.features is None else (self.folder(out), Inference())
+
     def identity(self) -> dict[str, Any]:
         """Return everything that the results depend on, as JSON; equal identities mean the same cell."""
         settings = self.variant.settings
@@ -153,6 +170,7 @@ class Plan:
         ablations: rows of each further table, by its title.
         seeds: seeds of every row.
         minutes: training time of each baseline; None takes the time that EAR took.
+        runs: folder of finished runs "NAME-SEED" that stand for the training of EAR; None trains it.
     """
 
     sources: tuple[Source, ...]
@@ -160,6 +178,14 @@ class Plan:
     ablations: dict[str, tuple[Row, ...]]
     seeds: tuple[int, ...]
     minutes: float | None = None
+    runs: Path | None = None
+
+    def finished_run(self, cell: Cell) -> Path | None:
+        """Return the finished run that stands for the training of a cell; None if it is to be trained."""
+        if self.runs is None or cell.variant.key != EAR:
+            return None
+        run = self.runs / f"{cell.source.name}-{cell.seed}"
+        return run if (run / MODEL).is_file() else None
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -177,6 +203,7 @@ class Plan:
             for seed in self.seeds
             for source in self.sources
             for variant in self.variants
+            if seed == self.seeds[0] or variant.method not in SEEDLESS
         ]
 
 
@@ -187,18 +214,26 @@ def choose_methods(names: str) -> tuple[str, ...]:
         SettingsError: a method is unknown, or the list is empty.
     """
     chosen = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-    known = (EAR, *baselines.BASELINES)
+    known = (EAR, EAR_FEATURES, *baselines.BASELINES)
     for name in chosen:
         if name not in known:
             raise SettingsError(f'"{name}" is not a method to compare: choose from {", ".join(known)}')
     if not chosen:
         raise SettingsError(f"no method is named: choose from {', '.join(known)}")
+    if EAR_FEATURES in chosen and EAR not in chosen:
+        raise SettingsError(f"{EAR_FEATURES} is measured on the trained run of {EAR}: name {EAR}, too")
     return chosen
 
 
 def method_row(name: str, settings: Settings) -> Row:
     """Return the row of a method with the given settings."""
-    return Row(LABELS.get(name, name), Variant(name, name, settings))
+    if name != EAR_FEATURES:
+        return Row(LABELS.get(name, name), Variant(name, name, settings))
+    same = settings.score.features == FEATURES
+    return Row(
+        LABELS[name],
+        Variant(EAR, EAR, settings) if same else Variant(name, EAR, settings, Inference(features=FEATURES)),
+    )
 
 
 def describe(datasets: Sequence[tuple[str, Dataset]]) -> tuple[Source, ...]:
@@ -216,7 +251,8 @@ def describe(datasets: Sequence[tuple[str, Dataset]]) -> tuple[Source, ...]:
                 "normal images to train on and test images with known labels; `excision check` shows what "
                 "was understood"
             )
-        name = dataset.root.resolve().name or "data"
+        # An installed package is given by its name, not by its folder.
+        name = (dataset.root.resolve().name if Path(path).exists() else path) or "data"
         taken = {source.name for source in sources}
         numbered = (f"{name}-{number}" for number in range(2, len(datasets) + 2))
         unique = name if name not in taken else next(other for other in numbered if other not in taken)
@@ -238,7 +274,11 @@ def stored_identity(content: dict[str, Any]) -> dict[str, Any]:
     """Give the identity that a file of results names, its settings by today's names; empty for none."""
     identity: dict[str, Any] = content.get("identity", {})
     settings = identity.get("settings")
-    return identity if settings is None else {**identity, "settings": with_new_names(settings)[0]}
+    if settings is None:
+        return identity
+    # Results of an earlier version do not name changes that it did not know.
+    inference = {**dataclasses.asdict(Inference()), **identity.get("inference", {})}
+    return {**identity, "settings": with_new_names(settings)[0], "inference": inference}
 
 
 def _listing(dataset: Dataset) -> str:

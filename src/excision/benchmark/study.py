@@ -66,7 +66,11 @@ class Study:
             "data": cell.source.path,
             "identity": cell.identity(),
             "seconds": None,
+            "finished": None,
         }
+        finished = self.plan.finished_run(cell)
+        if finished is not None:
+            job["finished"] = str(finished)
         if folder != run and not (run / CELL).is_file():
             self._fail(cell.name, f"the run it is measured on, {run}, has failed")
             return
@@ -89,10 +93,11 @@ class Study:
             if cell.source == source and cell.seed == first and cell.variant in rows:
                 if self._finished(cell) is None:
                     continue
+                run, inference = cell.model(self.out)
                 models[cell.variant.key] = {
-                    "run": str(cell.run(self.out)),
+                    "run": str(run),
                     "method": cell.variant.method,
-                    "inference": asdict(cell.variant.inference),
+                    "inference": asdict(inference),
                 }
         folder = self.out / source.name
         if not models or self._is_timed(source, models):

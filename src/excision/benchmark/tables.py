@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from excision.benchmark.aggregate import Line, Spread
+from excision.benchmark.rates import RATES, WANTED
 
 METHOD_HEAD = (
     "method",
@@ -21,6 +22,14 @@ METHOD_HEAD = (
     "parameters",
     "passes",
 )
+RATE_HEAD = (
+    "method",
+    *(
+        f"{wanted:.0%} wanted: {what}".replace("%", " %")
+        for wanted in WANTED
+        for what in ("promised", "observed", "defects found")
+    ),
+)
 ABLATION_HEAD = (*METHOD_HEAD[:7], "passes")
 
 
@@ -29,6 +38,11 @@ def method_cells(line: Line) -> list[str]:
     speeds = [_speed(line, "1"), _speed(line, "16")]
     peak, parameters, passes = (line.figures[n] for n in ("peak_memory_mb", "parameters", "passes"))
     return [*_quality(line), *speeds, _plain(peak), _plain(parameters, ","), _plain(passes, "g")]
+
+
+def rate_cells(line: Line) -> list[str]:
+    """Return the cells of a line under `RATE_HEAD`."""
+    return [line.label, *(_percent(line.figures[name]) for name in RATES)]
 
 
 def ablation_cells(line: Line) -> list[str]:
@@ -64,6 +78,13 @@ def _with_spread(spread: Spread | None) -> str:
     if spread is None:
         return "-"
     return f"{spread.mean:.3f}" + (f" ± {spread.deviation:.3f}" if spread.deviation is not None else "")
+
+
+def _percent(spread: Spread | None) -> str:
+    if spread is None:
+        return "-"
+    deviation = "" if spread.deviation is None else f" ± {100 * spread.deviation:.1f}"
+    return f"{100 * spread.mean:.1f}{deviation} %"
 
 
 def _minutes(spread: Spread | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -27,8 +28,9 @@ class PlanOptions:
     methods: Annotated[
         str | None,
         Parameter(
-            help="Methods, separated by commas: ear, riad, unet, unet-no-skips, ae, draem, patchcore, padim. "
-            "By default all but unet-no-skips, or none with --ablations."
+            help="Methods, separated by commas: ear, ear-features, riad, unet, unet-no-skips, ae, draem, "
+            "patchcore, padim, patchcore-aligned, padim-aligned. By default all but unet-no-skips and the "
+            "aligned ones, or none with --ablations."
         ),
     ] = None
     ablations: Annotated[
@@ -52,6 +54,13 @@ class PlanOptions:
             help="Training time of each baseline. By default that of EAR, which always trains --steps."
         ),
     ] = None
+    runs: Annotated[
+        Path | None,
+        Parameter(
+            help="Folder of finished runs of EAR, named DATA-SEED as in `parts-0`. Where it has one, EAR is "
+            "not trained: its networks are taken, and what is normal is learnt again."
+        ),
+    ] = None
     layout: LayoutOption = None
     leave_out: LeaveOutOption = False
 
@@ -69,23 +78,25 @@ class PlanOptions:
             raise SettingsError(f"--seeds is {self.seeds}: it must be at least 1")
         if self.minutes is not None and not self.minutes > 0:
             raise SettingsError(f"--minutes is {self.minutes}: it must be above 0")
+        if self.runs is not None and not self.runs.is_dir():
+            raise SettingsError(f"--runs: there is no folder {self.runs}")
         rows = self._rows(settings)
         wanted = [name.strip() for name in (self.ablations or "").split(",") if name.strip()]
         tables = {name: ablation(name, settings) for name in wanted}
         layout = self.layout or ("kolektorsdd2" if self.preset == "paper" else None)
         sources = describe([(path, load_dataset(path, layout, leave_out=self.leave_out)) for path in data])
         first = settings.training.seed
-        return Plan(sources, rows, tables, tuple(range(first, first + self.seeds)), self.minutes)
+        return Plan(sources, rows, tables, tuple(range(first, first + self.seeds)), self.minutes, self.runs)
 
     def _rows(self, settings: Settings) -> tuple[Row, ...]:
         from excision import baselines
-        from excision.benchmark.plan import EAR, METHODS, choose_methods, method_row
+        from excision.benchmark.plan import EAR, EAR_FEATURES, METHODS, choose_methods, method_row
         from excision.benchmark.variants import paper_rows
 
         if self.methods is not None:
             names = choose_methods(self.methods)
         elif self.preset == "paper":
-            names = (EAR, *baselines.BASELINES)
+            names = (EAR, EAR_FEATURES, *baselines.BASELINES)
         else:
             names = METHODS if self.ablations is None else ()
         rows = [method_row(name, settings) for name in names]

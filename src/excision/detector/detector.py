@@ -153,20 +153,27 @@ class Detector(FittedDetector):
             run_folder.remove_checkpoints(run)
         return self
 
-    def recalibrate(self, dataset: Dataset | str | Path, stage: StageProgress | None = None) -> Self:
+    def recalibrate(
+        self,
+        dataset: Dataset | str | Path,
+        stage: StageProgress | None = None,
+        *,
+        groups: Groups | None = None,
+    ) -> Self:
         """Learn the normal statistics and the threshold again without training, e.g. for new lighting.
 
         Args:
             dataset: data set whose normal training images are divided as in `fit`, but always held out, never
                 in folds. After a fit with folds, give images that it was not trained on.
             stage: called with (stage, done, total).
+            groups: as in `fit`.
 
         Raises:
-            DatasetError: there are no normal images, or too few to hold some out.
+            DatasetError: there are no normal images, or too few to hold some out; or `groups` does not fit.
             ModelError: the detector has not been fitted.
         """
         settings = self.pipeline.settings.settled(self.image_format).without_folds()
-        data = self._prepare(dataset, settings, stage)
+        data = self._prepare(dataset, settings, stage, groups=groups)
         if not self.settings.calibration.folds:
             data = with_cross_calibration(data, settings)
         with data.materialised(None, of_stage(stage, "cutting tiles")):

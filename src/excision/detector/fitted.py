@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -25,6 +26,7 @@ from excision.method.stored_weights import check_weights
 from excision.ops.memory_format import channels_last
 from excision.predictions import Prediction
 from excision.settings import Settings
+from excision.settings.scoring import DistanceKind
 from excision.tiling.image_format import ImageFormat
 from excision.training.usable import Picture
 
@@ -88,6 +90,34 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
             raise SettingsError("a run folder has no grey zone: export the model to have one")
         twin = copy.copy(self)
         twin.calibration_ = self.calibration.at(threshold)
+        return twin
+
+    def with_features(self, features: str, distance: DistanceKind = "gaussian") -> Self:
+        """Return a detector with the same networks that compares other features, to measure what they add.
+
+        It has no threshold until `recalibrate` has learnt what is normal.
+
+        Args:
+            features: as in `ScoreSettings.features`.
+            distance: as in `ScoreSettings.distance`.
+
+        Raises:
+            ModelError: the detector has not been fitted, or the features cannot be read.
+            SettingsError: there are no such features.
+        """
+        own = self.pipeline
+        score = replace(own.settings.score, features=features, distance=distance)
+        twin = copy.copy(self)
+        twin.settings = replace(own.settings, score=score)
+        twin.parameters = replace(self.parameters, settings=twin.settings)
+        network = twin._open_features(self.image_format)
+        twin.pipeline_ = twin._build(twin.settings, self.image_format, features=network)
+        # What the network itself has learnt comes from its package or file.
+        fresh, of_network = twin.pipeline_.state_dict(), "scorer.network"
+        kept = {name: each for name, each in own.state_dict().items() if not name.startswith(of_network)}
+        kept |= {name: each for name, each in fresh.items() if name.startswith(of_network)}
+        twin.pipeline_.load_learned(kept)
+        twin.calibration_ = twin.fitness_ = None
         return twin
 
     def save(self, folder: str | Path) -> None:

@@ -123,6 +123,23 @@ class Calibration:
             cost=None,
         )
 
+    def for_rate(self, false_alarm_rate: float) -> Calibration:
+        """Return the calibration that the same scores give for another wanted rate.
+
+        Raises:
+            ValueError: the rate is out of range.
+        """
+        return calibrate(
+            self.scores,
+            false_alarm_rate,
+            confidence=self.confidence,
+            groups=self.groups,
+            names=self.names or None,
+            odd_image=self.odd_image,
+            folds=self.folds,
+            cross_fitted=self.cross_fitted,
+        )
+
     def at_least_cost(self, defects: Sequence[float], costs: Costs) -> Calibration:
         """Return a calibration with the same scores and the threshold of least expected cost.
 
