@@ -27,7 +27,7 @@ METHODS = (EAR, EAR_FEATURES, "riad", "unet", "ae", "draem", "patchcore", "padim
 """Methods that are compared by default."""
 
 SEEDLESS = ("padim", "padim-aligned")
-"""Methods in which nothing depends on the seed: one cell is enough."""
+"""Methods in which the seed decides nothing but the choice of training tiles: one cell is enough."""
 
 LABELS = {
     EAR: "EAR",

@@ -171,7 +171,10 @@ def _notes(study: Study, cells: list[dict[str, Any]], throughput: dict[str, dict
             "alone, so it often has to promise a higher rate."
         )
     if any(row.variant.method in SEEDLESS for row in plan.rows):
-        notes.append("PaDiM does not depend on the seed: it is measured once.")
+        notes.append(
+            "PaDiM is measured once: the seed decides nothing in it but which tiles it learns from, where "
+            "images are inspected in tiles."
+        )
     taken = [f"{cell['dataset']} {cell['seed']}" for cell in cells if cell.get("trained_on") is not None]
     if taken:
         notes.append(
