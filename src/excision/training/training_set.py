@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,12 +23,12 @@ from excision.data.splits import choose_groups, hold_out, make_folds
 from excision.data.working_size import SmallestDefect
 from excision.progress import Progress
 from excision.settings import Settings
-from excision.system.files import sha256
 from excision.tiling.cutting import Tile, choose_tiles, cut_tiles
 from excision.tiling.image_format import Channels, ImageFormat
 from excision.training.given_groups import Groups, by_name
+from excision.training.known_defects import KNOWN_DEFECTS, KnownDefects
 from excision.training.sizing import choose_size, smallest_defect
-from excision.training.usable import Picture, Usable, find_usable
+from excision.training.usable import Picture, Usable, find_usable, picture_hash
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,7 @@ class TrainingSet:
         smallest_defect: how small a defect can be seen.
         grouping: which of the images belong together, what that was found from, and how sure it is.
         cross_fits: whether the training images help to set the threshold, too.
+        known: images of known defects, which sharpen the attention and nothing else; None if none were given.
     """
 
     image_format: ImageFormat
@@ -59,6 +59,7 @@ class TrainingSet:
     _origin: dict[str, Any]
     _tiles: tuple[Tile, ...] = ()
     cross_fits: bool = False
+    known: KnownDefects | None = None
 
     def read(self, index: int) -> NDArray[np.uint16]:
         """Return the working image (H, W, C), with 65535 for 1, of a training image by its index."""
@@ -163,10 +164,11 @@ class TrainingSet:
         return (self._pictures[name] for name in self.calibration)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the name and SHA-256 of each image, for training and calibration, and the groups."""
+        """Return the name and SHA-256 of each image, by what it is used for, and the groups."""
         parts = {"training": self.sources, "calibration": self.calibration}
-        hashes = {part: {n: _hash(self._pictures[n]) for n in names} for part, names in parts.items()}
-        return {**self._origin, **hashes, "groups": dict(sorted(self.groups.items()))}
+        hashes = {part: {n: picture_hash(self._pictures[n]) for n in names} for part, names in parts.items()}
+        known = {} if self.known is None else {KNOWN_DEFECTS: self.known.fingerprint()}
+        return {**self._origin, **hashes, "groups": dict(sorted(self.groups.items())), **known}
 
     def facts(self) -> dict[str, Any]:
         """Return the counts and the skipped files, for the record of the training."""
@@ -178,6 +180,7 @@ class TrainingSet:
             **({"reduction": dataclasses.asdict(self.reduction)} if self.reduction else {}),
             "smallest_defect": dataclasses.asdict(self.smallest_defect),
             "skipped": {finding.name: finding.reason for finding in self.skipped},
+            **({} if self.known is None else {KNOWN_DEFECTS: self.known.facts()}),
         }
 
     def _group_facts(self) -> dict[str, Any]:
@@ -264,10 +267,3 @@ def _grouped(
         )
     samples = tuple(replace(s, group=recorded.get(s.name, s.group)) for s in usable.samples)
     return samples, Grouping({s.name: s.group for s in samples}, basis, True)
-
-
-def _hash(picture: Picture) -> str:
-    if isinstance(picture, Path):
-        return sha256(picture)
-    described = f"{picture.dtype}{picture.shape}".encode()
-    return hashlib.sha256(described + np.ascontiguousarray(picture).tobytes()).hexdigest()

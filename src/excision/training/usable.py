@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from excision.data.sizes import Size
 from excision.errors import DatasetError, ImageError
 from excision.progress import Progress
 from excision.settings import Settings
+from excision.system.files import sha256
 from excision.tiling.geometry import Tiling
 from excision.training.sizing import choose_tiling
 
@@ -172,3 +174,11 @@ def _checked(name: str, picture: NDArray[Any]) -> NDArray[Any]:
 
 def _picture(image: NDArray[Any] | str | Path) -> Picture:
     return image if isinstance(image, np.ndarray) else Path(image)
+
+
+def picture_hash(picture: Picture) -> str:
+    """Give the SHA-256 of a file, or of the values of an array."""
+    if isinstance(picture, Path):
+        return sha256(picture)
+    described = f"{picture.dtype}{picture.shape}".encode()
+    return hashlib.sha256(described + np.ascontiguousarray(picture).tobytes()).hexdigest()

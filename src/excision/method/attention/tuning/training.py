@@ -12,6 +12,7 @@ from excision.method.attention.digits import Lesson
 from excision.method.attention.model import Attention
 from excision.method.attention.networks import AttentionNetwork
 from excision.method.attention.pretrain import lesson_loss
+from excision.method.attention.tuning.known_defects import KnownLessons, bag_loss
 from excision.method.attention.tuning.lessons import LessonSource
 from excision.method.run_folder import TUNING
 from excision.ops.memory_format import channels_last
@@ -48,7 +49,8 @@ def tune_attention(
     if steps == 0 or settings.attention.variant == "dino":
         return
     replay = settings.attention.pretraining_weight / (settings.attention.pretraining_weight + count)
-    source = LessonSource(count, data.read, data.image_format.size, settings.training.seed, replay)
+    known = None if data.known is None else KnownLessons(data.known)
+    source = LessonSource(count, data.read, data.image_format.size, settings.training.seed, replay, known)
     every = settings.training.checkpoint_every
     tune(attention, source, steps, every, folder, lambda done, all_, _: progress(done, all_))
 
@@ -127,7 +129,10 @@ class _Loop:
         self.finished = None
         rate = warm_cosine(step, self._total, _RATE)
         device = next(self._network.parameters()).device
-        loss = lesson_loss(self._network, Lesson(*(part.to(device) for part in batch)))
+        lesson = batch.on(device)
+        loss = lesson_loss(self._network, lesson)
+        if lesson.bag is not None:
+            loss = loss + bag_loss(self._network, lesson.bag)
         value = optimise(loss, self._network, self._optimiser, rate, "the tuning of the attention")
         self._remember(step)
         self.finished = step + 1
