@@ -6,9 +6,9 @@
 `score` takes a finished run, tunes its attention again from the pre-trained one with so many known defects as
 `excision train --defects` does, keeps the recovery network of the run, learns the normal statistics again and
 writes the score of each test image to a JSON file in the folder OUT. With `--known 0` the attention is that
-of the run. The known defects are taken from the test images, which leave the test: half of the groups of each
-kind may be known, in turn from each kind, and the other half is always judged. `--without` leaves a kind out of
-the known ones; all of its images are judged as unseen. `--unmarked` withholds the masks.
+of the run. The known defects are taken from the test images, which leave the test: half of the groups of
+each kind may be known, in turn from each kind, and the other half is always judged. `--without` leaves a kind
+out of the known ones; all of its images are judged as unseen. `--unmarked` withholds the masks.
 
 `table` prints image AUROC and AP on known and on unseen kinds, with the same judged images in each row: the
 mean over the kinds that were left out and over the seeds, and the standard deviation of the difference to
@@ -48,7 +48,7 @@ MOST = 10**6
 
 
 class Parts(NamedTuple):
-    """Defective test images: those that may be known, in the order in which they are taken, and the others."""
+    """Defective test images: those that may be known, in the order they are taken, and the others."""
 
     pool: list[Sample]
     judged: list[Sample]

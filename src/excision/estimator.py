@@ -23,6 +23,7 @@ from excision.progress import StageProgress, of_stage
 from excision.settings import Settings
 from excision.tiling.assembly import Judge, inspect_working, largest_value
 from excision.tiling.image_format import ImageFormat
+from excision.training.given_defects import Defects, check_tuned
 from excision.training.given_groups import Groups
 from excision.training.training_set import TrainingSet, prepare
 
@@ -181,11 +182,16 @@ class Estimator(ABC, Generic[D]):
         stage: StageProgress | None,
         recorded: Mapping[str, str] | None = None,
         groups: Groups | None = None,
+        defects: Defects | None = None,
     ) -> TrainingSet:
         if isinstance(dataset, str | Path):
             dataset = load_dataset(dataset)
         images = dataset if isinstance(dataset, Dataset) else list(_normal_images(dataset))
-        return prepare(images, settings, of_stage(stage, "reading"), recorded, groups)
+        data = prepare(images, settings, of_stage(stage, "reading"), recorded, groups)
+        if defects is None:
+            return data
+        check_tuned(settings)
+        return data.with_known(defects, images.test if isinstance(images, Dataset) else ())
 
     def _calibrate(self, data: TrainingSet, settings: Settings, stage: StageProgress | None) -> None:
         """Set the decision threshold on the images that were held out."""

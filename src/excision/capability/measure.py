@@ -21,6 +21,7 @@ from excision.capability.real_result import RealComparison
 from excision.capability.records import Record
 from excision.capability.requirement import Requirement, parse_requirement
 from excision.capability.result import Capability
+from excision.capability.seen_images import without_seen
 from excision.capability.settings import StudySettings
 from excision.capability.stored import model_identity
 from excision.capability.study import Budget, begin, run_study
@@ -103,6 +104,8 @@ def measure_capability(
     notes = list(images.notes)
     comparison = None
     if real is not None:
+        real, seen = without_seen(real, folder)
+        notes += [seen] if seen else []
         defects = measure_real(predictor, real, of_stage(stage, "real defects"), notes)
         comparison = compare(real.root.name, defects, records, real_kinds or {})
     notes += make_notes(parts, study.design, records, budget)

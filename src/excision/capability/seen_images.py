@@ -10,17 +10,18 @@ from excision.data import Dataset
 
 
 def without_seen(dataset: Dataset, folder: Path) -> tuple[Dataset, str | None]:
-    """Leave out the good test images that a model has seen, as its folder tells.
+    """Leave out the test images that a model has seen, as its folder tells.
 
-    A data set without a split of its own is divided by this version. An earlier one may have divided it
-    otherwise, so that images which trained a model are in the test split now.
+    Defective ones are the known defects that sharpened its attention. Good ones have another reason: a data
+    set without a split of its own is divided by this version. An earlier one may have divided it otherwise,
+    so that images which trained a model are in the test split now.
 
     Args:
         dataset: data set that is measured.
         folder: run folder or exported folder.
 
     Returns:
-        The data set, and a note on what was left out.
+        The data set, and a note on what was left out; None if nothing was.
 
     Raises:
         ModelError: the hashes of an exported folder are damaged.
@@ -29,11 +30,21 @@ def without_seen(dataset: Dataset, folder: Path) -> tuple[Dataset, str | None]:
     good = [sample for sample in dataset.test if not sample.defective]
     if not known.are_known:
         return dataset, None
+    defective = [sample for sample in dataset.test if sample.defective]
     seen = {s.name for s in good if known.has_file(s.image) or known.has_calibrated(s.image)}
-    if not seen:
+    lessons = {s.name for s in defective if known.has_defect(s.image)}
+    notes = []
+    if seen:
+        notes.append(
+            f"{len(seen)} of {len(good)} good test images trained or calibrated this model, such as "
+            f"{min(seen)}, and are left out: an earlier version divided the data set otherwise"
+        )
+    if lessons:
+        notes.append(
+            f"{len(lessons)} of {len(defective)} defective test images are known defects that this model was "
+            f"trained with, such as {min(lessons)}, and are left out"
+        )
+    if not notes:
         return dataset, None
-    kept = tuple(s for s in dataset.samples if s.split != "test" or s.defective or s.name not in seen)
-    return replace(dataset, samples=kept), (
-        f"{len(seen)} of {len(good)} good test images trained or calibrated this model, such as {min(seen)}, "
-        "and are left out: an earlier version divided the data set otherwise"
-    )
+    kept = tuple(s for s in dataset.samples if s.split != "test" or s.name not in seen | lessons)
+    return replace(dataset, samples=kept), "; ".join(notes)

@@ -76,5 +76,5 @@ class CostOptions:
         with Bars() as bars:
             images = find_defective_images(self.defects or [])
             scores, unreadable = score_defective_images(inspector, images, bars.part("defective parts"))
-        say_lines((f"Skipped: {why}" for why in unreadable[:20]), len(unreadable), "cannot be read")
+        say_lines((f"Skipped: {why}" for why in unreadable[:20]), len(unreadable), "are left out")
         return scores

@@ -10,6 +10,7 @@ from cyclopts import App
 
 from excision.cli.options import JsonOption, RunArgument
 from excision.cli.output import say, say_facts
+from excision.data.records import KNOWN_DEFECTS
 from excision.errors import ModelError
 from excision.features.record import FEATURES, FeatureRecord
 from excision.method.folder_kinds import FITNESS, wrong_folder
@@ -65,6 +66,7 @@ def info(run: RunArgument, /, *, json: JsonOption = None) -> None:
         [
             *_facts(run / FINGERPRINT, data, _DATA),
             *_facts(run / TRAINING, training, _COST),
+            *known_defects(training or {}),
             ("Image size", _size(image_format)),
             ("Threshold", f"{calibration.threshold:.6g}"),
             ("Promise", calibration.explain()),
@@ -104,6 +106,16 @@ def _facts(path: Path, record: Any, lines: dict[str, str]) -> list[tuple[str, st
         return [(name, line.format_map(values)) for name, line in lines.items()]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: this is not a record of a training: {error!r}") from error
+
+
+def known_defects(training: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say how many known defects a training used, as its record tells; nothing if it used none."""
+    used = training.get(KNOWN_DEFECTS)
+    if not isinstance(used, dict):
+        return []
+    counts = [len(used.get(part, ())) for part in ("with_mask", "without_mask", "skipped")]
+    words = [f"{counts[0]} images with a mask", f"{counts[1]} without", f"{counts[2]} skipped"]
+    return [("Known defects", ", ".join(words[:2] + words[2:] * bool(counts[2])))]
 
 
 _UNUSED = "not used: position explains too little of the variance, or images are tiled"

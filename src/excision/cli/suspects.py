@@ -22,7 +22,9 @@ FIRST = "with_suspects"
 _SHOWN = 10
 
 
-def drop_suspects(detector: Detector, dataset: Dataset, out: Path, bars: Bars) -> Dataset:
+def drop_suspects(
+    detector: Detector, dataset: Dataset, out: Path, bars: Bars, defects: list[Path] | None = None
+) -> Dataset:
     """Train on all good images, and return the data set without those that look defective.
 
     If none does, the finished run becomes that of `out`. If `out` was begun already, the images are left out
@@ -33,11 +35,12 @@ def drop_suspects(detector: Detector, dataset: Dataset, out: Path, bars: Bars) -
         dataset: the data set.
         out: run folder.
         bars: shows the progress.
+        defects: images of known defects, or folders of such.
     """
     if is_begun(out):
         return dataset.without(dropped_images(out))
     first = out / FIRST
-    detector.fit(dataset, first, resume=True, progress=bars.training, stage=bars.stage)
+    detector.fit(dataset, first, resume=True, progress=bars.training, stage=bars.stage, defects=defects)
     suspects = write_found(detector, dataset, first, out, bars)
     if suspects:
         return dataset.without(suspect.name for suspect in suspects)

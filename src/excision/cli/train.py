@@ -14,11 +14,12 @@ from cyclopts import App, Parameter
 
 from excision.cli import suspects
 from excision.cli.advice import advise_tiles
-from excision.cli.info import feature_distance
+from excision.cli.info import feature_distance, known_defects
 from excision.cli.options import DataArgument, FewOption, LayoutOption, LeaveOutOption, SettingsFileOption
 from excision.cli.output import say, say_facts, say_notes, say_text
 from excision.cli.settings_options import SettingsOptions, override
 from excision.cli.smallest_defect import explain_smallest
+from excision.data.records import KNOWN_DEFECTS
 from excision.errors import (
     DatasetError,
     FewGroupsWarning,
@@ -49,6 +50,8 @@ app = App(
     "`--calibration.no-cross-fit`. Fewer than 19 images that set the threshold are refused unless they "
     "promise that rate on average, or you pass `--few`. You can stop the training at any time; `--resume` "
     "continues it and gives the same weights.\n\n"
+    "Images of real defects, given with `--defects`, sharpen the attention beside drawn defects. They set no "
+    "threshold, and `excision evaluate` leaves them out.\n\n"
     "Images are resized to one working size, except strips. `--smallest-defect` chooses a size, or tiles, at "
     "which defects of that diameter can be seen. With `--tile`, and for strips, training cuts "
     "tiles out of the images at full resolution, and the model then inspects images of any size tile by "
@@ -57,6 +60,7 @@ app = App(
     "```\n"
     "excision train parts/ --out runs/parts\n"
     "excision train parts/ --out runs/parts --resume\n"
+    "excision train parts/ --defects known/ --out runs/parts\n"
     "excision train parts/ --out runs/fine --size 512 512 --steps 3000 --false-alarm-rate 0.5%\n"
     "excision train plates/ --tile 256 256 --out runs/plates\n"
     "excision train screws/ --smallest-defect 0.5mm --mm-per-pixel 0.02 --out runs/screws\n"
@@ -80,6 +84,15 @@ def train(
         str, Parameter(help='Where to train: "cpu", "cuda", or "auto", which uses a GPU if there is one.')
     ] = "auto",
     few: FewOption = False,
+    defects: Annotated[
+        list[Path] | None,
+        Parameter(
+            help="Images of known defects, folders of such images, or labelled data sets whose defective "
+            "images are meant, with masks where there are any. They sharpen the attention alone.",
+            negative="",
+            consume_multiple=True,
+        ),
+    ] = None,
     drop_suspects: Annotated[
         bool,
         Parameter(
@@ -96,7 +109,7 @@ def train(
     check_free(out, resume=resume)
     chosen = override(_base(settings, out, resume), options)
     dataset = load_dataset(data, layout, leave_out=leave_out)
-    say_notes([*dataset.notes, *doubtful_masks(dataset)])
+    say_notes([*dataset.notes, *doubtful_masks(dataset), *_notes_on(defects, chosen)])
     _say_cost(chosen.calibration.folds)
     _say_smallest_defect(chosen, dataset)
     # Errors in settings and data are found before torch is imported, which takes seconds.
@@ -105,7 +118,7 @@ def train(
     detector = Detector(chosen, device=device)
     try:
         with few_images_refused(unless=few):
-            dataset, found = _fit(detector, dataset, out, resume, drop_suspects)
+            dataset, found = _fit(detector, dataset, out, resume, drop_suspects, defects)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; continue with: {_resuming()}") from None
     show_odd_image(detector, out, dataset)
@@ -117,14 +130,19 @@ def train(
 
 
 def _fit(
-    detector: Detector, dataset: Dataset, out: Path, resume: bool, drop_suspects: bool
+    detector: Detector,
+    dataset: Dataset,
+    out: Path,
+    resume: bool,
+    drop_suspects: bool,
+    defects: list[Path] | None,
 ) -> tuple[Dataset, tuple[Suspect, ...]]:
     """Train, and give the data without the suspects that were dropped, and the suspects that were not."""
     with Bars() as bars:
         if drop_suspects or dropped_images(out):
-            dataset = suspects.drop_suspects(detector, dataset, out, bars)
+            dataset = suspects.drop_suspects(detector, dataset, out, bars, defects)
         again = resume or is_begun(out)
-        detector.fit(dataset, out, again, progress=bars.training, stage=bars.stage)
+        detector.fit(dataset, out, again, progress=bars.training, stage=bars.stage, defects=defects)
         found = () if dataset.dropped else suspects.write_found(detector, dataset, out, out, bars)
         suspects.finish(out)
     return dataset, found
@@ -153,6 +171,7 @@ def report(detector: Detector, out: Path, origin: str) -> None:
         [
             ("Trained on", f"{_sources(facts)}; {_calibrated(facts, calibration)}"),
             *_groups(facts),
+            *known_defects(facts),
             ("Skipped", f"{len(facts['skipped'])} images" if facts["skipped"] else "none"),
             ("Image size", f"{size[0]} x {size[1]} pixels (height x width), {origin}"),
             ("Channels", "1 (grey)" if channels == 1 else "3 (colour)"),
@@ -165,10 +184,11 @@ def report(detector: Detector, out: Path, origin: str) -> None:
             ("Run folder", out),
         ]
     )
-    for name, reason in list(facts["skipped"].items())[:_SHOWN]:
+    skipped = {**facts["skipped"], **facts.get(KNOWN_DEFECTS, {}).get("skipped", {})}
+    for name, reason in list(skipped.items())[:_SHOWN]:
         say(f"  skipped {name}: {reason}")
-    if len(facts["skipped"]) > _SHOWN:
-        say(f"  ... and {len(facts['skipped']) - _SHOWN} more, listed in {out / TRAINING}")
+    if len(skipped) > _SHOWN:
+        say(f"  ... and {len(skipped) - _SHOWN} more, listed in {out / TRAINING}")
     wanted = facts.get("smallest_defect", {}).get("wanted")
     advice = advise_tiles(**facts["reduction"]) if "reduction" in facts and wanted is None else ""
     if advice:
@@ -217,6 +237,17 @@ def _say_cost(folds: int) -> None:
             f"Note: {folds} models are trained for the threshold, and then the model itself on all good "
             f"images: this takes about {folds + 1} times as long as one training."
         )
+
+
+def _notes_on(defects: list[Path] | None, chosen: Settings) -> tuple[str, ...]:
+    """Say how the folders of known defects are understood."""
+    from excision.data.known_defects import find_known_defects
+    from excision.training.given_defects import check_tuned
+
+    if not defects:
+        return ()
+    check_tuned(chosen)
+    return find_known_defects(defects).notes
 
 
 def _say_smallest_defect(chosen: Settings, dataset: Dataset) -> None:

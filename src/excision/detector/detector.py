@@ -35,6 +35,7 @@ from excision.progress import Progress, StageProgress, TrainingProgress, of_stag
 from excision.settings import AnomalyMapKind, Settings
 from excision.system.files import write_json
 from excision.system.usage import usage
+from excision.training.given_defects import Defects
 from excision.training.given_groups import Groups
 from excision.training.training_set import TrainingSet
 
@@ -97,6 +98,7 @@ class Detector(FittedDetector):
         stage: StageProgress | None = None,
         *,
         groups: Groups | None = None,
+        defects: Defects | None = None,
     ) -> Self:
         """Train and calibrate on the normal training images.
 
@@ -112,19 +114,25 @@ class Detector(FittedDetector):
             stage: called with (stage, done, total) in all other stages.
             groups: group of each normal training image, in their order or by name: the part, strip or moment
                 that it shows. None finds the groups, or takes those that the data set states.
+            defects: images of known defects, which sharpen the tuning of the attention and nothing else: a
+                folder or a labelled data set, of which the defective images are taken, or a list of images,
+                each a path, an array, or a pair of one and its mask (H, W). Without a mask, only the image is
+                known to be defective.
 
         Raises:
-            DatasetError: there are no normal images, or too few to hold some out; or `groups` does not fit.
+            DatasetError: there are no normal images, or too few to hold some out; `groups` does not fit; or
+                no image of `defects` can be used, or one is a good image.
             ImageError: an array is not an image.
             ModelError: the loss is not finite, or the checkpoint is damaged.
-            SettingsError: `run` holds another run, or a run begun with other settings or data.
+            SettingsError: `run` holds another run, or a run begun with other settings or data; or there are
+                `defects` and the attention is not tuned.
         """
         start = time.perf_counter()
         run = Path(run) if run is not None else None
         if run is not None:
             run_start.check_free(run, resume=resume)
         recorded = run_start.recorded_groups(run) if run is not None and resume else None
-        data = self._prepare(dataset, self.settings, stage, recorded, groups)
+        data = self._prepare(dataset, self.settings, stage, recorded, groups, defects)
         data = with_cross_calibration(data, self.settings)
         if run is None or not run_start.is_begun(run):
             warn_if_few(data, self.settings)

@@ -7,7 +7,7 @@ import hashlib
 import math
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data import Dataset, load_dataset
+from excision.data.records import KNOWN_DEFECTS
 from excision.detector import Detector
 from excision.errors import ModelError, SettingsError
 from excision.export.examples import graph_image, graph_input, with_defect
@@ -158,9 +159,11 @@ def _one_step(tell: StageProgress, stage: str) -> Iterator[None]:
 def _trained_on(detector: Detector, run: Path, data: TrainingSet, tell: StageProgress) -> TrainedOn:
     """Hash the training images of the run; the data may hold others, which took no part."""
     known: dict[str, str] = {}
+    defects: Iterable[str] = ()
     if (run / FINGERPRINT).is_file():
         record = read_json(run / FINGERPRINT)
         known = record.get("training", {}) if isinstance(record, dict) else {}
+        defects = record.get(KNOWN_DEFECTS, {}).values() if isinstance(record, dict) else ()
     files = set(known.values())
 
     def working() -> Iterator[NDArray[np.uint16]]:
@@ -172,7 +175,7 @@ def _trained_on(detector: Detector, run: Path, data: TrainingSet, tell: StagePro
             tell("hashing", done, len(data.sources))
 
     images = frozenset(map(image_key, working()))
-    return TrainedOn.of(files, images)
+    return TrainedOn.of(files, images, defects)
 
 
 def _examples(detector: Detector, data: TrainingSet) -> list[NDArray[np.uint16]]:

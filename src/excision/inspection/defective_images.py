@@ -11,7 +11,7 @@ from excision.errors import DatasetError, ImageError
 from excision.inspection.batch import find_images
 from excision.progress import Progress
 from excision.runtime.inspector import Inspector
-from excision.runtime.trained_on import image_key
+from excision.runtime.trained_on import TrainedOn, image_key
 
 
 def find_defective_images(paths: Sequence[Path]) -> list[Path]:
@@ -43,7 +43,7 @@ def find_defective_images(paths: Sequence[Path]) -> list[Path]:
 def score_defective_images(
     inspector: Inspector, images: Sequence[Path], progress: Progress
 ) -> tuple[list[float], list[str]]:
-    """Score images, each content once.
+    """Score images, each content once, except known defects that the model was trained with.
 
     Args:
         inspector: exported model.
@@ -51,17 +51,23 @@ def score_defective_images(
         progress: called with (done, total).
 
     Returns:
-        The scores, and why images could not be read.
+        The scores, and why images do not count.
 
     Raises:
-        ModelError: the model cannot compute.
+        ModelError: the model cannot compute, or the hashes of its training images are damaged.
     """
+    known = TrainedOn.load(inspector.folder)
     scores: dict[str, float] = {}
     unreadable = []
     for done, path in enumerate(images, start=1):
         try:
-            working = inspector.working(path)
-            scores.setdefault(image_key(working), inspector.inspect_working(working).score)
+            if known is not None and known.has_defect(path):
+                unreadable.append(
+                    f"{path}: the model was trained with this known defect: its score is too high"
+                )
+            else:
+                working = inspector.working(path)
+                scores.setdefault(image_key(working), inspector.inspect_working(working).score)
         except ImageError as error:
             unreadable.append(str(error))
         except OSError as error:

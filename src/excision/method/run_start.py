@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from excision.data.records import KNOWN_DEFECTS
 from excision.errors import ModelError, SettingsError
 from excision.features.record import FEATURES, FeatureRecord
 from excision.method.folder_kinds import FITNESS
@@ -63,6 +64,7 @@ def prepare_run(
         # Format 1 kept the image format in the settings.
         if begun != settings.settled(image_format):
             _same_settings(begun, settings, folder)
+        _same_defects(read_json(data_file), data, folder)
         if read_json(data_file) != _comparable(data, read_json(data_file)):
             raise SettingsError(
                 f"{folder} was begun on other images than these ({FINGERPRINT} differs): "
@@ -151,6 +153,16 @@ def _comparable(data: dict[str, Any], begun: Any) -> dict[str, Any]:
     """Leave out what the fingerprint of an older version did not record."""
     recorded = isinstance(begun, dict) and "groups" in begun
     return data if recorded else {key: value for key, value in data.items() if key != "groups"}
+
+
+def _same_defects(begun: Any, data: dict[str, Any], folder: Path) -> None:
+    before = begun.get(KNOWN_DEFECTS, {}) if isinstance(begun, dict) else {}
+    if before != data.get(KNOWN_DEFECTS, {}):
+        how = f"{len(before)} images of known defects" if before else "no known defects"
+        raise SettingsError(
+            f"{folder} was begun with {how}, and not with these: give the same --defects (defects=...) "
+            "again, or choose another folder"
+        )
 
 
 def _same_features(folder: Path, wanted: FeatureRecord | None) -> None:

@@ -21,9 +21,6 @@ from excision.ops.connected_components import find_regions
 from excision.tiling.image_format import ImageFormat
 from excision.training.usable import Picture, picture_hash
 
-KNOWN_DEFECTS = "known_defects"
-"""Under this name, a run folder keeps which known defects were used."""
-
 MaskSource = NDArray[np.bool_] | Path | Annotation
 
 _LEAST = 0.2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from excision.data.decode import array_image
 from excision.data.groups import Grouping, GroupRule, group_samples
 from excision.data.images import ImageCache, working_image
 from excision.data.preparation import Finding
+from excision.data.records import KNOWN_DEFECTS
 from excision.data.sizes import Reduction
 from excision.data.splits import choose_groups, hold_out, make_folds
 from excision.data.working_size import SmallestDefect
@@ -25,8 +26,9 @@ from excision.progress import Progress
 from excision.settings import Settings
 from excision.tiling.cutting import Tile, choose_tiles, cut_tiles
 from excision.tiling.image_format import Channels, ImageFormat
+from excision.training.given_defects import Defects, read_known_defects
 from excision.training.given_groups import Groups, by_name
-from excision.training.known_defects import KNOWN_DEFECTS, KnownDefects
+from excision.training.known_defects import KnownDefects
 from excision.training.sizing import choose_size, smallest_defect
 from excision.training.usable import Picture, Usable, find_usable, picture_hash
 
@@ -68,6 +70,19 @@ class TrainingSet:
             return self._cache.get(picture)
         pixels = array_image(picture, self._cache.channels)
         return working_image(pixels, self._cache.size)
+
+    def with_known(self, defects: Defects, test: Iterable[Sample]) -> TrainingSet:
+        """Return the set with images of known defects, which must be neither good nor test images.
+
+        Args:
+            defects: as a caller gives them.
+            test: test images of the data set.
+
+        Raises:
+            DatasetError, ImageError: as `read_known_defects`.
+        """
+        good = {name: picture_hash(picture) for name, picture in self.good_images()}
+        return replace(self, known=read_known_defects(defects, self.image_format, good, test))
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -134,7 +134,9 @@ def _decode_large(tiling: Tiling, collector: Collector, path: Path) -> None:
 
 def _from_arrays(pictures: dict[str, Picture], settings: Settings, rule: GroupRule) -> Usable:
     arrays = {
-        name: _checked(name, picture) for name, picture in pictures.items() if isinstance(picture, np.ndarray)
+        name: checked_array(f"image {name} of the given images", picture)
+        for name, picture in pictures.items()
+        if isinstance(picture, np.ndarray)
     }
     if len(arrays) < 2:
         raise DatasetError(
@@ -162,14 +164,18 @@ def _from_arrays(pictures: dict[str, Picture], settings: Settings, rule: GroupRu
     )
 
 
-def _checked(name: str, picture: NDArray[Any]) -> NDArray[Any]:
-    """Give an array as a plain one, or refuse it by its name."""
+def checked_array(name: str, picture: NDArray[Any]) -> NDArray[Any]:
+    """Give an array as a plain one, or refuse it by its name.
+
+    Raises:
+        ImageError: it is not an image.
+    """
     try:
         plain = given_array(picture)
         array_image(plain, 1)
         return plain
     except ImageError as error:
-        raise ImageError(f"image {name} of the given images: {error}") from error
+        raise ImageError(f"{name}: {error}") from error
 
 
 def _picture(image: NDArray[Any] | str | Path) -> Picture:

@@ -15,7 +15,7 @@ from excision.data.preparation import SHOWN, check_left_out
 from excision.data.records import Dataset, UnusedMask
 from excision.errors import DatasetError
 
-__all__ = ["LAYOUTS", "load_dataset"]
+__all__ = ["LAYOUTS", "choose_layout", "load_dataset"]
 
 _MODULES = "csv_table mvtec kolektorsdd kolektorsdd2 magnetictile elpv coco labelme yolo lookout folder"
 
@@ -44,7 +44,7 @@ def load_dataset(path: str | Path, layout: str | None = None, *, leave_out: bool
     ours = own_output(path, named=True) if path.is_dir() else None
     if ours is not None:
         raise DatasetError(f"{path}: is no data set: Excision wrote this folder ({ours}); name one of images")
-    chosen, notes = (LAYOUTS[layout], []) if layout is not None else _recognise(path)
+    chosen, notes = (LAYOUTS[layout], []) if layout is not None else choose_layout(path)
     if not path.exists() and not chosen.recognise(path):
         raise DatasetError(f"{path}: no such file or folder")
     contents = chosen.read(path)
@@ -73,7 +73,12 @@ def _mask_notes(unused: Sequence[UnusedMask]) -> list[str]:
     ]
 
 
-def _recognise(path: Path) -> tuple[Layout, list[str]]:
+def choose_layout(path: Path) -> tuple[Layout, list[str]]:
+    """Detect the layout of a path, and give notes on the choice.
+
+    Raises:
+        DatasetError: none fits, or more than one.
+    """
     fitting = [layout for layout in LAYOUTS.values() if layout.recognise(path)]
     if not fitting:
         _refuse(path)

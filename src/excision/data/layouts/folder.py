@@ -30,6 +30,14 @@ def good_folders(root: Path) -> list[Path]:
     return [folder for folder in subfolders(root) if folder.name.lower() in GOOD_NAMES]
 
 
+def labelled_good(root: Path) -> list[Path]:
+    """List the folders of good images beside folders of defects; none if nothing is labelled."""
+    good = good_folders(root)
+    inner = _images_beside_masks(root)
+    # images/good/ and images/scratch/ beside masks/: the labels are below images/.
+    return good_folders(inner) if not good and inner is not None else good
+
+
 def _recognise(path: Path) -> bool:
     return path.is_dir() and bool(good_folders(path) or image_files(path) or _divided_by_masks(path))
 
@@ -66,11 +74,7 @@ def lies_beside_good(path: Path) -> bool:
 )
 def read(root: Path) -> Contents:
     """Read a folder whose subfolders are labels, or whose images are all normal."""
-    good = good_folders(root)
-    inner = _images_beside_masks(root)
-    if not good and inner is not None:
-        # images/good/ and images/scratch/ beside masks/: the labels are below images/.
-        good = good_folders(inner)
+    good = labelled_good(root)
     if len(good) > 1:
         names = " and ".join(folder.name for folder in good)
         raise DatasetError(f"{root}: {names} both mean normal images; keep one of them")

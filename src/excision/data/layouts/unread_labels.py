@@ -59,9 +59,7 @@ def refuse_unread_labels(root: Path) -> None:
     Raises:
         DatasetError: a table names some of the images and speaks of labels, or annotations lie beside them.
     """
-    listing = list_images(root)
-    endings = [suffix for suffix in _SIDECARS if suffix in listing.ignored]
-    found = next(_tables(root, listing.images), None) or next(_sidecars(listing.images, endings), None)
+    found = find_unread_labels(root)
     if found is not None:
         table = "If it is a table of images and labels, name it instead of the folder. "
         table = table if found.suffix.lower() == ".csv" else ""
@@ -71,6 +69,13 @@ def refuse_unread_labels(root: Path) -> None:
             "image,split,label,mask, move the good images into good/, or, if all of them are good, write "
             "--layout folder or move that file elsewhere"
         )
+
+
+def find_unread_labels(root: Path) -> Path | None:
+    """Give a file in a folder that seems to say what its images are, in a form that no layout reads."""
+    listing = list_images(root)
+    endings = [suffix for suffix in _SIDECARS if suffix in listing.ignored]
+    return next(_tables(root, listing.images), None) or next(_sidecars(listing.images, endings), None)
 
 
 def _tables(root: Path, images: Sequence[Path]) -> Iterator[Path]:
