@@ -1,18 +1,20 @@
 """What known defects give: figures on kinds that are among them and on a kind that is not.
 
-    python experiments/known_defects.py score DATA RUN OUT --known 10 [--without KIND] [--seed 1] [--unmarked]
+    python experiments/known_defects.py score DATA RUN OUT --known 0 10 all [--without KIND ...] [--unmarked]
     python experiments/known_defects.py table OUT
 
 `score` takes a finished run, tunes its attention again from the pre-trained one with so many known defects as
 `excision train --defects` does, keeps the recovery network of the run, learns the normal statistics again and
-writes the score of each test image to a JSON file in the folder OUT. With `--known 0` the attention is that
-of the run. The known defects are taken from the test images, which leave the test: half of the groups of
-each kind may be known, in turn from each kind, and the other half is always judged. `--without` leaves a kind
-out of the known ones; all of its images are judged as unseen. `--unmarked` withholds the masks.
+writes the score of each test image to a JSON file in the folder OUT. The known defects are taken from the
+test images, which leave the test: half of the groups of each kind may be known, in turn from each kind, and the
+other half is always judged. `--without` leaves a kind out of the known ones; all of its images are judged as
+unseen. `--unmarked` withholds the masks. `--steps` tunes for so many steps, also without known defects;
+otherwise `--known 0` is the attention of the run. With `--attention` only the attention is judged, by its
+largest value in the image, which spares the recovery and most of the time.
 
 `table` prints image AUROC and AP on known and on unseen kinds, with the same judged images in each row: the
-mean over the kinds that were left out and over the seeds, and the standard deviation of the difference to
-no known defect.
+mean over the kinds that were left out and over the runs, and the standard deviation of the differences to no
+known defect.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ from excision.evaluation.metrics import average_precision, image_auroc
 from excision.method.attention.model import Attention
 from excision.method.attention.tuning.training import tune_attention
 from excision.method.normal_images import NormalImages
-from excision.method.normal_statistics import learn_normal
+from excision.method.normal_statistics import learn_attention, learn_normal
+from excision.ops.memory_format import image_tensor
 from excision.system.files import write_json
 from excision.training.known_defects import KnownDefects, KnownImage
 from excision.training.training_set import TrainingSet, prepare
@@ -69,50 +72,84 @@ def divide(samples: Sequence[Sample], seed: int) -> Parts:
     return Parts(taken, judged)
 
 
-def tuned(detector: Detector, data: TrainingSet, seed: int) -> None:
+def tuned(detector: Detector, data: TrainingSet, steps: int | None) -> None:
     """Tune the attention of a detector again, from the shipped one, as a training does."""
     pipeline, settings = detector.pipeline, detector.pipeline.settings
     assert settings.attention.variant != "dino"
     fresh = Attention.pretrained(settings.attention.variant)
-    settings = replace(settings, training=replace(settings.training, seed=seed))
+    if steps is not None:
+        settings = replace(settings, attention=replace(settings.attention, tuning=steps))
     tune_attention(fresh, data, settings, None, lambda *_: None)
     pipeline.attention.network.load_state_dict(fresh.network.state_dict())
 
 
 def score(options: argparse.Namespace) -> None:
-    """Score the test images by one detector."""
+    """Score the test images for each number of known defects and each kind that is left out."""
     torch.set_num_threads(1)
-    start = time.time()
     dataset, detector = load_dataset(options.data), Detector.load(options.run, device="cpu")
     parts = divide([sample for sample in dataset.test if sample.defective], 0)
-    known = [sample for sample in parts.pool if sample.label != options.without][: options.known]
-    settings = detector.pipeline.settings
-    data = prepare(dataset, settings)
+    data = prepare(dataset, detector.pipeline.settings)
+    start = detector.pipeline.attention.network.state_dict()
+    start = {name: value.clone() for name, value in start.items()}
+    for asked in options.known:
+        for without in (options.without or [None]) if asked else [None]:
+            begun = time.process_time()
+            detector.pipeline.attention.network.load_state_dict(start)
+            known = [sample for sample in parts.pool if sample.label != without][:asked]
+            learn(detector, data, known, options)
+            names = {sample.name for sample in known}
+            tested = [sample for sample in dataset.test if sample.name not in names]
+            facts = {
+                "set": Path(options.data).name,
+                "run": Path(options.run).name,
+                "asked": asked,
+                "known": len(known),
+                "without": without,
+                "unmarked": options.unmarked,
+                "steps": options.steps,
+                "attention": options.attention,
+                "pool": [sample.name for sample in parts.pool],
+                "scores": inspected(detector, tested, attention=options.attention),
+                "seconds": time.process_time() - begun,
+            }
+            Path(options.out).mkdir(parents=True, exist_ok=True)
+            name = f"{facts['run']}_{count_of(asked)}_{without}{'_unmarked' * options.unmarked}"
+            write_json(
+                Path(options.out) / f"{name}_{options.steps}{'_attention' * options.attention}.json", facts
+            )
+
+
+def count_of(asked: int) -> str:
+    """Name a number of known defects."""
+    return "all" if asked >= MOST else str(asked)
+
+
+def learn(
+    detector: Detector, data: TrainingSet, known: Sequence[Sample], options: argparse.Namespace
+) -> None:
+    """Tune the attention, unless that of the run is wanted, and learn the normal statistics."""
     if known:
         images = [KnownImage(s.name, s.image, None if options.unmarked else s.mask) for s in known]
         data = replace(data, known=KnownDefects(images, detector.image_format))
-        tuned(detector, data, settings.training.seed if options.seed is None else options.seed)
-    learn_normal(detector.pipeline, NormalImages.of(data, detector.device))
-    names = {sample.name for sample in known}
-    tested = [sample for sample in dataset.test if sample.name not in names]
-    scores = {}
-    for sample, found in zip(tested, detector.predict([s.image for s in tested]), strict=True):
-        scores[sample.name] = [sample.label, found.score, float(found.attention.max())]
-    facts: dict[str, Any] = {
-        "set": Path(options.data).name,
-        "run": Path(options.run).name,
-        "known": len(known),
-        "asked": options.known,
-        "without": options.without,
-        "unmarked": options.unmarked,
-        "pool": [sample.name for sample in parts.pool],
-        "scores": scores,
-        "seconds": time.time() - start,
-    }
-    chosen = "all" if options.known >= MOST else str(options.known)
-    how = "_unmarked" if options.unmarked else ""
-    Path(options.out).mkdir(parents=True, exist_ok=True)
-    write_json(Path(options.out) / f"{facts['run']}_{chosen}_{options.without or 'none'}{how}.json", facts)
+    if known or options.steps is not None:
+        tuned(detector, data, options.steps)
+    normal = NormalImages.of(data, detector.device)
+    learn_attention(detector.pipeline, normal) if options.attention else learn_normal(
+        detector.pipeline, normal
+    )
+
+
+def inspected(
+    detector: Detector, samples: Sequence[Sample], *, attention: bool
+) -> dict[str, tuple[str, float]]:
+    """Give label and score of each image by its name; with `attention` the largest attention of its cells."""
+    paths = [sample.image for sample in samples]
+    if attention:
+        read = (image_tensor(detector.image_format.read(path), detector.device) for path in paths)
+        scores = [float(detector.pipeline.cells(image).max()) for image in read]
+    else:
+        scores = [found.score for found in detector.predict(paths)]
+    return {sample.name: (sample.label, score) for sample, score in zip(samples, scores, strict=True)}
 
 
 class Figures(NamedTuple):
@@ -122,11 +159,11 @@ class Figures(NamedTuple):
     precision: float
 
 
-def figures(cell: dict[str, Any], pool: set[str], unseen: str | None, *, known: bool, at: int) -> Figures:
+def figures(cell: dict[str, Any], pool: set[str], unseen: str | None, *, known: bool) -> Figures:
     """Give the figures on judged images of known kinds, or on those of the kind that is unseen."""
-    good = [row[at] for row in cell["scores"].values() if row[0] == GOOD]
+    good = [row[1] for row in cell["scores"].values() if row[0] == GOOD]
     bad = [
-        row[at]
+        row[1]
         for name, row in cell["scores"].items()
         if row[0] != GOOD and (row[0] != unseen and name not in pool if known else row[0] == unseen)
     ]
@@ -138,36 +175,44 @@ def figures(cell: dict[str, Any], pool: set[str], unseen: str | None, *, known: 
 def table(options: argparse.Namespace) -> None:
     """Print the figures of all cells."""
     cells = [json.loads(path.read_text("utf-8")) for path in sorted(Path(options.out).glob("*.json"))]
-    at = 2 if options.attention else 1
-    base = {cell["run"]: cell for cell in cells if cell["asked"] == 0}
-    rows: dict[tuple[str, str, bool], list[tuple[Figures, Figures]]] = defaultdict(list)
+    base = {same(cell): cell for cell in cells if cell["asked"] == 0}
+    rows: dict[tuple[str, ...], list[tuple[Figures, Figures]]] = defaultdict(list)
     for cell in cells:
-        if cell["asked"] == 0:
+        if cell["asked"] == 0 or same(cell) not in base:
             continue
         pool, unseen = set(cell["pool"]), cell["without"]
-        asked = "all" if cell["asked"] >= MOST else str(cell["asked"])
+        steps = "" if cell["steps"] is None else f", {cell['steps']} steps"
+        what = f"{cell['set']}, {'attention' if cell['attention'] else 'score'}{steps}"
+        how = f"{count_of(cell['asked'])}{', image labels' * cell['unmarked']}"
         for known in (True, False) if unseen else (True,):
-            pair = tuple(
-                figures(each, pool, unseen, known=known, at=at) for each in (base[cell["run"]], cell)
-            )
-            how = f"{cell['set']}, {asked}{', image labels' if cell['unmarked'] else ''}"
-            rows[how, "known" if known else "unseen", bool(unseen)].append((pair[0], pair[1]))
+            before, after = (figures(each, pool, unseen, known=known) for each in (base[same(cell)], cell))
+            kinds = ("known" if known else "unseen") + ("" if unseen else ", none left out")
+            rows[what, how, kinds].append((before, after))
             if options.each:
-                told = " -> ".join(f"{each.auroc:.3f} / {each.precision:.3f}" for each in pair)
-                print(f"{cell['run']} {asked} without {unseen}, {'known' if known else unseen}: {told}")
-    print("| set, known defects | judged | none | with known defects | difference | cells |")
-    print("| --- | --- | ---: | ---: | ---: | ---: |")
-    for (how, judged, left_out), pairs in sorted(rows.items()):
-        before, after = (
-            Figures(mean(p[i].auroc for p in pairs), mean(p[i].precision for p in pairs)) for i in (0, 1)
+                told = " -> ".join(f"{each.auroc:.3f} / {each.precision:.3f}" for each in (before, after))
+                print(f"{what}: {cell['run']} {how} without {unseen}, {kinds}: {told}")
+    print("| set | known defects | judged kinds | none | with them | difference | cells |")
+    print("| --- | --- | --- | ---: | ---: | ---: | ---: |")
+    for (what, how, kinds), pairs in sorted(rows.items()):
+        both = (
+            f"{mean(p[i].auroc for p in pairs):.3f} / {mean(p[i].precision for p in pairs):.3f}"
+            for i in (0, 1)
         )
         gains = [pair[1].auroc - pair[0].auroc for pair in pairs]
         spread = f" ± {stdev(gains):.3f}" if len(gains) > 1 else ""
-        kinds = f"{judged} kinds{'' if left_out else ', none left out'}"
         print(
-            f"| {how} | {kinds} | {before.auroc:.3f} / {before.precision:.3f} | "
-            f"{after.auroc:.3f} / {after.precision:.3f} | {mean(gains):+.3f}{spread} | {len(pairs)} |"
+            f"| {what} | {how} | {kinds} | {' | '.join(both)} | {mean(gains):+.3f}{spread} | {len(pairs)} |"
         )
+
+
+def same(cell: dict[str, Any]) -> tuple[Any, ...]:
+    """Give what a cell has in common with the one without known defects that it is compared with."""
+    return cell["run"], cell["steps"], cell["attention"]
+
+
+def how_many(text: str) -> int:
+    """Read a number of known defects."""
+    return MOST if text == "all" else int(text)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -177,10 +222,11 @@ def main(arguments: Sequence[str]) -> None:
     scoring = verbs.add_parser("score")
     for name in ("data", "run", "out"):
         scoring.add_argument(name)
-    scoring.add_argument("--known", type=lambda text: MOST if text == "all" else int(text), required=True)
-    scoring.add_argument("--without")
-    scoring.add_argument("--seed", type=int)
+    scoring.add_argument("--known", type=how_many, nargs="+", required=True)
+    scoring.add_argument("--without", nargs="+")
+    scoring.add_argument("--steps", type=int)
     scoring.add_argument("--unmarked", action="store_true")
+    scoring.add_argument("--attention", action="store_true")
     scoring.set_defaults(verb=score)
     printing = verbs.add_parser("table")
     printing.add_argument("out")

@@ -240,6 +240,7 @@ def test_confirmed_good_parts_are_a_folder_to_train_on(
     service: Service, numbers: dict[str, int], pictures: list[Path], tmp_path: Path
 ) -> None:
     from excision.data import load_dataset
+    from excision.data.known_defects import find_known_defects
 
     for path, truth in zip(pictures[-3:], ("good", "defect", "good"), strict=True):
         post(service, f"/review/{numbers[str(path)]}/labels", {"truth": truth})
@@ -254,6 +255,13 @@ def test_confirmed_good_parts_are_a_folder_to_train_on(
     assert pictures[-2].read_bytes() not in contents
     assert pictures[-1].read_bytes() not in contents
     assert len(load_dataset(tmp_path).train) == len(contents)
+    status, headers, body = service.ask("GET", "/review/confirmed-defects.zip")
+    assert status == 200 and "confirmed-defects.zip" in headers["Content-Disposition"]
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        archive.extractall(tmp_path / "defects")
+        known = [archive.read(name) for name in archive.namelist()]
+    assert pictures[-2].read_bytes() in known and pictures[-3].read_bytes() not in known
+    assert len(find_known_defects([tmp_path / "defects"]).samples) == len(known)
     nothing = service.ask("GET", "/review/confirmed-good.zip?source=nowhere")[2]
     assert zipfile.ZipFile(io.BytesIO(nothing)).namelist() == []
 

@@ -24,7 +24,7 @@ from excision.errors import BusyError, SettingsError
 from excision.method.calibration import calibrate
 from excision.progress import Progress
 from excision.station.pages import strings
-from excision.station.pages.archive import confirmed_good
+from excision.station.pages.archive import confirmed
 from excision.station.pages.charts import score_chart
 from excision.station.pages.filters import Filter
 from excision.station.pages.forecast import forecast, levels
@@ -303,7 +303,7 @@ def test_the_archive_comes_in_small_pieces(tmp_path: Path) -> None:
         if name != "gone.png":
             (tmp_path / name).write_bytes(content)
     station = type("S", (), {"store": store, "images": Images(tmp_path)})()
-    pieces = list(confirmed_good(station, Query(labelled=True)))
+    pieces = list(confirmed(station, Query(labelled=True), "good"))
     assert max(map(len, pieces)) < 2**19 < len(content)
     with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
         assert archive.namelist() == ["good/000001_a.png", "good/000002_b.png"]

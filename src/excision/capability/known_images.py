@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.data.records import KNOWN_DEFECTS
 from excision.method.run_folder import FINGERPRINT
 from excision.runtime.trained_on import TrainedOn, image_key
 from excision.system.files import sha256
+from excision.training import KNOWN_DEFECTS
 
 _MOST_BYTES = 256 * 2**20  # of a fingerprint: it has a line for each image
 

@@ -10,7 +10,6 @@ from cyclopts import App
 
 from excision.cli.options import JsonOption, RunArgument
 from excision.cli.output import say, say_facts
-from excision.data.records import KNOWN_DEFECTS
 from excision.errors import ModelError
 from excision.features.record import FEATURES, FeatureRecord
 from excision.method.folder_kinds import FITNESS, wrong_folder
@@ -33,6 +32,7 @@ from excision.method.run_folder import (
 from excision.settings import Settings
 from excision.system.files import write_json
 from excision.tiling.image_format import ImageFormat
+from excision.training import KNOWN_DEFECTS
 
 _DATA = {"Data": "{root} (layout {layout})"}
 _COST = {

@@ -19,7 +19,6 @@ from excision.cli.options import DataArgument, FewOption, LayoutOption, LeaveOut
 from excision.cli.output import say, say_facts, say_notes, say_text
 from excision.cli.settings_options import SettingsOptions, override
 from excision.cli.smallest_defect import explain_smallest
-from excision.data.records import KNOWN_DEFECTS
 from excision.errors import (
     DatasetError,
     FewGroupsWarning,
@@ -31,6 +30,7 @@ from excision.method.run_folder import SETTINGS, TRAINING, read_json
 from excision.method.run_start import check_free, dropped_images, is_begun
 from excision.progress import Bars
 from excision.settings import ImageSettings, Settings
+from excision.training import KNOWN_DEFECTS
 
 if TYPE_CHECKING:
     from excision.data import Dataset

@@ -111,7 +111,7 @@ def _all_below(root: Path, notes: list[str]) -> list[Sample]:
         if any(part.lower() in GOOD_NAMES for part in name.parts[:-1]):
             good += 1
             continue
-        label = name.parts[0] if len(name.parts) > 1 else _DEFECT
+        label = name.parts[-2] if len(name.parts) > 1 else _DEFECT
         shown = name.as_posix()
         samples.append(Sample(shown, image, "test", label, found.masks.get(image), shown))
     if good:

@@ -15,10 +15,6 @@ GOOD = "good"
 """The label of normal images; every other label is a kind of defect."""
 
 
-KNOWN_DEFECTS = "known_defects"
-"""Under this name, folders of models record which known defects sharpened the attention."""
-
-
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One image of a data set.

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data import Dataset, load_dataset
-from excision.data.records import KNOWN_DEFECTS
 from excision.detector import Detector
 from excision.errors import ModelError, SettingsError
 from excision.export.examples import graph_image, graph_input, with_defect
@@ -39,6 +38,7 @@ from excision.runtime.model_folder import Description, Tile
 from excision.runtime.trained_on import TrainedOn, image_key
 from excision.runtime.verification import Proof
 from excision.system.files import sha256
+from excision.training import KNOWN_DEFECTS
 from excision.training.training_set import TrainingSet, prepare
 from excision.training.usable import Picture
 from excision.version import __version__

@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from excision.data.records import KNOWN_DEFECTS
 from excision.errors import ModelError, SettingsError
 from excision.features.record import FEATURES, FeatureRecord
 from excision.method.folder_kinds import FITNESS
@@ -25,6 +24,7 @@ from excision.method.run_folder import (
 from excision.settings import Settings
 from excision.system.files import remove_leftovers, write_json
 from excision.tiling.image_format import ImageFormat
+from excision.training import KNOWN_DEFECTS
 
 _FILES = (
     SETTINGS,

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.data.records import KNOWN_DEFECTS
 from excision.errors import ModelError
 from excision.system.files import sha256, write_json
+from excision.training import KNOWN_DEFECTS
 
 TRAINED_ON = "trained_on.json"
 

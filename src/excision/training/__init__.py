@@ -1,1 +1,4 @@
 """The parts that all kinds of training share: data, loop and checkpoints."""
+
+KNOWN_DEFECTS = "known_defects"
+"""Under this name, folders of models record which known defects sharpened the attention."""

@@ -67,7 +67,8 @@ def read_known_defects(
     usable: list[KnownImage] = []
     skipped: list[Finding] = []
     seen: dict[str, str] = {}
-    for image in _images(given):
+    # Of two copies of an image, the one with a mask says more.
+    for image in sorted(_images(given), key=lambda image: image.mask is None):
         digest = (
             None
             if isinstance(image.image, Path) and _digest(image.image) is None

@@ -18,7 +18,6 @@ from excision.data.decode import array_image
 from excision.data.groups import Grouping, GroupRule, group_samples
 from excision.data.images import ImageCache, working_image
 from excision.data.preparation import Finding
-from excision.data.records import KNOWN_DEFECTS
 from excision.data.sizes import Reduction
 from excision.data.splits import choose_groups, hold_out, make_folds
 from excision.data.working_size import SmallestDefect
@@ -26,6 +25,7 @@ from excision.progress import Progress
 from excision.settings import Settings
 from excision.tiling.cutting import Tile, choose_tiles, cut_tiles
 from excision.tiling.image_format import Channels, ImageFormat
+from excision.training import KNOWN_DEFECTS
 from excision.training.given_defects import Defects, read_known_defects
 from excision.training.given_groups import Groups, by_name
 from excision.training.known_defects import KnownDefects

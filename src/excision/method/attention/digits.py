@@ -23,17 +23,10 @@ class Lesson(NamedTuple):
     Attributes:
         images: (B, 1, S, S) brightness in [0, 1].
         strokes: (B, 1, S, S) in [0, 1], the share of each pixel that belongs to the digit; 0 outside it.
-        bag: (1, 1, H, W) brightness in [0, 1] of an image with a defect, nobody knows where; None if there is
-            none.
     """
 
     images: Tensor
     strokes: Tensor
-    bag: Tensor | None = None
-
-    def on(self, device: torch.device) -> Lesson:
-        """Return the batch on a device."""
-        return Lesson(*(None if part is None else part.to(device) for part in self))  # type: ignore[arg-type]
 
 
 def draw_lesson(

@@ -1,4 +1,4 @@
-"""Confirmed-good parts as a folder of training images, in a ZIP archive that is never whole in memory."""
+"""Parts that people labelled, as a folder to train with, in a ZIP archive that is never whole in memory."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from excision.station.station import Station
 from excision.station.store.query import Query
+from excision.station.store.records import Truth
 
 _CHUNK = 2**18
 # ZIP knows no earlier time, but a station whose clock has no battery does.
@@ -18,23 +19,24 @@ _EARLIEST = 315_619_200.0  # 2 January 1980
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def confirmed_good(station: Station, query: Query) -> Iterator[bytes]:
-    """Give the archive piece by piece: the original bytes of each kept image whose last label is "good".
+def confirmed(station: Station, query: Query, truth: Truth) -> Iterator[bytes]:
+    """Give the archive piece by piece: the original bytes of each kept image whose last label is `truth`.
 
-    They lie in `good/`, so that the unpacked folder is one to train on, and are called after their result and
-    source. Images are not compressed a second time.
+    They lie in `good/`, so that the unpacked folder is one to train on, or in `defect/`, so that it is one of
+    known defects, and are called after their result and source. Images are not compressed a second time.
 
     Args:
         station: whose images.
         query: which results.
+        truth: "good" or "defect".
     """
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for result in station.store.walk(query):
             path = station.images.find(result.image)
-            if path is None or station.store.labels(result.id)[-1].truth != "good":
+            if path is None or station.store.labels(result.id)[-1].truth != truth:
                 continue
-            name = f"good/{result.id:06d}_{_safe(result.source)}{path.suffix}"
+            name = f"{truth}/{result.id:06d}_{_safe(result.source)}{path.suffix}"
             entry = zipfile.ZipInfo(name, time.gmtime(max(result.time, _EARLIEST))[:6])
             with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as target:
                 while piece := source.read(_CHUNK):

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 
 from excision.station.api.schemas import LARGEST_NUMBER
 from excision.station.api.writing import writing_of
-from excision.station.pages.archive import confirmed_good
+from excision.station.pages.archive import confirmed
 from excision.station.pages.filters import Filter
 from excision.station.pages.pictures import has_image, has_stages
 from excision.station.pages.rarity import rarity_of
@@ -74,14 +74,23 @@ def _labelled(request: Request, number: int, said: Truth, form: dict[str, str]) 
 
 
 @router.get("/review/confirmed-good.zip")
-def download(request: Request) -> Response:
+def download_good(request: Request) -> Response:
     """Give the kept images of parts that were last labelled good, as new training images."""
-    station = station_of(request)
+    return _archive(request, "good", "confirmed-good.zip")
+
+
+@router.get("/review/confirmed-defects.zip")
+def download_defects(request: Request) -> Response:
+    """Give the kept images of parts that were last labelled defects, as known defects of a training."""
+    return _archive(request, "defect", "confirmed-defects.zip")
+
+
+def _archive(request: Request, truth: Truth, name: str) -> Response:
     query = replace(Filter.of(request.query_params).query, labelled=True)
     return StreamingResponse(
-        confirmed_good(station, query),
+        confirmed(station_of(request), query, truth),
         media_type="application/zip",
-        headers={"Content-Disposition": 'attachment; filename="confirmed-good.zip"'},
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
 

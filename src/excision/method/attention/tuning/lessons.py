@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from excision.method.attention.digits import Lesson, draw_surface
 from excision.method.attention.tuning.drawn_defects import draw_defect
@@ -63,8 +64,11 @@ class LessonSource:
         """Return the batch of a step; it depends only on the seed and the step, never on earlier calls."""
         rng = np.random.default_rng((self._seed, step))
         images, shares = zip(*(self._one(rng) for _ in range(self._batch)), strict=True)
-        image, share = (torch.from_numpy(np.stack(part))[:, None] for part in (images, shares))
-        return Lesson(image, share, None if self._known is None else self._known.bag(rng))
+        return Lesson(*(torch.from_numpy(np.stack(part))[:, None] for part in (images, shares)))
+
+    def bag(self, step: int) -> Tensor | None:
+        """Return an image (1, 1, H, W) in [0, 1] with a defect nobody knows where; None in most steps."""
+        return None if self._known is None else self._known.bag(np.random.default_rng((self._seed, step, 1)))
 
     def _one(self, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
         if rng.random() < self._replay:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -94,9 +95,20 @@ def tune(
             save_checkpoint(path, both, optimiser, finished)
 
     loop = _Loop(network, both["average"], optimiser, steps, begin)
-    run_steps(loop, source.batch, steps, checkpoint_every, save, progress or (lambda *_: None))
+
+    def draw(step: int) -> _Drawn:
+        return _Drawn(source.batch(step), source.bag(step))
+
+    run_steps(loop, draw, steps, checkpoint_every, save, progress or (lambda *_: None))
     network.load_state_dict(both["average"].state_dict())
     attention.requires_grad_(False).eval()
+
+
+class _Drawn(NamedTuple):
+    """What a step learns from: pieces, and now and then an image with a defect nobody knows where."""
+
+    lesson: Lesson
+    bag: Tensor | None
 
 
 class _Loop:
@@ -120,7 +132,7 @@ class _Loop:
         self._optimiser = optimiser
         self._total = total
 
-    def run(self, step: int, batch: Lesson) -> dict[str, float]:
+    def run(self, step: int, batch: _Drawn) -> dict[str, float]:
         """Take one step and return its figures: loss and learning rate.
 
         Raises:
@@ -129,10 +141,9 @@ class _Loop:
         self.finished = None
         rate = warm_cosine(step, self._total, _RATE)
         device = next(self._network.parameters()).device
-        lesson = batch.on(device)
-        loss = lesson_loss(self._network, lesson)
-        if lesson.bag is not None:
-            loss = loss + bag_loss(self._network, lesson.bag)
+        loss = lesson_loss(self._network, Lesson(*(part.to(device) for part in batch.lesson)))
+        if batch.bag is not None:
+            loss = loss + bag_loss(self._network, batch.bag.to(device))
         value = optimise(loss, self._network, self._optimiser, rate, "the tuning of the attention")
         self._remember(step)
         self.finished = step + 1
