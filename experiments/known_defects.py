@@ -6,9 +6,9 @@
 `score` takes a finished run, tunes its attention again from the pre-trained one with so many known defects as
 `excision train --defects` does, keeps the recovery network of the run, learns the normal statistics again and
 writes the score of each test image to a JSON file in the folder OUT. The known defects are taken from the
-test images, which leave the test: half of the groups of each kind may be known, in turn from each kind, and the
-other half is always judged. `--without` leaves a kind out of the known ones; all of its images are judged as
-unseen. `--unmarked` withholds the masks. `--steps` tunes for so many steps, also without known defects;
+test images, which leave the test: half of the groups of each kind may be known, in turn from each kind, and
+the other half is always judged. `--without` leaves a kind out of the known ones; all of its images are judged
+as unseen. `--unmarked` withholds the masks. `--steps` tunes for so many steps, also without known defects;
 otherwise `--known 0` is the attention of the run. With `--attention` only the attention is judged, by its
 largest value in the image, which spares the recovery and most of the time.
 

@@ -99,6 +99,7 @@ def test_train_help_shows_few_options() -> None:
     shown = help_text("train", "--help")
     assert [names.split()[0] for names in options(shown)] == [
         *["--out", "--resume", *COMMON, "--settings", "--layout", "--leave-out", "--device", "--few"],
+        "--defects",
         "--drop-suspects",
     ]
     assert "excision train --help-all" in shown
