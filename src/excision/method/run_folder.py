@@ -1,7 +1,7 @@
 """The run folder: the files of a training run, and how a detector is loaded from them.
 
 settings.toml            all settings, as given
-fingerprint.json         names and hashes of the images used for training and calibration, and of known defects
+fingerprint.json         names and hashes of training and calibration images, and of known defects
 log.jsonl                training metrics, one line every ten steps
 tuning.safetensors       checkpoint of the attention tuning; removed once the model is written
 checkpoint.safetensors   checkpoint of the training; removed likewise
