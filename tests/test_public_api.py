@@ -125,7 +125,8 @@ def test_detector() -> None:
         "offset_": "",
         "score_samples": "(self, images, *, color='rgb')",
         "set_params": "(self, **parameters)",
-        "fit": "(self, dataset, run=None, resume=False, progress=None, stage=None, *, groups=None)",
+        "fit": "(self, dataset, run=None, resume=False, progress=None, stage=None, *, groups=None, "
+        "defects=None)",
         "load": "(folder, device='auto')",
         "pipeline": "",
         "predict": "(self, images, *, color='rgb')",
