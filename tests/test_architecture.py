@@ -17,7 +17,7 @@ PACKAGE = Path(excision.__file__).parent
 MODULES = find_modules(PACKAGE)
 IMPORTS = read_imports(MODULES, outside=["torch"])
 
-WITHOUT_TORCH = ("excision.runtime", "excision.inspection")
+WITHOUT_TORCH = ("excision.runtime", "excision.inspection", "excision.storage", "excision.cluster")
 LOADING = "excision.inspection.loading"
 """The one module that may open a run folder, and so reach the detector, inside a function."""
 

@@ -87,12 +87,12 @@ class _Lines:
     """Prints a line when a stage begins, when it ends, and now and then between."""
 
     def __init__(self) -> None:
-        self._begun: dict[str, float] = {}
+        self._begun: dict[str, tuple[float, int]] = {}
         self._printed: dict[str, float] = {}
 
     def stage(self, what: str, done: int, total: int, figures: str) -> None:
         now = time.monotonic()
-        begun, finished = self._begun.setdefault(what, now), done >= total
+        (begun, first), finished = self._begun.setdefault(what, (now, done)), done >= total
         printed = self._printed.get(what)
         if finished and printed == math.inf:
             return
@@ -100,4 +100,13 @@ class _Lines:
             return
         self._printed[what] = math.inf if finished else now
         took = f"  {now - begun:.1f} s" if finished else ""
+        if not finished and done > first:
+            took = f"  about {_duration((now - begun) * (total - done) / (done - first))} left"
         print(f"{what:<20} {done}/{total}{took}  {figures}".rstrip(), file=sys.stderr, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    """Give a time in the unit that suits it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

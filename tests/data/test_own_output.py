@@ -20,6 +20,7 @@ OUTPUT = {
     "unfinished run": ["settings.toml", "fingerprint.json", "tiles/00000.tif"],
     "exported": ["model.json", "model.onnx", "golden.npz", "preview/1.png"],
     "inspection": ["results.jsonl", "results.csv", "overlays/1-0123456789.webp", "examples/1-image.webp"],
+    "inspection in parts": ["inspection.json", "parts/part-000000.jsonl", "overlays/1-0123456789.png"],
     "report alone": ["about.json", "report.html", "examples/1-image.webp"],
     "evaluation": ["evaluation.json", "scores.csv", "overlays/1-0123456789.webp", "figures/roc.png"],
     "stopped evaluation": ["overlays/1-0123456789.webp", "overlays/2-0123456789.webp"],

@@ -41,7 +41,7 @@ def pile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def found(*words: str, stdin: bytes = b"") -> list[str]:
-    return [path.as_posix() for path in expand(words, io.BytesIO(stdin))]
+    return [Path(path).as_posix() for path in expand(words, io.BytesIO(stdin))]
 
 
 @pytest.mark.usefixtures("pile")

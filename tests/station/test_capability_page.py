@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from excision.inspection.fingerprint import fingerprint
 from excision.method.folder_kinds import CAPABILITY
 from excision.report.capability_page import keep_capability, kept_content, write_capability_report
 from excision.runtime.inspector import Inspector
-from excision.station.models.version import fingerprint
 from tests.browser import opened
 from tests.capability.samples import sample
 from tests.station.conftest import Service, begin, end

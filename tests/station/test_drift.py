@@ -17,9 +17,9 @@ import pytest
 from excision.errors import SettingsError, StationError
 from excision.inspection.drift import DriftMonitor, DriftSettings, DriftWarning
 from excision.inspection.drift.reference import reference_of
+from excision.inspection.fingerprint import fingerprint
 from excision.runtime.inspector import Inspector
 from excision.station.drift import Drift
-from excision.station.models.version import fingerprint
 from excision.station.store.drift_states import read_state
 from excision.station.store.records import StoredResult
 from excision.station.store.store import Store

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from excision.inspection.drift import DriftSettings
+from excision.inspection.fingerprint import fingerprint
 from excision.runtime.inspector import Inspector
 from excision.station.drift import Drift
-from excision.station.models.version import fingerprint
 from excision.station.store.records import StoredResult
 from excision.station.store.store import Store
 from tests.browser import opened

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from excision.inspection.fingerprint import fingerprint
 from excision.method import run_folder
 from excision.runtime import model_folder
 from excision.runtime.backend import BackendName
 from excision.runtime.verification import Proof
-from excision.station.models.version import fingerprint
 
 FORMAT_1 = Path(__file__).parents[1] / "compatibility" / "format_1"
 

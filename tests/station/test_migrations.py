@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from excision.inspection.fingerprint import fingerprint
 from excision.runtime import Inspector
 from excision.station.models.registry import ModelRegistry
-from excision.station.models.version import fingerprint
 from excision.station.store.migrations import VERSION
 from excision.station.store.query import Query
 from excision.station.store.records import STORED, Label

@@ -15,11 +15,11 @@ import pytest
 
 from excision.detector import Detector
 from excision.errors import ModelError, SettingsError
+from excision.inspection.fingerprint import fingerprint
 from excision.runtime.golden_file import GOLDEN, Golden
 from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import Description
 from excision.station.models.registry import ModelRegistry, named_folders
-from excision.station.models.version import fingerprint
 from excision.station.store.query import Query
 from excision.station.store.store import Store
 from tests.cli.conftest import excision

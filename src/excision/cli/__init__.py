@@ -27,6 +27,9 @@ ERROR, STOPPED = 2, 130
 TRAIN_EXTRA = {"torch", "matplotlib", "onnx", "onnxscript"}
 """Packages of the extra `train`, which some verbs need."""
 
+CLUSTER_EXTRA = {"fsspec", "s3fs"}
+"""Packages of the extra `cluster`, which URLs need."""
+
 SERVE_EXTRA = {"anyio", "fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn"}
 """Packages of the extra `serve`, which `serve` needs."""
 
@@ -38,6 +41,7 @@ VERBS = {
     "capability": "Measure which defects a model is sure to find, with defects drawn on good parts.",
     "benchmark": "Compare methods on data sets with several seeds, on an equal budget.",
     "inspect": "Give each image a verdict, boxes, and a picture of its anomalies.",
+    "manifest": "List images once, wherever they lie, for inspections that read the list in shares.",
     "watch": "Inspect each image that arrives in a folder, until stopped.",
     "report": "Rebuild the report of an evaluation or inspection, with your own words on its cover.",
     "export": "Export a trained model to ONNX or OpenVINO, verified, to run without torch.",
@@ -132,7 +136,7 @@ def _explain(error: Exception) -> str | None:
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     if isinstance(error, ModuleNotFoundError):
-        extras = (("train", TRAIN_EXTRA), ("serve", SERVE_EXTRA))
+        extras = (("train", TRAIN_EXTRA), ("serve", SERVE_EXTRA), ("cluster", CLUSTER_EXTRA))
         extra = next((extra for extra, packages in extras if error.name in packages), None)
         return (
             f'this command needs {error.name}; install it with: pip install "excision[{extra}]"'

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import AlsoOption, ModelArgument, OutOption
+from excision.cli.options import AlsoOption
 from excision.cli.output import say, say_lines, say_notes, say_text
+from excision.cli.parts_options import PartsOptions
 from excision.progress import Bars
 from excision.system.names import printable
 
@@ -25,6 +26,8 @@ app = App(
     "excision inspect runs/parts new_images/ --out results/\n"
     "excision inspect runs/parts part_017.png part_018.png --out results/ --resume\n"
     "excision inspect runs/parts 'new/**/top_*.png' @monday.txt --out results/ --also parquet\n"
+    "excision inspect line/parts new_images/ --out results/ --workers 4\n"
+    "excision inspect line/parts images.parquet --out results/ --shard 1/16\n"
     "find new -mmin -60 -name '*.png' | excision inspect runs/parts - --out results/\n"
     "```",
 )
@@ -35,23 +38,32 @@ _WATCHING = Parameter(show=False)
 
 @app.default
 def inspect(
-    model: ModelArgument,
+    model: Annotated[
+        str, Parameter(help="Run folder, or a folder that `excision export` wrote, or its URL.")
+    ],
     /,
     *images: Annotated[
         str,
         Parameter(
             help="Image files, folders that are searched for images, quoted patterns (** for any folders), "
-            "@LIST for a text file with one of these per line, or - for such a list on standard input.",
+            "tar files, manifests, URLs of these, @LIST for a text file with one of these per line, or - for "
+            "such a list on standard input.",
             required=True,
             # For the single -; other words that look like options are refused below.
             allow_leading_hyphen=True,
         ),
     ],
-    out: OutOption,
+    out: Annotated[str, Parameter(help="Folder to write the results to, or its URL.")],
     resume: Annotated[
-        bool, Parameter(help="Keep the results in --out and inspect the remaining images.", negative="")
+        bool,
+        Parameter(
+            help="Keep the results in --out and inspect the remaining images; images that failed are tried "
+            "again.",
+            negative="",
+        ),
     ] = False,
     also: AlsoOption = None,
+    options: PartsOptions | None = None,
     watch: Annotated[bool, Parameter(negative=""), _WATCHING] = False,
     after: Annotated[Literal["leave", "move"] | None, _WATCHING] = None,
     settle: Annotated[float | None, _WATCHING] = None,
@@ -67,15 +79,35 @@ def inspect(
     given = {"after": after, "settle": settle, "stop_after": stop_after, "idle_exit": idle_exit}
     chosen = {name: value for name, value in given.items() if value is not None}
     if watch:
-        return _watch(model, images, out, {**chosen, "also": tuple(dict.fromkeys(also or ()))}, resume=resume)
+        return _watch(
+            Path(model),
+            images,
+            Path(out),
+            {**chosen, "also": tuple(dict.fromkeys(also or ()))},
+            resume=resume,
+        )
     for name in chosen:
         raise SettingsError(f"--{name.replace('_', '-')} is an option of `excision watch`")
-    return _inspect(model, images, out, resume=resume, parquet="parquet" in (also or ()))
+    return _inspect(model, images, out, options or PartsOptions(), resume=resume, also=also or ())
 
 
-def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, parquet: bool) -> int:
-    from excision.inspection.batch import find_images
+def _inspect(
+    model: str, images: Sequence[str], out: str, options: PartsOptions, *, resume: bool, also: Sequence[str]
+) -> int:
+    from excision.cli.parts import inspect_parts, needs_parts
     from excision.inspection.inputs import expand
+
+    places = expand(images)
+    if options.given or needs_parts(model, places, out):
+        return inspect_parts(model, places, out, options, again=resume, also=also)
+    return _inspect_plainly(
+        Path(model), [Path(place) for place in places], Path(out), resume=resume, parquet="parquet" in also
+    )
+
+
+def _inspect_plainly(model: Path, paths: Sequence[Path], out: Path, *, resume: bool, parquet: bool) -> int:
+    from excision.cli.parts import reason
+    from excision.inspection.batch import find_images
     from excision.inspection.loading import load
     from excision.inspection.table import PARQUET, write_inspection_table
     from excision.report.writing import inspect_and_report
@@ -85,7 +117,7 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
         need_pyarrow()
     predictor = load(model)
     notes: list[str] = []
-    found = find_images(expand(images), leave_out=out, notes=notes)
+    found = find_images(paths, leave_out=out, notes=notes)
     say_notes(notes)
     try:
         with Bars() as bars:
@@ -97,7 +129,7 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
     unfit = f"{summary.n_unfit} unfit, " if summary.n_unfit else ""
     counts = f"{summary.n_good} good, {review}{summary.n_defect} defective, {unfit}"
     say(f"{counts}{summary.n_failed} not inspected")
-    say_lines(map(_reason, summary.failures), summary.n_failed, "`error` in results.csv gives each reason")
+    say_lines(map(reason, summary.failures), summary.n_failed, "`error` in results.csv gives each reason")
     if summary.drift is not None:
         say_text(f"Drift: {printable(summary.drift_words)}")
     say(f"Results: {out / 'results.csv'}")
@@ -106,11 +138,6 @@ def _inspect(model: Path, images: Sequence[str], out: Path, *, resume: bool, par
         say(f"Table:   {out / PARQUET}")
     say(f"Report:  {out / 'report.html'}")
     return summary.exit_status
-
-
-def _reason(failure: tuple[str, str]) -> str:
-    image, reason = failure
-    return reason if printable(reason).startswith(printable(image)) else f"{image}: {reason}"
 
 
 def _watch(model: Path, images: Sequence[str], out: Path, chosen: dict[str, Any], *, resume: bool) -> int:

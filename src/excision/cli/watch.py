@@ -76,11 +76,11 @@ def watch(
 def follow(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int:
     """Watch a folder until asked to stop, and give the exit status."""
     from excision.cli.watching import WatchLine, counted
+    from excision.inspection.fingerprint import fingerprint
     from excision.inspection.loading import load
     from excision.station.hot_folder.settings import Listeners
     from excision.station.hot_folder.watcher import check_folders
     from excision.station.hot_folder.watcher import watch as watch_folder
-    from excision.station.models.version import fingerprint
     from excision.station.store.connection import RESULTS
     from excision.system.interrupts import requests_to_stop
     from excision.system.parquet import need_pyarrow

@@ -49,6 +49,7 @@ _KINDS: Sequence[_Marks] = (
     _RUN,
     _marks("an exported model", "model.json", "model.onnx model.xml golden.npz"),
     _marks("the results of an inspection", "results.jsonl results.csv"),
+    _marks("the results of an inspection", "inspection.json", "parts"),
     _marks("the results of an evaluation", "evaluation.json", "scores.csv report.html about.json"),
     _marks("a report of results", "about.json report.html"),
     _marks("the results of a hot folder", "results.sqlite", "watch.lock overlays", sole=True),

@@ -6,7 +6,7 @@ import heapq
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from excision.visualization.overlays import draw_overlay, overlay_name, with_rea
 # Images shown in the report of each verdict, in this order.
 _EXAMPLES: dict[Verdict, int] = {"defect": 16, "unfit": 8, "review": 8, "good": 8}
 _FAILURES = 20
+_EVERY: frozenset[Verdict] = frozenset(_EXAMPLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,15 +200,22 @@ def _keep_largest(heap: list[tuple[float, str]], item: tuple[float, str], most: 
         heapq.heappop(heap)
 
 
-def _failed(predictor: Predictor, path: Path, start: float, reason: str) -> InspectionRecord:
+def failed(image: str, threshold: float, reason: str, seconds: float = 0.0) -> InspectionRecord:
     """Record that an image could not be inspected."""
-    seconds = round(time.perf_counter() - start, 4)
     return InspectionRecord(
-        str(path), None, predictor.threshold, None, None, (), seconds, overlay=None, error=reason
+        image, None, threshold, None, None, (), round(seconds, 4), overlay=None, error=reason
     )
 
 
-def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -> InspectionRecord:
+def inspect_file(
+    predictor: Predictor,
+    path: Path,
+    out: Path,
+    state: str = "",
+    *,
+    name: str | None = None,
+    pictured: Collection[Verdict] = _EVERY,
+) -> InspectionRecord:
     """Inspect one image and write its overlay; if it cannot be inspected, `error` of the record says why.
 
     Args:
@@ -216,32 +224,36 @@ def inspect_file(predictor: Predictor, path: Path, out: Path, state: str = "") -
         out: folder of the results, in which the overlay is written.
         state: text that distinguishes files with the same path at different times, so that each gets a
             separate overlay.
+        name: of the image in the record, where `path` is a copy of it; by default `path`.
+        pictured: verdicts of the images that get an overlay.
     """
-    start = time.perf_counter()
+    start, name = time.perf_counter(), str(path) if name is None else name
     try:
         prediction = next(iter(predictor.predict([path])))
         size = probe_image(path).size
         if not math.isfinite(prediction.score):
             raise ImageError(f"{path}: the anomaly score is {prediction.score}, not a finite number")
     except ImageError as error:
-        return _failed(predictor, path, start, str(error))
+        reason = str(error)
     except (ExcisionError, OSError):
         # The model or the disk is at fault, and so would be every other image.
         raise
     except Exception as error:
         # One image must not end the inspection of the others, whatever a library does with it.
-        reason = f"{path}: an unexpected error of the program ({type(error).__name__}: {error})"
-        return _failed(predictor, path, start, printable(reason))
+        reason = printable(f"{path}: an unexpected error of the program ({type(error).__name__}: {error})")
+    else:
+        seconds = round(time.perf_counter() - start, 4)
+        overlay = overlay_name(name, ".png", state) if prediction.verdict in pictured else None
+        return record(prediction, name, out, overlay, size=size, seconds=seconds)
     seconds = round(time.perf_counter() - start, 4)
-    overlay = overlay_name(str(path), ".png", state)
-    return record(prediction, str(path), out, overlay, size=size, seconds=seconds)
+    return failed(name, predictor.threshold, reason.replace(str(path), name), seconds)
 
 
 def record(
     prediction: Prediction,
     image: str,
     out: Path,
-    overlay: str,
+    overlay: str | None,
     *,
     size: tuple[int, int] | None,
     seconds: float,
@@ -252,12 +264,13 @@ def record(
         prediction: prediction for the image.
         image: path or name of the image.
         out: folder of the results.
-        overlay: path of the overlay in that folder.
+        overlay: path of the overlay in that folder; None for no overlay.
         size: (H, W) of the image file in pixels; None takes that of the prediction.
         seconds: from opening the file to the verdict.
     """
     found = findings(prediction, size)
-    write_overlay(out / overlay, with_reasons(draw_overlay(prediction, found.shown_boxes), found.unfit))
+    if overlay is not None:
+        write_overlay(out / overlay, with_reasons(draw_overlay(prediction, found.shown_boxes), found.unfit))
     return InspectionRecord(
         image=image,
         score=found.score,

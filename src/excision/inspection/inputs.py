@@ -11,12 +11,13 @@ from typing import BinaryIO
 
 from excision.data.listing import match_pattern
 from excision.errors import DatasetError
+from excision.storage.entry import is_url
 
 STDIN = "-"
 
 
-def expand(words: Sequence[str], stdin: BinaryIO | None = None) -> list[Path]:
-    """Expand arguments to files and folders, in order.
+def expand(words: Sequence[str], stdin: BinaryIO | None = None) -> list[Path | str]:
+    """Expand arguments to files and folders, in order; URLs stay as they are, as text.
 
     An argument that is the name of an existing file or folder is taken literally. `@list.txt` is a text file
     with one path or pattern per line, relative to the folder of the list; `-` reads such a list from standard
@@ -33,8 +34,10 @@ def expand(words: Sequence[str], stdin: BinaryIO | None = None) -> list[Path]:
     return [path for word in words for path in _of_word(word, stdin)]
 
 
-def _of_word(word: str, stdin: BinaryIO | None) -> Iterator[Path]:
-    if word == STDIN:
+def _of_word(word: str, stdin: BinaryIO | None) -> Iterator[Path | str]:
+    if is_url(word):
+        yield word
+    elif word == STDIN:
         yield from _listed((stdin or sys.stdin.buffer).read(), Path())
     elif word.startswith("@") and not os.path.lexists(word):
         listing = Path(word[1:])
@@ -47,11 +50,13 @@ def _of_word(word: str, stdin: BinaryIO | None) -> Iterator[Path]:
         yield from _of_path(Path(word))
 
 
-def _listed(content: bytes, folder: Path) -> Iterator[Path]:
+def _listed(content: bytes, folder: Path) -> Iterator[Path | str]:
     # Some editors write a byte order mark; file names need not be valid text.
     for line in content.removeprefix(b"\xef\xbb\xbf").splitlines():
         name = os.fsdecode(line.strip())
-        if name and not name.startswith("#"):
+        if is_url(name):
+            yield name
+        elif name and not name.startswith("#"):
             yield from _of_path(folder / name)
 
 

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from excision.runtime.inspector import Inspector
 
 
-def load(folder: str | Path) -> Detector | Inspector:
+def load(folder: str | Path, threads: int | None = None) -> Detector | Inspector:
     """Open a folder with a model: a run folder or an exported folder.
 
     Args:
         folder: folder that `excision train`, `Detector.save` or `excision export` wrote.
+        threads: of one inspection with an exported model; None leaves it to the backend. A run folder leaves
+            it to torch.
 
     Returns:
         A `Detector` for a run folder, which needs torch, or an `Inspector` for an exported folder.
@@ -30,7 +32,7 @@ def load(folder: str | Path) -> Detector | Inspector:
         case "exported":
             from excision.runtime.inspector import Inspector
 
-            return Inspector(folder)
+            return Inspector(folder, threads)
         case "run":
             from excision.detector import Detector
 

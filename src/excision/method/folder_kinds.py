@@ -18,7 +18,7 @@ CAPABILITY = "capability.json"
 BASELINE, OLD_BASELINE = "baseline.json", "rival.json"
 """File that names the baseline of a run folder and its hyperparameters; second, its name in format 1."""
 
-RESULTS = ("evaluation.json", "results.jsonl", "results.sqlite")
+RESULTS = ("evaluation.json", "inspection.json", "results.jsonl", "results.sqlite")
 
 Kind = Literal[
     "missing", "file", "exported", "baseline", "run", "unfinished run", "results", "images", "other"

@@ -73,13 +73,23 @@ def write_parquet(path: Path, columns: Columns, rows: Iterable[Mapping[str, Any]
     Raises:
         SettingsError: pyarrow is missing.
     """
+    with atomic_path(path) as temporary:
+        return fill_parquet(temporary, columns, rows)
+
+
+def fill_parquet(path: Path, columns: Columns, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write rows as `write_parquet` does, to a path that its caller puts in place.
+
+    Raises:
+        SettingsError: pyarrow is missing.
+    """
     need_pyarrow()
     import pyarrow as pa
     from pyarrow import parquet
 
     schema = pa.schema([(name, _types()[kind]) for name, kind in columns.items()])
     remaining, count = iter(rows), 0
-    with atomic_path(path) as temporary, parquet.ParquetWriter(temporary, schema) as writer:
+    with parquet.ParquetWriter(path, schema) as writer:
         while group := list(itertools.islice(remaining, ROWS_IN_A_GROUP)):
             values = {name: [_value(kind, row[name]) for row in group] for name, kind in columns.items()}
             writer.write_table(pa.table(values, schema=schema))

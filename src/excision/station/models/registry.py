@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from excision.errors import ModelError, SettingsError
+from excision.inspection.fingerprint import fingerprint
 from excision.runtime.model_folder import Description, is_exported
 from excision.runtime.trial import try_out
-from excision.station.models.version import Version, check_name, fingerprint, load_version, model_files
+from excision.station.models.version import Version, check_name, load_version, model_files
 from excision.station.store.store import Store
 
 LOADED, ROLLED_BACK, THRESHOLDS = "loaded", "rolled back", "thresholds"

@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from excision.errors import ModelError, SettingsError
+from excision.inspection.fingerprint import DIGITS, fingerprint
 from excision.method import run_folder
 from excision.method.calibration import check_thresholds
-from excision.method.folder_kinds import folder_kind, wrong_folder
 from excision.runtime import model_folder
 from excision.runtime.model_folder import is_exported
-from excision.system.files import sha256
 
 if TYPE_CHECKING:
     from excision.predictions import Prediction, Predictor
 
-_DIGITS = 12
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 
@@ -68,7 +66,7 @@ class Version:
             return self
         own = self.predictor.with_thresholds(threshold, review_threshold)
         text = f"{threshold!r} {review_threshold!r}"
-        digits = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+        digits = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
         return replace(
             self,
             version=f"{self.weights_id}.{digits}",
@@ -90,24 +88,6 @@ def check_name(name: str) -> str:
             "with no dot or dash in front"
         )
     return name
-
-
-def fingerprint(folder: Path) -> str:
-    """Name the content of a model's folder: whatever could change a verdict changes these 12 digits.
-
-    Raises:
-        ModelError: the folder holds no model, or a file in it cannot be read.
-    """
-    if folder_kind(folder) not in ("exported", "run"):
-        raise ModelError(wrong_folder(folder, "model"))
-    digest = hashlib.sha256()
-    try:
-        for name in (*model_folder.VERDICT_FILES, *run_folder.VERDICT_FILES):
-            if (folder / name).is_file():
-                digest.update(f"{name} {sha256(folder / name)}\n".encode())
-    except OSError as error:
-        raise ModelError(f"{folder}: the model cannot be read ({error})") from error
-    return digest.hexdigest()[:_DIGITS]
 
 
 def model_files(folder: Path) -> list[Path]:

@@ -1,0 +1,132 @@
+"""Kill an inspection in parts again and again, and look for results that are lost or doubled.
+
+    python experiments/kill_parts.py line/parts images/ [--images 400] [--kills 20] [--workers 2] [--seed 0]
+
+The images are repeated until there are so many. Each time the inspection is started by the same command, and
+after a random while either one of its worker processes or the command itself is killed with SIGKILL, in turn.
+At last one run goes to its end. Every image must then have exactly one result, with the score that a plain
+inspection gives it; no result may say that a process died, and nothing half written may be left. Prints what
+was killed and found; ends with status 1 if something is not as it must be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+from excision.cluster.parts import finished_parts, read_part
+from excision.cluster.plan import PARTS, read_plan
+from excision.inspection.loading import load
+from excision.storage.listing import walk_images
+from excision.storage.opening import open_folder
+
+
+def main() -> int:
+    arguments = _arguments()
+    with tempfile.TemporaryDirectory() as made:
+        work = Path(made)
+        _repeat(arguments.folder, work / "images", arguments.images)
+        words = [
+            "inspect",
+            arguments.model,
+            work / "images",
+            "--out",
+            work / "out",
+            "--workers",
+            arguments.workers,
+        ]
+        killed = _kill(list(map(str, words)), arguments.kills, arguments.seed)
+        print(f"killed: {killed['worker']} workers, {killed['command']} commands")
+        faults = _faults(Path(arguments.model), work)
+    print(f"{arguments.images} images, {len(faults)} faults")
+    for fault in faults[:20]:
+        print(fault)
+    return 1 if faults else 0
+
+
+def _repeat(source: Path, target: Path, count: int) -> None:
+    target.mkdir()
+    images = list(walk_images(source))
+    for number in range(count):
+        image = images[number % len(images)]
+        shutil.copyfile(image, target / f"{number:06d}{image.suffix}")
+
+
+def _kill(words: list[str], kills: int, seed: int) -> Counter[str]:
+    """Kill so many processes while the inspection runs, and then let it run to its end."""
+    rng, killed = random.Random(seed), Counter[str]()
+    # A killed command closes its pipe, by which its workers notice; nothing reads what it says.
+    while True:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "excision", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None and sum(killed.values()) < kills:
+            time.sleep(rng.uniform(0.3, 2.0))
+            if killed["command"] * 2 < killed["worker"]:
+                process.kill()
+                killed["command"] += 1
+            elif children := _children(process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(rng.choice(children), signal.SIGKILL)
+                    killed["worker"] += 1
+        if process.wait() in (0, 1):
+            return killed
+        if process.returncode > 1:
+            raise SystemExit(f"the inspection ended with status {process.returncode}")
+
+
+def _children(parent: int) -> list[int]:
+    with suppress(OSError):
+        return list(map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()))
+    return []
+
+
+def _faults(model: Path, work: Path) -> list[str]:
+    """Compare all results with those of this process."""
+    folder = open_folder(work / "out")
+    plan = read_plan(folder)
+    assert plan is not None  # the inspection ended well
+    records = [row.record for part in finished_parts(folder, plan) for row in read_part(folder, plan, part)]
+    times = Counter(record.image for record in records)
+    images = [str(path) for path in walk_images(work / "images")]
+    faults = [f"{image}: {times[image]} results" for image in images if times[image] != 1]
+    faults += [f"{image}: is none of the images" for image in times.keys() - set(images)]
+    left = {path.name for path in (work / "out" / PARTS).iterdir() if not path.name.startswith(".")}
+    faults += [f"{name}: is none of the parts" for name in left if plan.number(name) is None]
+    predictor = load(model, threads=1)
+    scores = {Path(image).read_bytes(): 0.0 for image in images}
+    for content in scores:
+        path = work / "one"
+        path.write_bytes(content)
+        scores[content] = next(iter(predictor.predict([path]))).score
+    for record in records:
+        if record.score != scores[Path(record.image).read_bytes()]:
+            faults.append(f"{record.image}: has the score {record.score} ({record.error})")
+    return faults
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""`excision manifest`: images listed once, for jobs that each read a share of the list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from excision.cli.output import say, say_notes
+
+app = App(
+    name="manifest",
+    help_epilogue="Lists images in a fixed order: `uri`, and for an image in a tar file `offset` and `size` "
+    "in bytes. You may add the columns `group` and `serial`; `excision inspect` repeats them in its results. "
+    "A table of another program that has a column `uri` is a manifest, too.\n\n"
+    "```\n"
+    "excision manifest s3://plant/line3/2026/ --out images.parquet\n"
+    "excision manifest new_images/ shards/*.tar --out images.parquet\n"
+    "```",
+)
+
+
+@app.default
+def manifest(
+    *sources: Annotated[
+        str,
+        Parameter(
+            help="Folders that are searched for images, image files, tar files, other manifests, or URLs of "
+            "these.",
+            required=True,
+        ),
+    ],
+    out: Annotated[Path, Parameter(help="File to write: .parquet, or .jsonl, which needs no extra.")],
+) -> int:
+    """List images in a manifest."""
+    from excision.errors import SettingsError
+    from excision.inspection.inputs import expand
+    from excision.storage.listing import list_entries
+    from excision.storage.manifest import is_manifest, write_manifest
+
+    if not is_manifest(out):
+        raise SettingsError(f"{out}: name the manifest .parquet or .jsonl")
+    notes: list[str] = []
+    count = write_manifest(out, list_entries(expand(sources), notes))
+    say_notes(notes)
+    say(f"{count} images")
+    say(f"Manifest: {out}")
+    return 0

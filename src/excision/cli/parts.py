@@ -1,0 +1,135 @@
+"""`excision inspect` in parts: several processes, several jobs, and images that lie anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from excision.cli.output import say, say_lines, say_notes
+from excision.cli.parts_options import PartsOptions
+from excision.progress import Bars
+from excision.system.names import printable
+
+if TYPE_CHECKING:
+    from excision.cluster.job import PartsSummary, Ways
+
+_MOST_WORKERS = 1024
+_MOST_SOURCES = 100
+"""Places that are told apart by their names; of more, a digest is kept."""
+
+
+def needs_parts(model: str, places: Sequence[Path | str], out: str) -> bool:
+    """Tell whether an inspection can only be done in parts: something is a URL, a manifest or a tar file."""
+    from excision.storage.entry import is_url
+    from excision.storage.listing import TAR
+    from excision.storage.manifest import is_manifest
+
+    return (
+        is_url(model)
+        or is_url(out)
+        or any(
+            isinstance(place, str) or is_manifest(place) or place.name.lower().endswith(TAR)
+            for place in places
+        )
+    )
+
+
+def inspect_parts(
+    model: str,
+    places: Sequence[Path | str],
+    out: str,
+    options: PartsOptions,
+    *,
+    again: bool,
+    also: Sequence[str],
+) -> int:
+    """Inspect in parts, print what was found, and give the exit status.
+
+    Args:
+        model: folder, or its URL.
+        places: files and folders, or URLs.
+        out: folder, or its URL.
+        options: how the inspection is divided.
+        again: try images again that failed.
+        also: tables that are wanted in addition.
+
+    Raises:
+        SettingsError: an option is out of range, or has no meaning for results in parts.
+    """
+    from excision.cluster.job import inspect_in_parts
+    from excision.errors import SettingsError
+    from excision.system.parquet import need_pyarrow
+
+    if set(also) - {"parquet"}:
+        raise SettingsError("--also: results in parts are Parquet where pyarrow is installed, or JSON lines")
+    if also:
+        need_pyarrow()
+    ways = _ways(options, again=again)
+    notes: list[str] = []
+    with Bars() as bars:
+        summary = inspect_in_parts(
+            model,
+            places,
+            out,
+            ways,
+            sources=_sources(places),
+            pictured=options.overlays,
+            size=_checked("--part-size", options.part_size, 10**6),
+            notes=notes,
+            progress=bars.part("inspecting"),
+        )
+    say_notes(notes)
+    _say(summary, out)
+    return 0 if options.shard is not None else summary.exit_status
+
+
+def _ways(options: PartsOptions, *, again: bool) -> Ways:
+    from excision.cluster.job import Ways
+    from excision.cluster.shard import Shard
+    from excision.storage.ahead import BUDGET, THREADS
+
+    ahead = _checked("--read-ahead", options.read_ahead, 2**20)
+    return Ways(
+        workers=_checked("--workers", options.workers, _MOST_WORKERS) or 1,
+        shard=Shard() if options.shard is None else Shard.parse(options.shard),
+        again=again,
+        readers=_checked("--readers", options.readers, _MOST_WORKERS) or THREADS,
+        budget=BUDGET if ahead is None else ahead * 2**20,
+    )
+
+
+def _checked(name: str, value: int | None, most: int) -> int | None:
+    from excision.errors import SettingsError
+
+    if value is not None and not 1 <= value <= most:
+        raise SettingsError(f"{name} {value}: give a number from 1 to {most}")
+    return value
+
+
+def _sources(places: Sequence[Path | str]) -> list[str]:
+    """Name the images by what was given, so that another job or a later run can tell that it is the same."""
+    names = [place if isinstance(place, str) else os.path.abspath(place) for place in places]  # noqa: PTH100
+    if len(names) <= _MOST_SOURCES:
+        return list(map(printable, names))
+    digest = hashlib.sha256("\n".join(names).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return [f"{len(names)} files and folders, {digest}"]
+
+
+def _say(summary: PartsSummary, out: str) -> None:
+    counts = summary.counts
+    review = f"{counts['review']} to review, " if counts["review"] else ""
+    unfit = f"{counts['unfit']} unfit, " if counts["unfit"] else ""
+    say(f"{counts['good']} good, {review}{counts['defect']} defective, {unfit}{counts[None]} not inspected")
+    say_lines(map(reason, summary.failures), counts[None], "the column `error` gives each reason")
+    say(f"Results: {out}/parts, {summary.parts} parts, {summary.new_parts} inspected now")
+    if summary.others:
+        say(f"{summary.others} parts of other jobs are not finished.")
+
+
+def reason(failure: tuple[str, str]) -> str:
+    """Say why an image could not be inspected, with its name once."""
+    image, why = failure
+    return why if printable(why).startswith(printable(image)) else f"{image}: {why}"

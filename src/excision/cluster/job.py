@@ -1,0 +1,188 @@
+"""Inspects images in parts: all of them, or the share of one job among several."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from excision.cluster.model import local_model
+from excision.cluster.parts import finished_parts, read_part
+from excision.cluster.plan import PARTS, Form, Pictured, Plan, agree, new_plan
+from excision.cluster.processes import Processes
+from excision.cluster.shard import Shard
+from excision.inspection.fingerprint import fingerprint
+from excision.predictions import Verdict
+from excision.progress import Progress
+from excision.storage.ahead import BUDGET, THREADS
+from excision.storage.entry import local_path
+from excision.storage.folder import Folder
+from excision.storage.listing import list_entries
+from excision.storage.manifest import Manifest, is_manifest, open_manifest, write_manifest
+from excision.storage.opening import open_folder
+
+_FAILURES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How the images are inspected; nothing of it changes a result.
+
+    Attributes:
+        workers: processes.
+        shard: share of this job.
+        again: try images again that failed in finished parts.
+        readers: images that each process reads at once from storage.
+        budget: bytes that each process reads ahead at most.
+    """
+
+    workers: int = 1
+    shard: Shard = field(default_factory=Shard)
+    again: bool = False
+    readers: int = THREADS
+    budget: int = BUDGET
+
+
+@dataclass(frozen=True, slots=True)
+class PartsSummary:
+    """The results of the parts of one job.
+
+    Attributes:
+        counts: number of images of each verdict; None is that of images that could not be inspected.
+        failures: (image, reason) of the first of these.
+        parts: number of parts of this job.
+        new_parts: number of parts that this run inspected.
+        others: number of parts of other jobs that are not finished.
+    """
+
+    counts: Counter[Verdict | None]
+    failures: tuple[tuple[str, str], ...]
+    parts: int
+    new_parts: int
+    others: int
+
+    @property
+    def exit_status(self) -> int:
+        """2 if an image could not be inspected, otherwise 1 if not all images are good, otherwise 0."""
+        return 2 if self.counts[None] else 1 if sum(self.counts.values()) > self.counts["good"] else 0
+
+
+def inspect_in_parts(
+    model: Path | str,
+    images: Sequence[Path | str],
+    out: Path | str,
+    ways: Ways,
+    *,
+    sources: Sequence[str] | None = None,
+    pictured: Pictured | None = None,
+    size: int | None = None,
+    notes: list[str] | None = None,
+    progress: Progress | None = None,
+) -> PartsSummary:
+    """Inspect images in parts, and write the results of each part to a file of its own.
+
+    The first run lists the images and writes `inspection.json`; every later run, and every other job with the
+    same folder, reads it. Finished parts are not inspected again.
+
+    Args:
+        model: run folder or exported folder, or its URL.
+        images: files, folders, tar files and manifests, or URLs of these; a single manifest is used in place.
+        out: folder for the results, or its URL.
+        ways: how the images are inspected.
+        sources: what tells these images from others; None takes `images` as they are written.
+        pictured: images that get an overlay; by default none.
+        size: images in a part; None chooses it by their number.
+        notes: receives sentences on how the images were understood.
+        progress: called with (done, all) for the images that this run inspects.
+
+    Raises:
+        SettingsError: the folder holds the results of another inspection.
+        DatasetError: there is no image, or a manifest is damaged.
+        ModelError: the model cannot be opened.
+        ResultsError: results in the folder are damaged.
+    """
+    folder = open_folder(out)
+    told = [str(image) for image in images] if sources is None else list(sources)
+    with local_model(model) as path:
+        known = fingerprint(path)
+
+        def make() -> Plan:
+            place, manifest = _list(folder, images, notes)
+            form: Form = "parquet" if find_spec("pyarrow") is not None else "jsonl"
+            return new_plan(
+                manifest, place, model=known, sources=told, form=form, pictured=pictured or "none", size=size
+            )
+
+        plan, before = agree(folder, known, told, make, pictured, size)
+        if before and notes is not None:
+            notes.append(
+                f"The {plan.images} images are those of {plan.date}; for later ones name another --out."
+            )
+        return _run(path, folder, plan, ways, progress)
+
+
+def _run(model: Path, folder: Folder, plan: Plan, ways: Ways, progress: Progress | None) -> PartsSummary:
+    """Inspect the parts of this job that are not finished, and count all of its results."""
+    mine = ways.shard.parts(plan.parts)
+    folder.tidy(PARTS)
+    finished = finished_parts(folder, plan)
+    wanted = [part for part in mine if part not in finished or (ways.again and _failed(folder, plan, part))]
+    if wanted:
+        job = {
+            "model": str(model.resolve()),
+            "out": folder.name if folder.local is None else str(folder.local.resolve()),
+            "threads": max(1, _cores() // ways.workers),
+            "readers": ways.readers,
+            "budget": ways.budget,
+        }
+        processes = Processes(job, plan, ways.workers, ways.again)
+        if progress is not None:
+            processes.progress = progress
+        processes.run(wanted)
+    counts, failures = _count(folder, plan, mine)
+    others = plan.parts - len(finished | set(mine))
+    return PartsSummary(counts, failures, len(mine), len(wanted), others)
+
+
+def _cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _list(folder: Folder, images: Sequence[Path | str], notes: list[str] | None) -> tuple[str, Manifest]:
+    if len(images) == 1 and is_manifest(images[0]):
+        local = local_path(str(images[0]))
+        place = str(images[0]) if local is None else str(local.resolve())
+        return place, open_manifest(place)
+    ending = ".parquet" if find_spec("pyarrow") is not None else ".jsonl"
+    with tempfile.TemporaryDirectory(prefix="excision-") as made:
+        path = Path(made) / f"manifest{ending}"
+        write_manifest(path, list_entries(images, notes, folder.name))
+        manifest = open_manifest(path)
+        # Another job may be listing the same images; each list has a name of its own.
+        name = f"manifest-{manifest.digest}{ending}"
+        with folder.writing(name) as target:
+            shutil.copyfile(path, target)
+        return name, manifest
+
+
+def _failed(folder: Folder, plan: Plan, part: int) -> bool:
+    return any(row.record.verdict is None for row in read_part(folder, plan, part))
+
+
+def _count(
+    folder: Folder, plan: Plan, parts: Iterable[int]
+) -> tuple[Counter[Verdict | None], tuple[tuple[str, str], ...]]:
+    counts: Counter[Verdict | None] = Counter()
+    failures: list[tuple[str, str]] = []
+    for part in parts:
+        for row in read_part(folder, plan, part):
+            counts[row.record.verdict] += 1
+            if row.record.verdict is None and len(failures) < _FAILURES:
+                failures.append((row.record.image, row.record.error or ""))
+    return counts, tuple(failures)

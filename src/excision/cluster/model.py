@@ -1,0 +1,48 @@
+"""A model that lies in object storage, brought to a local disk for one inspection."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from excision.errors import ModelError
+from excision.method import run_folder
+from excision.runtime import model_folder
+from excision.storage.entry import local_path
+from excision.storage.folder import MOST_BYTES
+from excision.storage.opening import open_folder
+from excision.storage.remote import fetch_remote
+
+_FILES = (
+    *model_folder.VERDICT_FILES,
+    *model_folder.OTHER_FILES,
+    *run_folder.VERDICT_FILES,
+    *run_folder.OTHER_FILES,
+)
+
+
+@contextmanager
+def local_model(place: Path | str) -> Iterator[Path]:
+    """Give the folder of a model on a local disk, for as long as it is needed.
+
+    Args:
+        place: path or URL of a run folder or an exported folder.
+
+    Raises:
+        ModelError: a file cannot be read.
+        SettingsError: what the URL needs is not installed.
+    """
+    path = local_path(str(place))
+    if path is not None:
+        yield path
+        return
+    folder = open_folder(str(place))
+    with tempfile.TemporaryDirectory(prefix="excision-") as made:
+        found = set(folder.names(""))
+        for name in sorted(found & set(_FILES)):
+            fetch_remote(f"{folder.name}/{name}", Path(made) / name, MOST_BYTES, ModelError)
+        if not found & set(_FILES):
+            raise ModelError(f"{place}: there is no model")
+        yield Path(made)

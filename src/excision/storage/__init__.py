@@ -1,0 +1,1 @@
+"""Where images and results lie: paths and URLs, manifests of images, reading ahead."""

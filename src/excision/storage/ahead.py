@@ -1,0 +1,102 @@
+"""Reads images ahead of their inspection, several at once, on a bounded part of the disk."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from excision.errors import ImageError
+from excision.storage.entry import Entry, local_path
+from excision.storage.fetch import fetch, needs_fetching
+
+BUDGET = 2**30
+"""Bytes of images that are read ahead at most, by default."""
+
+THREADS = 8
+"""Images that are read at once, by default: most of the time each waits for the storage."""
+
+_AHEAD = 4
+"""Images for each thread that are read ahead at most."""
+
+
+class Reader:
+    """Gives images as files on a local disk, in order.
+
+    Args:
+        threads: images that are read at once.
+        budget: bytes on the local disk, beyond which only the next image is read.
+    """
+
+    def __init__(self, threads: int = THREADS, budget: int = BUDGET) -> None:
+        self._threads, self._budget = threads, budget
+
+    def read(self, entries: Sequence[Entry]) -> Iterator[Path | str]:
+        """Give a file for each image, or the reason why it cannot be read.
+
+        A file is removed when the next one is asked for, unless it is the image itself.
+        """
+        if not any(map(needs_fetching, entries)):
+            yield from (path for path in (local_path(entry.uri) for entry in entries) if path is not None)
+            return
+        with (
+            tempfile.TemporaryDirectory(prefix="excision-") as folder,
+            ThreadPoolExecutor(self._threads, "reading") as pool,
+        ):
+            yield from _Window(pool, Path(folder), self._threads * _AHEAD, self._budget).read(entries)
+
+
+class _Window:
+    """The images that are being read or wait to be inspected."""
+
+    def __init__(self, pool: ThreadPoolExecutor, folder: Path, most: int, budget: int) -> None:
+        self._pool, self._folder, self._most, self._budget = pool, folder, most, budget
+        self._waiting: deque[Future[tuple[Path | str, int]]] = deque()
+        self._largest = 0
+
+    def read(self, entries: Sequence[Entry]) -> Iterator[Path | str]:
+        coming = iter(enumerate(entries))
+        try:
+            more = True
+            while more or self._waiting:
+                while more and self._has_room():
+                    number, entry = next(coming, (0, None))
+                    more = entry is not None
+                    if entry is not None:
+                        target = self._folder / str(number)
+                        self._waiting.append(self._pool.submit(_bring, entry, target))
+                if self._waiting:
+                    found, size = self._waiting.popleft().result()
+                    self._largest = max(self._largest, size)
+                    yield found
+                    if isinstance(found, Path) and found.parent == self._folder:
+                        found.unlink()
+        finally:
+            for future in self._waiting:
+                future.cancel()
+
+    def _has_room(self) -> bool:
+        """Tell whether one more image may be read: unfinished ones may be as large as the largest so far."""
+        if not self._waiting:
+            return True
+        sizes = (one.result()[1] if one.done() else self._largest for one in self._waiting)
+        return len(self._waiting) < self._most and sum(sizes) + self._largest <= self._budget
+
+
+def _bring(entry: Entry, target: Path) -> tuple[Path | str, int]:
+    """Give the file of an image and the bytes that it takes on the disk, or the reason why there is none."""
+    path = local_path(entry.uri)
+    if path is not None and not needs_fetching(entry):
+        return path, 0
+    try:
+        fetch(entry, target)
+    except ImageError as error:
+        target.unlink(missing_ok=True)
+        return str(error), 0
+    except Exception as error:
+        # Storage libraries raise errors of their own; one image must not end the others.
+        target.unlink(missing_ok=True)
+        return f"{entry.uri}: cannot be read ({type(error).__name__}: {error})", 0
+    return target, target.stat().st_size

@@ -1,0 +1,141 @@
+"""Lists images one after another, in a fixed order and in constant memory, for a manifest."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from excision.data.image_names import is_image_name
+from excision.data.own_output import own_output
+from excision.errors import DatasetError
+from excision.storage.entry import Entry, local_path, uri_of
+from excision.storage.manifest import is_manifest, open_manifest
+
+TAR = ".tar"
+
+
+def list_entries(
+    sources: Iterable[Path | str], notes: list[str] | None = None, leave_out: str = ""
+) -> Iterator[Entry]:
+    """List the images of all sources in order; an image that is named twice is listed once.
+
+    A folder stands for all image files below it, a tar file for the image files in it, a manifest for the
+    images that it lists. Any other file is taken as an image. Only folders, and the files that were named one
+    by one, stay in memory.
+
+    Args:
+        sources: files, folders, or URLs of either.
+        notes: receives a sentence for each folder that is passed over.
+        leave_out: URL of a folder that is not searched.
+
+    Raises:
+        DatasetError: a tar file or a manifest cannot be read.
+    """
+    roots: list[str] = []
+    named: set[str] = set()
+    for source in sources:
+        path = local_path(str(source)) if isinstance(source, str) else source
+        if path is None:
+            yield from _remote(str(source), leave_out)
+        elif path.is_dir():
+            for image in walk_images(path, notes):
+                uri = uri_of(image)
+                if uri not in named and not _is_below(image, roots):
+                    yield Entry(uri)
+            roots.append(os.path.join(os.path.abspath(path), ""))  # noqa: PTH100, PTH118
+        elif is_manifest(path):
+            manifest = open_manifest(path)
+            yield from manifest.read(0, manifest.rows)
+        elif path.name.lower().endswith(TAR):
+            yield from tar_entries(path)
+        elif uri_of(path) not in named and not _is_below(path, roots):
+            named.add(uri_of(path))
+            yield Entry(uri_of(path))
+
+
+def _is_below(path: Path, roots: Iterable[str]) -> bool:
+    return os.path.abspath(path).startswith(tuple(roots))  # noqa: PTH100
+
+
+def walk_images(folder: Path, notes: list[str] | None = None) -> Iterator[Path]:
+    """Give the image files below a folder in the order of `list_images`, without holding them.
+
+    Linked folders are followed, each folder once; hidden folders, and those that Excision wrote, are not
+    entered.
+
+    Args:
+        folder: where to look.
+        notes: receives a sentence for each folder that is passed over.
+    """
+    yield from _walk(folder, set(), notes)
+
+
+def _walk(folder: Path, seen: set[str], notes: list[str] | None) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in seen:
+        return
+    seen.add(real)
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208
+    except OSError:
+        if notes is not None:
+            notes.append(f"{folder}: the folder cannot be read")
+        return
+    for name in names:
+        path = folder / name
+        if path.is_dir():
+            kind = None if name.startswith(".") else own_output(path)
+            if kind is not None and notes is not None:
+                notes.append(f"{path}/ was passed over: Excision wrote it ({kind}).")
+            if kind is None and not name.startswith("."):
+                yield from _walk(path, seen, notes)
+        elif is_image_name(name):
+            yield path
+
+
+def tar_entries(place: Path | str) -> Iterator[Entry]:
+    """Give the image files in a tar file, in its order, each with the place of its bytes.
+
+    Args:
+        place: path, or URL.
+
+    Raises:
+        DatasetError: the file is no tar file, is compressed, or is cut short.
+    """
+    uri = place if isinstance(place, str) else uri_of(place)
+    try:
+        # Compressed files are refused: their images cannot be read one by one.
+        with _opened(place) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
+            while (member := archive.next()) is not None:
+                # The archive would keep all of its members.
+                archive.members.clear()  # type: ignore[attr-defined]
+                if member.isreg() and not member.issparse() and is_image_name(Path(member.name).name):
+                    yield Entry(f"{uri}#{member.name}", offset=member.offset_data, size=member.size)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise DatasetError(f"{place}: cannot be read as an uncompressed tar file ({error})") from error
+
+
+def _opened(place: Path | str) -> IO[bytes]:
+    if isinstance(place, Path):
+        return place.open("rb")
+    from excision.storage.remote import open_remote
+
+    return open_remote(place)
+
+
+def _remote(url: str, leave_out: str) -> Iterator[Entry]:
+    """Give the images that a URL stands for."""
+    if is_manifest(url):
+        manifest = open_manifest(url)
+        yield from manifest.read(0, manifest.rows)
+    elif url.lower().endswith(TAR):
+        yield from tar_entries(url)
+    elif is_image_name(url.rpartition("/")[2]):
+        yield Entry(url)
+    else:
+        from excision.storage.remote import list_remote
+
+        yield from list_remote(url, leave_out)

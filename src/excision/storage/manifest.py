@@ -1,0 +1,226 @@
+"""Manifests: tables of images, written once, of which each job reads the rows that it inspects."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from array import array
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from excision.errors import DatasetError
+from excision.storage.entry import Entry, local_path, read_entry
+from excision.system.files import atomic_path
+from excision.system.parquet import columns_of, need_pyarrow, write_parquet
+
+PARQUET, JSONL = ".parquet", ".jsonl"
+
+_COLUMNS = columns_of(Entry)
+_STRIDE = 1000
+"""Lines between two places that are remembered of a manifest in JSON lines."""
+_LONGEST_LINE = 65_536  # bytes
+_LARGEST_GROUP = 256 * 2**20
+"""Bytes of the columns of one row group, uncompressed: as much is read at once."""
+_FOOT = 2**20
+"""Bytes at the end of a Parquet file that tell it from another: the places and extremes of its columns."""
+
+
+class Manifest(Protocol):
+    """An open manifest.
+
+    Attributes:
+        rows: number of images.
+        digest: names the content, 16 hexadecimal digits.
+    """
+
+    rows: int
+    digest: str
+
+    def read(self, first: int, count: int) -> Iterator[Entry]:
+        """Give the images from row `first` on, at most `count`.
+
+        Raises:
+            DatasetError: a row is none of a manifest.
+        """
+
+
+def is_manifest(path: str | Path) -> bool:
+    """Tell whether a name is that of a manifest."""
+    return str(path).lower().endswith((PARQUET, JSONL))
+
+
+def open_manifest(place: Path | str) -> Manifest:
+    """Open a manifest.
+
+    Args:
+        place: path, or URL of a Parquet file, of which only the row groups that are asked for are read.
+
+    Raises:
+        DatasetError: the file is missing, or is no manifest.
+        SettingsError: it is a Parquet file, and pyarrow is missing.
+    """
+    path = local_path(str(place))
+    if path is None:
+        if not str(place).lower().endswith(PARQUET):
+            raise DatasetError(f"{place}: a manifest in object storage must be a Parquet file")
+        from excision.storage.remote import open_remote
+
+        stream = open_remote(str(place))
+        return _Table(str(place), stream, stream)
+    if not path.is_file():
+        raise DatasetError(f"{path}: there is no such manifest")
+    if not path.name.lower().endswith(PARQUET):
+        return _Lines(path)
+    with path.open("rb") as stream:
+        return _Table(str(path), str(path), stream)
+
+
+def write_manifest(path: Path, entries: Iterable[Entry]) -> int:
+    """Write a manifest, atomically and in constant memory.
+
+    Args:
+        path: file to write; its ending chooses Parquet or JSON lines.
+        entries: images in order.
+
+    Returns:
+        The number of images.
+
+    Raises:
+        DatasetError: there is no image.
+        SettingsError: the ending is neither, or pyarrow is missing.
+    """
+    counted = _Counted(entries, path)
+    if path.name.lower().endswith(PARQUET):
+        write_parquet(path, _COLUMNS, map(dataclasses.asdict, counted))
+        return counted.count
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        for entry in counted:
+            known = {name: value for name, value in dataclasses.asdict(entry).items() if value is not None}
+            stream.write(json.dumps(known) + "\n")
+    return counted.count
+
+
+class _Counted:
+    """Counts what passes, and refuses an empty manifest before it is put in place."""
+
+    def __init__(self, entries: Iterable[Entry], path: Path) -> None:
+        self._entries, self._path, self.count = entries, path, 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        for entry in self._entries:
+            self.count += 1
+            yield entry
+        if not self.count:
+            raise DatasetError(f"{self._path}: there is no image to list")
+
+
+class _Lines:
+    """A manifest in JSON lines. Of every thousandth line the place is remembered."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._places = array("q")
+        self.rows = 0
+        content = hashlib.sha256()
+        with path.open("rb") as stream:
+            place = 0
+            while line := stream.readline(_LONGEST_LINE):
+                if self.rows % _STRIDE == 0:
+                    self._places.append(place)
+                self._check_end(line)
+                content.update(line)
+                place += len(line)
+                self.rows += 1
+        self.digest = content.hexdigest()[:16]
+
+    def _check_end(self, line: bytes) -> None:
+        # Only a line that was cut at the limit, or the last one, has no end.
+        if len(line) == _LONGEST_LINE and not line.endswith(b"\n"):
+            raise DatasetError(f"{self._path}: line {self.rows + 1} has more than {_LONGEST_LINE} bytes")
+
+    def read(self, first: int, count: int) -> Iterator[Entry]:
+        if first >= self.rows:
+            return
+        with self._path.open("rb") as stream:
+            stream.seek(self._places[first // _STRIDE])
+            for _ in range(first % _STRIDE):
+                stream.readline()
+            for number in range(first, min(first + count, self.rows)):
+                yield read_entry(self._row(stream.readline(), number), str(self._path), number + 1)
+
+    def _row(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DatasetError(f"{self._path}, line {number + 1}: is no JSON ({error})") from error
+        if not isinstance(row, dict):
+            raise DatasetError(f"{self._path}, line {number + 1}: is no JSON object with a `uri`")
+        return row
+
+
+class _Table:
+    """A manifest in Parquet. One row group is held at a time."""
+
+    def __init__(self, path: str, source: str | IO[bytes], stream: IO[bytes]) -> None:
+        need_pyarrow()
+        from pyarrow import ArrowException, parquet
+
+        self._path = path
+        try:
+            self._file = parquet.ParquetFile(source)
+        except (ArrowException, OSError, ValueError) as error:
+            raise DatasetError(f"{path}: is no Parquet file, or is damaged ({error})") from error
+        names = set(self._file.schema_arrow.names)
+        if "uri" not in names:
+            raise DatasetError(f"{path}: has no column `uri`, so it is no manifest")
+        self._columns = [name for name in _COLUMNS if name in names]
+        self._starts = self._measure()
+        self.rows = self._starts[-1]
+        self.digest = _foot(stream, self.rows)
+        self._held: tuple[int, Any] = (-1, None)
+
+    def _measure(self) -> list[int]:
+        """Give the number of the first row of each row group, and at the end the number of all rows."""
+        about, starts = self._file.metadata, [0]
+        for number in range(about.num_row_groups):
+            group = about.row_group(number)
+            columns = (group.column(place) for place in range(group.num_columns))
+            size = sum(one.total_uncompressed_size for one in columns if one.path_in_schema in self._columns)
+            if size > _LARGEST_GROUP:
+                raise DatasetError(
+                    f"{self._path}: row group {number} has {size >> 20} MiB; write it in smaller groups: "
+                    f"parquet.write_table(table, path, row_group_size=10_000)"
+                )
+            starts.append(starts[-1] + group.num_rows)
+        return starts
+
+    def read(self, first: int, count: int) -> Iterator[Entry]:
+        from bisect import bisect_right
+
+        last = min(first + count, self.rows)
+        while first < last:
+            group = bisect_right(self._starts, first) - 1
+            begin = first - self._starts[group]
+            taken = min(last, self._starts[group + 1]) - first
+            for row in self._group(group).slice(begin, taken).to_pylist():
+                first += 1
+                yield read_entry(row, self._path, first)
+
+    def _group(self, number: int) -> Any:
+        from pyarrow import ArrowException
+
+        if self._held[0] != number:
+            try:
+                self._held = number, self._file.read_row_group(number, columns=self._columns)
+            except (ArrowException, OSError) as error:
+                raise DatasetError(f"{self._path}: row group {number} is damaged ({error})") from error
+        return self._held[1]
+
+
+def _foot(stream: IO[bytes], rows: int) -> str:
+    size = stream.seek(0, 2)
+    stream.seek(max(0, size - _FOOT))
+    digest = hashlib.sha256(f"{rows} {size} ".encode() + stream.read(_FOOT))
+    return digest.hexdigest()[:16]

@@ -1,0 +1,220 @@
+"""Files in object storage and on web servers, through fsspec: opened, read in bounded pieces, tried again."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from excision.data.image_names import is_image_name
+from excision.errors import DatasetError, ExcisionError, SettingsError
+from excision.storage.entry import Entry
+
+_PIECE = 8 * 2**20
+"""Bytes that are asked for at once: most images come with one request."""
+
+_TRIES = 6
+_FIRST_WAIT, _LONGEST_WAIT = 0.25, 16.0  # seconds
+_WEB = ("http", "https")
+_S3 = ("s3", "s3a")
+
+# What no further attempt changes.
+_FINAL: tuple[type[Exception], ...] = (
+    FileNotFoundError,
+    PermissionError,
+    IsADirectoryError,
+    NotADirectoryError,
+)
+
+T = TypeVar("T")
+
+
+class _BoundsError(Exception):
+    """A file is larger or shorter than it may be."""
+
+
+@lru_cache(maxsize=32)
+def _filesystem(scheme: str) -> Any:
+    try:
+        import fsspec
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f'{scheme}:// needs fsspec; install it with: pip install "excision[cluster]"'
+        ) from error
+    try:
+        # Listings that are kept would grow with the data, and hide what other jobs have written.
+        return fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True)
+    except ImportError as error:
+        raise SettingsError(f"{scheme}:// cannot be opened: {error}") from error
+    except ValueError as error:
+        raise SettingsError(f"{scheme}:// is no kind of storage that fsspec knows ({error})") from error
+
+
+def locate(url: str) -> tuple[Any, str]:
+    """Give the file system of a URL, and the path in it.
+
+    Raises:
+        SettingsError: what it needs is not installed, or no kind of storage has this name.
+    """
+    system = _filesystem(url.partition("://")[0])
+    return system, str(system._strip_protocol(url))
+
+
+def retried(call: Callable[..., T], *words: Any, **named: Any) -> T:
+    """Call, and again after a while where it fails: storage refuses requests when it has too many.
+
+    The waits double and are drawn at random, so that many processes do not come back at once ("full jitter":
+    Brooker, Exponential Backoff and Jitter, AWS Architecture Blog, 2015).
+    """
+    for attempt in range(1, _TRIES):
+        try:
+            return call(*words, **named)
+        except (FileNotFoundError, PermissionError, FileExistsError, _BoundsError):
+            # What no further attempt changes.
+            raise
+        except Exception:
+            time.sleep(random.uniform(0, min(_FIRST_WAIT * 2**attempt, _LONGEST_WAIT)))
+    return call(*words, **named)
+
+
+def fetch_remote(
+    url: str,
+    target: Path,
+    most: int,
+    kind: type[ExcisionError],
+    offset: int | None = None,
+    size: int | None = None,
+) -> None:
+    """Write a file, or the bytes from `offset` on, to a local disk.
+
+    Args:
+        url: of the file.
+        target: file to write.
+        most: largest number of bytes.
+        kind: error that is raised if the file is missing, too large, or cannot be read.
+        offset: first byte; None takes the whole file.
+        size: bytes from there.
+    """
+    try:
+        if url.partition("://")[0] in _WEB and offset is None:
+            retried(_stream, url, target, most)
+        else:
+            _fetch_pieces(url, target, most, offset, size)
+    except SettingsError:
+        raise
+    except _BoundsError as error:
+        raise kind(f"{url}: {error}") from error
+    except FileNotFoundError as error:
+        raise kind(f"{url}: no such file") from error
+    except Exception as error:
+        # Each storage library raises errors of its own.
+        raise kind(f"{url}: cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _fetch_pieces(url: str, target: Path, most: int, offset: int | None, size: int | None) -> None:
+    system, path = locate(url)
+    begin = offset or 0
+    end = None if offset is None or size is None else offset + size
+    with target.open("wb") as stream:
+        while end is None or begin < end:
+            stop = begin + _PIECE if end is None else min(begin + _PIECE, end)
+            piece = retried(_piece, system, path, begin, stop)
+            stream.write(piece)
+            if len(piece) == stop - begin and end is None:
+                # More than one piece: only now its size is worth a request.
+                end = int(retried(system.info, path)["size"])
+                if end > most:
+                    raise _BoundsError(f"has more than {most >> 20} MiB")
+            elif len(piece) < stop - begin and end is not None:
+                raise _BoundsError("the file ends before the image does")
+            elif len(piece) < stop - begin:
+                return
+            begin += len(piece)
+
+
+def _piece(system: Any, path: str, start: int, stop: int) -> bytes:
+    try:
+        piece: bytes = system.cat_file(path, start=start, end=stop)
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception:
+        # An empty file has no first byte to ask for.
+        if start == 0 and system.info(path)["size"] == 0:
+            return b""
+        raise
+    return piece
+
+
+def _stream(url: str, target: Path, most: int) -> None:
+    """Read from a web server, which may not know pieces."""
+    system, path = locate(url)
+    left = most
+    with system.open(path, "rb", block_size=0) as source, target.open("wb") as stream:
+        while piece := source.read(2**20):
+            left -= len(piece)
+            if left < 0:
+                raise _BoundsError(f"has more than {most >> 20} MiB")
+            stream.write(piece)
+
+
+def open_remote(url: str) -> IO[bytes]:
+    """Open a file to read at any place.
+
+    Raises:
+        DatasetError: it is missing, or cannot be opened.
+    """
+    system, path = locate(url)
+    try:
+        opened: IO[bytes] = retried(system.open, path, "rb")
+    except Exception as error:
+        raise DatasetError(f"{url}: cannot be opened ({type(error).__name__}: {error})") from error
+    return opened
+
+
+def list_remote(url: str, leave_out: str) -> Iterator[Entry]:
+    """Give the images below a URL in order, a page at a time.
+
+    Args:
+        url: of a folder or a prefix.
+        leave_out: URL of a folder to skip.
+
+    Raises:
+        DatasetError: it cannot be listed.
+    """
+    scheme = url.partition("://")[0]
+    system, path = locate(url)
+    skipped = locate(leave_out)[1].rstrip("/") + "/" if leave_out.startswith(f"{scheme}://") else None
+    found = _s3_objects(system, path) if scheme in _S3 else _files(system, path)
+    try:
+        for name, size in found:
+            shown = skipped is None or not name.startswith(skipped)
+            if shown and is_image_name(name.rpartition("/")[2]):
+                yield Entry(name if "://" in name else f"{scheme}://{name}", size=size)
+    except Exception as error:
+        raise DatasetError(f"{url}: cannot be listed ({type(error).__name__}: {error})") from error
+
+
+def _s3_objects(system: Any, path: str) -> Iterator[tuple[str, int | None]]:
+    bucket, _, prefix = path.partition("/")
+    # A folder named without its slash must not take its namesakes.
+    wanted = {"Bucket": bucket, "Prefix": prefix and prefix.rstrip("/") + "/"}
+    while True:
+        page = retried(system.call_s3, "list_objects_v2", **wanted)
+        for item in page.get("Contents", ()):
+            yield f"{bucket}/{item['Key']}", item.get("Size")
+        if not page.get("IsTruncated"):
+            return
+        wanted = {**wanted, "ContinuationToken": page["NextContinuationToken"]}
+
+
+def _files(system: Any, path: str) -> Iterator[tuple[str, int | None]]:
+    items = retried(system.ls, path, detail=True)
+    for item in sorted(items, key=lambda item: str(item["name"])):
+        name = str(item["name"])
+        if item["type"] == "directory" and name.rstrip("/") != path.rstrip("/"):
+            yield from _files(system, name)
+        elif item["type"] == "file":
+            yield name, item.get("size")

@@ -1,0 +1,211 @@
+"""Inspections in parts by real processes: the results of a plain inspection, each exactly once."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from excision.cli import run as main
+from excision.cluster.job import Ways, inspect_in_parts
+from excision.cluster.processes import DEADLY
+from excision.cluster.shard import Shard
+from excision.errors import ExcisionError, ModelError
+from excision.inspection.batch import find_images, inspect_images
+from excision.inspection.log import read_log
+from excision.runtime import Inspector
+from excision.storage.manifest import open_manifest
+from tests.cli.conftest import command, environment
+from tests.cluster.conftest import MODEL, rows_of, verdicts_of
+
+Pictures = Callable[[int], Path]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_parts_hold_the_results_of_a_plain_inspection(pictures: Pictures, tmp_path: Path) -> None:
+    images, out = pictures(42), tmp_path / "out"
+    calls: list[tuple[int, int]] = []
+    summary = inspect_in_parts(
+        MODEL, [images], out, Ways(workers=2), progress=lambda *call: calls.append(call), pictured="not-good"
+    )
+    assert (summary.counts["defect"], summary.counts[None], summary.exit_status) == (20, 1, 2)
+    assert (summary.parts, summary.new_parts, summary.others) == (6, 6, 0)
+    assert calls[0] == (0, 42) and calls[-1] == (42, 42)
+    inspect_images(Inspector(MODEL, threads=1), find_images([images]), tmp_path / "plain")
+    plain = [dataclasses.replace(line, seconds=0, overlay=None) for line in read_log(tmp_path / "plain")]
+    rows = [row.record for row in rows_of(out)]
+    assert [dataclasses.replace(row, seconds=0, overlay=None) for row in rows] == plain
+    assert all((row.overlay is not None) == (row.verdict == "defect") for row in rows)
+    drawn = {f"overlays/{path.name}" for path in (out / "overlays").iterdir()}
+    assert drawn == {row.overlay for row in rows} - {None}
+    # A second run adds nothing.
+    before = {path: path.stat() for path in out.rglob("*")}
+    again = inspect_in_parts(MODEL, [images], out, Ways(workers=2))
+    assert (again.counts, again.new_parts) == (summary.counts, 0)
+    assert {path: path.stat() for path in out.rglob("*")} == before
+
+
+def test_jobs_share_the_parts(pictures: Pictures, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images, out = pictures(30), tmp_path / "out"
+    words = ["inspect", str(MODEL), str(images), "--out", str(out)]
+    assert main([*words, "--shard", "2/2"]) == 0
+    assert "2 parts of other jobs are not finished" in capsys.readouterr().out
+    assert len(rows_of(out)) == 14
+    assert main([*words, "--shard", "1/2"]) == 0
+    told = capsys.readouterr().out
+    assert "8 good, 8 defective, 0 not inspected" in told and "not finished" not in told
+    assert [Path(row.record.image).name for row in rows_of(out)] == names_in(images)
+    assert main([*words, "--workers", "2"]) == 2
+    assert "0 inspected now" in capsys.readouterr().out
+
+
+def test_images_that_failed_are_tried_again_on_request(pictures: Pictures, tmp_path: Path) -> None:
+    images, out = pictures(20), tmp_path / "out"
+    inspect_in_parts(MODEL, [images], out, Ways())
+    before = {path.name: path.stat().st_ino for path in (out / "parts").iterdir()}
+    (images / "damaged.png").write_bytes((images / "0002.png").read_bytes())
+    assert inspect_in_parts(MODEL, [images], out, Ways()).counts[None] == 1
+    summary = inspect_in_parts(MODEL, [images], out, Ways(again=True))
+    assert (summary.counts[None], summary.counts["defect"], summary.new_parts) == (0, 10, 1)
+    after = {path.name: path.stat().st_ino for path in (out / "parts").iterdir()}
+    assert [name for name in before if before[name] != after[name]] == [sorted(after)[2]]
+
+
+def started(*words: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command("inspect", *words),
+        text=True,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def wait_for_parts(out: Path, count: int) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if (out / "parts").is_dir() and len(list((out / "parts").glob("part-*"))) >= count:
+            return
+        time.sleep(0.01)
+    raise AssertionError("no part was finished")
+
+
+def test_ctrl_c_keeps_the_finished_parts(pictures: Pictures, tmp_path: Path) -> None:
+    images, out = pictures(150), tmp_path / "out"
+    process = started(MODEL, images, "--out", out, "--workers", 2)
+    wait_for_parts(out, 1)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 130, said
+    assert "finished parts are kept, and the same command continues" in said
+    left = len(rows_of(out))
+    assert 8 <= left < 150
+    inspect_in_parts(MODEL, [images], out, Ways(workers=2), sources=[str(images)])
+    assert [Path(row.record.image).name for row in rows_of(out)] == names_in(images)
+
+
+SITE = """
+import os, pathlib, signal, sys
+real = pathlib.Path.open
+def opened(self, *words, **named):
+    if self.name == "0003.png":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(self, *words, **named)
+pathlib.Path.open = opened
+"""
+
+
+def test_an_image_that_kills_its_process_is_a_failure(
+    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one that takes more memory than there is."""
+    images, out = pictures(8), tmp_path / "out"
+    (tmp_path / "sitecustomize.py").write_text(SITE)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    summary = inspect_in_parts(MODEL, [images], out, Ways())
+    assert (summary.counts["good"], summary.counts["defect"], summary.counts[None]) == (4, 2, 2)
+    assert summary.failures[0] == (
+        str(images / "0003.png"),
+        f"{images / '0003.png'}: the process that inspected it died {DEADLY} times: killed, or out of memory",
+    )
+
+
+def test_processes_that_die_at_once_end_the_inspection(
+    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import os, sys\nif '-m' in sys.orig_argv: os._exit(7)\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    with pytest.raises(ExcisionError, match=r"ended before they began an image \(exit status 7\)"):
+        inspect_in_parts(MODEL, [pictures(3)], tmp_path / "out", Ways(workers=2))
+
+
+def test_a_fault_of_the_results_ends_the_inspection(pictures: Pictures, tmp_path: Path) -> None:
+    images, out = pictures(3), tmp_path / "out"
+    (out / "parts" / "part-000000.parquet" / "in the way").mkdir(parents=True)
+    with pytest.raises(ExcisionError, match=r"part-000000"):
+        inspect_in_parts(MODEL, [images], out, Ways())
+    with pytest.raises(ModelError, match="no such folder"):
+        inspect_in_parts(tmp_path / "gone", [images], out, Ways())
+
+
+def test_manifests_tar_files_and_their_columns(pictures: Pictures, tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    images = pictures(6)
+    names = names_in(images)
+    # As another program writes it: relative paths, numbers as serials, and columns of its own.
+    table = {
+        "uri": [f"images/{name}" for name in names],
+        "serial": range(6),
+        "group": ["a"] * 6,
+        "x": [1.5] * 6,
+    }
+    parquet.write_table(pa.table(table), tmp_path / "foreign.parquet")
+    inspect_in_parts(MODEL, [tmp_path / "foreign.parquet"], tmp_path / "one", Ways())
+    assert [(row.serial, row.group) for row in rows_of(tmp_path / "one")] == [(str(n), "a") for n in range(6)]
+    subprocess.run(["tar", "cf", tmp_path / "shard.tar", "-C", images, *names], check=True)
+    assert main(["manifest", str(tmp_path / "shard.tar"), "--out", str(tmp_path / "m.jsonl")]) == 0
+    assert open_manifest(tmp_path / "m.jsonl").rows == 6
+    inspect_in_parts(MODEL, [tmp_path / "m.jsonl"], tmp_path / "two", Ways())
+    assert verdicts_of(tmp_path / "two") == verdicts_of(tmp_path / "one") == {"good": 3, "defect": 2, None: 1}
+    scores = [[row.record.score for row in rows_of(tmp_path / name)] for name in ("one", "two")]
+    assert scores[0] == scores[1]
+    (error,) = (row.record.error for row in rows_of(tmp_path / "two") if row.record.error)
+    assert error.startswith(f"{tmp_path}/shard.tar#damaged.png: ") and "/excision-" not in error
+
+
+def test_a_manifest_that_changes_ends_the_inspection(pictures: Pictures, tmp_path: Path) -> None:
+    images, listed = pictures(3), tmp_path / "m.jsonl"
+    assert main(["manifest", str(images), "--out", str(listed)]) == 0
+    inspect_in_parts(MODEL, [listed], tmp_path / "out", Ways(shard=Shard(2, 2)))
+    listed.write_text(listed.read_text("utf-8").replace("0000", "0001"))
+    with pytest.raises(ExcisionError, match="changed since the inspection"):
+        inspect_in_parts(MODEL, [listed], tmp_path / "out", Ways())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--workers", "0"], "--workers 0"),
+        (["--part-size", "0"], "--part-size 0"),
+        (["--shard", "5/4"], "--shard 5/4"),
+        (["--workers", "2", "--also", "csv"], "--also"),
+        (["--readers", "0"], "--readers 0"),
+    ],
+)
+def test_options_are_checked_first(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", str(MODEL), str(tmp_path), "--out", str(tmp_path / "out"), *options]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,135 @@
+"""Manifests: any row of any manifest is found, and what is none is refused by its name."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from excision.errors import DatasetError
+from excision.storage.entry import Entry, is_url, local_path, uri_of
+from excision.storage.manifest import open_manifest, write_manifest
+
+TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+FILES = st.builds(
+    Entry,
+    TEXTS.map("/data/{}".format),
+    group=st.none() | TEXTS,
+    serial=st.none() | TEXTS,
+    size=st.none() | st.integers(0, 2**40),
+)
+MEMBERS = st.builds(
+    Entry, TEXTS.map("/t.tar#{}".format), offset=st.integers(0, 2**50), size=st.integers(0, 2**30)
+)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+@settings(max_examples=40)
+@given(entries=st.lists(FILES | MEMBERS, min_size=1, max_size=30), data=st.data())
+def test_any_rows_are_read_back(
+    ending: str, entries: list[Entry], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"rows.{ending}"
+    assert write_manifest(path, entries) == len(entries)
+    manifest = open_manifest(path)
+    assert manifest.rows == len(entries)
+    first = data.draw(st.integers(0, len(entries)))
+    count = data.draw(st.integers(0, len(entries) + 1))
+    assert list(manifest.read(first, count)) == entries[first : first + count]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_rows_far_inside_are_read_without_the_others(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"many.{ending}"
+    write_manifest(path, (Entry(f"/data/{number:07d}.png") for number in range(35_000)))
+    tracemalloc.start()
+    manifest = open_manifest(path)
+    found = [entry.uri for entry in manifest.read(29_995, 10)]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == [f"/data/{number:07d}.png" for number in range(29_995, 30_005)]
+    # All the rows as Python objects would take some 7 MB.
+    assert peak < 2e6
+
+
+def test_the_digest_tells_manifests_apart(tmp_path: Path) -> None:
+    digests = set()
+    for ending in ("jsonl", "parquet"):
+        for names in (["a", "b"], ["a", "c"], ["b", "a"], ["a", "b", "b"]):
+            write_manifest(tmp_path / f"m.{ending}", map(Entry, names))
+            digests.add(open_manifest(tmp_path / f"m.{ending}").digest)
+    assert len(digests) == 8
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "is no JSON"),
+        ("[" * 100_000, "has more than"),
+        ("[]", "no JSON object"),
+        ("{}", "holds no path"),
+        ('{"uri": 5}', "holds no path"),
+        ('{"uri": ""}', "holds no path"),
+        ('{"uri": "a", "size": -1}', "not a number of bytes"),
+        ('{"uri": "a", "size": "1"}', "not a number of bytes"),
+        ('{"uri": "a", "offset": 1}', "needs `size`"),
+        ('{"uri": "a", "offset": 1, "size": 1}', "FILE#NAME"),
+        (json.dumps({"uri": "a" * 9000}), "more than 8192 characters"),
+    ],
+)
+def test_a_line_that_is_none_is_named(line: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_text(f'{{"uri": "a.png"}}\n{line}\n')
+    with pytest.raises(DatasetError, match=f"m.jsonl.* 2.*{said}"):
+        list(open_manifest(path).read(0, 2))
+
+
+def test_a_table_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = tmp_path / "m.parquet"
+    for content in (b"", b"PAR1", b"x" * 1000):
+        path.write_bytes(content)
+        with pytest.raises(DatasetError, match=r"m\.parquet: is no Parquet"):
+            open_manifest(path)
+    parquet.write_table(pa.table({"url": ["a"]}), path)
+    with pytest.raises(DatasetError, match="no column `uri`"):
+        open_manifest(path)
+    parquet.write_table(pa.table({"uri": ["x" * 1000 + str(n) for n in range(4000)]}), path)
+    with monkeypatch.context() as patch:
+        patch.setattr("excision.storage.manifest._LARGEST_GROUP", 2**21)
+        with pytest.raises(DatasetError, match="row group 0 has 3 MiB"):
+            open_manifest(path)
+    write_manifest(path, map(Entry, map(str, range(20_000))))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + bytes(5000) + whole[5100:])
+    with pytest.raises(DatasetError, match="damaged"):
+        list(open_manifest(path).read(0, 20_000))
+    with pytest.raises(DatasetError, match="no such manifest"):
+        open_manifest(tmp_path / "gone.jsonl")
+
+
+def test_an_empty_manifest_is_not_written(tmp_path: Path) -> None:
+    for ending in ("jsonl", "parquet"):
+        with pytest.raises(DatasetError, match="no image"):
+            write_manifest(tmp_path / f"m.{ending}", [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_files() -> None:
+    for word in ("s3://b/k", "gs://b", "https://h/x", "file:///x", "abfs://c@a/x"):
+        assert is_url(word)
+    for word in ("a/b", "C://x", "/x", "a:b", "://x", "a b://c"):
+        assert not is_url(word)
+    odd = Path("/tmp/part_\udcff#%.png")
+    assert uri_of(odd).startswith("file:///tmp/part_%FF")
+    assert local_path(uri_of(odd)) == odd
+    assert local_path("file:///a%20b.png") == Path("/a b.png")
+    assert local_path("file://localhost/a.png") == Path("/a.png")
+    assert local_path("s3://b/k.png") is None
+    assert uri_of(Path("a#b.png")) == str(Path("a#b.png").absolute())
