@@ -142,7 +142,7 @@ def test_detector() -> None:
 
 
 def test_functions() -> None:
-    assert signature(excision.load) == "(folder)"
+    assert signature(excision.load) == "(folder, threads=None)"
     assert signature(excision.load_dataset) == "(path, layout=None, *, leave_out=False)"
     assert signature(excision.results_table) == "(predictions)"
 
