@@ -6,7 +6,7 @@ For each choice, such as `efficientnet-lite0:memory`, image AUROC and AP on the 
 rate and the detection rate at the threshold, how much of the variance position explains, and the processor
 time of an inspection in torch on one thread (the median of 25, the choices in turn). The normal images are
 divided as `Detector.recalibrate` divides them. The scores are those of the test images, so this explains a
-default; it is no way to choose one for a line. In tiles the features of a network do not count.
+default; it is no way to choose one for a line.
 """
 
 from __future__ import annotations

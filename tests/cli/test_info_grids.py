@@ -22,6 +22,7 @@ RECORD = dataclasses.replace(ONE_GRID, strides=(8, 32))
     [
         (0.4, "used: position in the image explains 40% of the variance"),
         (0.03, "used, with one distribution for all positions: position explains 3% of the variance"),
+        (0.0, "used, with one distribution for all positions"),
         (None, "not used"),
     ],
 )

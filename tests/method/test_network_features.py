@@ -34,7 +34,6 @@ from excision.ops.resampling import enlarge
 from excision.settings import (
     AttentionSettings,
     CalibrationSettings,
-    ImageSettings,
     RecoverySettings,
     ScoreSettings,
     Settings,
@@ -42,7 +41,6 @@ from excision.settings import (
 )
 from excision.settings.scoring import DistanceKind
 from excision.synthetic.parts import machined_part
-from excision.tiling.geometry import Tiling
 from excision.tiling.image_format import ImageFormat
 from tests.method.test_pipeline import parts
 
@@ -153,9 +151,7 @@ def made_distances(
     return twin.scorer.distances
 
 
-def test_on_tiles_and_on_a_texture_the_network_does_not_count() -> None:
-    tiles = made("gaussian", ImageFormat((96, 96), 1, Tiling((96, 96), 16, 12)))
-    assert tiles.scorer.network is None
+def test_on_a_texture_the_memory_does_not_count() -> None:
     texture = made("memory")
     images = torch.rand(20, 1, 72, 64, generator=torch.Generator().manual_seed(0))
     texture.scorer.learn_features(lambda: torch.split(images, 1), [0] * 20)
@@ -229,10 +225,10 @@ def test_another_file_of_weights_cannot_continue_a_run(
         detector.fit(pictures(20))
 
 
-def test_a_model_of_tiles_says_that_it_compares_no_features_and_loads_again(tmp_path: Path) -> None:
-    tiled = dataclasses.replace(settings(), image=ImageSettings(tile=(96, 96)))
-    images = [np.hstack((one, other)) for one, other in zip(pictures(10), pictures(10, seed=1), strict=True)]
-    with pytest.warns(UnusedFeaturesWarning, match="images are tiled"):
-        detector = Detector(tiled, device="cpu").fit(images, run=tmp_path / "run")
+def test_a_model_of_the_residual_alone_says_that_it_compares_no_features(tmp_path: Path) -> None:
+    score = ScoreSettings(features="efficientnet-lite0", feature_distance=False)
+    alone = dataclasses.replace(settings(), score=score)
+    with pytest.warns(UnusedFeaturesWarning, match="only if score.feature_distance is on"):
+        detector = Detector(alone, device="cpu").fit(pictures(10), run=tmp_path / "run")
     assert detector.pipeline.scorer.network is None and not (tmp_path / "run" / FEATURES).exists()
-    assert next(Detector.load(tmp_path / "run", device="cpu").predict(images[:1])).score >= 0
+    assert next(Detector.load(tmp_path / "run", device="cpu").predict(pictures(1))).score >= 0

@@ -143,8 +143,10 @@ def feature_distance(run: Path) -> list[tuple[str, str]]:
 def _of_grid(facts: FeatureDistanceFacts) -> str:
     if facts.explained_variance >= LEAST_EXPLAINED:
         return _explained(facts)
-    share = f"position explains {facts.explained_variance:.0%} of the variance"
-    return f"used, with one distribution for all positions: {share}"
+    pooled = "used, with one distribution for all positions"
+    if facts.explained_variance == 0:  # always so in tiles
+        return pooled
+    return f"{pooled}: position explains {facts.explained_variance:.0%} of the variance"
 
 
 def _explained(facts: FeatureDistanceFacts) -> str:

@@ -41,6 +41,8 @@ from excision.system.strict_json import read_json as read_bounded_json
 from excision.tiling.image_format import ImageFormat
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from excision.method.calibration import Calibration
@@ -56,6 +58,8 @@ FORMAT = 3
 
 VERDICT_FILES = (MODEL, CALIBRATION, SETTINGS, IMAGE_FORMAT, FITNESS, FEATURES)
 """Files that can change a verdict; fingerprints depend on this order, so it must not change."""
+
+_NETWORK = "scorer.network."  # begins the names of the tensors of a feature network
 
 _MOST_JSON = 256 * 2**20  # bytes; a fingerprint has a line for each image
 
@@ -127,17 +131,22 @@ def load_model(folder: Path) -> Model:
         tensors = from_format_1(tensors, mask_threshold)
     image_format = load_image_format(folder, settings)
     fitness = load_fitness(folder / FITNESS, image_format.channels)
-    features = load_features(folder, settings, image_format)
+    features = load_features(folder, settings, image_format, tensors)
     return Model(tensors, settings, image_format, calibration, fitness, features)
 
 
-def load_features(folder: Path, settings: Settings, image_format: ImageFormat) -> FeatureRecord | None:
+def load_features(
+    folder: Path, settings: Settings, image_format: ImageFormat, tensors: Mapping[str, Tensor]
+) -> FeatureRecord | None:
     """Read the record of the feature network; None if only edges are compared.
 
     Raises:
         ModelError: the file is missing or damaged, or the network is for images of another size.
     """
     if settings.feature_choice(image_format) is None:
+        return None
+    if image_format.tiling is not None and not any(name.startswith(_NETWORK) for name in tensors):
+        # Written when the features of a network did not count in tiles.
         return None
     record = FeatureRecord.load(folder / FEATURES)
     if record.size != tuple(image_format.size):

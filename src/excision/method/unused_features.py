@@ -25,13 +25,11 @@ def warn_if_unused(settings: Settings, image_format: ImageFormat) -> None:
     """
     if settings.score.features == EDGES or settings.feature_choice(image_format) is not None:
         return
-    reason = "images are tiled, and a position in a tile is not a position on the part"
-    if image_format.tiling is None:
-        reason = "they count beside the attention alone, and only if score.feature_distance is on"
-    message = f"score.features is {settings.score.features!r}, and no features are compared: {reason}"
+    message = (
+        f"score.features is {settings.score.features!r}, and no features are compared: they count beside the "
+        "attention alone, and only if score.feature_distance is on"
+    )
     if settings.attention.variant == "dino":
-        raise SettingsError(
-            f'{message}. attention.variant "dino" needs them; image.size resizes large images'
-        )
+        raise SettingsError(f'{message}. attention.variant "dino" needs them')
     # The caller of the caller: the line that fits a detector.
     warnings.warn(message, UnusedFeaturesWarning, stacklevel=3)

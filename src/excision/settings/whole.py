@@ -103,13 +103,18 @@ class Settings:
         """Whether the attention counts beside the residual; without a mask the method is a plain U-Net."""
         return self.score.evidence == "both" and self.mask.enabled
 
-    def compares_features(self, image_format: ImageFormat) -> bool:
-        """Tell whether features are compared: not in tiles, where a position is none on the part."""
-        return self.score.feature_distance and self.counts_attention and image_format.tiling is None
+    @property
+    def compares_features(self) -> bool:
+        """Whether features are compared with those of normal images."""
+        return self.score.feature_distance and self.counts_attention
+
+    def compares_positions(self, image_format: ImageFormat) -> bool:
+        """Tell whether each position has features of its own: not in tiles, where it is none on the part."""
+        return self.compares_features and image_format.tiling is None
 
     def feature_choice(self, image_format: ImageFormat) -> FeatureChoice | None:
         """Give the network whose features are compared beside the edges; None for edges alone, or nothing."""
-        if self.score.features == EDGES or not self.compares_features(image_format):
+        if self.score.features == EDGES or not self.compares_features:
             return None
         return self.score.feature_choice(image_format.size)
 

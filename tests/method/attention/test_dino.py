@@ -101,7 +101,16 @@ def test_copies_for_the_folds_share_the_network(run: Path) -> None:
 def test_without_dinov2_there_is_no_such_attention(settings: Settings) -> None:
     with pytest.raises(SettingsError, match="give DINOv2's weights"):
         Settings(attention=AttentionSettings(variant="dino"))
+    score = dataclasses.replace(settings.score, feature_distance=False)
+    with pytest.raises(SettingsError, match=r"no features are compared.*needs them"):
+        Detector(dataclasses.replace(settings, score=score), device="cpu").fit(pictures(10))
+
+
+def test_it_inspects_in_tiles(settings: Settings) -> None:
     tiled = dataclasses.replace(settings, image=ImageSettings(tile=(64, 64)))
     images = [np.hstack((one, one)) for one in pictures(10)]
-    with pytest.raises(SettingsError, match=r"images are tiled.*needs them"):
-        Detector(tiled, device="cpu").fit(images)
+    detector = Detector(tiled, device="cpu").fit(images)
+    assert isinstance(detector.pipeline.attention, DinoAttention)
+    assert detector.pipeline.scorer.network_distances
+    first, again = (next(detector.predict(images[:1])) for _ in range(2))
+    assert first.anomaly_map.shape == (64, 160) and first.score == again.score

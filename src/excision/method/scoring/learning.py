@@ -99,7 +99,12 @@ def learn_network(
             yield image if alignment is None else alignment.align(image, alignment(image))
 
     network.learn_scale(islice(as_compared(), _FOR_SCALE))
-    paddings = _variances_by_padding(map(network, _rolled(as_compared())))
+    tiles = not scorer.compares_positions
+    if tiles:
+        # In a tile, what position explains is padding alone.
+        paddings = [torch.tensor(torch.inf)] * len(network.record.grids)
+    else:
+        paddings = _variances_by_padding(map(network, _rolled(as_compared())))
     for place, (grid, by_padding) in enumerate(zip(network.record.grids, paddings, strict=True)):
 
         def features(image: Tensor, place: int = place) -> Tensor:
@@ -108,7 +113,7 @@ def learn_network(
 
         # Where position explains nothing, all positions have one distribution.
         kind, size = scorer.settings.score.distance, scorer.image_format.size
-        for distance in new_distances(kind, grid, size, aligned=alignment is not None):
+        for distance in new_distances(kind, grid, size, aligned=alignment is not None, tiles=tiles):
             distance.to(scorer.tails.device).by_padding = by_padding
             observed = _observed(features, images(), alignment, grid.cell)
             moments = distance.moments(observed, folds, max(folds) + 1)

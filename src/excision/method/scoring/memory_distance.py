@@ -31,6 +31,7 @@ class MemoryDistance(PositionDistance):
         channels: number of features.
         grid: number of positions (h, w).
         kept: number of features in the memory, which learning replaces.
+        tiles: the images are tiles.
 
     Attributes:
         bank: (M, C), the memory.
@@ -40,8 +41,8 @@ class MemoryDistance(PositionDistance):
     bank: Tensor
     squares: Tensor
 
-    def __init__(self, channels: int, grid: tuple[int, int], kept: int = 1) -> None:
-        super().__init__()
+    def __init__(self, channels: int, grid: tuple[int, int], kept: int = 1, tiles: bool = False) -> None:
+        super().__init__(tiles)
         self.grid = grid
         self.register_buffer("bank", torch.zeros(kept, channels))
         self.register_buffer("squares", torch.zeros(kept))

@@ -15,7 +15,9 @@ from excision.ops.resampling import Size
 from excision.settings.scoring import DistanceKind
 
 
-def new_distances(kind: DistanceKind, grid: Grid, image: Size, aligned: bool) -> list[PositionDistance]:
+def new_distances(
+    kind: DistanceKind, grid: Grid, image: Size, aligned: bool, tiles: bool = False
+) -> list[PositionDistance]:
     """Create untrained distances for a grid, of which the first that counts is to be used.
 
     Args:
@@ -23,10 +25,13 @@ def new_distances(kind: DistanceKind, grid: Grid, image: Size, aligned: bool) ->
         grid: a grid of the network.
         image: (H, W) of the images in pixels.
         aligned: the images are aligned, so that some do not show all positions.
+        tiles: the images are tiles, in which a position is none on the product.
     """
     positions = _positions(grid, image)
     if kind == "memory":
-        return [MemoryDistance(grid.features, positions)]
+        return [MemoryDistance(grid.features, positions, tiles=tiles)]
+    if tiles:
+        return [PooledDistance(grid.features, positions, tiles=True)]
     return [
         FeatureDistance(grid.features, positions, shrinks=True, aligned=aligned),
         PooledDistance(grid.features, positions),
@@ -34,7 +39,7 @@ def new_distances(kind: DistanceKind, grid: Grid, image: Size, aligned: bool) ->
 
 
 def stored_distance(
-    tensors: Mapping[str, Tensor], prefix: str, grid: Grid, image: Size
+    tensors: Mapping[str, Tensor], prefix: str, grid: Grid, image: Size, tiles: bool
 ) -> PositionDistance | None:
     """Create the distance of a grid that a state dict can be loaded into; None if it contains none.
 
@@ -43,6 +48,7 @@ def stored_distance(
         prefix: prefix of the names of all distances.
         grid: a grid of the network.
         image: (H, W) of the images in pixels.
+        tiles: the images are tiles.
     """
     own = f"{prefix}{grid.name}."
     names = {name.removeprefix(own) for name in tensors if name.startswith(own)}
@@ -50,9 +56,9 @@ def stored_distance(
     if not names:
         return None
     if "bank" in names:
-        return MemoryDistance(grid.features, positions, len(tensors[f"{own}bank"]))
+        return MemoryDistance(grid.features, positions, len(tensors[f"{own}bank"]), tiles)
     if "mean" in names:
-        return PooledDistance(grid.features, positions)
+        return PooledDistance(grid.features, positions, tiles)
     return FeatureDistance(grid.features, positions, shrinks=True, aligned="certainty" in names)
 
 

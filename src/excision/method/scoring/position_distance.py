@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 from excision.method.model_facts import LEAST_EXPLAINED
 
+WITHOUT_POSITION = 0.25
+"""Weight of a distance where position does not explain what is to be seen.
+
+What photographs teach helps on most textures, and where good material varies from one group to the next,
+evidence of this weight that says nothing costs little.
+"""
+
 _LEAST_IMAGES = 8
+_TRUNCATION_IN_TILES = 0.2  # as of the residual, `score.residual_truncation`
 
 Observed = Tensor | tuple[Tensor, Tensor]
 """Features (1, C, h, w) of an image, alone or with the share (1, 1, h, w) in [0, 1] that it shows of each
@@ -20,7 +28,14 @@ position."""
 class PositionDistance(nn.Module):
     """A distance of the features of each position from those of normal images.
 
+    In tiles, a position is none on the product, and nothing at the same position confirms the distance: its
+    weight is a quarter, and it adds only what few normal tiles reach.
+
+    Args:
+        tiles: the images are tiles.
+
     Attributes:
+        tiles: as given.
         tail: (2,), median over normal images of the largest distance, and mean excess of those above it.
         explained_variance: (1,), share of the features' variance over normal images that position explains,
             0 to 1.
@@ -31,8 +46,9 @@ class PositionDistance(nn.Module):
     tail: Tensor
     explained_variance: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, tiles: bool = False) -> None:
         super().__init__()
+        self.tiles = tiles
         self.register_buffer("tail", torch.ones(2))
         self.register_buffer("explained_variance", torch.zeros(1))
         self.by_padding: Tensor | float = 0.0
@@ -43,12 +59,19 @@ class PositionDistance(nn.Module):
 
         The correlation ratio is the square root of the explained variance (K. Pearson, 1905).
         """
+        if self.tiles:
+            return torch.full_like(self.explained_variance, WITHOUT_POSITION)
         return self.explained_variance.sqrt().clamp_min(0.5)
 
     @property
     def counts(self) -> bool:
-        """Whether the distance counts: not if position explains less than 5 % of the variance."""
-        return float(self.explained_variance) >= LEAST_EXPLAINED
+        """Whether the distance counts: in tiles always, else if position explains 5 % of the variance."""
+        return self.tiles or float(self.explained_variance) >= LEAST_EXPLAINED
+
+    @property
+    def truncation(self) -> float:
+        """A distance that this share of normal images, or more, reach adds nothing; 1 lets all add."""
+        return _TRUNCATION_IN_TILES if self.tiles else 1.0
 
     def judged(self, _: Tensor | None) -> Tensor | None:
         """Return the share to which each position is judged, given the share that is seen; None for all."""

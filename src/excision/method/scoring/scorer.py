@@ -61,7 +61,7 @@ class Scorer(nn.Module):
         self.register_buffer("tails", torch.ones(residuals + 1, 2))
         self.feature_distance: FeatureDistance | None = None
         self.alignment: Alignment | None = None
-        self.network = network if self.wants_features else None
+        self.network = network if settings.compares_features else None
         self.network_distances = nn.ModuleDict()
 
     def forward(self, given: ScorerInput) -> Tensor:
@@ -91,8 +91,9 @@ class Scorer(nn.Module):
         for grid, features in zip(self.network.record.grids, self.network(images), strict=True):
             if grid.name in self.network_distances:
                 distance = self.network_distances[grid.name](features, self._seen(pose, grid.cell))
-                # On the coarse grid too few positions are left to say what an image has in common.
-                yield above_own_level(distance) if grid.cell == FINE_CELL else distance
+                # On the coarse grid of a whole image too few positions are left to say what it has in common.
+                has_level = grid.cell == FINE_CELL or not self.compares_positions
+                yield above_own_level(distance) if has_level else distance
 
     def combine(self, evidence: Evidence) -> Tensor:
         """Combine the evidence into the anomaly map (B, 1, H, W) >= 0, the weighted surprisal in nats.
@@ -133,7 +134,8 @@ class Scorer(nn.Module):
         self, distance: Tensor, own: PositionDistance, pose: Tensor | None, cell: int
     ) -> tuple[Tensor, Tensor | float]:
         """Return the surprisal of each pixel (B, 1, H, W), and the share of each pixel that was compared."""
-        found = surprisal(distance, *own.tail.tolist())
+        median, excess = own.tail.tolist()
+        found = surprisal(distance, median, excess, own.truncation)
         if pose is None or self.alignment is None:
             return enlarge(found, cell, self.image_format.size), 1.0
         return self.alignment.put_back(found, pose, cell, own.judged(self._seen(pose, cell)))
@@ -180,9 +182,7 @@ class Scorer(nn.Module):
         """
         self.feature_distance = self.alignment = None
         self.network_distances = nn.ModuleDict()
-        if not self.wants_features:
-            return FeatureMoments([], {})
-        edges = learn_edges(self, images, folds)
+        edges = learn_edges(self, images, folds) if self.compares_positions else []
         return FeatureMoments(edges, learn_network(self, images, folds))
 
     @torch.no_grad()
@@ -265,9 +265,9 @@ class Scorer(nn.Module):
         return 2 if self.settings.score.broad > 0 and self.counts_attention else 1
 
     @property
-    def wants_features(self) -> bool:
-        """Whether feature distances are to count, if position explains the features."""
-        return self.settings.compares_features(self.image_format)
+    def compares_positions(self) -> bool:
+        """Whether the edges of each position are to be compared, if position explains them."""
+        return self.settings.compares_positions(self.image_format)
 
     def made_to_fit(self, tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
         """Prepare to load a state dict, which contains feature distances and alignment only if they count.
@@ -282,15 +282,16 @@ class Scorer(nn.Module):
         of_edges, of_alignment, network, of_distances = (
             f"{prefix}{part}." for part in ("feature_distance", "alignment", "network", "network_distances")
         )
-        learnt = self.wants_features and any(name.startswith(of_edges) for name in tensors)
+        learnt = self.compares_positions and any(name.startswith(of_edges) for name in tensors)
         starts = tensors.get(f"{of_alignment}starts") if learnt else None
         self.feature_distance = (
             self.new_feature_distance(f"{of_edges}certainty" in tensors) if learnt else None
         )
         self.alignment = self.new_alignment(len(starts)) if starts is not None else None
         self.network_distances = nn.ModuleDict()
+        size, tiles = self.image_format.size, not self.compares_positions
         for grid in self.network.record.grids if self.network is not None else ():
-            distance = stored_distance(tensors, of_distances, grid, self.image_format.size)
+            distance = stored_distance(tensors, of_distances, grid, size, tiles)
             if distance is not None:
                 self.network_distances[grid.name] = distance.to(self.tails.device)
         used = {of_edges: learnt, of_alignment: learnt, network: self.network is not None}
