@@ -80,7 +80,7 @@ def test_each_copy_learns_without_its_fold_and_the_tail_is_that_of_images_left_o
     normal = NormalImages(15, lambda index: images[index][None])
     copies = learn_normal(pipeline, normal)
     scorer = pipeline.scorer
-    assert scorer.network is not None and set(scorer.network_distances) == {"fine", "coarse"}
+    assert scorer.network is not None and set(scorer.network_distances) == {"attention", "fine", "coarse"}
     assert len(copies) == FOLDS
     for place, grid in enumerate(scorer.network.record.grids):
         own, largest = of_grid(scorer, grid), []
@@ -90,7 +90,7 @@ def test_each_copy_learns_without_its_fold_and_the_tail_is_that_of_images_left_o
             found = of_grid(copied, grid)(scorer.network(image)[place])
             if grid.name == "fine":
                 found = above_own_level(found)
-            assert torch.equal(found, copies[fold].evidence(image)[0].network_distances[place])
+            assert torch.equal(found, copies[fold].evidence(image)[0].network_distances[1 + place])
             largest.append(found.max())
         torch.testing.assert_close(own.tail, torch.tensor(tail(torch.stack(largest))))
         # The copy of the first fold, learnt again from the other images alone.
@@ -133,8 +133,8 @@ def test_the_surprisal_of_each_grid_is_added_with_its_weight(distance: DistanceK
     scorer.network_distances = nn.ModuleDict()
     wanted = pipeline(image).anomaly_map
     # Taken out only for the map without them.
-    _, fine, coarse = made_distances(pipeline, distance, images)
-    for own, cell, given in zip((fine, coarse), (8, 32), evidence.network_distances, strict=True):
+    _, *networks = made_distances(pipeline, distance, images)
+    for own, cell, given in zip(networks, (8, 8, 32), evidence.network_distances, strict=True):
         told = surprisal(given, *own.tail.tolist())
         wanted = wanted + own.weight * enlarge(told, cell, (72, 64))
     torch.testing.assert_close(joined, wanted)

@@ -58,7 +58,11 @@ def learn_normal(
         is only one image.
     """
     absolute = learn_attention(pipeline, normal, stage)
-    moments = pipeline.scorer.learn_features(lambda: normal(of_stage(stage, "normal features")), normal.folds)
+    moments = pipeline.scorer.learn_features(
+        lambda: normal(of_stage(stage, "normal features")),
+        normal.folds,
+        lambda image: pipeline.look(image).features,
+    )
     copies = [_sharing_networks(pipeline) for _ in range(normal.fold_count if normal.fold_count > 1 else 0)]
     for fold, each in enumerate(copies):
         _fit_attention(each, _without(fold, absolute, normal.folds))

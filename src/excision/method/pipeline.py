@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from excision.features.network import FeatureNetwork
-from excision.method.attention.model import Attention
+from excision.method.attention.model import Attention, Look
 from excision.method.masking import Masking
 from excision.method.recovery.unet import UNet
 from excision.method.scoring.evidence import Evidence, ScorerInput
@@ -89,7 +89,7 @@ class Pipeline(nn.Module):
 
     def inspect(self, images: Tensor) -> Stages:
         """Inspect images as `forward` does, but as one batch: scores may differ in the last bits."""
-        given, masked_image = self._recover(images, self.cells(images))
+        given, masked_image = self._recover(images, self.look(images))
         maps = self.scorer(given)
         shown = given.recovery.mean.clamp(0, 1)
         size = (images.shape[2], images.shape[3])
@@ -116,8 +116,10 @@ class Pipeline(nn.Module):
             images: (B, C, H, W) in [0, 1].
             absolute: `absolute_cells(images)`, if they are known; None computes them.
         """
-        cells = self.attention.normal(self.absolute_cells(images) if absolute is None else absolute)
-        return self._recover(images, cells)[0]
+        # Features that are compared are too many to be kept for each image.
+        if absolute is None or self.scorer.compares_attention:
+            return self._recover(images, self.look(images))[0]
+        return self._recover(images, Look(absolute, None))[0]
 
     @torch.no_grad()
     def cells(self, images: Tensor) -> Tensor:
@@ -130,7 +132,11 @@ class Pipeline(nn.Module):
 
     def absolute_cells(self, images: Tensor) -> Tensor:
         """Compute the attention of the patch grid as the network gives it; shapes as in `cells`."""
-        return self.attention.cells(images, self.settings.mask.patch)
+        return self.look(images).cells
+
+    def look(self, images: Tensor) -> Look:
+        """Compute the attention of the patch grid, and the features that it comes from."""
+        return self.attention.look(images, self.settings.mask.patch)
 
     def load_learned(self, tensors: dict[str, Tensor]) -> None:
         """Load the `state_dict` of another pipeline; parts that these settings do not use are left out.
@@ -140,9 +146,10 @@ class Pipeline(nn.Module):
         """
         self.load_state_dict(self.scorer.made_to_fit(tensors, "scorer."))
 
-    def _recover(self, images: Tensor, cells: Tensor) -> tuple[ScorerInput, Tensor]:
+    def _recover(self, images: Tensor, look: Look) -> tuple[ScorerInput, Tensor]:
+        cells = self.attention.normal(look.cells)
         mask, masked_image = self.masking(images, cells)
         skips = self.settings.recovery.skips("inference")
         return ScorerInput(
-            images, cells, mask, self.recovery(masked_image, mask.to(images.dtype), skips)
+            images, cells, mask, self.recovery(masked_image, mask.to(images.dtype), skips), look.features
         ), masked_image

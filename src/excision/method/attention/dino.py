@@ -15,7 +15,7 @@ from torch.nn import functional
 from excision.errors import ModelError
 from excision.features.dinov2 import DinoV2
 from excision.features.network import FeatureNetwork
-from excision.method.attention.model import Attention, NormalAttention
+from excision.method.attention.model import Attention, Look, NormalAttention
 from excision.settings import AttentionChoice
 
 
@@ -38,10 +38,16 @@ class DinoAttention(Attention):
         """Compute the attention map (B, 1, H, W) of images (B, C, H, W) in [0, 1]."""
         return self._resized(images, (images.shape[2], images.shape[3]))
 
+    @property
+    def channels(self) -> int:
+        """No features: those of the network are compared already."""
+        return 0
+
     @torch.no_grad()
-    def cells(self, images: Tensor, patch: int) -> Tensor:
+    def look(self, images: Tensor, patch: int) -> Look:
         """Compute the attention of each cell of a patch grid, (B, 1, ceil(H / patch), ceil(W / patch))."""
-        return self._resized(images, (-(-images.shape[2] // patch), -(-images.shape[3] // patch)))
+        grid = (-(-images.shape[2] // patch), -(-images.shape[3] // patch))
+        return Look(self._resized(images, grid), None)
 
     def _resized(self, images: Tensor, size: tuple[int, int]) -> Tensor:
         network: DinoV2 = self.__dict__["network"]

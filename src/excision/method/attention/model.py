@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,19 @@ from excision.settings import AttentionChoice, AttentionVariant
 _NEIGHBOURS = 1.0  # cells, standard deviation
 _LEAST_DEVIATION = 0.3  # logits; keeps rounding errors from counting in a cell that never varies
 _LEAST = 32  # pixels a side; below this the coarsest grid has one position and nothing to compare it with
+
+
+class Look(NamedTuple):
+    """What an attention network found in images.
+
+    Attributes:
+        cells: (B, 1, h, w) logits, the mean attention of each cell of the patch grid.
+        features: (B, C, h', w'), what the surface network saw at full size at each position of its grid; None
+            for other networks, whose features are not compared.
+    """
+
+    cells: Tensor
+    features: Tensor | None
 
 
 class NormalAttention(nn.Module):
@@ -117,7 +131,19 @@ class Attention(nn.Module):
         Returns:
             (B, 1, ceil(H / patch), ceil(W / patch)) logits.
         """
-        return self.grid(images) if patch == self.network.stride else patch_attention(self(images), patch)
+        return self.look(images, patch).cells
+
+    @torch.no_grad()
+    def look(self, images: Tensor, patch: int) -> Look:
+        """Compute the attention of each cell of a patch grid, and the features that it comes from.
+
+        Arguments as for `cells`.
+        """
+        logits, features = self._on_grid(images)
+        if patch == self.network.stride:
+            return Look(logits, features)
+        size = (images.shape[2], images.shape[3])
+        return Look(patch_attention(enlarge(logits, self.network.stride, size), patch), features)
 
     @torch.no_grad()
     def grid(self, images: Tensor) -> Tensor:
@@ -129,18 +155,34 @@ class Attention(nn.Module):
         Returns:
             (B, 1, ceil(H / stride), ceil(W / stride)) logits.
         """
+        return self._on_grid(images)[0]
+
+    @property
+    def channels(self) -> int:
+        """Number of features of a position; 0 if they are not compared."""
+        return self.network.channels if isinstance(self.network, SurfaceAttention) else 0
+
+    def _on_grid(self, images: Tensor) -> Look:
+        """Compute attention and features on the network's output grid."""
         grey = lay_out(to_grey(images))
         height, width = (-(-side // self.network.stride) for side in grey.shape[2:])
-        scales = [self._at_scale(grey, factor)[:, :, :height, :width] for factor in self.network.scales]
-        return torch.stack(scales).mean(dim=0)
+        scales = [self._at_scale(grey, factor) for factor in self.network.scales]
+        logits = torch.stack([each.cells[:, :, :height, :width] for each in scales]).mean(dim=0)
+        features = scales[0].features
+        return Look(logits, None if features is None else features[:, :, :height, :width])
 
-    def _at_scale(self, grey: Tensor, factor: int) -> Tensor:
-        """Compute the logits of images (B, 1, H, W) at 1/`factor` size; the grid may exceed the image."""
+    def _at_scale(self, grey: Tensor, factor: int) -> Look:
+        """Look at images (B, 1, H, W) at 1/`factor` size; the grid may exceed the image."""
         stride, margin = self.network.stride, self.network.margin
         padded = reflect_pad(shrink(grey, factor), margin)
         # Pad to a multiple of the stride, so that the positions of the grid and the pixels line up.
         bottom, right = (max(_LEAST - side, -side % stride) for side in padded.shape[2:])
         padded = functional.pad(padded, (0, right, 0, bottom), mode="replicate")
-        logits = self.network.locate(padded)
+        features = None
+        if isinstance(self.network, SurfaceAttention):
+            features = self.network.describe(padded)
+            logits = self.network.judge(features)
+        else:
+            logits = self.network.locate(padded)
         outside = margin // stride * factor
-        return enlarge(logits, factor)[:, :, outside:, outside:]
+        return Look(enlarge(logits, factor)[:, :, outside:, outside:], features)

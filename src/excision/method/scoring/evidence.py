@@ -20,7 +20,7 @@ class Evidence(NamedTuple):
         distance: (B, 1, ceil(H / `FINE_CELL`), ceil(W / `FINE_CELL`)) >= 0, feature distance of each
             position; None if it does not count.
         pose: (B, 3), pose of the part; None unless the distances refer to an aligned image.
-        network_distances: (B, 1, h, w) >= 0 for each grid of the feature network, as `distance`; empty if
+        network_distances: (B, 1, h, w) >= 0 for each grid of features of networks, as `distance`; empty if
             none counts.
     """
 
@@ -39,9 +39,11 @@ class ScorerInput(NamedTuple):
         cells: (B, 1, h, w), attention of each cell of the patch grid.
         mask: (B, 1, H, W) bool, True where the image was excised.
         recovery: mean and log-variance, each (B, C, H, W).
+        features: (B, C, h', w') of the attention network; None if they are not compared.
     """
 
     images: Tensor
     cells: Tensor
     mask: Tensor
     recovery: Recovery
+    features: Tensor | None = None

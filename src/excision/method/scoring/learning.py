@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from excision.features.record import FINE_CELL
+from excision.features.record import FINE_CELL, Grid
 from excision.method.scoring.alignment import Alignment
+from excision.method.scoring.attention_distance import AttentionDistance, attention_features
 from excision.method.scoring.edge_features import edge_features
 from excision.method.scoring.feature_distance import Moments
 from excision.method.scoring.network_distances import new_distances
-from excision.method.scoring.position_distance import Observed, PositionMoments, merged
+from excision.method.scoring.position_distance import Observed, PositionDistance, PositionMoments, merged
 
 if TYPE_CHECKING:
     from excision.method.scoring.scorer import Scorer
 
 Images = Callable[[], Iterable[Tensor]]
 """Returns an iterator over normal images (1, C, H, W) in [0, 1]."""
+
+Describe = Callable[[Tensor], Tensor | None]
+"""Returns the features (1, C, h, w) of the attention network in an image; None if it has none."""
 
 _LEFT_BY_ALIGNMENT = 0.5  # largest share of the unexplained variance that alignment may leave
 _FOR_SCALE = 64  # images from which the scale of a network's features is learnt
@@ -31,7 +35,7 @@ class FeatureMoments(NamedTuple):
 
     Attributes:
         edges: of the edges.
-        network: of the features of a network, for each of its grids that counts.
+        network: of the features of networks, for each grid that counts.
     """
 
     edges: Sequence[Moments]
@@ -107,25 +111,69 @@ def learn_network(
         paddings = _variances_by_padding(map(network, _rolled(as_compared())))
     for place, (grid, by_padding) in enumerate(zip(network.record.grids, paddings, strict=True)):
 
-        def features(image: Tensor, place: int = place) -> Tensor:
-            of_grid: Tensor = network(image)[place]
-            return of_grid
+        def observed(place: int = place, grid: Grid = grid) -> Iterator[Observed]:
+            return _observed(lambda image: network(image)[place], images(), alignment, grid.cell)
 
         # Where position explains nothing, all positions have one distribution.
         kind, size = scorer.settings.score.distance, scorer.image_format.size
-        for distance in new_distances(kind, grid, size, aligned=alignment is not None, tiles=tiles):
-            distance.to(scorer.tails.device).by_padding = by_padding
-            observed = _observed(features, images(), alignment, grid.cell)
-            moments = distance.moments(observed, folds, max(folds) + 1)
-            whole = merged(moments)
-            if not whole.enough:
-                break
-            distance.fit(whole)
-            if distance.counts:
-                scorer.network_distances[grid.name] = distance
-                found[grid.name] = moments
-                break
+        candidates = new_distances(kind, grid, size, aligned=alignment is not None, tiles=tiles)
+        found |= _learn_grid(scorer, grid, candidates, observed, by_padding, folds)
     return found
+
+
+def learn_attention_features(
+    scorer: Scorer, images: Images, folds: Sequence[int], describe: Describe
+) -> dict[str, Sequence[PositionMoments]]:
+    """Learn which features of the attention network are normal, if edges and they have normal positions.
+
+    On an aligned part they do not count: they would have to be computed again, on the turned image.
+
+    Args:
+        scorer: gets the distance if it counts.
+        images: of which features are learnt; read up to three times.
+        folds: fold of each image, counted from 0.
+        describe: returns the features of an image, or None.
+
+    Returns:
+        The moments of each fold, by the name of the grid; empty if the distance does not count.
+    """
+    first = describe(next(iter(images())))
+    if first is None or scorer.feature_distance is None or scorer.alignment is not None:
+        return {}
+
+    def features(image: Tensor) -> Tensor:
+        found = describe(image)
+        assert found is not None
+        return attention_features(found)
+
+    scorer.attention_channels = first.shape[1]
+    by_padding = _variances_by_padding([features(image)] for image in _rolled(images()))[0]
+    distance = AttentionDistance(first.shape[1], (first.shape[2], first.shape[3]))
+    return _learn_grid(
+        scorer, scorer.grids[0], [distance], lambda: map(features, images()), by_padding, folds
+    )
+
+
+def _learn_grid(
+    scorer: Scorer,
+    grid: Grid,
+    candidates: Iterable[PositionDistance],
+    observed: Callable[[], Iterator[Observed]],
+    by_padding: Tensor,
+    folds: Sequence[int],
+) -> dict[str, Sequence[PositionMoments]]:
+    """Give the scorer the first distance that counts; return its moments by the name of the grid."""
+    for distance in candidates:
+        distance.to(scorer.tails.device).by_padding = by_padding
+        moments = distance.moments(observed(), folds, max(folds) + 1)
+        whole = merged(moments)
+        if not whole.enough:
+            break
+        distance.fit(whole)
+        if distance.counts:
+            scorer.network_distances[grid.name] = distance
+            return {grid.name: moments}
+    return {}
 
 
 def _observed(

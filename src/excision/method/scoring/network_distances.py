@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from excision.features.record import Grid
+from excision.method.scoring.attention_distance import ATTENTION, AttentionDistance
 from excision.method.scoring.feature_distance import FeatureDistance
 from excision.method.scoring.memory_distance import MemoryDistance
 from excision.method.scoring.pooled_distance import PooledDistance
@@ -50,6 +51,8 @@ def stored_distance(
         image: (H, W) of the images in pixels.
         tiles: the images are tiles.
     """
+    if grid.name == ATTENTION:
+        return AttentionDistance(grid.features, _positions(grid, image))
     own = f"{prefix}{grid.name}."
     names = {name.removeprefix(own) for name in tensors if name.startswith(own)}
     positions = _positions(grid, image)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 
 import torch
@@ -11,10 +11,23 @@ from torch import Tensor, nn
 from excision.features.network import FeatureNetwork
 from excision.features.record import FINE_CELL, Grid
 from excision.method.scoring.alignment import Alignment
+from excision.method.scoring.attention_distance import (
+    ATTENTION,
+    attention_features,
+    attention_grid,
+    stored_channels,
+)
 from excision.method.scoring.edge_features import count_features, edge_features
 from excision.method.scoring.evidence import Evidence, ScorerInput
 from excision.method.scoring.feature_distance import FeatureDistance
-from excision.method.scoring.learning import FeatureMoments, learn_edges, learn_network
+from excision.method.scoring.learning import (
+    Describe,
+    FeatureMoments,
+    Images,
+    learn_attention_features,
+    learn_edges,
+    learn_network,
+)
 from excision.method.scoring.network_distances import stored_distance
 from excision.method.scoring.own_level import above_own_level
 from excision.method.scoring.position_distance import PositionDistance, merged
@@ -42,7 +55,8 @@ class Scorer(nn.Module):
             from image to image.
         alignment: estimates the pose of the part; None if positions are those of the image.
         network: as given; None if these settings do not use it.
-        network_distances: distance of the network's features on each of its grids that counts, by name.
+        network_distances: distance of the features of networks on each grid that counts, by its name.
+        attention_channels: number of features of the attention network; 0 until they are compared.
     """
 
     normal_residual: Tensor
@@ -63,6 +77,7 @@ class Scorer(nn.Module):
         self.alignment: Alignment | None = None
         self.network = network if settings.compares_features else None
         self.network_distances = nn.ModuleDict()
+        self.attention_channels = 0
 
     def forward(self, given: ScorerInput) -> Tensor:
         """Compute the anomaly map (B, 1, H, W) >= 0."""
@@ -81,11 +96,19 @@ class Scorer(nn.Module):
             images = self.alignment.align(images, pose)
         if self.feature_distance is not None:
             distance = self.feature_distance(edge_features(images), self._seen(pose, FINE_CELL))
-        of_network = tuple(self._of_network(images, pose))
+        of_network = tuple(self._of_networks(images, pose, given.features))
         return Evidence(tuple(relative), given.cells.clamp_min(0), distance, pose, of_network)
 
-    def _of_network(self, images: Tensor, pose: Tensor | None) -> Iterator[Tensor]:
-        """Yield the distances of the network's features on each grid that counts."""
+    def _of_networks(self, images: Tensor, pose: Tensor | None, seen: Tensor | None) -> Iterator[Tensor]:
+        """Yield the distances of the features of networks on each grid that counts.
+
+        Args:
+            images: aligned, if there is an alignment.
+            pose: of the part; None without an alignment.
+            seen: features of the attention network.
+        """
+        if self.compares_attention and seen is not None:
+            yield self.network_distances[ATTENTION](attention_features(seen))
         if self.network is None or not self.network_distances:
             return
         for grid, features in zip(self.network.record.grids, self.network(images), strict=True):
@@ -147,9 +170,9 @@ class Scorer(nn.Module):
         return self.alignment.seen(pose, cell)
 
     def _compared(self) -> list[tuple[Grid, PositionDistance]]:
-        """Return the grids of the network that count, with their distances."""
+        """Return the grids that count, with their distances."""
         found = []
-        for grid in self.network.record.grids if self.network is not None else ():
+        for grid in self.grids:
             if grid.name in self.network_distances:
                 distance = self.network_distances[grid.name]
                 assert isinstance(distance, PositionDistance)
@@ -167,23 +190,27 @@ class Scorer(nn.Module):
         return (*edges, *(distance for _, distance in self._compared()))
 
     @torch.no_grad()
-    def learn_features(self, images: Callable[[], Iterable[Tensor]], folds: Sequence[int]) -> FeatureMoments:
+    def learn_features(
+        self, images: Images, folds: Sequence[int], describe: Describe = lambda _: None
+    ) -> FeatureMoments:
         """Learn which features are normal, if feature distances are to count.
 
         Positions refer to the image, or to the aligned part if alignment at least halves the variance of the
         edges that position leaves unexplained. On a surface without a shape to align, it does not.
 
         Args:
-            images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to ten times.
+            images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to 13 times.
             folds: fold of each image, counted from 0.
+            describe: returns the features of the attention network in an image, or None.
 
         Returns:
             The moments of the features of each fold, for the distances that count.
         """
         self.feature_distance = self.alignment = None
-        self.network_distances = nn.ModuleDict()
+        self.network_distances, self.attention_channels = nn.ModuleDict(), 0
         edges = learn_edges(self, images, folds) if self.compares_positions else []
-        return FeatureMoments(edges, learn_network(self, images, folds))
+        of_attention = learn_attention_features(self, images, folds, describe)
+        return FeatureMoments(edges, of_attention | learn_network(self, images, folds))
 
     @torch.no_grad()
     def fit_features(self, moments: FeatureMoments) -> None:
@@ -245,6 +272,17 @@ class Scorer(nn.Module):
         return Alignment(self.image_format.size, starts).to(self.tails.device)
 
     @property
+    def grids(self) -> tuple[Grid, ...]:
+        """The grids on which features of networks may be compared: that of the attention first."""
+        own = (attention_grid(self.attention_channels),) if self.attention_channels else ()
+        return (*own, *(self.network.record.grids if self.network is not None else ()))
+
+    @property
+    def compares_attention(self) -> bool:
+        """Whether the features of the attention network are compared."""
+        return ATTENTION in self.network_distances
+
+    @property
     def judges_what_is_seen(self) -> bool:
         """Whether only what an image shows of the aligned part is judged; in older models, all of it is."""
         return self.feature_distance is not None and self.feature_distance.certainty is not None
@@ -290,12 +328,14 @@ class Scorer(nn.Module):
         self.alignment = self.new_alignment(len(starts)) if starts is not None else None
         self.network_distances = nn.ModuleDict()
         size, tiles = self.image_format.size, not self.compares_positions
-        for grid in self.network.record.grids if self.network is not None else ():
+        self.attention_channels = stored_channels(tensors, of_distances) if self.compares_positions else 0
+        for grid in self.grids:
             distance = stored_distance(tensors, of_distances, grid, size, tiles)
             if distance is not None:
                 self.network_distances[grid.name] = distance.to(self.tails.device)
         used = {of_edges: learnt, of_alignment: learnt, network: self.network is not None}
-        used[of_distances] = self.network is not None
+        of_grids = {name.removeprefix(of_distances).split(".")[0] for name in tensors if of_distances in name}
+        used |= {f"{of_distances}{name}.": name in self.network_distances for name in of_grids}
         unused = tuple(name for name, is_used in used.items() if not is_used)
         return {name: tensor for name, tensor in tensors.items() if not name.startswith(unused)}
 
