@@ -1,12 +1,13 @@
 """Compare feature networks and distances on a finished run, whose normal statistics are learnt again.
 
-    python experiments/network_features.py DATA RUN [FEATURES:DISTANCE ...]
+    python experiments/network_features.py DATA RUN [FEATURES:DISTANCE[:alone] ...]
 
-For each choice, such as `efficientnet-lite0:memory`, image AUROC and AP on the test images, the false-alarm
-rate and the detection rate at the threshold, how much of the variance position explains, and the processor
-time of an inspection in torch on one thread (the median of 25, the choices in turn). The normal images are
-divided as `Detector.recalibrate` divides them. The scores are those of the test images, so this explains a
-default; it is no way to choose one for a line.
+For each choice, such as `efficientnet-lite0:memory`, or `edges:gaussian:alone` without the features of the
+attention network, image AUROC and AP on the test images, the false-alarm rate and the detection rate at the
+threshold, how much of the variance position explains, and the processor time of an inspection in torch on
+one thread (the median of 25, the choices in turn). The normal images are divided as `Detector.recalibrate`
+divides them. The scores are those of the test images, so this explains a default; it is no way to choose
+one for a line.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from excision.settings.scoring import DistanceKind
 
 CHOICES = ("edges:gaussian", "efficientnet-lite0:gaussian", "efficientnet-lite0:memory")
 _TIMES = 25
+_ALONE = ":alone"
 
 
 class Figures(NamedTuple):
@@ -77,9 +79,11 @@ def main(arguments: Sequence[str]) -> None:
     print("| features | image AUROC | AP | false alarms | found | position explains |")
     print("| --- | ---: | ---: | ---: | ---: | --- |", flush=True)
     for choice in arguments[2:] or CHOICES:
-        features, _, distance = choice.rpartition(":")
+        named = choice.removesuffix(_ALONE)
+        features, _, distance = named.rpartition(":")
         kind = next(each for each in get_args(DistanceKind) if each == distance)
-        learnt[choice] = Detector.load(run, device="cpu").with_features(features, kind)
+        run_of_choice = Detector.load(run, device="cpu")
+        learnt[choice] = run_of_choice.with_features(features, kind, attention_features=named == choice)
         learnt[choice].recalibrate(dataset)
         found = figures(learnt[choice], dataset)
         explained = " and ".join(f"{each:.1%}" for each in found.explained) or "too little"

@@ -59,6 +59,7 @@ def _evidence(settings: Settings) -> Iterator[Row]:
     score = settings.score
     choices = {kind: replace(score, evidence=kind) for kind in get_args(EvidenceKind)}
     choices["both, no feature distance"] = replace(score, evidence="both", feature_distance=False)
+    choices["both, no attention features"] = replace(score, evidence="both", attention_features=False)
     choices["both, not aligned"] = replace(score, evidence="both", align=False)
     for label, changed in choices.items():
         key = "evidence-" + label.replace(",", "").replace(" ", "-")

@@ -92,7 +92,9 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
         twin.calibration_ = self.calibration.at(threshold)
         return twin
 
-    def with_features(self, features: str, distance: DistanceKind = "gaussian") -> Self:
+    def with_features(
+        self, features: str, distance: DistanceKind = "gaussian", *, attention_features: bool = True
+    ) -> Self:
         """Return a detector with the same networks that compares other features, to measure what they add.
 
         It has no threshold until `recalibrate` has learnt what is normal.
@@ -100,6 +102,7 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
         Args:
             features: as in `ScoreSettings.features`.
             distance: as in `ScoreSettings.distance`.
+            attention_features: as in `ScoreSettings.attention_features`.
 
         Raises:
             ModelError: the detector has not been fitted, or the features cannot be read.
@@ -107,6 +110,7 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
         """
         own = self.pipeline
         score = replace(own.settings.score, features=features, distance=distance)
+        score = replace(score, attention_features=attention_features)
         twin = copy.copy(self)
         twin.settings = replace(own.settings, score=score)
         twin.parameters = replace(self.parameters, settings=twin.settings)

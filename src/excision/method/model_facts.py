@@ -48,7 +48,11 @@ def read_feature_distance(model: Path) -> FeatureDistanceFacts | None:
 
 
 def read_network_distance(model: Path, grid: str) -> FeatureDistanceFacts | None:
-    """Read the same facts about the distance of a network's features on a grid, "fine" or "coarse".
+    """Read the same facts about the distance of a network's features on a grid.
+
+    Args:
+        model: `model.safetensors` of the run folder.
+        grid: "fine" or "coarse" of the feature network, or "attention" for the attention's own features.
 
     Raises:
         ModelError: the file is damaged.

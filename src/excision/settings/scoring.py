@@ -36,6 +36,8 @@ class ScoreSettings:
         align: find the part in each image and compare the features at positions of the part, if that explains
             much more variance; false compares positions of the image, so that a displaced part is reported as
             defective.
+        attention_features: also compare the features from which the attention network computes the attention,
+            where position explains them and parts are not aligned.
         features: what is compared: "edges", or also the features of a network: "efficientnet-lite0" or
             "efficientnet-lite2" (`excision[features]` contains their weights), or the path of an .onnx or
             .safetensors file.
@@ -62,6 +64,7 @@ class ScoreSettings:
     residual_truncation: float = field(default=0.2, metadata=ADVANCED)
     feature_distance: bool = True
     align: bool = True
+    attention_features: bool = field(default=True, metadata=ADVANCED)
     features: str = "edges"
     architecture: Architecture | None = None
     distance: DistanceKind = "gaussian"

@@ -112,6 +112,10 @@ class Settings:
         """Tell whether each position has features of its own: not in tiles, where it is none on the part."""
         return self.compares_features and image_format.tiling is None
 
+    def compares_attention(self, image_format: ImageFormat) -> bool:
+        """Tell whether the features of the attention network are compared, if position explains them."""
+        return self.score.attention_features and self.compares_positions(image_format)
+
     def feature_choice(self, image_format: ImageFormat) -> FeatureChoice | None:
         """Give the network whose features are compared beside the edges; None for edges alone, or nothing."""
         if self.score.features == EDGES or not self.compares_features:

@@ -85,7 +85,9 @@ def test_attention_lies_where_the_image_has_it(
     """A network that answers with the brightness of each grid cell: a slope must come back as it was."""
     attention = Attention(variant)
     stride = attention.network.stride
-    monkeypatch.setattr(attention.network, "locate", lambda images: functional.avg_pool2d(images, stride))
+    computes = "describe" if variant == "surface" else "locate"
+    monkeypatch.setattr(attention.network, computes, lambda images: functional.avg_pool2d(images, stride))
+    monkeypatch.setattr(attention.network, "judge", lambda features: features, raising=False)
     rows, columns = np.mgrid[: size[0], : size[1]]
     slope = torch.from_numpy((3 * rows + columns) / 500).float()[None, None]
     inner = (..., slice(48, -48), slice(48, -48))  # one and a half cells of the coarsest grid

@@ -137,8 +137,10 @@ def learn_attention_features(
     Returns:
         The moments of each fold, by the name of the grid; empty if the distance does not count.
     """
+    if scorer.feature_distance is None or scorer.alignment is not None or not scorer.wants_attention:
+        return {}
     first = describe(next(iter(images())))
-    if first is None or scorer.feature_distance is None or scorer.alignment is not None:
+    if first is None:
         return {}
 
     def features(image: Tensor) -> Tensor:

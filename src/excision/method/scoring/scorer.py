@@ -307,6 +307,11 @@ class Scorer(nn.Module):
         """Whether the edges of each position are to be compared, if position explains them."""
         return self.settings.compares_positions(self.image_format)
 
+    @property
+    def wants_attention(self) -> bool:
+        """Whether features of the attention network are to count, if position explains them."""
+        return self.settings.compares_attention(self.image_format)
+
     def made_to_fit(self, tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
         """Prepare to load a state dict, which contains feature distances and alignment only if they count.
 
@@ -328,7 +333,7 @@ class Scorer(nn.Module):
         self.alignment = self.new_alignment(len(starts)) if starts is not None else None
         self.network_distances = nn.ModuleDict()
         size, tiles = self.image_format.size, not self.compares_positions
-        self.attention_channels = stored_channels(tensors, of_distances) if self.compares_positions else 0
+        self.attention_channels = stored_channels(tensors, of_distances) if self.wants_attention else 0
         for grid in self.grids:
             distance = stored_distance(tensors, of_distances, grid, size, tiles)
             if distance is not None:
