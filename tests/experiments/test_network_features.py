@@ -39,8 +39,9 @@ def test_the_experiment_prints_its_table(tmp_path: Path) -> None:
         calibration=CalibrationSettings(unfit_rate=0.0),
     )
     Detector(settings, device="cpu").fit(data, run=run)
-    words = [sys.executable, str(SCRIPT), str(data), str(run), "edges:gaussian", "efficientnet-lite0:memory"]
+    choices = ("edges:gaussian:alone", "edges:gaussian", "efficientnet-lite0:memory")
+    words = [sys.executable, str(SCRIPT), str(data), str(run), *choices]
     printed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     lines = [line for line in printed.splitlines() if line.startswith(("| edges", "| efficientnet"))]
-    assert len(lines) == 2 and " and " not in lines[0] and " and " in lines[1]
-    assert "edges:gaussian: " in printed and ", 1.00 times" in printed
+    assert len(lines) == 3 and " and " not in lines[0] and " and " in lines[1]
+    assert "edges:gaussian:alone: " in printed and ", 1.00 times" in printed

@@ -15,6 +15,7 @@ from excision.method.attention.model import Attention
 from excision.method.normal_images import FOLDS, NormalImages
 from excision.method.normal_statistics import learn_normal
 from excision.method.pipeline import Pipeline
+from excision.method.scoring.attention_distance import attention_features
 from excision.method.scoring.edge_features import edge_features
 from excision.method.scoring.surprisal import tail
 from excision.settings import RecoverySettings, Settings
@@ -41,6 +42,14 @@ def learnt_without(pipeline: Pipeline, fold: int | None) -> Pipeline:
     if alone.scorer.feature_distance is not None:
         distance = alone.scorer.feature_distance
         distance.fit(distance.moments(map(edge_features, kept), [0] * len(kept), 1)[0])
+    if alone.scorer.compares_attention:
+        own = alone.scorer.distances[1]
+        seen = [alone.look(image).features for image in kept]
+        own.fit(
+            own.moments((attention_features(each) for each in seen if each is not None), [0] * len(kept), 1)[
+                0
+            ]
+        )
     sums = alone.scorer.residual_sums()
     for image in kept:
         alone.scorer.add_residual(sums, alone.scorer_input(image))
@@ -67,15 +76,15 @@ def test_each_copy_is_learnt_without_its_fold_and_the_tails_are_those_of_images_
     for image, fold in zip(torch.split(IMAGES, 1), NORMAL.folds, strict=True):
         evidence, _ = copies[fold].evidence(image)
         assert evidence.distance is not None
-        kinds = (*evidence.residuals, evidence.attention, evidence.distance)
+        kinds = (*evidence.residuals, evidence.attention, evidence.distance, *evidence.network_distances)
         largest.append(torch.stack([each.max() for each in kinds]))
     table = torch.stack(largest)
     for own_fold, learner in ((None, pipeline), *enumerate(copies)):
         counted = table[[fold != own_fold for fold in NORMAL.folds]]
         wanted = torch.tensor([tail(column) for column in counted.T])
-        assert learner.scorer.feature_distance is not None
-        torch.testing.assert_close(learner.scorer.tails, wanted[:-1])
-        torch.testing.assert_close(learner.scorer.feature_distance.tail, wanted[-1])
+        assert len(learner.scorer.distances) == 2  # of the edges and of the attention's features
+        learnt = [*learner.scorer.tails, *(distance.tail for distance in learner.scorer.distances)]
+        torch.testing.assert_close(torch.stack(learnt), wanted)
 
 
 def test_learning_again_gives_the_same_bits() -> None:
