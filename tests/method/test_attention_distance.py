@@ -42,11 +42,10 @@ def test_the_features_are_those_from_which_the_attention_follows_at_full_size() 
     attention, image = Attention.pretrained("surface"), parts(2)
     attention.network.scales = (1,)  # type: ignore[misc]  # of this instance alone
     look = attention.look(image, 8)
-    assert look.features is not None
+    bias = attention.network.attention.bias
+    assert look.features is not None and bias is not None
     flat = look.features.permute(0, 2, 3, 1).numpy() @ attention.network.attention.weight[0, :, 0, 0].numpy()
-    np.testing.assert_allclose(
-        look.cells[:, 0].numpy(), flat + float(attention.network.attention.bias), rtol=1e-4, atol=1e-4
-    )
+    np.testing.assert_allclose(look.cells[:, 0].numpy(), flat + float(bias), rtol=1e-4, atol=1e-4)
     assert Attention("plain").look(image, 8).features is None
 
 
