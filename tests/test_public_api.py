@@ -135,7 +135,7 @@ def test_detector() -> None:
         "save": "(self, folder)",
         "suspects": "(self, dataset, stage=None, run=None, *, groups=None)",
         "threshold": "",
-        "with_features": "(self, features, distance='gaussian')",
+        "with_features": "(self, features, distance='gaussian', *, attention_features=True)",
         "with_inference": "(self, *, mask=True, skips=None, kind=None)",
         "with_thresholds": "(self, threshold, review_threshold=None)",
     }
