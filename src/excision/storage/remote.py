@@ -13,10 +13,12 @@ from excision.data.image_names import is_image_name
 from excision.errors import DatasetError, ExcisionError, SettingsError
 from excision.storage.entry import Entry
 
-_PIECE = 8 * 2**20
+_PIECE = 4 * 2**20
 """Bytes that are asked for at once: most images come with one request."""
 
-_TRIES = 6
+_PAGE = 1000  # objects that S3 lists at once, at most
+
+_TRIES = 8
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 16.0  # seconds
 _WEB = ("http", "https")
 _S3 = ("s3", "s3a")
@@ -46,11 +48,16 @@ def _filesystem(scheme: str) -> Any:
         ) from error
     try:
         # Listings that are kept would grow with the data, and hide what other jobs have written.
-        return fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True)
+        system = fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True)
     except ImportError as error:
         raise SettingsError(f"{scheme}:// cannot be opened: {error}") from error
     except ValueError as error:
         raise SettingsError(f"{scheme}:// is no kind of storage that fsspec knows ({error})") from error
+    if scheme in _S3:
+        # Requests are repeated in one place, `retried`, not on three levels that multiply.
+        system.retries = 1
+        system.config_kwargs.setdefault("retries", {"total_max_attempts": 1})
+    return system
 
 
 def locate(url: str) -> tuple[Any, str]:
@@ -200,7 +207,7 @@ def list_remote(url: str, leave_out: str) -> Iterator[Entry]:
 def _s3_objects(system: Any, path: str) -> Iterator[tuple[str, int | None]]:
     bucket, _, prefix = path.partition("/")
     # A folder named without its slash must not take its namesakes.
-    wanted = {"Bucket": bucket, "Prefix": prefix and prefix.rstrip("/") + "/"}
+    wanted = {"Bucket": bucket, "Prefix": prefix and prefix.rstrip("/") + "/", "MaxKeys": _PAGE}
     while True:
         page = retried(system.call_s3, "list_objects_v2", **wanted)
         for item in page.get("Contents", ()):

@@ -1,0 +1,192 @@
+"""Images, models, manifests and results in object storage: a real S3 server, reliable and not."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from excision.cli import run as main
+from excision.errors import DatasetError, ImageError, ResultsError, SettingsError
+from excision.storage import remote
+from excision.storage.ahead import Reader
+from excision.storage.entry import Entry
+from excision.storage.fetch import fetch
+from excision.storage.manifest import open_manifest
+from excision.storage.opening import open_folder
+from excision.storage.remote import list_remote, locate
+from tests.cluster.conftest import FORMAT_1, MODEL, rows_of, verdicts_of
+from tests.storage.server import Unreliable, s3_server, unreliable
+
+pytest.importorskip("s3fs")
+pytest.importorskip("moto")
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[Unreliable]:
+    """The server, with the environment that a user has."""
+    with s3_server() as port, unreliable(port) as proxy, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.server_port}")
+        remote._filesystem.cache_clear()
+        storage().mkdir("plant")
+        yield proxy
+        remote._filesystem.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def reliable(proxy: Unreliable) -> Iterator[None]:
+    yield
+    proxy.share = 0.0
+
+
+def storage() -> Any:
+    return locate("s3://plant")[0]
+
+
+def put(key: str, content: bytes) -> str:
+    storage().pipe_file(f"plant/{key}", content)
+    return f"s3://plant/{key}"
+
+
+def put_images(folder: str, count: int) -> None:
+    for number in range(count):
+        put(f"{folder}/{number:03d}.png", (FORMAT_1 / f"{number % 4}.png").read_bytes())
+
+
+def test_images_are_listed_in_order_and_page_by_page(
+    proxy: Unreliable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "_PAGE", 100)
+    names = sorted(f"list/{letter}/{number}.png" for letter in "ab" for number in range(120))
+    storage().pipe({f"plant/{name}": b"x" for name in names})
+    for name in ("list/.hidden.png", "list/notes.txt", "list/results/overlays/1.png", "list2/1.png"):
+        put(name, b"x")
+    proxy.requests.clear()
+    found = [entry.uri for entry in list_remote("s3://plant/list", "s3://plant/list/results")]
+    assert found == [f"s3://plant/{name}" for name in names]
+    assert proxy.requests["passed"] == 3
+    with pytest.raises(DatasetError, match="cannot be listed"):
+        list(list_remote("s3://no-such-bucket/x", ""))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**22 - 1, 2**22, 2**22 + 1, 2**23 + 5])
+def test_files_of_any_size_are_fetched_whole(size: int, tmp_path: Path) -> None:
+    content = os.urandom(size)
+    fetch(Entry(put("size.png", content)), tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == content
+
+
+def test_a_large_file_is_fetched_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = put("large.png", bytes(60 * 2**20))
+    tracemalloc.start()
+    fetch(Entry(url), tmp_path / "x")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (tmp_path / "x").stat().st_size == 60 * 2**20
+    assert peak < 30 * 2**20
+    monkeypatch.setattr("excision.storage.fetch.MOST_BYTES", 50 * 2**20)
+    with pytest.raises(ImageError, match=r"large\.png: has more than 50 MiB"):
+        fetch(Entry(url), tmp_path / "x")
+
+
+def test_what_is_not_there_is_not_tried_again(proxy: Unreliable, tmp_path: Path) -> None:
+    proxy.requests.clear()
+    with pytest.raises(ImageError, match=r"gone\.png: no such file"):
+        fetch(Entry("s3://plant/gone.png"), tmp_path / "x")
+    assert proxy.requests.total() <= 2
+
+
+def test_images_are_read_from_storage_that_throttles_and_fails(proxy: Unreliable) -> None:
+    contents = [os.urandom(5000) for _ in range(40)]
+    entries = [Entry(put(f"bad/{n}.png", content)) for n, content in enumerate(contents)]
+    proxy.requests.clear()
+    proxy.share = 0.4
+    found = [path.read_bytes() for path in Reader().read(entries) if isinstance(path, Path)]
+    assert found == contents
+    assert min(proxy.requests[fate] for fate in ("throttled", "failed", "cut")) > 0
+
+
+def test_storage_that_stays_away_is_a_reason(proxy: Unreliable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_FIRST_WAIT", 0.0)
+    url = put("away.png", b"x")
+    proxy.share = 1.0
+    (reason,) = Reader().read([Entry(url)])
+    assert str(reason).startswith("s3://plant/away.png: cannot be read (")
+
+
+def test_a_folder_of_results_in_storage(tmp_path: Path) -> None:
+    folder = open_folder("s3://plant/folder/")
+    assert not folder.exists("a") and list(folder.names("parts")) == []
+    with folder.writing("parts/a.jsonl") as path:
+        path.write_bytes(b"whole")
+    with pytest.raises(ZeroDivisionError), folder.writing("parts/b.jsonl") as path:
+        path.write_bytes(b"half")
+        raise ZeroDivisionError
+    assert list(folder.names("parts")) == ["a.jsonl"]
+    for content in (b"first", b"second"):
+        folder.claim("plan", content)
+    with folder.reading("plan") as path:
+        assert path.read_bytes() == b"first"
+    with pytest.raises(ResultsError, match="no such file"), folder.reading("gone"):
+        pass
+    assert tmp_path.is_dir()
+
+
+def test_an_inspection_from_storage_to_storage(proxy: Unreliable, tmp_path: Path) -> None:
+    """The model, the images, the manifest and the results are in a bucket that fails one time in five."""
+    put_images("new", 20)
+    put("new/damaged.png", b"no image")
+    for path in MODEL.iterdir():
+        put(f"model/{path.name}", path.read_bytes())
+    assert main(["manifest", "s3://plant/new", "--out", str(tmp_path / "m.parquet")]) == 0
+    put("images.parquet", (tmp_path / "m.parquet").read_bytes())
+    proxy.share = 0.2
+    words = ["inspect", "s3://plant/model", "s3://plant/images.parquet", "--out", "s3://plant/out"]
+    assert main([*words, "--shard", "2/2", "--overlays", "not-good"]) == 0
+    assert main([*words, "--shard", "1/2"]) == 0
+    proxy.share = 0.0
+    before = {name: item["LastModified"] for name, item in storage().find("plant/out", detail=True).items()}
+    assert main([*words, "--workers", "2"]) == 2
+    after = {name: item["LastModified"] for name, item in storage().find("plant/out", detail=True).items()}
+    assert after == before
+    assert verdicts_of("s3://plant/out") == {"good": 10, "defect": 10, None: 1}
+    records = [row.record for row in rows_of("s3://plant/out")]
+    assert [record.image for record in records][:20] == [f"s3://plant/new/{n:03d}.png" for n in range(20)]
+    drawn = {
+        f"overlays/{name.rpartition('/')[2]}" for name in storage().ls("plant/out/overlays", detail=False)
+    }
+    assert drawn == {record.overlay for record in records if record.verdict == "defect"}
+    # The same images on a disk have the same scores.
+    paths = [str(FORMAT_1 / f"{number}.png") for number in range(4)]
+    assert main(["inspect", str(MODEL), *paths, "--out", str(tmp_path / "out"), "--workers", "1"]) == 1
+    assert [row.record.score for row in rows_of(tmp_path / "out")] == [record.score for record in records[:4]]
+
+
+def test_tar_files_in_storage(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for number in range(4):
+            archive.add(FORMAT_1 / f"{number}.png", f"{number}.png")
+    put("shards/000.tar", stream.getvalue())
+    assert main(["manifest", "s3://plant/shards/000.tar", "--out", str(tmp_path / "m.parquet")]) == 0
+    manifest = open_manifest(tmp_path / "m.parquet")
+    found = [path.read_bytes() for path in Reader().read(list(manifest.read(0, 9))) if isinstance(path, Path)]
+    assert found == [(FORMAT_1 / f"{number}.png").read_bytes() for number in range(4)]
+
+
+def test_kinds_of_storage_that_are_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SettingsError, match="is no kind of storage"):
+        locate("nonsense://a/b")
+    assert main(["inspect", "nonsense://m", "x.png", "--out", "out"]) == 2
+    assert "nonsense:// is no kind of storage" in capsys.readouterr().err
+    with pytest.raises(ResultsError, match="web server"):
+        open_folder("https://example.org/out")
