@@ -24,10 +24,10 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+from excision.cluster.listing import walk_images
 from excision.cluster.parts import finished_parts, read_part
 from excision.cluster.plan import PARTS, read_plan
 from excision.inspection.loading import load
-from excision.storage.listing import walk_images
 from excision.storage.opening import open_folder
 
 

@@ -27,8 +27,9 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "": (
         ("version", "errors"),
         ("system", "ops", "progress"),
+        ("storage",),
         ("data", "predictions", "visualization"),
-        ("features", "storage", "synthetic", "tiling"),
+        ("features", "synthetic", "tiling"),
         ("settings",),
         ("training",),
         ("method",),

@@ -13,14 +13,18 @@ from typing import Any
 import pytest
 
 from excision.cli import run as main
+from excision.cluster.listing import list_entries
+from excision.data import load_dataset
 from excision.errors import DatasetError, ImageError, ResultsError, SettingsError
+from excision.storage import mirror as mirrors
 from excision.storage import remote
 from excision.storage.ahead import Reader
 from excision.storage.entry import Entry
 from excision.storage.fetch import fetch
 from excision.storage.manifest import open_manifest
+from excision.storage.mirror import mirror
 from excision.storage.opening import open_folder
-from excision.storage.remote import list_remote, locate
+from excision.storage.remote import RemoteFile, list_remote, locate
 from tests.cluster.conftest import FORMAT_1, MODEL, rows_of, verdicts_of
 from tests.storage.server import Unreliable, s3_server, unreliable
 
@@ -71,11 +75,12 @@ def test_images_are_listed_in_order_and_page_by_page(
     for name in ("list/.hidden.png", "list/notes.txt", "list/results/overlays/1.png", "list2/1.png"):
         put(name, b"x")
     proxy.requests.clear()
-    found = [entry.uri for entry in list_remote("s3://plant/list", "s3://plant/list/results")]
+    sources, out = ["s3://plant/list"], "s3://plant/list/results"
+    found = [entry.uri for entry in list_entries(sources, leave_out=out)]
     assert found == [f"s3://plant/{name}" for name in names]
     assert proxy.requests["passed"] == 3
     with pytest.raises(DatasetError, match="cannot be listed"):
-        list(list_remote("s3://no-such-bucket/x", ""))
+        list(list_remote("s3://no-such-bucket/x"))
 
 
 @pytest.mark.parametrize("size", [0, 1, 2**22 - 1, 2**22, 2**22 + 1, 2**23 + 5])
@@ -190,3 +195,72 @@ def test_kinds_of_storage_that_are_not_there(capsys: pytest.CaptureFixture[str])
     assert "nonsense:// is no kind of storage" in capsys.readouterr().err
     with pytest.raises(ResultsError, match="web server"):
         open_folder("https://example.org/out")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EXCISION_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.usefixtures("cache")
+def test_training_data_in_storage(proxy: Unreliable, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the layout of MVTec AD, fetched once and then again only where it changed."""
+    for number in range(6):
+        put(f"line3/train/good/{number}.png", (FORMAT_1 / f"{number % 2}.png").read_bytes())
+    put("line3/test/scratch/0.png", (FORMAT_1 / "2.png").read_bytes())
+    proxy.share = 0.2
+    dataset = load_dataset("s3://plant/line3")
+    proxy.share = 0.0
+    assert dataset.layout == "mvtec" and dataset.root.name == "line3"
+    names = {sample.name for sample in dataset.samples}
+    assert len(names) == 7
+    path = dataset.root / "train" / "good" / "0.png"
+    before = {file: file.stat().st_mtime_ns for file in dataset.root.rglob("*.png")}
+    put("line3/train/good/0.png", (FORMAT_1 / "3.png").read_bytes())
+    storage().rm("plant/line3/train/good/5.png")
+    proxy.requests.clear()
+    assert {sample.name for sample in load_dataset("s3://plant/line3").samples} < names
+    assert proxy.requests["passed"] == 2
+    assert path.read_bytes() == (FORMAT_1 / "3.png").read_bytes()
+    same = {file for file in before if file.exists() and file.stat().st_mtime_ns == before[file]}
+    assert len(same) == 5 and path not in same
+    assert main(["check", "s3://plant/line3"]) in (0, 2)
+    assert "mvtec" in capsys.readouterr().out
+
+
+def test_the_cache_keeps_to_its_budget(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abc":
+        put(f"sets/{name}/1.png", os.urandom(400_000))
+    monkeypatch.setenv("EXCISION_CACHE_GIB", str(1e6 / 2**30))
+    first, second = mirror("s3://plant/sets/a"), mirror("s3://plant/sets/b")
+    # This process uses both.
+    assert mirror("s3://plant/sets/c").is_dir() and first.is_dir() and second.is_dir()
+    for descriptor in mirrors._held.values():
+        os.close(descriptor)
+    mirrors._held.clear()
+    os.utime(second.parent, (1, 1))
+    mirror("s3://plant/sets/c")
+    assert first.is_dir() and not second.exists()
+    monkeypatch.setenv("EXCISION_CACHE_GIB", "0.0001")
+    with pytest.raises(DatasetError, match="more than the cache may take"):
+        mirror("s3://plant/sets/a")
+    assert len(list(cache.iterdir())) == 2
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("key", ["../out.png", "a/../../out.png", "./x.png", "a//b.png", "a\\b.png"])
+def test_a_name_that_leads_out_of_the_copy_is_refused(
+    key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    odd = RemoteFile(key, f"s3://plant/x/{key}", 1, "1")
+    monkeypatch.setattr(mirrors, "list_remote", lambda _: iter([odd]))
+    with pytest.raises(DatasetError, match="its name is none of a file on a disk"):
+        mirror("s3://plant/x")
+    assert not list(tmp_path.rglob("*.png"))
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_folder_that_is_not_there_is_named() -> None:
+    with pytest.raises(DatasetError, match="no file below this URL"):
+        mirror("s3://plant/nowhere")

@@ -34,9 +34,9 @@ def manifest(
     out: Annotated[Path, Parameter(help="File to write: .parquet, or .jsonl, which needs no extra.")],
 ) -> int:
     """List images in a manifest."""
+    from excision.cluster.listing import list_entries
     from excision.errors import SettingsError
     from excision.inspection.inputs import expand
-    from excision.storage.listing import list_entries
     from excision.storage.manifest import is_manifest, write_manifest
 
     if not is_manifest(out):

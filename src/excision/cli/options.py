@@ -30,8 +30,8 @@ def is_given(options: Any) -> bool:
 DataArgument = Annotated[
     str,
     Parameter(
-        help="Folder of images, or a file that lists them: CSV, COCO JSON, the YAML file of a YOLO data set, "
-        'a manifest; or "elpv-dataset" for the package of that name.'
+        help="Folder of images, or its URL, or a file that lists them: CSV, COCO JSON, the YAML file of a "
+        'YOLO data set, a manifest; or "elpv-dataset" for the package of that name.'
     ),
 ]
 RunArgument = Annotated[Path, Parameter(help="Run folder that `excision train` wrote.")]

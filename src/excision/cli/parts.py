@@ -23,8 +23,8 @@ _MOST_SOURCES = 100
 
 def needs_parts(model: str, places: Sequence[Path | str], out: str) -> bool:
     """Tell whether an inspection can only be done in parts: something is a URL, a manifest or a tar file."""
+    from excision.cluster.listing import TAR
     from excision.storage.entry import is_url
-    from excision.storage.listing import TAR
     from excision.storage.manifest import is_manifest
 
     return (

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from excision.cluster.listing import list_entries
 from excision.cluster.model import local_model
 from excision.cluster.parts import finished_parts, read_part
 from excision.cluster.plan import PARTS, Form, Pictured, Plan, agree, new_plan
@@ -22,7 +23,6 @@ from excision.progress import Progress
 from excision.storage.ahead import BUDGET, THREADS
 from excision.storage.entry import local_path
 from excision.storage.folder import Folder
-from excision.storage.listing import list_entries
 from excision.storage.manifest import Manifest, is_manifest, open_manifest, write_manifest
 from excision.storage.opening import open_folder
 

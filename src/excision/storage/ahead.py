@@ -45,14 +45,15 @@ class Reader:
             tempfile.TemporaryDirectory(prefix="excision-") as folder,
             ThreadPoolExecutor(self._threads, "reading") as pool,
         ):
-            yield from _Window(pool, Path(folder), self._threads * _AHEAD, self._budget).read(entries)
+            yield from _Window(pool, Path(folder), self._threads, self._budget).read(entries)
 
 
 class _Window:
     """The images that are being read or wait to be inspected."""
 
-    def __init__(self, pool: ThreadPoolExecutor, folder: Path, most: int, budget: int) -> None:
-        self._pool, self._folder, self._most, self._budget = pool, folder, most, budget
+    def __init__(self, pool: ThreadPoolExecutor, folder: Path, threads: int, budget: int) -> None:
+        self._pool, self._folder, self._threads, self._budget = pool, folder, threads, budget
+        self._most = threads * _AHEAD
         self._waiting: deque[Future[tuple[Path | str, int]]] = deque()
         self._largest = 0
 
@@ -79,10 +80,14 @@ class _Window:
 
     def _has_room(self) -> bool:
         """Tell whether one more image may be read: unfinished ones may be as large as the largest so far."""
-        if not self._waiting:
-            return True
-        sizes = (one.result()[1] if one.done() else self._largest for one in self._waiting)
-        return len(self._waiting) < self._most and sum(sizes) + self._largest <= self._budget
+        finished = [one.result()[1] for one in self._waiting if one.done()]
+        self._largest = max([self._largest, *finished])
+        if not self._largest:
+            # Nothing is known of the sizes yet.
+            return len(self._waiting) < self._threads
+        unfinished = len(self._waiting) - len(finished)
+        expected = sum(finished) + (unfinished + 1) * self._largest
+        return not self._waiting or (len(self._waiting) < self._most and expected <= self._budget)
 
 
 def _bring(entry: Entry, target: Path) -> tuple[Path | str, int]:

@@ -215,7 +215,9 @@ class _Table:
             try:
                 self._held = number, self._file.read_row_group(number, columns=self._columns)
             except (ArrowException, OSError) as error:
-                raise DatasetError(f"{self._path}: row group {number} is damaged ({error})") from error
+                raise DatasetError(
+                    f"{self._path}: row group {number} is damaged or cannot be read ({error})"
+                ) from error
         return self._held[1]
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from excision.data.image_names import is_image_name
 from excision.errors import DatasetError, ExcisionError, SettingsError
-from excision.storage.entry import Entry
 
 _PIECE = 4 * 2**20
 """Bytes that are asked for at once: most images come with one request."""
@@ -20,6 +19,7 @@ _PAGE = 1000  # objects that S3 lists at once, at most
 
 _TRIES = 8
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 16.0  # seconds
+_STATES = ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "last_modified", "mtime", "updated")
 _WEB = ("http", "https")
 _S3 = ("s3", "s3a")
 
@@ -39,7 +39,8 @@ class _BoundsError(Exception):
 
 
 @lru_cache(maxsize=32)
-def _filesystem(scheme: str) -> Any:
+def _filesystem(scheme: str, *, repeats: bool = False) -> Any:
+    """Open a kind of storage; `repeats` leaves it to its library to repeat requests that fail."""
     try:
         import fsspec
     except ModuleNotFoundError as error:
@@ -53,7 +54,7 @@ def _filesystem(scheme: str) -> Any:
         raise SettingsError(f"{scheme}:// cannot be opened: {error}") from error
     except ValueError as error:
         raise SettingsError(f"{scheme}:// is no kind of storage that fsspec knows ({error})") from error
-    if scheme in _S3:
+    if scheme in _S3 and not repeats:
         # Requests are repeated in one place, `retried`, not on three levels that multiply.
         system.retries = 1
         system.config_kwargs.setdefault("retries", {"total_max_attempts": 1})
@@ -173,7 +174,7 @@ def open_remote(url: str) -> IO[bytes]:
     Raises:
         DatasetError: it is missing, or cannot be opened.
     """
-    system, path = locate(url)
+    system, path = _filesystem(url.partition("://")[0], repeats=True), locate(url)[1]
     try:
         opened: IO[bytes] = retried(system.open, path, "rb")
     except Exception as error:
@@ -181,47 +182,61 @@ def open_remote(url: str) -> IO[bytes]:
     return opened
 
 
-def list_remote(url: str, leave_out: str) -> Iterator[Entry]:
-    """Give the images below a URL in order, a page at a time.
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file below a URL.
 
-    Args:
-        url: of a folder or a prefix.
-        leave_out: URL of a folder to skip.
+    Attributes:
+        name: path from that URL, with forward slashes.
+        url: of the file.
+        size: in bytes; None if unknown.
+        state: changes with the content, as far as the storage tells.
+    """
+
+    name: str
+    url: str
+    size: int | None
+    state: str
+
+
+def list_remote(url: str) -> Iterator[RemoteFile]:
+    """Give the files below a URL in order: on S3 a page at a time, elsewhere a folder at a time.
 
     Raises:
         DatasetError: it cannot be listed.
     """
     scheme = url.partition("://")[0]
     system, path = locate(url)
-    skipped = locate(leave_out)[1].rstrip("/") + "/" if leave_out.startswith(f"{scheme}://") else None
-    found = _s3_objects(system, path) if scheme in _S3 else _files(system, path)
+    top = path.rstrip("/") + "/"
     try:
-        for name, size in found:
-            shown = skipped is None or not name.startswith(skipped)
-            if shown and is_image_name(name.rpartition("/")[2]):
-                yield Entry(name if "://" in name else f"{scheme}://{name}", size=size)
+        for item in _s3_objects(system, path) if scheme in _S3 else _files(system, path):
+            full = str(item["name"])
+            place = full if "://" in full else f"{scheme}://{full}"
+            state = next((str(item[name]) for name in _STATES if item.get(name)), "")
+            yield RemoteFile(full.removeprefix(top), place, item.get("size"), f"{item.get('size')} {state}")
     except Exception as error:
         raise DatasetError(f"{url}: cannot be listed ({type(error).__name__}: {error})") from error
 
 
-def _s3_objects(system: Any, path: str) -> Iterator[tuple[str, int | None]]:
+def _s3_objects(system: Any, path: str) -> Iterator[Mapping[str, Any]]:
     bucket, _, prefix = path.partition("/")
     # A folder named without its slash must not take its namesakes.
     wanted = {"Bucket": bucket, "Prefix": prefix and prefix.rstrip("/") + "/", "MaxKeys": _PAGE}
     while True:
         page = retried(system.call_s3, "list_objects_v2", **wanted)
         for item in page.get("Contents", ()):
-            yield f"{bucket}/{item['Key']}", item.get("Size")
+            # A name with a slash at its end is no file.
+            if not item["Key"].endswith("/"):
+                yield {**item, "name": f"{bucket}/{item['Key']}", "size": item.get("Size")}
         if not page.get("IsTruncated"):
             return
         wanted = {**wanted, "ContinuationToken": page["NextContinuationToken"]}
 
 
-def _files(system: Any, path: str) -> Iterator[tuple[str, int | None]]:
+def _files(system: Any, path: str) -> Iterator[Mapping[str, Any]]:
     items = retried(system.ls, path, detail=True)
     for item in sorted(items, key=lambda item: str(item["name"])):
-        name = str(item["name"])
-        if item["type"] == "directory" and name.rstrip("/") != path.rstrip("/"):
-            yield from _files(system, name)
+        if item["type"] == "directory" and str(item["name"]).rstrip("/") != path.rstrip("/"):
+            yield from _files(system, str(item["name"]))
         elif item["type"] == "file":
-            yield name, item.get("size")
+            yield item

@@ -14,6 +14,7 @@ from excision.data.own_output import own_output
 from excision.data.preparation import SHOWN, check_left_out
 from excision.data.records import Dataset, UnusedMask
 from excision.errors import DatasetError
+from excision.storage.entry import is_url, local_path
 
 __all__ = ["LAYOUTS", "choose_layout", "load_dataset"]
 
@@ -27,7 +28,8 @@ def load_dataset(path: str | Path, layout: str | None = None, *, leave_out: bool
     """Read a data set's names, splits, labels and masks; images are decoded only where a name is not clear.
 
     Args:
-        path: folder or CSV file, or "elpv-dataset" for the installed package of that name.
+        path: folder or CSV file, "elpv-dataset" for the installed package of that name, or the URL of a
+            folder, which is copied to a local cache.
         layout: name of the layout; by default it is detected.
         leave_out: whether it is intended that most images are left out, because nothing says what they are.
 
@@ -38,7 +40,7 @@ def load_dataset(path: str | Path, layout: str | None = None, *, leave_out: bool
         DatasetError: the path does not exist, no layout or more than one fits, there are no normal images, an
             image has two masks, or most images would be left out.
     """
-    path = Path(path)
+    path = _local(path)
     if layout is not None and layout not in LAYOUTS:
         raise DatasetError(f'The layout "{layout}" is unknown; known are {", ".join(sorted(LAYOUTS))}.')
     ours = own_output(path, named=True) if path.is_dir() else None
@@ -58,6 +60,18 @@ def load_dataset(path: str | Path, layout: str | None = None, *, leave_out: bool
     dataset = _checked(chosen, path, contents, [*notes, *_mask_notes(contents.unused_masks)], leave_out)
     check_left_out(dataset)
     return dataset
+
+
+def _local(path: str | Path) -> Path:
+    """Give the path of a data set on a local disk."""
+    if not (isinstance(path, str) and is_url(path)):
+        return Path(path)
+    local = local_path(path)
+    if local is not None:
+        return local
+    from excision.storage.mirror import mirror
+
+    return mirror(path)
 
 
 def _mask_notes(unused: Sequence[UnusedMask]) -> list[str]:

@@ -138,4 +138,7 @@ def _remote(url: str, leave_out: str) -> Iterator[Entry]:
     else:
         from excision.storage.remote import list_remote
 
-        yield from list_remote(url, leave_out)
+        for file in list_remote(url):
+            inside = bool(leave_out) and file.url.startswith(leave_out.rstrip("/") + "/")
+            if not inside and is_image_name(file.name.rpartition("/")[2]):
+                yield Entry(file.url, size=file.size)

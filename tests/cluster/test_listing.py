@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from excision.cluster.listing import list_entries, tar_entries, walk_images
 from excision.data.listing import list_images
 from excision.errors import DatasetError
 from excision.storage.ahead import Reader
 from excision.storage.entry import Entry, local_path
-from excision.storage.listing import list_entries, tar_entries, walk_images
 
 NAMES = st.lists(
     st.lists(

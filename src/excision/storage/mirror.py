@@ -1,0 +1,157 @@
+"""Copies a folder in object storage to a local cache, so that it can be read as often as training wants."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from excision.errors import DatasetError
+from excision.storage.ahead import THREADS
+from excision.storage.fetch import MOST_BYTES
+from excision.storage.remote import RemoteFile, fetch_remote, list_remote
+from excision.system.files import atomic_path, write_json
+
+CACHE, BUDGET = "EXCISION_CACHE", "EXCISION_CACHE_GIB"
+"""Variables of the environment: the folder of the cache, and how much it may take."""
+
+_DEFAULT_GIB = 32
+_KNOWN = "files.json"
+_UPDATE, _USE = ".update", ".use"
+_held: dict[Path, int] = {}
+"""Open files whose locks say that this process uses a copy, until it ends."""
+
+
+def mirror(url: str) -> Path:
+    """Give a local copy of a folder in object storage; only what has changed since the last time is fetched.
+
+    The copies of several folders share the cache. Those that were used longest ago make room.
+
+    Args:
+        url: of the folder.
+
+    Raises:
+        DatasetError: it is empty, larger than the cache, cannot be read, or has a name that is no file's.
+        SettingsError: what the URL needs is not installed.
+    """
+    url = url.rstrip("/")
+    files = list(list_remote(url))
+    if not files:
+        raise DatasetError(f"{url}: there is no file below this URL; name a folder")
+    total = sum(file.size or 0 for file in files)
+    if total > _budget():
+        raise DatasetError(
+            f"{url}: has {total / 2**30:.1f} GiB, more than the cache may take; set {BUDGET} to more"
+        )
+    home = _home() / hashlib.sha256(url.encode()).hexdigest()[:16]
+    copy = home / (url.rpartition("/")[2] or "data")
+    with _alone(home):
+        _hold(home)
+        _update(copy, files, _read(home / _KNOWN))
+        write_json(home / _KNOWN, {file.name: file.state for file in files})
+        os.utime(home)
+        _make_room(home)
+    return copy
+
+
+def _update(copy: Path, files: Iterable[RemoteFile], known: dict[str, str]) -> None:
+    """Make a local folder hold exactly these files."""
+    wanted = {_inside(copy, file): file for file in files}
+    for path in _below(copy):
+        if path not in wanted:
+            path.unlink()
+    stale = [
+        (path, file)
+        for path, file in wanted.items()
+        if known.get(file.name) != file.state or not path.is_file()
+    ]
+    with ThreadPoolExecutor(THREADS, "reading") as pool:
+        # The first error is raised here, after the others have ended.
+        for _ in pool.map(lambda one: _fetch(*one), stale):
+            pass
+
+
+def _fetch(path: Path, file: RemoteFile) -> None:
+    with atomic_path(path) as temporary:
+        fetch_remote(file.url, temporary, MOST_BYTES, DatasetError)
+
+
+def _inside(copy: Path, file: RemoteFile) -> Path:
+    """Give the local path of a file; a key of object storage may be any text, such as one that leads out."""
+    parts = file.name.split("/")
+    if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+        raise DatasetError(f"{file.url}: its name is none of a file on a disk; rename it")
+    return copy.joinpath(*parts)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for current, _, names in os.walk(folder):
+        yield from (Path(current, name) for name in names)
+
+
+def _make_room(keep: Path) -> None:
+    """Remove the copies that were used longest ago, until the cache fits its budget."""
+    homes = sorted((home for home in keep.parent.iterdir() if home.is_dir()), key=lambda h: h.stat().st_mtime)
+    sizes = {home: sum(path.lstat().st_size for path in _below(home)) for home in homes}
+    for home in homes:
+        if sum(sizes.values()) <= _budget():
+            return
+        if home != keep and _is_free(home):
+            shutil.rmtree(home, ignore_errors=True)
+            del sizes[home]
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _home() -> Path:
+    chosen = os.environ.get(CACHE)
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "excision"
+
+
+def _budget() -> int:
+    text = os.environ.get(BUDGET, "")
+    try:
+        return int(float(text or _DEFAULT_GIB) * 2**30)
+    except (ValueError, OverflowError) as error:
+        raise DatasetError(f"{BUDGET} is {text!r}: give a number of GiB") from error
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Keep other processes from changing the same copy at the same time."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / _UPDATE).open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _hold(home: Path) -> None:
+    if home not in _held:
+        _held[home] = os.open(home / _USE, os.O_RDWR | os.O_CREAT)
+        fcntl.flock(_held[home], fcntl.LOCK_SH)
+
+
+def _is_free(home: Path) -> bool:
+    """Tell whether no process uses a copy."""
+    if home in _held:
+        return False
+    with (home / _USE).open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True
