@@ -191,7 +191,8 @@ class Estimator(ABC, Generic[D]):
         if defects is None:
             return data
         check_tuned(settings)
-        return data.with_known(defects, images.test if isinstance(images, Dataset) else ())
+        test = images.test if isinstance(images, Dataset) else ()
+        return data.with_known(defects, test, of_stage(stage, "reading known defects"))
 
     def _calibrate(self, data: TrainingSet, settings: Settings, stage: StageProgress | None) -> None:
         """Set the decision threshold on the images that were held out."""

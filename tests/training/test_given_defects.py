@@ -74,7 +74,8 @@ def test_what_is_used_is_recorded_with_names_and_hashes(folder: Path) -> None:
     }
     plain = prepare(load_dataset(folder / "parts"), Settings())
     assert "known_defects" not in plain.fingerprint() and "known_defects" not in plain.facts()
-    assert {**plain.fingerprint(), "known_defects": record} == data.fingerprint()
+    masks = data.fingerprint()["known_masks"]
+    assert {**plain.fingerprint(), "known_defects": record, "known_masks": masks} == data.fingerprint()
 
 
 def test_arrays_and_pairs_with_masks(folder: Path) -> None:
@@ -147,6 +148,9 @@ def test_a_run_with_known_defects(folder: Path, tiny: Settings, tmp_path: Path) 
     assert read_json(run / TRAINING)["known_defects"]["with_mask"] == ["known/40.png", "known/41.png"]
     assert len(fitted.calibration.scores) == read_json(run / TRAINING)["n_calibration"] < 10
     (run / MODEL).unlink()
+    masks = [(sample, scratched(50)[1]) for sample in sorted(known.glob("4?.png"))]
+    with pytest.raises(SettingsError, match="begun with 3 images of known defects and their masks"):
+        Detector(settings, device="cpu").fit(folder / "parts", run, resume=True, defects=masks)
     with pytest.raises(SettingsError, match="begun with 3 images of known defects"):
         Detector(settings, device="cpu").fit(folder / "parts", run, resume=True)
     resumed = Detector(settings, device="cpu").fit(folder / "parts", run, resume=True, defects=known)

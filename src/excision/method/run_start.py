@@ -24,7 +24,7 @@ from excision.method.run_folder import (
 from excision.settings import Settings
 from excision.system.files import remove_leftovers, write_json
 from excision.tiling.image_format import ImageFormat
-from excision.training import KNOWN_DEFECTS
+from excision.training import KNOWN_DEFECTS, KNOWN_MASKS
 
 _FILES = (
     SETTINGS,
@@ -156,9 +156,10 @@ def _comparable(data: dict[str, Any], begun: Any) -> dict[str, Any]:
 
 
 def _same_defects(begun: Any, data: dict[str, Any], folder: Path) -> None:
-    before = begun.get(KNOWN_DEFECTS, {}) if isinstance(begun, dict) else {}
-    if before != data.get(KNOWN_DEFECTS, {}):
-        how = f"{len(before)} images of known defects" if before else "no known defects"
+    before = begun if isinstance(begun, dict) else {}
+    if any(before.get(part, {}) != data.get(part, {}) for part in (KNOWN_DEFECTS, KNOWN_MASKS)):
+        known = before.get(KNOWN_DEFECTS)
+        how = f"{len(known)} images of known defects and their masks" if known else "no known defects"
         raise SettingsError(
             f"{folder} was begun with {how}, and not with these: give the same --defects (defects=...) "
             "again, or choose another folder"

@@ -2,3 +2,6 @@
 
 KNOWN_DEFECTS = "known_defects"
 """Under this name, folders of models record which known defects sharpened the attention."""
+
+KNOWN_MASKS = "known_masks"
+"""Under this name, a run folder records what the masks of its known defects mark."""

@@ -13,11 +13,11 @@ from excision.data import Dataset, Sample
 from excision.data.known_defects import find_known_defects
 from excision.data.preparation import Finding
 from excision.errors import DatasetError, ImageError, SettingsError
+from excision.progress import Progress
 from excision.settings import Settings
-from excision.system.files import sha256
 from excision.tiling.image_format import ImageFormat
 from excision.training.known_defects import KnownDefects, KnownImage, read_marked
-from excision.training.usable import checked_array, picture_hash
+from excision.training.usable import Picture, checked_array, picture_hash
 
 GivenImage = NDArray[Any] | str | Path
 Defects = str | Path | Dataset | Sequence[GivenImage | tuple[GivenImage, GivenImage | None]]
@@ -48,7 +48,11 @@ def check_tuned(settings: Settings) -> None:
 
 
 def read_known_defects(
-    given: Defects, image_format: ImageFormat, good: Mapping[str, str], test: Iterable[Sample]
+    given: Defects,
+    image_format: ImageFormat,
+    good: Mapping[str, str],
+    test: Iterable[Sample],
+    reading: Progress | None = None,
 ) -> KnownDefects:
     """Read known defects, and keep them apart from the good images and the test images.
 
@@ -57,6 +61,7 @@ def read_known_defects(
         image_format: of the working images.
         good: SHA-256 of each good image of the training, by name.
         test: test images of the data set.
+        reading: called with (done, total) while they are read.
 
     Raises:
         DatasetError: there is no known defect that can be used, or one is also a good image.
@@ -64,45 +69,40 @@ def read_known_defects(
     """
     good_names = {digest: name for name, digest in good.items()}
     tested = {digest: sample for sample in test if (digest := _digest(sample.image)) is not None}
-    usable: list[KnownImage] = []
+    usable: dict[str, KnownImage] = {}
     skipped: list[Finding] = []
-    seen: dict[str, str] = {}
     # Of two copies of an image, the one with a mask says more.
-    for image in sorted(_images(given), key=lambda image: image.mask is None):
-        digest = (
-            None
-            if isinstance(image.image, Path) and _digest(image.image) is None
-            else picture_hash(image.image)
-        )
-        same = None if digest is None else tested.get(digest)
-        other = good_names.get(digest or "") or (
-            same.name if same is not None and not same.defective else None
-        )
+    images = sorted(_images(given), key=lambda image: image.mask is None)
+    for done, image in enumerate(images, start=1):
+        digest = _digest(image.image) or image.name
+        same = tested.get(digest)
+        other = good_names.get(digest) or (same.name if same is not None and not same.defective else None)
         if other is not None:
             raise DatasetError(
                 f"{image.name}: is a known defect and, with the same content, the good image {other}; remove "
                 "it from one of the two"
             )
-        reason = _unusable(image, image_format, same, seen.get(digest or ""))
-        if reason is not None:
+        reason = _unusable(image, image_format, same, usable.get(digest))
+        if reason is None:
+            usable[digest] = image
+        else:
             skipped.append(Finding(image.name, reason))
-            continue
-        seen[digest or ""] = image.name
-        usable.append(image)
+        if reading is not None:
+            reading(done, len(images))
     if not usable:
         first = f"; the first, {skipped[0].name}: {skipped[0].reason}" if skipped else ""
-        raise DatasetError(f"none of the {len(skipped)} images of known defects can be used{first}")
-    return KnownDefects(usable, image_format, skipped)
+        raise DatasetError(f"none of the {len(images)} images of known defects can be used{first}")
+    return KnownDefects([*usable.values()], image_format, skipped)
 
 
 def _unusable(
-    image: KnownImage, image_format: ImageFormat, test: Sample | None, twin: str | None
+    image: KnownImage, image_format: ImageFormat, test: Sample | None, twin: KnownImage | None
 ) -> str | None:
     """Say why an image cannot be a lesson; None if it can."""
     if test is not None:
         return f"it is the test image {test.name}; take it out of the test images to train on it"
     if twin is not None:
-        return f"it has the same content as {twin}"
+        return f"it has the same content as {twin.name}"
     try:
         if image.mask is not None:
             read_marked(image, image_format)
@@ -153,9 +153,9 @@ def _of_item(place: int, item: Any) -> KnownImage:
     return KnownImage(name, Path(image), mask)
 
 
-def _digest(path: Path) -> str | None:
-    """Give the SHA-256 of a file; None if it cannot be read, which is reported when it is opened."""
+def _digest(picture: Picture) -> str | None:
+    """Give the SHA-256 of an image; None if its file cannot be read, which is reported when it is opened."""
     try:
-        return sha256(path)
+        return picture_hash(picture)
     except OSError:
         return None

@@ -19,6 +19,7 @@ from excision.data.preparation import Finding
 from excision.errors import ImageError
 from excision.ops.connected_components import find_regions
 from excision.tiling.image_format import ImageFormat
+from excision.training import KNOWN_DEFECTS, KNOWN_MASKS
 from excision.training.usable import Picture, picture_hash
 
 MaskSource = NDArray[np.bool_] | Path | Annotation
@@ -148,9 +149,20 @@ class KnownDefects:
             self._free -= read.nbytes
         return read
 
-    def fingerprint(self) -> dict[str, str]:
-        """Return the SHA-256 of each image, by name."""
-        return {image.name: picture_hash(image.image) for image in self._images}
+    def fingerprint(self) -> dict[str, dict[str, str]]:
+        """Return the SHA-256 of each image and of what each mask marks, by the name of the image.
+
+        Raises:
+            ImageError: a mask can no longer be read.
+        """
+        return {
+            KNOWN_DEFECTS: {image.name: picture_hash(image.image) for image in self._images},
+            KNOWN_MASKS: {
+                image.name: picture_hash(_mask(image.mask, _size(image.image)).marked)
+                for image in self._images
+                if image.mask is not None
+            },
+        }
 
     def facts(self) -> dict[str, Any]:
         """Return what is used and what is not, for the record of the training."""

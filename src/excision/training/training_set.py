@@ -71,18 +71,21 @@ class TrainingSet:
         pixels = array_image(picture, self._cache.channels)
         return working_image(pixels, self._cache.size)
 
-    def with_known(self, defects: Defects, test: Iterable[Sample]) -> TrainingSet:
+    def with_known(
+        self, defects: Defects, test: Iterable[Sample], reading: Progress | None = None
+    ) -> TrainingSet:
         """Return the set with images of known defects, which must be neither good nor test images.
 
         Args:
             defects: as a caller gives them.
             test: test images of the data set.
+            reading: called with (done, total) while they are read.
 
         Raises:
             DatasetError, ImageError: as `read_known_defects`.
         """
         good = {name: picture_hash(picture) for name, picture in self.good_images()}
-        return replace(self, known=read_known_defects(defects, self.image_format, good, test))
+        return replace(self, known=read_known_defects(defects, self.image_format, good, test, reading))
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -182,7 +185,7 @@ class TrainingSet:
         """Return the name and SHA-256 of each image, by what it is used for, and the groups."""
         parts = {"training": self.sources, "calibration": self.calibration}
         hashes = {part: {n: picture_hash(self._pictures[n]) for n in names} for part, names in parts.items()}
-        known = {} if self.known is None else {KNOWN_DEFECTS: self.known.fingerprint()}
+        known = {} if self.known is None else self.known.fingerprint()
         return {**self._origin, **hashes, "groups": dict(sorted(self.groups.items())), **known}
 
     def facts(self) -> dict[str, Any]:
