@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from excision.method.attention.digits import Lesson
 from excision.method.attention.model import Attention
 from excision.method.attention.pretrain import lesson_loss
-from excision.method.attention.tuning.known_defects import KnownLessons, bag_loss, known_share
+from excision.method.attention.tuning.known_defects import Bags, KnownLessons, bag_loss, known_share
 from excision.method.attention.tuning.lessons import LessonSource
 from excision.method.attention.tuning.training import tune
 from excision.tiling.image_format import ImageFormat
@@ -62,24 +62,24 @@ class Never(KnownLessons):
         return False
 
 
-def same(one: Lesson, other: Lesson) -> bool:
+def same(one: Lesson | Bags, other: Lesson | Bags) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_without_known_defects_nothing_is_drawn_for_them() -> None:
     for step in range(4):
         assert same(source(None).batch(step), source(Never(known(2))).batch(step))
-        assert source(None).bag(step) is None
+        assert source(None).bags(step) is None
 
 
 def test_a_batch_depends_on_seed_and_step_alone() -> None:
     lessons = KnownLessons(known(2, 2))
     assert same(source(lessons).batch(5), source(KnownLessons(known(2, 2))).batch(5))
     assert not same(source(lessons).batch(5), source(None).batch(5))
-    bags, again = ([source(KnownLessons(known(0, 9))).bag(step) for step in range(20)] for _ in range(2))
+    bags, again = ([source(KnownLessons(known(2, 7))).bags(step) for step in range(20)] for _ in range(2))
     for one, other in zip(bags, again, strict=True):
-        assert one is other is None or (one is not None and other is not None and torch.equal(one, other))
-    assert any(bag is not None for bag in bags)
+        assert one is other is None or (one is not None and other is not None and same(one, other))
+    assert any(pair is not None for pair in bags)
 
 
 def test_known_defects_stay_a_minority_however_many_there_are() -> None:
@@ -88,7 +88,6 @@ def test_known_defects_stay_a_minority_however_many_there_are() -> None:
     assert 0.2 < known_share(10) < 0.25
     lessons, rng = KnownLessons(known(10)), np.random.default_rng(0)
     assert np.mean([lessons.due(rng) for _ in range(4000)]) == pytest.approx(known_share(10), abs=0.03)
-    assert all(lessons.bag(rng) is None for _ in range(50))
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -127,27 +126,39 @@ def test_a_defect_that_fills_the_image_is_shown_with_good_surface_beside_it() ->
 
 
 def test_bags_are_whole_images_now_and_then() -> None:
-    lessons, rng = KnownLessons(known(0, 10)), np.random.default_rng(0)
-    assert not any(lessons.due(rng) for _ in range(50))
-    bags = [lessons.bag(rng) for _ in range(400)]
-    found = [bag for bag in bags if bag is not None]
-    assert len(found) / 400 == pytest.approx(known_share(10), abs=0.07)
-    assert all(bag.shape == (1, 1, 64, 72) and 0 <= bag.min() <= bag.max() <= 1 for bag in found)
+    good = np.full((*SIZE, 1), 20_000, np.uint16)
+    for lessons, marked in ((KnownLessons(known(0, 10)), False), (KnownLessons(known(10)), True)):
+        rng = np.random.default_rng(0)
+        found = [pair for pair in (lessons.bags(rng, lambda: good) for _ in range(400)) if pair is not None]
+        assert len(found) / 400 == pytest.approx(known_share(10), abs=0.07)
+        for pair in found:
+            assert pair.defective.shape == pair.inside.shape == pair.good.shape == (1, 1, 64, 72)
+            assert all(0 <= part.min() <= part.max() <= 1 for part in pair)
+            assert pair.good.std() < 1e-6
+            bright = pair.defective > pair.defective[pair.inside == 0].max() if marked else pair.inside > 0
+            assert torch.equal(bright, pair.inside > 0.5)
+    without = KnownLessons(known(0, 10))
+    assert not any(without.due(np.random.default_rng(seed)) for seed in range(50))
 
 
-def test_a_bag_asks_for_its_largest_attention_alone() -> None:
+def test_bags_ask_for_the_largest_attention_alone() -> None:
     class Fixed(torch.nn.Module):
         stride = 1
 
         def locate(self, brightness: torch.Tensor) -> torch.Tensor:
             return brightness
 
-    bag = torch.rand(1, 1, 20, 30, requires_grad=True)
-    torch.autograd.backward(bag_loss(cast("AttentionNetwork", Fixed()), bag))
-    assert bag.grad is not None
-    pulled = torch.nonzero(bag.grad.flatten()).flatten()
-    largest = bag.detach().flatten().topk(3).indices
-    assert set(pulled.tolist()) == set(largest.tolist()) and (bag.grad.flatten()[pulled] < 0).all()
+    defective, good = (torch.rand(1, 1, 20, 30, requires_grad=True) for _ in range(2))
+    inside = torch.zeros(1, 1, 20, 30)
+    inside[..., 5:9, 10:20] = 1
+    loss = bag_loss(cast("AttentionNetwork", Fixed()), Bags(defective, inside, good))
+    torch.autograd.backward(loss)
+    for image, allowed, sign in ((defective, inside, -1), (good, torch.ones_like(good), 1)):
+        assert image.grad is not None
+        pulled = torch.nonzero(image.grad.flatten()).flatten()
+        candidates = torch.where(allowed > 0, image.detach(), -1.0).flatten()
+        assert set(pulled.tolist()) == set(candidates.topk(3).indices.tolist())
+        assert (sign * image.grad.flatten()[pulled] > 0).all()
 
 
 def tuned(folder: Path | None = None, interrupt_at: int | None = None) -> dict[str, torch.Tensor]:

@@ -1,15 +1,17 @@
-"""Lessons from real defects: drawn onto good pieces, shown on their own image, or known by image alone.
+"""Lessons from real defects: drawn onto good pieces, shown on their own image, and as whole images.
 
 With a mask, the pixels of the defect are the lesson: on its own image, pasted onto a piece of a good image
-(Li et al., "CutPaste", CVPR 2021) or blended into it (Pérez et al., "Poisson image editing", 2003). Without,
-the image is a bag that holds a defect somewhere: its largest attention has to be high (multiple-instance
-learning by the mean of the k largest; Pang et al., "Explainable deep few-shot anomaly detection with
-deviation networks", 2021).
+(Li et al., "CutPaste", CVPR 2021) or blended into it (Pérez et al., "Poisson image editing", 2003). With or
+without, the whole image is a bag that holds a defect: its largest attention, inside the mask where there is
+one, has to be high, and that of a good image low (multiple-instance learning by the mean of the k largest;
+Pang et al., "Explainable deep few-shot anomaly detection with deviation networks", 2021).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,9 +35,13 @@ _FILLED = 0.5  # a piece of which more is defective does not show what a good su
 _LARGEST = 128  # pixels a side, of a defect that is drawn onto a good piece
 _RIM = 2  # pixels around a defect that come with it where it is blended
 _TURNED = 0.3  # share of drawn defects that are turned by a multiple of 90 degrees
-_BAG = 2**20  # pixels of an image that is a bag; larger ones are reduced
-_BAG_WEIGHT = 0.5  # of the loss of a bag, beside that of the batch
-_TOP, _LEAST_TOP = 0.005, 3  # share, and smallest number, of the cells of a bag that have to be found
+_BAG = 2**20  # pixels of an image that is shown whole; larger ones are reduced
+_BAG_WEIGHT = 0.5  # of the loss of each whole image, beside that of the batch
+_TOP, _LEAST_TOP = (
+    0.005,
+    3,
+)  # share, and smallest number, of the cells of a whole image whose attention counts
+_HALVED = 1 / 3  # share of whole images that are shown at half size
 _STRIDE = ATTENTION_STRIDES["surface"]
 
 
@@ -46,6 +52,20 @@ def known_share(count: int) -> float:
     that kinds which are not among the known ones are not given up.
     """
     return _MOST * count / (count + _HALF)
+
+
+class Bags(NamedTuple):
+    """Two whole images: one with a defect, one without.
+
+    Attributes:
+        defective: (1, 1, H, W) brightness in [0, 1].
+        inside: (1, 1, H, W) in [0, 1], 1 where the defect may be: everywhere if nobody says where it is.
+        good: (1, 1, h, w) brightness in [0, 1].
+    """
+
+    defective: Tensor
+    inside: Tensor
+    good: Tensor
 
 
 class KnownLessons:
@@ -59,7 +79,7 @@ class KnownLessons:
         self._known = known
         share = known_share(len(known.names))
         self._share = share * len(known.marked) / len(known.names)
-        self._bag_share = share * len(known.unmarked) / len(known.names)
+        self._whole_share = share
 
     def due(self, rng: np.random.Generator) -> bool:
         """Tell whether a piece that is to have a defect shows a known one."""
@@ -84,33 +104,63 @@ class KnownLessons:
                 return shown, share
         return _drawn(defect, piece, rng, blend=not _OWN <= how < _OWN + _PASTED)
 
-    def bag(self, rng: np.random.Generator) -> Tensor | None:
-        """Return, now and then, an image (1, 1, H, W) in [0, 1] with a defect that is not marked."""
-        if rng.random() >= self._bag_share:
+    def bags(self, rng: np.random.Generator, good: Callable[[], NDArray[np.uint16]]) -> Bags | None:
+        """Return, now and then, a whole image with a known defect beside a good one.
+
+        Args:
+            rng: source of everything random.
+            good: returns a good image (H, W, C), with 65535 for 1.
+        """
+        if rng.random() >= self._whole_share:
             return None
-        unmarked = self._known.unmarked
-        plane = grey(self._known.image(unmarked[int(rng.integers(len(unmarked)))]))
-        reduction = max(1.0, math.sqrt(plane.size / _BAG))
-        if rng.random() < 1 / 3 and min(plane.shape) >= 16 * _STRIDE:
-            reduction = max(reduction, 2.0)
-        height, width = (max(_STRIDE, int(side / reduction) // _STRIDE * _STRIDE) for side in plane.shape)
-        plane = resized(plane, (height, width))
-        plane = plane[:, ::-1] if rng.random() < 0.5 else plane
-        plane = plane[::-1] if rng.random() < 0.5 else plane
-        return torch.from_numpy(lit(plane, rng))[None, None]
+        index = int(rng.integers(len(self._known.names)))
+        marked = None
+        if index in self._known.marked:
+            marked = self._known.defect(index).marked.astype(np.float32)
+        shown, inside = _whole(grey(self._known.image(index)), marked, rng)
+        return Bags(shown, inside, _whole(grey(good()), None, rng)[0])
 
 
-def bag_loss(network: AttentionNetwork, bag: Tensor) -> Tensor:
-    """Cross-entropy of the largest attention of an image that shows a defect somewhere.
+def bag_loss(network: AttentionNetwork, bags: Bags) -> Tensor:
+    """Cross-entropy of the largest attention: high where an image shows a defect, low in a good image."""
+    defective, good = (_logits(network, image) for image in (bags.defective, bags.good))
+    inside = functional.max_pool2d(bags.inside, network.stride).flatten(1) > 0.5
+    high = _largest(defective[inside], defective.numel())
+    return _BAG_WEIGHT * (functional.softplus(-high) + functional.softplus(_largest(good[0], good.numel())))
+
+
+def _logits(network: AttentionNetwork, image: Tensor) -> Tensor:
+    return network.locate(image.contiguous(memory_format=torch.channels_last)).flatten(1)
+
+
+def _largest(logits: Tensor, cells: int) -> Tensor:
+    """Return the mean of the largest logits (N,), as many as a share of the cells of the image."""
+    count = min(len(logits), max(_LEAST_TOP, math.ceil(_TOP * cells)))
+    return logits.topk(count).values.mean()
+
+
+def _whole(plane: FloatImage, marked: FloatImage | None, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Show a whole image, sometimes at half size, mirrored and under another light, with its mask.
 
     Args:
-        network: gives attention logits.
-        bag: (1, 1, H, W) brightness in [0, 1].
+        plane: (H, W) brightness in [0, 1].
+        marked: (H, W) in [0, 1], 1 on the defect; None if nobody says where it is.
+        rng: source of everything random.
+
+    Returns:
+        Both (1, 1, h, w), with h and w multiples of the stride; the mask is 1 everywhere if there is none.
     """
-    logits = network.locate(bag.contiguous(memory_format=torch.channels_last)).flatten(1)
-    count = min(logits.shape[1], max(_LEAST_TOP, math.ceil(_TOP * logits.shape[1])))
-    largest = logits.topk(count, dim=1).values.mean(dim=1)
-    return _BAG_WEIGHT * functional.softplus(-largest).mean()
+    reduction = max(1.0, math.sqrt(plane.size / _BAG))
+    if rng.random() < _HALVED and min(plane.shape) >= 16 * _STRIDE:
+        reduction = max(reduction, 2.0)
+    size = (plane.shape[0] / reduction, plane.shape[1] / reduction)
+    height, width = (max(_STRIDE, int(side) // _STRIDE * _STRIDE) for side in size)
+    turned = tuple(axis for axis in (0, 1) if rng.random() < 0.5)
+    given = np.ones_like(plane) if marked is None else marked
+    image, inside = (np.flip(resized(each, (height, width)), turned) for each in (plane, given))
+    inside = np.clip(inside / max(float(inside.max()), 1e-6) * 2, 0, 1, dtype=np.float32)
+    image, inside = lit(image, rng), np.ascontiguousarray(inside)
+    return torch.from_numpy(image)[None, None], torch.from_numpy(inside)[None, None]
 
 
 def _own(

@@ -11,11 +11,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from excision.method.attention.digits import Lesson, draw_surface
 from excision.method.attention.tuning.drawn_defects import draw_defect
-from excision.method.attention.tuning.known_defects import KnownLessons
+from excision.method.attention.tuning.known_defects import Bags, KnownLessons
 from excision.method.attention.tuning.pieces import grey, lit, random_window
 from excision.method.attention.tuning.strokes import pen_stroke
 from excision.settings import ATTENTION_STRIDES
@@ -66,9 +65,12 @@ class LessonSource:
         images, shares = zip(*(self._one(rng) for _ in range(self._batch)), strict=True)
         return Lesson(*(torch.from_numpy(np.stack(part))[:, None] for part in (images, shares)))
 
-    def bag(self, step: int) -> Tensor | None:
-        """Return an image (1, 1, H, W) in [0, 1] with a defect nobody knows where; None in most steps."""
-        return None if self._known is None else self._known.bag(np.random.default_rng((self._seed, step, 1)))
+    def bags(self, step: int) -> Bags | None:
+        """Return a whole image with a known defect and a good one; None in most steps."""
+        if self._known is None:
+            return None
+        rng = np.random.default_rng((self._seed, step, 1))
+        return self._known.bags(rng, lambda: self._read(int(rng.integers(self._count))))
 
     def _one(self, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
         if rng.random() < self._replay:
