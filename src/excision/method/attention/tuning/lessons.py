@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from excision.method.attention.digits import Lesson, draw_surface
 from excision.method.attention.tuning.drawn_defects import draw_defect
-from excision.method.attention.tuning.known_defects import Bags, KnownLessons
+from excision.method.attention.tuning.known_defects import KnownLesson, KnownLessons
 from excision.method.attention.tuning.pieces import grey, lit, random_window
 from excision.method.attention.tuning.strokes import pen_stroke
 from excision.settings import ATTENTION_STRIDES
+from excision.training.known_defects import KnownDefects
 
 FloatImage = NDArray[np.float32]
 
@@ -37,7 +38,7 @@ class LessonSource:
         size: (H, W) of the working images.
         seed: seed of everything random.
         replay: share of the drawn images that come from the pre-training, 0 to 1.
-        known: lessons from real defects, in the place of some of the drawn ones; None if there are none.
+        known: images of known defects; None if there are none.
     """
 
     def __init__(
@@ -47,14 +48,14 @@ class LessonSource:
         size: tuple[int, int],
         seed: int,
         replay: float,
-        known: KnownLessons | None = None,
+        known: KnownDefects | None = None,
     ) -> None:
         self._count = count
         self._read = read
         self._size = size
         self._seed = seed
         self._replay = replay
-        self._known = known
+        self._known = None if known is None else KnownLessons(known, self._cut, self._any)
         height, width = (max(_STRIDE, min(side, _SIDE) // _STRIDE * _STRIDE) for side in size)
         self._piece = (height, width)
         self._batch = max(2, _AREA // (height * width))
@@ -65,12 +66,11 @@ class LessonSource:
         images, shares = zip(*(self._one(rng) for _ in range(self._batch)), strict=True)
         return Lesson(*(torch.from_numpy(np.stack(part))[:, None] for part in (images, shares)))
 
-    def bags(self, step: int) -> Bags | None:
-        """Return a whole image with a known defect and a good one; None in most steps."""
-        if self._known is None:
-            return None
-        rng = np.random.default_rng((self._seed, step, 1))
-        return self._known.bags(rng, lambda: self._read(int(rng.integers(self._count))))
+    def known(self, step: int) -> KnownLesson | None:
+        """Return what a step learns from known defects, likewise; None if there are none."""
+        return (
+            None if self._known is None else self._known.lesson(np.random.default_rng((self._seed, step, 1)))
+        )
 
     def _one(self, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
         if rng.random() < self._replay:
@@ -79,8 +79,6 @@ class LessonSource:
         share = np.zeros_like(piece)
         if rng.random() < _GOOD:
             return piece, share
-        if self._known is not None and self._known.due(rng):
-            return self._known.draw(piece, rng)
         for _ in range(1 + (rng.random() < 0.3)):
             side = min(*piece.shape, _DRAWING)
             top, left = (rng.integers(full - side + 1) for full in piece.shape)
@@ -100,6 +98,9 @@ class LessonSource:
 
     def _cut(self, rng: np.random.Generator) -> FloatImage:
         """Cut a piece out of a random image; scale, mirroring and brightness vary at random."""
-        image = self._read(int(rng.integers(self._count)))
+        image = self._any(rng)
         window = random_window(rng, self._size, self._piece)
         return lit(window.piece(grey(image[window.rows, window.columns])), rng)
+
+    def _any(self, rng: np.random.Generator) -> NDArray[np.uint16]:
+        return self._read(int(rng.integers(self._count)))

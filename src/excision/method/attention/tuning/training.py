@@ -13,7 +13,7 @@ from excision.method.attention.digits import Lesson
 from excision.method.attention.model import Attention
 from excision.method.attention.networks import AttentionNetwork
 from excision.method.attention.pretrain import lesson_loss
-from excision.method.attention.tuning.known_defects import Bags, KnownLessons, bag_loss
+from excision.method.attention.tuning.known_defects import KnownLesson, known_loss
 from excision.method.attention.tuning.lessons import LessonSource
 from excision.method.run_folder import TUNING
 from excision.ops.memory_format import channels_last
@@ -50,8 +50,8 @@ def tune_attention(
     if steps == 0 or settings.attention.variant == "dino":
         return
     replay = settings.attention.pretraining_weight / (settings.attention.pretraining_weight + count)
-    known = None if data.known is None else KnownLessons(data.known)
-    source = LessonSource(count, data.read, data.image_format.size, settings.training.seed, replay, known)
+    size, seed = data.image_format.size, settings.training.seed
+    source = LessonSource(count, data.read, size, seed, replay, data.known)
     every = settings.training.checkpoint_every
     tune(attention, source, steps, every, folder, lambda done, all_, _: progress(done, all_))
 
@@ -97,7 +97,7 @@ def tune(
     loop = _Loop(network, both["average"], optimiser, steps, begin)
 
     def draw(step: int) -> _Drawn:
-        return _Drawn(source.batch(step), source.bags(step))
+        return _Drawn(source.batch(step), source.known(step))
 
     run_steps(loop, draw, steps, checkpoint_every, save, progress or (lambda *_: None))
     network.load_state_dict(both["average"].state_dict())
@@ -105,10 +105,10 @@ def tune(
 
 
 class _Drawn(NamedTuple):
-    """What a step learns from: pieces, and now and then a whole image with a known defect and a good one."""
+    """What a step learns from: pieces with drawn defects, and known defects if there are any."""
 
     lesson: Lesson
-    bags: Bags | None
+    known: KnownLesson | None
 
 
 class _Loop:
@@ -142,8 +142,8 @@ class _Loop:
         rate = warm_cosine(step, self._total, _RATE)
         device = next(self._network.parameters()).device
         loss = lesson_loss(self._network, Lesson(*(part.to(device) for part in batch.lesson)))
-        if batch.bags is not None:
-            loss = loss + bag_loss(self._network, Bags(*(part.to(device) for part in batch.bags)))
+        if batch.known is not None:
+            loss = loss + known_loss(self._network, batch.known)
         value = optimise(loss, self._network, self._optimiser, rate, "the tuning of the attention")
         self._remember(step)
         self.finished = step + 1
