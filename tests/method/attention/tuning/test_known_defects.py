@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from excision.method.attention.digits import Lesson
 from excision.method.attention.model import Attention
 from excision.method.attention.pretrain import lesson_loss
-from excision.method.attention.tuning.known_defects import Bags, KnownLessons, bag_loss, known_share
+from excision.method.attention.tuning.bags import bag_loss, whole_image
+from excision.method.attention.tuning.known_defects import KnownLessons, known_loss, known_weight
 from excision.method.attention.tuning.lessons import LessonSource
 from excision.method.attention.tuning.training import tune
 from excision.tiling.image_format import ImageFormat
@@ -49,52 +50,55 @@ def known(masked: int, unmasked: int = 0) -> KnownDefects:
     return KnownDefects(images, ImageFormat(SIZE, 1))
 
 
-def source(lessons: KnownLessons | None, seed: int = 0) -> LessonSource:
+def source(defects: KnownDefects | None, seed: int = 0) -> LessonSource:
     images = [np.round(65535 * surface(10 + number)).astype(np.uint16)[..., None] for number in range(4)]
-    return LessonSource(4, lambda index: images[index], SIZE, seed, 0.2, lessons)
+    return LessonSource(4, lambda index: images[index], SIZE, seed, 0.2, defects)
 
 
-class Never(KnownLessons):
-    """Known lessons that are never due, and that draw nothing at random to find that out."""
-
-    def due(self, rng: np.random.Generator) -> bool:
-        assert rng is not None
-        return False
+def lesson_of(source: LessonSource, step: int) -> Lesson:
+    drawn = source.known(step)
+    assert drawn is not None and drawn.pieces is not None
+    return drawn.pieces
 
 
-def same(one: Lesson | Bags, other: Lesson | Bags) -> bool:
+def same(one: Lesson, other: Lesson) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_without_known_defects_nothing_is_drawn_for_them() -> None:
+def test_the_drawn_lessons_are_the_same_with_and_without_known_defects() -> None:
     for step in range(4):
-        assert same(source(None).batch(step), source(Never(known(2))).batch(step))
-        assert source(None).bags(step) is None
+        assert same(source(None).batch(step), source(known(2, 1)).batch(step))
+        assert source(None).known(step) is None
 
 
-def test_a_batch_depends_on_seed_and_step_alone() -> None:
-    lessons = KnownLessons(known(2, 2))
-    assert same(source(lessons).batch(5), source(KnownLessons(known(2, 2))).batch(5))
-    assert not same(source(lessons).batch(5), source(None).batch(5))
-    bags, again = ([source(KnownLessons(known(2, 7))).bags(step) for step in range(20)] for _ in range(2))
-    for one, other in zip(bags, again, strict=True):
-        assert one is other is None or (one is not None and other is not None and same(one, other))
-    assert any(pair is not None for pair in bags)
+def test_what_is_learnt_depends_on_seed_and_step_alone() -> None:
+    first, second = source(known(2, 2)), source(known(2, 2))
+    second.known(0)
+    for step in range(6):
+        one, other = first.known(step), second.known(step)
+        assert one is not None and other is not None
+        assert one.pieces is not None and other.pieces is not None and same(one.pieces, other.pieces)
+        assert (one.bag is None) == (other.bag is None)
+        assert one.bag is None or other.bag is None or torch.equal(one.bag, other.bag)
+    assert not same(lesson_of(source(known(2), seed=1), 0), lesson_of(source(known(2)), 0))
 
 
 def test_known_defects_stay_a_minority_however_many_there_are() -> None:
-    shares = [known_share(count) for count in range(2000)]
-    assert shares[0] == 0 and shares == sorted(shares) and shares[-1] < 1 / 3
-    assert 0.2 < known_share(10) < 0.25
-    lessons, rng = KnownLessons(known(10)), np.random.default_rng(0)
-    assert np.mean([lessons.due(rng) for _ in range(4000)]) == pytest.approx(known_share(10), abs=0.03)
+    weights = [known_weight(count) for count in range(2000)]
+    assert weights[0] == 0 and weights == sorted(weights) and weights[-1] < 1 / 2
+    assert 0.3 < known_weight(10) < 0.35
+    for masked, unmasked in ((3, 0), (0, 3), (2, 1), (40, 60)):
+        drawn = source(known(masked, unmasked)).known(0)
+        assert drawn is not None and (drawn.pieces is None) == (masked == 0)
+        assert drawn.pieces_weight + drawn.bag_weight == pytest.approx(known_weight(masked + unmasked))
+        assert drawn.pieces_weight * unmasked == pytest.approx(drawn.bag_weight * masked)
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_the_lesson_is_where_the_defect_is(seed: int) -> None:
     rng = np.random.default_rng(seed)
     piece = surface(20)[:56, :64]
-    image, share = KnownLessons(known(3)).draw(piece, rng)
+    image, share = KnownLessons(known(3), lambda _: piece)._draw(rng)
     assert image.shape == share.shape == piece.shape and image.dtype == share.dtype == np.float32
     assert 0 <= image.min() <= image.max() <= 1 and 0 <= share.min() <= share.max() <= 1
     assert share.max() > 0.9 and share.mean() <= 0.5
@@ -119,46 +123,41 @@ def test_a_defect_that_fills_the_image_is_shown_with_good_surface_beside_it() ->
     image = surface(0)
     image[:, :66] = BRIGHT
     everywhere = KnownImage("0", image, image == np.float32(BRIGHT))
-    lessons, piece = KnownLessons(KnownDefects([everywhere], ImageFormat(SIZE, 1))), surface(22)
+    defects = KnownDefects([everywhere], ImageFormat(SIZE, 1))
+    lessons = KnownLessons(defects, lambda _: surface(22))
     for seed in range(20):
-        _, share = lessons.draw(piece, np.random.default_rng(seed))
+        _, share = lessons._draw(np.random.default_rng(seed))
         assert share.mean() < 0.95 and (share == 0).any()
 
 
 def test_bags_are_whole_images_now_and_then() -> None:
-    good = np.full((*SIZE, 1), 20_000, np.uint16)
-    for lessons, marked in ((KnownLessons(known(0, 10)), False), (KnownLessons(known(10)), True)):
-        rng = np.random.default_rng(0)
-        found = [pair for pair in (lessons.bags(rng, lambda: good) for _ in range(400)) if pair is not None]
-        assert len(found) / 400 == pytest.approx(known_share(10), abs=0.07)
-        for pair in found:
-            assert pair.defective.shape == pair.inside.shape == pair.good.shape == (1, 1, 64, 72)
-            assert all(0 <= part.min() <= part.max() <= 1 for part in pair)
-            assert pair.good.std() < 1e-6
-            bright = pair.defective > pair.defective[pair.inside == 0].max() if marked else pair.inside > 0
-            assert torch.equal(bright, pair.inside > 0.5)
-    without = KnownLessons(known(0, 10))
-    assert not any(without.due(np.random.default_rng(seed)) for seed in range(50))
+    lessons = [source(known(0, 10)).known(step) for step in range(60)]
+    bags = [lesson.bag for lesson in lessons if lesson is not None and lesson.bag is not None]
+    assert len(bags) / 60 == pytest.approx(0.5, abs=0.2)
+    assert all(bag.shape == (1, 1, 64, 72) and 0 <= bag.min() <= bag.max() <= 1 for bag in bags)
+    assert all((bag > 1.5 * bag.median()).sum() == 9 * 11 for bag in bags)
 
 
-def test_bags_ask_for_the_largest_attention_alone() -> None:
+def test_a_large_image_is_reduced_before_it_is_shown_whole() -> None:
+    plane = np.full((3001, 900), 0.5, np.float32)
+    shown = whole_image(plane, np.random.default_rng(0))
+    assert shown.numel() <= 2**20 and all(side % 8 == 0 for side in shown.shape[2:])
+    assert shown.shape[2] / shown.shape[3] == pytest.approx(3001 / 900, rel=0.03)
+
+
+def test_a_bag_asks_for_its_largest_attention_alone() -> None:
     class Fixed(torch.nn.Module):
         stride = 1
 
         def locate(self, brightness: torch.Tensor) -> torch.Tensor:
             return brightness
 
-    defective, good = (torch.rand(1, 1, 20, 30, requires_grad=True) for _ in range(2))
-    inside = torch.zeros(1, 1, 20, 30)
-    inside[..., 5:9, 10:20] = 1
-    loss = bag_loss(cast("AttentionNetwork", Fixed()), Bags(defective, inside, good))
-    torch.autograd.backward(loss)
-    for image, allowed, sign in ((defective, inside, -1), (good, torch.ones_like(good), 1)):
-        assert image.grad is not None
-        pulled = torch.nonzero(image.grad.flatten()).flatten()
-        candidates = torch.where(allowed > 0, image.detach(), -1.0).flatten()
-        assert set(pulled.tolist()) == set(candidates.topk(3).indices.tolist())
-        assert (sign * image.grad.flatten()[pulled] > 0).all()
+    bag = torch.rand(1, 1, 20, 30, requires_grad=True)
+    torch.autograd.backward(bag_loss(cast("AttentionNetwork", Fixed()), bag))
+    assert bag.grad is not None
+    pulled = torch.nonzero(bag.grad.flatten()).flatten()
+    assert set(pulled.tolist()) == set(bag.detach().flatten().topk(3).indices.tolist())
+    assert (bag.grad.flatten()[pulled] < 0).all()
 
 
 def tuned(folder: Path | None = None, interrupt_at: int | None = None) -> dict[str, torch.Tensor]:
@@ -169,7 +168,7 @@ def tuned(folder: Path | None = None, interrupt_at: int | None = None) -> dict[s
         if done == interrupt_at:
             raise KeyboardInterrupt
 
-    tune(attention, source(KnownLessons(known(4, 60))), 4, 100, folder, progress)
+    tune(attention, source(known(4, 60)), 4, 100, folder, progress)
     return {name: value.clone() for name, value in attention.state_dict().items()}
 
 
@@ -181,9 +180,14 @@ def test_an_interrupted_tuning_with_known_defects_ends_with_the_same_bits(tmp_pa
         assert torch.equal(whole[name], value), name
 
 
-def test_the_loss_counts_marked_pixels_as_it_does_those_of_drawn_defects() -> None:
-    batch = source(KnownLessons(known(60))).batch(0)
-    assert torch.isfinite(lesson_loss(Attention.pretrained("surface").network, batch))
+def test_the_loss_of_known_defects_is_weighted() -> None:
+    network, lesson = Attention.pretrained("surface").network, source(known(3, 2)).known(1)
+    assert lesson is not None and lesson.pieces is not None
+    with torch.no_grad():
+        expected = lesson.pieces_weight * lesson_loss(network, lesson.pieces)
+        if lesson.bag is not None:
+            expected += lesson.bag_weight * bag_loss(network, lesson.bag)
+        assert known_loss(network, lesson).item() == pytest.approx(expected.item())
 
 
 def test_images_beyond_the_budget_are_read_again() -> None:

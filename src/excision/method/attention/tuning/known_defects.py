@@ -1,8 +1,8 @@
-"""Lessons from real defects, beside those of drawn ones: in pieces of images, and in whole images.
+"""Lessons from real defects, beside those of drawn ones: in pieces of images, or as whole images.
 
 With a mask, the pixels of the defect are the lesson: on its own image, pasted onto a piece of a good image
-(Li et al., "CutPaste", CVPR 2021) or blended into it (Pérez et al., "Poisson image editing", 2003). With or
-without, the whole image is a bag that holds a defect.
+(Li et al., "CutPaste", CVPR 2021) or blended into it (Pérez et al., "Poisson image editing", 2003). Without a
+mask, the whole image is a bag that holds a defect somewhere.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from excision.method.attention.digits import Lesson
 from excision.method.attention.networks import AttentionNetwork
 from excision.method.attention.pretrain import lesson_loss
-from excision.method.attention.tuning.bags import Bags, bag_loss, show_whole
+from excision.method.attention.tuning.bags import bag_loss, whole_image
 from excision.method.attention.tuning.pieces import grey, lit, random_window, resized
 from excision.method.attention.tuning.poisson import poisson_blend
 from excision.method.attention.tuning.shapes import box_blur
@@ -29,7 +29,7 @@ FloatImage = NDArray[np.float32]
 _MOST = 0.5  # weight of the loss of known defects where many are known, beside 1 for drawn defects
 _HALF = 5  # with so many known defects, half of that weight
 _PIECES = 2  # pieces with known defects in a step
-_WHOLE = 0.25  # share of the steps with whole images
+_WHOLE = 0.5  # share of the steps with a whole image, if any defect is not marked
 _OWN, _PASTED = 0.4, 0.3  # shares that are shown on their own image, and pasted; the others are blended
 _FILLED = 0.5  # a piece of which more is defective does not show what a good surface would look like there
 _LARGEST = 128  # pixels a side, of a defect that is drawn onto a good piece
@@ -50,14 +50,16 @@ class KnownLesson(NamedTuple):
     """What a step learns from known defects, beside the drawn ones.
 
     Attributes:
-        weight: of the loss, beside 1 for the drawn defects.
         pieces: with known defects; None if no known defect has a mask.
-        bags: whole images; None in most steps.
+        pieces_weight: of their loss, beside 1 for the drawn defects.
+        bag: whole image (1, 1, H, W) with a defect that nobody has marked; None in some steps.
+        bag_weight: of its loss.
     """
 
-    weight: float
     pieces: Lesson | None
-    bags: Bags | None
+    pieces_weight: float
+    bag: Tensor | None
+    bag_weight: float
 
 
 class KnownLessons:
@@ -66,27 +68,23 @@ class KnownLessons:
     Args:
         known: at least one image of a known defect.
         piece: returns a piece (H, W) of a good image, brightness in [0, 1].
-        image: returns a whole good image (H, W, C), with 65535 for 1.
     """
 
-    def __init__(
-        self,
-        known: KnownDefects,
-        piece: Callable[[np.random.Generator], FloatImage],
-        image: Callable[[np.random.Generator], NDArray[np.uint16]],
-    ) -> None:
+    def __init__(self, known: KnownDefects, piece: Callable[[np.random.Generator], FloatImage]) -> None:
         self._known = known
         self._piece = piece
-        self._image = image
 
     def lesson(self, rng: np.random.Generator) -> KnownLesson:
         """Draw what a step learns."""
-        pieces = None
-        if self._known.marked:
+        known, pieces, bag = self._known, None, None
+        if known.marked:
             images, shares = zip(*(self._draw(rng) for _ in range(_PIECES)), strict=True)
             pieces = Lesson(*(torch.from_numpy(np.stack(part))[:, None] for part in (images, shares)))
-        bags = self._bags(rng) if rng.random() < _WHOLE else None
-        return KnownLesson(known_weight(len(self._known.names)), pieces, bags)
+        if known.unmarked and rng.random() < _WHOLE:
+            index = known.unmarked[int(rng.integers(len(known.unmarked)))]
+            bag = whole_image(grey(known.image(index)), rng)
+        weight = known_weight(len(known.names)) / len(known.names)
+        return KnownLesson(pieces, weight * len(known.marked), bag, weight * len(known.unmarked))
 
     def _draw(self, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
         """Return a piece with a known defect, and the share of each pixel that is defective."""
@@ -99,24 +97,17 @@ class KnownLessons:
                 return shown, share
         return _drawn(defect, piece, rng, blend=not _OWN <= how < _OWN + _PASTED)
 
-    def _bags(self, rng: np.random.Generator) -> Bags:
-        index = int(rng.integers(len(self._known.names)))
-        marked = None
-        if index in self._known.marked:
-            marked = self._known.defect(index).marked.astype(np.float32)
-        shown, inside = show_whole(grey(self._known.image(index)), marked, rng)
-        return Bags(shown, inside, show_whole(grey(self._image(rng)), None, rng)[0])
-
 
 def known_loss(network: AttentionNetwork, lesson: KnownLesson) -> Tensor:
     """Return the weighted loss of known defects; the lesson is moved to the device of the network."""
     device = next(network.parameters()).device
     loss = torch.zeros((), device=device)
     if lesson.pieces is not None:
-        loss = loss + lesson_loss(network, Lesson(*(part.to(device) for part in lesson.pieces)))
-    if lesson.bags is not None:
-        loss = loss + bag_loss(network, lesson.bags.on(device))
-    return lesson.weight * loss
+        pieces = Lesson(*(part.to(device) for part in lesson.pieces))
+        loss = loss + lesson.pieces_weight * lesson_loss(network, pieces)
+    if lesson.bag is not None:
+        loss = loss + lesson.bag_weight * bag_loss(network, lesson.bag.to(device))
+    return loss
 
 
 def _own(

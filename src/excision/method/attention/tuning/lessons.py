@@ -55,7 +55,7 @@ class LessonSource:
         self._size = size
         self._seed = seed
         self._replay = replay
-        self._known = None if known is None else KnownLessons(known, self._cut, self._any)
+        self._known = None if known is None else KnownLessons(known, self._cut)
         height, width = (max(_STRIDE, min(side, _SIDE) // _STRIDE * _STRIDE) for side in size)
         self._piece = (height, width)
         self._batch = max(2, _AREA // (height * width))
@@ -98,9 +98,6 @@ class LessonSource:
 
     def _cut(self, rng: np.random.Generator) -> FloatImage:
         """Cut a piece out of a random image; scale, mirroring and brightness vary at random."""
-        image = self._any(rng)
+        image = self._read(int(rng.integers(self._count)))
         window = random_window(rng, self._size, self._piece)
         return lit(window.piece(grey(image[window.rows, window.columns])), rng)
-
-    def _any(self, rng: np.random.Generator) -> NDArray[np.uint16]:
-        return self._read(int(rng.integers(self._count)))
