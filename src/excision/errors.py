@@ -98,5 +98,9 @@ class UnusedFeaturesWarning(UserWarning):
     """The features of a network were asked for, and are not compared."""
 
 
+class RareAppearanceWarning(UserWarning):
+    """Some good images resemble one another and no other one, and are too few to be learnt apart."""
+
+
 class PassedOverWarning(UserWarning):
     """A folder was not searched for images, because Excision wrote it itself."""

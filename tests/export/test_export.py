@@ -28,6 +28,8 @@ from excision.inspection.batch import find_images
 from excision.inspection.loading import load
 from excision.method.calibration import calibrate
 from excision.method.run_folder import CALIBRATION, MODEL
+from excision.method.scoring.alignment import Alignment
+from excision.method.scoring.appearance_search import Clusters
 from excision.report.writing import inspect_and_report
 from excision.runtime.backend import MODEL_FILES, BackendName
 from excision.runtime.backends import open_backend
@@ -278,13 +280,14 @@ class Written:
     maps: torch.Tensor
 
 
-@pytest.fixture(scope="module", params=["by place", "aligned", "aligned, of an older model"])
+@pytest.fixture(scope="module", params=["by place", "aligned", "aligned, of an older model", "of two looks"])
 def with_distance(
     request: pytest.FixtureRequest, run: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Written:
     pipeline = Detector.load(run, device="cpu").pipeline
     scorer, size = pipeline.scorer, pipeline.image_format.size
-    distance = scorer.new_feature_distance(aligned=request.param == "aligned")
+    kind, several = request.param, request.param == "of two looks"
+    distance = scorer.new_feature_distance(aligned=several or kind == "aligned", appearances=1 + several)
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(3, pipeline.image_format.channels, 6, 6, generator=generator)
     images = torch.nn.functional.interpolate(coarse, size, mode="bicubic").clamp(0, 1)
@@ -294,7 +297,17 @@ def with_distance(
     if distance.certainty is not None:
         distance.certainty.copy_(torch.rand(distance.certainty.shape, generator=generator))
         distance.certainty[..., :3] = 0
-    if request.param != "by place":
+    if several:
+        scorer.feature_distance = None
+        scorer.alignment = scorer.new_appearances([1, 2])
+        looks = Alignment(size).look(images[:2])
+        scorer.alignment.learn_from(looks, Clusters([[0], [1]], []), [0, 1])
+        distance.tail.copy_(torch.tensor([[1.0, 0.5], [2.0, 0.7]]))
+        scorer.tails = scorer.tails * torch.tensor([1.0, 1.3])[:, None, None]
+        images = torch.cat([images[each : each + 1].roll(each - 1, dims=3) for each in (1, 0, 1)])
+        chosen = scorer.alignment.place(images)[1]
+        assert chosen is not None and chosen.tolist() == [1, 0, 1]
+    elif kind != "by place":
         scorer.alignment = scorer.new_alignment()
         scorer.alignment.learn(images[:1].roll(shift, dims=3) for shift in (-2, 2))
         images = torch.cat([images[:1].roll((3, shift), dims=(2, 3)) for shift in (-3, 1, 5)])

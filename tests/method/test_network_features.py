@@ -29,6 +29,7 @@ from excision.method.scoring.network_distances import new_distances
 from excision.method.scoring.own_level import above_own_level
 from excision.method.scoring.position_distance import PositionDistance, merged
 from excision.method.scoring.scorer import Scorer
+from excision.method.scoring.stored import made_to_fit
 from excision.method.scoring.surprisal import surprisal, tail
 from excision.ops.resampling import enlarge
 from excision.settings import (
@@ -146,7 +147,7 @@ def made_distances(
 ) -> tuple[PositionDistance, ...]:
     """Learn the distances once more, by another pipeline of the same networks."""
     twin = made(distance)
-    twin.load_state_dict(twin.scorer.made_to_fit(pipeline.state_dict(), "scorer."), strict=False)
+    twin.load_state_dict(made_to_fit(twin.scorer, pipeline.state_dict(), "scorer."), strict=False)
     learn_normal(twin, NormalImages(len(images), lambda index: images[index][None]))
     return twin.scorer.distances
 

@@ -54,7 +54,8 @@ class AlignedNetwork(BaselineNetwork):
 
         scorer = Scorer(Settings(), job.data.image_format).to(job.device)
         scorer.learn_features(images, [0] * len(job.data.training))
-        if scorer.alignment is not None:
+        # With one fold, nothing confirms that there are several appearances.
+        if isinstance(scorer.alignment, Alignment):
             self.alignment = scorer.alignment
             self.is_aligned.fill_(True)
 

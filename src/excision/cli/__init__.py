@@ -17,7 +17,13 @@ from cyclopts import App, CycloptsError
 from excision.cli.arguments import split_help_all, with_new_names
 from excision.cli.help import CommonOptions
 from excision.cli.output import red
-from excision.errors import ExcisionError, FewImagesWarning, PassedOverWarning, RenamedWarning
+from excision.errors import (
+    ExcisionError,
+    FewImagesWarning,
+    PassedOverWarning,
+    RareAppearanceWarning,
+    RenamedWarning,
+)
 from excision.system.names import printable
 from excision.system.streams import Streams
 from excision.version import __version__
@@ -122,7 +128,7 @@ def _show_warning(
     otherwise: Callable[..., None], message: Warning | str, kind: type[Warning], *place: Any
 ) -> None:
     """Print a warning for users as one line; any other as Python does."""
-    if issubclass(kind, (RenamedWarning, FewImagesWarning, PassedOverWarning)):
+    if issubclass(kind, (RenamedWarning, FewImagesWarning, PassedOverWarning, RareAppearanceWarning)):
         print(f"excision: note: {message}", file=sys.stderr)
     else:
         otherwise(message, kind, *place)

@@ -131,6 +131,9 @@ def feature_distance(run: Path) -> list[tuple[str, str]]:
     facts = read_feature_distance(run / MODEL)
     if facts is not None:
         lines.append(("Feature distance", _explained(facts)))
+        if facts.appearances:
+            counts = ", ".join(map(str, facts.appearances))
+            lines.append(("Appearances", f"{len(facts.appearances)}, with {counts} good images"))
     of_attention = read_network_distance(run / MODEL, "attention")
     if of_attention is not None:
         lines.append(("Attention's features", _explained(of_attention)))

@@ -24,6 +24,7 @@ from excision.errors import (
     FewGroupsWarning,
     FewImagesWarning,
     NetworkMemoryWarning,
+    RareAppearanceWarning,
     UnusedFeaturesWarning,
 )
 from excision.method.run_folder import SETTINGS, TRAINING, read_json
@@ -299,9 +300,10 @@ def few_images_refused(*, unless: bool) -> Iterator[None]:
 
 def _say_warning(usual: Callable[..., None]) -> Callable[..., None]:
     """Return a function that prints warnings that are meant for the user of the command line as notes."""
+    notes = (FewGroupsWarning, NetworkMemoryWarning, RareAppearanceWarning, UnusedFeaturesWarning)
 
     def shown(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-        if issubclass(category, (FewGroupsWarning, NetworkMemoryWarning, UnusedFeaturesWarning)):
+        if issubclass(category, notes):
             say_text(f"Note: {message}.")
         else:
             usual(message, category, *where, **more)

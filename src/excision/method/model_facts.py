@@ -17,6 +17,7 @@ LEAST_EXPLAINED = 0.05
 """Share of the variance from which on position tells what is to be seen."""
 
 _STARTS = ("scorer.alignment.starts", "alignment.starts")
+_OF_APPEARANCES = "scorer.alignment.images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,12 @@ class FeatureDistanceFacts:
     Attributes:
         explained_variance: share in [0, 1] of the features' variance that position explains.
         aligned: whether positions refer to the aligned part rather than to the image.
+        appearances: if the good images have several appearances, how many images have each; empty otherwise.
     """
 
     explained_variance: float
     aligned: bool
+    appearances: tuple[int, ...] = ()
 
 
 def read_feature_distance(model: Path) -> FeatureDistanceFacts | None:
@@ -70,6 +73,9 @@ def _read(model: Path, explained_variance: tuple[str, ...]) -> FeatureDistanceFa
             if name is None:
                 return None
             explained = float(weights.get_tensor(name)[0])
+            several = _OF_APPEARANCES in names
+            images = weights.get_tensor(_OF_APPEARANCES).tolist() if several else ()
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{model}: cannot be read as weights: {error}") from error
-    return FeatureDistanceFacts(explained, aligned=not names.isdisjoint(_STARTS))
+    aligned = several or not names.isdisjoint(_STARTS)
+    return FeatureDistanceFacts(explained, aligned, tuple(images))

@@ -13,6 +13,7 @@ from excision.method.masking import Masking
 from excision.method.recovery.unet import UNet
 from excision.method.scoring.evidence import Evidence, ScorerInput
 from excision.method.scoring.scorer import Scorer
+from excision.method.scoring.stored import made_to_fit
 from excision.ops.resampling import enlarge
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
@@ -144,7 +145,7 @@ class Pipeline(nn.Module):
         Raises:
             RuntimeError: names or shapes do not match this pipeline.
         """
-        self.load_state_dict(self.scorer.made_to_fit(tensors, "scorer."))
+        self.load_state_dict(made_to_fit(self.scorer, tensors, "scorer."))
 
     def _recover(self, images: Tensor, look: Look) -> tuple[ScorerInput, Tensor]:
         cells = self.attention.normal(look.cells)

@@ -22,6 +22,7 @@ class Evidence(NamedTuple):
         pose: (B, 3), pose of the part; None unless the distances refer to an aligned image.
         network_distances: (B, 1, h, w) >= 0 for each grid of features of networks, as `distance`; empty if
             none counts.
+        appearance: (B,) int64, appearance of the part; None if there is only one.
     """
 
     residuals: tuple[Tensor, ...]
@@ -29,6 +30,19 @@ class Evidence(NamedTuple):
     distance: Tensor | None
     pose: Tensor | None
     network_distances: tuple[Tensor, ...] = ()
+    appearance: Tensor | None = None
+
+
+class Largest(NamedTuple):
+    """The largest value of each kind of evidence in an image.
+
+    Attributes:
+        values: (kinds,): residuals, attention, distances.
+        appearance: appearance of the part, counted from 0.
+    """
+
+    values: Tensor
+    appearance: int
 
 
 class ScorerInput(NamedTuple):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from excision.method.scoring.position_distance import PositionDistance, PositionMoments
+from excision.method.scoring.position_distance import MomentsOfAppearances, PositionDistance, PositionMoments
 from excision.ops.filters import gaussian_blur
 from excision.ops.whitening import inverse_factor
 
@@ -36,13 +36,14 @@ class FeatureDistance(PositionDistance):
         shrinks: give the mean covariance over all positions the weight C / (C + samples of a block) and not
             a fiftieth: of many features, few images do not give a covariance.
         aligned: the images are aligned, so that some do not show all positions.
+        appearances: number of appearances, each with a mean and a covariance of its own.
 
     Attributes:
-        means: (1, C, h, w), the mean features of normal images.
-        whitening: (blocks, C, C), a factor A of each inverse covariance AᵀA.
-        certainty: (1, 1, h, w) in [0, 1], by which the squared distance of each position is multiplied, since
-            few normal images showed it: 1 where all did, 0 where none did. None if each image shows all
-            positions.
+        means: (appearances, C, h, w), the mean features of normal images.
+        whitening: (appearances * blocks, C, C), a factor A of each inverse covariance AᵀA.
+        certainty: (appearances, 1, h, w) in [0, 1], by which the squared distance of each position is
+            multiplied, since few normal images showed it: 1 where all did, 0 where none did. None if each
+            image shows all positions.
     """
 
     means: Tensor
@@ -50,53 +51,71 @@ class FeatureDistance(PositionDistance):
     certainty: Tensor | None
 
     def __init__(
-        self, channels: int, grid: tuple[int, int], shrinks: bool = False, aligned: bool = False
+        self,
+        channels: int,
+        grid: tuple[int, int],
+        shrinks: bool = False,
+        aligned: bool = False,
+        appearances: int = 1,
     ) -> None:
-        super().__init__()
+        super().__init__(appearances=appearances)
         self.grid, self.shrinks = grid, shrinks
         self.side = 2
-        while (blocks := -(-grid[0] // self.side) * -(-grid[1] // self.side)) > _MOST_BLOCKS:
+        while (blocks := -(-grid[0] // self.side) * -(-grid[1] // self.side)) * appearances > _MOST_BLOCKS:
             self.side *= 2
-        self.register_buffer("means", torch.zeros(1, channels, *grid))
-        self.register_buffer("whitening", torch.eye(channels).repeat(blocks, 1, 1))
-        self.register_buffer("certainty", torch.ones(1, 1, *grid) if aligned else None)
+        self.register_buffer("means", torch.zeros(appearances, channels, *grid))
+        self.register_buffer("whitening", torch.eye(channels).repeat(appearances * blocks, 1, 1))
+        self.register_buffer("certainty", torch.ones(appearances, 1, *grid) if aligned else None)
 
-    def forward(self, features: Tensor, seen: Tensor | None = None) -> Tensor:
+    def forward(
+        self, features: Tensor, seen: Tensor | None = None, appearance: Tensor | None = None
+    ) -> Tensor:
         """Return the squared distance per channel, averaged over neighbours; about 1 on normal images.
 
         Args:
             features: (B, C, h, w).
             seen: (B, 1, h, w) in [0, 1], the share that the image shows of each position; None for all.
+            appearance: (B,) int64; None if there is only one.
 
         Returns:
             (B, 1, h, w) >= 0; 0 where the image shows nothing, or no normal image did.
         """
-        found = self.whitening @ _to_blocks(features - self.means, self.side)
+        means, whitening = self.means, self.whitening
+        if appearance is not None:
+            means = means[appearance]
+            whitening = whitening.view(self.appearances, -1, *whitening.shape[1:])[appearance]
+        found = whitening @ _to_blocks(features - means, self.side)
         each = _to_positions(found.square().mean(dim=2, keepdim=True), self.side, self.grid)
-        judged = self.judged(seen)
-        if judged is None or self.certainty is None:
+        judged, certainty = self.judged(seen, appearance), self._certainty_of(appearance)
+        if judged is None or certainty is None:
             return gaussian_blur(each, _NEIGHBOURS)
-        both = gaussian_blur(torch.cat((each * self.certainty * judged, judged), dim=1), _NEIGHBOURS)
+        both = gaussian_blur(torch.cat((each * certainty * judged, judged), dim=1), _NEIGHBOURS)
         return judged * both[:, :1] / both[:, 1:].clamp_min(_LEAST)
 
-    def judged(self, seen: Tensor | None) -> Tensor | None:
+    def judged(self, seen: Tensor | None, appearance: Tensor | None = None) -> Tensor | None:
         """Return the share to which each position is judged: as `seen`, and 0 where it is not known."""
-        if seen is None or self.certainty is None:
-            return None
-        return seen * (self.certainty > 0)
+        certainty = self._certainty_of(appearance)
+        return None if seen is None or certainty is None else seen * (certainty > 0)
+
+    def _certainty_of(self, appearance: Tensor | None) -> Tensor | None:
+        if self.certainty is None or appearance is None:
+            return self.certainty
+        return self.certainty[appearance]
 
     def new_moments(self, _: int) -> Moments:
         """Return moments of no image."""
         return Moments(self)
 
     @torch.no_grad()
-    def fit(self, moments: Moments) -> None:
+    def fit(self, moments: Moments | MomentsOfAppearances[Moments]) -> None:
         """Fit means, covariances and explained variance to the moments of normal images."""
-        normal = moments.statistics()
-        self.means.copy_(normal.means)
-        self.whitening.copy_(normal.whitening)
+        means, whitening, certainty = map(
+            torch.cat, zip(*(each.statistics() for each in moments.each), strict=True)
+        )
+        self.means.copy_(means)
+        self.whitening.copy_(whitening)
         if self.certainty is not None:
-            self.certainty.copy_(normal.certainty)
+            self.certainty.copy_(certainty)
         self.explained_variance.fill_(moments.explained_variance(self.by_padding))
 
 
@@ -119,7 +138,7 @@ def _to_positions(blocks: Tensor, side: int, grid: tuple[int, int]) -> Tensor:
 
 
 class _Statistics(NamedTuple):
-    """`means`, `whitening` and `certainty` as in `FeatureDistance`."""
+    """`means`, `whitening` and `certainty` of one appearance, as in `FeatureDistance`."""
 
     means: Tensor
     whitening: Tensor
@@ -127,7 +146,7 @@ class _Statistics(NamedTuple):
 
 
 class Moments(PositionMoments):
-    """Running sums from which means and covariances follow as well.
+    """Running sums over images of one appearance, from which means and covariances follow as well.
 
     Args:
         owner: gives the shapes.
@@ -137,15 +156,16 @@ class Moments(PositionMoments):
     """
 
     def __init__(self, owner: FeatureDistance) -> None:
-        super().__init__(owner.means.shape, owner.means.device)
+        super().__init__((1, *owner.means.shape[1:]), owner.means.device)
         self.owner = owner
-        self.products = torch.zeros_like(owner.whitening, dtype=torch.float64)
+        blocks = len(owner.whitening) // owner.appearances
+        self.products = torch.zeros_like(owner.whitening[:blocks], dtype=torch.float64)
 
     def empty(self) -> Self:
         """Return moments of no image, of the same kind."""
         return type(self)(self.owner)
 
-    def add(self, features: Tensor, seen: Tensor | None = None) -> None:
+    def add(self, features: Tensor, seen: Tensor | None = None, _: Tensor | None = None) -> None:
         """Add the features (1, C, h, w) of an image that shows this share (1, 1, h, w) of each position."""
         super().add(features, seen)
         blocks = self._blocks(features.double())

@@ -10,15 +10,27 @@ import torch
 from torch import Tensor
 
 from excision.features.record import FINE_CELL, Grid
-from excision.method.scoring.alignment import Alignment
+from excision.method.scoring.appearance_search import find_clusters, warn_of_few
+from excision.method.scoring.appearances import Appearances
 from excision.method.scoring.attention_distance import AttentionDistance, attention_features
 from excision.method.scoring.edge_features import edge_features
-from excision.method.scoring.feature_distance import Moments
+from excision.method.scoring.feature_distance import FeatureDistance, Moments
 from excision.method.scoring.network_distances import new_distances
-from excision.method.scoring.position_distance import Observed, PositionDistance, PositionMoments, merged
+from excision.method.scoring.poses import Posing
+from excision.method.scoring.position_distance import (
+    MomentsOfAppearances,
+    Observed,
+    PositionDistance,
+    PositionMoments,
+    held_out_variance,
+    merged,
+)
 
 if TYPE_CHECKING:
     from excision.method.scoring.scorer import Scorer
+
+EdgeMoments = Moments | MomentsOfAppearances[Moments]
+NetworkMoments = PositionMoments | MomentsOfAppearances[PositionMoments]
 
 Images = Callable[[], Iterable[Tensor]]
 """Returns an iterator over normal images (1, C, H, W) in [0, 1]."""
@@ -27,6 +39,7 @@ Describe = Callable[[Tensor], Tensor | None]
 """Returns the features (1, C, h, w) of the attention network in an image; None if it has none."""
 
 _LEFT_BY_ALIGNMENT = 0.5  # largest share of the unexplained variance that alignment may leave
+_LEFT_BY_APPEARANCES = 0.8  # largest share of it, in images of left-out folds, that appearances may leave
 _FOR_SCALE = 64  # images from which the scale of a network's features is learnt
 
 
@@ -38,8 +51,8 @@ class FeatureMoments(NamedTuple):
         network: of the features of networks, for each grid that counts.
     """
 
-    edges: Sequence[Moments]
-    network: Mapping[str, Sequence[PositionMoments]]
+    edges: Sequence[EdgeMoments]
+    network: Mapping[str, Sequence[NetworkMoments]]
 
     def without(self, fold: int) -> FeatureMoments:
         """Return the moments of all other folds."""
@@ -49,7 +62,7 @@ class FeatureMoments(NamedTuple):
         return FeatureMoments(edges, network)
 
 
-def learn_edges(scorer: Scorer, images: Images, folds: Sequence[int]) -> Sequence[Moments]:
+def learn_edges(scorer: Scorer, images: Images, folds: Sequence[int]) -> Sequence[EdgeMoments]:
     """Learn which edges are normal at each position, and whether positions refer to the aligned part.
 
     Args:
@@ -66,23 +79,65 @@ def learn_edges(scorer: Scorer, images: Images, folds: Sequence[int]) -> Sequenc
     if not whole.enough:
         return []
     distance.fit(whole)
-    alignment = None
+    alignment: Posing | None = None
     if scorer.settings.score.align:
         candidate, aligned = scorer.new_alignment(), scorer.new_feature_distance(aligned=True)
-        candidate.learn(images())
+        looks = [candidate.look(image) for image in images()]
+        candidate.learn_from(looks)
         of_parts = aligned.moments(_observed(edge_features, images(), candidate, FINE_CELL), folds, count)
         aligned.fit(merged(of_parts))
         if 1 - aligned.explained_variance < _LEFT_BY_ALIGNMENT * (1 - distance.explained_variance):
             alignment, distance, moments = candidate, aligned, of_parts
+        several = _learn_appearances(scorer, looks, images, folds)
+        if several is not None and _explains_more(several.moments, moments):
+            alignment, distance, moments = several
     if not distance.counts:
         return []
     scorer.feature_distance, scorer.alignment = distance, alignment
     return moments
 
 
+class _Several(NamedTuple):
+    """Appearances, with the distance of each and the moments of each fold."""
+
+    alignment: Appearances
+    distance: FeatureDistance
+    moments: list[EdgeMoments]
+
+
+def _learn_appearances(
+    scorer: Scorer, looks: Sequence[Tensor], images: Images, folds: Sequence[int]
+) -> _Several | None:
+    """Learn which edges are normal for each of several appearances; None if there is only one.
+
+    Warns:
+        RareAppearanceWarning: some images look unlike all others, and are too few to be learnt apart.
+    """
+    together = torch.cat(list(looks))
+    clusters = find_clusters(together, scorer.image_format.size, folds)
+    for images_left in clusters.left:
+        warn_of_few(images_left)
+    if len(clusters.members) < 2:
+        return None
+    appearances = scorer.new_appearances([1] * len(clusters.members))
+    if not appearances.learn_from(together, clusters, folds):
+        return None
+    distance = scorer.new_feature_distance(aligned=True, appearances=len(clusters.members))
+    observed = _observed(edge_features, images(), appearances, FINE_CELL)
+    moments = distance.moments(observed, folds, max(folds) + 1)
+    distance.fit(merged(moments))
+    return _Several(appearances, distance, moments)
+
+
+def _explains_more(several: Sequence[EdgeMoments], one: Sequence[EdgeMoments]) -> bool:
+    """Return whether several appearances tell enough more of images of left-out folds than one does."""
+    left = held_out_variance(several) / held_out_variance(one).clamp_min(1e-12)
+    return float(left.mean()) < _LEFT_BY_APPEARANCES
+
+
 def learn_network(
     scorer: Scorer, images: Images, folds: Sequence[int]
-) -> dict[str, Sequence[PositionMoments]]:
+) -> dict[str, Sequence[NetworkMoments]]:
     """Learn which features of a network are normal, on the aligned part if the edges are aligned.
 
     Args:
@@ -94,13 +149,13 @@ def learn_network(
         The moments of each fold, for each grid that counts; empty without a network.
     """
     network, alignment = scorer.network, scorer.alignment
-    found: dict[str, Sequence[PositionMoments]] = {}
+    found: dict[str, Sequence[NetworkMoments]] = {}
     if network is None:
         return found
 
     def as_compared() -> Iterator[Tensor]:
         for image in images():
-            yield image if alignment is None else alignment.align(image, alignment(image))
+            yield image if alignment is None else alignment.align(image, alignment.place(image)[0])
 
     network.learn_scale(islice(as_compared(), _FOR_SCALE))
     tiles = not scorer.compares_positions
@@ -116,14 +171,15 @@ def learn_network(
 
         # Where position explains nothing, all positions have one distribution.
         kind, size = scorer.settings.score.distance, scorer.image_format.size
-        candidates = new_distances(kind, grid, size, aligned=alignment is not None, tiles=tiles)
+        aligned, appearances = alignment is not None, scorer.appearances
+        candidates = new_distances(kind, grid, size, aligned, tiles=tiles, appearances=appearances)
         found |= _learn_grid(scorer, grid, candidates, observed, by_padding, folds)
     return found
 
 
 def learn_attention_features(
     scorer: Scorer, images: Images, folds: Sequence[int], describe: Describe
-) -> dict[str, Sequence[PositionMoments]]:
+) -> dict[str, Sequence[NetworkMoments]]:
     """Learn which features of the attention network are normal, if edges and they have normal positions.
 
     On an aligned part they do not count: they would have to be computed again, on the turned image.
@@ -163,7 +219,7 @@ def _learn_grid(
     observed: Callable[[], Iterator[Observed]],
     by_padding: Tensor,
     folds: Sequence[int],
-) -> dict[str, Sequence[PositionMoments]]:
+) -> dict[str, Sequence[NetworkMoments]]:
     """Give the scorer the first distance that counts; return its moments by the name of the grid."""
     for distance in candidates:
         distance.to(scorer.tails.device).by_padding = by_padding
@@ -179,15 +235,15 @@ def _learn_grid(
 
 
 def _observed(
-    features: Callable[[Tensor], Tensor], images: Iterable[Tensor], alignment: Alignment | None, cell: int
+    features: Callable[[Tensor], Tensor], images: Iterable[Tensor], alignment: Posing | None, cell: int
 ) -> Iterator[Observed]:
     """Compute the features of images (1, C, H, W), aligned if there is an alignment, on a grid of cells."""
     for image in images:
         if alignment is None:
             yield features(image)
         else:
-            pose = alignment(image)
-            yield features(alignment.align(image, pose)), alignment.seen(pose, cell)
+            pose, appearance = alignment.place(image)
+            yield features(alignment.align(image, pose)), alignment.seen(pose, cell), appearance
 
 
 def _variances_by_padding(features: Iterable[Sequence[Tensor]]) -> list[Tensor]:

@@ -11,7 +11,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from excision.method.scoring.position_distance import PositionDistance, PositionMoments
+from excision.method.scoring.position_distance import MomentsOfAppearances, PositionDistance, PositionMoments
 from excision.ops.nearest import greedy_coreset, nearest
 
 MOST_KEPT = 2048
@@ -32,6 +32,7 @@ class MemoryDistance(PositionDistance):
         grid: number of positions (h, w).
         kept: number of features in the memory, which learning replaces.
         tiles: the images are tiles.
+        appearances: number of appearances, of which the features are in one memory.
 
     Attributes:
         bank: (M, C), the memory.
@@ -41,13 +42,20 @@ class MemoryDistance(PositionDistance):
     bank: Tensor
     squares: Tensor
 
-    def __init__(self, channels: int, grid: tuple[int, int], kept: int = 1, tiles: bool = False) -> None:
-        super().__init__(tiles)
+    def __init__(
+        self,
+        channels: int,
+        grid: tuple[int, int],
+        kept: int = 1,
+        tiles: bool = False,
+        appearances: int = 1,
+    ) -> None:
+        super().__init__(tiles, appearances)
         self.grid = grid
         self.register_buffer("bank", torch.zeros(kept, channels))
         self.register_buffer("squares", torch.zeros(kept))
 
-    def forward(self, features: Tensor, seen: Tensor | None = None) -> Tensor:
+    def forward(self, features: Tensor, seen: Tensor | None = None, _: Tensor | None = None) -> Tensor:
         """Return the distance of features (B, C, h, w) as (B, 1, h, w) >= 0.
 
         It is multiplied by the share (B, 1, h, w) that the image shows of each position, if this is given.
@@ -64,9 +72,9 @@ class MemoryDistance(PositionDistance):
         return FeatureSample(self, max(1, _CANDIDATES // images))
 
     @torch.no_grad()
-    def fit(self, sample: FeatureSample) -> None:
+    def fit(self, sample: FeatureSample | MomentsOfAppearances[FeatureSample]) -> None:
         """Keep a coreset of the sample in the memory."""
-        points = sample.features
+        points = sample.pooled().features
         count = max(1, min(MOST_KEPT, round(_SHARE * len(points))))
         # The first is the one nearest to the mean of all, so that nothing is drawn.
         first = int((points - points.mean(dim=0)).square().sum(dim=1).argmin())
@@ -92,7 +100,7 @@ class FeatureSample(PositionMoments):
         """Return a sample of no image, of the same kind."""
         return type(self)(self.owner, self.share)
 
-    def add(self, features: Tensor, seen: Tensor | None = None) -> None:
+    def add(self, features: Tensor, seen: Tensor | None = None, _: Tensor | None = None) -> None:
         """Add the features (1, C, h, w) of an image that shows this share (1, 1, h, w) of each position."""
         super().add(features, seen)
         patches = features[0].flatten(1).T

@@ -17,7 +17,13 @@ from excision.settings.scoring import DistanceKind
 
 
 def new_distances(
-    kind: DistanceKind, grid: Grid, image: Size, aligned: bool, tiles: bool = False
+    kind: DistanceKind,
+    grid: Grid,
+    image: Size,
+    aligned: bool,
+    *,
+    tiles: bool = False,
+    appearances: int = 1,
 ) -> list[PositionDistance]:
     """Create untrained distances for a grid, of which the first that counts is to be used.
 
@@ -27,20 +33,27 @@ def new_distances(
         image: (H, W) of the images in pixels.
         aligned: the images are aligned, so that some do not show all positions.
         tiles: the images are tiles, in which a position is none on the product.
+        appearances: number of appearances of the normal images.
     """
     positions = _positions(grid, image)
     if kind == "memory":
-        return [MemoryDistance(grid.features, positions, tiles=tiles)]
+        return [MemoryDistance(grid.features, positions, tiles=tiles, appearances=appearances)]
     if tiles:
         return [PooledDistance(grid.features, positions, tiles=True)]
     return [
-        FeatureDistance(grid.features, positions, shrinks=True, aligned=aligned),
-        PooledDistance(grid.features, positions),
+        FeatureDistance(grid.features, positions, shrinks=True, aligned=aligned, appearances=appearances),
+        PooledDistance(grid.features, positions, appearances=appearances),
     ]
 
 
 def stored_distance(
-    tensors: Mapping[str, Tensor], prefix: str, grid: Grid, image: Size, tiles: bool
+    tensors: Mapping[str, Tensor],
+    prefix: str,
+    grid: Grid,
+    image: Size,
+    *,
+    tiles: bool,
+    appearances: int = 1,
 ) -> PositionDistance | None:
     """Create the distance of a grid that a state dict can be loaded into; None if it contains none.
 
@@ -50,6 +63,7 @@ def stored_distance(
         grid: a grid of the network.
         image: (H, W) of the images in pixels.
         tiles: the images are tiles.
+        appearances: number of appearances of the normal images.
     """
     if grid.name == ATTENTION:
         return AttentionDistance(grid.features, _positions(grid, image))
@@ -59,10 +73,11 @@ def stored_distance(
     if not names:
         return None
     if "bank" in names:
-        return MemoryDistance(grid.features, positions, len(tensors[f"{own}bank"]), tiles)
+        return MemoryDistance(grid.features, positions, len(tensors[f"{own}bank"]), tiles, appearances)
     if "mean" in names:
-        return PooledDistance(grid.features, positions, tiles)
-    return FeatureDistance(grid.features, positions, shrinks=True, aligned="certainty" in names)
+        return PooledDistance(grid.features, positions, tiles, appearances)
+    aligned = "certainty" in names
+    return FeatureDistance(grid.features, positions, shrinks=True, aligned=aligned, appearances=appearances)
 
 
 def _positions(grid: Grid, image: Size) -> Size:

@@ -12,7 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from excision.method.scoring.position_distance import WITHOUT_POSITION, PositionDistance, PositionMoments
+from excision.method.scoring.position_distance import (
+    WITHOUT_POSITION,
+    MomentsOfAppearances,
+    PositionDistance,
+    PositionMoments,
+)
 from excision.ops.filters import gaussian_blur
 from excision.ops.whitening import inverse_factor
 
@@ -33,6 +38,7 @@ class PooledDistance(PositionDistance):
         channels: number of features.
         grid: number of positions (h, w).
         tiles: the images are tiles.
+        appearances: number of appearances, of which the distances have one distribution.
 
     Attributes:
         mean: the mean features of normal images, (1, C, 1, 1); in tiles (1, C, h, w).
@@ -44,8 +50,10 @@ class PooledDistance(PositionDistance):
     whitening: Tensor
     usual: Tensor | None
 
-    def __init__(self, channels: int, grid: tuple[int, int], tiles: bool = False) -> None:
-        super().__init__(tiles)
+    def __init__(
+        self, channels: int, grid: tuple[int, int], tiles: bool = False, appearances: int = 1
+    ) -> None:
+        super().__init__(tiles, appearances)
         self.grid = grid
         self.register_buffer("mean", torch.zeros(1, channels, *(grid if tiles else (1, 1))))
         self.register_buffer("whitening", torch.eye(channels)[..., None, None])
@@ -61,7 +69,7 @@ class PooledDistance(PositionDistance):
         """Whether the distance counts: always, since it does not depend on the position."""
         return True
 
-    def forward(self, features: Tensor, seen: Tensor | None = None) -> Tensor:
+    def forward(self, features: Tensor, seen: Tensor | None = None, _: Tensor | None = None) -> Tensor:
         """Return the squared distance per channel, averaged over neighbours; about 1 on normal images.
 
         Args:
@@ -80,9 +88,10 @@ class PooledDistance(PositionDistance):
         return PooledMoments(self)
 
     @torch.no_grad()
-    def fit(self, moments: PooledMoments) -> None:
+    def fit(self, moments: PooledMoments | MomentsOfAppearances[PooledMoments]) -> None:
         """Fit mean, covariance and usual distance to the moments of normal images."""
-        mean, covariance, of_zones = moments.statistics()
+        pooled = moments.pooled()
+        mean, covariance, of_zones = pooled.statistics()
         floor = torch.diag(_LEAST_VARIANCE * covariance.diagonal() + _LEAST)
         inverse = inverse_factor(covariance + floor)
         self.mean.copy_(mean)
@@ -90,7 +99,7 @@ class PooledDistance(PositionDistance):
         if self.usual is not None:
             # The mean of |A x|² over a zone is the trace of A S Aᵀ.
             usual = ((inverse @ of_zones) * inverse).sum(dim=2).mean(dim=1).clamp_min(_LEAST)
-            self.usual.copy_(usual[moments.zones].view_as(self.usual))
+            self.usual.copy_(usual[pooled.zones].view_as(self.usual))
         self.explained_variance.fill_(moments.explained_variance(self.by_padding))
 
 
@@ -130,7 +139,7 @@ class PooledMoments(PositionMoments):
         """Return moments of no image, of the same kind."""
         return type(self)(self.owner)
 
-    def add(self, features: Tensor, seen: Tensor | None = None) -> None:
+    def add(self, features: Tensor, seen: Tensor | None = None, _: Tensor | None = None) -> None:
         """Add the features (1, C, h, w) of an image that shows this share (1, 1, h, w) of each position."""
         super().add(features, seen)
         points = features[0].flatten(1).double()

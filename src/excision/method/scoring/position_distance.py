@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +20,9 @@ evidence of this weight that says nothing costs little.
 _LEAST_IMAGES = 8
 _TRUNCATION_IN_TILES = 0.2  # as of the residual, `score.residual_truncation`
 
-Observed = Tensor | tuple[Tensor, Tensor]
+Observed = Tensor | tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor | None]
 """Features (1, C, h, w) of an image, alone or with the share (1, 1, h, w) in [0, 1] that it shows of each
-position."""
+position, and with its appearance (1,) if there are several."""
 
 
 class PositionDistance(nn.Module):
@@ -33,10 +33,13 @@ class PositionDistance(nn.Module):
 
     Args:
         tiles: the images are tiles.
+        appearances: number of appearances that the normal images have.
 
     Attributes:
         tiles: as given.
-        tail: (2,), median over normal images of the largest distance, and mean excess of those above it.
+        appearances: as given.
+        tail: (2,), median over normal images of the largest distance, and mean excess of those above it;
+            (appearances, 2) if there are several.
         explained_variance: (1,), share of the features' variance over normal images that position explains,
             0 to 1.
         by_padding: (C,), variance between positions that does not count as explained: see
@@ -46,10 +49,10 @@ class PositionDistance(nn.Module):
     tail: Tensor
     explained_variance: Tensor
 
-    def __init__(self, tiles: bool = False) -> None:
+    def __init__(self, tiles: bool = False, appearances: int = 1) -> None:
         super().__init__()
-        self.tiles = tiles
-        self.register_buffer("tail", torch.ones(2))
+        self.tiles, self.appearances = tiles, appearances
+        self.register_buffer("tail", torch.ones(2) if appearances == 1 else torch.ones(appearances, 2))
         self.register_buffer("explained_variance", torch.zeros(1))
         self.by_padding: Tensor | float = 0.0
 
@@ -73,12 +76,18 @@ class PositionDistance(nn.Module):
         """A distance that this share of normal images, or more, reach adds nothing; 1 lets all add."""
         return _TRUNCATION_IN_TILES if self.tiles else 1.0
 
-    def judged(self, _: Tensor | None) -> Tensor | None:
-        """Return the share to which each position is judged, given the share that is seen; None for all."""
+    def judged(self, _: Tensor | None, __: Tensor | None = None) -> Tensor | None:
+        """Return the share to which each position is judged; None for all.
+
+        It depends on the share that is seen, and on the appearance (B,) of the image.
+        """
         return None
 
     def new_moments(self, images: int) -> Any:
-        """Return moments of no image, to which the features of this number of images will be added."""
+        """Return moments of no image of one appearance.
+
+        The features of this number of images will be added to them, or fewer.
+        """
         raise NotImplementedError
 
     @torch.no_grad()
@@ -86,14 +95,20 @@ class PositionDistance(nn.Module):
         """Sum up the features (1, C, h, w) of normal images, each in the moments of its fold.
 
         Args:
-            features: features of each image; with what it shows of each position if the images are aligned.
+            features: features of each image; with what it shows of each position, and its appearance, if the
+                images are aligned.
             folds: fold of each image, counted from 0.
             count: number of folds.
         """
-        found = [self.new_moments(len(folds)) for _ in range(count)]
+        found = [self._empty(len(folds)) for _ in range(count)]
         for each, fold in zip(features, folds, strict=True):
             found[fold].add(*(each if isinstance(each, tuple) else (each,)))
         return found
+
+    def _empty(self, images: int) -> Any:
+        if self.appearances == 1:
+            return self.new_moments(images)
+        return MomentsOfAppearances([self.new_moments(images) for _ in range(self.appearances)])
 
     def fit(self, moments: Any) -> None:
         """Fit the distance and the explained variance to the moments of normal images.
@@ -129,7 +144,16 @@ class PositionMoments:
         """Return moments of no image, of the same kind."""
         raise NotImplementedError
 
-    def add(self, features: Tensor, seen: Tensor | None = None) -> None:
+    @property
+    def each(self) -> Sequence[Self]:
+        """The moments of each appearance: here, there is one."""
+        return (self,)
+
+    def pooled(self) -> Self:
+        """Return the moments of all appearances together."""
+        return self
+
+    def add(self, features: Tensor, seen: Tensor | None = None, _: Tensor | None = None) -> None:
         """Add the features (1, C, h, w) of an image that shows this share (1, 1, h, w) of each position."""
         exact = features.double()
         share = torch.ones_like(self.shown) if seen is None else seen.double()
@@ -186,9 +210,83 @@ class PositionMoments:
 M = TypeVar("M", bound=PositionMoments)
 
 
-def merged(parts: Sequence[M]) -> M:
+class MomentsOfAppearances(Generic[M]):
+    """The moments of each of several appearances.
+
+    Args:
+        each: moments of no image, for each appearance.
+
+    Attributes:
+        each: as given.
+    """
+
+    def __init__(self, each: Sequence[M]) -> None:
+        self.each = each
+
+    def empty(self) -> Self:
+        """Return moments of no image, of the same kind."""
+        return type(self)([own.empty() for own in self.each])
+
+    def pooled(self) -> M:
+        """Return the moments of all appearances together."""
+        return merged(self.each)
+
+    def add(self, features: Tensor, seen: Tensor | None, appearance: Tensor) -> None:
+        """Add the features of an image of this appearance (1,), and what it shows of each position."""
+        self.each[int(appearance)].add(features, seen)
+
+    def include(self, other: Self) -> None:
+        """Add the images that other moments are of."""
+        for own, its in zip(self.each, other.each, strict=True):
+            own.include(its)
+
+    @property
+    def enough(self) -> bool:
+        """Whether the distance can be learnt of each appearance."""
+        return all(own.enough for own in self.each)
+
+    def explained_variance(self, by_padding: Tensor | float = 0.0) -> float:
+        """Return the share of variance between positions of the same appearance: its mean over the images."""
+        known = [own for own in self.each if own.count]
+        total = sum(own.count * own.explained_variance(by_padding) for own in known)
+        return total / sum(own.count for own in known)
+
+
+class _Sums(Protocol):
+    def empty(self) -> Self: ...
+    def include(self, other: Self) -> None: ...
+
+
+S = TypeVar("S", bound=_Sums)
+
+
+def merged(parts: Sequence[S]) -> S:
     """Return the moments of all images of several parts; there is at least one."""
     whole = parts[0].empty()
     for part in parts:
         whole.include(part)
     return whole
+
+
+def held_out_variance(folds: Sequence[PositionMoments | MomentsOfAppearances[Any]]) -> Tensor:
+    """Return by how much features differ from the mean of the other folds, squared.
+
+    Args:
+        folds: the moments of each fold.
+
+    Returns:
+        (C,), the mean over images and positions that other folds show as well; of several appearances, each
+        image is compared with the mean of its own.
+    """
+    errors: Tensor | float = 0.0
+    shown: Tensor | float = 0.0
+    for of_folds in zip(*(fold.each for fold in folds), strict=True):
+        whole = merged(of_folds)
+        for fold in of_folds:
+            others = whole.shown - fold.shown
+            means = (whole.sums - fold.sums) / torch.where(others > 0, others, 1)
+            each = fold.squares - 2 * means * fold.sums + fold.shown * means.square()
+            errors = errors + (each * (others > 0)).sum(dim=(0, 2, 3))
+            shown = shown + (fold.shown * (others > 0)).sum()
+    assert isinstance(errors, Tensor)
+    return errors / shown

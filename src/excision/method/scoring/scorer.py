@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from excision.features.network import FeatureNetwork
 from excision.features.record import FINE_CELL, Grid
 from excision.method.scoring.alignment import Alignment
+from excision.method.scoring.appearances import Appearances
 from excision.method.scoring.attention_distance import (
     ATTENTION,
     attention_features,
     attention_grid,
-    stored_channels,
 )
 from excision.method.scoring.edge_features import count_features, edge_features
-from excision.method.scoring.evidence import Evidence, ScorerInput
+from excision.method.scoring.evidence import Evidence, Largest, ScorerInput
 from excision.method.scoring.feature_distance import FeatureDistance
 from excision.method.scoring.learning import (
     Describe,
@@ -28,11 +28,11 @@ from excision.method.scoring.learning import (
     learn_edges,
     learn_network,
 )
-from excision.method.scoring.network_distances import stored_distance
 from excision.method.scoring.own_level import above_own_level
+from excision.method.scoring.poses import Posing
 from excision.method.scoring.position_distance import PositionDistance, merged
 from excision.method.scoring.residuals import ResidualSums, anomaly_map, anomaly_score, broad_residual
-from excision.method.scoring.surprisal import surprisal, tail
+from excision.method.scoring.surprisal import scales, surprisal, tail
 from excision.ops.resampling import enlarge
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
@@ -50,10 +50,11 @@ class Scorer(nn.Module):
         normal_residual: (1, R, H, W) > 0, mean residuals of normal images; (1, R, 1, 1) if residuals stay
             absolute.
         tails: (R + 1, 2), for each residual and for the attention: median over normal images of the largest
-            value, and mean excess of those above it.
+            value, and mean excess of those above it; (appearances, R + 1, 2) if there are several.
         feature_distance: feature distance of each position; None if it does not count, since positions differ
             from image to image.
-        alignment: estimates the pose of the part; None if positions are those of the image.
+        alignment: estimates the pose of the part, and which of several appearances it has; None if positions
+            are those of the image.
         network: as given; None if these settings do not use it.
         network_distances: distance of the features of networks on each grid that counts, by its name.
         attention_channels: number of features of the attention network; 0 until they are compared.
@@ -74,7 +75,7 @@ class Scorer(nn.Module):
         self.register_buffer("normal_residual", torch.ones(1, residuals, *size))
         self.register_buffer("tails", torch.ones(residuals + 1, 2))
         self.feature_distance: FeatureDistance | None = None
-        self.alignment: Alignment | None = None
+        self.alignment: Posing | None = None
         self.network = network if settings.compares_features else None
         self.network_distances = nn.ModuleDict()
         self.attention_channels = 0
@@ -90,21 +91,25 @@ class Scorer(nn.Module):
             for view, found in enumerate(self._residuals(given))
         )
         images = given.images
-        distance = pose = None
+        distance = pose = appearance = None
         if self.alignment is not None:
-            pose = self.alignment(images)
+            pose, appearance = self.alignment.place(images)
             images = self.alignment.align(images, pose)
         if self.feature_distance is not None:
-            distance = self.feature_distance(edge_features(images), self._seen(pose, FINE_CELL))
-        of_network = tuple(self._of_networks(images, pose, given.features))
-        return Evidence(tuple(relative), given.cells.clamp_min(0), distance, pose, of_network)
+            shown = self._seen(pose, FINE_CELL)
+            distance = self.feature_distance(edge_features(images), shown, appearance)
+        of_network = tuple(self._of_networks(images, pose, appearance, given.features))
+        return Evidence(tuple(relative), given.cells.clamp_min(0), distance, pose, of_network, appearance)
 
-    def _of_networks(self, images: Tensor, pose: Tensor | None, seen: Tensor | None) -> Iterator[Tensor]:
+    def _of_networks(
+        self, images: Tensor, pose: Tensor | None, appearance: Tensor | None, seen: Tensor | None
+    ) -> Iterator[Tensor]:
         """Yield the distances of the features of networks on each grid that counts.
 
         Args:
             images: aligned, if there is an alignment.
             pose: of the part; None without an alignment.
+            appearance: of the part; None if there is only one.
             seen: features of the attention network.
         """
         if self.compares_attention and seen is not None:
@@ -113,7 +118,8 @@ class Scorer(nn.Module):
             return
         for grid, features in zip(self.network.record.grids, self.network(images), strict=True):
             if grid.name in self.network_distances:
-                distance = self.network_distances[grid.name](features, self._seen(pose, grid.cell))
+                shown = self._seen(pose, grid.cell)
+                distance = self.network_distances[grid.name](features, shown, appearance)
                 # On the coarse grid of a whole image too few positions are left to say what it has in common.
                 has_level = grid.cell == FINE_CELL or not self.compares_positions
                 yield above_own_level(distance) if has_level else distance
@@ -133,7 +139,7 @@ class Scorer(nn.Module):
         """
         if not self.counts_attention:
             return evidence.residuals[0]
-        *of_residuals, of_attention = self.tails.tolist()
+        *of_residuals, of_attention = scales(self.tails, evidence.appearance)
         score = self.settings.score
         found = [
             surprisal(residual, median, excess, score.residual_truncation)
@@ -145,23 +151,24 @@ class Scorer(nn.Module):
         maps = residual.mul_(score.residual_weight).add_(attention)
         if evidence.distance is not None and self.feature_distance is not None:
             own = self.feature_distance
-            told, shown = self._on_image(evidence.distance, own, evidence.pose, FINE_CELL)
+            told, shown = self._on_image(evidence.distance, own, evidence, FINE_CELL)
             # What was not compared, such as corners cut off by the rotation, has the other evidence in full.
             maps = maps.mul_(1 - own.weight * shown).add_(told.mul_(own.weight))
         for (grid, network), distance in zip(self._compared(), evidence.network_distances, strict=True):
-            told, _ = self._on_image(distance, network, evidence.pose, grid.cell)
+            told, _ = self._on_image(distance, network, evidence, grid.cell)
             maps = maps.add_(told.mul_(network.weight))
         return maps
 
     def _on_image(
-        self, distance: Tensor, own: PositionDistance, pose: Tensor | None, cell: int
+        self, distance: Tensor, own: PositionDistance, evidence: Evidence, cell: int
     ) -> tuple[Tensor, Tensor | float]:
         """Return the surprisal of each pixel (B, 1, H, W), and the share of each pixel that was compared."""
-        median, excess = own.tail.tolist()
-        found = surprisal(distance, median, excess, own.truncation)
+        pose, appearance = evidence.pose, evidence.appearance
+        found = surprisal(distance, *scales(own.tail[..., None, :], appearance)[0], own.truncation)
         if pose is None or self.alignment is None:
             return enlarge(found, cell, self.image_format.size), 1.0
-        return self.alignment.put_back(found, pose, cell, own.judged(self._seen(pose, cell)))
+        judged = own.judged(self._seen(pose, cell), appearance)
+        return self.alignment.put_back(found, pose, cell, judged)
 
     def _seen(self, pose: Tensor | None, cell: int) -> Tensor | None:
         """Return which cells the image shows; None if all are judged."""
@@ -209,6 +216,7 @@ class Scorer(nn.Module):
         self.feature_distance = self.alignment = None
         self.network_distances, self.attention_channels = nn.ModuleDict(), 0
         edges = learn_edges(self, images, folds) if self.compares_positions else []
+        self.divide_tails()
         of_attention = learn_attention_features(self, images, folds, describe)
         return FeatureMoments(edges, of_attention | learn_network(self, images, folds))
 
@@ -237,17 +245,17 @@ class Scorer(nn.Module):
             self.normal_residual[:, : self.residuals] = sums.mean(self.settings.score.relative)
 
     @torch.no_grad()
-    def largest(self, given: ScorerInput) -> Tensor:
+    def largest(self, given: ScorerInput) -> Largest:
         """Return the largest value of each kind of evidence in an image: residuals, attention, distances."""
         evidence = self.evidence(given)
         found = [self.score(each) for each in (*evidence.residuals, evidence.attention)]
         of_edges = () if evidence.distance is None else (evidence.distance,)
         found += [each.amax(dim=(1, 2, 3)) for each in (*of_edges, *evidence.network_distances)]
-        return torch.cat(found)
+        return Largest(torch.cat(found), 0 if evidence.appearance is None else int(evidence.appearance))
 
     @torch.no_grad()
-    def fit_tails(self, largest: Sequence[Tensor]) -> None:
-        """Learn the tail of each kind of evidence, if they are combined.
+    def fit_tails(self, largest: Sequence[Largest]) -> None:
+        """Learn the tail of each kind of evidence, if they are combined; of each appearance apart.
 
         Args:
             largest: `largest` of each of several normal images that took no part in the normal statistics by
@@ -255,21 +263,38 @@ class Scorer(nn.Module):
         """
         if not self.counts_attention:
             return
-        found = torch.tensor([tail(each) for each in torch.stack(list(largest), dim=1)])
-        for distance in reversed(self.distances):
-            distance.tail.copy_(found[-1])
-            found = found[:-1]
-        self.tails.copy_(found)
+        for appearance in range(self.appearances):
+            own = [each.values for each in largest if each.appearance == appearance]
+            found = torch.tensor([tail(each) for each in torch.stack(own, dim=1)])
+            for distance in reversed(self.distances):
+                distance.tail.view(-1, 2)[appearance] = found[-1]
+                found = found[:-1]
+            self.tails.view(-1, *found.shape)[appearance] = found
 
-    def new_feature_distance(self, aligned: bool = False) -> FeatureDistance:
+    def divide_tails(self) -> None:
+        """Give each appearance tails of its own."""
+        several = () if self.appearances == 1 else (self.appearances,)
+        self.tails = self.tails.new_ones(*several, *self.tails.shape[-2:])
+
+    @property
+    def appearances(self) -> int:
+        """Number of appearances of normal images."""
+        return len(self.alignment.images) if isinstance(self.alignment, Appearances) else 1
+
+    def new_feature_distance(self, aligned: bool = False, appearances: int = 1) -> FeatureDistance:
         """Create an untrained feature distance for the size and channels of the images."""
         height, width = (-(-side // FINE_CELL) for side in self.image_format.size)
         channels = count_features(self.image_format.channels)
-        return FeatureDistance(channels, (height, width), aligned=aligned).to(self.tails.device)
+        distance = FeatureDistance(channels, (height, width), aligned=aligned, appearances=appearances)
+        return distance.to(self.tails.device)
 
     def new_alignment(self, starts: int = 1) -> Alignment:
         """Create an untrained alignment with this number of starting poses."""
         return Alignment(self.image_format.size, starts).to(self.tails.device)
+
+    def new_appearances(self, starts: Sequence[int]) -> Appearances:
+        """Create an untrained alignment for each appearance, with these numbers of starting poses."""
+        return Appearances(self.image_format.size, starts).to(self.tails.device)
 
     @property
     def grids(self) -> tuple[Grid, ...]:
@@ -311,38 +336,6 @@ class Scorer(nn.Module):
     def wants_attention(self) -> bool:
         """Whether features of the attention network are to count, if position explains them."""
         return self.settings.compares_attention(self.image_format)
-
-    def made_to_fit(self, tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-        """Prepare to load a state dict, which contains feature distances and alignment only if they count.
-
-        Args:
-            tensors: state dict by name.
-            prefix: prefix of the names of this scorer's tensors.
-
-        Returns:
-            The tensors without those that do not count with these settings.
-        """
-        of_edges, of_alignment, network, of_distances = (
-            f"{prefix}{part}." for part in ("feature_distance", "alignment", "network", "network_distances")
-        )
-        learnt = self.compares_positions and any(name.startswith(of_edges) for name in tensors)
-        starts = tensors.get(f"{of_alignment}starts") if learnt else None
-        self.feature_distance = (
-            self.new_feature_distance(f"{of_edges}certainty" in tensors) if learnt else None
-        )
-        self.alignment = self.new_alignment(len(starts)) if starts is not None else None
-        self.network_distances = nn.ModuleDict()
-        size, tiles = self.image_format.size, not self.compares_positions
-        self.attention_channels = stored_channels(tensors, of_distances) if self.wants_attention else 0
-        for grid in self.grids:
-            distance = stored_distance(tensors, of_distances, grid, size, tiles)
-            if distance is not None:
-                self.network_distances[grid.name] = distance.to(self.tails.device)
-        used = {of_edges: learnt, of_alignment: learnt, network: self.network is not None}
-        of_grids = {name.removeprefix(of_distances).split(".")[0] for name in tensors if of_distances in name}
-        used |= {f"{of_distances}{name}.": name in self.network_distances for name in of_grids}
-        unused = tuple(name for name, is_used in used.items() if not is_used)
-        return {name: tensor for name, tensor in tensors.items() if not name.startswith(unused)}
 
     def _residuals(self, given: ScorerInput) -> list[Tensor]:
         """Compute the absolute residuals, each (B, 1, H, W) >= 0."""

@@ -25,7 +25,26 @@ def tail(largest: Tensor) -> tuple[float, float]:
     return max(median, _LEAST), max(excess, _LEAST)
 
 
-def surprisal(values: Tensor, median: float, excess: float, truncation: float = 1.0) -> Tensor:
+Scale = tuple[float | Tensor, float | Tensor]
+"""Median and mean excess, as returned by `tail`: numbers, or tensors (B, 1, 1, 1) if images differ."""
+
+
+def scales(tails: Tensor, appearance: Tensor | None) -> list[Scale]:
+    """Return the tail of each kind of evidence, as `surprisal` takes it.
+
+    Args:
+        tails: (kinds, 2), or (appearances, kinds, 2) if there are several.
+        appearance: (B,) int64; None if there is only one.
+    """
+    if appearance is None:
+        return [(median, excess) for median, excess in tails.tolist()]
+    own = tails[appearance][..., None, None, None]
+    return [(own[:, kind, 0], own[:, kind, 1]) for kind in range(tails.shape[1])]
+
+
+def surprisal(
+    values: Tensor, median: float | Tensor, excess: float | Tensor, truncation: float = 1.0
+) -> Tensor:
     """Compute in nats how surprising it would be for a normal image to reach a value anywhere.
 
     It is -ln p, with p the share of normal images whose largest value is at least this. Above the median the
@@ -39,8 +58,8 @@ def surprisal(values: Tensor, median: float, excess: float, truncation: float = 
 
     Args:
         values: any shape, >= 0.
-        median: > 0, as returned by `tail`.
-        excess: > 0, as returned by `tail`.
+        median: > 0, as returned by `tail`; one number, or (B, 1, 1, 1).
+        excess: as `median`.
         truncation: t > 0; 1 means no truncation.
 
     Returns:
