@@ -147,6 +147,20 @@ def test_an_installed_package_has_its_own_name() -> None:
     assert source.name == "elpv-dataset"
 
 
+def test_a_change_of_what_only_ear_has_leaves_baselines_as_they_are() -> None:
+    changed = replace(Settings(), score=replace(Settings().score, align=False))
+    ear, unet = (cell.identity() for cell in plan(EAR, "unet").cells()[:2])
+    other_ear, other_unet = (cell.identity() for cell in plan(EAR, "unet", settings=changed).cells()[:2])
+    assert ear != other_ear and unet == other_unet
+    # Results of a version that had other settings of EAR, or named all of them, stay valid.
+    stored = json.loads(json.dumps(unet))
+    stored["settings"]["score"] = {"something": "else"}
+    assert stored_identity({"identity": stored}) == unet
+    wider = replace(Settings(), recovery=RecoverySettings(width=8))
+    assert plan("unet", settings=wider).cells()[0].identity() != plan("unet").cells()[0].identity()
+    assert settings_of(unet["settings"]) == replace(Settings(), training=replace(Settings().training, seed=0))
+
+
 def test_an_identity_without_later_changes_is_the_same() -> None:
     identity = plan(EAR).cells()[0].identity()
     old = json.loads(json.dumps(identity))

@@ -29,6 +29,9 @@ METHODS = (EAR, EAR_FEATURES, "riad", "unet", "ae", "draem", "patchcore", "padim
 SEEDLESS = ("padim", "padim-aligned")
 """Methods in which the seed decides nothing but the choice of training tiles: one cell is enough."""
 
+OF_BASELINES = ("image", "recovery", "training", "calibration")
+"""Sections of the settings that baselines use; the others are EAR's alone."""
+
 LABELS = {
     EAR: "EAR",
     EAR_FEATURES: "EAR, EfficientNet-Lite0 features",
@@ -157,7 +160,7 @@ class Cell:
             "listing": self.source.listing,
         }
         plain: dict[str, Any] = json.loads(json.dumps(content))
-        return plain
+        return _with_own_settings(plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +281,16 @@ def stored_identity(content: dict[str, Any]) -> dict[str, Any]:
         return identity
     # Results of an earlier version do not name changes that it did not know.
     inference = {**dataclasses.asdict(Inference()), **identity.get("inference", {})}
-    return {**identity, "settings": with_new_names(settings)[0], "inference": inference}
+    known = {**identity, "settings": with_new_names(settings)[0], "inference": inference}
+    return _with_own_settings(known)
+
+
+def _with_own_settings(identity: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the settings that a baseline ignores, so that a change of EAR leaves its results valid."""
+    if identity["method"] == EAR:
+        return identity
+    own = {name: each for name, each in identity["settings"].items() if name in OF_BASELINES}
+    return {**identity, "settings": own}
 
 
 def _listing(dataset: Dataset) -> str:
