@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -142,7 +144,7 @@ def test_an_image_that_kills_its_process_is_a_failure(
 def test_processes_that_die_at_once_end_the_inspection(
     pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import os, sys\nif '-m' in sys.orig_argv: os._exit(7)\n")
+    (tmp_path / "sitecustomize.py").write_text("import os, sys\nif '-P' in sys.orig_argv: os._exit(7)\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     with pytest.raises(ExcisionError, match=r"ended before they began an image \(exit status 7\)"):
         inspect_in_parts(MODEL, [pictures(3)], tmp_path / "out", Ways(workers=2))
@@ -182,6 +184,20 @@ def test_manifests_tar_files_and_their_columns(pictures: Pictures, tmp_path: Pat
     assert scores[0] == scores[1]
     (error,) = (row.record.error for row in rows_of(tmp_path / "two") if row.record.error)
     assert error.startswith(f"{tmp_path}/shard.tar#damaged.png: ") and "/excision-" not in error
+
+
+def test_a_row_stands_for_one_file_alone(pictures: Pictures, tmp_path: Path) -> None:
+    """Not for the images of a folder, and not for those that a pattern would match."""
+    images = pictures(3)
+    shutil.copyfile(images / "0000.png", images / "part_1.png")
+    rows = [str(images), str(images / "*.png"), str(images / "part_[1].png"), "", str(images / "0001.png")]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps({"uri": row}) + "\n" for row in rows))
+    inspect_in_parts(MODEL, [tmp_path / "m.jsonl"], tmp_path / "out", Ways())
+    records = [row.record for row in rows_of(tmp_path / "out")]
+    assert [record.verdict for record in records] == [None, None, None, None, "good"]
+    assert records[0].error == f"{images}: is not a regular file"
+    assert records[2].error == f"{images / 'part_[1].png'}: no such file"
+    assert records[3].image == f"{tmp_path / 'm.jsonl'}, row 4"
 
 
 def test_a_manifest_that_changes_ends_the_inspection(pictures: Pictures, tmp_path: Path) -> None:

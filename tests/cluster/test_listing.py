@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tarfile
@@ -62,7 +63,7 @@ def test_a_folder_of_results_is_passed_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_images_in_tar_files_are_read_at_their_places(form: int, tmp_path: Path) -> None:
-    contents = {f"{'long' * 20}/{n:03d}.cls.png": os.urandom(n * 700) for n in range(40)}
+    contents = {f"{'long' * 20}/#{n:03d}.cls.png": os.urandom(n * 700) for n in range(40)}
     path = tmp_path / "shard-000.tar"
     with tarfile.open(path, "w", format=form) as archive:
         for name, content in contents.items():
@@ -74,7 +75,7 @@ def test_images_in_tar_files_are_read_at_their_places(form: int, tmp_path: Path)
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(link)
     entries = list(tar_entries(path))
-    assert [entry.uri for entry in entries] == [f"{path}#{name}" for name in contents]
+    assert [entry.uri for entry in entries] == [f"{path}#{name.replace('#', '%23')}" for name in contents]
     found = [file.read_bytes() for file in Reader().read(entries) if isinstance(file, Path)]
     assert found == list(contents.values())
 
@@ -93,6 +94,17 @@ def test_tar_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     for name in ("packed", "cut", "none", "gone"):
         with pytest.raises(DatasetError, match=f"{name}.tar: cannot be read as an uncompressed tar"):
             list(tar_entries(tmp_path / f"{name}.tar"))
+
+
+def test_a_full_disk_is_no_fault_of_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "t.tar").write_bytes(bytes(100))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("excision.storage.fetch._copy", full)
+    with pytest.raises(OSError, match="No space left"):
+        list(Reader().read([Entry(f"{tmp_path}/t.tar#a", offset=0, size=20)]))
 
 
 def test_what_cannot_be_fetched_is_a_reason(tmp_path: Path) -> None:

@@ -88,11 +88,11 @@ class PartInspector:
         begins(place)
         if place in deadly:
             record = failed(entry.uri, threshold, f"{entry.uri}: {deadly[place]}")
-        elif isinstance(found := next(read), str):
-            record = failed(entry.uri, threshold, found)
+        elif reason := _why_not(found := next(read), entry):
+            record = failed(entry.uri, threshold, reason)
         else:
             record = inspect_file(
-                self._predictor, found, out, name=entry.uri, pictured=_PICTURED[self._plan.pictured]
+                self._predictor, Path(found), out, name=entry.uri, pictured=_PICTURED[self._plan.pictured]
             )
         return PartRow(record, entry.group, entry.serial)
 
@@ -104,6 +104,15 @@ class PartInspector:
             if (made / name).exists():
                 with self._folder.writing(name) as target:
                     (made / name).replace(target)
+
+
+def _why_not(found: Path | str, entry: Entry) -> str | None:
+    """Say why there is no file to inspect; a folder or a pattern would stand for other images."""
+    if isinstance(found, str):
+        return found
+    if found.is_file():
+        return None
+    return f"{entry.uri}: is not a regular file" if found.exists() else f"{entry.uri}: no such file"
 
 
 def _overlays(rows: Iterable[PartRow]) -> Iterator[str]:

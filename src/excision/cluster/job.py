@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -180,9 +181,20 @@ def _count(
 ) -> tuple[Counter[Verdict | None], tuple[tuple[str, str], ...]]:
     counts: Counter[Verdict | None] = Counter()
     failures: list[tuple[str, str]] = []
-    for part in parts:
-        for row in read_part(folder, plan, part):
-            counts[row.record.verdict] += 1
-            if row.record.verdict is None and len(failures) < _FAILURES:
-                failures.append((row.record.image, row.record.error or ""))
+    with ThreadPoolExecutor(1 if folder.local is not None else THREADS, "counting") as pool:
+        for found, reasons in pool.map(lambda part: _count_part(folder, plan, part), parts):
+            counts += found
+            failures += reasons[: _FAILURES - len(failures)]
     return counts, tuple(failures)
+
+
+def _count_part(
+    folder: Folder, plan: Plan, part: int
+) -> tuple[Counter[Verdict | None], list[tuple[str, str]]]:
+    counts: Counter[Verdict | None] = Counter()
+    failures: list[tuple[str, str]] = []
+    for row in read_part(folder, plan, part):
+        counts[row.record.verdict] += 1
+        if row.record.verdict is None and len(failures) < _FAILURES:
+            failures.append((row.record.image, row.record.error or ""))
+    return counts, failures

@@ -113,7 +113,8 @@ def tar_entries(place: Path | str) -> Iterator[Entry]:
                 # The archive would keep all of its members.
                 archive.members.clear()  # type: ignore[attr-defined]
                 if member.isreg() and not member.issparse() and is_image_name(Path(member.name).name):
-                    yield Entry(f"{uri}#{member.name}", offset=member.offset_data, size=member.size)
+                    name = member.name.replace("#", "%23")
+                    yield Entry(f"{uri}#{name}", offset=member.offset_data, size=member.size)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise DatasetError(f"{place}: cannot be read as an uncompressed tar file ({error})") from error
 

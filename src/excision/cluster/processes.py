@@ -28,6 +28,13 @@ _STILLBORN = 3
 _LISTEN = 0.5  # seconds between two looks at whether the user wants to stop
 
 
+_BEGIN = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
+    "from excision.cluster.worker import main; sys.exit(main())"
+)
+"""Begins a worker that finds the modules that its parent finds, and none in the working folder besides."""
+
+
 @dataclass
 class _Worker:
     """A process, and what it is doing."""
@@ -93,7 +100,7 @@ class Processes:
     def _start(self) -> None:
         # In a new session a worker does not get the terminal's Ctrl-C.
         process = subprocess.Popen(
-            [sys.executable, "-m", "excision.cluster.worker"],
+            [sys.executable, "-P", "-c", _BEGIN, json.dumps(sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

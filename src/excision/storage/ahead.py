@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,8 @@ BUDGET = 2**30
 
 THREADS = 8
 """Images that are read at once, by default: most of the time each waits for the storage."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _AHEAD = 4
 """Images for each thread that are read ahead at most."""
@@ -39,7 +42,7 @@ class Reader:
         A file is removed when the next one is asked for, unless it is the image itself.
         """
         if not any(map(needs_fetching, entries)):
-            yield from (path for path in (local_path(entry.uri) for entry in entries) if path is not None)
+            yield from (_bring(entry, Path())[0] for entry in entries)
             return
         with (
             tempfile.TemporaryDirectory(prefix="excision-") as folder,
@@ -92,6 +95,8 @@ class _Window:
 
 def _bring(entry: Entry, target: Path) -> tuple[Path | str, int]:
     """Give the file of an image and the bytes that it takes on the disk, or the reason why there is none."""
+    if entry.fault is not None:
+        return entry.fault, 0
     path = local_path(entry.uri)
     if path is not None and not needs_fetching(entry):
         return path, 0
@@ -101,6 +106,9 @@ def _bring(entry: Entry, target: Path) -> tuple[Path | str, int]:
         target.unlink(missing_ok=True)
         return str(error), 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            # The disk is at fault, and would be with every other image.
+            raise
         # Storage libraries raise errors of their own; one image must not end the others.
         target.unlink(missing_ok=True)
         return f"{entry.uri}: cannot be read ({type(error).__name__}: {error})", 0

@@ -27,6 +27,7 @@ class Entry:
         serial: serial number of the part; None if unknown.
         offset: byte at which the image begins in its file; None if the image is the whole file.
         size: bytes of the image; None if unknown.
+        fault: why the row of the manifest names no image; None if it does.
     """
 
     uri: str
@@ -34,6 +35,7 @@ class Entry:
     serial: str | None = None
     offset: int | None = None
     size: int | None = None
+    fault: str | None = None
 
     @property
     def file(self) -> str:

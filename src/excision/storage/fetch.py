@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,6 +39,8 @@ def fetch(entry: Entry, target: Path) -> None:
             source.seek(entry.offset or 0)
             _copy(source, stream, entry)
     except OSError as error:
+        if error.filename == str(target) or error.errno == errno.ENOSPC:
+            raise
         raise ImageError(f"{entry.uri}: cannot be read ({error.strerror})") from error
 
 

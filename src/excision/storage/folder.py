@@ -95,11 +95,17 @@ class LocalFolder:
                 stream.flush()
                 os.fsync(handle)
             Path(temporary).chmod(0o644)
-            with suppress(FileExistsError):
+            try:
                 # Unlike a rename, this fails if another process was first.
                 os.link(temporary, target)
+            except FileExistsError:
+                pass
+            except OSError:
+                # Some network drives know no links.
+                if not target.exists():
+                    Path(temporary).replace(target)
         finally:
-            Path(temporary).unlink()
+            Path(temporary).unlink(missing_ok=True)
 
     def tidy(self, below: str) -> None:
         with suppress(FileNotFoundError), os.scandir(self._path / below) as entries:

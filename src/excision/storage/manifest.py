@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -17,7 +17,7 @@ from excision.system.parquet import columns_of, need_pyarrow, write_parquet
 
 PARQUET, JSONL = ".parquet", ".jsonl"
 
-_COLUMNS = columns_of(Entry)
+_COLUMNS = {name: kind for name, kind in columns_of(Entry).items() if name != "fault"}
 _STRIDE = 1000
 """Lines between two places that are remembered of a manifest in JSON lines."""
 _LONGEST_LINE = 65_536  # bytes
@@ -39,10 +39,10 @@ class Manifest(Protocol):
     digest: str
 
     def read(self, first: int, count: int) -> Iterator[Entry]:
-        """Give the images from row `first` on, at most `count`.
+        """Give the images from row `first` on, at most `count`; a row that names none has a `fault`.
 
         Raises:
-            DatasetError: a row is none of a manifest.
+            DatasetError: the file is damaged.
         """
 
 
@@ -110,6 +110,8 @@ class _Counted:
 
     def __iter__(self) -> Iterator[Entry]:
         for entry in self._entries:
+            if entry.fault is not None:
+                raise DatasetError(entry.fault)
             self.count += 1
             yield entry
         if not self.count:
@@ -148,16 +150,7 @@ class _Lines:
             for _ in range(first % _STRIDE):
                 stream.readline()
             for number in range(first, min(first + count, self.rows)):
-                yield read_entry(self._row(stream.readline(), number), str(self._path), number + 1)
-
-    def _row(self, line: bytes, number: int) -> dict[str, Any]:
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DatasetError(f"{self._path}, line {number + 1}: is no JSON ({error})") from error
-        if not isinstance(row, dict):
-            raise DatasetError(f"{self._path}, line {number + 1}: is no JSON object with a `uri`")
-        return row
+                yield _entry(_parsed(stream.readline()), str(self._path), number + 1)
 
 
 class _Table:
@@ -206,7 +199,7 @@ class _Table:
             taken = min(last, self._starts[group + 1]) - first
             for row in self._group(group).slice(begin, taken).to_pylist():
                 first += 1
-                yield read_entry(row, self._path, first)
+                yield _entry(row, self._path, first)
 
     def _group(self, number: int) -> Any:
         from pyarrow import ArrowException
@@ -219,6 +212,22 @@ class _Table:
                     f"{self._path}: row group {number} is damaged or cannot be read ({error})"
                 ) from error
         return self._held[1]
+
+
+def _parsed(line: bytes) -> Mapping[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    return row if isinstance(row, dict) else {}
+
+
+def _entry(row: Mapping[str, Any], manifest: str, number: int) -> Entry:
+    try:
+        return read_entry(row, manifest, number)
+    except DatasetError as error:
+        # One row must not end the inspection of the others.
+        return Entry(f"{manifest}, row {number}", fault=str(error))
 
 
 def _foot(stream: IO[bytes], rows: int) -> str:

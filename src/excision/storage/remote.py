@@ -20,6 +20,9 @@ _PAGE = 1000  # objects that S3 lists at once, at most
 _TRIES = 8
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 16.0  # seconds
 _STATES = ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "last_modified", "mtime", "updated")
+_HOPELESS = ("NoCredentialsError", "PartialCredentialsError", "ParamValidationError", "ProfileNotFound")
+"""Errors of botocore that no further attempt changes; they share no class with those of other libraries."""
+
 _WEB = ("http", "https")
 _S3 = ("s3", "s3a")
 
@@ -83,7 +86,9 @@ def retried(call: Callable[..., T], *words: Any, **named: Any) -> T:
         except (FileNotFoundError, PermissionError, FileExistsError, _BoundsError):
             # What no further attempt changes.
             raise
-        except Exception:
+        except Exception as error:
+            if type(error).__name__ in _HOPELESS:
+                raise
             time.sleep(random.uniform(0, min(_FIRST_WAIT * 2**attempt, _LONGEST_WAIT)))
     return call(*words, **named)
 
