@@ -1,6 +1,7 @@
 """Kill an inspection in parts again and again, and look for results that are lost or doubled.
 
     python experiments/kill_parts.py line/parts images/ [--images 400] [--kills 20] [--workers 2] [--seed 0]
+        [--engine ray]
 
 The images are repeated until there are so many. Each time the inspection is started by the same command, and
 after a random while either one of its worker processes or the command itself is killed with SIGKILL, in turn.
@@ -36,15 +37,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as made:
         work = Path(made)
         _repeat(arguments.folder, work / "images", arguments.images)
-        words = [
-            "inspect",
-            arguments.model,
-            work / "images",
-            "--out",
-            work / "out",
-            "--workers",
-            arguments.workers,
-        ]
+        words = ["inspect", arguments.model, work / "images", "--out", work / "out"]
+        words += ["--workers", arguments.workers, "--engine", arguments.engine]
         killed = _kill(list(map(str, words)), arguments.kills, arguments.seed)
         print(f"killed: {killed['worker']} workers, {killed['command']} commands")
         faults = _faults(Path(arguments.model), work)
@@ -75,7 +69,7 @@ def _kill(words: list[str], kills: int, seed: int) -> Counter[str]:
             if killed["command"] * 2 < killed["worker"]:
                 process.kill()
                 killed["command"] += 1
-            elif children := _children(process.pid):
+            elif children := _workers(process.pid):
                 with suppress(ProcessLookupError):
                     os.kill(rng.choice(children), signal.SIGKILL)
                     killed["worker"] += 1
@@ -83,6 +77,19 @@ def _kill(words: list[str], kills: int, seed: int) -> Counter[str]:
             return killed
         if process.returncode > 1:
             raise SystemExit(f"the inspection ended with status {process.returncode}")
+
+
+def _workers(command: int) -> list[int]:
+    """Give the processes that inspect: children of the command, or actors further below it."""
+    below, found = _children(command), list[int]()
+    while below:
+        process = below.pop()
+        below += _children(process)
+        with suppress(OSError):
+            name = Path(f"/proc/{process}/cmdline").read_bytes()
+            if b"excision.cluster.worker" in name or name.startswith(b"ray::_Actor"):
+                found.append(process)
+    return found
 
 
 def _children(parent: int) -> list[int]:
@@ -125,6 +132,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--engine", choices=("local", "ray"), default="local")
     return parser.parse_args()
 
 

@@ -89,15 +89,20 @@ def inspect_parts(
 def _ways(options: PartsOptions, *, again: bool) -> Ways:
     from excision.cluster.job import Ways
     from excision.cluster.shard import Shard
+    from excision.errors import SettingsError
     from excision.storage.ahead import BUDGET, THREADS
 
+    if options.address is not None and options.engine != "ray":
+        raise SettingsError("--address is that of a Ray cluster: add --engine ray")
     ahead = _checked("--read-ahead", options.read_ahead, 2**20)
     return Ways(
-        workers=_checked("--workers", options.workers, _MOST_WORKERS) or 1,
+        workers=_checked("--workers", options.workers, _MOST_WORKERS),
         shard=Shard() if options.shard is None else Shard.parse(options.shard),
         again=again,
         readers=_checked("--readers", options.readers, _MOST_WORKERS) or THREADS,
         budget=BUDGET if ahead is None else ahead * 2**20,
+        engine=options.engine or "local",
+        address=options.address,
     )
 
 

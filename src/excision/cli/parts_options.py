@@ -46,6 +46,15 @@ class PartsOptions:
         ),
     ] = None
 
+    engine: Annotated[
+        Literal["local", "ray"] | None,
+        Parameter(help="Inspect in processes of this machine, or on a Ray cluster (extra ray)."),
+    ] = None
+    address: Annotated[
+        str | None,
+        Parameter(help="Address of the Ray cluster, such as auto. By default one is begun on this machine."),
+    ] = None
+
     @property
     def given(self) -> bool:
         """Whether any of them is on the command line."""

@@ -11,12 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Literal
 
 from excision.cluster.listing import list_entries
 from excision.cluster.model import local_model
 from excision.cluster.parts import finished_parts, read_part
 from excision.cluster.plan import PARTS, Form, Pictured, Plan, agree, new_plan
 from excision.cluster.processes import Processes
+from excision.cluster.ray_actors import RayActors
 from excision.cluster.shard import Shard
 from excision.inspection.fingerprint import fingerprint
 from excision.predictions import Verdict
@@ -27,6 +29,8 @@ from excision.storage.folder import Folder
 from excision.storage.manifest import Manifest, is_manifest, open_manifest, write_manifest
 from excision.storage.opening import open_folder
 
+Engine = Literal["local", "ray"]
+
 _FAILURES = 20
 
 
@@ -35,18 +39,22 @@ class Ways:
     """How the images are inspected; nothing of it changes a result.
 
     Attributes:
-        workers: processes.
+        workers: processes; None takes one, or with Ray one for each core of the cluster.
         shard: share of this job.
         again: try images again that failed in finished parts.
         readers: images that each process reads at once from storage.
         budget: bytes that each process reads ahead at most.
+        engine: "local" inspects in processes of this machine, "ray" in actors of a Ray cluster.
+        address: of the Ray cluster; None begins one on this machine.
     """
 
-    workers: int = 1
+    workers: int | None = None
     shard: Shard = field(default_factory=Shard)
     again: bool = False
     readers: int = THREADS
     budget: int = BUDGET
+    engine: Engine = "local"
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +145,23 @@ def _run(model: Path, folder: Folder, plan: Plan, ways: Ways, progress: Progress
         job = {
             "model": str(model.resolve()),
             "out": folder.name if folder.local is None else str(folder.local.resolve()),
-            "threads": max(1, _cores() // ways.workers),
+            "threads": max(1, _cores() // (ways.workers or 1)) if ways.engine == "local" else 1,
             "readers": ways.readers,
             "budget": ways.budget,
         }
-        processes = Processes(job, plan, ways.workers, ways.again)
+        engine = _engine(job, plan, ways)
         if progress is not None:
-            processes.progress = progress
-        processes.run(wanted)
+            engine.progress = progress
+        engine.run(wanted)
     counts, failures = _count(folder, plan, mine)
     others = plan.parts - len(finished | set(mine))
     return PartsSummary(counts, failures, len(mine), len(wanted), others)
+
+
+def _engine(job: dict[str, Any], plan: Plan, ways: Ways) -> Processes | RayActors:
+    if ways.engine == "local":
+        return Processes(job, plan, ways.workers or 1, ways.again)
+    return RayActors(job, plan, ways.workers, ways.address, ways.again)
 
 
 def _cores() -> int:

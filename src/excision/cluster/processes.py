@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +33,20 @@ _BEGIN = (
     "from excision.cluster.worker import main; sys.exit(main())"
 )
 """Begins a worker that finds the modules that its parent finds, and none in the working folder besides."""
+
+
+def deadly_images(deaths: Mapping[tuple[int, int], int], part: int) -> dict[int, str]:
+    """Give the images of a part that are not tried again, each with the reason.
+
+    Args:
+        deaths: number of processes that died, by part and image within it.
+        part: number of the part.
+    """
+    return {
+        place: f"the process that inspected it died {times} times: killed, or out of memory"
+        for (where, place), times in deaths.items()
+        if where == part and times >= DEADLY
+    }
 
 
 @dataclass
@@ -148,11 +162,7 @@ class Processes:
                 worker.process.stdin.close()
             return
         worker.part = self._waiting.popleft()
-        deadly = {
-            place: f"the process that inspected it died {deaths} times: killed, or out of memory"
-            for (part, place), deaths in self._deaths.items()
-            if part == worker.part and deaths >= DEADLY
-        }
+        deadly = deadly_images(self._deaths, worker.part)
         self._send(worker, {"part": worker.part, "again": self.again, "deadly": deadly})
 
     def _send(self, worker: _Worker, message: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ def serve(parent: TextIO, told: TextIO) -> int:
         told.flush()
 
     try:
-        inspector = _open(json.loads(parent.readline()))
+        inspector = open_job(json.loads(parent.readline()))
         tell(ready=True)
         for line in parent:
             task = json.loads(line)
@@ -56,7 +56,16 @@ def serve(parent: TextIO, told: TextIO) -> int:
     return 0
 
 
-def _open(job: dict[str, Any]) -> PartInspector:
+def open_job(job: dict[str, Any]) -> PartInspector:
+    """Open the model and the manifest of a job.
+
+    Args:
+        job: `model` and `out`, the `threads` of one inspection, and the `readers` and `budget` of `Reader`.
+
+    Raises:
+        ModelError: the model cannot be opened, or is not that of the plan.
+        ResultsError: the plan or the manifest is gone or damaged.
+    """
     model = Path(job["model"])
     folder = open_folder(job["out"])
     plan = read_plan(folder)

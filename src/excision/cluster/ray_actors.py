@@ -1,0 +1,191 @@
+"""Inspects parts on a Ray cluster: an actor for each worker, which opens the model once."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from excision.cluster.plan import Plan
+from excision.cluster.processes import deadly_images
+from excision.cluster.worker import open_job
+from excision.errors import ExcisionError, SettingsError
+from excision.progress import Progress
+from excision.system.interrupts import requests_to_stop
+
+_LISTEN = 0.5  # seconds between two looks at progress, and at whether the user wants to stop
+_STILLBORN = 3
+_LOCAL_STORE = 128 * 2**20  # bytes of Ray's object store on one machine: only the model is in it
+
+
+class _Log:
+    """Remembers which image each part is at, beyond the death of the actor that inspects it."""
+
+    def __init__(self) -> None:
+        self._at: dict[int, int] = {}
+        self._images: Counter[int] = Counter()
+
+    def begin(self, part: int, place: int) -> None:
+        self._at[part] = place
+        self._images[part] += 1
+
+    def forget(self, part: int) -> int | None:
+        """Give the image that a part was at, and count its images no longer."""
+        self._images.pop(part, None)
+        return self._at.pop(part, None)
+
+    def images(self) -> int:
+        return self._images.total()
+
+
+class _Actor:
+    """Inspects parts with the model, whose files come through Ray's object store."""
+
+    def __init__(self, job: dict[str, Any], files: Mapping[str, bytes], log: Any) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="excision-")
+        for name, content in files.items():
+            (Path(self._folder.name) / name).write_bytes(content)
+        self._log = log
+        self._fault: str | None = None
+        try:
+            self._inspector = open_job({**job, "model": self._folder.name})
+        except (ExcisionError, OSError) as error:
+            self._fault = str(error)
+
+    def do(self, part: int, again: bool, deadly: dict[int, str]) -> str | None:
+        """Inspect a part; gives the fault that would stop every other part as well."""
+        if self._fault is not None:
+            return self._fault
+        try:
+            self._inspector.do(
+                part,
+                begins=lambda place: self._log.begin.remote(part, place),
+                again=again,
+                deadly=deadly,
+            )
+        except (ExcisionError, OSError) as error:
+            return str(error)
+        return None
+
+
+@dataclass
+class RayActors:
+    """Inspects parts on a Ray cluster.
+
+    Attributes:
+        job: what each actor opens, as for `Processes`; `out` must be the same folder on every machine.
+        plan: of the inspection.
+        workers: actors; None takes one for each processor core of the cluster.
+        address: of the cluster, such as "auto" or "ray://head:10001"; None begins one on this machine.
+        again: try the images that failed in finished parts.
+        progress: called with the number of images done, and of all that are to be done.
+    """
+
+    job: dict[str, Any]
+    plan: Plan
+    workers: int | None = None
+    address: str | None = None
+    again: bool = False
+    progress: Progress = lambda *_: None
+    _waiting: deque[int] = field(default_factory=deque)
+    _running: dict[Any, tuple[Any, int]] = field(default_factory=dict)
+    _deaths: Counter[tuple[int, int]] = field(default_factory=Counter)
+    _stillborn: int = 0
+
+    def run(self, parts: Iterable[int]) -> None:
+        """Do all parts.
+
+        Raises:
+            ExcisionError: an actor says that it cannot go on, or actors die before they begin an image.
+            SettingsError: Ray is missing, or the cluster cannot be reached.
+            KeyboardInterrupt: the user wants to stop; finished parts stay.
+        """
+        self._waiting.extend(parts)
+        total = sum(self.plan.span(part)[1] for part in self._waiting)
+        self.progress(0, total)
+        ray = _start(self.address)
+        try:
+            with requests_to_stop() as stop:
+                self._begin(ray)
+                while self._running:
+                    ready, _ = ray.wait(list(self._running), timeout=_LISTEN)
+                    for reference in ready:
+                        self._hear(ray, reference)
+                    self._tell(ray, total)
+                    if stop.asked:
+                        raise KeyboardInterrupt(
+                            "stopped; finished parts are kept, and the same command continues"
+                        )
+            self.progress(total, total)
+        finally:
+            ray.shutdown()
+
+    def _begin(self, ray: Any) -> None:
+        model = Path(self.job["model"])
+        files = {path.name: path.read_bytes() for path in model.iterdir() if path.is_file()}
+        self._files, self._log = ray.put(files), ray.remote(num_cpus=0, max_restarts=-1)(_Log).remote()
+        self._kind = ray.remote(num_cpus=self.job["threads"], max_restarts=0)(_Actor)
+        cores = int(ray.cluster_resources().get("CPU", 1)) // self.job["threads"]
+        for _ in range(min(self.workers or max(cores, 1), len(self._waiting))):
+            self._give(self._kind.remote(self.job, self._files, self._log))
+
+    def _give(self, actor: Any) -> None:
+        if self._waiting:
+            part = self._waiting.popleft()
+            deadly = deadly_images(self._deaths, part)
+            self._running[actor.do.remote(part, self.again, deadly)] = actor, part
+
+    def _hear(self, ray: Any, reference: Any) -> None:
+        actor, part = self._running.pop(reference)
+        try:
+            fault = ray.get(reference)
+        except ray.exceptions.RayTaskError as error:
+            raise ExcisionError(f"an unexpected error of the program ({error.cause!r})") from error
+        except ray.exceptions.RayError as error:
+            # The actor or its machine is gone.
+            self._bury(ray, part, error)
+            return
+        if fault is not None:
+            raise ExcisionError(fault)
+        self._stillborn = 0
+        self._give(actor)
+
+    def _tell(self, ray: Any, total: int) -> None:
+        # Its actor may be on a machine that is gone; a new one counts from there on.
+        with suppress(ray.exceptions.RayError):
+            self.progress(min(ray.get(self._log.images.remote()), total - 1), total)
+
+    def _bury(self, ray: Any, part: int, error: Exception) -> None:
+        """Note that an actor has died, and let another one do its part."""
+        place = None
+        with suppress(ray.exceptions.RayError):
+            place = ray.get(self._log.forget.remote(part))
+        if place is None:
+            self._stillborn += 1
+            if self._stillborn >= _STILLBORN:
+                raise ExcisionError(f"actors died before they began an image: {error}") from error
+        else:
+            self._stillborn = 0
+            self._deaths[part, place] += 1
+        self._waiting.appendleft(part)
+        self._give(self._kind.remote(self.job, self._files, self._log))
+
+
+def _start(address: str | None) -> Any:
+    # Ray reports its use to its makers unless it is told not to.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise SettingsError('--engine ray needs Ray; install it with: pip install "excision[ray]"') from error
+    local = {"object_store_memory": _LOCAL_STORE, "include_dashboard": False} if address is None else {}
+    try:
+        ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **local)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise SettingsError(f"Ray cannot be reached at {address}: {error}") from error
+    return ray
