@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def folders_in(below: Path | None) -> list[str]:
 
 
 def evaluate_folder(version: Version, below: Path, name: str, progress: Progress) -> Any:
-    """Measure a version on a folder of images whose truth is known.
+    """Measure a version on a folder of images whose truth is known, without those that it was trained with.
 
     Args:
         version: to measure.
@@ -81,12 +81,15 @@ def evaluate_folder(version: Version, below: Path, name: str, progress: Progress
         DatasetError: the folder holds no test images.
         SettingsError: it is no name, or there is no such folder.
     """
+    from excision.capability.seen_images import without_seen
     from excision.data import load_dataset
     from excision.evaluation.evaluate import measure
 
     if check_name(name) not in folders_in(below):
         raise SettingsError(f"there is no folder {name!r} in the station's --folders")
-    return measure(version.predictor, load_dataset(below / name), progress)
+    dataset, seen = without_seen(load_dataset(below / name), version.folder)
+    found = measure(version.predictor, dataset, progress)
+    return found if seen is None else replace(found, notes=(*found.notes, f"{seen}."))
 
 
 @dataclass(frozen=True, slots=True)
