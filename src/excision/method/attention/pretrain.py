@@ -147,27 +147,15 @@ def _train_surface(
             progress(step + 1, steps, {"loss": value})
 
 
-def lesson_loss(network: AttentionNetwork, lesson: Lesson, doubtful: Tensor | None = None) -> Tensor:
+def lesson_loss(network: AttentionNetwork, lesson: Lesson) -> Tensor:
     """Cross-entropy of every cell, plus a Dice loss, so that the background does not outweigh small digits.
 
     Milletari, Navab, Ahmadi, "V-Net", 3DV 2016, section 3.
-
-    Args:
-        network: gives attention logits.
-        lesson: surfaces and strokes.
-        doubtful: (B, 1, 1, 1) bool, True if nobody knows whether the surface beside the strokes is good: the
-            cells that they do not cross then do not count. None if all is known.
     """
     logits = network.locate(lesson.images.to(memory_format=torch.channels_last))
     target = grid_target(lesson.strokes, network.stride)
-    counting = None if doubtful is None else (~doubtful | (target > 0)).to(logits.dtype)
-    each_cell = functional.binary_cross_entropy_with_logits(
-        logits,
-        target,
-        weight=None if counting is None else counting / counting.mean().clamp_min(1e-6),
-        pos_weight=torch.tensor(3.0),
-    )
-    found = torch.sigmoid(logits) if counting is None else torch.sigmoid(logits) * counting
+    each_cell = functional.binary_cross_entropy_with_logits(logits, target, pos_weight=torch.tensor(3.0))
+    found = torch.sigmoid(logits)
     overlap = (found * target).sum(dim=(1, 2, 3))
     extent = (found * found + target * target).sum(dim=(1, 2, 3))
     present = target.amax(dim=(1, 2, 3)) > 0

@@ -98,7 +98,7 @@ def test_known_defects_stay_a_minority_however_many_there_are() -> None:
 def test_the_lesson_is_where_the_defect_is(seed: int) -> None:
     rng = np.random.default_rng(seed)
     piece = surface(20)[:56, :64]
-    image, share, _ = KnownLessons(known(3), lambda _: piece)._draw(rng)
+    image, share = KnownLessons(known(3), lambda _: piece)._draw(rng)
     assert image.shape == share.shape == piece.shape and image.dtype == share.dtype == np.float32
     assert 0 <= image.min() <= image.max() <= 1 and 0 <= share.min() <= share.max() <= 1
     assert share.max() > 0.9 and share.mean() <= 0.5
@@ -126,7 +126,7 @@ def test_a_defect_that_fills_the_image_is_shown_with_good_surface_beside_it() ->
     defects = KnownDefects([everywhere], ImageFormat(SIZE, 1))
     lessons = KnownLessons(defects, lambda _: surface(22))
     for seed in range(20):
-        _, share, _ = lessons._draw(np.random.default_rng(seed))
+        _, share = lessons._draw(np.random.default_rng(seed))
         assert share.mean() < 0.95 and (share == 0).any()
 
 
@@ -184,32 +184,10 @@ def test_the_loss_of_known_defects_is_weighted() -> None:
     network, lesson = Attention.pretrained("surface").network, source(known(3, 2)).known(1)
     assert lesson is not None and lesson.pieces is not None
     with torch.no_grad():
-        expected = lesson.pieces_weight * lesson_loss(network, lesson.pieces, lesson.doubtful)
+        expected = lesson.pieces_weight * lesson_loss(network, lesson.pieces)
         if lesson.bag is not None:
             expected += lesson.bag_weight * bag_loss(network, lesson.bag)
         assert known_loss(network, lesson).item() == pytest.approx(expected.item())
-
-
-def test_beside_a_defect_on_its_own_image_nothing_is_taken_as_good() -> None:
-    class Fixed(torch.nn.Module):
-        stride = 1
-
-        def locate(self, brightness: torch.Tensor) -> torch.Tensor:
-            return brightness
-
-    images = torch.rand(2, 1, 12, 15, requires_grad=True)
-    strokes = torch.zeros(2, 1, 12, 15)
-    strokes[..., 3:6, 4:9] = 1
-    own = torch.tensor([True, False]).view(2, 1, 1, 1)
-    network = cast("AttentionNetwork", Fixed())
-    torch.autograd.backward(lesson_loss(network, Lesson(images, strokes), own))
-    assert images.grad is not None
-    assert (images.grad[0][strokes[0] == 0] == 0).all() and (images.grad[0][strokes[0] == 1] < 0).all()
-    assert (images.grad[1][strokes[1] == 0] > 0).all() and (images.grad[1][strokes[1] == 1] < 0).all()
-    with torch.no_grad():
-        none = torch.zeros(2, 1, 1, 1, dtype=torch.bool)
-        both = [lesson_loss(network, Lesson(images, strokes), doubt).item() for doubt in (None, none)]
-    assert both[0] == pytest.approx(both[1])
 
 
 def test_images_beyond_the_budget_are_read_again() -> None:

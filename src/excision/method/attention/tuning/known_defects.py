@@ -51,15 +51,12 @@ class KnownLesson(NamedTuple):
 
     Attributes:
         pieces: with known defects; None if no known defect has a mask.
-        doubtful: (B, 1, 1, 1) bool, whether a piece is of the image of the defect, where nobody says that the
-            surface outside the mask is good.
         pieces_weight: of their loss, beside 1 for the drawn defects.
         bag: whole image (1, 1, H, W) with a defect that nobody has marked; None in some steps.
         bag_weight: of its loss.
     """
 
     pieces: Lesson | None
-    doubtful: Tensor | None
     pieces_weight: float
     bag: Tensor | None
     bag_weight: float
@@ -79,36 +76,35 @@ class KnownLessons:
 
     def lesson(self, rng: np.random.Generator) -> KnownLesson:
         """Draw what a step learns."""
-        known, pieces, doubtful, bag = self._known, None, None, None
+        known, pieces, bag = self._known, None, None
         if known.marked:
-            images, shares, own = zip(*(self._draw(rng) for _ in range(_PIECES)), strict=True)
-            doubtful = torch.tensor(own).view(-1, 1, 1, 1)
+            images, shares = zip(*(self._draw(rng) for _ in range(_PIECES)), strict=True)
             pieces = Lesson(*(torch.from_numpy(np.stack(part))[:, None] for part in (images, shares)))
         if known.unmarked and rng.random() < _WHOLE:
             index = known.unmarked[int(rng.integers(len(known.unmarked)))]
             bag = whole_image(grey(known.image(index)), rng)
         weight = known_weight(len(known.names)) / len(known.names)
-        return KnownLesson(pieces, doubtful, weight * len(known.marked), bag, weight * len(known.unmarked))
+        return KnownLesson(pieces, weight * len(known.marked), bag, weight * len(known.unmarked))
 
-    def _draw(self, rng: np.random.Generator) -> tuple[FloatImage, FloatImage, bool]:
-        """Return a piece with a known defect, the defective share of each pixel, and whether it is its own."""
+    def _draw(self, rng: np.random.Generator) -> tuple[FloatImage, FloatImage]:
+        """Return a piece with a known defect, and the share of each pixel that is defective."""
         marked, piece = self._known.marked, self._piece(rng)
         defect = self._known.defect(marked[int(rng.integers(len(marked)))])
         how = rng.random()
         if how < _OWN:
             shown, share = _own(defect, (piece.shape[0], piece.shape[1]), rng)
             if share.mean() <= _FILLED:
-                return shown, share, True
-        return *_drawn(defect, piece, rng, blend=not _OWN <= how < _OWN + _PASTED), False
+                return shown, share
+        return _drawn(defect, piece, rng, blend=not _OWN <= how < _OWN + _PASTED)
 
 
 def known_loss(network: AttentionNetwork, lesson: KnownLesson) -> Tensor:
     """Return the weighted loss of known defects; the lesson is moved to the device of the network."""
     device = next(network.parameters()).device
     loss = torch.zeros((), device=device)
-    if lesson.pieces is not None and lesson.doubtful is not None:
+    if lesson.pieces is not None:
         pieces = Lesson(*(part.to(device) for part in lesson.pieces))
-        loss = loss + lesson.pieces_weight * lesson_loss(network, pieces, lesson.doubtful.to(device))
+        loss = loss + lesson.pieces_weight * lesson_loss(network, pieces)
     if lesson.bag is not None:
         loss = loss + lesson.bag_weight * bag_loss(network, lesson.bag.to(device))
     return loss
