@@ -68,6 +68,8 @@ def test_jobs_share_the_parts(pictures: Pictures, tmp_path: Path, capsys: pytest
     assert [Path(row.record.image).name for row in rows_of(out)] == names_in(images)
     assert main([*words, "--workers", "2"]) == 2
     assert "0 inspected now" in capsys.readouterr().out
+    assert main(words) == 2
+    assert "holds results in parts: add --workers 1" in capsys.readouterr().err
 
 
 def test_images_that_failed_are_tried_again_on_request(pictures: Pictures, tmp_path: Path) -> None:

@@ -107,6 +107,8 @@ def _inspect(
 
 def _inspect_plainly(model: Path, paths: Sequence[Path], out: Path, *, resume: bool, parquet: bool) -> int:
     from excision.cli.parts import reason
+    from excision.cluster.plan import PLAN
+    from excision.errors import SettingsError
     from excision.inspection.batch import find_images
     from excision.inspection.loading import load
     from excision.inspection.table import PARQUET, write_inspection_table
@@ -115,6 +117,8 @@ def _inspect_plainly(model: Path, paths: Sequence[Path], out: Path, *, resume: b
 
     if parquet:
         need_pyarrow()
+    if (out / PLAN).exists():
+        raise SettingsError(f"{out} holds results in parts: add --workers 1, or choose another folder")
     predictor = load(model)
     notes: list[str] = []
     found = find_images(paths, leave_out=out, notes=notes)
