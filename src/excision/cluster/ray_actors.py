@@ -187,5 +187,8 @@ def _start(address: str | None) -> Any:
     try:
         ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **local)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise SettingsError(f"Ray cannot be reached at {address}: {error}") from error
+        raise SettingsError(
+            f"Ray cannot be reached at {address}: {error}; a cluster that asks for a token needs "
+            "RAY_AUTH_MODE=token in the environment"
+        ) from error
     return ray
