@@ -84,8 +84,9 @@ class FeatureDistance(PositionDistance):
         if appearance is not None:
             means = means[appearance]
             whitening = whitening.view(self.appearances, -1, *whitening.shape[1:])[appearance]
-        found = whitening @ _to_blocks(features - means, self.side)
-        each = _to_positions(found.square().mean(dim=2, keepdim=True), self.side, self.grid)
+        found = _to_rows(features - means, self.side) @ whitening.transpose(-1, -2)
+        squares = found.square().mean(dim=3).unsqueeze(2)
+        each = _to_positions(squares, self.side, self.grid)
         judged, certainty = self.judged(seen, appearance), self._certainty_of(appearance)
         if judged is None or certainty is None:
             return gaussian_blur(each, _NEIGHBOURS)
@@ -126,6 +127,18 @@ def _to_blocks(positions: Tensor, side: int) -> Tensor:
     batch, channels = padded.shape[:2]
     split = padded.view(batch, channels, -1, side, padded.shape[3] // side, side)
     return split.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels, side * side)
+
+
+def _to_rows(positions: Tensor, side: int) -> Tensor:
+    """(B, C, h, w) to (B, blocks, side * side, C), with zeros beyond the border.
+
+    A product of such rows with a matrix takes a quarter of the time of the matrix with columns.
+    """
+    height, width = positions.shape[2:]
+    padded = functional.pad(positions, (0, -width % side, 0, -height % side)).permute(0, 2, 3, 1)
+    batch, _, across, channels = padded.shape
+    split = padded.reshape(batch, -1, side, across // side, side, channels)
+    return split.permute(0, 1, 3, 2, 4, 5).reshape(batch, -1, side * side, channels)
 
 
 def _to_positions(blocks: Tensor, side: int, grid: tuple[int, int]) -> Tensor:

@@ -1,9 +1,8 @@
-"""The evidence of a defect, and its combination into one anomaly map."""
+"""The evidence of a defect, and what is learnt to judge it by."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from excision.method.scoring.attention_distance import (
     attention_features,
     attention_grid,
 )
+from excision.method.scoring.combination import combined
 from excision.method.scoring.edge_features import count_features, edge_features
 from excision.method.scoring.evidence import Evidence, Largest, ScorerInput
 from excision.method.scoring.feature_distance import FeatureDistance
@@ -32,8 +32,7 @@ from excision.method.scoring.own_level import above_own_level
 from excision.method.scoring.poses import Posing
 from excision.method.scoring.position_distance import PositionDistance, merged
 from excision.method.scoring.residuals import ResidualSums, anomaly_map, anomaly_score, broad_residual
-from excision.method.scoring.surprisal import scales, surprisal, tail
-from excision.ops.resampling import enlarge
+from excision.method.scoring.surprisal import tail
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
 
@@ -96,7 +95,7 @@ class Scorer(nn.Module):
             pose, appearance = self.alignment.place(images)
             images = self.alignment.align(images, pose)
         if self.feature_distance is not None:
-            shown = self._seen(pose, FINE_CELL)
+            shown = self.seen(pose, FINE_CELL)
             distance = self.feature_distance(edge_features(images), shown, appearance)
         of_network = tuple(self._of_networks(images, pose, appearance, given.features))
         return Evidence(tuple(relative), given.cells.clamp_min(0), distance, pose, of_network, appearance)
@@ -118,65 +117,23 @@ class Scorer(nn.Module):
             return
         for grid, features in zip(self.network.record.grids, self.network(images), strict=True):
             if grid.name in self.network_distances:
-                shown = self._seen(pose, grid.cell)
+                shown = self.seen(pose, grid.cell)
                 distance = self.network_distances[grid.name](features, shown, appearance)
                 # On the coarse grid of a whole image too few positions are left to say what it has in common.
                 has_level = grid.cell == FINE_CELL or not self.compares_positions
                 yield above_own_level(distance) if has_level else distance
 
     def combine(self, evidence: Evidence) -> Tensor:
-        """Combine the evidence into the anomaly map (B, 1, H, W) >= 0, the weighted surprisal in nats.
+        """Combine the evidence into the anomaly map (B, 1, H, W) >= 0, the weighted surprisal in nats."""
+        return combined(self, evidence)
 
-        The residuals measure the same difference, so only the largest of their surprisals counts. It is
-        truncated, so that an unremarkable residual does not dilute the attention, and added to the surprisal
-        of the attention as in I. J. Good, "On the weighted combination of significance tests", Journal of the
-        Royal Statistical Society B 17, 1955; with equal weights this is Fisher's statistic. If only the
-        residual counts, the map is the residual itself.
-
-        The feature distance of the edges has the weight w and the rest 1 - w: the better position explains
-        the features of normal images, the more a difference from them counts. Those of a network are added
-        with their weights: they tell what no other evidence does.
-        """
-        if not self.counts_attention:
-            return evidence.residuals[0]
-        *of_residuals, of_attention = scales(self.tails, evidence.appearance)
-        score = self.settings.score
-        found = [
-            surprisal(residual, median, excess, score.residual_truncation)
-            for residual, (median, excess) in zip(evidence.residuals, of_residuals, strict=True)
-        ]
-        residual = reduce(torch.maximum, found)
-        size = (residual.shape[2], residual.shape[3])
-        attention = enlarge(surprisal(evidence.attention, *of_attention), self.settings.mask.patch, size)
-        maps = residual.mul_(score.residual_weight).add_(attention)
-        if evidence.distance is not None and self.feature_distance is not None:
-            own = self.feature_distance
-            told, shown = self._on_image(evidence.distance, own, evidence, FINE_CELL)
-            # What was not compared, such as corners cut off by the rotation, has the other evidence in full.
-            maps = maps.mul_(1 - own.weight * shown).add_(told.mul_(own.weight))
-        for (grid, network), distance in zip(self._compared(), evidence.network_distances, strict=True):
-            told, _ = self._on_image(distance, network, evidence, grid.cell)
-            maps = maps.add_(told.mul_(network.weight))
-        return maps
-
-    def _on_image(
-        self, distance: Tensor, own: PositionDistance, evidence: Evidence, cell: int
-    ) -> tuple[Tensor, Tensor | float]:
-        """Return the surprisal of each pixel (B, 1, H, W), and the share of each pixel that was compared."""
-        pose, appearance = evidence.pose, evidence.appearance
-        found = surprisal(distance, *scales(own.tail[..., None, :], appearance)[0], own.truncation)
-        if pose is None or self.alignment is None:
-            return enlarge(found, cell, self.image_format.size), 1.0
-        judged = own.judged(self._seen(pose, cell), appearance)
-        return self.alignment.put_back(found, pose, cell, judged)
-
-    def _seen(self, pose: Tensor | None, cell: int) -> Tensor | None:
+    def seen(self, pose: Tensor | None, cell: int) -> Tensor | None:
         """Return which cells the image shows; None if all are judged."""
         if pose is None or self.alignment is None or not self.judges_what_is_seen:
             return None
         return self.alignment.seen(pose, cell)
 
-    def _compared(self) -> list[tuple[Grid, PositionDistance]]:
+    def compared(self) -> list[tuple[Grid, PositionDistance]]:
         """Return the grids that count, with their distances."""
         found = []
         for grid in self.grids:
@@ -194,7 +151,7 @@ class Scorer(nn.Module):
     def distances(self) -> tuple[PositionDistance, ...]:
         """The feature distances that count: that of the edges, then those of the network, finer first."""
         edges = () if self.feature_distance is None else (self.feature_distance,)
-        return (*edges, *(distance for _, distance in self._compared()))
+        return (*edges, *(distance for _, distance in self.compared()))
 
     @torch.no_grad()
     def learn_features(
@@ -225,7 +182,7 @@ class Scorer(nn.Module):
         """Fit the feature distances that count to the moments of normal images."""
         if self.feature_distance is not None:
             self.feature_distance.fit(merged(moments.edges))
-        for grid, distance in self._compared():
+        for grid, distance in self.compared():
             distance.fit(merged(moments.network[grid.name]))
 
     def residual_sums(self) -> ResidualSums:
