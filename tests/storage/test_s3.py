@@ -110,11 +110,16 @@ def test_what_is_not_there_is_not_tried_again(proxy: Unreliable, tmp_path: Path)
     assert proxy.requests.total() <= 2
 
 
-def test_images_are_read_from_storage_that_throttles_and_fails(proxy: Unreliable) -> None:
-    contents = [os.urandom(5000) for _ in range(40)]
+def test_images_are_read_from_storage_that_throttles_and_fails(
+    proxy: Unreliable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So many requests that a file which fails every time would be seen now and then.
+    monkeypatch.setattr(remote, "_TRIES", 14)
+    monkeypatch.setattr(remote, "_FIRST_WAIT", 0.01)
+    contents = [os.urandom(5000) for _ in range(60)]
     entries = [Entry(put(f"bad/{n}.png", content)) for n, content in enumerate(contents)]
     proxy.requests.clear()
-    proxy.share = 0.4
+    proxy.share = 0.3
     found = [path.read_bytes() for path in Reader().read(entries) if isinstance(path, Path)]
     assert found == contents
     assert min(proxy.requests[fate] for fate in ("throttled", "failed", "cut")) > 0
