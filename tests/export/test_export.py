@@ -302,6 +302,8 @@ def with_distance(
         scorer.alignment = scorer.new_appearances([1, 2])
         looks = Alignment(size).look(images[:2])
         scorer.alignment.learn_from(looks, Clusters([[0], [1]], []), [0, 1])
+        # One of the parts looks alike in two poses.
+        scorer.alignment.each[1].alike = torch.tensor([[0.0, 0.0, 0.0], [0.02, 1.0, -1.0]])
         distance.tail.copy_(torch.tensor([[1.0, 0.5], [2.0, 0.7]]))
         scorer.tails = scorer.tails * torch.tensor([1.0, 1.3])[:, None, None]
         images = torch.cat([images[each : each + 1].roll(each - 1, dims=3) for each in (1, 0, 1)])

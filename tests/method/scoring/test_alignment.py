@@ -197,3 +197,53 @@ def test_parts_in_any_rotation_are_found_and_others_not_upside_down() -> None:
         inner = (..., slice(16, -16), slice(16, -16))
         off = (aligned - wanted)[inner].abs().mean() / (turned - straight)[inner].abs().mean()
         assert (off < 0.2) == finds
+
+
+def flange(turned: float, marked: bool, seed: int) -> torch.Tensor:
+    """Draw a flange with four equal holes; a small mark alone tells its four rotations apart."""
+    rng = np.random.default_rng(seed)
+    x, y = coordinates((128, 128))
+    x, y = moved(x, y, (turned, *rng.normal(0, 1.5, 2)))
+    edge = 1 / (1 + np.exp(np.hypot(x, y) - 46))
+    for angle in np.arange(4) * np.pi / 2:
+        edge -= 0.7 / (1 + np.exp(np.hypot(x - 30 * np.cos(angle), y - 30 * np.sin(angle)) - 6.0))
+    if marked:
+        edge -= 0.5 * (np.abs(x - 20) < 3.5) * (np.abs(y - 20) < 3)
+    image = 0.2 + 0.5 * edge + 0.01 * rng.normal(size=x.shape)
+    return torch.from_numpy(image.clip(0, 1).astype(np.float32))[None, None]
+
+
+def seen_at_the_mark(alignment: Alignment, images: list[torch.Tensor]) -> torch.Tensor:
+    """Give the brightness (N, 4) at a place of the mark, and at those a quarter turn or more from it."""
+    aligned = [alignment.align(each, alignment(each)) for each in images]
+    return torch.stack(
+        [
+            torch.rot90(each, turn, dims=(2, 3))[0, 0, 81:87, 81:87].mean()
+            for each in aligned
+            for turn in range(4)
+        ]
+    ).view(-1, 4)
+
+
+def test_a_small_mark_tells_the_rotation_of_a_symmetrical_part() -> None:
+    angles = np.random.default_rng(0).uniform(0, 2 * np.pi, 24)
+    images = [flange(angle, True, seed) for seed, angle in enumerate(angles)]
+    alignment = Alignment((128, 128))
+    alignment.learn(images)
+    assert alignment.alike is not None and len(alignment.alike) == 4
+    new = [flange(angle, True, 100 + seed) for seed, angle in enumerate(angles)]
+    places = seen_at_the_mark(alignment, new).argmin(dim=1)
+    assert (places == places[0]).all()
+
+
+def test_a_symmetrical_part_that_always_lies_alike_is_not_turned() -> None:
+    angles = np.random.default_rng(0).normal(0, 0.03, 24)
+    alignment = Alignment((128, 128))
+    alignment.learn(flange(angle, False, seed) for seed, angle in enumerate(angles))
+    assert alignment.alike is None and len(alignment.starts) == 1
+    found = [alignment(flange(angle, False, 100 + seed))[0, 0] for seed, angle in enumerate(angles)]
+    assert max(map(abs, map(float, found))) < 0.2
+
+
+def test_other_parts_are_not_compared_in_several_poses() -> None:
+    assert all(each.alike is None for each in ALIGNED.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -22,6 +23,7 @@ from excision.method.scoring.feature_distance import FeatureDistance
 from excision.method.scoring.memory_distance import MemoryDistance
 from excision.method.scoring.pooled_distance import PooledDistance
 from excision.method.scoring.position_distance import PositionDistance, held_out_variance, merged
+from excision.method.scoring.stored import made_to_fit
 from excision.method.scoring.surprisal import tail
 from excision.settings import RecoverySettings, Settings
 from excision.tiling.image_format import ImageFormat
@@ -155,6 +157,18 @@ def test_a_model_of_several_parts_loads_again_and_one_of_one_part_as_before(mixe
         other.load_learned(dict(pipeline.state_dict()))
         assert other.scorer.appearances == pipeline.scorer.appearances
         assert torch.equal(other(images).score, pipeline(images).score)
+
+
+def test_the_poses_in_which_a_part_looks_alike_are_loaded_again(mixed: Pipeline) -> None:
+    images = torch.cat(drawn(DRAWS[:2], seed=3))
+    scorer = copy.deepcopy(mixed).scorer
+    assert isinstance(scorer.alignment, Appearances)
+    scorer.alignment.each[1].alike = torch.tensor([[0.0, 0.0, 0.0], [1.5, 1.0, -1.0]])
+    other = Pipeline(SETTINGS, FORMAT, Attention.pretrained("surface")).eval().scorer
+    other.load_state_dict(made_to_fit(other, dict(scorer.state_dict()), ""))
+    assert other.alignment is not None
+    for found, wanted in zip(other.alignment.place(images), scorer.alignment.place(images), strict=True):
+        assert found is not None and wanted is not None and torch.equal(found, wanted)
 
 
 def test_the_tails_are_those_of_each_part(mixed: Pipeline) -> None:

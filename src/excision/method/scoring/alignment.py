@@ -19,6 +19,8 @@ _TURNS = 24  # evenly spaced rotations from which the alignment of normal images
 _ROUNDS = 4
 _TURN = 2 * math.pi / _TURNS
 _STEADY = 1e-4  # share of each diagonal term added to it; the rotation of a disc is undetermined
+_ALIKE = 0.04  # share of the mean image's variance by which it differs from itself in another rotation
+_MOST_ALIKE = 8  # rotations in which a part may look alike
 _MOST_ASIDE = 0.25  # largest shift, as a share of the short side
 
 
@@ -36,18 +38,23 @@ class Alignment(Posing):
     Args:
         size: (H, W) of the images in pixels.
         starts: number of poses from which the search starts.
+        alike: number of poses in which the part looks alike, if it is symmetrical; 0 if it is not.
 
     Attributes:
         starts: (starts, 3), the poses from which the search starts.
+        alike: (alike, 3), the poses in which the mean image looks like itself on the coarse grid, its own
+            pose first. On the finest grid, a small mark may tell them apart. None if there is no other.
     """
 
     starts: Tensor
+    alike: Tensor | None
 
-    def __init__(self, size: Size, starts: int = 1) -> None:
+    def __init__(self, size: Size, starts: int = 1, alike: int = 0) -> None:
         super().__init__(size)
         self.pitch = max(1, min(size) // _FINEST)
         self.coarse, self.middle, self.fine = (_Level(size, times * self.pitch) for times in (4, 2, 1))
         self.register_buffer("starts", torch.zeros(starts, 3))
+        self.register_buffer("alike", torch.zeros(alike, 3) if alike else None)
 
     def forward(self, images: Tensor) -> Tensor:
         """Estimate the pose (B, 3) of images (B, C, H, W) in [0, 1]."""
@@ -69,15 +76,29 @@ class Alignment(Posing):
     @torch.no_grad()
     def learn_from(self, small: Sequence[Tensor]) -> None:
         """Learn as `learn` does, from what `look` gives of each image."""
-        self.starts = every_turn().to(self.starts)
+        turned = self._sharpen(small, every_turn())
+        if self.alike is None:
+            return
+        # A symmetrical part that always lies alike is not to be turned by chance.
+        fixed = self._sharpen(small, every_turn()[:1])
+        if bool((fixed - turned > turned.median()).any()):
+            self._sharpen(small, every_turn())
+
+    def _sharpen(self, small: Sequence[Tensor], starts: Tensor) -> Tensor:
+        """Learn mean image and starts from small images; return the misfit (N,) of each."""
+        self.starts = starts.to(self.starts)
+        turns, several = self.starts, len(starts) > 1
         # Start from one image: the mean of unaligned images would be a blur that fits all poses equally well.
-        poses = self.starts[:1]
+        poses = turns[:1]
         for _ in range(_ROUNDS):
             self.load_mean(small[: len(poses)], poses)
+            self.alike = self._looks_alike() if several else None
             poses = _centred(torch.cat([self.settle(each) for each in small]))
         self.load_mean(small, poses)
-        apart = self.starts[:, :1] - poses[:, 0]
-        self.starts = self.starts[(apart.cos() >= math.cos(_TURN)).any(dim=1)]
+        apart = turns[:, :1] - poses[:, 0]
+        self.starts = turns[(apart.cos() >= math.cos(_TURN)).any(dim=1)]
+        self.alike = self._looks_alike(poses[:, 0]) if several else None
+        return torch.cat([self.misfit(each, pose) for each, pose in zip(small, poses[:, None], strict=True)])
 
     def look(self, images: Tensor) -> Tensor:
         """Return small copies (B, 1, h, w) of images (B, C, H, W), in standard deviations of each."""
@@ -105,12 +126,47 @@ class Alignment(Posing):
         off = differences.square().sum(dim=1) / seen.sum(dim=1).clamp_min(1)
         best = off.view(-1, starts).argmin(dim=1)
         pose = pose.view(-1, starts, 3).gather(1, best.view(-1, 1, 1).expand(-1, 1, 3))[:, 0]
+        if self.alike is None:
+            return self._refine(middle, fine, pose)
+        turns = len(self.alike)
+        middle, fine = (each.expand(-1, turns, -1, -1).flatten(0, 1)[:, None] for each in (middle, fine))
+        pose = self._refine(middle, fine, _composed(pose, self.alike))
+        best = self.misfit(fine, pose).view(-1, turns).argmin(dim=1)
+        return pose.view(-1, turns, 3).gather(1, best.view(-1, 1, 1).expand(-1, 1, 3))[:, 0]
+
+    def _refine(self, middle: Tensor, fine: Tensor, pose: Tensor) -> Tensor:
+        """Improve poses (B, 3) that the coarse grid gave."""
         for _ in range(_STEPS[1]):
             pose = self.middle.step(middle, pose)
         for _ in range(_STEPS[2]):
             pose = self.fine.step(fine, pose)
         aside = _MOST_ASIDE * min(self.size)
         return torch.cat((pose[:, :1], pose[:, 1:].clamp(-aside, aside)), dim=1)
+
+    def _looks_alike(self, found: Tensor | None = None) -> Tensor | None:
+        """Return the poses in which the mean image looks like itself; None if there is only its own.
+
+        On the coarse grid, it differs from itself there by a small share of its variance.
+
+        Args:
+            found: (N,), rotations of normal images. A pose by which no two of them differ does not count.
+        """
+        mean = self.coarse.mean
+        copies, pose = mean.expand(_TURNS, -1, -1, -1), every_turn().to(mean)
+        for _ in range(_STEPS[0]):
+            pose = self.coarse.step(copies, pose)
+        differences, seen = self.coarse.compare(copies, pose)
+        off = differences.square().sum(dim=1) / seen.sum(dim=1).clamp_min(1)
+        least = math.cos(_TURN)
+        kept = pose[:1]
+        for each in off.argsort().tolist():
+            turn_by = pose[each, 0]
+            other = bool(((kept[:, 0] - turn_by).cos() < least).all())
+            if found is not None:
+                other &= bool(((found[:, None] - found - turn_by).cos() >= least).any())
+            if other and off[each] < _ALIKE * mean.square().mean() and len(kept) < _MOST_ALIKE:
+                kept = torch.cat((kept, pose[each : each + 1]))
+        return kept if len(kept) > 1 else None
 
     def load_mean(self, small: Sequence[Tensor], poses: Tensor) -> None:
         """Load the mean of small images in these poses."""
@@ -170,6 +226,15 @@ def every_turn() -> Tensor:
     starts[1:, 0] = torch.arange(2, _TURNS + 1) // 2 * _TURN
     starts[2::2, 0] *= -1
     return starts
+
+
+def _composed(poses: Tensor, others: Tensor) -> Tensor:
+    """Return poses (B, 3), each after each of others (N, 3): (B * N, 3), all of the first pose first."""
+    count = len(others)
+    first = poses[:, None].expand(-1, count, -1).flatten(0, 1)
+    then = others.expand(len(poses), -1, -1).flatten(0, 1)
+    angle = first[:, :1]
+    return torch.cat((angle + then[:, :1], first[:, 1:] + turn(then[:, 1:], angle)), dim=1)
 
 
 def _centred(poses: Tensor) -> Tensor:

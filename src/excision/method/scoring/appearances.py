@@ -22,6 +22,7 @@ class Appearances(Posing):
     Args:
         size: (H, W) of the images in pixels.
         starts: for each appearance, the number of poses from which the search starts.
+        alike: for each appearance, the number of poses in which the part looks alike.
 
     Attributes:
         each: the alignment of each appearance.
@@ -30,9 +31,10 @@ class Appearances(Posing):
 
     images: Tensor
 
-    def __init__(self, size: Size, starts: Sequence[int]) -> None:
+    def __init__(self, size: Size, starts: Sequence[int], alike: Sequence[int] | None = None) -> None:
         super().__init__(size)
-        self.each = nn.ModuleList(Alignment(size, count) for count in starts)
+        symmetries = [0] * len(starts) if alike is None else alike
+        self.each = nn.ModuleList(Alignment(size, *counts) for counts in zip(starts, symmetries, strict=True))
         self.register_buffer("images", torch.zeros(len(starts), dtype=torch.int64))
 
     def place(self, images: Tensor) -> tuple[Tensor, Tensor | None]:

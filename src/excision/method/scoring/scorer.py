@@ -245,13 +245,13 @@ class Scorer(nn.Module):
         distance = FeatureDistance(channels, (height, width), aligned=aligned, appearances=appearances)
         return distance.to(self.tails.device)
 
-    def new_alignment(self, starts: int = 1) -> Alignment:
-        """Create an untrained alignment with this number of starting poses."""
-        return Alignment(self.image_format.size, starts).to(self.tails.device)
+    def new_alignment(self, starts: int = 1, alike: int = 0) -> Alignment:
+        """Create an untrained alignment with these numbers of poses."""
+        return Alignment(self.image_format.size, starts, alike).to(self.tails.device)
 
-    def new_appearances(self, starts: Sequence[int]) -> Appearances:
-        """Create an untrained alignment for each appearance, with these numbers of starting poses."""
-        return Appearances(self.image_format.size, starts).to(self.tails.device)
+    def new_appearances(self, starts: Sequence[int], alike: Sequence[int] | None = None) -> Appearances:
+        """Create an untrained alignment for each appearance, with these numbers of poses."""
+        return Appearances(self.image_format.size, starts, alike).to(self.tails.device)
 
     @property
     def grids(self) -> tuple[Grid, ...]:

@@ -53,7 +53,14 @@ def _stored_alignment(scorer: Scorer, tensors: Mapping[str, Tensor], prefix: str
     """Create the alignment that a state dict can be loaded into; None if it contains none."""
     starts = tensors.get(f"{prefix}starts")
     if starts is not None:
-        return scorer.new_alignment(len(starts))
-    names = takewhile(tensors.__contains__, (f"{prefix}each.{number}.starts" for number in count()))
-    several = [len(tensors[name]) for name in names]
-    return scorer.new_appearances(several) if several else None
+        return scorer.new_alignment(len(starts), _count(tensors, f"{prefix}alike"))
+    each = list(takewhile(lambda own: f"{own}starts" in tensors, (f"{prefix}each.{n}." for n in count())))
+    if not each:
+        return None
+    several = [[_count(tensors, f"{own}{poses}") for own in each] for poses in ("starts", "alike")]
+    return scorer.new_appearances(*several)
+
+
+def _count(tensors: Mapping[str, Tensor], name: str) -> int:
+    """Return the number of rows of a tensor; 0 if there is none of this name."""
+    return len(tensors[name]) if name in tensors else 0
