@@ -232,7 +232,7 @@ def _composed(poses: Tensor, others: Tensor) -> Tensor:
     """Return poses (B, 3), each after each of others (N, 3): (B * N, 3), all of the first pose first."""
     count = len(others)
     first = poses[:, None].expand(-1, count, -1).flatten(0, 1)
-    then = others.expand(len(poses), -1, -1).flatten(0, 1)
+    then = others.expand(poses.shape[0], -1, -1).flatten(0, 1)
     angle = first[:, :1]
     return torch.cat((angle + then[:, :1], first[:, 1:] + turn(then[:, 1:], angle)), dim=1)
 
