@@ -49,5 +49,5 @@ def test_the_experiment_prints_its_table(tmp_path: Path) -> None:
     words = [sys.executable, str(SCRIPT), str(data), str(run)]
     printed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     assert "\n| one | " in printed
-    assert "\n| 2, of 12 and 12 images | " in printed
+    assert "\n| 2, of 11 and 13 images | " in printed
     assert "at most 8: " in printed
