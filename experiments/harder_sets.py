@@ -3,6 +3,7 @@
 python experiments/harder_sets.py fabrics --out seven_fabrics
 python experiments/harder_sets.py part --out part_in_any_rotation
 python experiments/harder_sets.py screw --out screw_with_small_defects
+python experiments/harder_sets.py shapes --out screw_with_defects_of_shape
 python experiments/harder_sets.py figures --out figures_at_the_border
 python experiments/harder_sets.py mixed --out two_parts
 python experiments/harder_sets.py board --out board_with_components
@@ -11,6 +12,8 @@ python experiments/harder_sets.py board --out board_with_components
 test. "part" is the machined part in any rotation and a dozen pixels aside, 80 to train, 30 and 50 to test.
 "screw" is a threaded screw of 1024 x 1024 pixels in any rotation, whose defects have a diameter of 3 pixels,
 which is 1.2 at the default size of 400 x 400: 40 to train, 20 good and 40 defective ones to test.
+"shapes" is the same screw: bent, worn, with a shifted thread, blunt or chipped, 16 of each kind
+and 12 that are slightly so.
 "figures" are a moulded figure whose hands the border cuts off in some good images, "mixed" are images of that
 figure and of the part in turns, and "board" has components that are missing, there twice, or swapped; numbers
 are those of "part", except 60 defective boards.
@@ -26,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 from drawn_parts import BOARD_DEFECTS, board, figure
+from drawn_screw import SHAPES, drawn_screw, misshapen_screw
 from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
@@ -205,39 +209,13 @@ def _parts(draw: Callable[[np.random.Generator, int], Array], seed: int) -> Iter
             yield from _defective(name, number, *defect(rng, picture, MACHINED_CONTRAST))
 
 
-SCREW = 1024
-"""Side of a picture of the screw in pixels."""
-
 SMALL = 3.0
 """Diameter of the screw's defects in pixels."""
 
 
-def drawn_screw(rng: np.random.Generator, side: int = SCREW) -> tuple[Array, NDArray[np.bool_]]:
-    """Draw a screw with head, thread and tip in any rotation, (H, W) in [0, 1], and where it is."""
-    angle, (down, right) = rng.uniform(-np.pi, np.pi), rng.normal(0, 8, 2)
-    pixel = SCREW / side
-    rows, columns = ((np.mgrid[:side, :side] - (side - 1) / 2) * pixel).astype(np.float32)
-    along = np.cos(angle) * (columns - right) + np.sin(angle) * (rows - down)
-    across = np.cos(angle) * (rows - down) - np.sin(angle) * (columns - right)
-    turns = 2 * np.pi * (along + 0.12 * across * np.sign(along)) / 34 + 0.2
-    radius = np.clip((400 - along) / 80, 0, 1) * 78 + 8 * np.sin(turns)
-    shaft = (np.abs(across) < radius) & (along > -300) & (along < 400)
-    head = (np.abs(across) < 165) & (along > -420) & (along <= -300)
-    round_ = np.sqrt(np.clip(1 - (across / np.where(head, 175, 92)) ** 2, 0, 1))
-    thread = np.where(shaft, 0.13 * np.sin(turns + 0.9), 0.02 * np.sin(across / 3))
-    metal = 0.25 + 0.32 * round_ + thread + 0.012 * smooth_noise(rng, (side, side), 1.5, 1.5)
-    picture = gaussian_filter(np.where(shaft | head, metal, 0.1), 0.8)
-    return photographed(rng, picture), shaft | head
-
-
 def screw() -> Iterator[Picture]:
     """Give each picture of the screw in any rotation, and the mask of each of its small defects."""
-    for place, (folder, count) in enumerate((("train/good", 40), ("test/good", 20)), start=1):
-        for number in range(count):
-            yield (
-                Path(folder, f"{number:03d}.png"),
-                drawn_screw(np.random.default_rng([11, place, number]))[0],
-            )
+    yield from _good_screws()
     for number in range(40):
         kind: Kind = ("pit", "foreign")[number % 2]
         rng = np.random.default_rng([11, 3, number])
@@ -250,6 +228,23 @@ def screw() -> Iterator[Picture]:
         mask = np.zeros(metal.shape, bool)
         mask[drawn.place] = drawn.mask
         yield from _defective(kind, number // 2, drawn.image[..., 0] / 65535, mask)
+
+
+def shapes() -> Iterator[Picture]:
+    """Give each picture of the screw in any rotation, and the mask of each defect of its shape."""
+    yield from _good_screws()
+    for place, kind in enumerate(SHAPES):
+        for name, slight, count in ((kind, False, 16), (f"slightly_{kind}", True, 12)):
+            for number in range(count):
+                rng = np.random.default_rng([23, place, number])
+                yield from _defective(name, number, *misshapen_screw(rng, kind, slight))
+
+
+def _good_screws() -> Iterator[Picture]:
+    for place, (folder, count) in enumerate((("train/good", 40), ("test/good", 20)), start=1):
+        for number in range(count):
+            rng = np.random.default_rng([11, place, number])
+            yield Path(folder, f"{number:03d}.png"), drawn_screw(rng)[0]
 
 
 def boards() -> Iterator[Picture]:
@@ -267,6 +262,7 @@ SETS = {
     "fabrics": (fabrics, 260),
     "part": (part, 210),
     "screw": (screw, 140),
+    "shapes": (shapes, 200),
     "figures": (figures, 210),
     "mixed": (mixed, 210),
     "board": (boards, 230),
