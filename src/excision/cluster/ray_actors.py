@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections import Counter, deque
@@ -183,9 +184,11 @@ def _start(address: str | None) -> Any:
         import ray
     except ModuleNotFoundError as error:
         raise SettingsError('--engine ray needs Ray; install it with: pip install "excision[ray]"') from error
-    local = {"object_store_memory": _LOCAL_STORE, "include_dashboard": False} if address is None else {}
+    local: dict[str, Any] = {}
+    if address is None:
+        local = {"object_store_memory": _LOCAL_STORE, "include_dashboard": False}
     try:
-        ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **local)
+        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise SettingsError(
             f"Ray cannot be reached at {address}: {error}; a cluster that asks for a token needs "
