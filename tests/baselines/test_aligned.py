@@ -110,3 +110,14 @@ def test_images_of_a_batch_do_not_depend_on_each_other() -> None:
 def test_names() -> None:
     assert baseline("patchcore-aligned") is AlignedPatchCore
     assert baseline("padim-aligned") is AlignedPaDiM
+
+
+def test_the_alignment_of_a_symmetrical_part_is_loaded_again(tmp_path: Path) -> None:
+    good = [bracket(number) for number in range(12)]
+    fitted = AlignedPaDiM(SETTINGS, "cpu", dimensions=10, grid=8).fit(good)
+    network = fitted.network
+    assert isinstance(network, AlignedNetwork) and network.is_aligned
+    network.alignment.alike = torch.tensor([[0.0, 0.0, 0.0], [np.pi, 0.0, 0.0]])
+    fitted.save(tmp_path / "run")
+    again = AlignedPaDiM.load(tmp_path / "run", "cpu")
+    assert again.inspect(bracket(300)).score == fitted.inspect(bracket(300)).score

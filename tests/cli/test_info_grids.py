@@ -37,3 +37,12 @@ def test_each_grid_says_whether_and_how_it_is_used(
     lines = dict(feature_distance(tmp_path))
     assert lines["Its fine grid"] == "used: position in the image explains 50% of the variance"
     assert lines["Its coarse grid"].startswith(told)
+
+
+def test_the_appearances_are_counted_with_their_images(tmp_path: Path) -> None:
+    explained = {"scorer.feature_distance.explained_variance": np.full(1, 0.5, np.float32)}
+    save_file({**explained, "scorer.alignment.images": np.array([120, 36, 40])}, tmp_path / MODEL)
+    lines = dict(feature_distance(tmp_path))
+    assert lines["Appearances"] == "3, with 120, 36 and 40 good images"
+    save_file({**explained}, tmp_path / MODEL)
+    assert "Appearances" not in dict(feature_distance(tmp_path))

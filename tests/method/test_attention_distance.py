@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from excision.method.attention.model import Attention
+from excision.method.attention.model import Attention, Look
 from excision.method.normal_images import NormalImages
 from excision.method.normal_statistics import learn_normal
 from excision.method.pipeline import Pipeline
@@ -98,3 +98,17 @@ def test_it_does_not_count_on_a_texture_or_on_an_aligned_part() -> None:
     aside = parts_aside(16)
     pipeline.scorer.learn_features(lambda: torch.split(aside, 1), [0] * 16, look)
     assert pipeline.scorer.alignment is not None and not pipeline.scorer.network_distances
+
+
+def test_learning_looks_at_an_image_no_more_often_than_it_has_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attention, padding, features and tails take one look each; residuals take none, whatever the folds."""
+    looks, look = [], Attention.look
+
+    def counted(attention: Attention, images: Tensor, patch: int) -> Look:
+        looks.append(patch)
+        return look(attention, images, patch)
+
+    monkeypatch.setattr(Attention, "look", counted)
+    pipeline, *_ = learnt()
+    assert pipeline.scorer.compares_attention
+    assert len(looks) <= 4 * 15 + 1

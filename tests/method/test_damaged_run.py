@@ -110,6 +110,10 @@ def with_one_more(tensors: dict[str, Any]) -> None:
     tensors["more"] = torch.zeros(3)
 
 
+def with_flat_features(tensors: dict[str, Any]) -> None:
+    tensors["scorer.network_distances.attention.means"] = torch.zeros(3)
+
+
 def first(change: Callable[[Any], Any]) -> Callable[[dict[str, Any]], None]:
     def apply(tensors: dict[str, Any]) -> None:
         name = next(name for name, tensor in tensors.items() if tensor.ndim == 4)
@@ -122,6 +126,7 @@ def first(change: Callable[[Any], Any]) -> Callable[[dict[str, Any]], None]:
     "change",
     [
         with_one_more,
+        with_flat_features,
         first(lambda tensor: tensor[:-1]),
         first(lambda tensor: tensor[None]),
         first(lambda tensor: tensor.double()),

@@ -125,7 +125,15 @@ def test_what_cannot_be_a_lesson_is_skipped_with_its_reason(folder: Path, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "odd", [[], 5, [object()], [np.zeros((3, 3, 7))], [(draw_surface(1), np.zeros((2, 2)))]]
+    "odd",
+    [
+        [],
+        5,
+        [object()],
+        [np.zeros((3, 3, 7))],
+        [(draw_surface(1), np.zeros((2, 2)))],
+        [(draw_surface(1), 7)],
+    ],
 )
 def test_what_is_no_known_defect_is_refused(folder: Path, odd: Any) -> None:
     with pytest.raises((DatasetError, ImageError), match="known defect"):

@@ -220,10 +220,12 @@ def _identity(folder: Path) -> dict[str, Any]:
 
 def _load(network: BaselineNetwork, tensors: dict[str, Tensor]) -> None:
     """Load a state dict whose buffers may have grown in learning."""
-    for name, buffer in network.named_buffers():
-        if name in tensors and tensors[name].shape != buffer.shape:
-            owner, _, last = name.rpartition(".")
-            network.get_submodule(owner).register_buffer(
-                last, torch.empty_like(tensors[name], device=buffer.device)
-            )
+    device = next(iter(network.state_dict().values())).device
+    modules = dict(network.named_modules())
+    for name, tensor in tensors.items():
+        owner, _, last = name.rpartition(".")
+        # Some are None until they are learnt, and so not among the named buffers.
+        buffers = modules[owner]._buffers if owner in modules else {}
+        if last in buffers and ((own := buffers[last]) is None or own.shape != tensor.shape):
+            modules[owner].register_buffer(last, torch.empty_like(tensor, device=device))
     network.load_state_dict(tensors)

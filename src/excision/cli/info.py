@@ -132,8 +132,9 @@ def feature_distance(run: Path) -> list[tuple[str, str]]:
     if facts is not None:
         lines.append(("Feature distance", _explained(facts)))
         if facts.appearances:
-            counts = ", ".join(map(str, facts.appearances))
-            lines.append(("Appearances", f"{len(facts.appearances)}, with {counts} good images"))
+            *counts, last = map(str, facts.appearances)
+            told = f"{len(facts.appearances)}, with {', '.join(counts)} and {last} good images"
+            lines.append(("Appearances", told))
     of_attention = read_network_distance(run / MODEL, "attention")
     if of_attention is not None:
         lines.append(("Attention's features", _explained(of_attention)))

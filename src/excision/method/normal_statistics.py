@@ -97,7 +97,7 @@ def _learn_residual(
     for image, cells, fold in zip(images, absolute, normal.folds, strict=True):
         for number, (each, of_it) in enumerate(zip(learners, sums, strict=True)):
             if number != fold or each is pipeline:
-                each.scorer.add_residual(of_it, each.scorer_input(image, cells))
+                each.scorer.add_residual(of_it, each.scorer_input(image, cells, for_residual=True))
     for each, of_it in zip(learners, sums, strict=True):
         each.scorer.fit_residual(of_it)
 

@@ -110,15 +110,18 @@ class Pipeline(nn.Module):
         return self.scorer.evidence(given), given.mask
 
     @torch.no_grad()
-    def scorer_input(self, images: Tensor, absolute: Tensor | None = None) -> ScorerInput:
+    def scorer_input(
+        self, images: Tensor, absolute: Tensor | None = None, *, for_residual: bool = False
+    ) -> ScorerInput:
         """Run the stages before scoring.
 
         Args:
             images: (B, C, H, W) in [0, 1].
             absolute: `absolute_cells(images)`, if they are known; None computes them.
+            for_residual: only residuals will be computed from it, which do not need the attention's features.
         """
         # Features that are compared are too many to be kept for each image.
-        if absolute is None or self.scorer.compares_attention:
+        if absolute is None or (self.scorer.compares_attention and not for_residual):
             return self._recover(images, self.look(images))[0]
         return self._recover(images, Look(absolute, None))[0]
 

@@ -33,7 +33,7 @@ def check_weights(model: Model, folder: Path) -> None:
             described = Pipeline(model.settings, model.image_format, attention, network)
             described.load_learned({name: tensor.to("meta") for name, tensor in model.tensors.items()})
         types = {name: tensor.dtype for name, tensor in described.state_dict().items()}
-    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+    except (RuntimeError, TypeError, ValueError, OverflowError, IndexError) as error:
         reason = " ".join(str(error).split())[:_LONGEST_REASON]
         raise ModelError(f"{folder}: weights and settings do not belong together: {reason}") from error
     for name, tensor in model.tensors.items():

@@ -142,8 +142,12 @@ def _of_item(place: int, item: Any) -> KnownImage:
         if mask.ndim != 2:
             raise ImageError(f"known defect {name}: its mask has shape {mask.shape}, not (H, W)")
         mask = mask.astype(np.bool_)
-    elif mask is not None:
+    elif isinstance(mask, str | Path):
         mask = Path(mask)
+    elif mask is not None:
+        raise ImageError(
+            f"known defect {name}: {type(mask).__name__} is not a mask: give a path or an array (H, W)"
+        )
     if isinstance(image, np.ndarray):
         return KnownImage(name, checked_array(f"known defect {name}", image), mask)
     if not isinstance(image, str | Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -20,12 +21,13 @@ from excision.method.scoring.alignment import Alignment
 from excision.method.scoring.appearance_search import Clusters, find_clusters
 from excision.method.scoring.appearances import Appearances
 from excision.method.scoring.feature_distance import FeatureDistance
+from excision.method.scoring.learning import _explains_more
 from excision.method.scoring.memory_distance import MemoryDistance
 from excision.method.scoring.pooled_distance import PooledDistance
 from excision.method.scoring.position_distance import PositionDistance, held_out_variance, merged
 from excision.method.scoring.stored import made_to_fit
 from excision.method.scoring.surprisal import tail
-from excision.settings import RecoverySettings, Settings
+from excision.settings import MaskSettings, RecoverySettings, Settings
 from excision.tiling.image_format import ImageFormat
 
 SIZE = (64, 64)
@@ -159,6 +161,16 @@ def test_a_model_of_several_parts_loads_again_and_one_of_one_part_as_before(mixe
         assert torch.equal(other(images).score, pipeline(images).score)
 
 
+def test_settings_that_compare_no_positions_take_the_weights_of_a_model_of_several_parts(
+    mixed: Pipeline,
+) -> None:
+    unmasked = dataclasses.replace(SETTINGS, mask=MaskSettings(enabled=False))
+    other = Pipeline(unmasked, FORMAT, Attention.pretrained("surface")).eval()
+    other.load_learned(dict(mixed.state_dict()))
+    assert other.scorer.appearances == 1 and other.scorer.tails.shape == (3, 2)
+    assert other(drawn(DRAWS[:1], seed=3)[0]).score.isfinite().all()
+
+
 def test_the_poses_in_which_a_part_looks_alike_are_loaded_again(mixed: Pipeline) -> None:
     images = torch.cat(drawn(DRAWS[:2], seed=3))
     scorer = copy.deepcopy(mixed).scorer
@@ -257,3 +269,20 @@ def test_the_variance_of_left_out_folds_is_that_of_a_slow_sum() -> None:
         errors += (seen * (features - mean).square()).sum(dim=(0, 2, 3))
         shown += float(seen.sum())
     torch.testing.assert_close(found, errors / shown)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.3])
+def test_features_that_never_vary_do_not_speak_for_several_appearances(constant: float) -> None:
+    distance = FeatureDistance(4, (2, 2))
+    one = [distance.new_moments(0) for _ in range(5)]
+    generator = torch.Generator().manual_seed(0)
+    for number in range(40):
+        features = torch.full((1, 4, 2, 2), constant)
+        features[:, 0] = torch.randn(2, 2, generator=generator)
+        one[number % 5].add(features)
+    assert not _explains_more(one, one)
+
+
+def test_with_one_fold_the_search_gives_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("excision.method.scoring.appearance_search.Alignment", None)
+    assert find_clusters(torch.zeros(20, 1, 64, 64), SIZE, [0] * 20) == Clusters([list(range(20))], [])

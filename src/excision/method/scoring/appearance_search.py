@@ -61,14 +61,16 @@ def find_clusters(looks: Tensor, size: Size, folds: Sequence[int]) -> Clusters:
     A division is judged by images of folds that took no part in the mean images. It is clear if nearly all
     of them fit one of the two clusters by far better than the other one, if the mean images of the two differ
     by more than another light, and if they leave at most four fifths of the mean squared difference from one
-    mean image. A continuous variation, such as that of the
-    light, has images in between, and is not divided.
+    mean image. A continuous variation, such as that of the light, has images in between, and is not divided.
+    With one fold, no image can be left out, and there is one appearance.
 
     Args:
         looks: (N, 1, h, w), `Alignment.look` of each image.
         size: (H, W) of the images in pixels.
         folds: fold of each image.
     """
+    if len(set(folds)) < 2:
+        return Clusters([list(range(len(looks)))], [])
     waiting: list[Members] = [list(range(len(looks)))]
     done: list[Members] = []
     left: list[int] = []

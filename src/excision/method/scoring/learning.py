@@ -40,6 +40,7 @@ Describe = Callable[[Tensor], Tensor | None]
 
 _LEFT_BY_ALIGNMENT = 0.5  # largest share of the unexplained variance that alignment may leave
 _LEFT_BY_APPEARANCES = 0.8  # largest share of it, in images of left-out folds, that appearances may leave
+_VARIES = 1e-12  # variance of a feature above rounding errors
 _FOR_SCALE = 64  # images from which the scale of a network's features is learnt
 
 
@@ -114,7 +115,8 @@ def _learn_appearances(
         RareAppearanceWarning: some images look unlike all others, and are too few to be learnt apart.
     """
     together = torch.cat(list(looks))
-    clusters = find_clusters(together, scorer.image_format.size, folds)
+    # The search takes small steps on small images, and divides the same way wherever the model is trained.
+    clusters = find_clusters(together.cpu(), scorer.image_format.size, folds)
     for images_left in clusters.left:
         warn_of_few(images_left)
     if len(clusters.members) < 2:
@@ -131,8 +133,10 @@ def _learn_appearances(
 
 def _explains_more(several: Sequence[EdgeMoments], one: Sequence[EdgeMoments]) -> bool:
     """Return whether several appearances tell enough more of images of left-out folds than one does."""
-    left = held_out_variance(several) / held_out_variance(one).clamp_min(1e-12)
-    return float(left.mean()) < _LEFT_BY_APPEARANCES
+    before, after = held_out_variance(one), held_out_variance(several)
+    # A feature that never varies, such as the colour of grey images, speaks for neither.
+    varies = before > _VARIES
+    return float((after[varies] / before[varies]).mean()) < _LEFT_BY_APPEARANCES
 
 
 def learn_network(

@@ -46,7 +46,12 @@ def made_to_fit(scorer: Scorer, tensors: dict[str, Tensor], prefix: str) -> dict
     of_grids = {name.removeprefix(of_distances).split(".")[0] for name in tensors if of_distances in name}
     used |= {f"{of_distances}{name}.": name in scorer.network_distances for name in of_grids}
     unused = tuple(name for name, is_used in used.items() if not is_used)
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith(unused)}
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith(unused)}
+    tails = f"{prefix}tails"
+    if not learnt and tails in kept and kept[tails].dim() > scorer.tails.dim():
+        # Without the alignment, nothing tells which appearance an image has.
+        kept[tails] = kept[tails].mean(dim=0)
+    return kept
 
 
 def _stored_alignment(scorer: Scorer, tensors: Mapping[str, Tensor], prefix: str) -> Posing | None:

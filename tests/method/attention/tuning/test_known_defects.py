@@ -130,6 +130,20 @@ def test_a_defect_that_fills_the_image_is_shown_with_good_surface_beside_it() ->
         assert share.mean() < 0.95 and (share == 0).any()
 
 
+def test_a_hairline_is_blended_even_where_it_is_reduced_to_less_than_half_a_pixel() -> None:
+    from excision.method.attention.tuning.known_defects import _drawn
+
+    image, marked = np.full((700, 700), 0.4, np.float32), np.zeros((700, 700), np.bool_)
+    marked[350, 20:680] = True
+    image[marked] = BRIGHT
+    defect = KnownDefects([KnownImage("0", image, marked)], ImageFormat((700, 700), 1)).defect(0)
+    piece = np.full(SIZE, 0.4, np.float32)
+    for seed in range(4):
+        drawn, share = _drawn(defect, piece, np.random.default_rng(seed), blend=True)
+        assert 0 < share.max() < 0.5
+        assert (drawn - piece)[share > 0].mean() > 0.01
+
+
 def test_bags_are_whole_images_now_and_then() -> None:
     lessons = [source(known(0, 10)).known(step) for step in range(60)]
     bags = [lesson.bag for lesson in lessons if lesson is not None and lesson.bag is not None]
