@@ -286,8 +286,8 @@ def test_ablations_share_runs(
     names = "attention,budget,fill,skips,loss,map,evidence"
     words = ["--ablations", names, "--seeds", 1, *TWO]
     assert call("benchmark", kolektor, *words, "--out", out, "--json", file) == 0
-    # EAR, 15 that train otherwise, three skips and three maps besides its own, and nothing to time.
-    assert [job["kind"] for job in inside] == ["cell"] * 22
+    # EAR, 16 that train otherwise, three skips and three maps besides its own, and nothing to time.
+    assert [job["kind"] for job in inside] == ["cell"] * 23
     content = read_json(file)
     labels = {
         title: [line["label"] for line in tables["surface"]] for title, tables in content["ablations"].items()
@@ -306,11 +306,17 @@ def test_ablations_share_runs(
         "skips": ["all", "level 1 off", "level 2 off", "none"],
         "loss": ["nll", "l2", "ssim", "msgms"],
         "map": ["squared", "likelihood", "ssim", "msgms"],
-        "evidence": ["both", "residual", "both, no feature distance", "both, not aligned"],
+        "evidence": [
+            "both",
+            "residual",
+            "both, no feature distance",
+            "both, no attention features",
+            "both, not aligned",
+        ],
     }
     assert all(line["seeds"] == 1 for tables in content["ablations"].values() for line in tables["surface"])
-    # EAR, and five, two, two, three and three that train otherwise.
-    assert len(list(out.glob(f"surface/*/*/{MODEL}"))) == 16
+    # EAR, and five, two, two, three and four that train otherwise.
+    assert len(list(out.glob(f"surface/*/*/{MODEL}"))) == 17
     assert "| skips | image AUROC |" in (out / "benchmark.md").read_text("utf-8")
     none = Settings.load(out / "surface" / "ear-attention-none" / "seed-0" / SETTINGS)
     assert not none.mask.enabled
