@@ -16,6 +16,8 @@ from excision.baselines.padim import PaDiM
 from excision.baselines.patchcore import PatchCore
 from excision.errors import ModelError
 from excision.features.efficientnet import weights_file
+from excision.method.scoring.learning import FeatureMoments, Images
+from excision.method.scoring.scorer import Scorer
 from excision.settings import ImageSettings, Settings
 from excision.synthetic.surfaces import cast_grain
 
@@ -121,3 +123,16 @@ def test_the_alignment_of_a_symmetrical_part_is_loaded_again(tmp_path: Path) -> 
     fitted.save(tmp_path / "run")
     again = AlignedPaDiM.load(tmp_path / "run", "cpu")
     assert again.inspect(bracket(300)).score == fitted.inspect(bracket(300)).score
+
+
+def test_the_alignment_is_learnt_from_as_many_images_as_that_of_ear(monkeypatch: pytest.MonkeyPatch) -> None:
+    learnt, learn = [], Scorer.learn_features
+
+    def counted(scorer: Scorer, images: Images, folds: list[int]) -> FeatureMoments:
+        learnt.append(len(list(images())))
+        return learn(scorer, images, folds)
+
+    monkeypatch.setattr(Scorer, "learn_features", counted)
+    monkeypatch.setattr("excision.baselines.aligned.MOST_IMAGES", 9)
+    AlignedPaDiM(SETTINGS, "cpu", dimensions=10, grid=8).fit([bracket(number) for number in range(16)])
+    assert learnt == [9]

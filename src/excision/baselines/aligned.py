@@ -16,9 +16,11 @@ from torch import Tensor
 from excision.baselines.base import Baseline, BaselineNetwork, Found, TrainingJob
 from excision.baselines.padim import PaDiM
 from excision.baselines.patchcore import PatchCore
+from excision.method.normal_images import MOST_IMAGES
 from excision.method.scoring.alignment import Alignment
 from excision.method.scoring.scorer import Scorer
 from excision.ops.resampling import shrink
+from excision.ops.spread import evenly_spread
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
 
@@ -48,12 +50,13 @@ class AlignedNetwork(BaselineNetwork):
 
     def learn_alignment(self, job: TrainingJob) -> None:
         """Learn the alignment as EAR does with its default settings, if EAR would use one."""
+        chosen = evenly_spread(len(job.data.training), MOST_IMAGES)
 
         def images() -> Iterator[Tensor]:
-            return (job.image(index) for index in range(len(job.data.training)))
+            return (job.image(index) for index in chosen)
 
         scorer = Scorer(Settings(), job.data.image_format).to(job.device)
-        scorer.learn_features(images, [0] * len(job.data.training))
+        scorer.learn_features(images, [0] * len(chosen))
         # With one fold, nothing confirms that there are several appearances.
         if isinstance(scorer.alignment, Alignment):
             self.alignment = scorer.alignment

@@ -17,6 +17,7 @@ from excision.method.attention.tuning.bags import bag_loss, whole_image
 from excision.method.attention.tuning.known_defects import KnownLessons, known_loss, known_weight
 from excision.method.attention.tuning.lessons import LessonSource
 from excision.method.attention.tuning.training import tune
+from excision.tiling.geometry import Tiling
 from excision.tiling.image_format import ImageFormat
 from excision.training.known_defects import KnownDefects, KnownImage
 
@@ -142,6 +143,18 @@ def test_a_hairline_is_blended_even_where_it_is_reduced_to_less_than_half_a_pixe
         drawn, share = _drawn(defect, piece, np.random.default_rng(seed), blend=True)
         assert 0 < share.max() < 0.5
         assert (drawn - piece)[share > 0].mean() > 0.01
+
+
+@pytest.mark.parametrize("size", [(9, 9), (12, 13), (9, 40)])
+def test_an_image_smaller_than_a_piece_is_a_lesson(size: tuple[int, int]) -> None:
+    image, marked = np.full(size, 0.4, np.float32), np.ones(size, np.bool_)
+    tiled = ImageFormat((192, 192), 1, Tiling((192, 192), 8, 16))
+    for mask in (marked, None):
+        lessons = KnownLessons(KnownDefects([KnownImage("0", image, mask)], tiled), lambda _: surface(22))
+        network = Attention("surface").network.train()
+        for seed in range(24):
+            loss = known_loss(network, lessons.lesson(np.random.default_rng(seed)))
+            assert loss.isfinite()
 
 
 def test_bags_are_whole_images_now_and_then() -> None:

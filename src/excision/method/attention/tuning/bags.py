@@ -27,6 +27,9 @@ _MOST = 2**20  # pixels of an image that is shown whole; larger ones are reduced
 _HALVED = 1 / 3  # share of the images that are shown at half size
 _TOP, _LEAST_TOP = 0.005, 3  # share, and smallest number, of the cells whose attention counts
 _STRIDE = ATTENTION_STRIDES["surface"]
+_LEAST = (
+    4 * _STRIDE
+)  # pixels a side; of fewer, the coarse grid has one position, which batch norm cannot take
 
 
 def whole_image(plane: FloatImage, rng: np.random.Generator) -> Tensor:
@@ -37,12 +40,12 @@ def whole_image(plane: FloatImage, rng: np.random.Generator) -> Tensor:
         rng: source of everything random.
 
     Returns:
-        (1, 1, h, w), with h and w multiples of the stride of the attention.
+        (1, 1, h, w), with h and w multiples of the stride of the attention, of at least 32 pixels.
     """
     reduction = max(1.0, math.sqrt(plane.size / _MOST))
     if rng.random() < _HALVED and min(plane.shape) >= 16 * _STRIDE:
         reduction = max(reduction, 2.0)
-    height, width = (max(_STRIDE, int(side / reduction) // _STRIDE * _STRIDE) for side in plane.shape)
+    height, width = (max(_LEAST, int(side / reduction) // _STRIDE * _STRIDE) for side in plane.shape)
     turned = tuple(axis for axis in (0, 1) if rng.random() < 0.5)
     return torch.from_numpy(lit(np.flip(resized(plane, (height, width)), turned), rng))[None, None]
 
