@@ -103,13 +103,19 @@ def wait_for_parts(out: Path, count: int) -> None:
     raise AssertionError("no part was finished")
 
 
-def test_ctrl_c_keeps_the_finished_parts(pictures: Pictures, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_the_finished_parts(
+    number: int, pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     images, out = pictures(150), tmp_path / "out"
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     process = started(MODEL, images, "--out", out, "--workers", 2)
     wait_for_parts(out, 1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     said = process.communicate(timeout=30)[1]
     assert process.returncode == 130, said
+    assert list((tmp_path / "temporary").iterdir()) == []
     assert "finished parts are kept, and the same command continues" in said
     left = len(rows_of(out))
     assert 8 <= left < 150

@@ -140,3 +140,27 @@ def test_images_are_read_ahead_within_a_budget(tmp_path: Path, monkeypatch: pyte
     assert size < most <= (5 + 1 + threads) * size
     assert list((tmp_path / "temporary").iterdir()) == []
     assert local_path(entries[0].file) == tmp_path / "t.tar"
+
+
+def test_a_file_that_a_folder_does_not_stand_for_is_not_lost(tmp_path: Path) -> None:
+    results = ("a/out/overlays/3.png", "a/out/inspection.json", "a/out/parts/part-000000.jsonl")
+    for name in ("a/1.png", "a/.new/2.png", "a/plain", *results):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    sources = [tmp_path / "a" / name for name in (".new", "plain", "gone.png", "out/overlays/3.png", "1.png")]
+    found = [Path(entry.uri).name for entry in list_entries([tmp_path / "a", *sources])]
+    assert found == ["1.png", "2.png", "plain", "gone.png", "3.png"]
+
+
+@pytest.mark.parametrize("size", ["77777777777\0", "-1", "\x80" + "\xff" * 11], ids=["8 GiB", "none", "huge"])
+def test_a_tar_header_takes_no_memory_by_its_word(size: str, tmp_path: Path) -> None:
+    """A long name says how long it is, in a field that may hold any number."""
+    header = tarfile.TarInfo("././@LongLink")
+    header.type = tarfile.GNUTYPE_LONGNAME
+    content = bytearray(header.tobuf(tarfile.GNU_FORMAT))
+    content[124:136] = size.encode("latin-1").ljust(12, b"\0")
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content)
+    (tmp_path / "t.tar").write_bytes(content + bytes(2048))
+    with pytest.raises(DatasetError, match=r"t\.tar: cannot be read as an uncompressed tar"):
+        list(tar_entries(tmp_path / "t.tar"))

@@ -102,6 +102,7 @@ DAMAGED = {
     "later": json.dumps({"format": 2}),
     "no images": json.dumps({"format": 1, **dataclasses.asdict(plan(images=0, size=8))}),
     "huge": json.dumps({"format": 1, **dataclasses.asdict(plan(images=2**60))}),
+    "huge parts": json.dumps({"format": 1, **dataclasses.asdict(plan(images=2**30, size=10**6 + 1))}),
     "form": json.dumps({"format": 1, **dataclasses.asdict(plan(form="../x"))}),
     "number": json.dumps({"format": 1, **dataclasses.asdict(plan()), "model": 5}),
     "sources": json.dumps({"format": 1, **dataclasses.asdict(plan()), "sources": None}),

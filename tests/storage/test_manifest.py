@@ -145,3 +145,34 @@ def test_names_of_files() -> None:
     assert local_path("file://localhost/a.png") == Path("/a.png")
     assert local_path("s3://b/k.png") is None
     assert uri_of(Path("a#b.png")) == str(Path("a#b.png").absolute())
+
+
+def test_a_small_table_takes_no_memory_by_its_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that repeats takes no space in the file; decoded, these rows would take 800 MB."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = tmp_path / "m.parquet"
+    values = pa.DictionaryArray.from_arrays(pa.array([0] * 100_000, pa.int32()), ["/" + "x" * 8000])
+    parquet.write_table(pa.table({"uri": values, "serial": range(100_000)}), path, store_schema=False)
+    assert path.stat().st_size < 2e6
+    before = pa.total_allocated_bytes()
+    manifest = open_manifest(path)
+    assert [entry.serial for entry in manifest.read(99_998, 5)] == ["99998", "99999"]
+    assert pa.total_allocated_bytes() - before < 2e7
+    monkeypatch.setattr("excision.storage.manifest._MOST_ROWS", 99_999)
+    with pytest.raises(DatasetError, match="in 100000 rows; write it in smaller groups"):
+        open_manifest(path)
+
+
+def test_texts_that_are_none_are_named(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    broken = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff"], pa.binary()).buffers())
+    parquet.write_table(pa.table({"uri": broken}), tmp_path / "m.parquet")
+    with pytest.raises(DatasetError, match="row group 0 is damaged"):
+        list(open_manifest(tmp_path / "m.parquet").read(0, 1))
+    (tmp_path / "m.jsonl").write_text('{"uri": "/t.tar#\\ud800", "offset": 0, "size": 1}\n')
+    (entry,) = open_manifest(tmp_path / "m.jsonl").read(0, 1)
+    assert entry.fault is not None and "characters that no file name has" in entry.fault

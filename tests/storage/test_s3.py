@@ -193,11 +193,27 @@ def test_tar_files_in_storage(tmp_path: Path) -> None:
     assert found == [(FORMAT_1 / f"{number}.png").read_bytes() for number in range(4)]
 
 
+def test_storage_without_keys_is_an_error_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/gone")
+    remote._filesystem.cache_clear()
+    image = str(FORMAT_1 / "0.png")
+    assert main(["inspect", "s3://plant/model", image, "--out", "out"]) == 2
+    assert main(["inspect", str(MODEL), image, "--out", "s3://plant/keyless"]) == 2
+    assert capsys.readouterr().err.count("NoCredentialsError") == 2
+    remote._filesystem.cache_clear()
+
+
 def test_kinds_of_storage_that_are_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SettingsError, match="is no kind of storage"):
         locate("nonsense://a/b")
     assert main(["inspect", "nonsense://m", "x.png", "--out", "out"]) == 2
     assert "nonsense:// is no kind of storage" in capsys.readouterr().err
+    assert main(["inspect", "github://host/m", "x.png", "--out", "out"]) == 2
+    assert "github:// cannot be opened (TypeError" in capsys.readouterr().err
     with pytest.raises(ResultsError, match="web server"):
         open_folder("https://example.org/out")
 
@@ -235,6 +251,10 @@ def test_training_data_in_storage(proxy: Unreliable, capsys: pytest.CaptureFixtu
 
 
 def test_the_cache_keeps_to_its_budget(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign = cache / "my images" / "1.png"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"mine")
+    os.utime(foreign.parent, (0, 0))
     for name in "abc":
         put(f"sets/{name}/1.png", os.urandom(400_000))
     monkeypatch.setenv("EXCISION_CACHE_GIB", str(1e6 / 2**30))
@@ -247,10 +267,11 @@ def test_the_cache_keeps_to_its_budget(cache: Path, monkeypatch: pytest.MonkeyPa
     os.utime(second.parent, (1, 1))
     mirror("s3://plant/sets/c")
     assert first.is_dir() and not second.exists()
+    assert foreign.read_bytes() == b"mine"
     monkeypatch.setenv("EXCISION_CACHE_GIB", "0.0001")
     with pytest.raises(DatasetError, match="more than the cache may take"):
         mirror("s3://plant/sets/a")
-    assert len(list(cache.iterdir())) == 2
+    assert len(list(cache.iterdir())) == 3
 
 
 @pytest.mark.usefixtures("cache")

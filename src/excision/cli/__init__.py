@@ -25,6 +25,7 @@ from excision.errors import (
     RenamedWarning,
 )
 from excision.system.names import printable
+from excision.system.secrets import without_secrets
 from excision.system.streams import Streams
 from excision.version import __version__
 
@@ -114,7 +115,7 @@ def run(arguments: Sequence[str]) -> int:
         message = _explain(error)
         if message is None:
             raise
-        line = f"excision: error: {printable(message, lines=True)}"
+        line = f"excision: error: {printable(without_secrets(message), lines=True)}"
         print(red(line, sys.stderr), file=sys.stderr)
         return ERROR
     except KeyboardInterrupt as stop:

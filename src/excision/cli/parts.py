@@ -12,6 +12,7 @@ from excision.cli.output import say, say_lines, say_notes
 from excision.cli.parts_options import PartsOptions
 from excision.progress import Bars
 from excision.system.names import printable
+from excision.system.secrets import without_secrets
 
 if TYPE_CHECKING:
     from excision.cluster.job import PartsSummary, Ways
@@ -60,6 +61,7 @@ def inspect_parts(
         SettingsError: an option is out of range, or has no meaning for results in parts.
     """
     from excision.cluster.job import inspect_in_parts
+    from excision.cluster.plan import MOST_IN_A_PART
     from excision.errors import SettingsError
     from excision.system.parquet import need_pyarrow
 
@@ -77,7 +79,7 @@ def inspect_parts(
             ways,
             sources=_sources(places),
             pictured=options.overlays,
-            size=_checked("--part-size", options.part_size, 10**6),
+            size=_checked("--part-size", options.part_size, MOST_IN_A_PART),
             notes=notes,
             progress=bars.part("inspecting"),
         )
@@ -129,7 +131,7 @@ def _say(summary: PartsSummary, out: str) -> None:
     unfit = f"{counts['unfit']} unfit, " if counts["unfit"] else ""
     say(f"{counts['good']} good, {review}{counts['defect']} defective, {unfit}{counts[None]} not inspected")
     say_lines(map(reason, summary.failures), counts[None], "the column `error` gives each reason")
-    say(f"Results: {out}/parts, {summary.parts} parts, {summary.new_parts} inspected now")
+    say(f"Results: {without_secrets(out)}/parts, {summary.parts} parts, {summary.new_parts} inspected now")
     if summary.others:
         say(f"{summary.others} parts of other jobs are not finished.")
 

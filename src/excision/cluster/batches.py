@@ -19,6 +19,7 @@ from excision.inspection.loading import load
 from excision.inspection.log import InspectionRecord
 from excision.storage.ahead import Reader
 from excision.storage.entry import Entry
+from excision.system.secrets import without_secrets
 
 _TEXTS = ("verdict", "error")
 _NUMBERS = ("score", "threshold", "p_value", "defect_area_share")
@@ -58,7 +59,7 @@ class BatchInspector:
             and `boxes` and `unfit` as JSON.
 
         Raises:
-            SettingsError: the batch has no such column, or it holds neither bytes nor text.
+            SettingsError: the batch has no such column, or it holds other values than bytes, text and None.
         """
         if self._column not in batch:
             raise SettingsError(f"there is no column {self._column!r}; there are {', '.join(batch)}")
@@ -73,20 +74,23 @@ class BatchInspector:
                 path = Path(made) / "image"
                 path.write_bytes(image)
                 return inspect_file(self._predictor, path, Path(), name="image", pictured=())
+        if image is None:
+            return failed("image", self._predictor.threshold, "there is no image")
         if not isinstance(image, str):
             raise SettingsError(
                 f"the column {self._column!r} holds {type(image).__name__}: give bytes or text"
             )
         for found in self._reader.read([Entry(image)]):
             if isinstance(found, Path) and found.is_file():
-                return inspect_file(self._predictor, found, Path(), name=image, pictured=())
+                name = without_secrets(image)
+                return inspect_file(self._predictor, found, Path(), name=name, pictured=())
             reason = found if isinstance(found, str) else f"{image}: no such file"
-            return failed(image, self._predictor.threshold, reason)
+            return failed(image, self._predictor.threshold, without_secrets(reason))
         raise AssertionError  # the reader gives a file or a reason for each image
 
 
 def _are_text(images: Sequence[Any]) -> bool:
-    return all(isinstance(image, str) for image in images)
+    return all(image is None or isinstance(image, str) for image in images)
 
 
 def _columns(records: Sequence[InspectionRecord]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from excision.predictions import Predictor, Verdict
 from excision.storage.ahead import Reader
 from excision.storage.entry import Entry
 from excision.storage.folder import Folder
+from excision.system.secrets import without_secrets
 
 _PICTURED: Mapping[Pictured, frozenset[Verdict]] = {
     "none": frozenset(),
@@ -84,15 +85,15 @@ class PartInspector:
         begins: Callable[[int], None],
         deadly: Mapping[int, str],
     ) -> PartRow:
-        threshold = self._predictor.threshold
+        threshold, name = self._predictor.threshold, without_secrets(entry.uri)
         begins(place)
         if place in deadly:
-            record = failed(entry.uri, threshold, f"{entry.uri}: {deadly[place]}")
+            record = failed(name, threshold, f"{name}: {deadly[place]}")
         elif reason := _why_not(found := next(read), entry):
-            record = failed(entry.uri, threshold, reason)
+            record = failed(name, threshold, without_secrets(reason))
         else:
             record = inspect_file(
-                self._predictor, Path(found), out, name=entry.uri, pictured=_PICTURED[self._plan.pictured]
+                self._predictor, Path(found), out, name=name, pictured=_PICTURED[self._plan.pictured]
             )
         return PartRow(record, entry.group, entry.serial)
 

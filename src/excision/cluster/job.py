@@ -28,6 +28,7 @@ from excision.storage.entry import local_path
 from excision.storage.folder import Folder
 from excision.storage.manifest import Manifest, is_manifest, open_manifest, write_manifest
 from excision.storage.opening import open_folder
+from excision.system.secrets import without_secrets
 
 Engine = Literal["local", "ray"]
 
@@ -116,7 +117,7 @@ def inspect_in_parts(
         ResultsError: results in the folder are damaged.
     """
     folder = open_folder(out)
-    told = [str(image) for image in images] if sources is None else list(sources)
+    told = list(map(without_secrets, map(str, images) if sources is None else sources))
     with local_model(model) as path:
         known = fingerprint(path)
 
@@ -170,7 +171,8 @@ def _cores() -> int:
 
 
 def _list(folder: Folder, images: Sequence[Path | str], notes: list[str] | None) -> tuple[str, Manifest]:
-    if len(images) == 1 and is_manifest(images[0]):
+    # The plan names a manifest that is used in place, and must not hold what gives access to it.
+    if len(images) == 1 and is_manifest(images[0]) and without_secrets(str(images[0])) == str(images[0]):
         local = local_path(str(images[0]))
         place = str(images[0]) if local is None else str(local.resolve())
         return place, open_manifest(place)

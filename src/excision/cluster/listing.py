@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -11,10 +12,11 @@ from typing import IO
 from excision.data.image_names import is_image_name
 from excision.data.own_output import own_output
 from excision.errors import DatasetError
-from excision.storage.entry import Entry, local_path, uri_of
+from excision.storage.entry import Entry, bare, local_path, uri_of
 from excision.storage.manifest import is_manifest, open_manifest
 
 TAR = ".tar"
+_LONGEST_HEADER = 2**20  # bytes
 
 
 def list_entries(
@@ -34,30 +36,47 @@ def list_entries(
     Raises:
         DatasetError: a tar file or a manifest cannot be read.
     """
-    roots: list[str] = []
+    folders: list[str] = []
+    urls: list[str] = []
     named: set[str] = set()
     for source in sources:
         path = local_path(str(source)) if isinstance(source, str) else source
-        if path is None:
-            yield from _remote(str(source), leave_out)
-        elif path.is_dir():
+        name = str(source).rstrip("/") if path is None else uri_of(path)
+        if name in named:
+            continue
+        named.add(name)
+        if path is not None and path.is_dir():
             for image in walk_images(path, notes):
                 uri = uri_of(image)
-                if uri not in named and not _is_below(image, roots):
+                if uri not in named and not _was_walked(image, folders):
                     yield Entry(uri)
-            roots.append(os.path.join(os.path.abspath(path), ""))  # noqa: PTH100, PTH118
-        elif is_manifest(path):
-            manifest = open_manifest(path)
+            folders.append(os.path.abspath(path))  # noqa: PTH100
+        elif is_manifest(name):
+            manifest = open_manifest(name)
             yield from manifest.read(0, manifest.rows)
-        elif path.name.lower().endswith(TAR):
-            yield from tar_entries(path)
-        elif uri_of(path) not in named and not _is_below(path, roots):
-            named.add(uri_of(path))
-            yield Entry(uri_of(path))
+        elif bare(name).lower().endswith(TAR):
+            yield from tar_entries(name if path is None else path)
+        elif path is not None:
+            if not _was_walked(path, folders):
+                yield Entry(name)
+        elif not name.startswith(tuple(urls)):
+            for entry in _remote(str(source), leave_out):
+                if entry.uri == name or not (entry.uri in named or entry.uri.startswith(tuple(urls))):
+                    yield entry
+            urls.append(f"{name}/")
 
 
-def _is_below(path: Path, roots: Iterable[str]) -> bool:
-    return os.path.abspath(path).startswith(tuple(roots))  # noqa: PTH100
+def _was_walked(image: Path, folders: Iterable[str]) -> bool:
+    """Tell whether a walk through one of these folders has given an image."""
+    path = Path(os.path.abspath(image))  # noqa: PTH100
+    if not is_image_name(path.name) or not os.path.lexists(path):
+        return False
+    for folder in folders:
+        if Path(folder) in path.parents:
+            between = path.parents[: len(path.parts) - len(Path(folder).parts) - 1]
+            if not any(one.name.startswith(".") or own_output(one) for one in between):
+                return True
+    return False
 
 
 def walk_images(folder: Path, notes: list[str] | None = None) -> Iterator[Path]:
@@ -108,15 +127,34 @@ def tar_entries(place: Path | str) -> Iterator[Entry]:
     uri = place if isinstance(place, str) else uri_of(place)
     try:
         # Compressed files are refused: their images cannot be read one by one.
-        with _opened(place) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
+        with _opened(place) as stream, tarfile.open(fileobj=_Bounded(stream), mode="r:") as archive:
             while (member := archive.next()) is not None:
                 # The archive would keep all of its members.
                 archive.members.clear()  # type: ignore[attr-defined]
                 if member.isreg() and not member.issparse() and is_image_name(Path(member.name).name):
                     name = member.name.replace("#", "%23")
                     yield Entry(f"{uri}#{name}", offset=member.offset_data, size=member.size)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except Exception as error:
+        # `tarfile` raises many errors for damaged headers, and a stream from storage those of its library.
         raise DatasetError(f"{place}: cannot be read as an uncompressed tar file ({error})") from error
+
+
+class _Bounded(io.RawIOBase):
+    """Refuses to read more at once than a header can need: its size in the file may be any number."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return self._stream.read(size)
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        return self._stream.seek(place, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
 
 
 def _opened(place: Path | str) -> IO[bytes]:
@@ -128,18 +166,13 @@ def _opened(place: Path | str) -> IO[bytes]:
 
 
 def _remote(url: str, leave_out: str) -> Iterator[Entry]:
-    """Give the images that a URL stands for."""
-    if is_manifest(url):
-        manifest = open_manifest(url)
-        yield from manifest.read(0, manifest.rows)
-    elif url.lower().endswith(TAR):
-        yield from tar_entries(url)
-    elif is_image_name(url.rpartition("/")[2]):
+    """Give the image at a URL, or the images below it."""
+    if is_image_name(bare(url).rpartition("/")[2]):
         yield Entry(url)
-    else:
-        from excision.storage.remote import list_remote
+        return
+    from excision.storage.remote import list_remote
 
-        for file in list_remote(url):
-            inside = bool(leave_out) and file.url.startswith(leave_out.rstrip("/") + "/")
-            if not inside and is_image_name(file.name.rpartition("/")[2]):
-                yield Entry(file.url, size=file.size)
+    for file in list_remote(url):
+        inside = bool(leave_out) and file.url.startswith(leave_out.rstrip("/") + "/")
+        if not inside and is_image_name(file.name.rpartition("/")[2]):
+            yield Entry(file.url, size=file.size)

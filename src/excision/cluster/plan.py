@@ -28,6 +28,9 @@ Pictured = Literal["none", "not-good", "all"]
 _MOST_PARTS = 256
 _SMALLEST, _LARGEST = 8, 1000
 
+MOST_IN_A_PART = 10**6
+"""Images of a part, whose rows are held at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -135,6 +138,8 @@ def _check(plan: Plan) -> None:
         raise TypeError("a text is missing")
     if not all(isinstance(number, int) and 0 < number < 2**53 for number in numbers):
         raise ValueError("a number is not above 0")
+    if plan.part_size > MOST_IN_A_PART:
+        raise ValueError(f"a part has more than {MOST_IN_A_PART} images")
     if plan.form not in get_args(Form) or plan.pictured not in get_args(Pictured):
         raise ValueError("the form of the parts is unknown")
 
@@ -163,16 +168,8 @@ def agree(
     Raises:
         SettingsError: the folder holds the results of another inspection.
     """
-    plan, known = read_plan(folder), True
-    if plan is None:
-        for name in ("results.jsonl", "results.sqlite", "evaluation.json"):
-            if folder.exists(name):
-                raise SettingsError(f"{folder.name} holds other results already: choose another folder")
-        content = {"format": FORMAT, **dataclasses.asdict(make())}
-        folder.claim(PLAN, (json.dumps(content, indent=2) + "\n").encode())
-        # Another job may have been first.
-        plan, known = read_plan(folder), False
-        assert plan is not None  # it was just written, and nothing removes it
+    before = read_plan(folder)
+    plan = before or _begin(folder, make)
     differing = [
         what
         for what, same in {
@@ -187,7 +184,19 @@ def agree(
         raise SettingsError(
             f"{folder.name} holds results of an inspection with {', '.join(differing)}: choose another folder"
         )
-    return plan, known
+    return plan, before is not None
+
+
+def _begin(folder: Folder, make: Callable[[], Plan]) -> Plan:
+    """Write the plan, unless another job is first, and give the one that is then in the folder."""
+    for name in ("results.jsonl", "results.sqlite", "evaluation.json"):
+        if folder.exists(name):
+            raise SettingsError(f"{folder.name} holds other results already: choose another folder")
+    content = {"format": FORMAT, **dataclasses.asdict(make())}
+    folder.claim(PLAN, (json.dumps(content, indent=2) + "\n").encode())
+    plan = read_plan(folder)
+    assert plan is not None  # it was just written, and nothing removes it
+    return plan
 
 
 def new_plan(

@@ -7,6 +7,7 @@ import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
@@ -54,6 +55,7 @@ class _Worker:
     """A process, and what it is doing."""
 
     process: subprocess.Popen[str]
+    folder: tempfile.TemporaryDirectory[str]
     part: int | None = None
     image: int | None = None
     images: int = 0
@@ -112,6 +114,8 @@ class Processes:
             self._end()
 
     def _start(self) -> None:
+        # What a worker that is killed leaves behind is removed with this folder.
+        folder = tempfile.TemporaryDirectory(prefix="excision-", ignore_cleanup_errors=True)
         # In a new session a worker does not get the terminal's Ctrl-C.
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", _BEGIN, json.dumps(sys.path)],
@@ -119,10 +123,10 @@ class Processes:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            env=_environment(self.job["threads"]),
+            env=_environment(self.job["threads"], folder.name),
             start_new_session=True,
         )
-        worker = _Worker(process)
+        worker = _Worker(process, folder)
         self._running.append(worker)
         threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
         self._send(worker, self.job)
@@ -198,6 +202,7 @@ class Processes:
             assert stream is not None  # requested above
             with suppress(OSError):
                 stream.close()
+        worker.folder.cleanup()
 
     def _tell(self) -> None:
         self.progress(self._done, self._total)
@@ -211,6 +216,6 @@ class Processes:
             self._close(worker)
 
 
-def _environment(threads: int) -> dict[str, str]:
+def _environment(threads: int, temporary: str) -> dict[str, str]:
     # A run folder is inspected by torch, which reads this; the user's own choice stands.
-    return {"OMP_NUM_THREADS": str(threads), **os.environ}
+    return {"OMP_NUM_THREADS": str(threads), **os.environ, "TMPDIR": temporary}

@@ -63,6 +63,10 @@ def read_entry(row: Mapping[str, Any], manifest: str, number: int) -> Entry:
     texts = uri, *(_text(row.get(name)) for name in ("group", "serial"))
     if any(len(text) > MOST_TEXT for text in texts if text is not None):
         raise DatasetError(f"{where}: a text has more than {MOST_TEXT} characters")
+    try:
+        os.fsencode(uri)
+    except UnicodeEncodeError as error:
+        raise DatasetError(f"{where}: the column `uri` holds characters that no file name has") from error
     if not is_url(uri) and not Path(uri).is_absolute():
         folder = manifest.rpartition("/")[0] if is_url(manifest) else Path(manifest).absolute().parent
         uri = f"{folder}/{uri}"
@@ -96,6 +100,11 @@ def local_path(uri: str) -> Path | None:
     if uri.startswith(_FILE):
         return Path(os.fsdecode(unquote_to_bytes(uri.removeprefix(_FILE).removeprefix("localhost"))))
     return None if is_url(uri) else Path(uri)
+
+
+def bare(url: str) -> str:
+    """Give the URL of a file on a web server without what follows its path; any other text as it is."""
+    return url.partition("#")[0].partition("?")[0] if url.startswith(("http://", "https://")) else url
 
 
 def is_url(word: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from excision.errors import DatasetError
-from excision.storage.entry import Entry, local_path, read_entry
+from excision.storage.entry import Entry, bare, local_path, read_entry
 from excision.system.files import atomic_path
 from excision.system.parquet import columns_of, need_pyarrow, write_parquet
 
@@ -23,6 +23,8 @@ _STRIDE = 1000
 _LONGEST_LINE = 65_536  # bytes
 _LARGEST_GROUP = 256 * 2**20
 """Bytes of the columns of one row group, uncompressed: as much is read at once."""
+_MOST_ROWS = 2**23
+"""Rows of one row group: repeated values take no space in the file, but some in memory."""
 _FOOT = 2**20
 """Bytes at the end of a Parquet file that tell it from another: the places and extremes of its columns."""
 
@@ -48,7 +50,7 @@ class Manifest(Protocol):
 
 def is_manifest(path: str | Path) -> bool:
     """Tell whether a name is that of a manifest."""
-    return str(path).lower().endswith((PARQUET, JSONL))
+    return bare(str(path)).lower().endswith((PARQUET, JSONL))
 
 
 def open_manifest(place: Path | str) -> Manifest:
@@ -63,7 +65,7 @@ def open_manifest(place: Path | str) -> Manifest:
     """
     path = local_path(str(place))
     if path is None:
-        if not str(place).lower().endswith(PARQUET):
+        if not bare(str(place)).lower().endswith(PARQUET):
             raise DatasetError(f"{place}: a manifest in object storage must be a Parquet file")
         from excision.storage.remote import open_remote
 
@@ -158,20 +160,26 @@ class _Table:
 
     def __init__(self, path: str, source: str | IO[bytes], stream: IO[bytes]) -> None:
         need_pyarrow()
-        from pyarrow import ArrowException, parquet
+        from pyarrow import parquet
 
         self._path = path
         try:
-            self._file = parquet.ParquetFile(source)
-        except (ArrowException, OSError, ValueError) as error:
+            file = parquet.ParquetFile(source)
+            # Texts that repeat are held once: decoded, a small file may fill any memory.
+            texts = [name for name, kind in _flat_columns(file).items() if kind == "BYTE_ARRAY"]
+            self._file = parquet.ParquetFile(source, metadata=file.metadata, read_dictionary=texts)
+        except Exception as error:
+            # A stream from storage raises the errors of its library.
             raise DatasetError(f"{path}: is no Parquet file, or is damaged ({error})") from error
-        names = set(self._file.schema_arrow.names)
-        if "uri" not in names:
+        self._columns = list(_flat_columns(self._file))
+        if "uri" not in self._columns:
             raise DatasetError(f"{path}: has no column `uri`, so it is no manifest")
-        self._columns = [name for name in _COLUMNS if name in names]
         self._starts = self._measure()
         self.rows = self._starts[-1]
-        self.digest = _foot(stream, self.rows)
+        try:
+            self.digest = _foot(stream, self.rows)
+        except Exception as error:
+            raise DatasetError(f"{path}: cannot be read ({error})") from error
         self._held: tuple[int, Any] = (-1, None)
 
     def _measure(self) -> list[int]:
@@ -180,11 +188,13 @@ class _Table:
         for number in range(about.num_row_groups):
             group = about.row_group(number)
             columns = (group.column(place) for place in range(group.num_columns))
-            size = sum(one.total_uncompressed_size for one in columns if one.path_in_schema in self._columns)
-            if size > _LARGEST_GROUP:
+            sizes = [one.total_uncompressed_size for one in columns if one.path_in_schema in self._columns]
+            if min(group.num_rows, *sizes) < 0:
+                raise DatasetError(f"{self._path}: is damaged: row group {number} has a size below 0")
+            if sum(sizes) > _LARGEST_GROUP or group.num_rows > _MOST_ROWS:
                 raise DatasetError(
-                    f"{self._path}: row group {number} has {size >> 20} MiB; write it in smaller groups: "
-                    f"parquet.write_table(table, path, row_group_size=10_000)"
+                    f"{self._path}: row group {number} has {sum(sizes) >> 20} MiB in {group.num_rows} rows; "
+                    f"write it in smaller groups: parquet.write_table(table, path, row_group_size=10_000)"
                 )
             starts.append(starts[-1] + group.num_rows)
         return starts
@@ -197,21 +207,29 @@ class _Table:
             group = bisect_right(self._starts, first) - 1
             begin = first - self._starts[group]
             taken = min(last, self._starts[group + 1]) - first
-            for row in self._group(group).slice(begin, taken).to_pylist():
+            for row in self._rows(group, begin, taken):
                 first += 1
                 yield _entry(row, self._path, first)
 
-    def _group(self, number: int) -> Any:
-        from pyarrow import ArrowException
-
-        if self._held[0] != number:
-            try:
+    def _rows(self, number: int, begin: int, count: int) -> list[dict[str, Any]]:
+        """Give some rows of a row group, which is then held."""
+        try:
+            if self._held[0] != number:
                 self._held = number, self._file.read_row_group(number, columns=self._columns)
-            except (ArrowException, OSError) as error:
-                raise DatasetError(
-                    f"{self._path}: row group {number} is damaged or cannot be read ({error})"
-                ) from error
-        return self._held[1]
+            rows: list[dict[str, Any]] = self._held[1].slice(begin, count).to_pylist()
+        except Exception as error:
+            # Arrow raises several errors, and a stream from storage those of its library.
+            raise DatasetError(
+                f"{self._path}: row group {number} is damaged or cannot be read ({error})"
+            ) from error
+        return rows
+
+
+def _flat_columns(file: Any) -> dict[str, str]:
+    """Give the columns that a manifest has, each with its physical type; lists and structures are none."""
+    columns = (file.schema.column(place) for place in range(len(file.schema)))
+    found = {column.path: str(column.physical_type) for column in columns}
+    return {name: found[name] for name in _COLUMNS if name in found}
 
 
 def _parsed(line: bytes) -> Mapping[str, Any]:

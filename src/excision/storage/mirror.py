@@ -22,6 +22,7 @@ CACHE, BUDGET = "EXCISION_CACHE", "EXCISION_CACHE_GIB"
 """Variables of the environment: the folder of the cache, and how much it may take."""
 
 _DEFAULT_GIB = 32
+_DIGITS = 16
 _KNOWN = "files.json"
 _UPDATE, _USE = ".update", ".use"
 _held: dict[Path, int] = {}
@@ -49,8 +50,10 @@ def mirror(url: str) -> Path:
         raise DatasetError(
             f"{url}: has {total / 2**30:.1f} GiB, more than the cache may take; set {BUDGET} to more"
         )
-    home = _home() / hashlib.sha256(url.encode()).hexdigest()[:16]
-    copy = home / (url.rpartition("/")[2] or "data")
+    home = _home() / hashlib.sha256(url.encode()).hexdigest()[:_DIGITS]
+    name = url.rpartition("/")[2]
+    # Everything else in the folder of the copy is removed: it must not be the cache itself.
+    copy = home / ("data" if name.startswith(".") or not name else name)
     with _alone(home):
         _hold(home)
         _update(copy, files, _read(home / _KNOWN))
@@ -97,14 +100,19 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _make_room(keep: Path) -> None:
     """Remove the copies that were used longest ago, until the cache fits its budget."""
-    homes = sorted((home for home in keep.parent.iterdir() if home.is_dir()), key=lambda h: h.stat().st_mtime)
+    homes = sorted(filter(_is_ours, keep.parent.iterdir()), key=lambda home: home.stat().st_mtime)
     sizes = {home: sum(path.lstat().st_size for path in _below(home)) for home in homes}
     for home in homes:
         if sum(sizes.values()) <= _budget():
             return
-        if home != keep and _is_free(home):
-            shutil.rmtree(home, ignore_errors=True)
+        if home != keep and _removed(home):
             del sizes[home]
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell whether a folder holds a copy: the user may have named a folder for the cache that holds more."""
+    name_fits = len(folder.name) == _DIGITS and set(folder.name) <= set("0123456789abcdef")
+    return name_fits and (folder / _UPDATE).is_file() and not folder.is_symlink()
 
 
 def _read(path: Path) -> dict[str, str]:
@@ -145,8 +153,8 @@ def _hold(home: Path) -> None:
         fcntl.flock(_held[home], fcntl.LOCK_SH)
 
 
-def _is_free(home: Path) -> bool:
-    """Tell whether no process uses a copy."""
+def _removed(home: Path) -> bool:
+    """Remove a copy, unless a process uses it."""
     if home in _held:
         return False
     with (home / _USE).open("w") as stream:
@@ -154,4 +162,5 @@ def _is_free(home: Path) -> bool:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
+        shutil.rmtree(home, ignore_errors=True)
     return True

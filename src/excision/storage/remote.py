@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from excision.errors import DatasetError, ExcisionError, SettingsError
+from excision.storage.entry import is_url
 
 _PIECE = 4 * 2**20
 """Bytes that are asked for at once: most images come with one request."""
@@ -26,19 +27,25 @@ _HOPELESS = ("NoCredentialsError", "PartialCredentialsError", "ParamValidationEr
 _WEB = ("http", "https")
 _S3 = ("s3", "s3a")
 
-# What no further attempt changes.
-_FINAL: tuple[type[Exception], ...] = (
-    FileNotFoundError,
-    PermissionError,
-    IsADirectoryError,
-    NotADirectoryError,
-)
-
 T = TypeVar("T")
 
 
 class _BoundsError(Exception):
     """A file is larger or shorter than it may be."""
+
+
+_FINAL = (
+    FileNotFoundError,
+    PermissionError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    _BoundsError,
+)
+"""What no further attempt changes."""
+
+_LATER = (408, 425, 429)
+"""Answers of web servers below 500 that another attempt may change."""
 
 
 @lru_cache(maxsize=32)
@@ -57,6 +64,9 @@ def _filesystem(scheme: str, *, repeats: bool = False) -> Any:
         raise SettingsError(f"{scheme}:// cannot be opened: {error}") from error
     except ValueError as error:
         raise SettingsError(f"{scheme}:// is no kind of storage that fsspec knows ({error})") from error
+    except Exception as error:
+        # Such as one that must be told its host, or finds no credentials.
+        raise SettingsError(f"{scheme}:// cannot be opened ({type(error).__name__}: {error})") from error
     if scheme in _S3 and not repeats:
         # Requests are repeated in one place, `retried`, not on three levels that multiply.
         system.retries = 1
@@ -83,14 +93,19 @@ def retried(call: Callable[..., T], *words: Any, **named: Any) -> T:
     for attempt in range(1, _TRIES):
         try:
             return call(*words, **named)
-        except (FileNotFoundError, PermissionError, FileExistsError, _BoundsError):
-            # What no further attempt changes.
+        except _FINAL:
             raise
         except Exception as error:
-            if type(error).__name__ in _HOPELESS:
+            if type(error).__name__ in _HOPELESS or _is_refused(error):
                 raise
             time.sleep(random.uniform(0, min(_FIRST_WAIT * 2**attempt, _LONGEST_WAIT)))
     return call(*words, **named)
+
+
+def _is_refused(error: Exception) -> bool:
+    """Tell whether a web server has refused a request for good, such as one whose signature has expired."""
+    status = getattr(error, "status", None)
+    return isinstance(status, int) and 400 <= status < 500 and status not in _LATER
 
 
 def fetch_remote(
@@ -112,8 +127,10 @@ def fetch_remote(
         size: bytes from there.
     """
     try:
-        if url.partition("://")[0] in _WEB and offset is None:
-            retried(_stream, url, target, most)
+        if size == 0 and offset is not None:
+            target.touch()
+        elif url.partition("://")[0] in _WEB:
+            retried(_stream, url, target, most, offset, size)
         else:
             _fetch_pieces(url, target, most, offset, size)
     except SettingsError:
@@ -161,16 +178,23 @@ def _piece(system: Any, path: str, start: int, stop: int) -> bytes:
     return piece
 
 
-def _stream(url: str, target: Path, most: int) -> None:
-    """Read from a web server, which may not know pieces."""
+def _stream(url: str, target: Path, most: int, offset: int | None, size: int | None) -> None:
+    """Read from a web server, which may not know pieces: then it gives the whole file, however large."""
     system, path = locate(url)
-    left = most
-    with system.open(path, "rb", block_size=0) as source, target.open("wb") as stream:
+    wanted, left = {}, most
+    if offset is not None and size is not None:
+        wanted, left = {"headers": {"Range": f"bytes={offset}-{offset + size - 1}"}}, size
+    # Without its size, no request is made for it.
+    with system.open(path, "rb", block_size=0, size=1, **wanted) as source, target.open("wb") as stream:
+        if wanted and source.r.status != 206:
+            raise _BoundsError("the web server gives no part of a file; copy the tar file to a local disk")
         while piece := source.read(2**20):
             left -= len(piece)
             if left < 0:
                 raise _BoundsError(f"has more than {most >> 20} MiB")
             stream.write(piece)
+        if wanted and left:
+            raise _BoundsError("the file ends before the image does")
 
 
 def open_remote(url: str) -> IO[bytes]:
@@ -216,7 +240,7 @@ def list_remote(url: str) -> Iterator[RemoteFile]:
     try:
         for item in _s3_objects(system, path) if scheme in _S3 else _files(system, path):
             full = str(item["name"])
-            place = full if "://" in full else f"{scheme}://{full}"
+            place = full if is_url(full) else f"{scheme}://{full}"
             state = next((str(item[name]) for name in _STATES if item.get(name)), "")
             yield RemoteFile(full.removeprefix(top), place, item.get("size"), f"{item.get('size')} {state}")
     except Exception as error:
@@ -241,7 +265,10 @@ def _s3_objects(system: Any, path: str) -> Iterator[Mapping[str, Any]]:
 def _files(system: Any, path: str) -> Iterator[Mapping[str, Any]]:
     items = retried(system.ls, path, detail=True)
     for item in sorted(items, key=lambda item: str(item["name"])):
-        if item["type"] == "directory" and str(item["name"]).rstrip("/") != path.rstrip("/"):
-            yield from _files(system, str(item["name"]))
+        name = str(item["name"])
+        if item["type"] == "directory" and name.rstrip("/") != path.rstrip("/"):
+            # A page may lead up again, and so on without end.
+            if not {".", ".."} & set(name.removeprefix(path).split("/")):
+                yield from _files(system, name)
         elif item["type"] == "file":
             yield item

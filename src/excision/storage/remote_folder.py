@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from excision.errors import ResultsError
@@ -31,13 +31,22 @@ class RemoteFolder:
         self._system, self._path = locate(self.name)
 
     def exists(self, name: str) -> bool:
-        return bool(retried(self._system.exists, f"{self._path}/{name}"))
+        try:
+            return bool(retried(self._system.exists, f"{self._path}/{name}"))
+        except Exception as error:
+            # Each storage library raises errors of its own.
+            raise self._cannot("read", name, error) from error
 
     def names(self, below: str) -> Iterator[str]:
         folder = f"{self._path}/{below}"
-        with suppress(FileNotFoundError):
-            for path in retried(self._system.ls, folder, detail=False):
-                yield str(path).rstrip("/").rpartition("/")[2]
+        try:
+            found = retried(self._system.ls, folder, detail=False)
+        except FileNotFoundError:
+            return
+        except Exception as error:
+            raise self._cannot("listed", below, error) from error
+        for path in found:
+            yield str(path).rstrip("/").rpartition("/")[2]
 
     @contextmanager
     def reading(self, name: str) -> Iterator[Path]:
@@ -68,9 +77,10 @@ class RemoteFolder:
         except FileExistsError:
             raise
         except Exception as error:
-            raise ResultsError(
-                f"{self.name}/{name}: cannot be written ({type(error).__name__}: {error})"
-            ) from error
+            raise self._cannot("written", name, error) from error
+
+    def _cannot(self, done: str, name: str, error: Exception) -> ResultsError:
+        return ResultsError(f"{self.name}/{name}: cannot be {done} ({type(error).__name__}: {error})")
 
     def claim(self, name: str, content: bytes) -> None:
         if self.exists(name):
