@@ -165,7 +165,7 @@ def test_a_small_table_takes_no_memory_by_its_word(tmp_path: Path, monkeypatch: 
         open_manifest(path)
 
 
-def test_texts_that_are_none_are_named(tmp_path: Path) -> None:
+def test_rows_that_are_none_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -173,6 +173,12 @@ def test_texts_that_are_none_are_named(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"uri": broken}), tmp_path / "m.parquet")
     with pytest.raises(DatasetError, match="row group 0 is damaged"):
         list(open_manifest(tmp_path / "m.parquet").read(0, 1))
+    write_manifest(tmp_path / "m.parquet", [Entry("/a.png")])
+    manifest = open_manifest(tmp_path / "m.parquet")
+    monkeypatch.setattr(manifest, "_starts", [0, 2])
+    monkeypatch.setattr(manifest, "rows", 2)
+    with pytest.raises(DatasetError, match="fewer rows than it says"):
+        list(manifest.read(0, 2))
     (tmp_path / "m.jsonl").write_text('{"uri": "/t.tar#\\ud800", "offset": 0, "size": 1}\n')
     (entry,) = open_manifest(tmp_path / "m.jsonl").read(0, 1)
     assert entry.fault is not None and "characters that no file name has" in entry.fault

@@ -79,6 +79,10 @@ def test_images_are_listed_in_order_and_page_by_page(
     found = [entry.uri for entry in list_entries(sources, leave_out=out)]
     assert found == [f"s3://plant/{name}" for name in names]
     assert proxy.requests["passed"] == 3
+    # What is named twice is listed once.
+    again = ["s3://plant/list/a/7.png", "s3://plant/list", "s3://plant/list/b", "s3://plant/list/a/8.png"]
+    listed = [entry.uri for entry in list_entries([*again, *again], leave_out=out)]
+    assert listed[0] == again[0] and sorted(listed) == found
     with pytest.raises(DatasetError, match="cannot be listed"):
         list(list_remote("s3://no-such-bucket/x"))
 

@@ -59,11 +59,11 @@ def list_entries(
         elif path is not None:
             if not _was_walked(path, folders):
                 yield Entry(name)
-        elif not name.startswith(tuple(urls)):
-            for entry in _remote(str(source), leave_out):
-                if entry.uri == name or not (entry.uri in named or entry.uri.startswith(tuple(urls))):
+        else:
+            known = tuple(urls)
+            for entry in _remote(name, leave_out, urls):
+                if not entry.uri.startswith(known) and (entry.uri == name or entry.uri not in named):
                     yield entry
-            urls.append(f"{name}/")
 
 
 def _was_walked(image: Path, folders: Iterable[str]) -> bool:
@@ -165,11 +165,12 @@ def _opened(place: Path | str) -> IO[bytes]:
     return open_remote(place)
 
 
-def _remote(url: str, leave_out: str) -> Iterator[Entry]:
-    """Give the image at a URL, or the images below it."""
+def _remote(url: str, leave_out: str, folders: list[str]) -> Iterator[Entry]:
+    """Give the image at a URL, or the images below it, which then is one of the folders."""
     if is_image_name(bare(url).rpartition("/")[2]):
         yield Entry(url)
         return
+    folders.append(f"{url}/")
     from excision.storage.remote import list_remote
 
     for file in list_remote(url):

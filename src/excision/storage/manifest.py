@@ -217,6 +217,8 @@ class _Table:
             if self._held[0] != number:
                 self._held = number, self._file.read_row_group(number, columns=self._columns)
             rows: list[dict[str, Any]] = self._held[1].slice(begin, count).to_pylist()
+            if len(rows) != count:
+                raise ValueError("it has fewer rows than it says")
         except Exception as error:
             # Arrow raises several errors, and a stream from storage those of its library.
             raise DatasetError(
