@@ -109,8 +109,7 @@ class Alignment(Posing):
 
         It is in squared standard deviations of the image, over the points that the image shows.
         """
-        differences, seen = self.fine.compare(small, pose)
-        return differences.square().sum(dim=1) / seen.sum(dim=1).clamp_min(1)
+        return self.fine.misfit(small, pose)
 
     def settle(self, fine: Tensor) -> Tensor:
         """Find the pose (B, 3) of small images (B, 1, h, w)."""
@@ -119,20 +118,16 @@ class Alignment(Posing):
         starts = self.starts.shape[0]
         # Order along the batch: all starts of the first image, then all starts of the second, and so on.
         pose = self.starts.expand(fine.shape[0], -1, -1).flatten(0, 1)
-        copies = coarse.expand(-1, starts, -1, -1).flatten(0, 1)[:, None]
+        copies = _copies(coarse, starts)
         for _ in range(_STEPS[0]):
             pose = self.coarse.step(copies, pose)
-        differences, seen = self.coarse.compare(copies, pose)
-        off = differences.square().sum(dim=1) / seen.sum(dim=1).clamp_min(1)
-        best = off.view(-1, starts).argmin(dim=1)
-        pose = pose.view(-1, starts, 3).gather(1, best.view(-1, 1, 1).expand(-1, 1, 3))[:, 0]
+        pose, _ = best_pose(pose.view(-1, starts, 3), self.coarse.misfit(copies, pose).view(-1, starts))
         if self.alike is None:
             return self._refine(middle, fine, pose)
         turns = len(self.alike)
-        middle, fine = (each.expand(-1, turns, -1, -1).flatten(0, 1)[:, None] for each in (middle, fine))
+        middle, fine = (_copies(each, turns) for each in (middle, fine))
         pose = self._refine(middle, fine, _composed(pose, self.alike))
-        best = self.misfit(fine, pose).view(-1, turns).argmin(dim=1)
-        return pose.view(-1, turns, 3).gather(1, best.view(-1, 1, 1).expand(-1, 1, 3))[:, 0]
+        return best_pose(pose.view(-1, turns, 3), self.misfit(fine, pose).view(-1, turns))[0]
 
     def _refine(self, middle: Tensor, fine: Tensor, pose: Tensor) -> Tensor:
         """Improve poses (B, 3) that the coarse grid gave."""
@@ -155,8 +150,7 @@ class Alignment(Posing):
         copies, pose = mean.expand(_TURNS, -1, -1, -1), every_turn().to(mean)
         for _ in range(_STEPS[0]):
             pose = self.coarse.step(copies, pose)
-        differences, seen = self.coarse.compare(copies, pose)
-        off = differences.square().sum(dim=1) / seen.sum(dim=1).clamp_min(1)
+        off = self.coarse.misfit(copies, pose)
         least = math.cos(_TURN)
         kept = pose[:1]
         for each in off.argsort().tolist():
@@ -212,6 +206,11 @@ class _Level(nn.Module):
         angle = pose[:, :1] - change[:, :1]
         return torch.cat((angle, pose[:, 1:] - turn(change[:, 1:], angle)), dim=1)
 
+    def misfit(self, planes: Tensor, pose: Tensor) -> Tensor:
+        """Return the mean squared difference (B,) from the mean image over the points inside the image."""
+        differences, seen = self.compare(planes, pose)
+        return differences.square().sum(dim=1) / seen.sum(dim=1).clamp_min(1)
+
     def compare(self, planes: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
         """Return differences (B, h * w) from the mean image, zero outside the image, and what is inside."""
         places = where(planes, pose, self.pitch, self.pitch, self.size)
@@ -226,6 +225,17 @@ def every_turn() -> Tensor:
     starts[1:, 0] = torch.arange(2, _TURNS + 1) // 2 * _TURN
     starts[2::2, 0] *= -1
     return starts
+
+
+def best_pose(poses: Tensor, misfits: Tensor) -> tuple[Tensor, Tensor]:
+    """Choose of several poses (B, N, 3) the one of least misfit (B, N): (B, 3), and which it is, (B,)."""
+    best = misfits.argmin(dim=1)
+    return poses.gather(1, best.view(-1, 1, 1).expand(-1, 1, 3))[:, 0], best
+
+
+def _copies(planes: Tensor, count: int) -> Tensor:
+    """Repeat planes (B, 1, h, w): (B * count, 1, h, w), all copies of the first image first."""
+    return planes.expand(-1, count, -1, -1).flatten(0, 1)[:, None]
 
 
 def _composed(poses: Tensor, others: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from excision.method.scoring.alignment import Alignment
+from excision.method.scoring.alignment import Alignment, best_pose
 from excision.method.scoring.appearance_search import Clusters, enough
 from excision.method.scoring.poses import Posing
 from excision.ops.resampling import Size
@@ -69,6 +69,4 @@ class Appearances(Posing):
         """Find pose (B, 3) and appearance (B,) of small images (B, 1, h, w)."""
         poses = [each.settle(small) for each in self._alignments]
         fits = [each.misfit(small, pose) for each, pose in zip(self._alignments, poses, strict=True)]
-        chosen = torch.stack(fits, dim=1).argmin(dim=1)
-        pose = torch.stack(poses, dim=1).gather(1, chosen.view(-1, 1, 1).expand(-1, 1, 3))[:, 0]
-        return pose, chosen
+        return best_pose(torch.stack(poses, dim=1), torch.stack(fits, dim=1))

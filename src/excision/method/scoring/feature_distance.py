@@ -120,15 +120,6 @@ class FeatureDistance(PositionDistance):
         self.explained_variance.fill_(moments.explained_variance(self.by_padding))
 
 
-def _to_blocks(positions: Tensor, side: int) -> Tensor:
-    """(B, C, h, w) to (B, blocks, C, side * side), with zeros beyond the border."""
-    height, width = positions.shape[2:]
-    padded = functional.pad(positions, (0, -width % side, 0, -height % side))
-    batch, channels = padded.shape[:2]
-    split = padded.view(batch, channels, -1, side, padded.shape[3] // side, side)
-    return split.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels, side * side)
-
-
 def _to_rows(positions: Tensor, side: int) -> Tensor:
     """(B, C, h, w) to (B, blocks, side * side, C), with zeros beyond the border.
 
@@ -236,7 +227,7 @@ class Moments(PositionMoments):
 
     def _blocks(self, positions: Tensor) -> Tensor:
         """(1, C, h, w) to (blocks, C, side * side)."""
-        return _to_blocks(positions, self.owner.side)[0]
+        return _to_rows(positions, self.owner.side)[0].transpose(1, 2).contiguous()
 
     def _weight_of_all(self) -> float:
         """Return the weight of the mean covariance over all positions where all images show the block."""
