@@ -109,8 +109,12 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
             SettingsError: there are no such features.
         """
         own = self.pipeline
-        score = replace(own.settings.score, features=features, distance=distance)
-        score = replace(score, attention_features=attention_features)
+        score = replace(
+            own.settings.score,
+            features=features,
+            distance=distance,
+            attention_features=attention_features,
+        )
         twin = copy.copy(self)
         twin.settings = replace(own.settings, score=score)
         twin.parameters = replace(self.parameters, settings=twin.settings)

@@ -38,11 +38,6 @@ class DinoAttention(Attention):
         """Compute the attention map (B, 1, H, W) of images (B, C, H, W) in [0, 1]."""
         return self._resized(images, (images.shape[2], images.shape[3]))
 
-    @property
-    def channels(self) -> int:
-        """No features: those of the network are compared already."""
-        return 0
-
     @torch.no_grad()
     def look(self, images: Tensor, patch: int) -> Look:
         """Compute the attention of each cell of a patch grid, (B, 1, ceil(H / patch), ceil(W / patch))."""

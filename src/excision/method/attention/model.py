@@ -157,11 +157,6 @@ class Attention(nn.Module):
         """
         return self._on_grid(images)[0]
 
-    @property
-    def channels(self) -> int:
-        """Number of features of a position; 0 if they are not compared."""
-        return self.network.channels if isinstance(self.network, SurfaceAttention) else 0
-
     def _on_grid(self, images: Tensor) -> Look:
         """Compute attention and features on the network's output grid."""
         grey = lay_out(to_grey(images))

@@ -88,7 +88,6 @@ class SurfaceAttention(nn.Module):
     def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 48, 64)) -> None:
         super().__init__()
         half, quarter, fine, coarse = widths
-        self.channels = fine
         self.stem = nn.Sequential(
             nn.Conv2d(2, half, 5, stride=2, padding=2),
             nn.ReLU(inplace=True),
@@ -110,12 +109,12 @@ class SurfaceAttention(nn.Module):
         return self.judge(self.describe(brightness))
 
     def judge(self, features: Tensor) -> Tensor:
-        """Return the attention logits (B, 1, h, w) of features (B, `channels`, h, w) from `describe`."""
+        """Return the attention logits (B, 1, h, w) of features (B, C, h, w) from `describe`."""
         logits: Tensor = self.attention(features)
         return logits
 
     def describe(self, brightness: Tensor) -> Tensor:
-        """Return the features (B, `channels`, H/8, W/8) that the logits are a weighted sum of."""
+        """Return the features (B, C, H/8, W/8) that the logits are a weighted sum of."""
         relative = [local_normalise(brightness, radius) for radius in (8, 32)]
         stacked = torch.cat(relative, dim=1).contiguous(memory_format=torch.channels_last)
         fine = self.fine(self.stem(stacked))

@@ -12,7 +12,7 @@ from torch import Tensor
 from excision.features.record import FINE_CELL, Grid
 from excision.method.scoring.appearance_search import find_clusters, warn_of_few
 from excision.method.scoring.appearances import Appearances
-from excision.method.scoring.attention_distance import AttentionDistance, attention_features
+from excision.method.scoring.attention_distance import AttentionDistance, attention_features, attention_grid
 from excision.method.scoring.edge_features import edge_features
 from excision.method.scoring.feature_distance import FeatureDistance, Moments
 from excision.method.scoring.network_distances import new_distances
@@ -208,12 +208,10 @@ def learn_attention_features(
         assert found is not None
         return attention_features(found)
 
-    scorer.attention_channels = first.shape[1]
     by_padding = _variances_by_padding([features(image)] for image in _rolled(images()))[0]
     distance = AttentionDistance(first.shape[1], (first.shape[2], first.shape[3]))
-    return _learn_grid(
-        scorer, scorer.grids[0], [distance], lambda: map(features, images()), by_padding, folds
-    )
+    grid = attention_grid(first.shape[1])
+    return _learn_grid(scorer, grid, [distance], lambda: map(features, images()), by_padding, folds)
 
 
 def _learn_grid(

@@ -13,6 +13,7 @@ from excision.method.scoring.alignment import Alignment
 from excision.method.scoring.appearances import Appearances
 from excision.method.scoring.attention_distance import (
     ATTENTION,
+    AttentionDistance,
     attention_features,
     attention_grid,
 )
@@ -56,7 +57,6 @@ class Scorer(nn.Module):
             are those of the image.
         network: as given; None if these settings do not use it.
         network_distances: distance of the features of networks on each grid that counts, by its name.
-        attention_channels: number of features of the attention network; 0 until they are compared.
     """
 
     normal_residual: Tensor
@@ -77,7 +77,6 @@ class Scorer(nn.Module):
         self.alignment: Posing | None = None
         self.network = network if settings.compares_features else None
         self.network_distances = nn.ModuleDict()
-        self.attention_channels = 0
 
     def forward(self, given: ScorerInput) -> Tensor:
         """Compute the anomaly map (B, 1, H, W) >= 0."""
@@ -171,7 +170,7 @@ class Scorer(nn.Module):
             The moments of the features of each fold, for the distances that count.
         """
         self.feature_distance = self.alignment = None
-        self.network_distances, self.attention_channels = nn.ModuleDict(), 0
+        self.network_distances = nn.ModuleDict()
         edges = learn_edges(self, images, folds) if self.compares_positions else []
         self.divide_tails()
         of_attention = learn_attention_features(self, images, folds, describe)
@@ -255,8 +254,9 @@ class Scorer(nn.Module):
 
     @property
     def grids(self) -> tuple[Grid, ...]:
-        """The grids on which features of networks may be compared: that of the attention first."""
-        own = (attention_grid(self.attention_channels),) if self.attention_channels else ()
+        """The grids of networks whose features may be compared: that of the attention first, if it counts."""
+        distance = self.network_distances[ATTENTION] if self.compares_attention else None
+        own = (attention_grid(distance.means.shape[1]),) if isinstance(distance, AttentionDistance) else ()
         return (*own, *(self.network.record.grids if self.network is not None else ()))
 
     @property

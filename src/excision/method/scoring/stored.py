@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from excision.method.scoring.attention_distance import stored_channels
+from excision.method.scoring.attention_distance import attention_grid, stored_channels
 from excision.method.scoring.network_distances import stored_distance
 from excision.method.scoring.poses import Posing
 
@@ -37,8 +37,9 @@ def made_to_fit(scorer: Scorer, tensors: dict[str, Tensor], prefix: str) -> dict
     scorer.feature_distance = scorer.new_feature_distance(aligned, appearances) if learnt else None
     scorer.network_distances = nn.ModuleDict()
     size, tiles = scorer.image_format.size, not scorer.compares_positions
-    scorer.attention_channels = stored_channels(tensors, of_distances) if scorer.wants_attention else 0
-    for grid in scorer.grids:
+    channels = stored_channels(tensors, of_distances) if scorer.wants_attention else 0
+    of_attention = [attention_grid(channels)] if channels else []
+    for grid in (*of_attention, *scorer.grids):
         distance = stored_distance(tensors, of_distances, grid, size, tiles=tiles, appearances=appearances)
         if distance is not None:
             scorer.network_distances[grid.name] = distance.to(scorer.tails.device)

@@ -27,9 +27,8 @@ _MOST = 2**20  # pixels of an image that is shown whole; larger ones are reduced
 _HALVED = 1 / 3  # share of the images that are shown at half size
 _TOP, _LEAST_TOP = 0.005, 3  # share, and smallest number, of the cells whose attention counts
 _STRIDE = ATTENTION_STRIDES["surface"]
-_LEAST = (
-    4 * _STRIDE
-)  # pixels a side; of fewer, the coarse grid has one position, which batch norm cannot take
+_LEAST = 4 * _STRIDE
+"""Pixels a side; of fewer, the coarse grid has one position, which batch normalisation cannot take."""
 
 
 def whole_image(plane: FloatImage, rng: np.random.Generator) -> Tensor:

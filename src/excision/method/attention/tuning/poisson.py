@@ -32,11 +32,9 @@ def poisson_blend(target: FloatImage, source: FloatImage, inside: NDArray[np.boo
     """
     divergence = np.zeros(target.shape)
     for axis in (0, 1):
-        both = _pairs(inside, axis)
-        steps = np.where(both[0] & both[1], np.diff(source, axis=axis), np.diff(target, axis=axis)).astype(
-            np.float64
-        )
-        low, high = ((slice(None, -1),), (slice(1, None),)) if axis == 0 else (np.s_[:, :-1], np.s_[:, 1:])
+        low, high = (np.s_[:-1, :], np.s_[1:, :]) if axis == 0 else (np.s_[:, :-1], np.s_[:, 1:])
+        both = inside[low] & inside[high]
+        steps = np.where(both, np.diff(source, axis=axis), np.diff(target, axis=axis)).astype(np.float64)
         divergence[low] += steps
         divergence[high] -= steps
     return solve_poisson(divergence, target)
@@ -63,10 +61,6 @@ def solve_poisson(divergence: Floats, border: FloatImage) -> FloatImage:
     spectrum = rows @ wanted @ columns / (down[:, None] + across)
     solved[1:-1, 1:-1] = rows @ spectrum @ columns
     return solved.astype(np.float32)
-
-
-def _pairs(inside: NDArray[np.bool_], axis: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    return (inside[:-1], inside[1:]) if axis == 0 else (inside[:, :-1], inside[:, 1:])
 
 
 @lru_cache(maxsize=256)
