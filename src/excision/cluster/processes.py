@@ -23,10 +23,13 @@ from excision.system.interrupts import requests_to_stop
 DEADLY = 3
 """Deaths of workers at the same image, after which it is not tried again."""
 
-_STILLBORN = 3
+STILLBORN = 3
 """Deaths in a row of workers that began no image, after which the inspection ends."""
 
-_LISTEN = 0.5  # seconds between two looks at whether the user wants to stop
+LISTEN = 0.5
+"""Seconds between two looks at whether the user wants to stop."""
+
+STOPPED = "stopped; finished parts are kept, and the same command continues"
 
 
 _BEGIN = (
@@ -105,11 +108,9 @@ class Processes:
                     self._start()
                 while self._running:
                     with suppress(queue.Empty):
-                        self._hear(*self._heard.get(timeout=_LISTEN))
+                        self._hear(*self._heard.get(timeout=LISTEN))
                     if stop.asked:
-                        raise KeyboardInterrupt(
-                            "stopped; finished parts are kept, and the same command continues"
-                        )
+                        raise KeyboardInterrupt(STOPPED)
         finally:
             self._end()
 
@@ -188,7 +189,7 @@ class Processes:
                 self._deaths[worker.part, worker.image] += 1
         if not worker.began and (worker.part is not None or status):
             self._stillborn += 1
-            if self._stillborn >= _STILLBORN:
+            if self._stillborn >= STILLBORN:
                 raise ExcisionError(
                     f"{self._stillborn} processes in a row ended before they began an image (exit status "
                     f"{status}); what they printed says why, or memory is short: use fewer --workers"

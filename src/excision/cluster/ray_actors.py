@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from excision.cluster.plan import Plan
-from excision.cluster.processes import deadly_images
+from excision.cluster.processes import LISTEN, STILLBORN, STOPPED, deadly_images
 from excision.cluster.worker import open_job
 from excision.errors import ExcisionError, SettingsError
 from excision.progress import Progress
 from excision.system.interrupts import requests_to_stop
 
-_LISTEN = 0.5  # seconds between two looks at progress, and at whether the user wants to stop
-_STILLBORN = 3
 _LOCAL_STORE = 128 * 2**20  # bytes of Ray's object store on one machine: only the model is in it
 
 
@@ -114,14 +112,12 @@ class RayActors:
             with requests_to_stop() as stop:
                 self._begin(ray)
                 while self._running:
-                    ready, _ = ray.wait(list(self._running), timeout=_LISTEN)
+                    ready, _ = ray.wait(list(self._running), timeout=LISTEN)
                     for reference in ready:
                         self._hear(ray, reference)
                     self._tell(ray, total)
                     if stop.asked:
-                        raise KeyboardInterrupt(
-                            "stopped; finished parts are kept, and the same command continues"
-                        )
+                        raise KeyboardInterrupt(STOPPED)
             self.progress(total, total)
         finally:
             ray.shutdown()
@@ -168,7 +164,7 @@ class RayActors:
             place = ray.get(self._log.forget.remote(part))
         if place is None:
             self._stillborn += 1
-            if self._stillborn >= _STILLBORN:
+            if self._stillborn >= STILLBORN:
                 raise ExcisionError(f"actors died before they began an image: {error}") from error
         else:
             self._stillborn = 0

@@ -24,8 +24,8 @@ _STATES = ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "last_modif
 _HOPELESS = ("NoCredentialsError", "PartialCredentialsError", "ParamValidationError", "ProfileNotFound")
 """Errors of botocore that no further attempt changes; they share no class with those of other libraries."""
 
-_WEB = ("http", "https")
-_S3 = ("s3", "s3a")
+WEB = ("http", "https")
+S3 = ("s3", "s3a")
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ def _filesystem(scheme: str, *, repeats: bool = False) -> Any:
     except Exception as error:
         # Such as one that must be told its host, or finds no credentials.
         raise SettingsError(f"{scheme}:// cannot be opened ({type(error).__name__}: {error})") from error
-    if scheme in _S3 and not repeats:
+    if scheme in S3 and not repeats:
         # Requests are repeated in one place, `retried`, not on three levels that multiply.
         system.retries = 1
         system.config_kwargs.setdefault("retries", {"total_max_attempts": 1})
@@ -129,7 +129,7 @@ def fetch_remote(
     try:
         if size == 0 and offset is not None:
             target.touch()
-        elif url.partition("://")[0] in _WEB:
+        elif url.partition("://")[0] in WEB:
             retried(_stream, url, target, most, offset, size)
         else:
             _fetch_pieces(url, target, most, offset, size)
@@ -238,7 +238,7 @@ def list_remote(url: str) -> Iterator[RemoteFile]:
     system, path = locate(url)
     top = path.rstrip("/") + "/"
     try:
-        for item in _s3_objects(system, path) if scheme in _S3 else _files(system, path):
+        for item in _s3_objects(system, path) if scheme in S3 else _files(system, path):
             full = str(item["name"])
             place = full if is_url(full) else f"{scheme}://{full}"
             state = next((str(item[name]) for name in _STATES if item.get(name)), "")

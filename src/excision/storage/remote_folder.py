@@ -9,9 +9,9 @@ from pathlib import Path
 
 from excision.errors import ResultsError
 from excision.storage.folder import MOST_BYTES
-from excision.storage.remote import fetch_remote, locate, retried
+from excision.storage.remote import S3, WEB, fetch_remote, locate, retried
 
-_WHOLE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")
+_WHOLE = (*S3, "gs", "gcs", "az", "abfs", "abfss", "memory")
 """Kinds of storage in which a file appears only when it is complete."""
 
 
@@ -26,7 +26,7 @@ class RemoteFolder:
         self.name = url.rstrip("/")
         self.local: Path | None = None
         self._scheme = url.partition("://")[0]
-        if self._scheme in ("http", "https"):
+        if self._scheme in WEB:
             raise ResultsError(f"{url}: results cannot be written to a web server")
         self._system, self._path = locate(self.name)
 
@@ -89,7 +89,7 @@ class RemoteFolder:
             path = Path(made) / Path(name).name
             path.write_bytes(content)
             # Only S3 lets a write fail because another process was first.
-            mode = "create" if self._scheme in ("s3", "s3a") else None
+            mode = "create" if self._scheme in S3 else None
             try:
                 self._put(path, name, mode)
             except FileExistsError:
