@@ -39,6 +39,10 @@ def test_batches_have_the_scores_of_single_images() -> None:
 def test_a_batch_without_images_is_refused() -> None:
     with pytest.raises(SettingsError, match="no column 'bytes'; there are name"):
         BatchInspector(MODEL)({"name": ["a"]})
+    hugging = BatchInspector(MODEL, "image")(
+        {"image": [{"bytes": PATHS[0].read_bytes(), "path": "0.png"}, {"bytes": None, "path": str(PATHS[0])}]}
+    )
+    assert hugging["score"][0] == hugging["score"][1] > 0
     nothing = BatchInspector(MODEL)({"bytes": [None]})
     assert (list(nothing["verdict"]), list(nothing["error"])) == ([None], ["there is no image"])
     with pytest.raises(SettingsError, match="holds int: give bytes or text"):

@@ -107,6 +107,18 @@ def test_a_large_file_is_fetched_in_pieces(tmp_path: Path, monkeypatch: pytest.M
         fetch(Entry(url), tmp_path / "x")
 
 
+def test_rows_of_a_table_are_read_in_pieces_through_failures(proxy: Unreliable, tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    images = [(FORMAT_1 / f"{number % 4}.png").read_bytes() for number in range(12)]
+    parquet.write_table(pa.table({"image": images}), tmp_path / "t.parquet", row_group_size=5)
+    url = put("tables/t.parquet", (tmp_path / "t.parquet").read_bytes())
+    proxy.share = 0.2
+    found = [Path(one).read_bytes() for one in Reader().read(list(open_manifest(url).read(0, 12)))]
+    assert found == images
+
+
 def test_what_is_not_there_is_not_tried_again(proxy: Unreliable, tmp_path: Path) -> None:
     proxy.requests.clear()
     with pytest.raises(ImageError, match=r"gone\.png: no such file"):

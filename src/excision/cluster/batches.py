@@ -35,7 +35,8 @@ class BatchInspector:
 
     Args:
         model: run folder or exported folder, or its URL, as the machine sees it that inspects.
-        column: column of the images: encoded files as bytes, or paths or URLs as text.
+        column: column of the images: encoded files as bytes, structures with `bytes`, or paths or URLs as
+            text.
         threads: of one inspection with an exported model.
 
     Raises:
@@ -69,6 +70,9 @@ class BatchInspector:
         return {**kept, **_columns(records)}
 
     def _inspect(self, image: Any) -> InspectionRecord:
+        if isinstance(image, Mapping):
+            # As the package `datasets` of Hugging Face stores an image.
+            image = image.get("bytes") or image.get("path")
         if isinstance(image, bytes | bytearray | memoryview):
             with tempfile.TemporaryDirectory(prefix="excision-") as made:
                 path = Path(made) / "image"

@@ -92,9 +92,10 @@ class PartInspector:
         elif reason := _why_not(found := next(read), entry):
             record = failed(name, threshold, without_secrets(reason))
         else:
-            record = inspect_file(
-                self._predictor, Path(found), out, name=name, pictured=_PICTURED[self._plan.pictured]
-            )
+            # Two rows of a table may have the same name.
+            state = "" if entry.row is None else f"{entry.table}#{entry.row}"
+            pictured = _PICTURED[self._plan.pictured]
+            record = inspect_file(self._predictor, Path(found), out, state, name=name, pictured=pictured)
         return PartRow(record, entry.group, entry.serial)
 
     def _upload(self, made: Path, rows: Sequence[PartRow]) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from excision.errors import ImageError
 from excision.storage.entry import Entry, local_path
 from excision.storage.fetch import fetch, needs_fetching
+from excision.storage.image_table import TableRows
 
 BUDGET = 2**30
 """Bytes of images that are read ahead at most, by default."""
@@ -20,6 +21,9 @@ THREADS = 8
 """Images that are read at once, by default: most of the time each waits for the storage."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+_Brought = tuple[Path | str, int]
+"""The file of an image, or the reason why there is none, and the bytes that it takes on the disk."""
 
 _AHEAD = 4
 """Images for each thread that are read ahead at most."""
@@ -35,6 +39,8 @@ class Reader:
 
     def __init__(self, threads: int = THREADS, budget: int = BUDGET) -> None:
         self._threads, self._budget = threads, budget
+        # Beyond one call, because the next one often goes on where it ended.
+        self._rows = TableRows()
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Path | str]:
         """Give a file for each image, or the reason why it cannot be read.
@@ -42,22 +48,32 @@ class Reader:
         A file is removed when the next one is asked for, unless it is the image itself.
         """
         if not any(map(needs_fetching, entries)):
-            yield from (_bring(entry, Path())[0] for entry in entries)
+            yield from (_bring(entry, Path(), fetch)[0] for entry in entries)
             return
         with (
             tempfile.TemporaryDirectory(prefix="excision-") as folder,
             ThreadPoolExecutor(self._threads, "reading") as pool,
+            # Tables are read in order, each row group once.
+            ThreadPoolExecutor(1, "reading rows") as in_order,
         ):
-            yield from _Window(pool, Path(folder), self._threads, self._budget).read(entries)
+
+            def bring(entry: Entry, target: Path) -> Future[_Brought]:
+                if entry.row is None:
+                    return pool.submit(_bring, entry, target, fetch)
+                return in_order.submit(_bring, entry, target, self._rows.write)
+
+            yield from _Window(bring, Path(folder), self._threads, self._budget).read(entries)
 
 
 class _Window:
     """The images that are being read or wait to be inspected."""
 
-    def __init__(self, pool: ThreadPoolExecutor, folder: Path, threads: int, budget: int) -> None:
-        self._pool, self._folder, self._threads, self._budget = pool, folder, threads, budget
+    def __init__(
+        self, bring: Callable[[Entry, Path], Future[_Brought]], folder: Path, threads: int, budget: int
+    ) -> None:
+        self._bring, self._folder, self._threads, self._budget = bring, folder, threads, budget
         self._most = threads * _AHEAD
-        self._waiting: deque[Future[tuple[Path | str, int]]] = deque()
+        self._waiting: deque[Future[_Brought]] = deque()
         self._largest = 0
 
     def read(self, entries: Sequence[Entry]) -> Iterator[Path | str]:
@@ -69,8 +85,7 @@ class _Window:
                     number, entry = next(coming, (0, None))
                     more = entry is not None
                     if entry is not None:
-                        target = self._folder / str(number)
-                        self._waiting.append(self._pool.submit(_bring, entry, target))
+                        self._waiting.append(self._bring(entry, self._folder / str(number)))
                 if self._waiting:
                     found, size = self._waiting.popleft().result()
                     self._largest = max(self._largest, size)
@@ -93,12 +108,12 @@ class _Window:
         return not self._waiting or (len(self._waiting) < self._most and expected <= self._budget)
 
 
-def _bring(entry: Entry, target: Path) -> tuple[Path | str, int]:
+def _bring(entry: Entry, target: Path, fetch: Callable[[Entry, Path], None]) -> _Brought:
     """Give the file of an image and the bytes that it takes on the disk, or the reason why there is none."""
     if entry.fault is not None:
         return entry.fault, 0
-    path = local_path(entry.uri)
-    if path is not None and not needs_fetching(entry):
+    path = None if needs_fetching(entry) else local_path(entry.uri)
+    if path is not None:
         return path, 0
     try:
         fetch(entry, target)

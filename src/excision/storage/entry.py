@@ -27,6 +27,8 @@ class Entry:
         serial: serial number of the part; None if unknown.
         offset: byte at which the image begins in its file; None if the image is the whole file.
         size: bytes of the image; None if unknown.
+        table: path or URL of the Parquet table that holds the image; then `uri` only names it.
+        row: of the image in that table, from 0 on; None if the image is in no table.
         fault: why the row of the manifest names no image; None if it does.
     """
 
@@ -35,11 +37,15 @@ class Entry:
     serial: str | None = None
     offset: int | None = None
     size: int | None = None
+    table: str | None = None
+    row: int | None = None
     fault: str | None = None
 
     @property
     def file(self) -> str:
         """The file that holds the image."""
+        if self.table is not None:
+            return self.table
         return self.uri if self.offset is None else self.uri.rpartition("#")[0]
 
 
@@ -60,28 +66,59 @@ def read_entry(row: Mapping[str, Any], manifest: str, number: int) -> Entry:
     offset, size = (_count(row.get(name), name, where) for name in ("offset", "size"))
     if offset is not None and (size is None or "#" not in uri):
         raise DatasetError(f"{where}: a row with `offset` needs `size`, and a `uri` of the form FILE#NAME")
-    texts = uri, *(_text(row.get(name)) for name in ("group", "serial"))
-    if any(len(text) > MOST_TEXT for text in texts if text is not None):
-        raise DatasetError(f"{where}: a text has more than {MOST_TEXT} characters")
+    group, serial, table = (_text(row.get(name), where) for name in ("group", "serial", "table"))
+    _text(uri, where)
+    place = _count(row.get("row"), "row", where)
+    if (place is None) != (table is None):
+        raise DatasetError(f"{where}: an image in a table needs both `table` and `row`")
+    if table is not None:
+        return Entry(uri, group, serial, table=_from(manifest, table, "table", where), row=place)
+    return Entry(_from(manifest, uri, "uri", where), group, serial, offset, size)
+
+
+def row_entry(row: Mapping[str, Any], table: str, number: int) -> Entry:
+    """Read a row of a table that holds the images themselves.
+
+    Args:
+        row: values by column; `uri` names the image, by default by the table and the number of the row.
+        table: path or URL of the table.
+        number: of the row, from 0 on.
+
+    Raises:
+        DatasetError: a text is too long.
+    """
+    where = f"{table}, row {number}"
+    uri, group, serial = (_text(row.get(name), where) for name in ("uri", "group", "serial"))
+    return Entry(uri or f"{table}#{number}", group, serial, table=table, row=number)
+
+
+def _from(manifest: str, place: str, column: str, where: str) -> str:
+    """Give a path or URL that is not relative to the folder of the manifest."""
     try:
-        os.fsencode(uri)
+        os.fsencode(place)
     except UnicodeEncodeError as error:
-        raise DatasetError(f"{where}: the column `uri` holds characters that no file name has") from error
-    if not is_url(uri) and not Path(uri).is_absolute():
-        folder = manifest.rpartition("/")[0] if is_url(manifest) else Path(manifest).absolute().parent
-        uri = f"{folder}/{uri}"
-    return Entry(uri, texts[1], texts[2], offset, size)
+        raise DatasetError(
+            f"{where}: the column `{column}` holds characters that no file name has"
+        ) from error
+    if is_url(place) or Path(place).is_absolute():
+        return place
+    folder = manifest.rpartition("/")[0] if is_url(manifest) else Path(manifest).absolute().parent
+    return f"{folder}/{place}"
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+def _text(value: object, where: str) -> str | None:
+    if value is None:
+        return None
+    if len(text := str(value)) > MOST_TEXT:
+        raise DatasetError(f"{where}: a text has more than {MOST_TEXT} characters")
+    return text
 
 
 def _count(value: object, name: str, where: str) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise DatasetError(f"{where}: the column `{name}` holds {value!r}, not a number of bytes")
+        raise DatasetError(f"{where}: the column `{name}` holds {value!r}, not a number of bytes or a row")
     return value
 
 

@@ -17,7 +17,7 @@ _PIECE = 2**20
 
 def needs_fetching(entry: Entry) -> bool:
     """Tell whether an image is anything but a whole file on a local disk."""
-    return entry.offset is not None or local_path(entry.uri) is None
+    return entry.offset is not None or entry.row is not None or local_path(entry.uri) is None
 
 
 def fetch(entry: Entry, target: Path) -> None:

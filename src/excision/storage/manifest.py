@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from excision.errors import DatasetError
-from excision.storage.entry import Entry, bare, local_path, read_entry
+from excision.storage.entry import Entry, bare, local_path, read_entry, row_entry, uri_of
+from excision.storage.image_table import check_group, image_column
 from excision.system.files import atomic_path
 from excision.system.parquet import columns_of, need_pyarrow, write_parquet
 
@@ -70,13 +71,13 @@ def open_manifest(place: Path | str) -> Manifest:
         from excision.storage.remote import open_remote
 
         stream = open_remote(str(place))
-        return _Table(str(place), stream, stream)
+        return _Table(str(place), str(place), stream, stream)
     if not path.is_file():
         raise DatasetError(f"{path}: there is no such manifest")
     if not path.name.lower().endswith(PARQUET):
         return _Lines(path)
     with path.open("rb") as stream:
-        return _Table(str(path), str(path), stream)
+        return _Table(str(path), uri_of(path), str(path), stream)
 
 
 def write_manifest(path: Path, entries: Iterable[Entry]) -> int:
@@ -156,13 +157,13 @@ class _Lines:
 
 
 class _Table:
-    """A manifest in Parquet. One row group is held at a time."""
+    """A manifest in Parquet, or a table of images. One row group is held at a time, without the images."""
 
-    def __init__(self, path: str, source: str | IO[bytes], stream: IO[bytes]) -> None:
+    def __init__(self, path: str, uri: str, source: str | IO[bytes], stream: IO[bytes]) -> None:
         need_pyarrow()
         from pyarrow import parquet
 
-        self._path = path
+        self._path, self._uri = path, uri
         try:
             file = parquet.ParquetFile(source)
             # Texts that repeat are held once: decoded, a small file may fill any memory.
@@ -172,8 +173,12 @@ class _Table:
             # A stream from storage raises the errors of its library.
             raise DatasetError(f"{path}: is no Parquet file, or is damaged ({error})") from error
         self._columns = list(_flat_columns(self._file))
-        if "uri" not in self._columns:
-            raise DatasetError(f"{path}: has no column `uri`, so it is no manifest")
+        self._images = image_column(self._file)
+        if "uri" not in self._columns and self._images is None:
+            raise DatasetError(
+                f"{path}: has no column `uri`, and no column `image` or `bytes` of encoded images, so it is "
+                "no manifest"
+            )
         self._starts = self._measure()
         self.rows = self._starts[-1]
         try:
@@ -189,13 +194,15 @@ class _Table:
             group = about.row_group(number)
             columns = (group.column(place) for place in range(group.num_columns))
             sizes = [one.total_uncompressed_size for one in columns if one.path_in_schema in self._columns]
-            if min(group.num_rows, *sizes) < 0:
+            if min([group.num_rows, *sizes]) < 0:
                 raise DatasetError(f"{self._path}: is damaged: row group {number} has a size below 0")
             if sum(sizes) > _LARGEST_GROUP or group.num_rows > _MOST_ROWS:
                 raise DatasetError(
                     f"{self._path}: row group {number} has {sum(sizes) >> 20} MiB in {group.num_rows} rows; "
                     f"write it in smaller groups: parquet.write_table(table, path, row_group_size=10_000)"
                 )
+            if self._images is not None:
+                check_group(self._file, number, self._images, self._path)
             starts.append(starts[-1] + group.num_rows)
         return starts
 
@@ -209,10 +216,15 @@ class _Table:
             taken = min(last, self._starts[group + 1]) - first
             for row in self._rows(group, begin, taken):
                 first += 1
-                yield _entry(row, self._path, first)
+                if self._images is None:
+                    yield _entry(row, self._path, first)
+                else:
+                    yield _row_entry(row, self._uri, first - 1)
 
     def _rows(self, number: int, begin: int, count: int) -> list[dict[str, Any]]:
         """Give some rows of a row group, which is then held."""
+        if not self._columns:
+            return [{}] * count
         try:
             if self._held[0] != number:
                 self._held = number, self._file.read_row_group(number, columns=self._columns)
@@ -248,6 +260,13 @@ def _entry(row: Mapping[str, Any], manifest: str, number: int) -> Entry:
     except DatasetError as error:
         # One row must not end the inspection of the others.
         return Entry(f"{manifest}, row {number}", fault=str(error))
+
+
+def _row_entry(row: Mapping[str, Any], table: str, number: int) -> Entry:
+    try:
+        return row_entry(row, table, number)
+    except DatasetError as error:
+        return Entry(f"{table}#{number}", fault=str(error))
 
 
 def _foot(stream: IO[bytes], rows: int) -> str:
