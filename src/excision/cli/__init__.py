@@ -14,6 +14,7 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
+from excision.cli import places
 from excision.cli.arguments import split_help_all, with_new_names
 from excision.cli.help import CommonOptions
 from excision.cli.output import red
@@ -105,12 +106,13 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit status."""
     words, everything = split_help_all(arguments)
     try:
-        status = build(everything)(
-            with_new_names(words),
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
+        places.begin()
+        call, bound, _ = build(everything).parse_args(
+            with_new_names(words), exit_on_error=False, print_error=False
         )
+        places.refuse_urls(bound.arguments)
+        status = call(*bound.args, **bound.kwargs)
+        places.deliver()
     except (CycloptsError, ExcisionError, OSError, ModuleNotFoundError) as error:
         message = _explain(error)
         if message is None:

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from excision.cli.calibrate_options import CriteriaOptions, Promise, PromiseOptions
 from excision.cli.cost_options import CostOptions
 from excision.cli.groups import say_groups
-from excision.cli.options import ExportedArgument, FewOption, GroupsOption, is_given
+from excision.cli.options import FewOption, GroupsOption, is_given
 from excision.cli.output import say, say_lines, say_notes, say_text
 from excision.errors import DatasetError, SettingsError
 from excision.progress import Bars
@@ -51,7 +51,7 @@ app = App(
 
 @app.default
 def calibrate(
-    folder: ExportedArgument,
+    folder: Annotated[Path, Parameter(help="Folder that `excision export` wrote.")],
     normals: Annotated[
         list[Path] | None,
         Parameter(help="Good images, folders that are searched for images, or labelled data sets."),

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from excision.cli.capability_options import DrawingOptions, RealOptions
 from excision.cli.options import GroupsOption, ModelArgument, OutOption
 from excision.cli.output import say, say_notes, say_table, say_text
+from excision.cli.places import own_folder
 from excision.progress import Bars
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def capability(
     """Measure the probability of detection with defects drawn on good parts."""
     from excision.capability.measure import measure_capability
 
+    if store:
+        own_folder(model, "leave out --store")
     settings, compared = (drawing or DrawingOptions()).settings(), compared or RealOptions()
     real, real_kinds = compared.dataset(), compared.kinds()
     try:

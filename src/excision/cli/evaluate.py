@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from excision.cli.options import DataArgument, JsonOption, LayoutOption, LeaveOutOption, ModelArgument
 from excision.cli.output import figure, say, say_notes, say_table, say_text
+from excision.cli.places import own_folder, writable
 from excision.progress import Bars
 from excision.system.files import write_json
 
@@ -57,7 +58,10 @@ def evaluate(
     leave_out: LeaveOutOption = False,
     json: JsonOption = None,
     out: Annotated[
-        Path | None, Parameter(help="Folder for report and figures. By default MODEL/evaluation.")
+        Path | None,
+        Parameter(
+            help="Folder for report and figures, or its URL. By default MODEL/evaluation.", converter=writable
+        ),
     ] = None,
     mask: Annotated[
         bool,
@@ -79,7 +83,7 @@ def evaluate(
     predictor = _altered(model, mask, inference_skips) if altered else load(model)
     dataset, seen = without_seen(load_dataset(data, layout, leave_out=leave_out), model)
     say_notes([seen] if seen else [])
-    folder = out or model / "evaluation"
+    folder = out or own_folder(model, "name --out") / "evaluation"
     if not folder.is_file():
         reason = keep_capability(model, None if altered else predictor.threshold, folder)
         say_notes([reason] if reason else [])

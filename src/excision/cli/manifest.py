@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.output import say, say_notes
+from excision.cli.places import writable_file
 
 app = App(
     name="manifest",
@@ -26,12 +27,18 @@ def manifest(
     *sources: Annotated[
         str,
         Parameter(
-            help="Folders that are searched for images, image files, tar files, other manifests, or URLs of "
-            "these.",
+            help="Folders that are searched for images, image files, tar files, Parquet tables of images, "
+            "other manifests, or URLs of these.",
             required=True,
         ),
     ],
-    out: Annotated[Path, Parameter(help="File to write: .parquet, or .jsonl, which needs no extra.")],
+    out: Annotated[
+        Path,
+        Parameter(
+            help="File to write, or its URL: .parquet, or .jsonl, which needs no extra.",
+            converter=writable_file,
+        ),
+    ],
 ) -> int:
     """List images in a manifest."""
     from excision.cluster.listing import list_entries

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
 
+from excision.cli.places import readable, writable
 from excision.settings import AttentionVariant
 
 
@@ -34,10 +35,19 @@ DataArgument = Annotated[
         'YOLO data set, a manifest; or "elpv-dataset" for the package of that name.'
     ),
 ]
-RunArgument = Annotated[Path, Parameter(help="Run folder that `excision train` wrote.")]
-ModelArgument = Annotated[Path, Parameter(help="Run folder, or a folder that `excision export` wrote.")]
-ExportedArgument = Annotated[Path, Parameter(help="Folder that `excision export` wrote.")]
-OutOption = Annotated[Path, Parameter(help="Folder to write the results to.")]
+RunArgument = Annotated[
+    Path, Parameter(help="Run folder that `excision train` wrote, or its URL.", converter=readable)
+]
+ModelArgument = Annotated[
+    Path,
+    Parameter(
+        help="Run folder, or a folder that `excision export` wrote, or the URL of one.", converter=readable
+    ),
+]
+ExportedArgument = Annotated[
+    Path, Parameter(help="Folder that `excision export` wrote, or its URL.", converter=readable)
+]
+OutOption = Annotated[Path, Parameter(help="Folder to write the results to, or its URL.", converter=writable)]
 LayoutOption = Annotated[
     str | None,
     Parameter(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import AlsoOption, ModelArgument, OutOption
+from excision.cli.options import AlsoOption, ModelArgument
 from excision.cli.output import say
 from excision.cli.retention_options import RetentionOptions
 
@@ -32,7 +32,7 @@ def watch(
     folder: Annotated[Path, Parameter(help="Folder to watch, including its sub-folders.")],
     /,
     *,
-    out: OutOption,
+    out: Annotated[Path, Parameter(help="Folder to write the results to.")],
     after: Annotated[
         Literal["leave", "move"],
         Parameter(

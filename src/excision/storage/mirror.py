@@ -50,7 +50,7 @@ def mirror(url: str) -> Path:
         raise DatasetError(
             f"{url}: has {total / 2**30:.1f} GiB, more than the cache may take; set {BUDGET} to more"
         )
-    home = _home() / hashlib.sha256(url.encode()).hexdigest()[:_DIGITS]
+    home = cache_home() / hashlib.sha256(url.encode()).hexdigest()[:_DIGITS]
     name = url.rpartition("/")[2]
     # Everything else in the folder of the copy is removed: it must not be the cache itself.
     copy = home / ("data" if name.startswith(".") or not name else name)
@@ -123,7 +123,8 @@ def _read(path: Path) -> dict[str, str]:
     return content if isinstance(content, dict) else {}
 
 
-def _home() -> Path:
+def cache_home() -> Path:
+    """Give the folder of the cache."""
     chosen = os.environ.get(CACHE)
     if chosen:
         return Path(chosen)
