@@ -106,11 +106,10 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit status."""
     words, everything = split_help_all(arguments)
     try:
-        places.begin()
         call, bound, _ = build(everything).parse_args(
             with_new_names(words), exit_on_error=False, print_error=False
         )
-        places.refuse_urls(bound.arguments)
+        places.bring(call, bound)
         status = call(*bound.args, **bound.kwargs)
         places.deliver()
     except (CycloptsError, ExcisionError, OSError, ModuleNotFoundError) as error:

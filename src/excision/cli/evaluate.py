@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from excision.cli.options import DataArgument, JsonOption, LayoutOption, LeaveOutOption, ModelArgument
 from excision.cli.output import figure, say, say_notes, say_table, say_text
-from excision.cli.places import own_folder, writable
+from excision.cli.places import Use, own_folder
 from excision.progress import Bars
 from excision.system.files import write_json
 
@@ -59,9 +59,8 @@ def evaluate(
     json: JsonOption = None,
     out: Annotated[
         Path | None,
-        Parameter(
-            help="Folder for report and figures, or its URL. By default MODEL/evaluation.", converter=writable
-        ),
+        Parameter(help="Folder for report and figures, or its URL. By default MODEL/evaluation."),
+        Use.WRITE,
     ] = None,
     mask: Annotated[
         bool,

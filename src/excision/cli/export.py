@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from excision.cli.options import DataArgument, RunArgument, number
 from excision.cli.output import say, say_table, say_text
-from excision.cli.places import writable
+from excision.cli.places import Use
 from excision.progress import Bars
 from excision.runtime.backend import BackendName, Precision
 
@@ -35,7 +35,7 @@ def export(
     data: DataArgument,
     /,
     *,
-    out: Annotated[Path, Parameter(help="Folder to write, or its URL.", converter=writable)],
+    out: Annotated[Path, Parameter(help="Folder to write, or its URL."), Use.WRITE],
     to: Annotated[BackendName, Parameter(help="Backend that runs the model on the line.")] = "onnx",
     precision: Annotated[
         Precision,

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.output import say, say_notes
-from excision.cli.places import writable_file
+from excision.cli.places import Use
 
 app = App(
     name="manifest",
@@ -36,8 +36,8 @@ def manifest(
         Path,
         Parameter(
             help="File to write, or its URL: .parquet, or .jsonl, which needs no extra.",
-            converter=writable_file,
         ),
+        Use.WRITE_FILE,
     ],
 ) -> int:
     """List images in a manifest."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
 
-from excision.cli.places import readable, writable
+from excision.cli.places import Use
 from excision.settings import AttentionVariant
 
 
@@ -35,19 +35,16 @@ DataArgument = Annotated[
         'YOLO data set, a manifest; or "elpv-dataset" for the package of that name.'
     ),
 ]
-RunArgument = Annotated[
-    Path, Parameter(help="Run folder that `excision train` wrote, or its URL.", converter=readable)
-]
+RunArgument = Annotated[Path, Parameter(help="Run folder that `excision train` wrote, or its URL."), Use.READ]
 ModelArgument = Annotated[
     Path,
-    Parameter(
-        help="Run folder, or a folder that `excision export` wrote, or the URL of one.", converter=readable
-    ),
+    Parameter(help="Run folder, or a folder that `excision export` wrote, or the URL of one."),
+    Use.READ,
 ]
 ExportedArgument = Annotated[
-    Path, Parameter(help="Folder that `excision export` wrote, or its URL.", converter=readable)
+    Path, Parameter(help="Folder that `excision export` wrote, or its URL."), Use.READ
 ]
-OutOption = Annotated[Path, Parameter(help="Folder to write the results to, or its URL.", converter=writable)]
+OutOption = Annotated[Path, Parameter(help="Folder to write the results to, or its URL."), Use.WRITE]
 LayoutOption = Annotated[
     str | None,
     Parameter(

@@ -1,26 +1,34 @@
 """Folders that verbs take as URLs: models are copied to this machine, results are copied when all is done.
 
-A verb whose parameter has one of these converters works on local folders, and knows nothing of URLs. A URL
-for any other path is refused.
+A verb whose parameter is marked with a `Use` works on local folders, and knows nothing of URLs. A URL for any
+other path is refused.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from enum import Enum
+from inspect import BoundArguments
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from cyclopts import Token
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 if TYPE_CHECKING:
     from excision.storage.outgoing import Outgoing
 
 # A path has one slash where the URL had two.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+-]+:/[^/]")
+
+
+class Use(Enum):
+    """What a verb does with a path that may be a URL."""
+
+    READ = "reads a folder"
+    WRITE = "writes a folder"
+    WRITE_FILE = "writes a file"
 
 
 @dataclass
@@ -39,54 +47,49 @@ class _Places:
 _PLACES: ContextVar[_Places] = ContextVar("places")
 
 
-def begin() -> None:
-    """Forget the places of an earlier command line."""
+def bring(verb: Callable[..., Any], arguments: BoundArguments) -> None:
+    """Replace URLs by local folders where a verb says how it uses them.
+
+    Args:
+        verb: what will be called.
+        arguments: of the verb.
+
+    Raises:
+        SettingsError: a URL is given for a path that must be local, or results are there already.
+        DatasetError: what is to be read cannot be copied.
+    """
     _PLACES.set(_Places())
+    if not any(_URL.match(str(path)) for path in _paths(arguments.arguments.values())):
+        return
+    hints = get_type_hints(verb, include_extras=True)
+    for name, value in arguments.arguments.items():
+        uses = [mark for mark in getattr(hints.get(name), "__metadata__", ()) if isinstance(mark, Use)]
+        if uses and isinstance(value, Path) and _URL.match(str(value)):
+            arguments.arguments[name] = _local(_url(value), uses[0])
+        else:
+            _refuse(value)
 
 
-def readable(_: Any, tokens: Sequence[Token]) -> Path:
-    """Read the path of a folder, or copy the folder at a URL to the cache and give the path of the copy."""
-    from excision.storage.entry import is_url, local_path
-
-    word = tokens[0].value
-    if not is_url(word):
-        return Path(word)
-    path = local_path(word)
-    if path is None:
-        from excision.storage.mirror import mirror
-
-        path = mirror(word)
-        _PLACES.get().copies[path] = word
-    return path
+def _url(path: Path) -> str:
+    return str(path).replace(":/", "://", 1)
 
 
-def writable(_: Any, tokens: Sequence[Token]) -> Path:
-    """Read the path of a folder to write, or give a local one that is copied to the URL at the end."""
-    from excision.storage.outgoing import outgoing_folder
+def _local(url: str, use: Use) -> Path:
+    from excision.storage.entry import local_path
+    from excision.storage.mirror import mirror
+    from excision.storage.outgoing import outgoing_file, outgoing_folder
 
-    local = _local(tokens[0].value)
-    if local is None:
-        outgoing = outgoing_folder(tokens[0].value)
-        _PLACES.get().results.append(outgoing)
-        local = outgoing.local
-    return local
-
-
-def writable_file(_: Any, tokens: Sequence[Token]) -> Path:
-    """Read the path of a file to write, or give a local one that is copied to the URL at the end."""
-    from excision.storage.outgoing import outgoing_file
-
-    local = _local(tokens[0].value)
-    if local is None:
-        outgoing, local = outgoing_file(tokens[0].value)
-        _PLACES.get().results.append(outgoing)
-    return local
-
-
-def _local(word: str) -> Path | None:
-    from excision.storage.entry import is_url, local_path
-
-    return local_path(word) if is_url(word) else Path(word)
+    places = _PLACES.get()
+    path = local_path(url)
+    if path is not None:
+        return path
+    if use is Use.READ:
+        copy = mirror(url)
+        places.copies[copy] = url
+        return copy
+    outgoing = outgoing_file(url) if use is Use.WRITE_FILE else outgoing_folder(url)
+    places.results.append(outgoing)
+    return outgoing.local / url.rpartition("/")[2] if use is Use.WRITE_FILE else outgoing.local
 
 
 def own_folder(model: Path, instead: str) -> Path:
@@ -107,18 +110,14 @@ def own_folder(model: Path, instead: str) -> Path:
     return model
 
 
-def refuse_urls(arguments: Mapping[str, Any]) -> None:
-    """Refuse a URL where a verb takes only a path.
-
-    Raises:
-        SettingsError: there is one.
-    """
+def _refuse(value: Any) -> None:
     from excision.errors import SettingsError
 
-    for path in _paths(arguments.values()):
+    for path in _paths([value]):
         if _URL.match(str(path)):
-            url = str(path).replace(":/", "://", 1)
-            raise SettingsError(f"{url}: this must be a local path, not a URL: copy it to this machine")
+            raise SettingsError(
+                f"{_url(path)}: this must be a local path, not a URL: copy it to this machine"
+            )
 
 
 def _paths(values: Iterable[Any]) -> Iterable[Path]:

@@ -17,7 +17,7 @@ from excision.cli.advice import advise_tiles
 from excision.cli.info import feature_distance, known_defects
 from excision.cli.options import DataArgument, FewOption, LayoutOption, LeaveOutOption, SettingsFileOption
 from excision.cli.output import say, say_facts, say_notes, say_text
-from excision.cli.places import writable
+from excision.cli.places import Use
 from excision.cli.settings_options import SettingsOptions, override
 from excision.cli.smallest_defect import explain_smallest
 from excision.errors import (
@@ -76,7 +76,7 @@ def train(
     data: DataArgument,
     /,
     *,
-    out: Annotated[Path, Parameter(help="Run folder to write, or its URL.", converter=writable)],
+    out: Annotated[Path, Parameter(help="Run folder to write, or its URL."), Use.WRITE],
     resume: Annotated[bool, Parameter(help="Continue the training in this run folder.", negative="")] = False,
     options: Annotated[SettingsOptions | None, Parameter(name="*")] = None,
     settings: SettingsFileOption = None,

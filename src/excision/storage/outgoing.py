@@ -52,13 +52,11 @@ def outgoing_folder(url: str) -> Outgoing:
     return _outgoing(url)
 
 
-def outgoing_file(url: str) -> tuple[Outgoing, Path]:
-    """Give a local path for a file that belongs to a URL, and the folder that it lies in."""
-    folder, _, name = url.rpartition("/")
-    # Only what is written from now on is copied.
-    found = Outgoing(_outgoing(url).local, folder)
+def outgoing_file(url: str) -> Outgoing:
+    """Give an empty local folder for a single file that belongs to a URL."""
+    found = Outgoing(_outgoing(url).local, url.rpartition("/")[0])
     shutil.rmtree(found.local, ignore_errors=True)
-    return found, found.local / name
+    return found
 
 
 def _outgoing(url: str) -> Outgoing:
