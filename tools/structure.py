@@ -58,8 +58,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "station": (
         ("lock", "client", "store"),
-        ("models", "drift"),
-        ("work", "hot_folder"),
+        ("models", "drift", "outbox"),
+        ("work", "hot_folder", "hub"),
         ("station",),
         ("api",),
         ("pages",),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from cyclopts import Parameter
 
+from excision.cli.keys import key_of
 from excision.errors import SettingsError
+
+KEY = "EXCISION_API_KEY"
 
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 
@@ -63,7 +65,8 @@ class DoorOptions:
             SettingsError: an option is not valid, or other machines are admitted without a key.
         """
         proxies = self.behind_proxy or []
-        door = Door(self.host, self.port, self.connections, _key(self.api_key_file), _networks(proxies))
+        key = key_of(self.api_key_file, KEY)
+        door = Door(self.host, self.port, self.connections, key, _networks(proxies))
         if door.connections < 1:
             raise SettingsError(f"connections is {door.connections} and must be at least 1")
         others = "--behind-proxy" if proxies else f"--host {door.host}" if door.host not in _LOCAL else ""
@@ -92,16 +95,6 @@ def bound(host: str, port: int) -> socket.socket:
         listener.close()
         raise SettingsError(f"{host}, port {port}: cannot listen there ({error})") from error
     return listener
-
-
-def _key(path: Path | None) -> str | None:
-    from excision.station.api.keys import exposure_of, read_key
-
-    key = read_key(path)
-    exposed = None if path is None else exposure_of(path)
-    if exposed:
-        print(f"excision: {exposed}", file=sys.stderr, flush=True)
-    return key
 
 
 def _networks(proxies: list[str]) -> list[str]:

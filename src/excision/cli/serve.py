@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sys
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from excision.cli.door import Door, DoorOptions, bound
+from excision.cli.hub_options import HubOptions, OutboxOptions
+from excision.cli.listening import listen
 from excision.cli.output import say
 from excision.cli.retention_options import RetentionOptions
 from excision.cli.station_options import StationOptions
 from excision.errors import ExcisionError
 
 if TYPE_CHECKING:
-    from excision.station.api.server import Server
     from excision.station.station import Station, StationSettings
 
 app = App(
@@ -34,6 +34,8 @@ app = App(
     "excision serve line/parts\n"
     "excision serve front=line/front back=line/back --data station --keep flagged\n"
     "excision serve line/parts --models line --host 0.0.0.0 --api-key-file key.txt\n"
+    "excision serve line/parts --hub-url https://hub.example --hub-key-file hub_key.txt --station front\n"
+    "excision serve --hub --database postgresql:///excision --api-key-file key.txt\n"
     "```",
 )
 
@@ -43,11 +45,11 @@ _OWN_FILES = 128  # descriptors for the database, models, logs and libraries
 @app.default
 def serve(
     models: Annotated[
-        list[str],
+        list[str] | None,
         Parameter(
             help="Exported folders or run folders, as FOLDER or NAME=FOLDER; the first is the default model."
         ),
-    ],
+    ] = None,
     /,
     *,
     data: Annotated[Path, Parameter(help="Folder to store results and images in.")] = Path("station"),
@@ -58,14 +60,25 @@ def serve(
         Parameter(help='Images to keep: "all", "flagged" (all that are not good) or "none".'),
     ] = "all",
     retention: RetentionOptions | None = None,
+    outbox: OutboxOptions | None = None,
+    hub: HubOptions | None = None,
 ) -> int:
     """Inspect images that are sent over HTTP, and store every result."""
     from excision.cli.retention import set_access
 
+    door, hub, outbox = door or DoorOptions(), hub or HubOptions(), outbox or OutboxOptions()
+    if hub.hub:
+        from excision.cli.hub import serve_hub
+
+        hub.check(bool(models), outbox)
+        serve_hub(door.door(), hub)
+        return 0
+    hub.check_unused()
     retention = retention or RetentionOptions()
     set_access(data, retention.shared)
-    entrance = (door or DoorOptions()).door()
-    _serve(entrance, (station or StationOptions()).settings(data, models, keep, retention.rules()))
+    entrance = door.door()
+    settings = (station or StationOptions()).settings(data, models or [], keep, retention.rules())
+    _serve(entrance, replace(settings, outbox=outbox.outbox()))
     return 0
 
 
@@ -82,23 +95,9 @@ def _serve(door: Door, settings: StationSettings) -> None:
         service = create_app(station, key=door.key, metrics=metrics, open_paths=OPEN_PATHS)
         # Of each image that waits or comes in a file may be open, beside the database and the models.
         limits = ConnectionLimits(affordable(door.connections, 3 * settings.queue + _OWN_FILES))
-        _listen(Server(attach(service), limits, metrics, door.proxies), station, listener)
-
-
-def _listen(server: Server, station: Station, listener: socket.socket) -> None:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        # While it runs the server has its own handler; this one is for the time before, and for the signal
-        # that the server raises again at its end. Neither may kill this process.
-        server.should_exit = True
-
-    signal.signal(signal.SIGTERM, stop)
-    _on_hangup(station)
-    # From here on connections wait until the server accepts them, so the printed address works.
-    listener.listen(server.config.backlog)
-    host, port = listener.getsockname()[:2]
-    say(f"Serving {', '.join(station.models.names)} at http://{f'[{host}]' if ':' in host else host}:{port}")
-    say(f"Results: {station.store.path}")
-    server.run(sockets=[listener])
+        server = Server(attach(service), limits, metrics, door.proxies)
+        _on_hangup(station)
+        listen(server, listener, ", ".join(station.models.names), f"Results: {station.store.path}")
 
 
 def _on_hangup(station: Station) -> None:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from excision.cli.hub_options import OutboxOptions
 from excision.cli.options import AlsoOption, ModelArgument
 from excision.cli.output import say
 from excision.cli.retention_options import RetentionOptions
 
 if TYPE_CHECKING:
     from excision.station.hot_folder.settings import WatchSettings
+    from excision.station.outbox.settings import OutboxSettings
 
 app = App(
     name="watch",
@@ -58,22 +60,25 @@ def watch(
     ] = 60.0,
     also: AlsoOption = None,
     retention: RetentionOptions | None = None,
+    outbox: OutboxOptions | None = None,
 ) -> int:
     """Inspect each image that arrives in a folder, until stopped."""
     from excision.cli.retention import keeping, set_access
     from excision.station.hot_folder.settings import WatchSettings
 
     retention = retention or RetentionOptions()
+    hub = (outbox or OutboxOptions()).outbox()
     set_access(out, retention.shared)
     rules = retention.rules()
     tables = tuple(dict.fromkeys(also or ()))
     with keeping(out, rules):
-        return follow(
-            model, folder, out, WatchSettings(after, settle, stop_after, idle_exit, tables, order, stale)
-        )
+        settings = WatchSettings(after, settle, stop_after, idle_exit, tables, order, stale)
+        return follow(model, folder, out, settings, hub)
 
 
-def follow(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int:
+def follow(
+    model: Path, folder: Path, out: Path, settings: WatchSettings, hub: OutboxSettings | None = None
+) -> int:
     """Watch a folder until asked to stop, and give the exit status."""
     from excision.cli.watching import WatchLine, counted
     from excision.inspection.fingerprint import fingerprint
@@ -81,13 +86,14 @@ def follow(model: Path, folder: Path, out: Path, settings: WatchSettings) -> int
     from excision.station.hot_folder.settings import Listeners
     from excision.station.hot_folder.watcher import check_folders
     from excision.station.hot_folder.watcher import watch as watch_folder
+    from excision.station.outbox.sending import sending
     from excision.station.store.connection import RESULTS
     from excision.system.interrupts import requests_to_stop
     from excision.system.parquet import need_pyarrow
 
     # Loading a model takes seconds.
     check_folders(folder, out)
-    with requests_to_stop() as request, WatchLine() as line:
+    with requests_to_stop() as request, WatchLine() as line, sending(out / RESULTS, hub):
         if "parquet" in settings.also:
             need_pyarrow()
         predictor = load(model)

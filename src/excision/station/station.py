@@ -16,6 +16,8 @@ from excision.predictions import Predictor
 from excision.station.drift import Drift
 from excision.station.lock import only_one
 from excision.station.models.registry import ModelRegistry
+from excision.station.outbox.sender import Sender
+from excision.station.outbox.settings import OutboxSettings
 from excision.station.store.connection import RESULTS
 from excision.station.store.records import StoredResult
 from excision.station.store.store import Store
@@ -49,6 +51,7 @@ class StationSettings:
         threads: of one inspection; None divides the cores among the workers.
         max_bytes: of one request.
         max_pixels: of one image; the decoder refuses more than 150 million in any case.
+        outbox: hub that results are sent to; None for none.
     """
 
     data: Path
@@ -62,6 +65,7 @@ class StationSettings:
     threads: int | None = None
     max_bytes: int = 64 * 2**20
     max_pixels: int = MAX_PIXELS
+    outbox: OutboxSettings | None = None
 
     def __post_init__(self) -> None:
         for name in ("queue", "workers", "threads", "max_bytes", "max_pixels"):
@@ -100,6 +104,7 @@ class Station:
         upkeep: removes images whose time has come.
         guard: knows why nothing can be stored, if so.
         drift: monitors whether the line is still the line.
+        outbox: sends results to a hub; None where there is none.
         renderings: pictures and maps of results.
         queue: what is accepted.
         limits: of what is taken.
@@ -135,6 +140,9 @@ class Station:
             opened.callback(self.drift.close)
             for name in self.models.names:
                 self.drift.begin(name, self.models.current(name).weights_id)
+            self.outbox = None if settings.outbox is None else Sender(self.store, settings.outbox)
+            if self.outbox is not None:
+                opened.callback(self.outbox.close)
             self._opened = opened.pop_all()
         self.renderings = Renderings(self.images, self.models)
         self.queue = JobQueue(settings.queue)

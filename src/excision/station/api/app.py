@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio.to_thread
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, FastAPI
 
 from excision.station.api import drift, inspect, models, operation, results
 from excision.station.api.access import Access
-from excision.station.api.errors import HANDLED, headers_of, known, sentence_of, status_of
+from excision.station.api.errors import HANDLED, explain
 from excision.station.api.metrics import Metrics
 from excision.station.api.receiving import Places
 from excision.station.api.security import OPEN, Security
@@ -76,7 +75,7 @@ def create_app(
         app.include_router(router)
     app.add_middleware(Security, access=app.state.access, open_paths=open_paths)
     for kind in HANDLED:
-        app.add_exception_handler(kind, _explain)
+        app.add_exception_handler(kind, explain)
     return app
 
 
@@ -84,10 +83,3 @@ def create_app(
 async def _closing(app: FastAPI) -> AsyncIterator[None]:
     yield
     await anyio.to_thread.run_sync(app.state.station.close)
-
-
-async def _explain(request: Request, error: Exception) -> JSONResponse:
-    error = known(request, error)
-    status = status_of(error)
-    request.app.state.metrics.refused(status)
-    return JSONResponse({"detail": sentence_of(error)}, status, headers_of(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
@@ -34,10 +35,19 @@ def known(request: Request, error: Exception) -> Exception:
     """
     if not isinstance(error, OSError):
         return error
-    fault: Exception | None = request.app.state.station.guard.explain(error)
+    station = getattr(request.app.state, "station", None)
+    fault: Exception | None = None if station is None else station.guard.explain(error)
     if fault is None:
         raise error
     return fault
+
+
+async def explain(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request of the interface with what went wrong."""
+    error = known(request, error)
+    status = status_of(error)
+    request.app.state.metrics.refused(status)
+    return JSONResponse({"detail": sentence_of(error)}, status, headers_of(error))
 
 
 def status_of(error: Exception) -> int:

@@ -47,11 +47,12 @@ class Key:
         return any(found)
 
 
-def read_key(path: Path | None) -> str | None:
+def read_key(path: Path | None, variable: str | None = VARIABLE) -> str | None:
     """Read the key of a station.
 
     Args:
         path: of a file whose first line is the key, in UTF-8 or UTF-16; None reads the environment.
+        variable: of the environment; None reads no variable.
 
     Returns:
         The key, or None where there is neither a file nor a variable.
@@ -61,8 +62,8 @@ def read_key(path: Path | None) -> str | None:
         OSError: there is no such file.
     """
     if path is None:
-        value = os.environ.get(VARIABLE, "")
-        return _checked(value.encode("utf-8", "surrogateescape"), VARIABLE) if value else None
+        value = os.environ.get(variable, "") if variable is not None else ""
+        return _checked(value.encode("utf-8", "surrogateescape"), variable or "") if value else None
     with path.open("rb") as stream:
         content = stream.read(_MOST + 1)
     if len(content) > _MOST:

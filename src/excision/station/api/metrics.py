@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.registry import Collector
 
 from excision.station.api.drift_metrics import DriftMetrics
+from excision.station.api.hub_metrics import OutboxMetrics
 from excision.station.station import Station
 from excision.station.work.queue import Outcome
 
@@ -55,6 +57,12 @@ class Metrics:
         removed = Gauge("excision_removed_images", "Images that clean-ups removed", registry=self._registry)
         removed.set_function(lambda: (station.upkeep.state() or {"images": 0})["images"])
         self._registry.register(DriftMetrics(station))
+        if station.outbox is not None:
+            self._registry.register(OutboxMetrics(station.outbox.state))
+
+    def register(self, collector: Collector) -> None:
+        """Show what a collector gives."""
+        self._registry.register(collector)
 
     def answered(self, outcomes: Sequence[Outcome], storing: float) -> None:
         """Count results that are on disk."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from excision.station.api.schemas import Health
+from excision.station.api.schemas import Health, OutboxAnswer
 from excision.station.station import Station
 
 router = APIRouter()
@@ -48,5 +48,6 @@ def _health(station: Station, status: str) -> Health:
             "cause": cause if station.is_alive else "a thread of the station has ended: restart it",
             "cleanup": station.upkeep.state(),
             "quarantined": station.quarantined.images,
+            "outbox": None if station.outbox is None else OutboxAnswer.of(station.outbox.state()),
         }
     )

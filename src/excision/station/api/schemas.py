@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from excision.predictions import Box, Verdict
 from excision.station.models.registry import Slot
 from excision.station.models.version import Version
+from excision.station.outbox.settings import OutboxState
 from excision.station.store.records import Label, StoredResult
 from excision.station.work.renderings import STAGES
 
@@ -266,6 +267,25 @@ class CleanupAnswer(BaseModel):
     trouble: str | None = Field(description="why the last clean-up ended early; null where it did not")
 
 
+class OutboxAnswer(BaseModel):
+    """How the sending to the hub is going."""
+
+    hub: str = Field(description="name of its machine")
+    station: str = Field(description="name of this station there")
+    pushed: int = Field(description="rows that the hub acknowledged since the start")
+    waiting: dict[str, int] = Field(description="rows that it has not acknowledged yet, by stream")
+    since: datetime | None = Field(description="time of the oldest of these")
+    refused: int = Field(description="rows that the hub could not use; it keeps them apart")
+    trouble: str | None = Field(description="why nothing can be sent now; null where it can")
+    remark: str | None = Field(description="what was odd about the last agreement with the hub")
+
+    @classmethod
+    def of(cls, state: OutboxState) -> OutboxAnswer:
+        """Give the answer for a state."""
+        values = {name: getattr(state, name) for name in cls.model_fields if name != "since"}
+        return cls(**values, since=None if state.since is None else _moment(state.since))
+
+
 class Health(BaseModel):
     """How the station is."""
 
@@ -277,6 +297,7 @@ class Health(BaseModel):
     quarantined: int = Field(
         description="images in `quarantine`: they belonged to no result at the last start"
     )
+    outbox: OutboxAnswer | None = Field(default=None, description="null where there is no hub")
 
 
 def _moment(seconds: float) -> datetime:

@@ -25,6 +25,7 @@ class Filter:
         source: part of the source.
         model: name of the model.
         labelled: "yes" or "no".
+        station: name of the station, at a hub.
     """
 
     since: str = ""
@@ -35,6 +36,7 @@ class Filter:
     source: str = ""
     model: str = ""
     labelled: str = ""
+    station: str = ""
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> Filter:
@@ -58,6 +60,7 @@ class Filter:
             source=self.source or None,
             model=self.model or None,
             labelled={"yes": True, "no": False}.get(self.labelled),
+            station=self.station or None,
         )
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 from typing import Any
 
 from anyio import CapacityLimiter
@@ -17,10 +18,13 @@ from excision.station.pages.drift import panels_of
 from excision.station.pages.pictures import LARGE, THUMB, has_image, has_stages, picture
 from excision.station.pages.rarity import rarity_of
 from excision.station.pages.shift import HOURS, Shift, budget_of, read_shift
+from excision.station.pages.source import hub_of, source_of
+from excision.station.pages.stations import stations_of
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, station_of, words_of
 from excision.station.station import Station
 from excision.station.store.query import Query
+from excision.station.store.reading import Results
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -31,16 +35,23 @@ _DRAWING = CapacityLimiter(2)
 
 
 @router.get("/")
-def live(request: Request, hours: str = "", since: str = "") -> Response:
-    """Show how the line runs."""
+def live(request: Request, hours: str = "", since: str = "", station: str = "", model: str = "") -> Response:
+    """Show how the line runs; at a hub those of a station or of a model, or all."""
     shift = read_shift(hours, since, time.time())
-    return render(request, "live.html.j2", **_content(station_of(request), shift, words_of(request)))
+    return render(request, "live.html.j2", **_content(request, shift, station, model))
 
 
 @router.get("/live/now")
-def now(request: Request, hours: str = "", since: str = "", state: str = "") -> Response:
+def now(
+    request: Request,
+    hours: str = "",
+    since: str = "",
+    state: str = "",
+    station: str = "",
+    model: str = "",
+) -> Response:
     """Give what changes on the page; nothing where it is the same as before."""
-    content = _content(station_of(request), read_shift(hours, since, time.time()), words_of(request))
+    content = _content(request, read_shift(hours, since, time.time()), station, model)
     if content["state"] == state:
         return Response(status_code=204)
     return render(request, "live_now.html.j2", **content)
@@ -52,43 +63,60 @@ async def kept_picture(request: Request, number: int, size: str) -> Response:
     if not 0 < number <= LARGEST_NUMBER:
         raise HTTPException(404, f"there is no result {number}")
     longest = {"picture": LARGE, "thumb": THUMB}.get(size)
-    result = await run_sync(station_of(request).result, number)
+    source = source_of(request)
+    result = await run_sync(source.store.get, number)
     if result is None or longest is None:
         raise HTTPException(404, f"there is no result {number}")
-    path = station_of(request).images.find(result.image)
+    path = source.images.find(result.image)
     if path is None:
         raise GoneError(f"the image of result {number} is not kept")
     content = await run_sync(picture, path, longest, limiter=_DRAWING)
     return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
 
-def _content(station: Station, shift: Shift, t: Words) -> dict[str, Any]:
-    store = station.store
-    recent = store.newest(Query(), _RECENT)
+def _content(request: Request, shift: Shift, station: str, model: str) -> dict[str, Any]:
+    source, t, hub = source_of(request), words_of(request), hub_of(request)
+    store, stations = source.store, None if hub is None else stations_of(hub, station, model)
+    asked = Query() if stations is None else Query(station=station or None, model=model or None)
+    shown = replace(asked, since=shift.since)
+    recent = store.newest(asked, _RECENT)
     newest = recent[0] if recent else None
-    charted = store.newest(Query(since=shift.since), _CHARTED)[::-1]
-    counts = store.count(Query(since=shift.since))
-    budget = budget_of(store, station.models, shift.since)
-    truths = {result.id: _last_truth(station, result.id) for result in recent}
-    drift = panels_of(station, t)
-    what = (drift, newest, counts, budget, list(truths.items()), [result.id for result in charted])
+    # Scores of different models have different units, and each has a threshold of its own.
+    is_one_scale = stations is None or stations.is_one_scale
+    charted = store.newest(shown, _CHARTED)[::-1] if is_one_scale else []
+    counts = store.count(shown)
+    truths = {result.id: _last_truth(store, result.id) for result in recent}
+    own = (
+        _own(station_of(request), shift, t) if hub is None else {"budget": None, "drift": [], "outbox": None}
+    )
+    what = (own, stations, newest, counts, list(truths.items()), [result.id for result in charted])
     return {
+        **own,
+        "hub": stations,
         "shift": shift,
         "lengths": HOURS,
         "newest": newest,
-        "rarity": "" if newest is None else rarity_of(station, newest, t),
-        "drawn": newest is not None and has_stages(station, newest),
-        "recent": [(result, has_image(station, result), truths[result.id]) for result in recent],
+        "rarity": "" if newest is None else rarity_of(source, newest, t),
+        "drawn": newest is not None and has_stages(source, newest),
+        "recent": [(result, has_image(source, result), truths[result.id]) for result in recent],
         "counts": counts,
         "total": sum(counts.values()),
-        "budget": budget,
         "charts": (score_chart(charted, t), score_chart(charted[-_CHARTED_NARROW:], t, "narrow")),
         "charted": len(charted),
-        "drift": drift,
+        "is_one_scale": is_one_scale,
         "state": hashlib.sha256(repr(what).encode()).hexdigest()[:16],
     }
 
 
-def _last_truth(station: Station, number: int) -> str | None:
-    labels = station.store.labels(number)
+def _own(station: Station, shift: Shift, t: Words) -> dict[str, Any]:
+    """Give what a station knows beside its results."""
+    return {
+        "budget": budget_of(station.store, station.models, shift.since),
+        "drift": panels_of(station, t),
+        "outbox": None if station.outbox is None else station.outbox.state(),
+    }
+
+
+def _last_truth(store: Results, number: int) -> str | None:
+    labels = store.labels(number)
     return labels[-1].truth if labels else None

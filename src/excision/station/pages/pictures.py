@@ -10,7 +10,7 @@ from PIL import Image
 
 from excision.data.decode import probe_image
 from excision.data.images import any_working_image
-from excision.station.station import Station
+from excision.station.pages.source import Source
 from excision.station.store.records import StoredResult
 
 THUMB, LARGE = 192, 1280
@@ -32,12 +32,12 @@ def picture(path: Path, longest: int) -> bytes:
     return stream.getvalue()
 
 
-def has_image(station: Station, result: StoredResult) -> bool:
+def has_image(source: Source, result: StoredResult) -> bool:
     """Tell whether the image of a result is kept."""
-    return station.images.find(result.image) is not None
+    return source.images.find(result.image) is not None
 
 
-def has_stages(station: Station, result: StoredResult) -> bool:
+def has_stages(source: Source, result: StoredResult) -> bool:
     """Tell whether the stages of a result can be computed again."""
-    holds = station.models.holding(result.model, result.model_version) is not None
-    return holds and has_image(station, result)
+    holds = source.models.holding(result.model, result.model_version) is not None
+    return holds and has_image(source, result)

@@ -6,16 +6,16 @@ from excision.method.calibration import rarity as words_of_rarity
 from excision.method.calibration.rarity import Basis
 from excision.station.models.version import Version
 from excision.station.pages.shift import calibration_of
+from excision.station.pages.source import Source
 from excision.station.pages.strings import Words
-from excision.station.station import Station
 from excision.station.store.records import StoredResult
 
 
-def rarity_of(station: Station, result: StoredResult, t: Words) -> str:
+def rarity_of(source: Source, result: StoredResult, t: Words) -> str:
     """Say it for a result; empty where its p-value is unknown, or says nothing since the image is unfit."""
     if result.unfit:
         return ""
-    version = station.models.holding(result.model, result.model_version)
+    version = source.models.holding(result.model, result.model_version)
     return rarity(result.p_value, version, t)
 
 

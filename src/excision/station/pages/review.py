@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, get_args
 
@@ -15,13 +16,18 @@ from excision.station.pages.archive import confirmed
 from excision.station.pages.filters import Filter
 from excision.station.pages.pictures import has_image, has_stages
 from excision.station.pages.rarity import rarity_of
+from excision.station.pages.source import hub_of, source_of
+from excision.station.pages.stations import stations_of
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
 from excision.station.store.query import VERDICTS, Query
+from excision.station.store.reading import Results
 from excision.station.store.records import Label, StoredResult, Truth
-from excision.station.store.store import Store
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+labelling = APIRouter(route_class=PageRoute, include_in_schema=False)
+"""What a station has beside a hub, which is read only."""
 
 STAGES = ("attention", "mask", "masked_image", "recovery", "map")
 
@@ -33,17 +39,17 @@ _LONGEST_NAME, _LONGEST_NOTE = 200, 5000
 @router.get("/review")
 def review(request: Request, id: str = "") -> Response:  # noqa: A002  the name that stands in the address
     """Show one of the results that fit the filter: the newest, or the one asked for."""
-    chosen = Filter.of(request.query_params)
+    chosen, store = _filter(request, request.query_params), source_of(request).store
     if id:
         return _shown(request, chosen, _asked(request, id))
     # One look finds the newest and the one before it; there is none after it.
-    counts = station_of(request).store.count(chosen.query)
-    found = station_of(request).store.newest(chosen.query, 2) if any(counts.values()) else []
+    counts = store.count(chosen.query)
+    found = store.newest(chosen.query, 2) if any(counts.values()) else []
     beside = None, found[1].id if len(found) > 1 else None
     return _shown(request, chosen, found[0] if found else None, beside=beside, counts=counts)
 
 
-@router.post("/review/{number}/labels")
+@labelling.post("/review/{number}/labels")
 async def label(request: Request, number: int) -> Response:
     """Keep what a person says about a part."""
     form = await small_form(request)
@@ -58,7 +64,7 @@ def _labelled(request: Request, number: int, said: Truth, form: dict[str, str]) 
     _existing(request, number)
     who, note = form.get("who", "").strip()[:_LONGEST_NAME], form.get("note", "").strip()[:_LONGEST_NOTE]
     station_of(request).store.label(number, Label(said, who, note, time.time()))
-    chosen = Filter.of(form)
+    chosen = _filter(request, form)
     show = number
     if form.get("onward") == "yes":
         older = station_of(request).store.newest(chosen.query, 1, number)
@@ -73,20 +79,20 @@ def _labelled(request: Request, number: int, said: Truth, form: dict[str, str]) 
     return RedirectResponse(address, 303)
 
 
-@router.get("/review/confirmed-good.zip")
+@labelling.get("/review/confirmed-good.zip")
 def download_good(request: Request) -> Response:
     """Give the kept images of parts that were last labelled good, as new training images."""
     return _archive(request, "good", "confirmed-good.zip")
 
 
-@router.get("/review/confirmed-defects.zip")
+@labelling.get("/review/confirmed-defects.zip")
 def download_defects(request: Request) -> Response:
     """Give the kept images of parts that were last labelled defects, as known defects of a training."""
     return _archive(request, "defect", "confirmed-defects.zip")
 
 
 def _archive(request: Request, truth: Truth, name: str) -> Response:
-    query = replace(Filter.of(request.query_params).query, labelled=True)
+    query = replace(_filter(request, request.query_params).query, labelled=True)
     return StreamingResponse(
         confirmed(station_of(request), query, truth),
         media_type="application/zip",
@@ -101,7 +107,7 @@ def _asked(request: Request, number: str) -> StoredResult:
 
 
 def _existing(request: Request, number: int) -> StoredResult:
-    found = station_of(request).result(number) if 0 < number <= LARGEST_NUMBER else None
+    found = source_of(request).store.get(number) if 0 < number <= LARGEST_NUMBER else None
     if found is None:
         raise HTTPException(404, f"there is no result {number}")
     return found
@@ -115,29 +121,31 @@ def _shown(
     beside: tuple[int | None, int | None] | None = None,
     counts: dict[str, int] | None = None,
 ) -> Response:
-    station = station_of(request)
+    source, hub = source_of(request), hub_of(request)
+    stations = None if hub is None else stations_of(hub, chosen.station, chosen.model)
     values: dict[str, Any] = {
         "filter": chosen,
         "asked": _asked_for(chosen, words_of(request)),
         "verdicts": VERDICTS,
-        "models": station.models.names,
+        "models": source.models.names if stations is None else stations.offered,
+        "hub": stations,
         "result": result,
         "stages": STAGES,
         "just_labelled": just_labelled,
-        "counts": station.store.count(chosen.query) if counts is None else counts,
+        "counts": source.store.count(chosen.query) if counts is None else counts,
         "labels": [],
         "newer": None,
         "older": None,
     }
     if result is not None:
-        newer, older = beside or _beside(station.store, chosen.query, result.id)
+        newer, older = beside or _beside(source.store, chosen.query, result.id)
         values |= {
-            "labels": station.store.labels(result.id),
+            "labels": source.store.labels(result.id),
             "newer": newer,
             "older": older,
-            "rarity": rarity_of(station, result, words_of(request)),
-            "has_image": has_image(station, result),
-            "has_stages": has_stages(station, result),
+            "rarity": rarity_of(source, result, words_of(request)),
+            "has_image": has_image(source, result),
+            "has_stages": has_stages(source, result),
         }
     return render(request, "review_part.html.j2" if wants_part(request) else "review.html.j2", **values)
 
@@ -154,6 +162,12 @@ def _asked_for(chosen: Filter, t: Words) -> list[str]:
     return said
 
 
-def _beside(store: Store, query: Query, number: int) -> tuple[int | None, int | None]:
+def _filter(request: Request, fields: Mapping[str, str]) -> Filter:
+    chosen = Filter.of(fields)
+    # A station's own results name no station.
+    return chosen if hub_of(request) is not None else replace(chosen, station="")
+
+
+def _beside(store: Results, query: Query, number: int) -> tuple[int | None, int | None]:
     newer, older = store.oldest(query, 1, number), store.newest(query, 1, number)
     return (newer[0].id if newer else None), (older[0].id if older else None)

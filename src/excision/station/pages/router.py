@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from excision.station.api.security import OPEN
 from excision.station.pages import drift, live, login, models, review, thresholds, try_
 from excision.station.pages.jobs import Jobs
+from excision.station.pages.source import HubSource
 from excision.station.pages.web import ASSETS, asset
 
 OPEN_PATHS = OPEN | {login.LOGIN, *(f"/static/{name}" for name in ASSETS)}
@@ -21,17 +22,56 @@ def _icon(request: Request) -> Response:
     return asset(request, "icon.svg")
 
 
+_STATION = (
+    "Excision",
+    (
+        ("/", "live"),
+        ("/review", "review"),
+        ("/review/threshold", "threshold"),
+        ("/models", "models"),
+        ("/try", "try"),
+    ),
+)
+_HUB = ("Excision hub", (("/", "live"), ("/review", "review")))
+"""What stands at the head of every page: a name, and addresses with their words."""
+
+
 def attach(app: FastAPI) -> FastAPI:
     """Give a service its pages.
 
     Args:
         app: that `create_app` made, with `OPEN_PATHS` as those that need no key.
     """
+    app.state.pages_source = app.state.station
+    app.state.pages_named = _STATION
     app.state.pages_jobs = Jobs()
     app.state.pages_trials = try_.Trials()
     # Before results by their number: the first route that fits is taken.
-    for part in (live, drift, thresholds, review, models, try_, login):
-        app.include_router(part.router)
+    for router in (
+        live.router,
+        drift.router,
+        thresholds.router,
+        review.router,
+        review.labelling,
+        models.router,
+        try_.router,
+        login.router,
+    ):
+        app.include_router(router)
     app.include_router(_assets)
+    app.add_middleware(login.ToLogin)
+    return app
+
+
+def attach_hub(app: FastAPI) -> FastAPI:
+    """Give a hub its pages: those of results, to be read.
+
+    Args:
+        app: that `create_hub` made, with `OPEN_PATHS` as those that need no key.
+    """
+    app.state.pages_source = HubSource(app.state.hub)
+    app.state.pages_named = _HUB
+    for router in (live.router, review.router, login.router, _assets):
+        app.include_router(router)
     app.add_middleware(login.ToLogin)
     return app

@@ -94,6 +94,7 @@ def render(request: Request, template: str, status: int = 200, /, **values: Any)
         signed_in=request.app.state.access.sessions.knows(session_of(request.headers)),
         path=request.url.path,
         htmx_config=HTMX,
+        named=request.app.state.pages_named,
     )
     return HTMLResponse(text, status, {**_HEADERS, "Content-Language": t.language})
 

@@ -35,7 +35,7 @@ def tally(query: Query) -> Statement:
         parts.append(_of_times(query, 3600.0 * last, query.until))
     together = " UNION ALL ".join(statement for statement, _ in parts)
     values = [value for _, values in parts for value in values]
-    return f"SELECT verdict, truth, sum(images) FROM ({together}) GROUP BY 1, 2", values
+    return f"SELECT verdict, truth, sum(images) FROM ({together}) AS parts GROUP BY 1, 2", values
 
 
 def numbers(query: Query, newest: bool, beyond: int | None, count: int) -> Statement:
@@ -62,7 +62,7 @@ def above(query: Query, levels: list[float]) -> Statement:
     Images that were unfit are left out: no threshold judges them.
     """
     condition, values = query.where()
-    sums = "".join(", sum(score > ?)" for _ in levels)
+    sums = "".join(", count(*) FILTER (WHERE score > ?)" for _ in levels)
     statement = (
         f"SELECT truth, count(*){sums} FROM {FILTER} "
         f"WHERE score IS NOT NULL AND verdict != 'unfit' AND {condition} GROUP BY 1"
@@ -78,10 +78,9 @@ def is_tallied(query: Query) -> bool:
 def verdicts(query: Query) -> Statement:
     """Count results by verdict in one look at the index: one row in the order of `VERDICTS`."""
     condition, values = query.where()
-    sums = ", ".join(
-        f"coalesce(sum(verdict = '{verdict}'), 0)" for verdict in VERDICTS if verdict != "failed"
-    )
-    statement = f"SELECT {sums}, coalesce(sum(verdict IS NULL), 0) FROM {FILTER} WHERE {condition}"
+    meant = [f"verdict = '{verdict}'" if verdict != "failed" else "verdict IS NULL" for verdict in VERDICTS]
+    sums = ", ".join(f"count(*) FILTER (WHERE {each})" for each in meant)
+    statement = f"SELECT {sums} FROM {FILTER} WHERE {condition}"
     return statement, values
 
 
@@ -97,12 +96,11 @@ def _hours(query: Query) -> tuple[int, int]:
 
 
 def _of_hours(query: Query, first: int, last: int) -> Statement:
-    conditions, values = (
-        ["hour >= ?", "hour < ?"],
-        [first, last, *([] if query.model is None else [query.model])],
-    )
-    if query.model is not None:
-        conditions.append("model = ?")
+    conditions, values = ["hour >= ?", "hour < ?"], list[Any]((first, last))
+    for condition, value in (("model = ?", query.model), ("station = ?", query.station)):
+        if value is not None:
+            conditions.append(condition)
+            values.append(value)
     if query.verdict is not None:
         conditions.append("verdict = ?")
         values.append(query.verdict)

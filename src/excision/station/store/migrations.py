@@ -8,7 +8,7 @@ from pathlib import Path
 
 from excision.errors import ResultsError
 
-VERSION = 5
+VERSION = 6
 """Kept in the file as SQLite's `user_version`."""
 
 _RESULTS = """
@@ -147,6 +147,12 @@ CREATE TABLE drift (
 );
 """
 
+# How far a station has got with sending to a hub, and what proves to the hub that it is the same station.
+_OUTBOX = """
+CREATE TABLE outbox (stream TEXT PRIMARY KEY, number INTEGER NOT NULL, time REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE identity (id INTEGER PRIMARY KEY CHECK (id = 1), secret TEXT NOT NULL, made REAL NOT NULL);
+"""
+
 # What turns a file of the version before into one of the version that is the key. Version 1 called labels
 # marks; the view keeps the queries of others working for one release.
 _STEPS: dict[int, str] = {
@@ -175,6 +181,7 @@ DROP TABLE results;
 ALTER TABLE results_next RENAME TO results;
 {_INDEXES}{_WIDE_INDEXES}{_TRIGGERS}""",
     5: _DRIFT,
+    6: _OUTBOX,
 }
 
 
@@ -214,7 +221,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection)
-        new = [_TABLES, _COUNTED, _DRIFT]
+        new = [_TABLES, _COUNTED, _DRIFT, _OUTBOX]
         steps = new if version == 0 else [_STEPS[step] for step in range(version + 1, VERSION + 1)]
         for script in steps:
             for statement in _statements(script):

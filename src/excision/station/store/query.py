@@ -24,6 +24,7 @@ class Query:
         source: part of the source, as text.
         model: name of the model.
         labelled: True for results with a label, False for those without.
+        station: name of the station, at a hub; the results of a station itself name none.
     """
 
     since: float | None = None
@@ -34,6 +35,7 @@ class Query:
     source: str | None = None
     model: str | None = None
     labelled: bool | None = None
+    station: str | None = None
 
     def where(self) -> tuple[str, list[Any]]:
         """Give the condition in SQL, with its values."""
@@ -46,6 +48,7 @@ class Query:
             ("score <= ?", self.highest),
             ("instr(source, ?) > 0", self.source),
             ("model = ?", self.model),
+            ("station = ?", self.station),
         )
         for condition, value in comparisons:
             if value is not None:
@@ -58,4 +61,4 @@ class Query:
             values.append(self.verdict)
         if self.labelled is not None:
             conditions.append("truth IS NOT NULL" if self.labelled else "truth IS NULL")
-        return " AND ".join(conditions) or "1", values
+        return " AND ".join(conditions) or "TRUE", values

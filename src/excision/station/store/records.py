@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -97,7 +98,7 @@ def as_row(result: StoredResult) -> tuple[Any, ...]:
     return tuple(as_text(value) if isinstance(value, str) else value for value in map(values.get, STORED))
 
 
-def from_row(row: sqlite3.Row) -> StoredResult:
+def from_row(row: sqlite3.Row | Mapping[str, Any]) -> StoredResult:
     """Give the result of a row with every column.
 
     Raises:

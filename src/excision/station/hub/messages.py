@@ -1,0 +1,130 @@
+"""What a station may say to a hub: checked before anything of it reaches the database."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError, model_validator
+
+from excision.station.outbox.settings import LONGEST_NAME
+from excision.station.store.sequence import STREAMS, Place, Places, Stream
+
+_LARGEST = 2**63 - 1
+_LATEST = 250_000_000_000.0  # seconds since 1970: nearly the year 9900, which is as far as dates go
+
+
+def _clean(text: Any) -> Any:
+    """Give text as PostgreSQL can hold it: a station's own may hold NUL, or half a character."""
+    if not isinstance(text, str):
+        return text
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+
+
+Text = Annotated[str, BeforeValidator(_clean)]
+Whole = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
+Number = Annotated[int, Field(ge=1, le=_LARGEST)]
+Time = Annotated[float, Field(ge=0, le=_LATEST)]
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", protected_namespaces=())
+
+    id: Number
+    time: Time
+
+
+class ResultRow(_Row):
+    """A row of a station's results."""
+
+    source: Text
+    model: Text
+    model_version: Text
+    threshold: float
+    review_threshold: float | None = None
+    score: float | None = None
+    verdict: Literal["good", "review", "defect", "unfit"] | None = None
+    error: Text | None = None
+    defect_area_share: float | None = None
+    boxes: Text = "[]"
+    seconds: Text = "{}"
+    width: Whole | None = None
+    height: Whole | None = None
+    file_size: Whole | None = None
+    file_mtime_ns: Whole | None = None
+    p_value: float | None = None
+    unfit: Text = "[]"
+    image_statistics: Text = "{}"
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> ResultRow:
+        """Refuse what no station writes, and what no page could show."""
+        _Details.model_validate(
+            {name: getattr(self, name) for name in ("boxes", "seconds", "unfit", "image_statistics")}
+        )
+        if (self.verdict is None) != (self.error is not None):
+            raise ValueError("a result has either a verdict or an error")
+        if (self.verdict == "unfit") != (self.unfit != "[]"):
+            raise ValueError("a result has reasons to be unfit if and only if that is its verdict")
+        return self
+
+
+class _Details(BaseModel):
+    boxes: Json[list[tuple[float, float, float, float]]]
+    seconds: Json[dict[str, float]]
+    unfit: Json[list[str]]
+    image_statistics: Json[dict[str, float | None]]
+
+
+class LabelRow(_Row):
+    """A row of a station's labels, with the fingerprint of its result."""
+
+    result: Number
+    result_fingerprint: Annotated[Text, Field(max_length=64)]
+    who: Text
+    truth: Literal["good", "defect"]
+    note: Text
+
+
+class EventRow(_Row):
+    """A row of a station's events."""
+
+    who: Text
+    model: Text
+    what: Text
+    details: Text
+
+
+ROWS: dict[Stream, type[ResultRow | LabelRow | EventRow]] = {
+    "results": ResultRow,
+    "labels": LabelRow,
+    "events": EventRow,
+}
+
+
+class Message(BaseModel):
+    """A greeting, which asks where the hub stands, or a batch of rows, which `after` belongs to."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    format: int
+    version: Annotated[Text, Field(max_length=40)]
+    station: Annotated[Text, Field(min_length=1, max_length=LONGEST_NAME)]
+    identity: Annotated[str, Field(min_length=16, max_length=128)]
+    home: Annotated[Text, Field(max_length=64)]
+    page: Annotated[Text, Field(max_length=500, pattern=r"^(https?://[^\s\"'<>]+)?$")] = ""
+    sent: Time
+    waiting: Annotated[int, Field(ge=0, le=_LARGEST)] = 0
+    after: dict[Stream, tuple[Annotated[int, Field(ge=0, le=_LARGEST)], str]] | None = None
+    to: dict[Stream, tuple[Annotated[int, Field(ge=0, le=_LARGEST)], str]] | None = None
+    rows: dict[Stream, Annotated[list[dict[str, Any]], Field(max_length=5000)]] = {}
+
+    def places(self, which: Literal["after", "to"]) -> Places:
+        """Give where the hub should stand before this batch, or after it."""
+        found = (self.after if which == "after" else self.to) or {}
+        return {stream: Place(*found.get(stream, Place())) for stream in STREAMS}
+
+
+def reason_of(error: ValidationError) -> str:
+    """Say in one sentence what is wrong with a row."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:500]

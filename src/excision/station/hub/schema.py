@@ -1,0 +1,167 @@
+"""The tables of a hub in PostgreSQL, and how those of an earlier version are migrated.
+
+They are those of a station's own database, with the station in front. A row is known by the station, its
+number there and its fingerprint: see `excision.station.store.sequence`.
+"""
+
+from __future__ import annotations
+
+VERSION = 1
+
+SCHEMA = "excision"
+
+_TABLES = """
+CREATE TABLE stations (
+    name text PRIMARY KEY,
+    identity text,
+    home text NOT NULL,
+    page text NOT NULL,
+    version text NOT NULL,
+    first_seen double precision NOT NULL,
+    last_seen double precision NOT NULL,
+    clock double precision NOT NULL,
+    waiting bigint NOT NULL,
+    resets bigint NOT NULL DEFAULT 0,
+    results bigint NOT NULL DEFAULT 0
+);
+CREATE TABLE places (
+    station text NOT NULL REFERENCES stations (name) ON DELETE CASCADE,
+    stream text NOT NULL,
+    number bigint NOT NULL,
+    fingerprint text NOT NULL,
+    PRIMARY KEY (station, stream)
+);
+CREATE TABLE models (
+    station text NOT NULL REFERENCES stations (name) ON DELETE CASCADE,
+    model text NOT NULL,
+    PRIMARY KEY (station, model)
+);
+CREATE TABLE results (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    station text NOT NULL REFERENCES stations (name) ON DELETE CASCADE,
+    number bigint NOT NULL,
+    fingerprint text NOT NULL,
+    received double precision NOT NULL,
+    time double precision NOT NULL,
+    source text NOT NULL,
+    file_size bigint,
+    file_mtime_ns bigint,
+    width bigint,
+    height bigint,
+    model text NOT NULL,
+    model_version text NOT NULL,
+    score double precision,
+    threshold double precision NOT NULL,
+    review_threshold double precision,
+    verdict text CHECK (verdict IN ('good', 'review', 'defect', 'unfit')),
+    defect_area_share double precision,
+    boxes text NOT NULL,
+    seconds text NOT NULL,
+    error text,
+    truth text,
+    p_value double precision,
+    unfit text NOT NULL,
+    image_statistics text NOT NULL,
+    CHECK ((verdict IS NULL) = (error IS NOT NULL)),
+    CHECK ((coalesce(verdict, '') = 'unfit') = (unfit != '[]')),
+    UNIQUE (station, number, fingerprint)
+);
+CREATE INDEX results_by_time ON results (time, id);
+CREATE INDEX results_by_station ON results (station, time, id);
+CREATE INDEX results_by_verdict ON results (verdict, time, id);
+CREATE INDEX results_by_score ON results (score);
+CREATE TABLE labels (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    station text NOT NULL,
+    number bigint NOT NULL,
+    fingerprint text NOT NULL,
+    result bigint NOT NULL REFERENCES results (id) ON DELETE CASCADE,
+    time double precision NOT NULL,
+    who text NOT NULL,
+    truth text NOT NULL CHECK (truth IN ('good', 'defect')),
+    note text NOT NULL,
+    UNIQUE (station, number, fingerprint)
+);
+CREATE INDEX labels_by_result ON labels (result, id);
+CREATE TABLE events (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    station text NOT NULL REFERENCES stations (name) ON DELETE CASCADE,
+    number bigint NOT NULL,
+    fingerprint text NOT NULL,
+    time double precision NOT NULL,
+    who text NOT NULL,
+    model text NOT NULL,
+    what text NOT NULL,
+    details text NOT NULL,
+    UNIQUE (station, number, fingerprint)
+);
+CREATE TABLE refused (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    station text NOT NULL REFERENCES stations (name) ON DELETE CASCADE,
+    stream text NOT NULL,
+    number bigint NOT NULL,
+    fingerprint text NOT NULL,
+    received double precision NOT NULL,
+    reason text NOT NULL,
+    content text NOT NULL,
+    UNIQUE (station, stream, number, fingerprint)
+);
+CREATE TABLE tally (
+    hour bigint NOT NULL,
+    station text NOT NULL,
+    model text NOT NULL,
+    verdict text NOT NULL,
+    truth text NOT NULL,
+    images bigint NOT NULL,
+    PRIMARY KEY (hour, station, model, verdict, truth)
+);
+"""
+
+
+def _count(rows: str, change: str) -> str:
+    """Give the statement that counts rows of results in or out."""
+    return f"""
+    INSERT INTO tally AS known (hour, station, model, verdict, truth, images)
+    SELECT floor(time / 3600)::bigint, station, model, coalesce(verdict, 'failed'),
+        coalesce(truth, ''), {change}
+    FROM {rows} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+    ON CONFLICT (hour, station, model, verdict, truth)
+    DO UPDATE SET images = known.images + excluded.images;"""
+
+
+def _trigger(name: str, event: str, tables: str, body: str, table: str = "results") -> str:
+    return f"""
+CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN{body}
+    RETURN NULL;
+END $$;
+CREATE TRIGGER {name} AFTER {event} ON {table} {tables} FOR EACH STATEMENT EXECUTE FUNCTION {name}();
+"""
+
+
+_NEW, _OLD = "REFERENCING NEW TABLE AS added", "REFERENCING OLD TABLE AS gone"
+
+_TRIGGERS = "".join(
+    (
+        _trigger("results_insert", "INSERT", _NEW, _count("added", "count(*)")),
+        _trigger("results_delete", "DELETE", _OLD, _count("gone", "-count(*)")),
+        _trigger(
+            "results_update",
+            "UPDATE",
+            f"{_OLD} NEW TABLE AS added",
+            _count("gone", "-count(*)") + _count("added", "count(*)"),
+        ),
+        _trigger(
+            "labels_insert",
+            "INSERT",
+            _NEW,
+            """
+    UPDATE results SET truth = (
+        SELECT labels.truth FROM labels WHERE labels.result = results.id ORDER BY labels.id DESC LIMIT 1
+    ) WHERE id IN (SELECT result FROM added);""",
+            "labels",
+        ),
+    )
+)
+
+STEPS: dict[int, str] = {1: _TABLES + _TRIGGERS}
+"""What turns the tables of the version before into those of the version that is the key."""

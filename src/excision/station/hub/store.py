@@ -1,0 +1,167 @@
+"""The results of all stations, read from the database of a hub: the queries of a station's own store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from excision.station.hub.database import Database
+from excision.station.hub.rows import COLUMNS
+from excision.station.store.counting import Statement, is_tallied, tally, verdicts
+from excision.station.store.query import VERDICTS, Query
+from excision.station.store.records import Label, StoredResult, Truth, from_row
+
+_INDEXED = re.compile(r" INDEXED BY \w+")
+
+
+@dataclass(frozen=True, slots=True)
+class HubResult(StoredResult):
+    """A result of a station; its `id` is that of the hub.
+
+    Attributes:
+        station: name of the station.
+        number: of the result at the station.
+    """
+
+    station: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StationRow:
+    """What the hub knows about a station.
+
+    Attributes:
+        name: of the station.
+        page: address of its own pages; empty for none.
+        version: of Excision that it runs.
+        last_seen: when it was last heard, by the clock of the hub, seconds since 1970 in UTC.
+        clock: seconds by which its clock was ahead then, with the time that the message took.
+        waiting: rows that it had not sent yet.
+        resets: how often it sent rows again after a restore from a backup.
+        results: that the hub has taken from it.
+        refused: rows that the hub could not use.
+        newest: time of its newest result by its own clock; None before the first.
+    """
+
+    name: str
+    page: str
+    version: str
+    last_seen: float
+    clock: float
+    waiting: int
+    resets: int
+    results: int
+    refused: int
+    newest: float | None
+
+
+class HubStore:
+    """Results of all stations, in the order of their times.
+
+    Args:
+        database: of the hub.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, number: int) -> HubResult | None:
+        """Give the result that has this number at the hub, or None."""
+        rows = self._database.rows("SELECT * FROM results WHERE id = %s", (number,))
+        return _result(rows[0]) if rows else None
+
+    def newest(self, query: Query, count: int, before: int | None = None) -> list[HubResult]:
+        """Give results, newest first, from behind the result of the number `before` on."""
+        return self._page(query, "<", "DESC", count, before)
+
+    def oldest(self, query: Query, count: int, after: int = 0) -> list[HubResult]:
+        """Give results, oldest first, from behind the result of the number `after` on; 0 for the first."""
+        return self._page(query, ">", "ASC", count, after or None)
+
+    def walk(self, query: Query) -> Iterator[HubResult]:
+        """Give all results, oldest first; memory stays flat."""
+        after = 0
+        while page := self.oldest(query, 500, after):
+            yield from page
+            after = page[-1].id
+
+    def count(self, query: Query) -> dict[str, int]:
+        """Count results by verdict, in the order of `VERDICTS`."""
+        counts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
+        if not is_tallied(query):
+            (row,) = self._ask(verdicts(query))
+            return dict(zip(counts, map(int, row), strict=True))
+        for (verdict, _), images in self.tally(query).items():
+            counts[verdict] += images
+        return counts
+
+    def tally(self, query: Query) -> dict[tuple[str, Truth | None], int]:
+        """Count results by verdict, "failed" for those without one, and by what a person said last."""
+        found = self._ask(tally(query))
+        return {(verdict, truth or None): int(images) for verdict, truth, images in found if images}
+
+    def labels(self, number: int) -> list[Label]:
+        """Give the labels of a result, the oldest first."""
+        rows = self._database.rows(
+            "SELECT truth, who, note, time FROM labels WHERE result = %s ORDER BY id", (number,)
+        )
+        return [Label(**row) for row in rows]
+
+    def stations(self) -> list[StationRow]:
+        """Give the stations by name."""
+        rows = self._database.rows(
+            "SELECT name, page, version, last_seen, clock, waiting, resets, results, "
+            "(SELECT count(*) FROM refused WHERE station = name) AS refused, "
+            "(SELECT max(time) FROM results WHERE station = name) AS newest "
+            "FROM stations ORDER BY name"
+        )
+        return [StationRow(**row) for row in rows]
+
+    def models(self) -> dict[str, list[str]]:
+        """Give the names of the models that each station has used."""
+        found: dict[str, list[str]] = {}
+        for row in self._database.rows("SELECT station, model FROM models ORDER BY station, model"):
+            found.setdefault(row["station"], []).append(row["model"])
+        return found
+
+    def history(self, count: int = 20, station: str | None = None) -> list[dict[str, Any]]:
+        """Give the last events of the models, newest first: station, time, who, model, what, details."""
+        condition, values = ("WHERE station = %s ", [station]) if station else ("", [])
+        return self._database.rows(
+            f"SELECT station, time, who, model, what, details FROM events {condition}"
+            "ORDER BY time DESC, id DESC LIMIT %s",
+            [*values, count],
+        )
+
+    def check(self) -> None:
+        """Look whether the database answers.
+
+        Raises:
+            StoreError: it does not.
+        """
+        self._database.rows("SELECT 1 AS one")
+
+    def _page(self, query: Query, side: str, order: str, count: int, beyond: int | None) -> list[HubResult]:
+        condition, values = query.where()
+        if beyond is not None:
+            condition += f" AND (time, id) {side} (SELECT time, id FROM results WHERE id = ?)"
+            values.append(beyond)
+        statement = f"SELECT * FROM results WHERE {condition} ORDER BY time {order}, id {order} LIMIT ?"
+        return [_result(row) for row in self._database.rows(_translated(statement), [*values, count])]
+
+    def _ask(self, statement: Statement) -> list[tuple[Any, ...]]:
+        return self._database.tuples(_translated(statement[0]), statement[1])
+
+
+def _translated(statement: str) -> str:
+    """Give a statement for SQLite as one for PostgreSQL: no more than this differs in those of the store."""
+    return _INDEXED.sub("", statement).replace("instr(", "strpos(").replace("?", "%s")
+
+
+def _result(row: dict[str, Any]) -> HubResult:
+    found = from_row({**row, "image": None})
+    known = {name: getattr(found, name) for name in ("id", *COLUMNS)}
+    return HubResult(**known, station=row["station"], number=row["number"])
