@@ -79,7 +79,8 @@ class Model:
             blank = FAILED if verdict is None else replace(GOOD, verdict=verdict, score=score)
             if verdict == "unfit":
                 blank = replace(blank, unfit=("dark",))
-            place = len(self.rows) + 1
+            # As many as there are would meet one that is left where an earlier one was deleted.
+            place = max(self.rows, default=0) + 1
             source = f"in/{place}"
             (number,) = store.add([replace(blank, time=moment, model=model, source=source, file_size=place)])
             assert number is not None

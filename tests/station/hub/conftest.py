@@ -48,6 +48,18 @@ def begin_hub(database: str, *options: object, port: int = 0) -> Service:
     return Service(process, int(line.rsplit(":", 1)[1]), Path())
 
 
+def begin_watch(model: object, folder: Path, out: Path, *options: object) -> Service:
+    """Start a watcher."""
+    words = ["watch", model, folder, "--out", out, "--settle", 0.1, *options]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "excision", *map(str, words)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    return Service(process, 0, out)
+
+
 StartHub = Callable[..., Service]
 
 

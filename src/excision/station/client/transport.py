@@ -24,6 +24,8 @@ class Transport:
         patience: seconds for which a busy station is asked again.
     """
 
+    _other = "station"
+
     def __init__(
         self, url: str, key: str | None = None, *, timeout: float = 60.0, patience: float = 60.0
     ) -> None:
@@ -78,7 +80,7 @@ class Transport:
                 raise _problem(error.code, error.headers.get("Retry-After"), error.read()) from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or str(error) or type(error).__name__
-            raise StationError(f"{self.url}: no answer from the station ({reason})") from error
+            raise StationError(f"{self.url}: no answer from the {self._other} ({reason})") from error
 
 
 class StatusError(StationError):

@@ -42,6 +42,8 @@ class Link(Transport):
         home: where this station runs, so that a copy of it elsewhere is noticed.
     """
 
+    _other = "hub"
+
     def __init__(self, settings: OutboxSettings, identity: str, home: str) -> None:
         super().__init__(settings.url, settings.key, timeout=30.0, patience=0.0)
         self._who = {

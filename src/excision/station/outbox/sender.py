@@ -144,10 +144,8 @@ class Sender:
         self._heard(told)
         self._stands, self._next = batch.to, dict(batch.to)
         self._rows.acknowledge(batch.to)
-        waits = {
-            stream: max(0, self._state.waiting[stream] - len(rows)) for stream, rows in batch.rows.items()
-        }
-        self._state = replace(self._state, pushed=self._state.pushed + batch.count, waiting=waits)
+        self._state = replace(self._state, pushed=self._state.pushed + batch.count)
+        self._note(None)
 
     def _agree(self) -> None:
         """Ask where the hub stands, and find out after which rows to go on."""
