@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
+from excision.station.outbox.sender import Sender
+from excision.station.outbox.settings import OutboxSettings, OutboxState
+from excision.station.store.records import Label, StoredResult
+from excision.station.store.store import Store
 from tests.cli.conftest import environment
 from tests.station.conftest import START, Service, end
 from tests.station.hub.postgres import FOLDERS, Postgres, running
@@ -75,3 +84,101 @@ def start_hub(database: str) -> Iterator[StartHub]:
     yield go
     for hub in started:
         end(hub)
+
+
+@dataclass
+class Hub:
+    """A hub that the tests of a file share; each test has stations of its own names."""
+
+    service: Service
+    database: str
+
+    def ask(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Look into the database."""
+        import psycopg
+
+        with psycopg.connect(self.database, options="-c search_path=excision") as connection:
+            return connection.execute(statement.encode(), values).fetchall()
+
+    def change(self, statement: str, *values: object) -> None:
+        """Change the database, as an administrator might."""
+        import psycopg
+
+        with psycopg.connect(self.database, options="-c search_path=excision") as connection:
+            connection.execute(statement.encode(), values)
+
+
+@pytest.fixture(scope="module")
+def hub(postgres: Postgres) -> Iterator[Hub]:
+    database = postgres.create(f"shared_{next(COUNT)}")
+    service = begin_hub(database)
+    yield Hub(service, database)
+    end(service)
+
+
+@dataclass
+class Line:
+    """A station without a model: its database, and what sends it."""
+
+    name: str
+    data: Path
+    settings: OutboxSettings
+
+    def store(self) -> Store:
+        return Store(self.data / "results.sqlite")
+
+    def inspect(self, count: int, **fields: Any) -> list[int]:
+        """Keep so many results, as if images had been inspected, and give their numbers."""
+        with closing(self.store()) as store:
+            results = [result(next(COUNT), **fields) for _ in range(count)]
+            return [number for number in store.add(results) if number is not None]
+
+    def label(self, number: int, truth: Literal["good", "defect"] = "defect") -> None:
+        with closing(self.store()) as store:
+            store.label(number, Label(truth, "Ada", "", time.time()))
+
+    def send(self, until: Callable[[OutboxState], bool] | None = None, patience: float = 30.0) -> OutboxState:
+        """Run the sender until nothing waits, or until its state is as asked for."""
+        with closing(self.store()) as store, closing(Sender(store, self.settings)) as sender:
+            end = time.monotonic() + patience
+            while time.monotonic() < end:
+                state = sender.state()
+                if until(state) if until else state.agreed and not state.total and not state.trouble:
+                    return state
+                time.sleep(0.02)
+            pytest.fail(f"the sender did not get there: {sender.state()}")
+
+
+def result(seed: int, **fields: Any) -> StoredResult:
+    """Give a result like those of a line; each seed gives another."""
+    chance = random.Random(seed)
+    known: dict[str, Any] = {
+        "time": time.time() + seed * 1e-3,
+        "source": f"part_{seed}.png",
+        "model": "parts",
+        "model_version": "3f9c1a7d52be",
+        "threshold": 1.0,
+        "score": chance.uniform(0.0, 2.0),
+        "boxes": ((1, 2, 3, 4),),
+        "seconds": {"model": chance.random()},
+        "image_statistics": {"sharpness": chance.random()},
+    }
+    known["verdict"] = "defect" if known["score"] > 1 else "good"
+    return StoredResult(**{**known, **fields})
+
+
+@pytest.fixture
+def begin_line(hub: Hub, tmp_path: Path) -> Callable[..., Line]:
+    """Make stations that send to the shared hub."""
+
+    def make(name: str = "", folder: Path | None = None, **settings: Any) -> Line:
+        name = name or f"line {next(COUNT)}"
+        known = {"url": hub.service.url, "station": name, "rows": 7, "first": 0.05, "longest": 0.2}
+        data = folder or tmp_path / name
+        data.mkdir(parents=True, exist_ok=True)
+        return Line(name, data, OutboxSettings(**{**known, **settings}))
+
+    return make
+
+
+BeginLine = Callable[..., Line]

@@ -139,5 +139,5 @@ def _move(connection: Connection[DictRow], message: Message, stands: Places) -> 
         cursor.executemany(
             "INSERT INTO places VALUES (%s, %s, %s, %s) ON CONFLICT (station, stream) "
             "DO UPDATE SET number = excluded.number, fingerprint = excluded.fingerprint",
-            [(message.station, stream, place.number, place.fingerprint[:64]) for stream, place in to.items()],
+            [(message.station, stream, place.number, place.fingerprint) for stream, place in to.items()],
         )

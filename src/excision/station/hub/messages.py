@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Json,
+    ValidationError,
+    model_validator,
+)
 
 from excision.station.outbox.settings import LONGEST_NAME
 from excision.station.store.sequence import STREAMS, Place, Places, Stream
@@ -20,7 +30,15 @@ def _clean(text: Any) -> Any:
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
 
 
+def _number(value: float) -> float:
+    if math.isnan(value):
+        raise ValueError("this is no number")
+    return value
+
+
 Text = Annotated[str, BeforeValidator(_clean)]
+Name = Annotated[Text, Field(max_length=300)]  # no index takes more than some 2700 bytes
+Real = Annotated[float, AfterValidator(_number)]
 Whole = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
 Number = Annotated[int, Field(ge=1, le=_LARGEST)]
 Time = Annotated[float, Field(ge=0, le=_LATEST)]
@@ -37,21 +55,21 @@ class ResultRow(_Row):
     """A row of a station's results."""
 
     source: Text
-    model: Text
+    model: Name
     model_version: Text
-    threshold: float
-    review_threshold: float | None = None
-    score: float | None = None
+    threshold: Real
+    review_threshold: Real | None = None
+    score: Real | None = None
     verdict: Literal["good", "review", "defect", "unfit"] | None = None
     error: Text | None = None
-    defect_area_share: float | None = None
+    defect_area_share: Real | None = None
     boxes: Text = "[]"
     seconds: Text = "{}"
     width: Whole | None = None
     height: Whole | None = None
     file_size: Whole | None = None
     file_mtime_ns: Whole | None = None
-    p_value: float | None = None
+    p_value: Real | None = None
     unfit: Text = "[]"
     image_statistics: Text = "{}"
 
@@ -89,7 +107,7 @@ class EventRow(_Row):
     """A row of a station's events."""
 
     who: Text
-    model: Text
+    model: Name
     what: Text
     details: Text
 
@@ -99,6 +117,9 @@ ROWS: dict[Stream, type[ResultRow | LabelRow | EventRow]] = {
     "labels": LabelRow,
     "events": EventRow,
 }
+
+
+_Place = tuple[Annotated[int, Field(ge=0, le=_LARGEST)], Annotated[str, Field(max_length=64)]]
 
 
 class Message(BaseModel):
@@ -114,8 +135,8 @@ class Message(BaseModel):
     page: Annotated[Text, Field(max_length=500, pattern=r"^(https?://[^\s\"'<>]+)?$")] = ""
     sent: Time
     waiting: Annotated[int, Field(ge=0, le=_LARGEST)] = 0
-    after: dict[Stream, tuple[Annotated[int, Field(ge=0, le=_LARGEST)], str]] | None = None
-    to: dict[Stream, tuple[Annotated[int, Field(ge=0, le=_LARGEST)], str]] | None = None
+    after: dict[Stream, _Place] | None = None
+    to: dict[Stream, _Place] | None = None
     rows: dict[Stream, Annotated[list[dict[str, Any]], Field(max_length=5000)]] = {}
 
     def places(self, which: Literal["after", "to"]) -> Places:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -158,12 +159,11 @@ class Adding:
         return self._insert(stream, columns, values)
 
     def _refuse(self, stream: Stream, raw: Mapping[str, Any], reason: str) -> None:
-        try:
-            number, mark = int(raw["id"]), fingerprint(stream, raw)
-        except (KeyError, TypeError, ValueError, RecursionError):
-            number, mark = 0, ""
-        number = max(0, min(number, 2**63 - 1))
-        row = (self._station, number, mark, stream, self._now, reason[:500], json.dumps(raw))
+        number, content = raw.get("id"), json.dumps(raw)
+        known = number if isinstance(number, int) and 0 <= number < 2**63 else 0
+        # Whatever it lacks: the same row is kept once.
+        mark = hashlib.blake2b(content.encode("ascii"), digest_size=16).hexdigest()
+        row = (self._station, known, mark, stream, self._now, reason[:500], content)
         self._insert("refused", _REFUSED, [row])
 
     def _insert(self, table: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]]) -> int:

@@ -167,6 +167,8 @@ class Sender:
         if {stream: place.number for stream, place in going_on.items()} != known:
             self._rows.acknowledge(going_on)
         self._next, self._stands = going_on, told.places
+        self._note(None)
+        self._state = replace(self._state, agreed=True)
 
     def _heard(self, told: Told) -> None:
         self._spoken = time.monotonic()

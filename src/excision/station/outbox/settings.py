@@ -85,6 +85,7 @@ class OutboxState:
         refused: rows that the hub could not use, since ever; it keeps them apart.
         trouble: why nothing can be sent now; None where it can.
         remark: what was odd about the last agreement with the hub; None if nothing was.
+        agreed: whether the hub has said where it stands since the start.
     """
 
     hub: str
@@ -95,6 +96,7 @@ class OutboxState:
     refused: int
     trouble: str | None
     remark: str | None
+    agreed: bool = False
 
     @property
     def total(self) -> int:
