@@ -200,9 +200,16 @@ NOWHERE: dict[str, Any] = {stream: [0, ""] for stream in STREAMS}
 
 def test_a_bad_row_holds_up_no_other(hub: Hub, begin_line: BeginLine) -> None:
     line = begin_line()
-    good = {"id": 1, "time": 1.5, "source": "a", "model": "m", "model_version": "v", "threshold": 1.0}
+    good: dict[str, Any] = {
+        "id": 1,
+        "time": 1.5,
+        "source": "a",
+        "model": "m",
+        "model_version": "v",
+        "threshold": 1.0,
+    }
     good |= {"score": 0.5, "verdict": "good", "error": None, "file_size": None, "file_mtime_ns": None}
-    bad = [
+    bad: list[dict[str, Any]] = [
         {**good, "time": 1e300},
         {**good, "time": "yesterday"},
         {**good, "verdict": "fine"},
