@@ -17,6 +17,7 @@ import pytest
 from excision.cli import run as main
 from excision.cluster.job import Ways, inspect_in_parts
 from excision.cluster.processes import DEADLY
+from excision.cluster.run_record import Meter
 from excision.cluster.shard import Shard
 from excision.errors import ExcisionError, ModelError
 from excision.inspection.batch import find_images, inspect_images
@@ -31,6 +32,11 @@ Pictures = Callable[[int], Path]
 
 def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def test_parts_hold_the_results_of_a_plain_inspection(pictures: Pictures, tmp_path: Path) -> None:
@@ -50,10 +56,10 @@ def test_parts_hold_the_results_of_a_plain_inspection(pictures: Pictures, tmp_pa
     drawn = {f"overlays/{path.name}" for path in (out / "overlays").iterdir()}
     assert drawn == {row.overlay for row in rows} - {None}
     # A second run adds nothing.
-    before = {path: path.stat() for path in out.rglob("*")}
+    before = {path: _state(path) for path in out.rglob("*")}
     again = inspect_in_parts(MODEL, [images], out, Ways(workers=2))
     assert (again.counts, again.new_parts) == (summary.counts, 0)
-    assert {path: path.stat() for path in out.rglob("*")} == before
+    assert {path: _state(path) for path in out.rglob("*")} == before
 
 
 def test_jobs_share_the_parts(pictures: Pictures, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,10 +72,47 @@ def test_jobs_share_the_parts(pictures: Pictures, tmp_path: Path, capsys: pytest
     told = capsys.readouterr().out
     assert "8 good, 8 defective, 0 not inspected" in told and "not finished" not in told
     assert [Path(row.record.image).name for row in rows_of(out)] == names_in(images)
+    records = [json.loads(path.read_bytes()) for path in sorted((out / "runs").iterdir())]
+    assert sorted((one["shard"], one["images"], one["complete"]) for one in records) == [
+        ("1/2", 16, True),
+        ("2/2", 14, True),
+    ]
     assert main([*words, "--workers", "2"]) == 2
     assert "0 inspected now" in capsys.readouterr().out
     assert main(words) == 2
     assert "holds results in parts: add --workers 1" in capsys.readouterr().err
+
+
+def test_a_run_says_what_it_costs(
+    pictures: Pictures, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["inspect", str(MODEL), str(pictures(30)), "--out", str(tmp_path / "out"), "--workers", "2"]
+    assert main([*words, "--cost-per-hour", "nan"]) == 2
+    assert "give the price of one worker for an hour" in capsys.readouterr().err
+    assert main([*words, "--cost-per-hour", "1800"]) == 2
+    (record,) = (json.loads(path.read_bytes()) for path in (tmp_path / "out" / "runs").iterdir())
+    assert (record["workers"], record["images"], record["engine"]) == (2, 30, "local")
+    # Two workers at half a unit of money a second.
+    assert record["cost"] == pytest.approx(record["seconds"], abs=0.01)
+    said = capsys.readouterr()
+    assert f"30 images in {record['seconds']:.1f} s with 2 workers" in said.out
+    assert f"cost {record['cost']:.4g}, or " in said.out and "cost " in said.err
+
+
+def test_cost_that_is_left_follows_from_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("excision.cluster.run_record.time.monotonic", lambda: now[0])
+    meter = Meter(cost_per_hour=0.40)
+    assert meter.figures(0, 100) == ""
+    meter.start(10)
+    now[0] = 900.0
+    meter.count(0)
+    now[0] = 4500.0
+    meter.count(25)
+    # 10 workers for 1.25 hours; 75 images are left at 25 an hour.
+    assert meter.figures(25, 100) == "cost 5.00, about 12.00 left"
+    record = meter.record("1/1", "ray", complete=False)
+    assert (record.cost, record.seconds, record.images_per_second) == (5.0, 4500.0, 25 / 4500)
 
 
 def test_images_that_failed_are_tried_again_on_request(pictures: Pictures, tmp_path: Path) -> None:

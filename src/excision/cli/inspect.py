@@ -111,6 +111,7 @@ def _inspect_plainly(model: Path, paths: Sequence[Path], out: Path, *, resume: b
     from excision.errors import SettingsError
     from excision.inspection.batch import find_images
     from excision.inspection.loading import load
+    from excision.inspection.outcome import counted
     from excision.inspection.table import PARQUET, write_inspection_table
     from excision.report.writing import inspect_and_report
     from excision.system.parquet import need_pyarrow
@@ -129,10 +130,7 @@ def _inspect_plainly(model: Path, paths: Sequence[Path], out: Path, *, resume: b
             summary = inspect_and_report(predictor, found, out, resume=resume, progress=progress)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; finished results are kept, and --resume continues") from None
-    review = f"{summary.n_review} to review, " if summary.n_review else ""
-    unfit = f"{summary.n_unfit} unfit, " if summary.n_unfit else ""
-    counts = f"{summary.n_good} good, {review}{summary.n_defect} defective, {unfit}"
-    say(f"{counts}{summary.n_failed} not inspected")
+    say(counted(summary.counts))
     say_lines(map(reason, summary.failures), summary.n_failed, "`error` in results.csv gives each reason")
     if summary.drift is not None:
         say_text(f"Drift: {printable(summary.drift_words)}")

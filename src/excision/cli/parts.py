@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from excision.system.secrets import without_secrets
 
 if TYPE_CHECKING:
     from excision.cluster.job import PartsSummary, Ways
+    from excision.cluster.run_record import RunRecord
 
 _MOST_WORKERS = 1024
 _MOST_SOURCES = 100
@@ -62,6 +64,7 @@ def inspect_parts(
     """
     from excision.cluster.job import inspect_in_parts
     from excision.cluster.plan import MOST_IN_A_PART
+    from excision.cluster.run_record import Meter
     from excision.errors import SettingsError
     from excision.system.parquet import need_pyarrow
 
@@ -71,7 +74,12 @@ def inspect_parts(
         need_pyarrow()
     ways = _ways(options, again=again)
     notes: list[str] = []
+    meter = Meter(_price(options.cost_per_hour))
     with Bars() as bars:
+
+        def progress(done: int, total: int) -> None:
+            bars.stage("inspecting", done, total, meter.figures(done, total))
+
         summary = inspect_in_parts(
             model,
             places,
@@ -81,7 +89,8 @@ def inspect_parts(
             pictured=options.overlays,
             size=_checked("--part-size", options.part_size, MOST_IN_A_PART),
             notes=notes,
-            progress=bars.part("inspecting"),
+            progress=progress,
+            meter=meter,
         )
     say_notes(notes)
     _say(summary, out)
@@ -108,6 +117,16 @@ def _ways(options: PartsOptions, *, again: bool) -> Ways:
     )
 
 
+def _price(value: float | None) -> float | None:
+    from excision.errors import SettingsError
+
+    if value is not None and not 0 <= value < math.inf:
+        raise SettingsError(
+            f"--cost-per-hour {value}: give the price of one worker for an hour, such as 0.40"
+        )
+    return value
+
+
 def _checked(name: str, value: int | None, most: int) -> int | None:
     from excision.errors import SettingsError
 
@@ -126,14 +145,25 @@ def _sources(places: Sequence[Path | str]) -> list[str]:
 
 
 def _say(summary: PartsSummary, out: str) -> None:
-    counts = summary.counts
-    review = f"{counts['review']} to review, " if counts["review"] else ""
-    unfit = f"{counts['unfit']} unfit, " if counts["unfit"] else ""
-    say(f"{counts['good']} good, {review}{counts['defect']} defective, {unfit}{counts[None]} not inspected")
-    say_lines(map(reason, summary.failures), counts[None], "the column `error` gives each reason")
+    from excision.inspection.outcome import counted
+
+    say(counted(summary.counts))
+    say_lines(map(reason, summary.failures), summary.counts[None], "the column `error` gives each reason")
     say(f"Results: {without_secrets(out)}/parts, {summary.parts} parts, {summary.new_parts} inspected now")
     if summary.others:
         say(f"{summary.others} parts of other jobs are not finished.")
+    if summary.run is not None:
+        say(_run_words(summary.run))
+
+
+def _run_words(run: RunRecord) -> str:
+    """Say how fast a run was, and what it cost."""
+    words = f"{run.images} images in {run.seconds:.1f} s with {run.workers} workers: "
+    words += f"{run.images_per_second:.1f} images/s"
+    if run.cost is None:
+        return words
+    million = 1e6 * run.cost / run.images if run.images else 0.0
+    return f"{words}, cost {run.cost:.4g}, or {million:.4g} for a million images"
 
 
 def reason(failure: tuple[str, str]) -> str:

@@ -55,6 +55,14 @@ class PartsOptions:
         Parameter(help="Address of the Ray cluster, such as auto. By default one is begun on this machine."),
     ] = None
 
+    cost_per_hour: Annotated[
+        float | None,
+        Parameter(
+            help="Price of one worker for an hour, in any currency: that of a machine, divided by the "
+            "workers on it. Progress and results then say what the inspection costs."
+        ),
+    ] = None
+
     @property
     def given(self) -> bool:
         """Whether any of them is on the command line."""

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from excision.inspection import outcome
 from excision.system.names import printable
 
 if TYPE_CHECKING:
@@ -61,11 +62,13 @@ class WatchLine:
 
 def counted(counts: WatchCounts) -> str:
     """Format the counts of results."""
-    parts = [f"{counts.good} good", f"{counts.defect} defective", f"{counts.failed} not inspected"]
-    if counts.unfit:
-        parts.insert(2, f"{counts.unfit} unfit")
-    if counts.review:
-        parts.insert(1, f"{counts.review} to review")
-    if counts.moved:
-        parts.append(f"{counts.moved} moved")
-    return ", ".join(parts)
+    text = outcome.counted(
+        {
+            "good": counts.good,
+            "review": counts.review,
+            "defect": counts.defect,
+            "unfit": counts.unfit,
+            None: counts.failed,
+        }
+    )
+    return f"{text}, {counts.moved} moved" if counts.moved else text

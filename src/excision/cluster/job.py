@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,8 +20,11 @@ from excision.cluster.parts import finished_parts, read_part
 from excision.cluster.plan import PARTS, Form, Pictured, Plan, agree, new_plan
 from excision.cluster.processes import Processes
 from excision.cluster.ray_actors import RayActors
+from excision.cluster.run_record import Meter, RunRecord
 from excision.cluster.shard import Shard
+from excision.errors import ExcisionError
 from excision.inspection.fingerprint import fingerprint
+from excision.inspection.outcome import FAILURES, exit_status
 from excision.predictions import Verdict
 from excision.progress import Progress
 from excision.storage.ahead import BUDGET, THREADS
@@ -31,8 +35,6 @@ from excision.storage.opening import open_folder
 from excision.system.secrets import without_secrets
 
 Engine = Literal["local", "ray"]
-
-_FAILURES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class PartsSummary:
         parts: number of parts of this job.
         new_parts: number of parts that this run inspected.
         others: number of parts of other jobs that are not finished.
+        run: what this run took; None if there was nothing left to do.
     """
 
     counts: Counter[Verdict | None]
@@ -75,11 +78,12 @@ class PartsSummary:
     parts: int
     new_parts: int
     others: int
+    run: RunRecord | None = None
 
     @property
     def exit_status(self) -> int:
-        """2 if an image could not be inspected, otherwise 1 if not all images are good, otherwise 0."""
-        return 2 if self.counts[None] else 1 if sum(self.counts.values()) > self.counts["good"] else 0
+        """As `excision.inspection.outcome.exit_status`."""
+        return exit_status(self.counts)
 
 
 def inspect_in_parts(
@@ -93,6 +97,7 @@ def inspect_in_parts(
     size: int | None = None,
     notes: list[str] | None = None,
     progress: Progress | None = None,
+    meter: Meter | None = None,
 ) -> PartsSummary:
     """Inspect images in parts, and write the results of each part to a file of its own.
 
@@ -109,6 +114,7 @@ def inspect_in_parts(
         size: images in a part; None chooses it by their number.
         notes: receives sentences on how the images were understood.
         progress: called with (done, all) for the images that this run inspects.
+        meter: measures the time and the cost of the run, with the price that it has.
 
     Raises:
         SettingsError: the folder holds the results of another inspection.
@@ -133,15 +139,18 @@ def inspect_in_parts(
             notes.append(
                 f"The {plan.images} images are those of {plan.date}; for later ones name another --out."
             )
-        return _run(path, folder, plan, ways, progress)
+        return _run(path, folder, plan, ways, progress, meter or Meter())
 
 
-def _run(model: Path, folder: Folder, plan: Plan, ways: Ways, progress: Progress | None) -> PartsSummary:
+def _run(
+    model: Path, folder: Folder, plan: Plan, ways: Ways, progress: Progress | None, meter: Meter
+) -> PartsSummary:
     """Inspect the parts of this job that are not finished, and count all of its results."""
     mine = ways.shard.parts(plan.parts)
     folder.tidy(PARTS)
     finished = finished_parts(folder, plan)
     wanted = [part for part in mine if part not in finished or (ways.again and _failed(folder, plan, part))]
+    record = None
     if wanted:
         job = {
             "model": str(model.resolve()),
@@ -151,12 +160,39 @@ def _run(model: Path, folder: Folder, plan: Plan, ways: Ways, progress: Progress
             "budget": ways.budget,
         }
         engine = _engine(job, plan, ways)
-        if progress is not None:
-            engine.progress = progress
-        engine.run(wanted)
+        record = _measured(engine, wanted, folder, ways, progress, meter)
     counts, failures = _count(folder, plan, mine)
     others = plan.parts - len(finished | set(mine))
-    return PartsSummary(counts, failures, len(mine), len(wanted), others)
+    return PartsSummary(counts, failures, len(mine), len(wanted), others, record)
+
+
+def _measured(
+    engine: Processes | RayActors,
+    parts: Sequence[int],
+    folder: Folder,
+    ways: Ways,
+    progress: Progress | None,
+    meter: Meter,
+) -> RunRecord:
+    """Do the parts, and write what that took, even if it is interrupted."""
+
+    def tell(done: int, total: int) -> None:
+        meter.count(done)
+        if progress is not None:
+            progress(done, total)
+
+    engine.progress, engine.started = tell, meter.start
+    try:
+        engine.run(parts)
+    except BaseException:
+        if meter.done:
+            # What stopped the run is what the user must read.
+            with suppress(ExcisionError, OSError):
+                meter.record(str(ways.shard), ways.engine, complete=False).write(folder)
+        raise
+    record = meter.record(str(ways.shard), ways.engine, complete=True)
+    record.write(folder)
+    return record
 
 
 def _engine(job: dict[str, Any], plan: Plan, ways: Ways) -> Processes | RayActors:
@@ -200,7 +236,7 @@ def _count(
     with ThreadPoolExecutor(1 if folder.local is not None else THREADS, "counting") as pool:
         for found, reasons in pool.map(lambda part: _count_part(folder, plan, part), parts):
             counts += found
-            failures += reasons[: _FAILURES - len(failures)]
+            failures += reasons[: FAILURES - len(failures)]
     return counts, tuple(failures)
 
 
@@ -211,6 +247,6 @@ def _count_part(
     failures: list[tuple[str, str]] = []
     for row in read_part(folder, plan, part):
         counts[row.record.verdict] += 1
-        if row.record.verdict is None and len(failures) < _FAILURES:
+        if row.record.verdict is None and len(failures) < FAILURES:
             failures.append((row.record.image, row.record.error or ""))
     return counts, failures

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,6 +75,7 @@ class Processes:
         workers: number of processes.
         again: try the images that failed in finished parts.
         progress: called with the number of images done, and of all that are to be done.
+        started: called with the number of workers when they are started.
     """
 
     job: dict[str, Any]
@@ -82,6 +83,7 @@ class Processes:
     workers: int
     again: bool = False
     progress: Progress = lambda *_: None
+    started: Callable[[int], None] = lambda _: None
     _heard: queue.SimpleQueue[tuple[_Worker, dict[str, Any] | None]] = field(
         default_factory=queue.SimpleQueue
     )
@@ -104,7 +106,9 @@ class Processes:
         self._tell()
         try:
             with requests_to_stop() as stop:
-                for _ in range(min(self.workers, len(self._waiting))):
+                workers = min(self.workers, len(self._waiting))
+                self.started(workers)
+                for _ in range(workers):
                     self._start()
                 while self._running:
                     with suppress(queue.Empty):

@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +83,7 @@ class RayActors:
         address: of the cluster, such as "auto" or "ray://head:10001"; None begins one on this machine.
         again: try the images that failed in finished parts.
         progress: called with the number of images done, and of all that are to be done.
+        started: called with the number of actors when they are asked for.
     """
 
     job: dict[str, Any]
@@ -91,6 +92,7 @@ class RayActors:
     address: str | None = None
     again: bool = False
     progress: Progress = lambda *_: None
+    started: Callable[[int], None] = lambda _: None
     _waiting: deque[int] = field(default_factory=deque)
     _running: dict[Any, tuple[Any, int]] = field(default_factory=dict)
     _deaths: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -128,7 +130,9 @@ class RayActors:
         self._files, self._log = ray.put(files), ray.remote(num_cpus=0, max_restarts=-1)(_Log).remote()
         self._kind = ray.remote(num_cpus=self.job["threads"], max_restarts=0)(_Actor)
         cores = int(ray.cluster_resources().get("CPU", 1)) // self.job["threads"]
-        for _ in range(min(self.workers or max(cores, 1), len(self._waiting))):
+        actors = min(self.workers or max(cores, 1), len(self._waiting))
+        self.started(actors)
+        for _ in range(actors):
             self._give(self._kind.remote(self.job, self._files, self._log))
 
     def _give(self, actor: Any) -> None:

@@ -17,6 +17,7 @@ from excision.errors import DatasetError, ExcisionError, ImageError, SettingsErr
 from excision.inspection.drift.warning import DriftWarning
 from excision.inspection.findings import findings
 from excision.inspection.log import JSONL, InspectionLog, InspectionRecord, read_log
+from excision.inspection.outcome import FAILURES, exit_status
 from excision.predictions import Prediction, Predictor, Verdict
 from excision.progress import Progress
 from excision.system.names import printable
@@ -24,7 +25,6 @@ from excision.visualization.overlays import draw_overlay, overlay_name, with_rea
 
 # Images shown in the report of each verdict, in this order.
 _EXAMPLES: dict[Verdict, int] = {"defect": 16, "unfit": 8, "review": 8, "good": 8}
-_FAILURES = 20
 _EVERY: frozenset[Verdict] = frozenset(_EXAMPLES)
 
 
@@ -56,8 +56,19 @@ class InspectionSummary:
 
     @property
     def exit_status(self) -> int:
-        """2 if an image could not be inspected, otherwise 1 if not all images are good, otherwise 0."""
-        return 2 if self.n_failed else 1 if self.n_defect or self.n_review or self.n_unfit else 0
+        """As `excision.inspection.outcome.exit_status`."""
+        return exit_status(self.counts)
+
+    @property
+    def counts(self) -> dict[Verdict | None, int]:
+        """Number of images of each verdict; None is that of images that could not be inspected."""
+        return {
+            "good": self.n_good,
+            "review": self.n_review,
+            "defect": self.n_defect,
+            "unfit": self.n_unfit,
+            None: self.n_failed,
+        }
 
 
 def find_images(
@@ -173,7 +184,7 @@ class _Tally:
         """Count a line, and keep it if it is among the strongest of its verdict."""
         if line.score is None or line.verdict is None:
             self.n_failed += 1
-            if len(self.failures) < _FAILURES:
+            if len(self.failures) < FAILURES:
                 self.failures.append((line.image, line.error or ""))
             return
         self.counts[line.verdict] += 1
