@@ -30,6 +30,10 @@ class SettingsError(ExcisionError):
     """A setting is out of range, or conflicts with another setting or with the saved model."""
 
 
+class OtherRunError(SettingsError):
+    """A run folder was begun with other settings or on other images."""
+
+
 class ModelError(ExcisionError):
     """A run folder or model file is missing, incomplete or damaged."""
 

@@ -32,7 +32,26 @@ _PLAIN_EVERY = 10.0
 """Seconds between the lines about a stage where there is no terminal."""
 
 
-class Bars:
+class Shown:
+    """Shows the progress of long work, stage by stage."""
+
+    def stage(self, what: str, done: int, total: int, figures: str = "") -> None:
+        """Say how far the stage named `what` is, which begins with its first call."""
+        raise NotImplementedError
+
+    def part(self, what: str) -> Progress:
+        """Return a callback (done, all) for the stage named `what`."""
+        return lambda done, total: self.stage(what, done, total)
+
+    def training(self, step: int, total: int, figures: dict[str, float]) -> None:
+        """Say how far a training is, with its loss, and its speed if known."""
+        shown = f"loss {figures['loss']:.4g}"
+        if "images_per_second" in figures:
+            shown += f"  {figures['images_per_second']:.0f} images/s"
+        self.stage("training", step, total, shown)
+
+
+class Bars(Shown):
     """Progress bars on stderr, one per stage; without a terminal, lines that appear as the work goes on."""
 
     def __init__(self) -> None:
@@ -62,10 +81,6 @@ class Bars:
         if self._plain is None:
             self._progress.stop()
 
-    def part(self, what: str) -> Progress:
-        """Return a callback (done, all) for the bar named `what`."""
-        return lambda done, total: self.stage(what, done, total)
-
     def stage(self, what: str, done: int, total: int, figures: str = "") -> None:
         """Move the bar named `what`, which appears with its first call."""
         if self._plain is not None:
@@ -75,12 +90,22 @@ class Bars:
             self._tasks[what] = self._progress.add_task(what, total=total, figures="")
         self._progress.update(self._tasks[what], completed=done, total=total, figures=figures)
 
-    def training(self, step: int, total: int, figures: dict[str, float]) -> None:
-        """Move the bar of a training and show its loss, and its speed if known."""
-        shown = f"loss {figures['loss']:.4g}"
-        if "images_per_second" in figures:
-            shown += f"  {figures['images_per_second']:.0f} images/s"
-        self.stage("training", step, total, shown)
+    @property
+    def live(self) -> bool:
+        """Whether bars move on a terminal."""
+        return self._plain is None
+
+    def say(self, line: str) -> None:
+        """Print a line above the bars."""
+        if self._plain is None:
+            self._progress.console.print(line, markup=False, highlight=False)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def remove(self, what: str) -> None:
+        """Take away the bar named `what`; a later stage of that name begins anew."""
+        if what in self._tasks:
+            self._progress.remove_task(self._tasks.pop(what))
 
 
 class _Lines:

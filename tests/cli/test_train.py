@@ -37,14 +37,15 @@ def test_says_what_a_user_must_know(trained: tuple[Path, str]) -> None:
     assert (run / "figures" / "training.png").stat().st_size > 0
 
 
-def test_the_report_of_a_training_draws_its_figure(trained: tuple[Path, str], tmp_path: Path) -> None:
+def test_the_figure_of_a_training_is_drawn(trained: tuple[Path, str], parts: Path, tmp_path: Path) -> None:
     """As `excision demo` does, which trains by other means."""
-    from excision.cli.train import report
+    from excision.data import load_dataset
     from excision.detector import Detector
+    from excision.report.training import keep_pictures
 
     run = Path(shutil.copytree(trained[0], tmp_path / "run"))
     shutil.rmtree(run / "figures")
-    report(Detector.load(run, device="cpu"), run, origin="as given")
+    keep_pictures(Detector.load(run, device="cpu"), load_dataset(parts), run)
     assert (run / "figures" / "training.png").read_bytes() == (
         trained[0] / "figures" / "training.png"
     ).read_bytes()

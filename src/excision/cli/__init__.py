@@ -47,6 +47,7 @@ VERBS = {
     "train": "Learn what good parts look like, and set the decision threshold.",
     "evaluate": "Measure a model on labelled test images.",
     "capability": "Measure which defects a model is sure to find, with defects drawn on good parts.",
+    "fleet": "Train, evaluate, export and compare many models, each in a process of its own.",
     "benchmark": "Compare methods on data sets with several seeds, on an equal budget.",
     "inspect": "Give each image a verdict, boxes, and a picture of its anomalies.",
     "manifest": "List images once, wherever they lie, for inspections that read the list in shares.",

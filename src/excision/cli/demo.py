@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from excision.cli.evaluate import say_evaluation
 from excision.cli.output import say
-from excision.cli.train import report, show_odd_image
+from excision.cli.train import report, show_pictures
 from excision.progress import Bars
 from excision.settings import CalibrationSettings, Settings
 
@@ -66,7 +66,7 @@ def demo(
         dataset = load_dataset(data)
         detector.fit(dataset, run, resume=True, progress=bars.training, stage=bars.stage)
         figures = evaluate(detector, dataset, evaluation, progress=bars.part("evaluating"))
-    show_odd_image(detector, run, dataset)
+    show_pictures(detector, run, dataset)
     report(detector, run, origin="derived from the images")
     say()
     say_evaluation(f"{figures.n_normal} good and {figures.n_defect} defective images", figures)

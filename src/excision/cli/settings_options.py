@@ -15,19 +15,9 @@ from excision.cli.options import number
 from excision.settings import Settings
 from excision.settings.audience import Audience
 from excision.settings.reference import SettingReference, list_settings
+from excision.settings.short_names import SHORT_NAMES
 
-SHORT_NAMES = {
-    "image.size": "--size",
-    "image.tile": "--tile",
-    "image.smallest_defect": "--smallest-defect",
-    "image.mm_per_pixel": "--mm-per-pixel",
-    "training.steps": "--steps",
-    "training.seed": "--seed",
-    "calibration.false_alarm_rate": "--false-alarm-rate",
-    "calibration.groups": "--groups",
-    "calibration.confidence": "--confidence",
-    "calibration.unfit_rate": "--unfit-rate",
-}
+SHORT_OPTIONS = {full: f"--{short.replace('_', '-')}" for short, full in SHORT_NAMES.items()}
 """Settings that also have a short name; `--help` shows these alone."""
 
 _SECTIONS = [item.name for item in dataclasses.fields(Settings)]
@@ -70,7 +60,7 @@ def _section(settings: list[SettingReference]) -> Any:
 
 def _parameter(setting: SettingReference) -> Parameter:
     """Describe the option of a setting; its group is the panel of the help text that shows it."""
-    short = SHORT_NAMES.get(setting.full_name)
+    short = SHORT_OPTIONS.get(setting.full_name)
     # What is derived from the images says so in its description.
     default = "" if setting.default is None else f" (default: {setting.default})"
     return Parameter(

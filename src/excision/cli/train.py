@@ -29,7 +29,7 @@ from excision.errors import (
     UnusedFeaturesWarning,
 )
 from excision.method.run_folder import SETTINGS, TRAINING, read_json
-from excision.method.run_start import check_free, dropped_images, is_begun
+from excision.method.run_start import check_free
 from excision.progress import Bars
 from excision.settings import ImageSettings, Settings
 from excision.training import KNOWN_DEFECTS
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from excision.data import Dataset
     from excision.detector import Detector
     from excision.method.calibration import Calibration
-    from excision.method.suspects import Suspect
     from excision.tiling.image_format import ImageFormat
 
 _SHOWN = 10
@@ -116,14 +115,23 @@ def train(
     _say_smallest_defect(chosen, dataset)
     # Errors in settings and data are found before torch is imported, which takes seconds.
     from excision.detector import Detector
+    from excision.report.training import train_run
 
     detector = Detector(chosen, device=device)
     try:
-        with few_images_refused(unless=few):
-            dataset, found = _fit(detector, dataset, out, resume, drop_suspects, defects)
+        with few_images_refused(unless=few), Bars() as bars:
+            dataset, found = train_run(
+                detector,
+                dataset,
+                out,
+                bars,
+                resume=resume,
+                drop_suspects=drop_suspects,
+                defects=defects,
+            )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; continue with: {_resuming()}") from None
-    show_odd_image(detector, out, dataset)
+    show_pictures(detector, out, dataset)
     report(detector, out, _origin(chosen.image, detector.image_format))
     suspects.say_suspects(out, found, len(dataset.dropped))
     say(f"\nNext: excision inspect {shlex.quote(str(out))} NEW_IMAGES --out results")
@@ -131,41 +139,17 @@ def train(
         say(f"  or: excision evaluate {shlex.quote(str(out))} {shlex.quote(data)}")
 
 
-def _fit(
-    detector: Detector,
-    dataset: Dataset,
-    out: Path,
-    resume: bool,
-    drop_suspects: bool,
-    defects: list[Path] | None,
-) -> tuple[Dataset, tuple[Suspect, ...]]:
-    """Train, and give the data without the suspects that were dropped, and the suspects that were not."""
-    with Bars() as bars:
-        if drop_suspects or dropped_images(out):
-            dataset = suspects.drop_suspects(detector, dataset, out, bars, defects)
-        again = resume or is_begun(out)
-        detector.fit(dataset, out, again, progress=bars.training, stage=bars.stage, defects=defects)
-        found = () if dataset.dropped else suspects.write_found(detector, dataset, out, out, bars)
-        suspects.finish(out)
-    return dataset, found
+def show_pictures(detector: Detector, out: Path, dataset: Dataset) -> None:
+    """Draw the pictures of a training, and say where that of an odd image is, if there is one."""
+    from excision.report.training import keep_pictures
 
-
-def show_odd_image(detector: Detector, out: Path, dataset: Dataset) -> None:
-    """Keep a picture of the calibration image that is odd, and say where, if there is one."""
-    from excision.report.odd_image import keep_odd_image
-
-    images = {sample.name: sample.image for sample in dataset.samples}
-    picture = keep_odd_image(out, detector.calibration.odd, images, detector.inspect)
+    picture = keep_pictures(detector, dataset, out)
     if picture is not None:
         say(f"Odd image: {picture}")
 
 
 def report(detector: Detector, out: Path, origin: str) -> None:
-    """Draw the figure of a training, and print what it used, its result and its cost."""
-    from excision.report.training_figure import FIGURE, write_training_figure
-
-    if not (out / FIGURE).is_file():
-        write_training_figure(out, detector.calibration)
+    """Print what a training used, its result and its cost."""
     facts = read_json(out / TRAINING)
     size, channels = detector.image_format.size, detector.image_format.channels
     calibration, fitness = detector.calibration, detector.fitness_

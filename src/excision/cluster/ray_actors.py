@@ -109,7 +109,7 @@ class RayActors:
         self._waiting.extend(parts)
         total = sum(self.plan.span(part)[1] for part in self._waiting)
         self.progress(0, total)
-        ray = _start(self.address)
+        ray = start_ray(self.address)
         try:
             with requests_to_stop() as stop:
                 self._begin(ray)
@@ -177,7 +177,12 @@ class RayActors:
         self._give(self._kind.remote(self.job, self._files, self._log))
 
 
-def _start(address: str | None) -> Any:
+def start_ray(address: str | None) -> Any:
+    """Reach a Ray cluster, or begin one on this machine if there is no address, and give the package.
+
+    Raises:
+        SettingsError: Ray is missing, or the cluster cannot be reached.
+    """
     # Ray reports its use to its makers unless it is told not to.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:

@@ -95,6 +95,10 @@ class Dataset:
         kept = (s for s in self.samples if s.defective or s.split != "train" or s.name not in dropped)
         return replace(self, samples=tuple(kept), dropped=tuple(sorted(dropped)))
 
+    def as_test(self) -> Dataset:
+        """Return the data set with every image as a test image."""
+        return replace(self, samples=tuple(replace(sample, split="test") for sample in self.samples))
+
     @property
     def train(self) -> tuple[Sample, ...]:
         """Give the normal training samples; defective samples are never used for training."""

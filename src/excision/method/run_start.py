@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from excision.errors import ModelError, SettingsError
+from excision.errors import ModelError, OtherRunError, SettingsError
 from excision.features.record import FEATURES, FeatureRecord
 from excision.method.folder_kinds import FITNESS
 from excision.method.run_folder import (
@@ -54,8 +54,8 @@ def prepare_run(
     """Write settings and fingerprint or, on resume, check that they are the ones the run began with.
 
     Raises:
-        SettingsError: the folder holds another run or is not writable, or settings, data or the file of the
-            feature network differ from those of the run.
+        OtherRunError: settings, data or the file of the feature network differ from those of the run.
+        SettingsError: the folder holds another run, or is not writable.
     """
     check_free(folder, resume=resume)
     settings_file, data_file = folder / SETTINGS, folder / FINGERPRINT
@@ -66,7 +66,7 @@ def prepare_run(
             _same_settings(begun, settings, folder)
         _same_defects(read_json(data_file), data, folder)
         if read_json(data_file) != _comparable(data, read_json(data_file)):
-            raise SettingsError(
+            raise OtherRunError(
                 f"{folder} was begun on other images than these ({FINGERPRINT} differs): "
                 "give the same data again, or choose another folder"
             )
@@ -160,7 +160,7 @@ def _same_defects(begun: Any, data: dict[str, Any], folder: Path) -> None:
     if any(before.get(part, {}) != data.get(part, {}) for part in (KNOWN_DEFECTS, KNOWN_MASKS)):
         known = before.get(KNOWN_DEFECTS)
         how = f"{len(known)} images of known defects and their masks" if known else "no known defects"
-        raise SettingsError(
+        raise OtherRunError(
             f"{folder} was begun with {how}, and not with these: give the same --defects (defects=...) "
             "again, or choose another folder"
         )
@@ -171,7 +171,7 @@ def _same_features(folder: Path, wanted: FeatureRecord | None) -> None:
         return
     begun = FeatureRecord.load(folder / FEATURES)
     if begun != wanted:
-        raise SettingsError(
+        raise OtherRunError(
             f"{folder} was begun with other features: with {begun.source}, SHA-256 {begun.sha256[:12]}, not "
             f"with {wanted.source}, {wanted.sha256[:12]}: give the same file again, or choose another folder"
         )
@@ -186,4 +186,4 @@ def _same_settings(begun: Settings, wanted: Settings, folder: Path) -> None:
         if after[section][name] != value
     ]
     if differences:
-        raise SettingsError(f"{folder} was begun with other settings: {'; '.join(differences)}")
+        raise OtherRunError(f"{folder} was begun with other settings: {'; '.join(differences)}")

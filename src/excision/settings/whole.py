@@ -6,6 +6,7 @@ import dataclasses
 import math
 import tomllib
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,15 @@ class Settings:
         write_text(path, tomli_w.dumps(sections))
 
     @classmethod
+    def of(cls, sections: Mapping[str, Any]) -> Settings:
+        """Make settings from sections of plain values; those that are left out have their defaults.
+
+        Raises:
+            SettingsError: a name is unknown, or a value is wrong.
+        """
+        return cls(**{name: _section(name, values) for name, values in sections.items()})
+
+    @classmethod
     def load(cls, path: str | Path, warn_of_old_names: bool = True) -> Settings:
         """Load settings from TOML; those that the file leaves out have their defaults.
 
@@ -174,7 +184,7 @@ class Settings:
             raise SettingsError(f"{path}: cannot be read as TOML settings: {error}") from error
         try:
             sections, old_names = with_new_names(sections)
-            settings = cls(**{name: _section(name, values) for name, values in sections.items()})
+            settings = cls.of(sections)
         except SettingsError as error:
             raise SettingsError(f"{path}: {error}") from error
         for old in old_names if warn_of_old_names else ():

@@ -15,10 +15,18 @@ from excision.system.files import atomic_path
 ROWS_IN_A_GROUP = 10_000
 
 Columns = Mapping[str, str]
-"""Each column with its kind: "text", "int", "float", "time", "boxes", "seconds" or "texts"."""
+"""Each column with its kind: "text", "int", "bool", "float", "time", "boxes", "seconds" or "texts"."""
 
 
-_KINDS = {str: "text", Literal: "text", int: "int", float: "float", tuple: "boxes", dict: "seconds"}
+_KINDS = {
+    str: "text",
+    Literal: "text",
+    int: "int",
+    bool: "bool",
+    float: "float",
+    tuple: "boxes",
+    dict: "seconds",
+}
 
 
 def columns_of(record: type, **kinds: str) -> dict[str, str]:
@@ -57,10 +65,10 @@ def need_pyarrow() -> None:
 def write_parquet(path: Path, columns: Columns, rows: Iterable[Mapping[str, Any]]) -> int:
     """Write rows to a file, atomically.
 
-    Kinds of columns: "text" is a string, "int" an int64, "float" a float64, "time" a timestamp in
-    microseconds in UTC (given in seconds since 1970), "boxes" a list of structs x, y, width, height of int32
-    (given as tuples of four), "seconds" a map from string to float64 (given as a dict), "texts" a list of
-    strings. All may be null.
+    Kinds of columns: "text" is a string, "int" an int64, "bool" a boolean, "float" a float64, "time" a
+    timestamp in microseconds in UTC (given in seconds since 1970), "boxes" a list of structs x, y, width,
+    height of int32 (given as tuples of four), "seconds" a map from string to float64 (given as a dict),
+    "texts" a list of strings. All may be null.
 
     Args:
         path: file to write.
@@ -104,6 +112,7 @@ def _types() -> dict[str, Any]:
     return {
         "text": pa.string(),
         "int": pa.int64(),
+        "bool": pa.bool_(),
         "float": pa.float64(),
         "time": pa.timestamp("us", tz="UTC"),
         "boxes": pa.list_(box),

@@ -1,0 +1,71 @@
+"""`excision fleet export`: every model of a fleet for the line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from excision.cli.fleet_options import (
+    EngineOptions,
+    FleetAlsoOption,
+    FleetArgument,
+    continued,
+    say_fleet,
+    write_results,
+)
+from excision.cli.options import number
+from excision.progress import Bars
+from excision.runtime.backend import BackendName, Precision
+
+app = App(
+    name="export",
+    help_epilogue="Each model is exported and verified as `excision export` does, into a folder of its own "
+    "below `--out`. A folder that holds the export of this model stays. The exit status is 2 if a model "
+    "could not be exported.\n\n"
+    "```\n"
+    "excision fleet export runs/fleet --out line/\n"
+    "excision fleet export runs/fleet --out line/ --to openvino --precision bf16\n"
+    "```",
+)
+
+
+@app.default
+def export(
+    fleet: FleetArgument,
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Folder to write, with an exported folder for each model.")],
+    to: Annotated[BackendName, Parameter(help="Backend that runs the models on the line.")] = "onnx",
+    precision: Annotated[
+        Precision,
+        Parameter(help="Precision of the networks: bf16 with OpenVINO only, int8 with either backend."),
+    ] = "fp32",
+    allow_drift: Annotated[
+        float | None,
+        Parameter(
+            help="Largest accepted difference of a score from that of torch, as a share of the decision "
+            "threshold. By default 0.1% for fp32, 10% for bf16 and 25% for int8.",
+            converter=number,
+        ),
+    ] = None,
+    options: EngineOptions | None = None,
+    also: FleetAlsoOption = None,
+) -> int:
+    """Export every model for the line."""
+    from excision.fleet.steps import FleetRun, records_of
+    from excision.fleet.table import read_plans
+    from excision.system.parquet import need_pyarrow
+
+    if also == "parquet":
+        need_pyarrow()
+    engine, models = (options or EngineOptions()).chosen(), read_plans(fleet)
+    chosen = {"out": f"{out.absolute()}/", "to": to, "precision": precision, "allow_drift": allow_drift}
+    with continued(), Bars() as bars:
+        run = FleetRun("export", fleet, bars)
+        try:
+            run.run(models, engine, **chosen)
+        finally:
+            write_results(fleet, records_of(fleet, models), also)
+    return say_fleet(fleet, records_of(fleet, models), run.failures)
