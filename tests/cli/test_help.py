@@ -110,6 +110,7 @@ def test_benchmark_help_shows_its_own_options_and_the_common_settings() -> None:
     assert sorted(shown) == sorted(
         [
             *["--out", "--methods", "--ablations", "--preset", "--seeds", "--minutes", "--runs"],
+            *["--engine", "--address", "--threads", "--gpus"],
             *[*COMMON, "--layout", "--leave-out", "--json", "--settings"],
         ]
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from excision.benchmark import child
 from excision.benchmark.plan import CELL, EAR, ERROR, ROUNDS, THROUGHPUT, Cell, Plan, Source, stored_identity
 from excision.errors import ModelError, SettingsError
+from excision.jobs.pool import Job, Pool
 from excision.method.run_folder import read_json
 from excision.system.files import write_json
 
@@ -38,14 +39,31 @@ class Study:
         for cell in plan.cells():
             self._finished(cell)
 
-    def run(self) -> None:
-        """Run the unfinished cells; a cell that fails is recorded in `failures`, and the rest continue."""
+    def run(self, pool: Pool | None = None) -> None:
+        """Run the unfinished cells; a cell that fails is recorded in `failures`, and the rest continue.
+
+        Args:
+            pool: runs several cells at once, and each timing alone on a machine; None runs one after another.
+        """
         cells = self.plan.cells()
-        for place, cell in enumerate(cells, start=1):
-            if self._finished(cell) is None:
-                self._run_cell(cell, f"[{place}/{len(cells)}] {cell.name}")
+        if pool is None:
+            for place, cell in enumerate(cells, start=1):
+                if self._finished(cell) is None and (job := self._cell_job(cell)) is not None:
+                    self._launch(job, cell.name, f"[{place}/{len(cells)}] {cell.name}")
+        else:
+            # Others need the training time or the run of EAR.
+            first = [cell for cell in cells if cell.variant.run == cell.variant.key and cell.budget != EAR]
+            self._run_at_once(first, pool)
+            self._run_at_once([cell for cell in cells if cell not in first], pool)
+        jobs = {name: job for source in self.plan.sources for name, job in self._timing_jobs(source)}
+        if pool is None:
+            for name, job in jobs.items():
+                self._launch(job, name, name)
+        else:
+            self._run_pool(jobs, pool, alone=True)
         for source in self.plan.sources:
-            self._time(source)
+            for model, error in self.throughput(source).get("errors", {}).items():
+                self._fail(f"{_timing(source)} of {model}", error)
 
     def cells(self, source: Source, key: str) -> list[dict[str, Any]]:
         """Return the finished cells of a variant on a data set, in the order of the seeds."""
@@ -57,7 +75,27 @@ class Study:
         file = self.out / source.name / THROUGHPUT
         return dict(read_json(file)) if file.is_file() else {}
 
-    def _run_cell(self, cell: Cell, title: str) -> None:
+    def _run_at_once(self, cells: Sequence[Cell], pool: Pool) -> None:
+        wanted = [cell for cell in cells if self._finished(cell) is None]
+        jobs = {cell.name: job for cell in wanted if (job := self._cell_job(cell)) is not None}
+        self._run_pool(jobs, pool, alone=False)
+
+    def _run_pool(self, jobs: dict[str, dict[str, Any]], pool: Pool, *, alone: bool) -> None:
+        for job in jobs.values():
+            (Path(job["folder"]) / ERROR).unlink(missing_ok=True)
+        ended = 0
+
+        def end(job: Job, status: int) -> None:
+            nonlocal ended
+            ended += 1
+            self.tell(f"[{ended}/{len(jobs)}] {job.name}")
+            self._note(job.content, job.name, status)
+
+        content = [Job(name, child.MODULE, _absolute(job), alone=alone) for name, job in jobs.items()]
+        pool.run(content, lambda *_: None, end)
+
+    def _cell_job(self, cell: Cell) -> dict[str, Any] | None:
+        """Give what a process does for a cell; None if what it needs has failed."""
         folder, run = cell.folder(self.out), cell.run(self.out)
         job: dict[str, Any] = {
             "kind": "cell",
@@ -73,19 +111,19 @@ class Study:
             job["finished"] = str(finished)
         if folder != run and not (run / CELL).is_file():
             self._fail(cell.name, f"the run it is measured on, {run}, has failed")
-            return
+            return None
         if cell.budget == EAR:
             ear = folder.parents[1] / EAR / folder.name / CELL
             if not ear.is_file():
                 self._fail(cell.name, f"it gets the training time of EAR, which has failed in {ear.parent}")
-                return
+                return None
             job["seconds"] = read_json(ear)["training_seconds"]
         elif isinstance(cell.budget, float):
             job["seconds"] = 60 * cell.budget
-        self._launch(job, cell.name, title)
+        return job
 
-    def _time(self, source: Source) -> None:
-        """Measure the speed of one model for each row of the table of methods."""
+    def _timing_jobs(self, source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Give what measures the speed of one model for each row of the table of methods, if there is any."""
         first = self.plan.seeds[0]
         models = {}
         for cell in self.plan.cells():
@@ -103,10 +141,7 @@ class Study:
         if not models or self._is_timed(source, models):
             return
         job = {"kind": "throughput", "folder": str(folder), "data": source.path, "layout": source.layout}
-        name = f"{source.name}, throughput"
-        self._launch({**job, "models": models}, name, name)
-        for model, error in self.throughput(source).get("errors", {}).items():
-            self._fail(f"{name} of {model}", error)
+        yield _timing(source), {**job, "models": models}
 
     def _is_timed(self, source: Source, models: dict[str, Any]) -> bool:
         content = self.throughput(source)
@@ -120,6 +155,11 @@ class Study:
         status = child.launch(job)
         if status == child.STOPPED:
             raise KeyboardInterrupt
+        self._note(job, name, status)
+
+    def _note(self, job: dict[str, Any], name: str, status: int) -> None:
+        """Note how a process ended."""
+        folder = Path(job["folder"])
         if status == 0:
             return
         if not (folder / ERROR).is_file():
@@ -152,6 +192,22 @@ class Study:
                 f"Choose another --out, or remove {file.parent}"
             )
         return content
+
+
+def _timing(source: Source) -> str:
+    return f"{source.name}, throughput"
+
+
+def _absolute(job: dict[str, Any]) -> dict[str, Any]:
+    """Give a job with paths that mean the same in every working folder."""
+    return {
+        **job,
+        **{
+            key: str(Path(job[key]).absolute())
+            for key in ("data", "finished")
+            if job.get(key) is not None and Path(job[key]).exists()
+        },
+    }
 
 
 def _differences(made: Any, wanted: Any, name: str = "") -> list[str]:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from excision.cli.benchmark_options import PlanOptions
+from excision.cli.benchmark_options import BenchmarkEngine, PlanOptions
 from excision.cli.options import SettingsFileOption
 from excision.cli.output import say, say_table, say_text
 from excision.cli.settings_options import SettingsOptions, override
@@ -38,6 +38,7 @@ app = App(
     "excision benchmark parts/ --ablations attention,budget,skips --out runs/ablations\n"
     "excision benchmark plates/ --methods ear,patchcore --tile 256 256 --out runs/plates\n"
     "excision benchmark KolektorSDD2/ --preset paper --out runs/paper\n"
+    "excision benchmark parts/ fabric/ --out /shared/benchmark --engine ray --address auto\n"
     "```",
 )
 
@@ -58,6 +59,7 @@ def benchmark(
         Path | None, Parameter(name="--json", help="Also write all results as JSON to this file.")
     ] = None,
     settings: SettingsFileOption = None,
+    engine: BenchmarkEngine | None = None,
     options: Annotated[SettingsOptions | None, Parameter(name="*")] = None,
 ) -> int:
     """Compare EAR with other methods, or with variants of itself."""
@@ -66,9 +68,12 @@ def benchmark(
 
     chosen = override(Settings.load(settings) if settings is not None else Settings(), options)
     plan = (compared or PlanOptions()).plan(data, chosen)
-    study = Study(plan, out, lambda line: print(line, file=sys.stderr, flush=True))
+    pool = (engine or BenchmarkEngine()).pool()
+    # The processes of a cluster have another working folder.
+    place = out if pool is None else out.absolute()
+    study = Study(plan, place, lambda line: print(line, file=sys.stderr, flush=True))
     try:
-        study.run()
+        study.run(pool)
     except KeyboardInterrupt:
         again = shlex.join(["excision", *sys.argv[1:]])
         raise KeyboardInterrupt(f"stopped; continue with the same command: {again}") from None

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from excision.benchmark.plan import Plan, Row
+    from excision.jobs.pool import Pool
     from excision.settings import Settings
 
 SEEDS = 3
+
+_THREADS = 4
 
 
 @Parameter(name="*")
@@ -104,3 +107,50 @@ class PlanOptions:
             place = names.index(EAR) + 1
             rows[place:place] = paper_rows(settings)
         return tuple(rows)
+
+
+@Parameter(name="*")
+@dataclass
+class BenchmarkEngine:
+    """Where the cells are run."""
+
+    engine: Annotated[
+        Literal["local", "ray"],
+        Parameter(
+            help="Run one cell after another on this machine, or several at once on a Ray cluster, where the "
+            "speed is measured alone on a machine."
+        ),
+    ] = "local"
+    address: Annotated[
+        str | None,
+        Parameter(help="Address of the Ray cluster, such as auto. By default one is begun on this machine."),
+    ] = None
+    threads: Annotated[
+        int | None,
+        Parameter(
+            help="Cores and threads of each cell on a Ray cluster. By default 4, if a machine has them."
+        ),
+    ] = None
+    gpus: Annotated[
+        float | None, Parameter(help="GPUs for each cell on a Ray cluster, such as 0.5. By default none.")
+    ] = None
+
+    def pool(self) -> Pool | None:
+        """Return what runs the cells; None runs one after another here.
+
+        Raises:
+            SettingsError: an option is out of range, or is one of Ray alone.
+        """
+        given = {"address": self.address, "threads": self.threads, "gpus": self.gpus}
+        if self.engine == "local":
+            for name, value in given.items():
+                if value is not None:
+                    raise SettingsError(f"--{name} is an option of a Ray cluster: add --engine ray")
+            return None
+        if self.threads is not None and self.threads < 1:
+            raise SettingsError(f"--threads is {self.threads}: it must be at least 1")
+        if self.gpus is not None and not self.gpus >= 0:
+            raise SettingsError(f"--gpus is {self.gpus}: it must not be below 0")
+        from excision.jobs.on_ray import RayPool
+
+        return RayPool(self.address, threads=self.threads or _THREADS, gpus=self.gpus or 0.0)

@@ -57,7 +57,8 @@ def note_failure(folder: Path, step: Step, model: FleetModel, reason: str) -> No
     try:
         record = Record.load(folder)
     except ExcisionError:
-        record = None
+        # It is damaged, or of a later version; whoever reads it says so.
+        return
     before = {} if record is None else record.steps
     of = before[step].of if step in before and before[step].state == "not finished" else {}
     folder.mkdir(parents=True, exist_ok=True)

@@ -90,4 +90,6 @@ class Record:
                 {step: Done(**done) for step, done in content["steps"].items()},
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{path}: this is no record of a model of a fleet: {error!r}") from error
+            raise ModelError(
+                f"{path}: this is no record of a model of a fleet: {error!r}; remove it"
+            ) from error

@@ -11,7 +11,7 @@ from excision.errors import ExcisionError, SettingsError
 from excision.fleet.child import BUSY, FAILED, MODULE, note_failure
 from excision.fleet.identity import is_trained
 from excision.fleet.plan import FleetModel
-from excision.fleet.record import Record, Step
+from excision.fleet.record import Done, Record, Step
 from excision.jobs.child import Message, how_it_ended
 from excision.jobs.pool import Job, LocalPool, Pool
 from excision.jobs.shares import MEMORY_GIB, share_out
@@ -128,8 +128,18 @@ class FleetRun:
 
 
 def records_of(out: Path, models: Iterable[FleetModel]) -> list[Record]:
-    """Read what was done with each model, in their order; one that was never begun has an empty record."""
-    return [Record.load(out / model.name) or Record(model) for model in models]
+    """Read what was done with each model, in their order.
+
+    One that was never begun has an empty record, and one whose record is damaged has failed.
+    """
+    return [_record(out / model.name, model) for model in models]
+
+
+def _record(folder: Path, model: FleetModel) -> Record:
+    try:
+        return Record.load(folder) or Record(model)
+    except ExcisionError as error:
+        return Record(model, {"train": Done("failed", reason=str(error))})
 
 
 def _reason(folder: Path, step: Step) -> str:

@@ -57,7 +57,8 @@ class RayPool:
     Attributes:
         address: of the cluster, such as "auto" or "ray://head:10001"; None begins one on this machine.
         workers: jobs at once; None leaves that to the cores, the memory and the GPUs of the cluster.
-        threads: cores and threads of each; None takes one, or more where there are more cores than jobs.
+        threads: cores and threads of each, and at most those of the smallest machine; None takes one, or more
+            where there are more cores than jobs.
         gpus: share of a GPU for each.
         memory_gib: memory of each.
     """
@@ -95,7 +96,7 @@ class _Run:
         self._latest = ray.remote(num_cpus=0, max_restarts=-1)(_Latest).remote()
         cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
         self._nodes = [each for each in cores if each] or [1]
-        self._threads = pool.threads or self._share(len(waiting))
+        self._threads = min(pool.threads, *self._nodes) if pool.threads else self._share(len(waiting))
 
     def all(self) -> None:
         with requests_to_stop() as stop:

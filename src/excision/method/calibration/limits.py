@@ -18,7 +18,7 @@ _EVERY = 1000
 """Up to this number of failures each limit is computed; beyond it, those between are interpolated."""
 
 
-def binomial_cdf(failures: FloatArray | float, trials: int, rate: FloatArray | float) -> FloatArray:
+def binomial_cdf(failures: FloatArray | float, trials: float, rate: FloatArray | float) -> FloatArray:
     """Give the probability of at most so many failures in independent trials.
 
     It is the regularised incomplete beta function I_(1 - rate)(trials - failures, failures + 1), by the
