@@ -21,6 +21,7 @@ from multiprocessing.queues import SimpleQueue
 import torch
 from torch import Tensor, distributed, nn
 from torch import multiprocessing as processes
+from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
 from excision.method.recovery.losses import training_loss
@@ -80,7 +81,7 @@ def _in_processes(given: argparse.Namespace) -> float:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     told = processes.get_context("spawn").SimpleQueue()
-    processes.spawn(_member, (port, given, told), nprocs=PROCESSES)  # type: ignore[no-untyped-call]
+    spawn(_member, (port, given, told), nprocs=PROCESSES)  # type: ignore[no-untyped-call]
     return float(told.get())
 
 
