@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 
 from excision.cli.door import Door, bound
@@ -21,12 +22,14 @@ def serve_hub(door: Door, options: HubOptions) -> None:
     from excision.station.api.hub import create_hub
     from excision.station.api.limits import ConnectionLimits, affordable
     from excision.station.api.metrics import Metrics
-    from excision.station.api.server import Server
+    from excision.station.api.server import Server, Sparse
     from excision.station.hub.hub import Hub
     from excision.station.pages.router import OPEN_PATHS, attach_hub
 
     station_key = None if options.station_key_file is None else key_of(options.station_key_file, None)
     metrics = Metrics()
+    # It says so at every attempt while the database is away, which may take days.
+    logging.getLogger("psycopg.pool").addFilter(Sparse())
     with bound(door.host, door.port) as listener, closing(Hub(options.address())) as hub:
         service = create_hub(
             hub, key=door.key, station_key=station_key, metrics=metrics, open_paths=OPEN_PATHS

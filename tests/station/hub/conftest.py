@@ -167,16 +167,20 @@ def result(seed: int, **fields: Any) -> StoredResult:
     return StoredResult(**{**known, **fields})
 
 
+def make_line(hub: Hub, data: Path, name: str, **settings: Any) -> Line:
+    """Make a station that sends to a hub, in small batches and with little patience."""
+    known = {"url": hub.service.url, "station": name, "rows": 7, "first": 0.05, "longest": 0.2}
+    data.mkdir(parents=True, exist_ok=True)
+    return Line(name, data, OutboxSettings(**{**known, **settings}))
+
+
 @pytest.fixture
 def begin_line(hub: Hub, tmp_path: Path) -> Callable[..., Line]:
     """Make stations that send to the shared hub."""
 
     def make(name: str = "", folder: Path | None = None, **settings: Any) -> Line:
         name = name or f"line {next(COUNT)}"
-        known = {"url": hub.service.url, "station": name, "rows": 7, "first": 0.05, "longest": 0.2}
-        data = folder or tmp_path / name
-        data.mkdir(parents=True, exist_ok=True)
-        return Line(name, data, OutboxSettings(**{**known, **settings}))
+        return make_line(hub, folder or tmp_path / name, name, **settings)
 
     return make
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from psycopg.rows import DictRow
 
 CONNECTIONS = 8
-_WAIT = 5.0  # seconds for a connection
+_WAIT = 2.0  # seconds for a connection
+_AGAIN = 3.0  # seconds for which a lost connection is tried again by itself
 _OPTIONS = f"-c search_path={SCHEMA} -c statement_timeout=60000 -c lock_timeout=10000"
 _MIGRATING = 7_394_021_158  # number of the lock, which no other program is likely to take
 
@@ -58,6 +59,8 @@ class Database:
             min_size=1,
             max_size=CONNECTIONS,
             timeout=_WAIT,
+            # Then the next request tries at once; otherwise the pauses grow to minutes.
+            reconnect_timeout=_AGAIN,
             check=ConnectionPool.check_connection,
             open=True,
         )

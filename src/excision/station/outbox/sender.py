@@ -99,12 +99,20 @@ class Sender:
                 self._stands = None
                 wait = self._later(error)
                 self._note(str(error))
-            self._end.wait(wait)
+            self._wait(wait)
         if self._failures == 0:
             try:
                 self._send_all(time.monotonic() + _LAST)
             except (ExcisionError, OSError) as error:
                 _LOG.warning("hub: %s; the rest is sent after the next start", error)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, and count meanwhile what comes to wait as well."""
+        until = time.monotonic() + seconds
+        while not self._end.wait(min(_LOOK, max(0.0, until - time.monotonic()))):
+            if time.monotonic() >= until:
+                return
+            self._note(self._state.trouble)
 
     def _later(self, error: Exception) -> float:
         """Give the seconds until the next try: twice as long after each failure, and never all at once."""

@@ -1,0 +1,182 @@
+"""A hub over a real connection: its pages, its keys, and what it says when it cannot work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from html import unescape
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from excision.cli import run as command_line
+from tests.cli.conftest import environment
+from tests.station.conftest import Service, begin, end
+from tests.station.hub.conftest import BeginLine, Hub, StartHub, begin_hub, make_line
+from tests.station.hub.postgres import USER, Postgres
+from tests.station.hub.wire import Wire
+
+EXPORTED = Path(__file__).parents[2] / "compatibility" / "format_1" / "exported"
+KEY, STATION_KEY = "the key of the people", "the key of the stations"
+
+
+def get(service: Service, path: str, status: int = 200, **headers: str) -> str:
+    found, _, body = service.ask("GET", path, **headers)
+    assert found == status, (path, found, body[:500])
+    return unescape(body.decode())
+
+
+@pytest.fixture(scope="module")
+def plant(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Hub:
+    """A hub with two stations, of which one has two models."""
+    folder = tmp_path_factory.mktemp("plant")
+    first = make_line(hub, folder / "1", "Halle 1", page="http://halle1.example/station/")
+    second = make_line(hub, folder / "2", "<b>2</b>")
+    numbers = first.inspect(5, model="front", source="first.png", time=time.time() - 60)
+    first.inspect(3, model="back", verdict="defect", score=7.0)
+    second.inspect(4, model="front", verdict="good", score=0.25, time=time.time() - 30)
+    first.label(numbers[0], "good")
+    first.send()
+    second.send()
+    return hub
+
+
+def test_pages_show_all_stations_or_one(plant: Hub) -> None:
+    page = get(plant.service, "/")
+    assert "Excision hub" in page
+    assert "Halle 1" in page
+    assert "<b>2</b>" not in plant.service.ask("GET", "/")[2].decode(), "names are text"
+    assert '<svg class="chart' not in page, "scores of two models are not drawn over each other"
+    one = get(plant.service, f"/?station={quote('Halle 1')}&model=front")
+    assert '<svg class="chart wide"' in one
+    assert '<svg class="chart' not in get(plant.service, f"/?station={quote('Halle 1')}")
+    assert get(plant.service, "/?station=%3Cb%3E2%3C%2Fb%3E").count('<svg class="chart') == 2, (
+        "it has one model"
+    )
+    counts = get(plant.service, f"/live/now?station={quote('Halle 1')}&model=back")
+    assert "3 images" in counts
+    assert get(plant.service, "/?station=nobody&model=none")
+
+
+def test_review_steps_through_a_station_and_links_to_it(plant: Hub) -> None:
+    page = get(plant.service, f"/review?station={quote('Halle 1')}&model=front")
+    assert "5 results match" in page
+    ((number,),) = plant.ask("SELECT max(number) FROM results WHERE station = 'Halle 1' AND model = 'front'")
+    assert f'href="http://halle1.example/station/review?id={number}"' in page
+    assert "Images stay at the station" in page
+    assert 'action="/review/' not in page, "labels are given at the station"
+    labelled = get(plant.service, f"/review?station={quote('Halle 1')}&labelled=yes")
+    assert "1 result matches" in labelled
+    assert "Ada" in labelled
+    ((number,),) = plant.ask("SELECT id FROM results WHERE station = 'Halle 1' LIMIT 1")
+    assert "first.png" in get(plant.service, f"/review?id={number}")
+    assert get(plant.service, f"/parts/{number}/picture.png", 410)
+    assert plant.service.ask("POST", f"/review/{number}/labels", b"truth=good")[0] in (404, 405)
+    for path in ("/models", "/try", "/review/threshold", "/v1/inspect", "/review?id=0", "/review?id=x"):
+        assert plant.service.ask("GET", path)[0] == 404, path
+
+
+def test_prometheus_and_health_tell_of_each_station(plant: Hub) -> None:
+    text = get(plant.service, "/metrics")
+    assert 'excision_hub_results_total{station="Halle 1"} 8.0' in text
+    assert 'excision_hub_waiting_rows{station="Halle 1"} 0.0' in text
+    assert "excision_hub_database 1.0" in text
+    assert json.loads(get(plant.service, "/readyz"))["status"] == "ok"
+
+
+def test_a_station_tells_how_its_hub_is(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    service = begin(EXPORTED, tmp_path, "--hub-url", "http://127.0.0.1:9", "--station", "front")
+    request.addfinalizer(lambda: end(service))
+    service.client.inspect(EXPORTED.with_name("0.png"))
+    assert "1 result matches" in get(service, "/review?station=other")
+    until = time.monotonic() + 30
+    while 'excision_outbox_waiting_rows{stream="results"} 1.0' not in (text := get(service, "/metrics")):
+        assert time.monotonic() < until, text
+        time.sleep(0.1)
+    assert "excision_outbox_trouble 1.0" in text
+    found = json.loads(get(service, "/healthz"))
+    assert found["status"] == "ok", "a hub that is away is no fault of the station"
+    assert found["outbox"]["waiting"] == {"results": 1, "labels": 0, "events": 1}
+    page = get(service, "/")
+    assert "Hub 127.0.0.1: 2 waiting" in page
+    assert "Oldest from" in page
+
+
+def test_stations_have_a_key_of_their_own(start_hub: StartHub, begin_line: BeginLine, tmp_path: Path) -> None:
+    for name, key in (("people", KEY), ("stations", STATION_KEY)):
+        (tmp_path / name).write_text(key)
+        (tmp_path / name).chmod(0o600)
+    hub = start_hub("--api-key-file", tmp_path / "people", "--station-key-file", tmp_path / "stations")
+    for key, status in ((KEY, 401), (STATION_KEY, 200)):
+        line = begin_line(f"line with {key}", url=hub.url, key=key)
+        line.inspect(1)
+        if status == 200:
+            line.send()
+        else:
+            assert "key" in (line.send(until=lambda found: found.trouble is not None).trouble or "")
+    assert get(hub, "/", X_API_Key=KEY)
+    assert get(hub, "/", 401, X_API_Key=STATION_KEY)
+    assert get(hub, "/metrics", 401)
+    assert get(hub, "/healthz")
+
+
+def test_a_database_that_goes_away_comes_back(postgres: Postgres, begin_line: BeginLine) -> None:
+    wire = Wire(postgres.port)
+    postgres.create("cut")
+    hub = begin_hub(f"postgresql://{USER}@127.0.0.1:{wire.port}/cut")
+    try:
+        line = begin_line(url=hub.url)
+        line.inspect(3)
+        line.send()
+        wire.cut()
+        assert json.loads(get(hub, "/readyz", 503))["status"] == "broken"
+        assert get(hub, "/healthz")
+        assert "excision_hub_database 0.0" in get(hub, "/metrics")
+        assert "database" in get(hub, "/", 503)
+        line.inspect(2)
+        assert line.send(until=lambda found: found.trouble is not None).total == 2
+        wire.mend()
+        line.send()
+        assert get(hub, "/readyz")
+    finally:
+        end(hub)
+        wire.close()
+
+
+def test_what_a_hub_lacks_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EXCISION_DATABASE", raising=False)
+    for words, said in (
+        (["serve", "--hub"], "EXCISION_DATABASE"),
+        (["serve", "--hub", "--database", "postgresql://ada:hush@127.0.0.1:9/x", "--port", "0"], "refused"),
+        (["serve", "model", "--hub", "--database", "x"], "name no models"),
+        (["serve", "--hub", "--database", "x", "--hub-url", "http://h", "--station", "a"], "sends none"),
+        (["serve", "model", "--database", "x"], "add --hub"),
+        (["serve", "--port", "0"], "at least one model"),
+        (["serve", "model", "--hub-url", "http://h"], "--station NAME"),
+        (["watch", "model", ".", "--out", "o", "--station", "a"], "--hub-url"),
+    ):
+        assert command_line(words) == 2, words
+        error = capsys.readouterr().err
+        assert said in error, (words, error)
+        assert "hush" not in error
+        assert "Traceback" not in error
+
+
+def test_psycopg_is_named_where_it_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "psycopg.py").write_text(
+        "raise ModuleNotFoundError('No module named psycopg', name='psycopg')"
+    )
+    variables = environment()
+    variables["PYTHONPATH"] = os.pathsep.join([str(tmp_path), variables.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "excision", "serve", "--hub", "--database", "postgresql:///x", "--port", "0"],
+        capture_output=True, text=True, check=False, env=variables, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "excision[hub]" in done.stderr
