@@ -39,7 +39,7 @@ def main() -> int:
         _repeat(arguments.folder, work / "images", arguments.images)
         words = ["inspect", arguments.model, work / "images", "--out", work / "out"]
         words += ["--workers", arguments.workers, "--engine", arguments.engine]
-        killed = _kill(list(map(str, words)), arguments.kills, arguments.seed)
+        killed = _kill(list(map(str, words)), arguments.kills, arguments.seed, work / "said")
         print(f"killed: {killed['worker']} workers, {killed['command']} commands")
         faults = _faults(Path(arguments.model), work)
     print(f"{arguments.images} images, {len(faults)} faults")
@@ -56,14 +56,14 @@ def _repeat(source: Path, target: Path, count: int) -> None:
         shutil.copyfile(image, target / f"{number:06d}{image.suffix}")
 
 
-def _kill(words: list[str], kills: int, seed: int) -> Counter[str]:
+def _kill(words: list[str], kills: int, seed: int, said: Path) -> Counter[str]:
     """Kill so many processes while the inspection runs, and then let it run to its end."""
     rng, killed = random.Random(seed), Counter[str]()
     # A killed command closes its pipe, by which its workers notice; nothing reads what it says.
     while True:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "excision", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        with said.open("wb") as stream:
+            command = [sys.executable, "-m", "excision", *words]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stream)
         while process.poll() is None and sum(killed.values()) < kills:
             time.sleep(rng.uniform(0.3, 2.0))
             if killed["command"] * 2 < killed["worker"]:
@@ -73,10 +73,12 @@ def _kill(words: list[str], kills: int, seed: int) -> Counter[str]:
                 with suppress(ProcessLookupError):
                     os.kill(rng.choice(children), signal.SIGKILL)
                     killed["worker"] += 1
-        if process.wait() in (0, 1):
+        status, told = process.wait(), said.read_text("utf-8", "replace")
+        # An error of the program ends with status 1, too, as an inspection that finds a defect does.
+        if status > 1 or "Traceback" in told:
+            raise SystemExit(f"the inspection ended with status {status}: {told}")
+        if status in (0, 1):
             return killed
-        if process.returncode > 1:
-            raise SystemExit(f"the inspection ended with status {process.returncode}")
 
 
 def _workers(command: int) -> list[int]:

@@ -31,3 +31,7 @@ def test_an_address_is_that_of_ray(tmp_path: Path, capsys: pytest.CaptureFixture
     words = ["inspect", str(MODEL), str(FORMAT_1 / "0.png"), "--out", str(tmp_path / "out")]
     assert main([*words, "--address", "auto"]) == 2
     assert "add --engine ray" in capsys.readouterr().err
+    assert main([*words, "--gpus-per-worker", "0.5"]) == 2
+    assert "--gpus-per-worker is for a Ray cluster" in capsys.readouterr().err
+    assert main([*words, "--gpus-per-worker", "1.5", "--engine", "ray"]) == 2
+    assert "give a share of a GPU, such as 0.25, or a whole number" in capsys.readouterr().err

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from excision.cluster.run_record import RunRecord
 
 _MOST_WORKERS = 1024
+_MOST_GPUS = 16
 _MOST_SOURCES = 100
 """Places that are told apart by their names; of more, a digest is kept."""
 
@@ -105,6 +106,13 @@ def _ways(options: PartsOptions, *, again: bool) -> Ways:
 
     if options.address is not None and options.engine != "ray":
         raise SettingsError("--address is that of a Ray cluster: add --engine ray")
+    gpus = options.gpus_per_worker
+    if gpus is not None and options.engine != "ray":
+        raise SettingsError("--gpus-per-worker is for a Ray cluster: add --engine ray")
+    if gpus is not None and not (0 < gpus <= 1 or (1 < gpus <= _MOST_GPUS and gpus == int(gpus))):
+        raise SettingsError(
+            f"--gpus-per-worker {gpus:g}: give a share of a GPU, such as 0.25, or a whole number"
+        )
     ahead = _checked("--read-ahead", options.read_ahead, 2**20)
     return Ways(
         workers=_checked("--workers", options.workers, _MOST_WORKERS),
@@ -114,6 +122,7 @@ def _ways(options: PartsOptions, *, again: bool) -> Ways:
         budget=BUDGET if ahead is None else ahead * 2**20,
         engine=options.engine or "local",
         address=options.address,
+        gpus=gpus or 0.0,
     )
 
 

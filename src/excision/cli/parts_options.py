@@ -55,6 +55,13 @@ class PartsOptions:
         Parameter(help="Address of the Ray cluster, such as auto. By default one is begun on this machine."),
     ] = None
 
+    gpus_per_worker: Annotated[
+        float | None,
+        Parameter(
+            help="GPUs that each worker on a Ray cluster takes, such as 0.25 for four on one GPU. By "
+            "default none."
+        ),
+    ] = None
     cost_per_hour: Annotated[
         float | None,
         Parameter(

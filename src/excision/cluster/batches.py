@@ -17,6 +17,7 @@ from excision.errors import SettingsError
 from excision.inspection.batch import failed, inspect_file
 from excision.inspection.loading import load
 from excision.inspection.log import InspectionRecord
+from excision.runtime.backend import Device
 from excision.storage.ahead import Reader
 from excision.storage.entry import Entry
 from excision.system.secrets import without_secrets
@@ -38,15 +39,19 @@ class BatchInspector:
         column: column of the images: encoded files as bytes, structures with `bytes`, or paths or URLs as
             text.
         threads: of one inspection with an exported model.
+        device: "cpu" or "cuda"; None takes the processor for an exported model, and a GPU if there is one
+            for a run folder.
 
     Raises:
         ModelError: the model cannot be opened.
     """
 
-    def __init__(self, model: Path | str, column: str = "bytes", threads: int = 1) -> None:
+    def __init__(
+        self, model: Path | str, column: str = "bytes", threads: int = 1, device: Device | None = None
+    ) -> None:
         self._column, self._reader = column, Reader()
         with local_model(model) as folder:
-            self._predictor = load(folder, threads)
+            self._predictor = load(folder, threads, device)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Inspect a batch.

@@ -49,6 +49,7 @@ class Ways:
         budget: bytes that each process reads ahead at most.
         engine: "local" inspects in processes of this machine, "ray" in actors of a Ray cluster.
         address: of the Ray cluster; None begins one on this machine.
+        gpus: of the cluster that each actor takes, such as 0.25; above 0, the networks are computed on a GPU.
     """
 
     workers: int | None = None
@@ -58,6 +59,7 @@ class Ways:
     budget: int = BUDGET
     engine: Engine = "local"
     address: str | None = None
+    gpus: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,7 @@ def _run(
             "model": str(model.resolve()),
             "out": folder.name if folder.local is None else str(folder.local.resolve()),
             "threads": max(1, _cores() // (ways.workers or 1)) if ways.engine == "local" else 1,
+            "device": "cuda" if ways.gpus else None,
             "readers": ways.readers,
             "budget": ways.budget,
         }
@@ -198,7 +201,7 @@ def _measured(
 def _engine(job: dict[str, Any], plan: Plan, ways: Ways) -> Processes | RayActors:
     if ways.engine == "local":
         return Processes(job, plan, ways.workers or 1, ways.again)
-    return RayActors(job, plan, ways.workers, ways.address, ways.again)
+    return RayActors(job, plan, ways.workers, ways.address, ways.gpus, ways.again)
 
 
 def _cores() -> int:

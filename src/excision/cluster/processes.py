@@ -70,7 +70,7 @@ class Processes:
     """Inspects parts in several processes.
 
     Attributes:
-        job: what each worker opens: model, out, threads, readers, budget.
+        job: what each worker opens: model, out, threads, device, readers, budget.
         plan: of the inspection.
         workers: number of processes.
         again: try the images that failed in finished parts.

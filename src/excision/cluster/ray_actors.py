@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -22,6 +23,10 @@ from excision.system.interrupts import requests_to_stop
 _LOCAL_STORE = 128 * 2**20  # bytes of Ray's object store on one machine: only the model is in it
 
 
+_EVERY = 0.5
+"""Seconds between two messages of an actor: one for each image would be too many from a large cluster."""
+
+
 class _Log:
     """Remembers which image each part is at, beyond the death of the actor that inspects it."""
 
@@ -31,7 +36,7 @@ class _Log:
 
     def begin(self, part: int, place: int) -> None:
         self._at[part] = place
-        self._images[part] += 1
+        self._images[part] = place + 1
 
     def forget(self, part: int) -> int | None:
         """Give the image that a part was at, and count its images no longer."""
@@ -56,20 +61,35 @@ class _Actor:
         except (ExcisionError, OSError) as error:
             self._fault = str(error)
 
-    def do(self, part: int, again: bool, deadly: dict[int, str]) -> str | None:
-        """Inspect a part; gives the fault that would stop every other part as well."""
+    def do(self, part: int, again: bool, deadly: dict[int, str], careful: bool) -> str | None:
+        """Inspect a part; gives the fault that would stop every other part as well.
+
+        Args:
+            part: number of the part.
+            again: try the images that failed.
+            deadly: images that must not be inspected, with the reason.
+            careful: tell of each image, because an actor has died at this part.
+        """
         if self._fault is not None:
             return self._fault
         try:
-            self._inspector.do(
-                part,
-                begins=lambda place: self._log.begin.remote(part, place),
-                again=again,
-                deadly=deadly,
-            )
+            begins = self._begins(part, _EVERY if not careful else 0.0)
+            self._inspector.do(part, begins=begins, again=again, deadly=deadly)
         except (ExcisionError, OSError) as error:
             return str(error)
         return None
+
+    def _begins(self, part: int, every: float) -> Callable[[int], None]:
+        """Give what tells the log which image a part is at, at most so often."""
+        told = -every
+
+        def tell(place: int) -> None:
+            nonlocal told
+            if (now := time.monotonic()) - told >= every:
+                told = now
+                self._log.begin.remote(part, place)
+
+        return tell
 
 
 @dataclass
@@ -81,6 +101,7 @@ class RayActors:
         plan: of the inspection.
         workers: actors; None takes one for each processor core of the cluster.
         address: of the cluster, such as "auto" or "ray://head:10001"; None begins one on this machine.
+        gpus: that each actor takes, such as 0.25 for four actors on one GPU.
         again: try the images that failed in finished parts.
         progress: called with the number of images done, and of all that are to be done.
         started: called with the number of actors when they are asked for.
@@ -90,6 +111,7 @@ class RayActors:
     plan: Plan
     workers: int | None = None
     address: str | None = None
+    gpus: float = 0.0
     again: bool = False
     progress: Progress = lambda *_: None
     started: Callable[[int], None] = lambda _: None
@@ -128,18 +150,35 @@ class RayActors:
         model = Path(self.job["model"])
         files = {path.name: path.read_bytes() for path in model.iterdir() if path.is_file()}
         self._files, self._log = ray.put(files), ray.remote(num_cpus=0, max_restarts=-1)(_Log).remote()
-        self._kind = ray.remote(num_cpus=self.job["threads"], max_restarts=0)(_Actor)
-        cores = int(ray.cluster_resources().get("CPU", 1)) // self.job["threads"]
-        actors = min(self.workers or max(cores, 1), len(self._waiting))
+        takes = ray.remote(num_cpus=self.job["threads"], num_gpus=self.gpus, max_restarts=0)
+        self._kind = takes(_Actor)
+        most = self._most(ray.cluster_resources())
+        actors = min(self.workers or most, len(self._waiting))
         self.started(actors)
         for _ in range(actors):
             self._give(self._kind.remote(self.job, self._files, self._log))
+
+    def _most(self, cluster: Mapping[str, float]) -> int:
+        """Give the number of actors that a cluster has room for.
+
+        Raises:
+            SettingsError: it has too few GPUs for a single one.
+        """
+        most = int(cluster.get("CPU", 1)) // int(self.job["threads"])
+        if self.gpus:
+            on_gpus = int(cluster.get("GPU", 0) / self.gpus)
+            if not on_gpus:
+                there = f"{cluster.get('GPU', 0):g}"
+                raise SettingsError(f"the Ray cluster has {there} GPUs, and each worker takes {self.gpus:g}")
+            most = min(most, on_gpus)
+        return max(most, 1)
 
     def _give(self, actor: Any) -> None:
         if self._waiting:
             part = self._waiting.popleft()
             deadly = deadly_images(self._deaths, part)
-            self._running[actor.do.remote(part, self.again, deadly)] = actor, part
+            careful = any(where == part for where, _ in self._deaths)
+            self._running[actor.do.remote(part, self.again, deadly, careful)] = actor, part
 
     def _hear(self, ray: Any, reference: Any) -> None:
         actor, part = self._running.pop(reference)
@@ -185,6 +224,9 @@ def start_ray(address: str | None) -> Any:
     """
     # Ray reports its use to its makers unless it is told not to.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address is not None and _has_token():
+        # `ray start --head` asks for a token since Ray 2.60, but a program shows none unless it is told to.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray
     except ModuleNotFoundError as error:
@@ -194,9 +236,18 @@ def start_ray(address: str | None) -> Any:
         local = {"object_store_memory": _LOCAL_STORE, "include_dashboard": False}
     try:
         ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:
+        # Such as a plain Exception when Ray has taken too long to begin.
+        if address is None:
+            raise SettingsError(f"Ray cannot begin a cluster on this machine: {error}") from error
         raise SettingsError(
-            f"Ray cannot be reached at {address}: {error}; a cluster that asks for a token needs "
-            "RAY_AUTH_MODE=token in the environment"
+            f"Ray cannot be reached at {address}: {error}; a cluster that asks for a token needs it in "
+            "~/.ray/auth_token, or in RAY_AUTH_TOKEN in the environment"
         ) from error
     return ray
+
+
+def _has_token() -> bool:
+    """Tell whether this user has the token of a cluster, where Ray looks for it."""
+    named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return named or (Path.home() / ".ray" / "auth_token").is_file()

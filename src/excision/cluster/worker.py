@@ -60,7 +60,8 @@ def open_job(job: dict[str, Any]) -> PartInspector:
     """Open the model and the manifest of a job.
 
     Args:
-        job: `model` and `out`, the `threads` of one inspection, and the `readers` and `budget` of `Reader`.
+        job: `model` and `out`, the `threads` and `device` of one inspection, and the `readers` and `budget`
+            of `Reader`.
 
     Raises:
         ModelError: the model cannot be opened, or is not that of the plan.
@@ -71,7 +72,7 @@ def open_job(job: dict[str, Any]) -> PartInspector:
     plan = read_plan(folder)
     if plan is None:
         raise ModelError(f"{folder.name}: the plan of the inspection is gone")
-    predictor = load(model, job["threads"])
+    predictor = load(model, job["threads"], job["device"])
     if fingerprint(model) != plan.model:
         raise ModelError(f"{model}: the model changed since the inspection began; name another --out")
     return PartInspector(predictor, folder, plan, Reader(job["readers"], job["budget"]))

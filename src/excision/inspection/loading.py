@@ -10,16 +10,21 @@ from excision.method.folder_kinds import folder_kind, wrong_folder
 
 if TYPE_CHECKING:
     from excision.detector import Detector
+    from excision.runtime.backend import Device
     from excision.runtime.inspector import Inspector
 
 
-def load(folder: str | Path, threads: int | None = None) -> Detector | Inspector:
+def load(
+    folder: str | Path, threads: int | None = None, device: Device | None = None
+) -> Detector | Inspector:
     """Open a folder with a model: a run folder or an exported folder.
 
     Args:
         folder: folder that `excision train`, `Detector.save` or `excision export` wrote.
         threads: of one inspection with an exported model; None leaves it to the backend. A run folder leaves
             it to torch.
+        device: where the networks are computed; None takes the processor for an exported model, and a GPU if
+            there is one for a run folder.
 
     Returns:
         A `Detector` for a run folder, which needs torch, or an `Inspector` for an exported folder.
@@ -32,10 +37,10 @@ def load(folder: str | Path, threads: int | None = None) -> Detector | Inspector
         case "exported":
             from excision.runtime.inspector import Inspector
 
-            return Inspector(folder, threads)
+            return Inspector(folder, threads, device or "cpu")
         case "run":
             from excision.detector import Detector
 
-            return Detector.load(folder)
+            return Detector.load(folder, device or "auto")
         case _:
             raise ModelError(wrong_folder(folder, "model"))

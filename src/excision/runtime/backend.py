@@ -15,6 +15,9 @@ BackendName = Literal["onnx", "openvino"]
 
 Precision = Literal["fp32", "bf16", "int8"]
 
+Device = Literal["cpu", "cuda"]
+"""Where the networks are computed: on the processor, or on an NVIDIA GPU by ONNX Runtime."""
+
 INPUT = "image"
 
 OUTPUTS = ("anomaly_map", "score", "attention", "mask", "masked_image", "recovery")

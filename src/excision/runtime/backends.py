@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from excision.errors import ModelError
-from excision.runtime.backend import MODEL_FILES, Backend, BackendName, Precision
+from excision.runtime.backend import MODEL_FILES, Backend, BackendName, Device, Precision
 from excision.runtime.onnx_backend import OnnxBackend
 
 _LONGEST = 300
 
 
-def open_backend(folder: Path, name: BackendName, precision: Precision, threads: int | None) -> Backend:
+def open_backend(
+    folder: Path, name: BackendName, precision: Precision, threads: int | None, device: Device = "cpu"
+) -> Backend:
     """Load the graph of an exported folder.
 
     Args:
@@ -19,10 +21,13 @@ def open_backend(folder: Path, name: BackendName, precision: Precision, threads:
         name: name of the backend; OpenVINO also runs graphs that were exported for ONNX Runtime.
         precision: precision in which the networks are computed.
         threads: number of threads per inspection; None leaves it to the backend.
+        device: where the networks are computed; OpenVINO computes on the processor only.
 
     Raises:
-        ModelError: the file is missing or damaged, or the backend is not installed.
+        ModelError: the file is missing or damaged, or the backend is not installed, or has no such device.
     """
+    if device == "cuda" and name != "onnx":
+        raise ModelError(f"{folder}: {name} computes on the processor only: export the model with --to onnx")
     path = folder / MODEL_FILES[name]
     other = folder / MODEL_FILES["onnx"]
     if name == "openvino" and other.is_file():
@@ -30,7 +35,9 @@ def open_backend(folder: Path, name: BackendName, precision: Precision, threads:
     if not path.is_file():
         raise ModelError(f"{path} is missing: export the model again")
     try:
-        return OnnxBackend(path, threads) if name == "onnx" else _openvino(path, precision, threads)
+        return OnnxBackend(path, threads, device) if name == "onnx" else _openvino(path, precision, threads)
+    except ModelError:
+        raise
     except ModuleNotFoundError as error:
         raise ModelError(f"{folder} needs the package {error.name}: pip install {error.name}") from error
     except Exception as error:

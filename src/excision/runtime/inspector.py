@@ -22,6 +22,7 @@ from excision.method.calibration import Calibration
 from excision.method.fitness import Fitness
 from excision.ops.unit_range import to_unit
 from excision.predictions import Prediction
+from excision.runtime.backend import Device
 from excision.runtime.backends import one_line, open_backend
 from excision.runtime.calibrated_folder import CalibratedFolder
 from excision.runtime.defect_criteria import DefectCriteria
@@ -38,10 +39,12 @@ class Inspector(CalibratedFolder):
     Args:
         folder: folder that `excision export` wrote.
         threads: number of threads per inspection; None leaves it to the backend.
+        device: "cpu", or "cuda" for an NVIDIA GPU, which needs the package onnxruntime-gpu.
 
     Attributes:
         folder: as given.
         threads: as given.
+        device: as given.
         image_format: size, channels and tiling of the images.
         criteria: which defects count in an anomaly map.
         fitness: what training images are like, which decides which images are unfit to be inspected; None if
@@ -52,11 +55,11 @@ class Inspector(CalibratedFolder):
             not as described.
     """
 
-    def __init__(self, folder: str | Path, threads: int | None = None) -> None:
+    def __init__(self, folder: str | Path, threads: int | None = None, device: Device = "cpu") -> None:
         super().__init__(folder)
-        self.threads = threads
+        self.threads, self.device = threads, device
         self._backend = open_backend(
-            self.folder, self.description.backend, self.description.precision, threads
+            self.folder, self.description.backend, self.description.precision, threads, device
         )
         check_graph(self._backend.signature, self.image_format, self.folder)
 
@@ -79,6 +82,7 @@ class Inspector(CalibratedFolder):
             told.review,
             self.criteria,
             self.fitness,
+            self.device,
         )
 
     def __copy__(self) -> Self:
@@ -192,8 +196,9 @@ def _reopen(
     review: Calibration | None,
     criteria: DefectCriteria,
     fitness: Fitness | None,
+    device: Device = "cpu",
 ) -> Inspector:
-    inspector = kind(folder, threads)
+    inspector = kind(folder, threads, device)
     inspector.description = replace(inspector.description, calibration=calibration, review=review)
     inspector.criteria, inspector.fitness = criteria, fitness
     return inspector

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from excision.runtime.backend import INPUT, OUTPUTS, Port, Signature, stored_names
+from excision.errors import ModelError
+from excision.runtime.backend import INPUT, OUTPUTS, Device, Port, Signature, stored_names
 from excision.runtime.onnx_file import read_onnx
+
+_PROCESSOR, _GPU = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class OnnxBackend:
@@ -20,20 +23,29 @@ class OnnxBackend:
     Args:
         path: path of the graph.
         threads: number of threads per inspection; None leaves it to ONNX Runtime.
+        device: where the networks are computed.
 
     Raises:
+        ModelError: this ONNX Runtime cannot compute there.
         ValueError: the graph needs another file, or contains a loop.
         Exception: ONNX Runtime's own types, for a damaged file.
     """
 
-    def __init__(self, path: Path, threads: int | None) -> None:
+    def __init__(self, path: Path, threads: int | None, device: Device = "cpu") -> None:
         import onnxruntime
 
+        providers = _providers(device, onnxruntime.get_available_providers())
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
 
         def session(graph: bytes) -> Any:
-            return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            opened = onnxruntime.InferenceSession(graph, options, providers=providers)
+            # Where the libraries of CUDA do not fit, ONNX Runtime goes on with the processor.
+            if opened.get_providers()[0] != providers[0]:
+                raise ModelError(
+                    f"{path}: ONNX Runtime cannot compute on a GPU here: check its driver, CUDA and cuDNN"
+                )
+            return opened
 
         graph = read_onnx(path)
         self._whole = session(graph)
@@ -58,6 +70,18 @@ class OnnxBackend:
         computes = self._whole if outputs == OUTPUTS else self._parts(tuple(names))
         found: list[Any] = computes.run(names, {INPUT: images})
         return dict(zip(outputs, found, strict=True))
+
+
+def _providers(device: Device, available: Sequence[str]) -> list[str]:
+    if device == "cpu":
+        return [_PROCESSOR]
+    if _GPU not in available:
+        raise ModelError(
+            "this ONNX Runtime cannot compute on a GPU; install onnxruntime-gpu in its place, or leave the "
+            "GPU out"
+        )
+    # What has no kernel for the GPU is computed on the processor.
+    return [_GPU, _PROCESSOR]
 
 
 def _port(argument: Any) -> Port:
