@@ -25,7 +25,7 @@ from excision.settings import (
     TrainingSettings,
 )
 from tests.browser import browser  # noqa: F401 - a fixture for every test
-from tests.sharing import export_once  # noqa: F401 - the same
+from tests.sharing import export_once, full_lessons, small_lessons  # noqa: F401 - the same
 
 if TYPE_CHECKING:
     from excision import Detector

@@ -25,6 +25,21 @@ if TYPE_CHECKING:
 PLAIN = (bool, int, float, str, tuple)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def small_lessons() -> None:
+    """Let the attention be tuned on few pieces, here and in what `tests.nursery` starts."""
+    import tests.small_lessons  # noqa: F401
+
+
+@pytest.fixture
+def full_lessons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let it be tuned as in the product: for tests of that, and for those that start another process."""
+    from excision.method.attention.tuning import lessons
+    from tests.small_lessons import FULL
+
+    monkeypatch.setattr(lessons, "_AREA", FULL)
+
+
 def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder that all workers of this session share, and no other session."""
     base = tmp_path_factory.getbasetemp()

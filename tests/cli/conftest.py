@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from excision.cli import run as main
 from excision.synthetic.dataset import write_synthetic
+from tests import nursery
 
 # Small enough that a training takes seconds, with a checkpoint at every moment that a test may want one.
 SMALL = shlex.split(
@@ -24,6 +26,12 @@ SMALL = shlex.split(
 
 TINY = [*SMALL, "--few"]
 """For `train`, which asks whether so few images are meant."""
+
+
+def untuned(words: Sequence[str]) -> list[str]:
+    """Leave the attention as shipped: for processes not of `tests.nursery`, where tuning is slow."""
+    place = words.index("--attention.tuning") + 1
+    return [*words[:place], "0", *words[place + 1 :]]
 
 
 def command(*words: object) -> list[str]:
@@ -38,9 +46,7 @@ def environment() -> dict[str, str]:
 
 def excision(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run a verb to its end; no verb may ever end in a traceback."""
-    done = subprocess.run(
-        command(*words), capture_output=True, text=True, check=False, env=environment(), cwd=cwd, timeout=300
-    )
+    done = nursery.run(["-m", "excision", *words], env=environment(), cwd=cwd)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 

@@ -27,12 +27,12 @@ from excision.method.run_folder import CHECKPOINT, MODEL, SETTINGS, TRAINING, re
 from excision.settings import Settings
 from tests.benchmark.conftest import fake_baseline, kolektor, second
 from tests.benchmark.fakes import NAME
-from tests.cli.conftest import SMALL as TINY
-from tests.cli.conftest import command, environment, excision
+from tests.cli.conftest import SMALL, command, environment, excision, untuned
 
 # Fixtures that another folder's tests define too.
 __all__ = ["fake_baseline", "kolektor", "second"]
 
+TINY = untuned(SMALL)
 FEW = [*TINY, "--false-alarm-rate", "40%", "--steps", "10"]
 TWO = [*FEW[:-1], "2"]
 
@@ -284,7 +284,7 @@ def test_ablations_share_runs(
     monkeypatch.setattr(Attention, "pretrained", Attention)
     out, file = tmp_path / "out", tmp_path / "all.json"
     names = "attention,budget,fill,skips,loss,map,evidence"
-    words = ["--ablations", names, "--seeds", 1, *TWO]
+    words = ["--ablations", names, "--seeds", 1, *SMALL, *TWO[len(TINY) :]]
     assert call("benchmark", kolektor, *words, "--out", out, "--json", file) == 0
     # EAR, 16 that train otherwise, three skips and three maps besides its own, and nothing to time.
     assert [job["kind"] for job in inside] == ["cell"] * 23

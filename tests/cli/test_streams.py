@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from tests.cli.conftest import command, environment
+from tests.compatibility.test_format_1 import HERE
 
 FULL = Path("/dev/full")
 
@@ -28,31 +28,20 @@ def shell(line: str, *words: object, **extra: str) -> subprocess.CompletedProces
     )
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory, parts: Path) -> Path:
-    """A good part, and one with a stripe that no fabric has."""
-    folder = tmp_path_factory.mktemp("streams")
-    with Image.open(parts / "train" / "good" / "000.png") as image:
-        image.save(folder / "good.png")
-        image.paste(255, (8, 20, 56, 30))
-        image.save(folder / "striped.png")
-    return folder
+# An exported folder: what is written where does not depend on the model, and this one needs no torch.
+LINE, GOOD, DEFECTIVE = HERE / "exported", HERE / "0.png", HERE / "2.png"
 
 
 @pytest.mark.parametrize("line", ["$E | head -1; exit ${PIPESTATUS[0]}", "$E >&- 2>&-"])
-def test_the_status_of_inspect_is_its_verdict(
-    line: str, trained: tuple[Path, str], pictures: Path, tmp_path: Path
-) -> None:
-    done = shell(line, "inspect", trained[0], pictures / "striped.png", "--out", tmp_path / "out")
+def test_the_status_of_inspect_is_its_verdict(line: str, tmp_path: Path) -> None:
+    done = shell(line, "inspect", LINE, DEFECTIVE, "--out", tmp_path / "out")
     assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
     assert (tmp_path / "out" / "report.html").is_file()
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
-def test_a_full_output_is_an_error_after_the_work(
-    trained: tuple[Path, str], pictures: Path, tmp_path: Path
-) -> None:
-    done = shell("$E > /dev/full", "inspect", trained[0], pictures / "good.png", "--out", tmp_path / "out")
+def test_a_full_output_is_an_error_after_the_work(tmp_path: Path) -> None:
+    done = shell("$E > /dev/full", "inspect", LINE, GOOD, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "standard output: No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
@@ -83,15 +72,13 @@ def test_help_that_cannot_be_printed_is_an_error(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("encoding", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
-def test_a_terminal_of_few_characters(
-    encoding: dict[str, str], trained: tuple[Path, str], pictures: Path, tmp_path: Path
-) -> None:
+def test_a_terminal_of_few_characters(encoding: dict[str, str], tmp_path: Path) -> None:
     name = "\u6f22\U0001f600\n\x1b[2J.png"
     folder = tmp_path / "odd"
     folder.mkdir()
     (folder / name).write_bytes(b"no image")
-    (folder / os.fsdecode(b"\xff.png")).write_bytes((pictures / "good.png").read_bytes())
-    done = shell("$E", "inspect", trained[0], folder, "--out", tmp_path / "out", **encoding)
+    (folder / os.fsdecode(b"\xff.png")).write_bytes(GOOD.read_bytes())
+    done = shell("$E", "inspect", LINE, folder, "--out", tmp_path / "out", **encoding)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert "\x1b" not in done.stdout + done.stderr

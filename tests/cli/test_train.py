@@ -19,7 +19,8 @@ from excision.errors import SettingsError
 from excision.method.run_folder import CHECKPOINT, MODEL, read_json
 from excision.settings import Settings
 from excision.system.files import sha256
-from tests.cli.conftest import SMALL, TINY, command, environment, excision, inside
+from tests.cli.conftest import SMALL, TINY, environment, excision, inside
+from tests.nursery import TRAINING, Program
 
 STEPS = 250
 """Long enough that a moment of a training is easily hit."""
@@ -168,10 +169,9 @@ def stop_in_training(parts: Path, run: Path, number: signal.Signals, *options: s
     """Train until some moment after another checkpoint, send a signal, give exit status and stderr."""
     checkpoint = run / CHECKPOINT
     before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-    words = command("train", parts, "--out", run, *TINY, "--steps", STEPS, *options)
-    with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
-    ) as process:
+    words = ["-m", "excision", "train", parts, "--out", run, *TINY, "--steps", STEPS, *options]
+    pipe = subprocess.PIPE
+    with Program(words, TRAINING, stdout=pipe, stderr=pipe, env=environment()) as process:
         deadline = time.monotonic() + 120
         while not (checkpoint.exists() and checkpoint.stat().st_mtime_ns > before):
             assert process.poll() is None, process.communicate()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import nursery
 from tests.conftest import draw_surface
 
 if TYPE_CHECKING:
@@ -123,7 +122,4 @@ def test_the_short_form_goes_from_images_to_tables(tmp_path: Path) -> None:
 
 
 def short_form(form: str, data: Path, out: Path) -> str:
-    script = [sys.executable, str(EXPERIMENTS / "false_alarms.py"), form, str(data), "--out", str(out)]
-    done = subprocess.run([*script, "--quick"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return nursery.printed(EXPERIMENTS / "false_alarms.py", form, data, "--out", out, "--quick")

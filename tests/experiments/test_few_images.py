@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,13 +10,13 @@ from PIL import Image
 
 from excision import Detector, load_dataset
 from excision.synthetic.dataset import write_synthetic
+from tests import nursery
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 def run(script: str, *words: object) -> str:
-    command = [sys.executable, str(EXPERIMENTS / script), *map(str, words)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return nursery.printed(EXPERIMENTS / script, *words)
 
 
 @pytest.fixture(scope="module")

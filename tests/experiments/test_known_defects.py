@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 from excision import Detector
@@ -15,16 +13,13 @@ from excision.settings import (
     TrainingSettings,
 )
 from excision.synthetic.dataset import write_synthetic
+from tests import nursery
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "known_defects.py"
 
 
 def run(*words: object) -> str:
-    done = subprocess.run(
-        [sys.executable, SCRIPT, *map(str, words)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return nursery.printed(SCRIPT, *words)
 
 
 def test_the_study_prints_its_table(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from excision.settings import (
     Settings,
     TrainingSettings,
 )
+from tests import nursery
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "mixed_parts.py"
 
@@ -46,8 +45,7 @@ def test_the_experiment_prints_its_table(tmp_path: Path) -> None:
         calibration=CalibrationSettings(unfit_rate=0.0),
     )
     Detector(settings, device="cpu").fit(data, run=run)
-    words = [sys.executable, str(SCRIPT), str(data), str(run)]
-    printed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    printed = nursery.printed(SCRIPT, data, run)
     assert "\n| one | " in printed
     assert "\n| 2, of 11 and 13 images | " in printed
     assert "at most 8: " in printed

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
+
+from tests import nursery
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "near_copies.py"
 
 
 def test_copies_of_drawn_surfaces_are_nearest_to_their_originals() -> None:
-    words = [sys.executable, str(SCRIPT), "--synthetic", "--images", "8"]
-    printed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    printed = nursery.printed(SCRIPT, "--synthetic", "--images", "8")
     rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in printed.splitlines()[2:]}
     assert len(rows) == 4
     for name, cells in rows.items():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from excision.settings import (
     TrainingSettings,
 )
 from excision.synthetic.dataset import write_synthetic
+from tests import nursery
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "network_features.py"
 
@@ -40,8 +39,7 @@ def test_the_experiment_prints_its_table(tmp_path: Path) -> None:
     )
     Detector(settings, device="cpu").fit(data, run=run)
     choices = ("edges:gaussian:alone", "edges:gaussian", "efficientnet-lite0:memory")
-    words = [sys.executable, str(SCRIPT), str(data), str(run), *choices]
-    printed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    printed = nursery.printed(SCRIPT, data, run, *choices)
     lines = [line for line in printed.splitlines() if line.startswith(("| edges", "| efficientnet"))]
     assert len(lines) == 3 and " and " not in lines[0] and " and " in lines[1]
     assert "edges:gaussian:alone: " in printed and ", 1.00 times" in printed

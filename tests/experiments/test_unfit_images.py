@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 from excision.synthetic.dataset import write_synthetic
+from tests import nursery
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "unfit_images.py"
 
@@ -17,8 +16,7 @@ def test_the_experiment_prints_its_tables(tmp_path: Path) -> None:
         write_synthetic(
             tmp_path / name, size=(64, 64), train=20, test_good=4, per_defect=1, surfaces=[name], seed=1
         )
-    words = [sys.executable, str(SCRIPT), "--short", *(f"{name}={tmp_path / name}" for name in sets)]
-    printed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    printed = nursery.printed(SCRIPT, "--short", *(f"{name}={tmp_path / name}" for name in sets))
     for line in ("| black | 100% | 100% |", "| dark, x 0.3 | 100% | 100% |"):
         assert line in printed
     assert "promised, 90 % confidence" in printed

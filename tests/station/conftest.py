@@ -25,6 +25,7 @@ from tests.cli.conftest import environment
 from tests.cli.conftest import parts as parts  # noqa: PLC0414  a fixture of the command line, used here too
 from tests.export.conftest import exports as exports  # noqa: PLC0414  as above
 from tests.export.conftest import run as run  # noqa: PLC0414  as above
+from tests.nursery import INSPECTING, Program
 
 START = 120.0
 
@@ -100,15 +101,20 @@ def begin(
 ) -> Service:
     """Start a service: of a module, with so many open files at most, and its errors in a file."""
     words = ["serve", model, *options, "--data", data, "--port", 0]
-    limited = [] if files is None else ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh"]
+    begun = ["-m", program, *map(str, words)]
     with contextlib.ExitStack() as open_files:
-        process = subprocess.Popen(
-            [*limited, sys.executable, "-m", program, *map(str, words)],
-            stdout=subprocess.PIPE,
-            stderr=None if log is None else open_files.enter_context(log.open("wb")),
-            text=True,
-            env={**environment(), **variables},
-        )
+        streams: dict[str, Any] = {
+            "stdout": subprocess.PIPE,
+            "stderr": None if log is None else open_files.enter_context(log.open("wb")),
+            "text": True,
+            "env": {**environment(), **variables},
+        }
+        process: subprocess.Popen[str]
+        if files is None:
+            process = Program(begun, INSPECTING, **streams)
+        else:
+            limited = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh"]
+            process = subprocess.Popen([*limited, sys.executable, *begun], **streams)
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line.startswith("Serving"):

@@ -28,6 +28,7 @@ from excision.station.work.backup import back_up, restore
 from excision.station.work.kept_images import Images
 from excision.station.work.retention import Cleanup, Rules
 from tests.cli.conftest import environment, excision
+from tests.nursery import INSPECTING, Program
 from tests.station.conftest import Start
 from tests.station.test_faults import small_disk as small_disk  # noqa: PLC0414  a fixture
 from tests.station.test_faults import stored, until
@@ -127,8 +128,8 @@ def test_rules_that_cannot_be_read_are_refused(words: list[str]) -> None:
 
 def test_a_clean_up_that_is_killed_leaves_no_result_with_a_missing_image(tmp_path: Path) -> None:
     store = fill(tmp_path, [(9, "good")] * 700)
-    command = [sys.executable, "-m", "excision", "cleanup", str(tmp_path), "--keep-days", "1"]
-    process = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL)
+    words = ["-m", "excision", "cleanup", tmp_path, "--keep-days", "1"]
+    process = Program(words, INSPECTING, env=environment(), stdout=subprocess.DEVNULL)
     until(lambda: len(there(tmp_path)) < 650)
     process.kill()
     process.wait()

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,9 +24,11 @@ from excision.station.store.connection import RESULTS
 from excision.station.store.query import Query
 from excision.station.store.records import StoredResult
 from excision.station.store.store import Store
-from tests.cli.conftest import command, environment
+from tests import nursery
+from tests.cli.conftest import environment
 from tests.evaluation.fakes import FakePredictor, save
 from tests.inspection.test_batch import stained, surface
+from tests.nursery import INSPECTING, Program
 
 ROOT = Path(__file__).parents[2]
 IDENTITY = ("fake", "1")
@@ -241,8 +242,8 @@ def test_a_kill_between_any_two_steps_of_a_move(
         pytest.skip("a move within a file system copies nothing")
     hot, out = tmp_path / "hot", tmp_path / "out"
     content = save(hot / "sub" / "1.png", surface(1)).read_bytes()
-    code = [sys.executable, "-c", textwrap.dedent(_KILLED), owner, name, when, far, str(hot), str(out)]
-    killed = subprocess.run(code, capture_output=True, text=True, check=False, cwd=ROOT)
+    code = ["-c", _KILLED, owner, name, when, far, hot, out]
+    killed = nursery.run(code, (__name__,), cwd=ROOT)
     assert killed.returncode == 9, killed.stderr
     run_watch(hot, out, after="move")
     (result,) = results(out)
@@ -346,11 +347,10 @@ def wait_for(condition: Callable[[], bool]) -> None:
 @contextmanager
 def start(line: Path, tmp_path: Path, *words: object) -> Iterator[subprocess.Popen[str]]:
     (tmp_path / "hot").mkdir(exist_ok=True)
-    command_line = command(
-        "watch", line, tmp_path / "hot", "--out", tmp_path / "out", "--settle", 0.1, *words
-    )
-    with subprocess.Popen(
-        command_line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    begun = ["-m", "excision", "watch", line, tmp_path / "hot", "--out", tmp_path / "out", "--settle", 0.1]
+    pipe = subprocess.PIPE
+    with Program(
+        [*begun, *words], INSPECTING, stdout=pipe, stderr=pipe, text=True, env=environment()
     ) as process:
         try:
             yield process
@@ -410,7 +410,7 @@ assert not {{"torch", "pyarrow", "matplotlib", "scipy"}} & set(sys.modules)
 def test_kills_lose_and_double_nothing(line: Path, parts: Path, after: str) -> None:
     script = [sys.executable, str(ROOT / "experiments" / "kill_watch.py"), str(line), str(parts)]
     done = subprocess.run(
-        [*script, "--kills", "5", "--after", after],
+        [*script, "--kills", "3", "--after", after],
         capture_output=True, text=True, check=False, env=environment(), timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

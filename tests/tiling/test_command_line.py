@@ -119,11 +119,12 @@ def test_a_run_that_was_killed_goes_on(run: tuple[Path, str], strips: Path, tmp_
     import signal
     import subprocess
 
-    from tests.cli.conftest import command, environment
+    from tests.cli.conftest import environment
+    from tests.nursery import TRAINING, Program
 
     out = tmp_path / "run"
-    words = command("train", strips, "--out", out, *TINY)
-    process = subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words, silent = ["-m", "excision", "train", strips, "--out", out, *TINY], subprocess.DEVNULL
+    process = Program(words, TRAINING, env=environment(), stdout=silent, stderr=silent)
     while process.poll() is None and len(list(out.glob("tiles/*.tif"))) < 12:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)

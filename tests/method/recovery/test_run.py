@@ -157,6 +157,7 @@ Detector(Settings.load(Path(sys.argv[2]))).fit(paths, sys.argv[3], resume=True, 
 """
 
 
+@pytest.mark.usefixtures("full_lessons")  # as in the other process
 def test_killed_process_resumes_to_the_same_model(tmp_path: Path) -> None:
     images = tmp_path / "images"
     images.mkdir()

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from excision.method.scoring.position_distance import MomentsOfAppearances, PositionDistance, PositionMoments
 from excision.ops.filters import gaussian_blur
-from excision.ops.whitening import inverse_factor
+from excision.ops.whitening import identities, inverse_factor
 
 _MOST_BLOCKS = 1024
 _NEIGHBOURS = 1.0  # positions, standard deviation
@@ -64,7 +64,7 @@ class FeatureDistance(PositionDistance):
         while (blocks := -(-grid[0] // self.side) * -(-grid[1] // self.side)) * appearances > _MOST_BLOCKS:
             self.side *= 2
         self.register_buffer("means", torch.zeros(appearances, channels, *grid))
-        self.register_buffer("whitening", torch.eye(channels).repeat(appearances * blocks, 1, 1))
+        self.register_buffer("whitening", identities(appearances * blocks, channels))
         self.register_buffer("certainty", torch.ones(appearances, 1, *grid) if aligned else None)
 
     def forward(

@@ -19,7 +19,7 @@ from excision.method.scoring.position_distance import (
     PositionMoments,
 )
 from excision.ops.filters import gaussian_blur
-from excision.ops.whitening import inverse_factor
+from excision.ops.whitening import identities, inverse_factor
 
 _NEIGHBOURS = 1.0  # positions, standard deviation
 _LEAST_VARIANCE = 0.01  # share of each feature's variance that is added to it
@@ -56,7 +56,7 @@ class PooledDistance(PositionDistance):
         super().__init__(tiles, appearances)
         self.grid = grid
         self.register_buffer("mean", torch.zeros(1, channels, *(grid if tiles else (1, 1))))
-        self.register_buffer("whitening", torch.eye(channels)[..., None, None])
+        self.register_buffer("whitening", identities(1, channels)[0, ..., None, None])
         self.register_buffer("usual", torch.ones(1, 1, *grid) if tiles else None)
 
     @property

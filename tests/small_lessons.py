@@ -1,0 +1,9 @@
+"""Importing this lets a step of tuning the attention see two pieces of images, not 2^18 pixels of them.
+
+Of the small images of tests these are 170 pieces, and two steps took four fifths of the time of a training.
+"""
+
+from excision.method.attention.tuning import lessons
+
+FULL, SMALL = lessons._AREA, 1
+lessons._AREA = SMALL
