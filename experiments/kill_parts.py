@@ -1,13 +1,15 @@
 """Kill an inspection in parts again and again, and look for results that are lost or doubled.
 
     python experiments/kill_parts.py line/parts images/ [--images 400] [--kills 20] [--workers 2] [--seed 0]
-        [--engine ray]
+        [--engine ray] [--cluster]
 
 The images are repeated until there are so many. Each time the inspection is started by the same command, and
 after a random while either one of its worker processes or the command itself is killed with SIGKILL, in turn.
-At last one run goes to its end. Every image must then have exactly one result, with the score that a plain
-inspection gives it; no result may say that a process died, and nothing half written may be left. Prints what
-was killed and found; ends with status 1 if something is not as it must be.
+At last one run goes to its end. With `--cluster`, one Ray cluster serves all commands and outlives them, as
+that of a plant does; without it each command begins and ends its own. Every image must then have exactly one
+result, with the score that a plain inspection gives it; no result may say that a process died, and nothing
+half written may be left. Prints what was killed and found; ends with status 1 if something is not as it must
+be.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
+
+from ray_cluster import ray_cluster
 
 from excision.cluster.listing import walk_images
 from excision.cluster.parts import finished_parts, read_part
@@ -39,8 +43,13 @@ def main() -> int:
         _repeat(arguments.folder, work / "images", arguments.images)
         words = ["inspect", arguments.model, work / "images", "--out", work / "out"]
         words += ["--workers", arguments.workers, "--engine", arguments.engine]
-        killed = _kill(list(map(str, words)), arguments.kills, arguments.seed, work / "said")
-        print(f"killed: {killed['worker']} workers, {killed['command']} commands")
+        with ExitStack() as stack:
+            if arguments.cluster:
+                words += ["--address", stack.enter_context(ray_cluster(arguments.workers))]
+            begun = time.monotonic()
+            killed = _kill(list(map(str, words)), arguments.kills, arguments.seed, work / "said")
+        took = f"in {time.monotonic() - begun:.0f} s"
+        print(f"killed: {killed['worker']} workers, {killed['command']} commands, {took}")
         faults = _faults(Path(arguments.model), work)
     print(f"{arguments.images} images, {len(faults)} faults")
     for fault in faults[:20]:
@@ -69,7 +78,7 @@ def _kill(words: list[str], kills: int, seed: int, said: Path) -> Counter[str]:
             if killed["command"] * 2 < killed["worker"]:
                 process.kill()
                 killed["command"] += 1
-            elif children := _workers(process.pid):
+            elif children := _workers(os.getpid()):
                 with suppress(ProcessLookupError):
                     os.kill(rng.choice(children), signal.SIGKILL)
                     killed["worker"] += 1
@@ -82,7 +91,7 @@ def _kill(words: list[str], kills: int, seed: int, said: Path) -> Counter[str]:
 
 
 def _workers(command: int) -> list[int]:
-    """Give the processes that inspect: children of the command, or actors further below it."""
+    """Give the processes that inspect: children of a command, or actors below it or below the cluster."""
     below, found = _children(command), list[int]()
     while below:
         process = below.pop()
@@ -135,6 +144,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", choices=("local", "ray"), default="local")
+    parser.add_argument("--cluster", action="store_true")
     return parser.parse_args()
 
 

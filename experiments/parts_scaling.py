@@ -1,14 +1,17 @@
 """Measure an inspection in parts against the runtime called directly, on the same cores.
 
-    taskset -c 0,1 python experiments/parts_scaling.py line/parts images/ [--images 2000] [--rounds 5]
+    taskset -c 0,1 python experiments/parts_scaling.py line/parts images/ [--images 2000] [--rounds 5] [--ray]
 
-Each round inspects the same images, repeated until there are so many, in four ways that take turns: the
-runtime in one process with one thread, the runtime in one process with as many threads as there are cores,
-`--workers 1`, and `--workers` as many as there are cores. The model is loaded before the clock starts, and a
-worker's clock starts when the first image is begun: what an inspection costs at its start does not grow with
-the images, and is printed by itself. Prints images per second (the median of the rounds), the ratio to the
-faster runtime on the same number of cores (the median of the ratios within a round), and the peak memory of
-the largest process. Run it on a machine that does nothing else.
+Each round inspects the same images, repeated until there are so many, in ways that take turns: the runtime
+in one process with one thread, the runtime in one process with as many threads as there are cores,
+`--workers 1`, and `--workers` as many as there are cores; with `--ray` also `--engine ray` with one actor,
+and with as many as there are cores, on one cluster that is begun before. All processes stay on the cores
+that this one has. The model is loaded before the clock starts. The speed of an inspection in parts is that
+from the moment when its first images are known to be begun to the last image: what it costs at its start and
+its end does not grow with the images, and is printed by itself. Prints images per second (the median of the
+rounds), the ratio to the runtime (the median of the ratios within a round), and the peak memory of the
+largest process. A way with all cores is compared with the faster one of the two runtimes; a single actor,
+which has one thread, with the runtime with one. Run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -22,7 +25,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
+
+from ray_cluster import ray_cluster
 
 from excision.cluster.job import Ways, inspect_in_parts
 from excision.cluster.listing import walk_images
@@ -32,29 +40,50 @@ from excision.runtime import Inspector
 def main() -> int:
     arguments = _arguments()
     cores = len(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as made:
+    with ExitStack() as stack:
+        address = stack.enter_context(ray_cluster(cores)) if arguments.ray else None
+        made = stack.enter_context(tempfile.TemporaryDirectory())
         images = _repeated(arguments.folder, Path(made) / "images", arguments.images)
-        ways: dict[str, Callable[[], tuple[float, float]]] = {
-            "runtime, 1 thread": lambda: _directly(arguments.model, images, 1),
-            f"runtime, {cores} threads": lambda: _directly(arguments.model, images, cores),
-            "--workers 1": lambda: _in_parts(arguments.model, Path(made), 1),
-            f"--workers {cores}": lambda: _in_parts(arguments.model, Path(made), cores),
+        one, all_ = "runtime, 1 thread", f"runtime, {cores} threads"
+        ways: dict[str, Callable[[], Taken]] = {
+            one: lambda: _directly(arguments.model, images, 1),
+            all_: lambda: _directly(arguments.model, images, cores),
+            "--workers 1": lambda: _in_parts(arguments.model, Path(made), Ways(1)),
+            f"--workers {cores}": lambda: _in_parts(arguments.model, Path(made), Ways(cores)),
         }
+        for actors in (1, cores) if address is not None else ():
+            chosen = Ways(actors, engine="ray", address=address)
+            ways[f"--engine ray --workers {actors}"] = partial(_in_parts, arguments.model, Path(made), chosen)
         rounds = [{name: way() for name, way in ways.items()} for _ in range(arguments.rounds)]
     print(f"{len(images)} images, {cores} cores, {arguments.rounds} rounds\n")
-    print("| way | images/s | of the runtime | before the first image |\n| --- | --- | --- | --- |")
-    directly = list(ways)[:2]
+    print("| way | images/s | of the runtime | before | after |\n| --- | --- | --- | --- | --- |")
     for name in ways:
-        rates = [len(images) / found[name][0] for found in rounds]
-        # One worker has all cores, as the runtime with several threads has.
-        ratios = [min(found[other][0] for other in directly) / found[name][0] for found in rounds]
-        start = statistics.median(found[name][1] for found in rounds)
-        print(
-            f"| {name} | {statistics.median(rates):.1f} | {statistics.median(ratios):.0%} | {start:.2f} s |"
-        )
+        # One worker has all cores, as the runtime with several threads has; one actor has one.
+        rivals = [one] if name == "--engine ray --workers 1" else [one, all_]
+        ratios = [found[name].speed / max(found[rival].speed for rival in rivals) for found in rounds]
+        middle = [
+            statistics.median(getattr(found[name], figure) for found in rounds)
+            for figure in ("speed", "before", "after")
+        ]
+        ratio = statistics.median(ratios)
+        print(f"| {name} | {middle[0]:.1f} | {ratio:.0%} | {middle[1]:.2f} s | {middle[2]:.2f} s |")
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(f"\npeak memory of the largest process: {peak / 2**10:.0f} MiB")
     return 0
+
+
+class Taken(NamedTuple):
+    """What one way took.
+
+    Attributes:
+        speed: images per second.
+        before: seconds before the first images.
+        after: seconds after the last image.
+    """
+
+    speed: float
+    before: float
+    after: float
 
 
 def _repeated(source: Path, target: Path, count: int) -> list[Path]:
@@ -68,8 +97,7 @@ def _repeated(source: Path, target: Path, count: int) -> list[Path]:
     return sorted(target.iterdir())
 
 
-def _directly(model: Path, images: Sequence[Path], threads: int) -> tuple[float, float]:
-    """Give the seconds for all images, and those before the first one."""
+def _directly(model: Path, images: Sequence[Path], threads: int) -> Taken:
     begin = time.perf_counter()
     inspector = Inspector(model, threads)
     next(inspector.predict([images[0]]))
@@ -77,23 +105,22 @@ def _directly(model: Path, images: Sequence[Path], threads: int) -> tuple[float,
     for prediction in inspector.predict(images):
         # What a result needs is computed, as for a row of results.
         assert prediction.verdict and prediction.boxes is not None and prediction.defect_area_share >= 0
-    return time.perf_counter() - loaded, loaded - begin
+    return Taken(len(images) / (time.perf_counter() - loaded), loaded - begin, 0.0)
 
 
-def _in_parts(model: Path, work: Path, workers: int) -> tuple[float, float]:
-    """Give the seconds from the first image that a worker begins to the end, and those before."""
-    begun: list[float] = []
+def _in_parts(model: Path, work: Path, ways: Ways) -> Taken:
+    seen: list[tuple[float, int]] = []
+
+    def note(done: int, total: int) -> None:
+        if (done and not seen) or done == total:
+            seen.append((time.perf_counter(), done))
+
     begin = time.perf_counter()
-    inspect_in_parts(
-        model,
-        [work / "images"],
-        work / "out",
-        Ways(workers=workers),
-        progress=lambda done, _: begun.append(time.perf_counter()) if done and not begun else None,
-    )
+    inspect_in_parts(model, [work / "images"], work / "out", ways, progress=note)
     end = time.perf_counter()
     shutil.rmtree(work / "out")
-    return end - begun[0], begun[0] - begin
+    (first, done), (last, total) = seen[0], seen[-1]
+    return Taken((total - done) / (last - first), first - begin, end - last)
 
 
 def _arguments() -> argparse.Namespace:
@@ -102,6 +129,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--ray", action="store_true")
     return parser.parse_args()
 
 
