@@ -89,8 +89,7 @@ def _member(rank: int, port: int, given: argparse.Namespace, told: SimpleQueue[f
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", rank=rank, world_size=PROCESSES)
-    # In a replay some skips are off, and so their weights have no gradient.
-    network = DistributedDataParallel(_network(), find_unused_parameters=True)
+    network = DistributedDataParallel(_network())
     seconds = _seconds(network, given.batch // PROCESSES, given.crop, given.steps)
     if rank == 0:
         told.put(seconds)
@@ -126,7 +125,7 @@ def _step(
         recovery = network(images * ~mask, mask.to(images.dtype), skips)
     recovery = type(recovery)(*(part.float() for part in recovery))
     optimiser.zero_grad()
-    training_loss(recovery, images, mask, Settings().loss).backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(training_loss(recovery, images, mask, Settings().loss))
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimiser.step()
 

@@ -16,6 +16,7 @@ from excision.fleet.record import Record
 from excision.fleet.steps import records_of
 from excision.inspection.loading import load
 from excision.method.run_folder import MODEL
+from excision.registry.registry import Registry
 from tests.fleet.conftest import SETTINGS, PoolHere
 
 
@@ -62,15 +63,20 @@ def test_exported_and_verified(
 ) -> None:
     own = tmp_path / "fleet"
     shutil.copytree(fleet, own)
+    models = tmp_path / "models"
     words = ["fleet", "export", str(own), "--out", str(tmp_path / "line")]
+    words += ["--registry", str(models), "--stage", "test"]
     (tmp_path / "line" / "b").mkdir(parents=True)
     (tmp_path / "line" / "b" / "mine.txt").write_text("x")
     assert main(words) == 2
     assert f"Failed: b: {tmp_path / 'line' / 'b'}" in capsys.readouterr().out
     assert load(tmp_path / "line" / "a").threshold > 0
+    assert Registry(models).find("a", "test").number == "0001"
     written = (tmp_path / "line" / "a" / "model.json").stat().st_mtime_ns
     assert main(words) == 2
     assert here.names == ["a", "b"] * 2
+    assert [version.number for version in Registry(models).versions("a")] == ["0001"]
+    assert Registry(models).names() == ["a"]
     assert (tmp_path / "line" / "a" / "model.json").stat().st_mtime_ns == written
     capsys.readouterr()
 

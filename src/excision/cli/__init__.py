@@ -54,6 +54,7 @@ VERBS = {
     "watch": "Inspect each image that arrives in a folder, until stopped.",
     "report": "Rebuild the report of an evaluation or inspection, with your own words on its cover.",
     "export": "Export a trained model to ONNX or OpenVINO, verified, to run without torch.",
+    "registry": "Keep versions of models in a folder or bucket, with stages such as production.",
     "verify": "Verify on this machine that an exported model gives the scores that torch gave.",
     "bench": "Measure the speed of an exported model on this machine, stage by stage.",
     "calibrate": "Recalibrate the threshold of an exported model on good images.",

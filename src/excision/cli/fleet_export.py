@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,8 @@ from excision.cli.fleet_options import (
     write_results,
 )
 from excision.cli.options import number
+from excision.cli.output import say
+from excision.errors import SettingsError
 from excision.progress import Bars
 from excision.runtime.backend import BackendName, Precision
 
@@ -27,6 +30,7 @@ app = App(
     "```\n"
     "excision fleet export runs/fleet --out line/\n"
     "excision fleet export runs/fleet --out line/ --to openvino --precision bf16\n"
+    "excision fleet export runs/fleet --out line/ --registry s3://plant/models --stage test\n"
     "```",
 )
 
@@ -50,6 +54,15 @@ def export(
             converter=number,
         ),
     ] = None,
+    registry: Annotated[
+        str | None,
+        Parameter(
+            help="Registry, or its URL, to which each model is added unless its last version is the same."
+        ),
+    ] = None,
+    stage: Annotated[
+        str | None, Parameter(help="Stage of the registry that is to point to these versions.")
+    ] = None,
     options: EngineOptions | None = None,
     also: FleetAlsoOption = None,
 ) -> int:
@@ -60,6 +73,8 @@ def export(
 
     if also == "parquet":
         need_pyarrow()
+    if stage is not None and registry is None:
+        raise SettingsError("--stage is one of a registry: give --registry")
     engine, models = (options or EngineOptions()).chosen(), read_plans(fleet)
     chosen = {"out": f"{out.absolute()}/", "to": to, "precision": precision, "allow_drift": allow_drift}
     with continued(), Bars() as bars:
@@ -68,4 +83,18 @@ def export(
             run.run(models, engine, **chosen)
         finally:
             write_results(fleet, records_of(fleet, models), also)
+    if registry is not None:
+        exported = [model.name for model in models if model.name not in run.failures]
+        _publish(out, exported, registry, stage)
     return say_fleet(fleet, records_of(fleet, models), run.failures)
+
+
+def _publish(out: Path, names: Sequence[str], place: str, stage: str | None) -> None:
+    from excision.registry.registry import Registry
+
+    models = Registry(place)
+    for name in names:
+        version = models.add_if_new(out / name, name)
+        if stage is not None:
+            models.set_stage(name, stage, version.number)
+        say(f"{models.place}/{name}@{version.number}")

@@ -39,7 +39,11 @@ _WATCHING = Parameter(show=False)
 @app.default
 def inspect(
     model: Annotated[
-        str, Parameter(help="Run folder, or a folder that `excision export` wrote, or its URL.")
+        str,
+        Parameter(
+            help="Run folder, or a folder that `excision export` wrote, or its URL, or its address in a "
+            "registry."
+        ),
     ],
     /,
     *images: Annotated[
@@ -72,7 +76,11 @@ def inspect(
 ) -> int:
     """Give each image a verdict and store it at once."""
     from excision.errors import SettingsError
+    from excision.registry.address import is_address
+    from excision.registry.registry import local_version
 
+    if is_address(model):
+        model = str(local_version(model))
     for word in images:
         if word.startswith("-") and word != "-":
             raise SettingsError(f"there is no option {word}; write ./{word} for a file of that name")

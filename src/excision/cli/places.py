@@ -59,15 +59,27 @@ def bring(verb: Callable[..., Any], arguments: BoundArguments) -> None:
         DatasetError: what is to be read cannot be copied.
     """
     _PLACES.set(_Places())
-    if not any(_URL.match(str(path)) for path in _paths(arguments.arguments.values())):
+    if not any(_is_elsewhere(path) for path in _paths(arguments.arguments.values())):
         return
     hints = get_type_hints(verb, include_extras=True)
     for name, value in arguments.arguments.items():
         uses = [mark for mark in getattr(hints.get(name), "__metadata__", ()) if isinstance(mark, Use)]
-        if uses and isinstance(value, Path) and _URL.match(str(value)):
+        if uses and isinstance(value, Path) and _is_elsewhere(value):
             arguments.arguments[name] = _local(_url(value), uses[0])
         else:
             _refuse(value)
+
+
+def _is_elsewhere(path: Path) -> bool:
+    """Tell whether a path is a URL, or an address in a registry."""
+    if _URL.match(str(path)):
+        return True
+    # The modules of the registry are not needed to see that a path has no @.
+    if "@" not in path.name:
+        return False
+    from excision.registry.address import is_address
+
+    return is_address(str(path))
 
 
 def _url(path: Path) -> str:
@@ -75,11 +87,17 @@ def _url(path: Path) -> str:
 
 
 def _local(url: str, use: Use) -> Path:
+    from excision.registry.address import is_address
+    from excision.registry.registry import local_version
     from excision.storage.entry import local_path
     from excision.storage.mirror import mirror
     from excision.storage.outgoing import outgoing_file, outgoing_folder
 
     places = _PLACES.get()
+    if use is Use.READ and is_address(url):
+        version = local_version(url)
+        places.copies[version] = url
+        return version
     path = local_path(url)
     if path is not None:
         return path
@@ -100,7 +118,8 @@ def own_folder(model: Path, instead: str) -> Path:
         instead: what to do if it is a copy.
 
     Raises:
-        SettingsError: it is the copy of a model at a URL, in which nothing would last.
+        SettingsError: it is the copy of a model at a URL, in which nothing would last, or is a
+            version in a registry.
     """
     from excision.errors import SettingsError
 

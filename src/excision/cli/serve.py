@@ -47,7 +47,8 @@ def serve(
     models: Annotated[
         list[str] | None,
         Parameter(
-            help="Exported folders or run folders, as FOLDER or NAME=FOLDER; the first is the default model."
+            help="Exported folders or run folders, or addresses in a registry, as FOLDER or NAME=FOLDER; the "
+            "first is the default model."
         ),
     ] = None,
     /,

@@ -8,19 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from excision.errors import ModelError
-from excision.method import run_folder
-from excision.runtime import model_folder
+from excision.registry.address import is_address
+from excision.registry.files import MODEL_FILES
+from excision.registry.registry import local_version
 from excision.storage.entry import local_path
 from excision.storage.folder import MOST_BYTES
 from excision.storage.opening import open_folder
 from excision.storage.remote import fetch_remote
-
-_FILES = (
-    *model_folder.VERDICT_FILES,
-    *model_folder.OTHER_FILES,
-    *run_folder.VERDICT_FILES,
-    *run_folder.OTHER_FILES,
-)
 
 
 @contextmanager
@@ -28,12 +22,15 @@ def local_model(place: Path | str) -> Iterator[Path]:
     """Give the folder of a model on a local disk, for as long as it is needed.
 
     Args:
-        place: path or URL of a run folder or an exported folder.
+        place: path or URL of a run folder or an exported folder, or an address in a registry.
 
     Raises:
         ModelError: a file cannot be read.
         SettingsError: what the URL needs is not installed.
     """
+    if is_address(str(place)):
+        yield local_version(str(place))
+        return
     path = local_path(str(place))
     if path is not None:
         yield path
@@ -41,8 +38,8 @@ def local_model(place: Path | str) -> Iterator[Path]:
     folder = open_folder(str(place))
     with tempfile.TemporaryDirectory(prefix="excision-") as made:
         found = set(folder.names(""))
-        for name in sorted(found & set(_FILES)):
+        for name in sorted(found & set(MODEL_FILES)):
             fetch_remote(f"{folder.name}/{name}", Path(made) / name, MOST_BYTES, ModelError)
-        if not found & set(_FILES):
+        if not found & set(MODEL_FILES):
             raise ModelError(f"{place}: there is no model")
         yield Path(made)

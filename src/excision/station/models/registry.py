@@ -10,6 +10,8 @@ from typing import Any
 
 from excision.errors import ModelError, SettingsError
 from excision.inspection.fingerprint import fingerprint
+from excision.registry.address import Address, is_address
+from excision.registry.registry import local_version
 from excision.runtime.model_folder import Description, is_exported
 from excision.runtime.trial import try_out
 from excision.station.models.version import Version, check_name, load_version, model_files
@@ -213,15 +215,22 @@ class ModelRegistry:
 def named_folders(words: list[str]) -> dict[str, Path]:
     """Read models as the command line gives them: `FOLDER`, named like it, or `NAME=FOLDER`.
 
+    A folder may be an address in a registry, such as `models/bracket@production`.
+
     Raises:
+        ModelError: a registry has no such version.
         SettingsError: a name is not valid, or is used twice.
     """
     folders: dict[str, Path] = {}
     for word in words:
         name, equals, folder = word.partition("=")
-        path = Path(folder if equals and not Path(word).exists() else word)
+        place = folder if equals and not Path(word).exists() else word
+        path = Path(place)
         if path == Path(word):
             name = path.resolve().name
+        if is_address(place):
+            name = name if place != word else Address.parse(place).name
+            path = local_version(place)
         if check_name(name) in folders:
             raise SettingsError(f"two models are called {name}: name them apart with NAME=FOLDER")
         folders[name] = path

@@ -1,0 +1,1 @@
+"""Models in MLflow: parameters, figures and artefacts, and a flavour that inspects."""
