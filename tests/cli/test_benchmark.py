@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -21,6 +22,8 @@ from excision.cli import run as main
 from excision.data import load_dataset
 from excision.detector import Detector
 from excision.evaluation.evaluate import measure
+from excision.jobs.on_ray import RayPool
+from excision.jobs.pool import Ended, Hear, Job
 from excision.method.attention.model import Attention
 from excision.method.calibration import calibrate
 from excision.method.run_folder import CHECKPOINT, MODEL, SETTINGS, TRAINING, read_json
@@ -513,3 +516,32 @@ def test_imports_nothing_heavy_before_it_works() -> None:
     )
     loaded = set(done.stdout.rpartition("loaded:")[2].split())
     assert not {"torch", "matplotlib", "scipy"} & loaded
+
+
+def test_on_a_cluster_others_wait_for_ear_and_timing_is_alone(
+    kolektor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With jobs done here as a cluster would do them; what Ray does with them is tested with fleets."""
+    waves: list[list[tuple[str, bool]]] = []
+
+    def run(_: RayPool, jobs: Iterable[Job], _hear: Hear, ended: Ended) -> None:
+        waves.append([])
+        for job in jobs:
+            waves[-1].append((job.name, job.alone))
+            ended(job, child.do(job.content))
+
+    monkeypatch.setattr(RayPool, "run", run)
+    words = ["--methods", f"ear,{NAME}", "--seeds", 1, *TWO, "--out", tmp_path / "out"]
+    assert call("benchmark", kolektor, *words, "--engine", "ray") == 0
+    assert waves == [
+        [("surface, ear, seed 0", False)],
+        [(f"surface, {NAME}, seed 0", False)],
+        [("surface, throughput", True)],
+    ]
+    cell = tmp_path / "out" / "surface" / NAME / "seed-0" / "cell.json"
+    assert read_json(cell)["seconds_given"] > 0
+    waves.clear()
+    assert call("benchmark", kolektor, *words, "--engine", "ray") == 0
+    assert waves == [[], [], []]
+    assert call("benchmark", kolektor, *words, "--address", "auto") == 2
+    assert "add --engine ray" in capsys.readouterr().err
