@@ -24,6 +24,7 @@ from excision.errors import ImageError, ModelError, SettingsError
 from excision.export import export as module
 from excision.export.export import export
 from excision.export.graph import write_onnx
+from excision.export.triton import MOST_TOGETHER, largest_batch
 from excision.inspection.batch import find_images
 from excision.inspection.loading import load
 from excision.method.calibration import calibrate
@@ -328,3 +329,10 @@ def test_the_distance_of_features_is_in_the_graph(backend: BackendName, with_dis
     for count in (1, 3):
         found = graph.run(with_distance.images[:count].numpy())["anomaly_map"]
         np.testing.assert_allclose(found, with_distance.maps[:count].numpy(), rtol=1e-3, atol=1e-3)
+
+
+def test_no_image_of_a_batch_changes_the_outputs_of_another(with_distance: Written) -> None:
+    """Poses are found by products and angles, whose rounding must not depend on how many there are."""
+    graph = open_backend(with_distance.folder, "onnx", "fp32", threads=1)
+    working = (with_distance.images * 65535).round().numpy().astype(np.uint16).transpose(0, 2, 3, 1)
+    assert largest_batch(graph, working) == MOST_TOGETHER

@@ -79,7 +79,7 @@ def export(
         ModelError: the run is not finished, or the exported model drifts too far; `out` is then removed.
         SettingsError: `out` is not empty, or the backend does not support the precision.
     """
-    _check_wish(out, to, precision)
+    check_wish(out, to, precision)
     tell = stage or (lambda *_: None)
     detector = Detector.load(run, device="cpu")
     data = _training_data(detector, run, dataset, stage)
@@ -106,7 +106,12 @@ def export(
         raise
 
 
-def _check_wish(out: Path, to: BackendName, precision: Precision) -> None:
+def check_wish(out: Path, to: BackendName, precision: Precision) -> None:
+    """Check what can be known before the work.
+
+    Raises:
+        SettingsError: `out` is not empty, or the backend does not support the precision.
+    """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingsError(f"{out} holds something already: choose another folder")
     if precision not in PRECISIONS[to]:

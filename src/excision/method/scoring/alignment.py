@@ -202,7 +202,9 @@ class _Level(nn.Module):
     def step(self, planes: Tensor, pose: Tensor) -> Tensor:
         """Improve the pose (B, 3) of small images (B, 1, h, w) by one step."""
         differences, _ = self.compare(planes, pose)
-        change = differences @ self.descent
+        # One product for each image: ONNX Runtime rounds a product of one row otherwise than one of several.
+        each = self.descent.expand(differences.shape[0], -1, -1)
+        change = (differences.unsqueeze(1) @ each).squeeze(1)
         angle = pose[:, :1] - change[:, :1]
         return torch.cat((angle, pose[:, 1:] - turn(change[:, 1:], angle)), dim=1)
 

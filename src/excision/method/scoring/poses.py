@@ -13,6 +13,7 @@ from torch.nn import functional
 from excision.ops.resampling import Size, enlarge
 
 _FINER = 4  # sampling points per position and side, when a plane is transformed back
+_VECTOR = 16  # numbers that the widest processors compute at once
 
 
 class Posing(nn.Module):
@@ -114,7 +115,7 @@ def where(planes: Tensor, pose: Tensor, pitch: int, step: int, size: Size) -> Te
 
 def _where_in(extent: Size, pose: Tensor, step: int, size: Size) -> Tensor:
     """Return the points of `where` for planes that cover `extent` (H, W) pixels."""
-    cos, sin = torch.cos(pose[:, :1]), torch.sin(pose[:, :1])
+    cos, sin = _cos_sin(pose[:, :1])
     matrix = torch.cat((cos, sin, -sin, cos, pose[:, 1:]), dim=1).view(-1, 3, 2)
     scale, begin = _sampler(*extent, size)
     counted = matrix * torch.from_numpy(scale).to(pose) + torch.from_numpy(begin).to(pose)
@@ -142,6 +143,13 @@ def points(step: int, size: Size) -> NDArray[np.float32]:
 
 def turn(shift: Tensor, angle: Tensor) -> Tensor:
     """Rotate shifts (B, 2) by angles (B, 1) in radians."""
-    cos, sin = torch.cos(angle), torch.sin(angle)
+    cos, sin = _cos_sin(angle)
     x, y = shift[:, :1], shift[:, 1:]
     return torch.cat((cos * x - sin * y, sin * x + cos * y), dim=1)
+
+
+def _cos_sin(angles: Tensor) -> tuple[Tensor, Tensor]:
+    """Return cosine and sine of angles (B, 1), which do not depend on the other angles in the last bit."""
+    # ONNX Runtime computes whole vectors in one way, and the rest of an array in another.
+    vectors = angles.repeat(1, _VECTOR)
+    return torch.cos(vectors)[:, :1], torch.sin(vectors)[:, :1]
