@@ -7,6 +7,9 @@ python experiments/harder_sets.py shapes --out screw_with_defects_of_shape
 python experiments/harder_sets.py figures --out figures_at_the_border
 python experiments/harder_sets.py mixed --out two_parts
 python experiments/harder_sets.py board --out board_with_components
+python experiments/harder_sets.py pliers --out pliers_open_and_shut
+python experiments/harder_sets.py label --out cloth_label
+python experiments/harder_sets.py lid --out lid_with_play
 
 "fabrics" are strips of 4096 x 256 pixels of seven fine weaves, 105 to train, 35 good and 60 defective ones to
 test. "part" is the machined part in any rotation and a dozen pixels aside, 80 to train, 30 and 50 to test.
@@ -17,6 +20,9 @@ and 12 that are slightly so.
 "figures" are a moulded figure whose hands the border cuts off in some good images, "mixed" are images of that
 figure and of the part in turns, and "board" has components that are missing, there twice, or swapped; numbers
 are those of "part", except 60 defective boards.
+"pliers", "label" and "lid" vary by themselves: pliers in any rotation, opened up to 20 degrees more or less;
+cloth that is warped by up to ten pixels; a lid up to six pixels aside on its box. 80 to train, 40 good and 50
+defective ones to test, with defects of texture and of shape.
 """
 
 from __future__ import annotations
@@ -25,11 +31,13 @@ import argparse
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from drawn_parts import BOARD_DEFECTS, board, figure
 from drawn_screw import SHAPES, drawn_screw, misshapen_screw
+from drawn_variation import SHAPE, TEXTURE, VARYING, defective_part, varying_part
 from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
@@ -257,8 +265,23 @@ def boards() -> Iterator[Picture]:
             yield from _defective(name, number, *defect(np.random.default_rng([17, kind, number])))
 
 
+def varying(name: str) -> Iterator[Picture]:
+    """Give each picture of a part that varies by itself, and the mask of each defect."""
+    seed = [31, list(VARYING).index(name)]
+    for place, (folder, count) in enumerate((("train/good", 80), ("test/good", 40))):
+        for number in range(count):
+            yield (
+                Path(folder, f"{number:03d}.png"),
+                varying_part(np.random.default_rng([*seed, place, number]), name),
+            )
+    for place, kind in enumerate(TEXTURE + SHAPE, start=2):
+        for number in range(8 if kind == "bent" else 7):
+            rng = np.random.default_rng([*seed, place, number])
+            yield from _defective(kind, number, *defective_part(rng, name, kind))
+
+
 GOOD_PARTS = (("train/good", 80), ("test/good", 30))
-SETS = {
+SETS: dict[str, tuple[Callable[[], Iterator[Picture]], int]] = {
     "fabrics": (fabrics, 260),
     "part": (part, 210),
     "screw": (screw, 140),
@@ -266,6 +289,7 @@ SETS = {
     "figures": (figures, 210),
     "mixed": (mixed, 210),
     "board": (boards, 230),
+    **{name: (partial(varying, name), 220) for name in VARYING},
 }
 
 
