@@ -4,10 +4,10 @@
     excision train cloth_label --out run
     python experiments/varying_parts.py cloth_label run [FEATURES:DISTANCE ...]
 
-For each choice of features and distance, such as `efficientnet-lite0:memory`, the normal statistics of the run
-are learnt again. Printed are how positions are found, image AUROC and AP, the false-alarm rate and the detection
-rate at the threshold for 5 % wanted false alarms, and for each kind of defect the image AUROC and how many are
-found. Any run of the same size will do: its networks need not have seen these parts.
+For each choice of features and distance, such as `efficientnet-lite0:memory`, the normal statistics of the
+run are learnt again. Printed are how positions are found, image AUROC and AP, the false-alarm rate and the
+detection rate at the threshold for 5 % wanted false alarms, and for each kind of defect the image AUROC and
+how many are found. Any run of the same size will do: its networks need not have seen these parts.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ Images = Callable[[], Iterable[Tensor]]
 Describe = Callable[[Tensor], Tensor | None]
 """Returns the features (1, C, h, w) of the attention network in an image; None if it has none."""
 
-_LEFT_BY_ALIGNMENT = 0.5  # largest share of the unexplained variance that alignment may leave
+_LEFT_BY_ALIGNMENT = 0.6  # largest share of the unexplained variance that alignment may leave
 _LEFT_BY_APPEARANCES = 0.8  # largest share of it, in images of left-out folds, that appearances may leave
 _VARIES = 1e-12  # variance of a feature above rounding errors
 _FOR_SCALE = 64  # images from which the scale of a network's features is learnt
