@@ -60,7 +60,7 @@ def main() -> None:
                     executable_path=shutil.which("chromium"), args=["--no-sandbox"]
                 )
                 for name, path, size, width, theme in PICTURES:
-                    _draw(chromium, client.url + path, size, width, theme, arguments.out / f"{name}.png")
+                    draw(chromium, client.url + path, size, width, theme, arguments.out / f"{name}.png")
                 chromium.close()
 
 
@@ -94,9 +94,10 @@ def _inspect_a_shift(client: Client, samples: tuple[Sample, ...]) -> None:
                 client.inspect(b"no image", source="part_unreadable.png")
 
 
-def _draw(
+def draw(
     browser: Browser, url: str, size: tuple[int, int], width: int, theme: Literal["light", "dark"], path: Path
 ) -> None:
+    """Draw a page in a window of a size, as a picture of a width."""
     with browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=theme) as context:
         page = context.new_page()
         page.goto(url)

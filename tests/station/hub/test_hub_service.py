@@ -9,6 +9,7 @@ import sys
 import time
 from html import unescape
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -19,6 +20,7 @@ from tests.station.conftest import Service, begin, end
 from tests.station.hub.conftest import BeginLine, Hub, StartHub, begin_hub, make_line
 from tests.station.hub.postgres import USER, Postgres
 from tests.station.hub.wire import Wire
+from tests.station.test_pages_browser import AXE, findings
 
 EXPORTED = Path(__file__).parents[2] / "compatibility" / "format_1" / "exported"
 KEY, STATION_KEY = "the key of the people", "the key of the stations"
@@ -78,6 +80,19 @@ def test_review_steps_through_a_station_and_links_to_it(plant: Hub) -> None:
     assert plant.service.ask("POST", f"/review/{number}/labels", b"truth=good")[0] in (404, 405)
     for path in ("/models", "/try", "/review/threshold", "/v1/inspect", "/review?id=0", "/review?id=x"):
         assert plant.service.ask("GET", path)[0] == 404, path
+
+
+@pytest.mark.parametrize(("size", "theme"), [((1500, 900), "light"), ((390, 800), "dark")])
+def test_nothing_serious_bars_anybody(browser: Any, plant: Hub, size: tuple[int, int], theme: str) -> None:
+    with browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, color_scheme=theme, bypass_csp=True
+    ) as context:
+        page = context.new_page()
+        for path in ("/", "/?station=Halle+1&model=front", "/review?station=Halle+1"):
+            page.goto(plant.service.url + path)
+            page.evaluate(AXE)
+            assert findings(page) == [], path
+            assert page.evaluate("document.documentElement.scrollWidth") <= size[0], "nothing sticks out"
 
 
 def test_prometheus_and_health_tell_of_each_station(plant: Hub) -> None:

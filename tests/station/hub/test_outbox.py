@@ -254,6 +254,15 @@ def test_too_large_and_too_new_messages_are_refused(hub: Hub, begin_line: BeginL
         assert hub.service.json("POST", "/hub/push", message(line, page=page))[0] == 422
 
 
+def test_more_boxes_than_can_be_sent_hold_up_nothing(hub: Hub, begin_line: BeginLine) -> None:
+    line = begin_line()
+    line.inspect(1, boxes=((1, 2, 3, 4),) * 200_000)
+    line.inspect(1)
+    line.send()
+    found = hub.ask("SELECT boxes FROM results WHERE station = %s ORDER BY number", line.name)
+    assert found == [("[]",), ("[[1, 2, 3, 4]]",)]
+
+
 def test_settings_are_checked() -> None:
     for url in (
         "",

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from excision.station.outbox.settings import LONGEST_NAME
+from excision.station.outbox.settings import ADDRESS, LONGEST_NAME
 from excision.station.store.sequence import STREAMS, Place, Places, Stream
 
 _LARGEST = 2**63 - 1
@@ -132,7 +132,7 @@ class Message(BaseModel):
     station: Annotated[Text, Field(min_length=1, max_length=LONGEST_NAME)]
     identity: Annotated[str, Field(min_length=16, max_length=128)]
     home: Annotated[Text, Field(max_length=64)]
-    page: Annotated[Text, Field(max_length=500, pattern=r"^(https?://[^\s\"'<>]+)?$")] = ""
+    page: Annotated[Text, Field(max_length=500, pattern=f"^({ADDRESS})?$")] = ""
     sent: Time
     waiting: Annotated[int, Field(ge=0, le=_LARGEST)] = 0
     after: dict[Stream, _Place] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -10,6 +11,9 @@ from excision.station.store.sequence import Stream
 from excision.system.names import printable
 
 LONGEST_NAME = 64
+
+ADDRESS = r"https?://[^\s\"'<>]{1,490}"
+"""Addresses that a page can link to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,14 @@ def _check_address(what: str, url: str) -> None:
         known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         known = False
-    if not known or parts.username or parts.password or parts.query or parts.fragment:
+    if (
+        not known
+        or not re.fullmatch(ADDRESS, url)
+        or parts.username
+        or parts.password
+        or parts.query
+        or parts.fragment
+    ):
         raise SettingsError(
             f"{what}: give an address such as https://hub.example, without user, password or query"
         )

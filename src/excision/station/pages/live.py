@@ -19,7 +19,7 @@ from excision.station.pages.pictures import LARGE, THUMB, has_image, has_stages,
 from excision.station.pages.rarity import rarity_of
 from excision.station.pages.shift import HOURS, Shift, budget_of, read_shift
 from excision.station.pages.source import hub_of, source_of
-from excision.station.pages.stations import stations_of
+from excision.station.pages.stations import CLOCK, stations_of
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, station_of, words_of
 from excision.station.station import Station
@@ -93,6 +93,7 @@ def _content(request: Request, shift: Shift, station: str, model: str) -> dict[s
     return {
         **own,
         "hub": stations,
+        "clock": CLOCK,
         "shift": shift,
         "lengths": HOURS,
         "newest": newest,
