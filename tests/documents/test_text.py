@@ -32,6 +32,9 @@ def shown_imports() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("module", "name"), shown_imports())
 def test_what_is_imported_exists(module: str, name: str) -> None:
+    if module.startswith("pyspark."):
+        # Too large to be part of `dev`.
+        pytest.importorskip("pyspark")
     assert hasattr(import_module(module), name)
 
 

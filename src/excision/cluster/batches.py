@@ -24,6 +24,12 @@ from excision.system.secrets import without_secrets
 
 _TEXTS = ("verdict", "error")
 _NUMBERS = ("score", "threshold", "p_value", "defect_area_share")
+_LISTS = ("boxes", "unfit")
+
+RESULT_SCHEMA = ", ".join(
+    [*(f"{name} double" for name in _NUMBERS), *(f"{name} string" for name in (*_TEXTS, *_LISTS))]
+)
+"""The columns of results with their types, in the language of Spark."""
 
 
 class BatchInspector:
@@ -70,9 +76,23 @@ class BatchInspector:
         if self._column not in batch:
             raise SettingsError(f"there is no column {self._column!r}; there are {', '.join(batch)}")
         images = list(batch[self._column])
-        records = [self._inspect(image) for image in images]
         kept = {name: values for name, values in batch.items() if name != self._column or _are_text(images)}
-        return {**kept, **_columns(records)}
+        return {**kept, **self.inspect(images)}
+
+    def inspect(self, images: Sequence[Any]) -> dict[str, Any]:
+        """Inspect the images of one column, as `predict_batch_udf` of Spark gives it.
+
+        Args:
+            images: values of the column.
+
+        Returns:
+            The columns of the results alone, as `__call__` gives them, with the names and types of
+            `RESULT_SCHEMA`.
+
+        Raises:
+            SettingsError: the column holds other values than bytes, structures, text and None.
+        """
+        return _columns([self._inspect(image) for image in images])
 
     def _inspect(self, image: Any) -> InspectionRecord:
         if isinstance(image, Mapping):
@@ -109,5 +129,5 @@ def _columns(records: Sequence[InspectionRecord]) -> dict[str, Any]:
         for name in _NUMBERS
     }
     texts = {name: np.array([row[name] for row in rows], object) for name in _TEXTS}
-    lists = {name: np.array([json.dumps(row[name]) for row in rows], object) for name in ("boxes", "unfit")}
+    lists = {name: np.array([json.dumps(row[name]) for row in rows], object) for name in _LISTS}
     return {**numbers, **texts, **lists}

@@ -51,13 +51,14 @@ class _Actor:
     """Inspects parts with the model, whose files come through Ray's object store."""
 
     def __init__(self, job: dict[str, Any], files: Mapping[str, bytes], log: Any) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="excision-")
-        for name, content in files.items():
-            (Path(self._folder.name) / name).write_bytes(content)
         self._log = log
         self._fault: str | None = None
         try:
-            self._inspector = open_job({**job, "model": self._folder.name})
+            # An open model needs its files no longer, and an actor that is killed later leaves none behind.
+            with tempfile.TemporaryDirectory(prefix="excision-") as folder:
+                for name, content in files.items():
+                    (Path(folder) / name).write_bytes(content)
+                self._inspector = open_job({**job, "model": folder})
         except (ExcisionError, OSError) as error:
             self._fault = str(error)
 
