@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from excision.method.scoring.alignment import Alignment
+from excision.method.scoring.learning import left_by_alignment
 
 Array = NDArray[np.float64]
 Pose = tuple[float, float, float]
@@ -247,3 +248,8 @@ def test_a_symmetrical_part_that_always_lies_alike_is_not_turned() -> None:
 
 def test_other_parts_are_not_compared_in_several_poses() -> None:
     assert all(each.alike is None for each in ALIGNED.values())
+
+
+def test_alignment_of_few_images_must_help_more() -> None:
+    limits = [left_by_alignment(images) for images in (8, 20, 64, 256)]
+    assert limits == sorted(limits) and limits[0] == pytest.approx(0.5) and limits[-1] < 0.6

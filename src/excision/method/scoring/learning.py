@@ -38,7 +38,8 @@ Images = Callable[[], Iterable[Tensor]]
 Describe = Callable[[Tensor], Tensor | None]
 """Returns the features (1, C, h, w) of the attention network in an image; None if it has none."""
 
-_LEFT_BY_ALIGNMENT = 0.6  # largest share of the unexplained variance that alignment may leave
+_LEFT_BY_ALIGNMENT = 0.6  # largest share of the unexplained variance that alignment of many images may leave
+_LEFT_BY_FEW = 0.8  # by how much less it is for one image: few fit their own mean by chance
 _LEFT_BY_APPEARANCES = 0.8  # largest share of it, in images of left-out folds, that appearances may leave
 _VARIES = 1e-12  # variance of a feature above rounding errors
 _FOR_SCALE = 64  # images from which the scale of a network's features is learnt
@@ -87,7 +88,8 @@ def learn_edges(scorer: Scorer, images: Images, folds: Sequence[int]) -> Sequenc
         candidate.learn_from(looks)
         of_parts = aligned.moments(_observed(edge_features, images(), candidate, FINE_CELL), folds, count)
         aligned.fit(merged(of_parts))
-        if 1 - aligned.explained_variance < _LEFT_BY_ALIGNMENT * (1 - distance.explained_variance):
+        most = left_by_alignment(whole.count)
+        if 1 - aligned.explained_variance < most * (1 - distance.explained_variance):
             alignment, distance, moments = candidate, aligned, of_parts
         several = _learn_appearances(scorer, looks, images, folds)
         if several is not None and _explains_more(several.moments, moments):
@@ -96,6 +98,14 @@ def learn_edges(scorer: Scorer, images: Images, folds: Sequence[int]) -> Sequenc
         return []
     scorer.feature_distance, scorer.alignment = distance, alignment
     return moments
+
+
+def left_by_alignment(images: int) -> float:
+    """Return the largest share of the unexplained variance that alignment of so many images may leave.
+
+    For eight images, the fewest of which a distance is learnt, it is one half.
+    """
+    return _LEFT_BY_ALIGNMENT - _LEFT_BY_FEW / images
 
 
 class _Several(NamedTuple):

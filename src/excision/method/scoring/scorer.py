@@ -158,8 +158,8 @@ class Scorer(nn.Module):
     ) -> FeatureMoments:
         """Learn which features are normal, if feature distances are to count.
 
-        Positions refer to the image, or to the aligned part if alignment leaves at most three fifths of the
-        variance of the edges that position does not explain. On a surface without a shape, it leaves more.
+        Positions refer to the image, or to the aligned part if alignment leaves little enough of the variance
+        of the edges that position does not explain. On a surface without a shape, it leaves most of it.
 
         Args:
             images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to 13 times.
