@@ -50,6 +50,15 @@ def test_an_image_that_is_named_twice_is_listed_once(tmp_path: Path) -> None:
     assert found == ["2.png", "1.png", "3.png"]
 
 
+def test_pictures_of_results_are_passed_over_unless_they_are_named(tmp_path: Path) -> None:
+    for name in ("1.png", "overlays/2.png", "inspection.json", "parts/part-000000.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(walk_images(tmp_path)) == list_images(tmp_path).images == [tmp_path / "1.png"]
+    named = list_entries([tmp_path, tmp_path / "overlays" / "2.png"])
+    assert [Path(entry.uri).name for entry in named] == ["1.png", "2.png"]
+
+
 def test_a_folder_of_results_is_passed_over(tmp_path: Path) -> None:
     for name in ("1.png", "out/overlays/1.png", "out/inspection.json", "out/parts/part-000000.jsonl"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -6,8 +6,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -22,9 +21,10 @@ from excision.cluster.processes import Processes
 from excision.cluster.ray_actors import RayActors
 from excision.cluster.run_record import Meter, RunRecord
 from excision.cluster.shard import Shard
+from excision.cluster.summary import SUMMARY, count_parts, write_summary
 from excision.errors import ExcisionError
 from excision.inspection.fingerprint import fingerprint
-from excision.inspection.outcome import FAILURES, exit_status
+from excision.inspection.outcome import exit_status
 from excision.predictions import Verdict
 from excision.progress import Progress
 from excision.storage.ahead import BUDGET, THREADS
@@ -164,9 +164,11 @@ def _run(
         }
         engine = _engine(job, plan, ways)
         record = _measured(engine, wanted, folder, ways, progress, meter)
-    counts, failures = _count(folder, plan, mine)
+    tally = count_parts(folder, plan, mine)
+    if len(mine) == plan.parts and (wanted or not folder.exists(SUMMARY)):
+        write_summary(folder, tally)
     others = plan.parts - len(finished | set(mine))
-    return PartsSummary(counts, failures, len(mine), len(wanted), others, record)
+    return PartsSummary(tally.counts, tuple(tally.failures), len(mine), len(wanted), others, record)
 
 
 def _measured(
@@ -229,27 +231,3 @@ def _list(folder: Folder, images: Sequence[Path | str], notes: list[str] | None)
 
 def _failed(folder: Folder, plan: Plan, part: int) -> bool:
     return any(row.record.verdict is None for row in read_part(folder, plan, part))
-
-
-def _count(
-    folder: Folder, plan: Plan, parts: Iterable[int]
-) -> tuple[Counter[Verdict | None], tuple[tuple[str, str], ...]]:
-    counts: Counter[Verdict | None] = Counter()
-    failures: list[tuple[str, str]] = []
-    with ThreadPoolExecutor(1 if folder.local is not None else THREADS, "counting") as pool:
-        for found, reasons in pool.map(lambda part: _count_part(folder, plan, part), parts):
-            counts += found
-            failures += reasons[: FAILURES - len(failures)]
-    return counts, tuple(failures)
-
-
-def _count_part(
-    folder: Folder, plan: Plan, part: int
-) -> tuple[Counter[Verdict | None], list[tuple[str, str]]]:
-    counts: Counter[Verdict | None] = Counter()
-    failures: list[tuple[str, str]] = []
-    for row in read_part(folder, plan, part):
-        counts[row.record.verdict] += 1
-        if row.record.verdict is None and len(failures) < FAILURES:
-            failures.append((row.record.image, row.record.error or ""))
-    return counts, failures

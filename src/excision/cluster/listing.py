@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from excision.data.image_names import is_image_name
-from excision.data.own_output import own_output
+from excision.data.listing import own_folders, passed_over
 from excision.errors import DatasetError
 from excision.storage.entry import Entry, bare, local_path, uri_of
 from excision.storage.manifest import is_manifest, open_manifest
@@ -74,9 +74,13 @@ def _was_walked(image: Path, folders: Iterable[str]) -> bool:
     for folder in folders:
         if Path(folder) in path.parents:
             between = path.parents[: len(path.parts) - len(Path(folder).parts) - 1]
-            if not any(one.name.startswith(".") or own_output(one) for one in between):
+            if not any(map(_is_left_out, between)):
                 return True
     return False
+
+
+def _is_left_out(folder: Path) -> bool:
+    return folder.name.startswith(".") or own_folders(folder.parent, [folder.name])[folder.name] is not None
 
 
 def walk_images(folder: Path, notes: list[str] | None = None) -> Iterator[Path]:
@@ -103,16 +107,16 @@ def _walk(folder: Path, seen: set[str], notes: list[str] | None) -> Iterator[Pat
         if notes is not None:
             notes.append(f"{folder}: the folder cannot be read")
         return
+    folders = {name for name in names if (folder / name).is_dir()}
+    ours = own_folders(folder, sorted(name for name in folders if not name.startswith(".")))
     for name in names:
-        path = folder / name
-        if path.is_dir():
-            kind = None if name.startswith(".") else own_output(path)
-            if kind is not None and notes is not None:
-                notes.append(f"{path}/ was passed over: Excision wrote it ({kind}).")
-            if kind is None and not name.startswith("."):
-                yield from _walk(path, seen, notes)
-        elif is_image_name(name):
-            yield path
+        kind = ours.get(name)
+        if kind is not None and notes is not None:
+            notes += passed_over([(folder / name, kind)], Path())
+        if name not in folders and is_image_name(name):
+            yield folder / name
+        elif name in ours and kind is None:
+            yield from _walk(folder / name, seen, notes)
 
 
 def tar_entries(place: Path | str) -> Iterator[Entry]:

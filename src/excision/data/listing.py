@@ -32,12 +32,17 @@ def subfolders(folder: Path) -> list[Path]:
 
 def own_subfolders(folder: Path) -> list[tuple[Path, str]]:
     """List the folders directly in `folder` that Excision wrote itself, each with what it is."""
-    ours = _own(folder, [path.name for path in _visible(folder)])
+    ours = own_folders(folder, [path.name for path in _visible(folder)])
     return [(folder / name, kind) for name, kind in ours.items() if kind is not None]
 
 
-def _own(folder: Path, names: Sequence[str]) -> dict[str, str | None]:
-    """Tell what each folder in `folder` is if Excision wrote it, otherwise None."""
+def own_folders(folder: Path, names: Sequence[str]) -> dict[str, str | None]:
+    """Tell what each folder in `folder` is if Excision wrote it, otherwise None.
+
+    Args:
+        folder: where they are.
+        names: of visible folders.
+    """
     if not names:
         return {}
     parts = own_parts(folder)
@@ -107,7 +112,7 @@ def list_images(folder: Path) -> Listing:
             folders.clear()
             continue
         seen.add(real)
-        ours = _own(Path(current), sorted(name for name in folders if not name.startswith(".")))
+        ours = own_folders(Path(current), sorted(name for name in folders if not name.startswith(".")))
         listing.ours += [(Path(current, name), kind) for name, kind in ours.items() if kind is not None]
         folders[:] = [name for name, kind in ours.items() if kind is None]
         for name in names:
