@@ -19,6 +19,8 @@ SHORTEST = 16
 
 _MOST = 2**16  # bytes of a key file
 _HOW = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+# In a container nobody else can read these, and its user must be able to.
+_SECRETS = Path("/run/secrets")
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
@@ -74,6 +76,8 @@ def read_key(path: Path | None, variable: str | None = VARIABLE) -> str | None:
 def exposure_of(path: Path) -> str | None:
     """Say who can read a key file beside its owner, and how to change that; None where nobody can."""
     mode = path.stat().st_mode
+    if path.absolute().is_relative_to(_SECRETS):
+        return None
     if os.name != "posix" or not stat.S_ISREG(mode) or not mode & (stat.S_IRGRP | stat.S_IROTH):
         return None
     who = "every user of this machine" if mode & stat.S_IROTH else "its group"

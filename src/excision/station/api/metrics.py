@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.registry import Collector
 
 from excision.station.api.drift_metrics import DriftMetrics
 from excision.station.api.hub_metrics import OutboxMetrics
 from excision.station.station import Station
 from excision.station.work.queue import Outcome
+from excision.version import __version__
 
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
@@ -20,6 +29,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        build = Info("excision_build", "Version of the program", registry=self._registry)
+        build.info({"version": __version__})
         self._images = Counter(
             "excision_images", "Images answered", ["model", "verdict"], registry=self._registry
         )
