@@ -2,12 +2,13 @@
 
 python experiments/kill_hub.py MODEL IMAGES --kills 20
 
-MODEL is an exported folder or a run folder, IMAGES a folder of images. A hub with a PostgreSQL of its own, a
-service and a watcher run in processes of their own, each station behind a link that can be cut. While images
-come in and people label them, one of the three is killed (SIGKILL) after a random time, or a link is cut, and
-started again or mended after another. At the end everything is mended, and every row of both stations'
-databases is compared with those of PostgreSQL: each must be there once, with the same content. Prints a table
-of what was done. Needs PostgreSQL (Debian: postgresql) and the packages of excision[hub].
+MODEL is an exported folder or a run folder, IMAGES a folder of images. A hub with a PostgreSQL of its own,
+a service and a watcher run in processes of their own, each station behind a link that can be cut. While
+images come in and people label them, one of the three is killed (SIGKILL) after a random time, or a link is
+cut, or PostgreSQL is stopped without warning, and started again or mended after another. At the end
+everything is mended, and every row of both stations' databases is compared with those of PostgreSQL: each
+must be there once, with the same content. Prints a table of what was done. Needs PostgreSQL (Debian:
+postgresql) and the packages of excision[hub].
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ from excision.station.client import Client
 from tests.station.conftest import Service, begin, end
 from tests.station.hub.comparing import differences, of_station
 from tests.station.hub.conftest import begin_hub, begin_watch
-from tests.station.hub.postgres import running
+from tests.station.hub.postgres import Postgres, running
 from tests.station.hub.wire import Wire
 
-SERVICE, WATCHER = "front", "back"
+SERVICE, WATCHER, DATABASE = "front", "back", "PostgreSQL"
 LONGEST = 180.0  # seconds after the last kill in which all must be at the hub
 
 
@@ -44,11 +45,12 @@ class Plant:
         model: that both inspect with.
         images: that they get.
         folder: for everything.
-        database: address of the hub's database.
+        postgres: keeps the hub's database.
     """
 
-    def __init__(self, model: Path, images: list[Path], folder: Path, database: str) -> None:
-        self._model, self._images, self._database = model, images, database
+    def __init__(self, model: Path, images: list[Path], folder: Path, postgres: Postgres) -> None:
+        self._model, self._images, self._postgres = model, images, postgres
+        self.database = database = postgres.create("hub")
         self.service_data, self.watched, self.watcher_data = (
             folder / n for n in ("service", "in", "watcher")
         )
@@ -71,7 +73,11 @@ class Plant:
         if what == "hub":
             end(self.hub)
             time.sleep(dead)
-            self.hub = begin_hub(self._database, port=self.hub.port)
+            self.hub = begin_hub(self.database, port=self.hub.port)
+        elif what == DATABASE:
+            self._postgres.stop("immediate")
+            time.sleep(dead)
+            self._postgres.start()
         elif what == SERVICE:
             end(self.service)
             time.sleep(dead)
@@ -136,17 +142,16 @@ def main() -> None:
     chance, done = random.Random(arguments.seed), Counter[str]()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        database = stack.enter_context(running()).create("hub")
-        plant = Plant(arguments.model, images, folder, database)
+        plant = Plant(arguments.model, images, folder, stack.enter_context(running()))
         stack.callback(plant.end)
-        kinds = ("hub", SERVICE, WATCHER, f"link of {SERVICE}", f"link of {WATCHER}")
+        kinds = ("hub", SERVICE, WATCHER, f"link of {SERVICE}", f"link of {WATCHER}", DATABASE)
         for number in range(arguments.kills):
             time.sleep(chance.uniform(0.2, arguments.longest))
             what = kinds[number % len(kinds)]
             plant.kill(what, chance.uniform(0.0, arguments.longest))
             done[what] += 1
         plant.close()
-        wrong, seconds = _settled(database, plant.stations)
+        wrong, seconds = _settled(plant.database, plant.stations)
         counts = {
             name: {t: len(r) for t, r in of_station(d, name).items()} for name, d in plant.stations.items()
         }

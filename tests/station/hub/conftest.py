@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,6 +19,7 @@ from excision.station.outbox.settings import OutboxSettings, OutboxState
 from excision.station.store.records import Label, StoredResult
 from excision.station.store.store import Store
 from tests.cli.conftest import environment
+from tests.nursery import INSPECTING, Program
 from tests.station.conftest import START, Service, end
 from tests.station.hub.postgres import FOLDERS, Postgres, running
 
@@ -43,8 +43,9 @@ def database(postgres: Postgres) -> str:
 def begin_hub(database: str, *options: object, port: int = 0) -> Service:
     """Start a hub, with its database in the environment, where no other user sees it."""
     words = ["serve", "--hub", "--port", port, *options]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "excision", *map(str, words)],
+    process = Program(
+        ["-m", "excision", *words],
+        INSPECTING,
         stdout=subprocess.PIPE,
         text=True,
         env={**environment(), "EXCISION_DATABASE": database},
@@ -60,11 +61,8 @@ def begin_hub(database: str, *options: object, port: int = 0) -> Service:
 def begin_watch(model: object, folder: Path, out: Path, *options: object) -> Service:
     """Start a watcher."""
     words = ["watch", model, folder, "--out", out, "--settle", 0.1, *options]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "excision", *map(str, words)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment(),
+    process = Program(
+        ["-m", "excision", *words], INSPECTING, stdout=subprocess.PIPE, text=True, env=environment()
     )
     return Service(process, 0, out)
 

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,32 @@ def test_more_boxes_than_can_be_sent_hold_up_nothing(hub: Hub, begin_line: Begin
     line.send()
     found = hub.ask("SELECT boxes FROM results WHERE station = %s ORDER BY number", line.name)
     assert found == [("[]",), ("[[1, 2, 3, 4]]",)]
+
+
+def test_a_key_is_not_shown_to_another_address(begin_line: BeginLine) -> None:
+    asked: list[str] = []
+
+    class Redirects(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(302)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Redirects) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        line = begin_line(url=f"http://127.0.0.1:{server.server_port}", key="the key of the hub")
+        line.inspect(1)
+        state = line.send(until=lambda found: found.trouble is not None)
+        server.shutdown()
+        thread.join()
+    assert "redirects" in (state.trouble or "")
+    assert set(asked) == {"/hub/push"}
 
 
 def test_settings_are_checked() -> None:

@@ -95,6 +95,7 @@ CREATE TABLE events (
     details text NOT NULL,
     UNIQUE (station, number, fingerprint)
 );
+CREATE INDEX events_by_time ON events (time, id);
 CREATE TABLE refused (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     station text NOT NULL REFERENCES stations (name) ON DELETE CASCADE,
