@@ -268,22 +268,24 @@ class CleanupAnswer(BaseModel):
 
 
 class OutboxAnswer(BaseModel):
-    """How the sending to the hub is going."""
+    """How the sending to the hub is going; where the hub is and what it says is for those with a key."""
 
-    hub: str = Field(description="name of its machine")
-    station: str = Field(description="name of this station there")
     pushed: int = Field(description="rows that the hub acknowledged since the start")
     waiting: dict[str, int] = Field(description="rows that it has not acknowledged yet, by stream")
     since: datetime | None = Field(description="time of the oldest of these")
     refused: int = Field(description="rows that the hub could not use; it keeps them apart")
-    trouble: str | None = Field(description="why nothing can be sent now; null where it can")
-    remark: str | None = Field(description="what was odd about the last agreement with the hub")
+    trouble: bool = Field(description="whether nothing can be sent now; the Live page says why")
 
     @classmethod
     def of(cls, state: OutboxState) -> OutboxAnswer:
         """Give the answer for a state."""
-        values = {name: getattr(state, name) for name in cls.model_fields if name != "since"}
-        return cls(**values, since=None if state.since is None else _moment(state.since))
+        return cls(
+            pushed=state.pushed,
+            waiting=dict(state.waiting),
+            since=None if state.since is None else _moment(state.since),
+            refused=state.refused,
+            trouble=state.trouble is not None,
+        )
 
 
 class Health(BaseModel):
