@@ -281,7 +281,7 @@ class OutboxAnswer(BaseModel):
         """Give the answer for a state."""
         return cls(
             pushed=state.pushed,
-            waiting=dict(state.waiting),
+            waiting={str(stream): count for stream, count in state.waiting.items()},
             since=None if state.since is None else _moment(state.since),
             refused=state.refused,
             trouble=state.trouble is not None,
