@@ -1,5 +1,5 @@
 # make demo   install, then train, calibrate and evaluate on an embedded data set
-# make test   install, then run the linter, the type checker and every test
+# make test   install, then run the linter, the type checker and every test, side by side
 # make docs   install, then build the documentation into site/
 # make clean  remove the environment, the site and what the demo made
 
@@ -14,10 +14,11 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	$(BIN)/excision demo --out demo
 
-# After OpenVINO, training with torch in the same process can crash: the tests that run it have one of their own, beside
-# the others. What each says is shown when it ends.
-test: lint docs
-	$(MAKE) --jobs 2 --output-sync test-openvino test-others
+# After OpenVINO, training with torch in the same process can crash: the tests that run it have one of their own. What
+# each says is shown when it ends. The tests build the documentation, too.
+test: $(INSTALLED)
+	shared=$$(mktemp -d) && { EXCISION_TESTS_SHARED=$$shared $(MAKE) --jobs 3 --output-sync --keep-going \
+		lint test-openvino test-others; status=$$?; rm -r $$shared; exit $$status; }
 
 test-openvino: $(INSTALLED)
 	$(BIN)/python -m pytest -m openvino

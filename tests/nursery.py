@@ -9,6 +9,7 @@ another process to fork from.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import io
@@ -45,6 +46,11 @@ class Nursery:
                 stdin=subprocess.DEVNULL,
                 env=env,
             )
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        self._socket.close()  # upon which it ends
+        self._process.wait()
 
     def fork(self, words: Sequence[str], folder: str, env: dict[str, str], streams: Sequence[int]) -> int:
         """Start a program and give the id of its process, which is a child of this one."""
@@ -103,13 +109,15 @@ def run(
     *,
     cwd: Path | None = None,
     env: dict[str, str] | None = None,
+    given: str | None = None,
     timeout: float = 300,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, as `subprocess.run` with captured text does."""
+    """Run a program to its end, as `subprocess.run` does, with captured text; `given` is what it reads."""
     pipe = subprocess.PIPE
-    with Program(words, modules, stdout=pipe, stderr=pipe, text=True, cwd=cwd, env=env) as process:
+    streams = {"stdin": None if given is None else pipe, "stdout": pipe, "stderr": pipe}
+    with Program(words, modules, text=True, cwd=cwd, env=env, **streams) as process:
         try:
-            told, said = process.communicate(timeout=timeout)
+            told, said = process.communicate(given, timeout=timeout)
         except BaseException:
             process.kill()
             raise

@@ -41,7 +41,9 @@ def full_lessons(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder that all workers of this session share, and no other session."""
+    """Give a folder that all workers of this session share, and the sessions that `make test` starts."""
+    if shared := os.environ.get("EXCISION_TESTS_SHARED"):
+        return Path(shared)
     base = tmp_path_factory.getbasetemp()
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from excision import Detector
 
 SMALL = StudySettings(
-    drawings=120, kinds=("scratch", "pit"), contrasts=(0.2, 0.6), requirements=("pit 12 px",), per_region=3
+    drawings=60, kinds=("scratch", "pit"), contrasts=(0.2, 0.6), requirements=("pit 12 px",), per_region=3
 )
 
 
@@ -59,10 +59,10 @@ def measured(loud: Path, good: Path, tmp_path_factory: pytest.TempPathFactory) -
 def test_everything_is_measured(measured: tuple[Path, Capability]) -> None:
     out, result = measured
     records = read_drawings(out)
-    assert len(records) == result.drawings == 120 + 27
-    assert [one.number for one in records] == list(range(147))
+    assert len(records) == result.drawings == 60 + 27
+    assert [one.number for one in records] == list(range(87))
     counts = Counter((one.kind, one.contrast) for one in records if not one.requirement)
-    assert set(counts.values()) == {30}
+    assert set(counts.values()) == {15}
     assert result.parts + result.false_calls == 30
     for one in records:
         assert one.hit == (one.score > result.threshold)
@@ -71,7 +71,7 @@ def test_everything_is_measured(measured: tuple[Path, Capability]) -> None:
         assert 0 <= one.across <= 1
     assert [curve.kind for curve in result.curves] == ["scratch", "scratch", "pit", "pit"]
     for curve in result.curves:
-        assert sum(one.number for one in curve.bins) == curve.drawings == 30
+        assert sum(one.number for one in curve.bins) == curve.drawings == 15
         assert all(a <= b <= c for a, b, c in zip(curve.lower, curve.pod, curve.upper, strict=True))
         assert all(a < b for a, b in pairwise(curve.size))
     assert Capability.load(out / "capability.json") == result
@@ -95,7 +95,7 @@ def test_interrupted_and_resumed_is_the_same(
         measure_capability(loud, [good], tmp_path, SMALL, groups="each")
     monkeypatch.undo()
     with (tmp_path / "drawings.csv").open("a", encoding="utf-8") as stream:
-        stream.write("146,half a li")  # what a kill leaves
+        stream.write("86,half a li")  # what a kill leaves
     with pytest.raises(SettingsError, match="--resume"):
         measure_capability(loud, [good], tmp_path, SMALL, groups="each")
     other = dataclasses.replace(SMALL, contrasts=(0.3,))
@@ -110,7 +110,7 @@ def test_a_time_limit_keeps_what_was_drawn(loud: Path, good: Path, tmp_path: Pat
     hasty = dataclasses.replace(SMALL, minutes=1e-6, requirements=())
     result = measure_capability(loud, [good], tmp_path, hasty, groups="each")
     assert result.drawings == 1
-    assert any("The time limit ended the study after 1 of 120" in note for note in result.notes)
+    assert any("The time limit ended the study after 1 of 60" in note for note in result.notes)
 
 
 def test_without_a_part_left_it_says_why(fitted: Detector, good: Path, tmp_path: Path) -> None:

@@ -44,9 +44,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
 
-def excision(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def excision(
+    *words: object, cwd: Path | None = None, given: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a verb to its end; no verb may ever end in a traceback."""
-    done = nursery.run(["-m", "excision", *words], env=environment(), cwd=cwd)
+    done = nursery.run(["-m", "excision", *words], env=environment(), cwd=cwd, given=given)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 

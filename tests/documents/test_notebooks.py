@@ -1,4 +1,4 @@
-"""The notebooks run from the first cell to the last, and are kept without outputs."""
+"""The notebooks run from the first cell to the last, with fewer steps, and are kept without outputs."""
 
 from __future__ import annotations
 
@@ -42,8 +42,14 @@ def run(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     # The kernel must not find what a developer has configured, nor a window to draw in.
     monkeypatch.setenv("IPYTHONDIR", str(folder / "ipython"))
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
+    sources = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sources))
+    begin = folder / "ipython" / "profile_default" / "startup" / "small.py"
+    begin.parent.mkdir(parents=True)
+    begin.write_text("import tests.small_lessons")
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    (cell,) = [cell for cell in notebook["cells"] if "steps=100" in cell["source"]]
+    cell["source"] = cell["source"].replace("steps=100", "steps=10")
     client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}})
     asyncio.run(client.async_execute())
     return notebook

@@ -109,7 +109,7 @@ def test_the_sum_minus_the_parts_is_a_martingale() -> None:
 
 
 def test_false_warnings_within_n_parts_are_at_most_n_of_the_promised_number() -> None:
-    promised, parts, runs = 4000, 1000, 400
+    promised, parts, runs = 4000, 1000, 200
     early = 0
     for seed in range(runs):
         monitor = DriftMonitor(DriftSettings(5, promised, learning=100))
@@ -195,7 +195,7 @@ def test_the_state_is_bounded() -> None:
     monitor = DriftMonitor(DriftSettings(block=1))
     sizes = []
     for seed in range(3):
-        fed(monitor, stream(8000, seed))
+        fed(monitor, stream(3000, seed))
         sizes.append(len(monitor.to_json()))
     assert sizes[2] < 1.1 * sizes[1]
     assert len(monitor.history.starts) <= 240

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.cli.conftest import environment
+from tests import nursery
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "drift_sequences.py"
 CHANGES = ("light", "focus", "fixture", "new lot")
 
 
 def test_every_sequence_is_noticed_and_a_line_without_drift_is_not() -> None:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--short"],
-        capture_output=True, text=True, check=False, env=environment(), timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    lines = [line.strip("|") for line in done.stdout.splitlines() if "|" in line]
+    printed = nursery.printed(SCRIPT, "--short")
+    lines = [line.strip("|") for line in printed.splitlines() if "|" in line]
     rows = [[cell.strip() for cell in line.split("|")] for line in lines]
     quiet = [row for row in rows if row[0] == "none"]
     assert len(quiet) == 2
@@ -38,11 +32,7 @@ def test_every_sequence_is_noticed_and_a_line_without_drift_is_not() -> None:
 
 
 def test_who_expects_lots_is_warned_less_of_them() -> None:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT.with_name("drift_lots.py")), "--short"],
-        capture_output=True, text=True, check=False, env=environment(), timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()[2:]]
+    printed = nursery.printed(SCRIPT.with_name("drift_lots.py"), "--short")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in printed.splitlines()[2:]]
     plain, lots = (sum(float(row[3]) for row in rows if row[2] == name) for name in ("default", "lots"))
     assert len(rows) == 4 and lots < plain

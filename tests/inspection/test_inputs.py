@@ -7,7 +7,6 @@ import io
 import json
 import math
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,7 @@ from excision.errors import DatasetError, SettingsError
 from excision.inspection.inputs import expand
 from excision.inspection.log import InspectionLog, InspectionRecord
 from excision.inspection.table import COLUMNS, write_inspection_table
-from excision.system.parquet import ROWS_IN_A_GROUP
-from tests.cli.conftest import command, environment, excision
+from tests.cli.conftest import excision
 from tests.evaluation.fakes import save
 from tests.inspection.test_batch import surface
 
@@ -123,11 +121,8 @@ def test_list_and_standard_input_at_the_command_line(run: Path, tmp_path: Path) 
     for number in range(3):
         save(tmp_path / "new" / f"{number}.png", surface(number, (48, 48)))
     (tmp_path / "list.txt").write_text("new/0.png\n")
-    process = subprocess.run(
-        command("inspect", run, "-", "@list.txt", "new/2*", "--out", "out", "--also", "parquet"),
-        input="# of today\nnew/1.png\n", capture_output=True, text=True, check=False, cwd=tmp_path,
-        env=environment(),
-    )  # fmt: skip
+    words = ["inspect", run, "-", "@list.txt", "new/2*", "--out", "out", "--also", "parquet"]
+    process = excision(*words, cwd=tmp_path, given="# of today\nnew/1.png\n")
     assert process.returncode in (0, 1), process.stderr
     lines = [
         json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()
@@ -160,16 +155,18 @@ def line(number: int) -> InspectionRecord:
     )
 
 
-def test_the_table_has_every_field_and_row_groups(tmp_path: Path) -> None:
+def test_the_table_has_every_field_and_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pyarrow import parquet
 
+    in_a_group = 300
+    monkeypatch.setattr("excision.system.parquet.ROWS_IN_A_GROUP", in_a_group)
     failed = InspectionRecord("odd\udcff.png", None, 1.0, None, None, (), 0.1, None, "odd\udcff.png: damaged")
-    count = 2 * ROWS_IN_A_GROUP + 1
+    count = 2 * in_a_group + 1
     with InspectionLog(tmp_path, [*map(line, range(count - 1)), failed]):
         pass
     assert write_inspection_table(tmp_path) == count
     table = parquet.ParquetFile(tmp_path / "results.parquet")
-    assert table.metadata.num_row_groups == math.ceil(count / ROWS_IN_A_GROUP)
+    assert table.metadata.num_row_groups == math.ceil(count / in_a_group)
     assert table.schema_arrow.names == list(COLUMNS) == list(InspectionRecord.__dataclass_fields__)
     rows = parquet_rows(tmp_path / "results.parquet")
     assert rows[1] == {**vars_of(line(1)), "boxes": [[1, 2, 3, 4]] * 2, "unfit": []}

@@ -19,7 +19,6 @@ from excision.method import cross_calibration
 from excision.method.calibration import Calibration
 from excision.method.cross_calibration import memory_p_value
 from excision.method.run_folder import TRAINING, read_json
-from excision.runtime.inspector import Inspector
 from excision.synthetic.dataset import write_synthetic
 from tests.conftest import draw_surface
 
@@ -88,7 +87,7 @@ def test_networks_that_remember_leave_the_threshold_to_the_held_out_images(
     assert calibration.cross_fitted == 0 and len(calibration.scores) == 5
 
 
-def test_a_run_and_its_export_keep_it(crossing: Settings, tmp_path: Path) -> None:
+def test_a_run_keeps_it(crossing: Settings, tmp_path: Path) -> None:
     write_synthetic(tmp_path / "data", surfaces=["brushed_metal"], train=20, test_good=2, size=(64, 64))
     dataset = load_dataset(tmp_path / "data")
     detector = Detector(replace(crossing, image=replace(crossing.image, size=(48, 48))), device="cpu")
@@ -97,12 +96,6 @@ def test_a_run_and_its_export_keep_it(crossing: Settings, tmp_path: Path) -> Non
     assert again.calibration == detector.calibration
     assert detector.calibration.cross_fitted == 16
     assert read_json(tmp_path / "run" / TRAINING)["n_calibration"] == 20
-    from excision.export.export import export
-
-    export(tmp_path / "run", dataset, tmp_path / "exported")
-    exported = Inspector(tmp_path / "exported").calibration
-    assert (exported.cross_fitted, exported.names) == (16, detector.calibration.names)
-    np.testing.assert_allclose(exported.scores, detector.calibration.scores, rtol=1e-4)
 
 
 def test_a_stored_number_that_cannot_be_is_refused(crossed: Detector) -> None:

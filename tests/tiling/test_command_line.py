@@ -14,6 +14,7 @@ from PIL import Image
 
 from excision import Detector
 from excision.inspection.log import read_log
+from excision.runtime.inspector import Inspector
 from tests.cli.conftest import excision, inside
 from tests.conftest import draw_surface
 
@@ -98,6 +99,14 @@ def test_run_and_line_find_the_hole_at_its_place(
         with Image.open(tmp_path / name / found.overlay) as overlay:
             assert overlay.size == (2048, 128)
     assert scores[0] == pytest.approx(scores[1], rel=1e-3)
+
+
+def test_an_export_keeps_scores_that_were_cross_fitted(run: tuple[Path, str], line: Path) -> None:
+    """Those of training images cannot be computed again from the model alone."""
+    ours, theirs = Detector.load(run[0], device="cpu").calibration, Inspector(line).calibration
+    assert theirs.cross_fitted == ours.cross_fitted == 3
+    assert (theirs.names, theirs.groups) == (ours.names, ours.groups)
+    np.testing.assert_allclose(theirs.scores, ours.scores, rtol=1e-3)
 
 
 def test_evaluating_verifying_and_calibrating(
