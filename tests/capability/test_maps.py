@@ -33,6 +33,14 @@ def test_a_blind_corner_is_found_and_bright(tmp_path: Path) -> None:
         assert values == pytest.approx(0.05 * place_sizes(result, one, BOX), nan_ok=True)  # in mm
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+def test_few_groups_of_parts_have_a_map(groups: int) -> None:
+    """Fewer than the folds of the cross-validation."""
+    records = [replace(one, group=str(place % groups)) for place, one in enumerate(drawn("pit", 0.2, 0))]
+    (found,) = map_places(records, [analyse_curve(records, 1.0, 0)], BOX, 0.9)
+    assert found.prior >= 0 and len(found.sizes) == found.rows * found.columns
+
+
 def test_places_that_do_not_matter_give_an_even_map() -> None:
     """Shuffled places: chance must not paint blind spots."""
     even = 0

@@ -153,7 +153,7 @@ def _left_out(drawn: _Drawn, width: float) -> Floats:
 def _effects(nodes: Floats, place: Floats, eta: Floats, hit: Floats, prior: float) -> Floats:
     """Give the effect (M,) at nodes (M, 2) by Newton's method, from drawings at places (N, 2)."""
     effect = np.zeros(len(nodes))
-    if prior <= 0 or not len(place):
+    if prior <= 0 or not len(place) or not len(nodes):
         return effect
     distance = ((nodes[:, None] - place[None]) ** 2).sum(axis=2)
     kernel = np.exp(-0.5 * distance)
