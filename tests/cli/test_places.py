@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from excision.inspection.loading import load
 from excision.storage import remote
 from excision.storage.manifest import open_manifest
 from excision.storage.opening import open_folder
@@ -57,6 +58,8 @@ def said(done: Any) -> str:
 
 def test_models_are_read_and_results_written_at_urls(bucket: str, tmp_path: Path) -> None:
     assert inside("verify", f"{bucket}/line").returncode == 0
+    assert inside("verify", f"file://{FORMAT_1}/exported").returncode == 0
+    assert load(f"{bucket}/line").threshold == load(FORMAT_1 / "exported").threshold
     done = inside("evaluate", f"{bucket}/line", f"{bucket}/data", "--out", f"{bucket}/evaluation")
     assert done.returncode == 0 and f"Copied to {bucket}/evaluation" in done.stdout, said(done)
     assert {"evaluation.json", "report.html", "scores.csv"} <= names(f"{bucket}/evaluation")
@@ -88,9 +91,13 @@ def test_a_manifest_is_written_to_a_url(bucket: str) -> None:
         ["watch", "line/", "new/", "--out", "s3://plant/station"],
         ["synth", "--out", "gs://plant/fabric"],
         ["calibrate", "line/", "good/", "--roi", "https://plant/region.png"],
+        ["serve", "line=s3://plant/line", "--data", "station"],
     ],
 )
-def test_a_verb_that_takes_no_url_says_so(words: list[str]) -> None:
+def test_a_verb_that_takes_no_url_says_so(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     done = inside(*words)
     assert done.returncode == 2, said(done)
     assert "://plant/" in done.stderr and "this must be a local path, not a URL" in done.stderr

@@ -7,7 +7,6 @@ other path is refused.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -18,9 +17,6 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 if TYPE_CHECKING:
     from excision.storage.outgoing import Outgoing
-
-# A path has one slash where the URL had two.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+-]+:/[^/]")
 
 
 class Use(Enum):
@@ -58,6 +54,8 @@ def bring(verb: Callable[..., Any], arguments: BoundArguments) -> None:
         SettingsError: a URL is given for a path that must be local, or results are there already.
         DatasetError: what is to be read cannot be copied.
     """
+    from excision.storage.entry import url_of
+
     _PLACES.set(_Places())
     if not any(_is_elsewhere(path) for path in _paths(arguments.arguments.values())):
         return
@@ -65,14 +63,16 @@ def bring(verb: Callable[..., Any], arguments: BoundArguments) -> None:
     for name, value in arguments.arguments.items():
         uses = [mark for mark in getattr(hints.get(name), "__metadata__", ()) if isinstance(mark, Use)]
         if uses and isinstance(value, Path) and _is_elsewhere(value):
-            arguments.arguments[name] = _local(_url(value), uses[0])
+            arguments.arguments[name] = _local(url_of(value) or str(value), uses[0])
         else:
             _refuse(value)
 
 
 def _is_elsewhere(path: Path) -> bool:
     """Tell whether a path is a URL, or an address in a registry."""
-    if _URL.match(str(path)):
+    from excision.storage.entry import url_of
+
+    if url_of(path) is not None:
         return True
     # The modules of the registry are not needed to see that a path has no @.
     if "@" not in path.name:
@@ -80,10 +80,6 @@ def _is_elsewhere(path: Path) -> bool:
     from excision.registry.address import is_address
 
     return is_address(str(path))
-
-
-def _url(path: Path) -> str:
-    return str(path).replace(":/", "://", 1)
 
 
 def _local(url: str, use: Use) -> Path:
@@ -131,12 +127,10 @@ def own_folder(model: Path, instead: str) -> Path:
 
 def _refuse(value: Any) -> None:
     from excision.errors import SettingsError
+    from excision.storage.entry import NOT_LOCAL, url_of
 
-    for path in _paths([value]):
-        if _URL.match(str(path)):
-            raise SettingsError(
-                f"{_url(path)}: this must be a local path, not a URL: copy it to this machine"
-            )
+    for url in filter(None, map(url_of, _paths([value]))):
+        raise SettingsError(f"{url}: {NOT_LOCAL}")
 
 
 def _paths(values: Iterable[Any]) -> Iterable[Path]:
@@ -160,4 +154,5 @@ def deliver() -> None:
 
     for outgoing in _PLACES.get().results:
         outgoing.deliver()
-        say(f"Copied to {without_secrets(outgoing.url)}; {outgoing.local} is removed.")
+        url = without_secrets(outgoing.url)
+        say(f"Copied to {url}: read this URL above for {outgoing.local}, which is removed.")

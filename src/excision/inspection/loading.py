@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from excision.errors import ModelError
 from excision.method.folder_kinds import folder_kind, wrong_folder
+from excision.storage.entry import is_url, local_path
 
 if TYPE_CHECKING:
     from excision.detector import Detector
@@ -20,7 +21,8 @@ def load(
     """Open a folder with a model: a run folder or an exported folder.
 
     Args:
-        folder: folder that `excision train`, `Detector.save` or `excision export` wrote.
+        folder: folder that `excision train`, `Detector.save` or `excision export` wrote, or its URL; then it
+            is copied to the local cache.
         threads: of one inspection with an exported model; None leaves it to the backend. A run folder leaves
             it to torch.
         device: where the networks are computed; None takes the processor for an exported model, and a GPU if
@@ -32,7 +34,7 @@ def load(
     Raises:
         ModelError: the folder is neither, or a file in it is missing or damaged.
     """
-    folder = Path(folder)
+    folder = _local(folder)
     match folder_kind(folder):
         case "exported":
             from excision.runtime.inspector import Inspector
@@ -44,3 +46,12 @@ def load(
             return Detector.load(folder, device or "auto")
         case _:
             raise ModelError(wrong_folder(folder, "model"))
+
+
+def _local(folder: str | Path) -> Path:
+    path = local_path(folder) if isinstance(folder, str) and is_url(folder) else Path(folder)
+    if path is not None:
+        return path
+    from excision.storage.mirror import mirror
+
+    return mirror(str(folder))

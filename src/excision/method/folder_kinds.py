@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 from typing import Literal
 
+from excision.storage.entry import NOT_LOCAL, url_of
+
 RUN_MODEL, RUN_SETTINGS = "model.safetensors", "settings.toml"
 EXPORTED_MODEL = "model.json"
 ODD_IMAGE = "odd_image.png"
@@ -46,6 +48,8 @@ def folder_kind(folder: Path) -> Kind:
 
 def wrong_folder(folder: Path, wanted: Wanted) -> str:
     """Return an error message: why a folder is not of the wanted kind, and what to do about it."""
+    if (url := url_of(folder)) is not None:
+        return f"{url}: {NOT_LOCAL}"
     quoted, name = shlex.quote(str(folder)), shlex.quote(folder.resolve().name)
     exporting = f"excision export {quoted} DATA --out line/{name}"
     training = f"excision train DATA --out {quoted}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,12 @@ MOST_TEXT = 8192
 """Characters of a URI, a group or a serial number; what is longer is none."""
 
 _FILE = "file://"
+
+NOT_LOCAL = "this must be a local path, not a URL: copy it to this machine"
+"""What is wrong with a URL where it cannot be taken."""
+
+# A path has one slash where the URL had two.
+_PATH_OF_URL = re.compile(r"[A-Za-z][A-Za-z0-9+-]+:/[^/]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,15 @@ def local_path(uri: str) -> Path | None:
 def bare(url: str) -> str:
     """Give the URL of a file on a web server without what follows its path; any other text as it is."""
     return url.partition("#")[0].partition("?")[0] if url.startswith(("http://", "https://")) else url
+
+
+def url_of(path: Path) -> str | None:
+    """Give the URL that a path was made of by mistake, such as `s3:/a/b`; None of a path that is one."""
+    text = str(path)
+    if not _PATH_OF_URL.match(text):
+        return None
+    # The path of a file URL begins with the slash that the root has.
+    return text.replace(":/", ":///" if text.lower().startswith("file:") else "://", 1)
 
 
 def is_url(word: str) -> bool:
