@@ -1,4 +1,4 @@
-"""The comparison of feature networks runs on a small run of a drawn set."""
+"""The comparisons of features and of kinds of defect run on a small run of a drawn set."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from excision.settings import (
     TrainingSettings,
 )
 from excision.synthetic.dataset import write_synthetic
+from excision.synthetic.defects import PART_DEFECTS
 from tests import nursery
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "network_features.py"
 
 
-def test_the_experiment_prints_its_table(tmp_path: Path) -> None:
-    try:
-        weights_file()
-    except ModelError as error:
-        pytest.skip(str(error))
-    data, run = tmp_path / "data", tmp_path / "run"
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return a drawn set of parts and a small run of it."""
+    folder = tmp_path_factory.mktemp("finished")
+    data, run = folder / "data", folder / "run"
     write_synthetic(
         data, size=(64, 64), train=20, test_good=3, per_defect=1, surfaces=["machined_part"], seed=1
     )
@@ -38,8 +38,22 @@ def test_the_experiment_prints_its_table(tmp_path: Path) -> None:
         calibration=CalibrationSettings(unfit_rate=0.0),
     )
     Detector(settings, device="cpu").fit(data, run=run)
+    return data, run
+
+
+def test_the_experiment_prints_its_table(finished: tuple[Path, Path]) -> None:
+    try:
+        weights_file()
+    except ModelError as error:
+        pytest.skip(str(error))
     choices = ("edges:gaussian:alone", "edges:gaussian", "efficientnet-lite0:memory")
-    printed = nursery.printed(SCRIPT, data, run, *choices)
+    printed = nursery.printed(SCRIPT, *finished, *choices)
     lines = [line for line in printed.splitlines() if line.startswith(("| edges", "| efficientnet"))]
     assert len(lines) == 3 and " and " not in lines[0] and " and " in lines[1]
     assert "edges:gaussian:alone: " in printed and ", 1.00 times" in printed
+
+
+def test_each_kind_of_defect_is_counted(finished: tuple[Path, Path]) -> None:
+    line = nursery.printed(SCRIPT.with_name("varying_parts.py"), *finished).strip()
+    assert line.startswith("edges:gaussian, ") and "false alarms" in line
+    assert line.count("of 1)") == len(PART_DEFECTS)
