@@ -22,7 +22,7 @@ few = true
 false_alarm_rate = 0.4
 recovery = { width = 4, depth = 3 }
 training = { crop = 32, batch = 2, checkpoint_every = 10, precision = "float32" }
-attention = { tuning = 1 }
+attention = { tuning = 0 }
 calibration = { cross_fit = false }
 """
 

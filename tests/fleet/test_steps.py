@@ -6,18 +6,23 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from excision.cli import run as main
+from excision.data import Dataset
+from excision.errors import SettingsError
 from excision.fleet.measuring import EVALUATION, SCORES
 from excision.fleet.plan import read_fleet
 from excision.fleet.record import Record
 from excision.fleet.steps import records_of
-from excision.inspection.loading import load
 from excision.method.run_folder import MODEL
 from excision.registry.registry import Registry
+from excision.runtime.verification import Proof
 from tests.fleet.conftest import SETTINGS, PoolHere
+
+EXPORTED = Path(__file__).parents[1] / "compatibility" / "format_1" / "exported"
 
 
 @pytest.fixture(scope="module")
@@ -58,23 +63,40 @@ def test_measured_once(fleet: Path, here: PoolHere, capsys: pytest.CaptureFixtur
     capsys.readouterr()
 
 
-def test_exported_and_verified(
-    fleet: Path, tmp_path: Path, here: PoolHere, capsys: pytest.CaptureFixture[str]
+def test_exported_once_and_added_to_a_registry(
+    fleet: Path,
+    tmp_path: Path,
+    here: PoolHere,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """With a folder that is there already: tracing takes many seconds, and `tests/export` is about it."""
+    calls = []
+
+    def export(run: Path, dataset: Dataset, out: Path, **options: Any) -> Proof:
+        assert (run / MODEL).is_file()
+        if out.is_dir() and any(out.iterdir()):
+            raise SettingsError(f"{out} is not empty")
+        calls.append((run.name, dataset.root.name, options["to"], options["precision"]))
+        shutil.copytree(EXPORTED, out)
+        return Proof(3, 0.0, 0.0, 0.0, 0, 0.0)
+
+    monkeypatch.setattr("excision.export.export.export", export)
     own = tmp_path / "fleet"
     shutil.copytree(fleet, own)
     models = tmp_path / "models"
     words = ["fleet", "export", str(own), "--out", str(tmp_path / "line")]
-    words += ["--registry", str(models), "--stage", "test"]
+    words += ["--to", "openvino", "--precision", "bf16", "--registry", str(models), "--stage", "test"]
     (tmp_path / "line" / "b").mkdir(parents=True)
     (tmp_path / "line" / "b" / "mine.txt").write_text("x")
     assert main(words) == 2
     assert f"Failed: b: {tmp_path / 'line' / 'b'}" in capsys.readouterr().out
-    assert load(tmp_path / "line" / "a").threshold > 0
+    assert calls == [("a", "a", "openvino", "bf16")]
     assert Registry(models).find("a", "test").number == "0001"
     written = (tmp_path / "line" / "a" / "model.json").stat().st_mtime_ns
     assert main(words) == 2
     assert here.names == ["a", "b"] * 2
+    assert len(calls) == 1
     assert [version.number for version in Registry(models).versions("a")] == ["0001"]
     assert Registry(models).names() == ["a"]
     assert (tmp_path / "line" / "a" / "model.json").stat().st_mtime_ns == written

@@ -130,7 +130,9 @@ def write_report(out: Path, records: Sequence[Record]) -> Path:
     page = Page(
         f"Fleet of {counted(len(rows), 'model', 'models')}",
         f"{len(finished)} of {counted(len(rows), 'model is', 'models are')} trained. "
-        + (f"{len(needing)} need a person." if needing else "None needs a person."),
+        + {0: "None needs a person.", 1: "1 needs a person."}.get(
+            len(needing), f"{len(needing)} need a person."
+        ),
         [("Date", today()), ("Folder", printable(str(out.absolute())))],
         [
             _card("Trained", f"{len(finished)} of {len(rows)}"),
