@@ -160,10 +160,10 @@ def test_a_damaged_record_is_named(
     shutil.copytree(fleet, own)
     (own / "a" / "fleet_model.json").write_text('{"format": 1, "steps": []}')
     assert main(["fleet", "evaluate", str(own)]) == 2
-    assert "Failed: a: " in (told := capsys.readouterr().out)
-    assert "fleet_model.json: this is no record" in told
+    assert "Failed: a: its training failed" in (told := capsys.readouterr().out)
     assert "1 of 2 trained" in told
-    assert here.names == ["a", "b"]
+    assert "fleet_model.json: this is no record" in (own / "report.html").read_text()
+    assert here.names == ["b"]
     (own / "fleet.json").write_text('{"format": 9}')
     assert main(["fleet", "evaluate", str(own)]) == 2
     assert "a later version" in capsys.readouterr().err

@@ -110,7 +110,8 @@ def _compare(old: Record, new: Record, old_folder: Path, new_folder: Path) -> Co
     name = old.model.name
     states = [record.step("train").state for record in (old, new)]
     if states[0] != "finished":
-        return Compared(name, "not compared", ("It is not trained in the old fleet.",))
+        answer: Answer = "added" if states[1] == "finished" else "not compared"
+        return Compared(name, answer, ("It is not trained in the old fleet.",))
     if states[1] != "finished":
         why = new.step("train").reason or "its training is not finished"
         return Compared(name, "worse", (f"It is not trained in the new fleet: {why}",))
@@ -131,8 +132,12 @@ def _compare(old: Record, new: Record, old_folder: Path, new_folder: Path) -> Co
         compared = _scored(name, old_folder, new_folder)
     except (ExcisionError, OSError) as error:
         return Compared(name, "worse" if lost else "not compared", (*lost, str(error)), promises=promises)
-    answer = "worse" if lost else compared.answer
-    return replace(compared, answer=answer, reasons=(*lost, *compared.reasons), promises=promises)
+    return replace(
+        compared,
+        answer="worse" if lost else compared.answer,
+        reasons=(*lost, *compared.reasons),
+        promises=promises,
+    )
 
 
 def _scored(name: str, old: Path, new: Path) -> Compared:

@@ -81,13 +81,20 @@ class FleetRun:
         if self.out.exists() and not self.out.is_dir():
             raise SettingsError(f"{self.out} is a file: choose a folder for the fleet")
         self._models = {model.name: model for model in models}
-        jobs = [self._job(model, more) for model in models if not self._is_done(model)]
+        jobs = [self._job(model, more) for model in models if self._is_wanted(model)]
         self._ended = len(models) - len(jobs)
         self._tell()
         engine.pool(len(jobs)).run(jobs, self._hear, self._end)
 
-    def _is_done(self, model: FleetModel) -> bool:
-        return self.step == "train" and is_trained(model, self.out / model.name)
+    def _is_wanted(self, model: FleetModel) -> bool:
+        """Tell whether a process is needed; what is not trained cannot be measured or exported."""
+        folder = self.out / model.name
+        if self.step == "train":
+            return not is_trained(model, folder)
+        done = _record(folder, model).step("train")
+        if done.state != "finished":
+            self.failures[model.name] = f"its training {'failed' if done.reason else 'is not finished'}"
+        return model.name not in self.failures
 
     def _job(self, model: FleetModel, more: dict[str, Any]) -> Job:
         own = {

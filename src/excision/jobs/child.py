@@ -148,8 +148,11 @@ def how_it_ended(status: int) -> str:
 
 def serve(do: Callable[[dict[str, Any]], int]) -> int:
     """Do the job on standard input, and return the exit status."""
-    # A shell may have started the parent with SIGINT ignored, but SIGINT is how a child is stopped.
+    # A shell may have started the parent with SIGINT ignored, and Ray blocks it in its workers, but SIGINT is
+    # how a child is stopped.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
         job = json.loads(sys.stdin.readline())
         threading.Thread(target=_stop_with_parent, daemon=True).start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import subprocess
 from collections import deque
 from collections.abc import Iterable
@@ -35,6 +36,8 @@ class _Latest:
 
 def _do(job: Job, threads: int, latest: Any) -> int:
     """Do a job in a child of the Ray worker; the child ends when the worker does, or is cancelled."""
+    # A shell may have started the cluster with SIGINT ignored, but SIGINT is how Ray cancels a task.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with Child(job.module, job.content, threads, told=True) as child:
         try:
             for message in child.messages():
