@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
-import shutil
-import socket
 import ssl
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,32 +14,12 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.station.conftest import Service, begin, end
+from tests.station.nginx import free_port, needs_nginx, nginx
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "station" / "proxy.md"
 KEY = "Prüfstand-7 Schlüssel"
 
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-
-pytestmark = pytest.mark.skipif(
-    NGINX is None or shutil.which("openssl") is None, reason="nginx or openssl is not installed"
-)
-
-MAIN = """
-{user}
-worker_processes 1;
-pid nginx.pid;
-error_log error.log;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-    include station.conf;
-}}
-"""
+pytestmark = needs_nginx
 
 
 @dataclass
@@ -97,52 +72,21 @@ def _asked(
 
 @pytest.fixture(scope="module")
 def proxied(line: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
-    assert NGINX is not None
     folder = tmp_path_factory.mktemp("nginx")
     key = folder / "key.txt"
     key.write_text(KEY + "\r\n", "utf-16")  # as Windows' editor writes it
     key.chmod(0o600)
     service = begin(line, folder / "station", "--api-key-file", key, "--behind-proxy", "127.0.0.1")
     (found,) = re.findall(r"```nginx\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
-    port = _free_port()
+    port = free_port()
     for written, used in (("127.0.0.1:8000", f"127.0.0.1:{service.port}"), ("listen 443", f"listen {port}")):
         assert found.count(written) == 1
         found = found.replace(written, used)
-    (folder / "station.conf").write_text(found, "utf-8")
-    user = "user root;" if os.getuid() == 0 else ""
-    (folder / "nginx.conf").write_text(MAIN.format(user=user), "utf-8")
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", folder / "station.key", "-out", folder / "station.crt"]
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, *files]
-    subprocess.run(list(map(str, made)), check=True, capture_output=True)
-    process = subprocess.Popen(
-        [NGINX, "-p", str(folder), "-c", "nginx.conf", "-e", "error.log", "-g", "daemon off;"]
-    )
     try:
-        _until_open(port, process)
-        yield Proxied(service, port, folder / "station.crt")
+        with nginx(folder, found, port) as certificate:
+            yield Proxied(service, port, certificate)
     finally:
-        process.terminate()
-        process.wait(20)
         end(service)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _until_open(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
-        assert process.poll() is None, "nginx ended"
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail("nginx does not listen")
 
 
 def _log_in(proxied: Proxied, key: str, source: str = "127.0.0.1", **headers: str) -> tuple[int, str]:
