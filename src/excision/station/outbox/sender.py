@@ -81,11 +81,15 @@ class Sender:
                 with only_one(self._store.path.parent, LOCK, "--hub-url", "another process sends", "--data"):
                     self._go_on()
                 return
-            except SettingsError as error:
+            except (SettingsError, OSError) as error:
                 self._note(str(error))
-            except Exception:
+                wait = self._settings.first
+            except Exception as error:
+                # Without this thread nothing would ever be sent again.
                 _LOG.exception("sending to the hub has ended; it begins again")
-            if self._end.wait(self._settings.first):
+                self._note(f"{type(error).__name__}: {error}")
+                wait = self._settings.longest
+            if self._end.wait(wait):
                 return
 
     def _go_on(self) -> None:
