@@ -69,7 +69,9 @@ def running() -> Iterator[Postgres]:
     try:
         if os.getuid() == 0:
             shutil.chown(folder, USER, USER)
-        as_user(found.programs / "initdb", "-D", found.data, "-A", "trust", "-U", USER, "-E", "UTF8", "-N")
+        # A locale that the environment names need not be installed.
+        options = ("-A", "trust", "-U", USER, "-E", "UTF8", "--locale=C", "-N")
+        as_user(found.programs / "initdb", "-D", found.data, *options)
         found.start()
         try:
             yield found
