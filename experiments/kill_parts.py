@@ -38,6 +38,8 @@ from excision.storage.opening import open_folder
 
 def main() -> int:
     arguments = _arguments()
+    # A busy machine takes longer than Ray waits by default.
+    os.environ.update(RAY_raylet_start_wait_time_s="300")
     with tempfile.TemporaryDirectory() as made:
         work = Path(made)
         _repeat(arguments.folder, work / "images", arguments.images)

@@ -32,6 +32,18 @@ README = Path(__file__).parents[2] / "README.md"
 BIN = Path(sys.executable).parent
 
 
+DEADLY = """
+import os, pathlib, signal
+real = pathlib.Path.open
+def opened(self, *words, **named):
+    if self.name == "deadly.png":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(self, *words, **named)
+pathlib.Path.open = opened
+"""
+"""Ends every process that opens an image of this name, as one does that takes more memory than there is."""
+
+
 @dataclass
 class Plant:
     """A working folder with a model, a bucket, and the environment of a user with both."""
@@ -69,8 +81,10 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
             # As a user who has a token, which the cluster then asks for.
             "HOME": str(work),
             "RAY_TMPDIR": str(work),
+            "PYTHONPATH": os.pathsep.join([str(work), os.environ.get("PYTHONPATH", "")]),
         }.items():
             patch.setenv(name, value)
+        (work / "sitecustomize.py").write_text(DEADLY)
         (work / ".ray").mkdir()
         (work / ".ray" / "auth_token").write_text("0123456789abcdef" * 4)
         remote._filesystem.cache_clear()
@@ -140,6 +154,17 @@ def test_a_gpu_is_asked_for_and_none_is_made_up(plant: Plant) -> None:
     ):
         done = plant.run(f"{words}{out} --gpus-per-worker {share}")
         assert done.returncode == 2 and said in done.stderr, done.stderr
+
+
+def test_an_image_that_kills_its_actors_is_a_failure(plant: Plant) -> None:
+    folder = plant.work / "some"
+    shutil.copytree(plant.work / "line3", folder, ignore=shutil.ignore_patterns("[1-3]*.png"))
+    shutil.copyfile(folder / "00.png", folder / "deadly.png")
+    words = "excision inspect line/parts some/ --engine ray --address auto --workers 1 --out deadly"
+    done = plant.run(words)
+    assert done.returncode == 2, done.stderr
+    assert "6 good, 4 defective, 1 not inspected" in done.stdout, done.stdout
+    assert f"{folder}/deadly.png: the process that inspected it died 3 times" in done.stdout
 
 
 TAKES = """
