@@ -66,12 +66,17 @@ drop_suspects = true
 
 
 def test_a_pattern_is_a_model_for_each_folder(tmp_path: Path) -> None:
-    for name in ("berlin/cam1/good", "berlin/cam2/good", "ulm/cam1/good", "ulm/cam1/bad"):
+    for name in ("berlin/cam1/good", "berlin/cam2/good", "ulm/cam1/good", "ulm/cam1/bad", "Köln 2/cam1/good"):
         (tmp_path / "plants" / name).mkdir(parents=True)
     (tmp_path / "plants" / "note.txt").write_text("x")
     models = read_fleet(write(tmp_path, '[models.line]\ndata = "plants/*/cam*/good"\n'))
-    assert [model.name for model in models] == ["line-berlin-cam1", "line-berlin-cam2", "line-ulm-cam1"]
-    assert models[2].data == str(tmp_path / "plants" / "ulm" / "cam1" / "good")
+    assert [model.name for model in models] == [
+        "line-K_ln_2-cam1",
+        "line-berlin-cam1",
+        "line-berlin-cam2",
+        "line-ulm-cam1",
+    ]
+    assert models[3].data == str(tmp_path / "plants" / "ulm" / "cam1" / "good")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from excision.system.strict_json import read_bounded
 
 _MOST_BYTES = 16 * 2**20
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_OTHER = re.compile(r"[^A-Za-z0-9_.-]")
 _PATTERN = re.compile(r"[*?\[]")
 _INSTALLED = "elpv-dataset"
 _SECTIONS = tuple(each.name for each in dataclasses.fields(Settings))
@@ -94,7 +95,7 @@ def read_fleet(path: Path) -> tuple[FleetModel, ...]:
     `test`, `layout`, `leave_out`, `few`, `drop_suspects`, `defects`, `settings` (a file of settings), and
     every setting of a training, by its short name or in the table of its section. Paths are relative to the
     file. Where the last folders of `data` are patterns, each folder that matches is a model; its name ends
-    with what the patterns stand for.
+    with what the patterns stand for, in which other characters than those of names become "_".
 
     Raises:
         SettingsError: the file cannot be read, a name is unknown, a value is wrong, no folder matches, or two
@@ -221,4 +222,4 @@ def _matching(name: str, data: str, where: str) -> Iterator[tuple[str, str]]:
     if not found:
         raise SettingsError(f"{where}: no folder matches {data}")
     for path in found:
-        yield "-".join([name, *(path.parts[place] for place in wild)]), str(path)
+        yield "-".join([name, *(_OTHER.sub("_", path.parts[place]) for place in wild)]), str(path)

@@ -14,6 +14,7 @@ from excision.fleet.record import Record, State
 from excision.system.csv_rows import csv_row
 from excision.system.dates import today
 from excision.system.files import write_json, write_text
+from excision.system.names import printable
 from excision.system.parquet import columns_of, write_parquet
 from excision.system.strict_json import read_json
 from excision.version import __version__
@@ -183,4 +184,4 @@ def read_plans(out: Path) -> tuple[FleetModel, ...]:
 
 
 def _cell(value: Any) -> Any:
-    return "" if value is None else value
+    return "" if value is None else printable(value) if isinstance(value, str) else value

@@ -104,9 +104,12 @@ class _own_files:  # noqa: N801  a context, used like a function
         self._model, self._made = model, tempfile.TemporaryDirectory(prefix="excision-")
 
     def __enter__(self) -> str:
+        # MLflow keeps the name of the folder.
+        folder = Path(self._made.name) / "model"
+        folder.mkdir()
         for file in model_files(self._model):
-            shutil.copyfile(file, Path(self._made.name) / file.name)
-        return self._made.name
+            shutil.copyfile(file, folder / file.name)
+        return str(folder)
 
     def __exit__(self, *_: object) -> None:
         self._made.cleanup()
