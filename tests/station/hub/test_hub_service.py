@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from html import unescape
@@ -14,7 +15,8 @@ import pytest
 
 from excision.cli import run as command_line
 from tests.station.conftest import Service, begin, end
-from tests.station.hub.conftest import BeginLine, Hub, StartHub, begin_hub, make_line
+from tests.station.hub.comparing import of_hub, of_station
+from tests.station.hub.conftest import BeginLine, Hub, StartHub, begin_hub, begin_watch, make_line
 from tests.station.hub.postgres import USER, Postgres
 from tests.station.hub.wire import Wire
 from tests.station.test_pages_browser import AXE, findings
@@ -118,6 +120,19 @@ def test_a_station_tells_how_its_hub_is(tmp_path: Path, request: pytest.FixtureR
     page = get(service, "/")
     assert "Hub 127.0.0.1: 2 waiting" in page
     assert "Oldest from" in page
+
+
+def test_a_watcher_that_ends_has_sent_everything(plant: Hub, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for image in EXPORTED.parent.glob("*.png"):
+        shutil.copyfile(image, tmp_path / "in" / image.name)
+    out, options = tmp_path / "out", ("--hub-url", plant.service.url, "--station", "watcher")
+    watcher = begin_watch(EXPORTED, tmp_path / "in", out, *options, "--idle-exit", 0.2)
+    assert watcher.process.wait(60) == 0
+    end(watcher)
+    there, here = of_hub(plant.database)["results"], of_station(out, "watcher")["results"]
+    assert len(here) == 4
+    assert here <= there
 
 
 def test_stations_have_a_key_of_their_own(start_hub: StartHub, begin_line: BeginLine, tmp_path: Path) -> None:
