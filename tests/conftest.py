@@ -47,13 +47,18 @@ def pytest_collection_finish() -> None:
 
 LONGEST = (
     "cli/test_benchmark.py",
-    "station/test_watch.py",
-    "cli/test_train.py",
     "tiling/test_command_line.py",
+    "station/test_watch.py",
     "station/test_pages_browser.py",
-    "method/recovery/test_run.py",
+    "documents/test_notebooks.py",
+    "cluster/test_job.py",
+    "method/test_features_in_tiles.py",
+    "station/test_service_models.py",
+    "method/test_network_features.py",
     "tiling/test_inspecting.py",
-    "station/test_service_end.py",
+    "cli/test_train.py",
+    "station/test_faults.py",
+    "cli/test_suspects.py",
 )
 """Files that take longest: begun first, no process waits for one of them at the end."""
 
