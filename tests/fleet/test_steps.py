@@ -13,10 +13,12 @@ import pytest
 from excision.cli import run as main
 from excision.data import Dataset
 from excision.errors import SettingsError
+from excision.fleet.child import note_failure
 from excision.fleet.measuring import EVALUATION, SCORES
-from excision.fleet.plan import read_fleet
+from excision.fleet.plan import FleetModel, read_fleet
 from excision.fleet.record import Record
 from excision.fleet.steps import records_of
+from excision.fleet.table import read_plans, write_tables
 from excision.method.run_folder import MODEL
 from excision.registry.registry import Registry
 from excision.runtime.verification import Proof
@@ -53,6 +55,15 @@ def test_evaluated_as_by_the_verb(fleet: Path, plants: Path, tmp_path: Path) -> 
     page = (fleet / "report.html").read_text("utf-8")
     assert "2 of 2 models are trained" in page
     assert 'href="a/evaluation/report.html"' in page
+
+
+def test_passwords_are_hidden_in_tables(tmp_path: Path) -> None:
+    model = FleetModel("a", "s3://key:secret@plant/a")
+    note_failure(tmp_path / "a", "train", model, "s3://key:secret@plant/a: no such folder")
+    write_tables(tmp_path, records_of(tmp_path, [model]), parquet=False)
+    assert "secret" not in (tmp_path / "fleet.csv").read_text()
+    assert "***" in (tmp_path / "fleet.csv").read_text()
+    assert read_plans(tmp_path) == (model,)
 
 
 def test_measured_once(fleet: Path, here: PoolHere, capsys: pytest.CaptureFixture[str]) -> None:

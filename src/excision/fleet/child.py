@@ -15,6 +15,7 @@ from excision.fleet.plan import FleetModel
 from excision.fleet.record import Done, Record, Step
 from excision.jobs import child
 from excision.progress import Shown
+from excision.system.secrets import without_secrets
 
 MODULE = "excision.fleet"
 
@@ -62,7 +63,7 @@ def note_failure(folder: Path, step: Step, model: FleetModel, reason: str) -> No
     before = {} if record is None else record.steps
     of = before[step].of if step in before and before[step].state == "not finished" else {}
     folder.mkdir(parents=True, exist_ok=True)
-    Record(model, before).with_step(step, Done("failed", of, reason)).save(folder)
+    Record(model, before).with_step(step, Done("failed", of, without_secrets(reason))).save(folder)
 
 
 def _do(job: dict[str, Any], folder: Path, step: Step, shown: Shown) -> None:

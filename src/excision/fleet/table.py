@@ -16,6 +16,7 @@ from excision.system.dates import today
 from excision.system.files import write_json, write_text
 from excision.system.names import printable
 from excision.system.parquet import columns_of, write_parquet
+from excision.system.secrets import without_secrets
 from excision.system.strict_json import read_json
 from excision.version import __version__
 
@@ -129,7 +130,7 @@ def row_of(record: Record) -> FleetRow:
     return FleetRow(
         name=record.model.name,
         state=trained.state,
-        data=record.model.data,
+        data=without_secrets(record.model.data),
         **{name: trained.facts.get(name) for name in _OF_TRAINING},
         **{name: measured.get(name) for name in _OF_EVALUATION},
         exported=exported.facts.get("folder") if exported.state == "finished" else None,
