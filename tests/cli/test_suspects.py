@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from excision.cli import run as main
+from excision.detector import Detector
 from excision.export import export
 from excision.method.run_folder import FINGERPRINT, TRAINING, read_json
 from excision.method.run_start import dropped_images
@@ -70,7 +71,10 @@ def test_suspects_are_named_with_their_maps_and_left_out_on_request(
     def write(*_: object) -> None:
         raise ReachedError
 
-    # The images that were left out are no reason to refuse the folder that still has them.
+    # The folder still has the images that were left out: it is not refused, and they stay left out.
+    data = export._training_data(Detector.load(without, device="cpu"), without, mixed, None)
+    again = data.fingerprint()
+    assert {*again["training"], *again["calibration"]} == {*used["training"], *used["calibration"]}
     monkeypatch.setattr(export, "write_onnx", write)
     with pytest.raises(ReachedError):
         export.export(without, mixed, tmp_path / "exported")
