@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 DATABASE, HUB_KEY = "EXCISION_DATABASE", "EXCISION_HUB_KEY"
 """Variables of the environment."""
+
+_PASSWORD = re.compile(r"://[^/@]*:[^/@]+@|\bpassword\s*=")
 
 
 @Parameter(name="*")
@@ -117,14 +120,12 @@ class HubOptions:
         Raises:
             SettingsError: there is none.
         """
-        from urllib.parse import urlsplit
-
         address = self.database or os.environ.get(DATABASE, "")
         if not address:
             raise SettingsError(
                 "--hub needs --database, such as postgresql:///excision, or EXCISION_DATABASE"
             )
-        if self.database and urlsplit(self.database).password:
+        if self.database and _PASSWORD.search(self.database):
             print(
                 "excision: note: every user of this machine can see the password in --database: put it into "
                 f"{DATABASE} or ~/.pgpass",

@@ -28,12 +28,12 @@ class Postgres:
     def address(self, database: str = "postgres") -> str:
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
-    def create(self, database: str) -> str:
+    def create(self, database: str, options: str = "") -> str:
         """Make a database, and give its address."""
         import psycopg
 
         with psycopg.connect(self.address(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {database}".encode())
+            connection.execute(f"CREATE DATABASE {database} {options}".encode())
         return self.address(database)
 
     def start(self) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import time
+from contextlib import closing
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,31 @@ def test_nothing_serious_bars_anybody(browser: Any, plant: Hub, size: tuple[int,
             assert page.evaluate("document.documentElement.scrollWidth") <= size[0], "nothing sticks out"
 
 
+def test_any_character_can_be_asked_for(plant: Hub) -> None:
+    for path in ("/review?source=%00", "/review?station=%00&model=%00", "/?station=%00&model=a%00%ED%A0%80"):
+        assert get(plant.service, path), path
+
+
+def test_changes_of_models_are_those_of_the_chosen_model(hub: Hub, tmp_path: Path) -> None:
+    line = make_line(hub, tmp_path, "two models")
+    with closing(line.store()) as store:
+        for model, who in (("inner", "Ada"), ("outer", "Grace")):
+            store.note(model, "thresholds", {"threshold": 2.0}, who=who)
+    line.send()
+    for asked, names in (("", {"Ada", "Grace"}), ("&model=inner", {"Ada"}), ("&model=none", set())):
+        page = get(hub.service, f"/?station=two+models{asked}")
+        assert {name for name in ("Ada", "Grace") if f"({name})" in page} == names
+
+
+def test_a_database_that_cannot_hold_every_character_is_refused(
+    postgres: Postgres, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = postgres.create("latin", "ENCODING 'LATIN1' TEMPLATE template0")
+    monkeypatch.setenv("EXCISION_DATABASE", address)
+    assert command_line(["serve", "--hub", "--port", "0"]) == 2
+    assert "--encoding UTF8" in capsys.readouterr().err
+
+
 def test_prometheus_and_health_tell_of_each_station(plant: Hub) -> None:
     text = get(plant.service, "/metrics")
     assert 'excision_hub_results_total{station="Halle 1"} 8.0' in text
@@ -177,12 +203,15 @@ def test_a_database_that_goes_away_comes_back(postgres: Postgres, begin_line: Be
 
 
 def test_what_a_hub_lacks_is_said(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("EXCISION_DATABASE", raising=False)
+    monkeypatch.chdir(tmp_path)
     for words, said in (
         (["serve", "--hub"], "EXCISION_DATABASE"),
         (["serve", "--hub", "--database", "postgresql://ada:hush@127.0.0.1:9/x", "--port", "0"], "refused"),
+        (["serve", "--hub", "--database", "postgresql://[", "--port", "0"], "--database"),
+        (["serve", "--hub", "--database", "host=127.0.0.1 port=9 password=hush", "--port", "0"], "~/.pgpass"),
         (["serve", "model", "--hub", "--database", "x"], "name no models"),
         (["serve", "--hub", "--database", "x", "--hub-url", "http://h", "--station", "a"], "sends none"),
         (["serve", "model", "--database", "x"], "add --hub"),

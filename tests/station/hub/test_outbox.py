@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from excision.errors import SettingsError
+from excision.errors import SettingsError, StationError
+from excision.station.client import Client
 from excision.station.outbox.settings import OutboxSettings
 from excision.station.store.sequence import STREAMS
 from tests.station.hub.comparing import Rows, of_hub, of_station, wrong_counts
@@ -270,24 +271,30 @@ def test_a_key_is_not_shown_to_another_address(begin_line: BeginLine) -> None:
     class Redirects(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked.append(self.path)
-            self.rfile.read(int(self.headers["Content-Length"]))
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
             self.send_response(302)
             self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        def do_GET(self) -> None:
+            self.do_POST()
 
         def log_message(self, *_: Any) -> None: ...
 
     with HTTPServer(("127.0.0.1", 0), Redirects) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        line = begin_line(url=f"http://127.0.0.1:{server.server_port}", key="the key of the hub")
+        url = f"http://127.0.0.1:{server.server_port}"
+        with pytest.raises(StationError, match="redirects to another address"):
+            Client(url, key="the key of the station").models()
+        line = begin_line(url=url, key="the key of the hub")
         line.inspect(1)
         state = line.send(until=lambda found: found.trouble is not None)
         server.shutdown()
         thread.join()
     assert "redirects" in (state.trouble or "")
-    assert set(asked) == {"/hub/push"}
+    assert set(asked) == {"/v1/models", "/hub/push"}
 
 
 def test_settings_are_checked() -> None:

@@ -13,6 +13,13 @@ from typing import Any
 
 from excision.errors import BusyError, GoneError, StationError
 
+_DETAIL = 2**16  # bytes that a refusal may have
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        """Follow no redirect: urllib would show the key to whoever is named, and lose the body on the way."""
+
 
 class Transport:
     """Sends requests to a station and gives its answers, for a class that knows what to ask.
@@ -25,6 +32,8 @@ class Transport:
     """
 
     _other = "station"
+    _most: int | None = None
+    """Bytes of an answer that are read; None for all."""
 
     def __init__(
         self, url: str, key: str | None = None, *, timeout: float = 60.0, patience: float = 60.0
@@ -34,7 +43,7 @@ class Transport:
         self.patience = patience
         self._headers = {} if key is None else {"X-API-Key": key}
         # A station is a machine of one's own: no proxy lies between.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay())
 
     def _json(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> dict[str, Any]:
         """Send a request, and give the JSON object of its answer.
@@ -57,7 +66,7 @@ class Transport:
         Raises:
             BusyError: the station had no room for as long as this is patient.
             StatusError: the station refuses for another reason.
-            StationError: the station cannot be reached.
+            StationError: the station cannot be reached, or its address redirects to another one.
         """
         deadline = time.monotonic() + self.patience
         while True:
@@ -73,11 +82,15 @@ class Transport:
         request = urllib.request.Request(self.url + path, data=body, headers=headers, method=method)
         try:
             with self._opener.open(request, timeout=self.timeout) as response:
-                content: bytes = response.read()
+                content: bytes = response.read(self._most)
                 return content
         except urllib.error.HTTPError as error:
             with error:
-                raise _problem(error.code, error.headers.get("Retry-After"), error.read()) from None
+                if error.code in range(300, 400):
+                    raise StationError(
+                        f"{self.url} redirects to another address: use that one instead"
+                    ) from None
+                raise _problem(error.code, error.headers.get("Retry-After"), error.read(_DETAIL)) from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or str(error) or type(error).__name__
             raise StationError(f"{self.url}: no answer from the {self._other} ({reason})") from error

@@ -28,7 +28,7 @@ class Database:
         address: a URL such as "postgresql:///excision", or any other that PostgreSQL's own programs take.
 
     Raises:
-        SettingsError: it cannot be reached, or psycopg is missing.
+        SettingsError: it cannot be reached, holds no Unicode, or psycopg is missing.
         ResultsError: its tables are of a later version of Excision.
     """
 
@@ -108,8 +108,15 @@ def _migrate(connection: Connection[DictRow]) -> None:
     """Make the tables, and bring earlier ones up to date: as a whole or not at all.
 
     Raises:
+        SettingsError: the database cannot hold every character.
         ResultsError: they are of a later version.
     """
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise SettingsError(
+            f"--database: its encoding is {encoding}, and names may hold any character: make it with "
+            "createdb --encoding UTF8 --template template0"
+        )
     # Two hubs may start at once: the second waits here, and then finds them made.
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATING,))
     known = connection.execute("SELECT to_regnamespace(%s) IS NOT NULL AS known", (SCHEMA,)).fetchone()

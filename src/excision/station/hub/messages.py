@@ -23,7 +23,7 @@ _LARGEST = 2**63 - 1
 _LATEST = 250_000_000_000.0  # seconds since 1970: nearly the year 9900, which is as far as dates go
 
 
-def _clean(text: Any) -> Any:
+def clean(text: Any) -> Any:
     """Give text as PostgreSQL can hold it: a station's own may hold NUL, or half a character."""
     if not isinstance(text, str):
         return text
@@ -36,7 +36,7 @@ def _number(value: float) -> float:
     return value
 
 
-Text = Annotated[str, BeforeValidator(_clean)]
+Text = Annotated[str, BeforeValidator(clean)]
 Name = Annotated[Text, Field(max_length=300)]  # no index takes more than some 2700 bytes
 Real = Annotated[float, AfterValidator(_number)]
 Whole = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]

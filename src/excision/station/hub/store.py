@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from excision.station.hub.database import Database
+from excision.station.hub.messages import clean
 from excision.station.hub.rows import COLUMNS
 from excision.station.store.counting import Statement, is_tallied, tally, verdicts
 from excision.station.store.query import VERDICTS, Query
@@ -127,13 +128,16 @@ class HubStore:
             found.setdefault(row["station"], []).append(row["model"])
         return found
 
-    def history(self, count: int = 20, station: str | None = None) -> list[dict[str, Any]]:
+    def history(
+        self, count: int = 20, station: str | None = None, model: str | None = None
+    ) -> list[dict[str, Any]]:
         """Give the last events of the models, newest first: station, time, who, model, what, details."""
-        condition, values = ("WHERE station = %s ", [station]) if station else ("", [])
+        asked = {"station": clean(station), "model": clean(model)}
+        conditions = "".join(f" AND {name} = %s" for name, value in asked.items() if value)
         return self._database.rows(
-            f"SELECT station, time, who, model, what, details FROM events {condition}"
+            f"SELECT station, time, who, model, what, details FROM events WHERE TRUE{conditions} "
             "ORDER BY time DESC, id DESC LIMIT %s",
-            [*values, count],
+            [*filter(None, asked.values()), count],
         )
 
     def check(self) -> None:
@@ -150,10 +154,11 @@ class HubStore:
             condition += f" AND (time, id) {side} (SELECT time, id FROM results WHERE id = ?)"
             values.append(beyond)
         statement = f"SELECT * FROM results WHERE {condition} ORDER BY time {order}, id {order} LIMIT ?"
-        return [_result(row) for row in self._database.rows(_translated(statement), [*values, count])]
+        rows = self._database.rows(_translated(statement), [*map(clean, values), count])
+        return [_result(row) for row in rows]
 
     def _ask(self, statement: Statement) -> list[tuple[Any, ...]]:
-        return self._database.tuples(_translated(statement[0]), statement[1])
+        return self._database.tuples(_translated(statement[0]), [*map(clean, statement[1])])
 
 
 def _translated(statement: str) -> str:

@@ -68,5 +68,5 @@ def stations_of(hub: Hub, station: str, model: str) -> Stations:
     """Give the stations of a hub, and what was chosen."""
     now = time.time()
     rows = tuple((row, now - row.last_seen > SILENT) for row in hub.store.stations())
-    events = tuple(hub.store.history(_EVENTS, station or None))
+    events = tuple(hub.store.history(_EVENTS, station or None, model or None))
     return Stations(rows, hub.store.models(), station, model, events)
