@@ -101,13 +101,14 @@ def test_the_proxy_is_set_up_as_the_document_says() -> None:
     assert (DEPLOY / "station.conf").read_text() == wanted
 
 
-def test_grafana_finds_the_dashboard_and_its_data(services: dict[str, Any]) -> None:
+@pytest.mark.parametrize("name", ["station.json", "hub.json"])
+def test_grafana_finds_the_dashboards_and_their_data(services: dict[str, Any], name: str) -> None:
     (source,) = yaml.safe_load((DEPLOY / "grafana" / "datasources.yml").read_text())["datasources"]
     (provider,) = yaml.safe_load((DEPLOY / "grafana" / "dashboards.yml").read_text())["providers"]
     folder = provider["options"]["path"]
     mounted = [volume.split(":")[1] for volume in services["services"]["grafana"]["volumes"]]
-    assert f"{folder}/station.json" in mounted
-    dashboard = json.loads((DEPLOY / "grafana" / "station.json").read_text())
+    assert f"{folder}/{name}" in mounted
+    dashboard = json.loads((DEPLOY / "grafana" / name).read_text())
     used = [panel["datasource"]["uid"] for panel in dashboard["panels"]]
     assert set(used) == {source["uid"]}
     places = [tuple(panel["gridPos"][side] for side in "xywh") for panel in dashboard["panels"]]

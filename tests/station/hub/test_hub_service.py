@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import time
@@ -22,7 +23,8 @@ from tests.station.hub.postgres import USER, Postgres
 from tests.station.hub.wire import Wire
 from tests.station.test_pages_browser import AXE, findings
 
-EXPORTED = Path(__file__).parents[2] / "compatibility" / "format_1" / "exported"
+ROOT = Path(__file__).parents[3]
+EXPORTED = ROOT / "tests" / "compatibility" / "format_1" / "exported"
 KEY, STATION_KEY = "the key of the people", "the key of the stations"
 
 
@@ -126,6 +128,19 @@ def test_prometheus_and_health_tell_of_each_station(plant: Hub) -> None:
     assert 'excision_hub_waiting_rows{station="Halle 1"} 0.0' in text
     assert "excision_hub_database 1.0" in text
     assert json.loads(get(plant.service, "/readyz"))["status"] == "ok"
+
+
+def test_alerts_and_charts_ask_for_metrics_of_a_hub_and_all_are_documented(plant: Hub) -> None:
+    text = get(plant.service, "/metrics")
+    charts = json.loads((ROOT / "deploy" / "grafana" / "hub.json").read_text())["panels"]
+    asked = " ".join(target["expr"] for panel in charts for target in panel["targets"])
+    named = set(re.findall(r"\bexcision_\w+", asked))
+    assert len(named) == 6
+    named |= set(re.findall(r"\bexcision_hub_\w+", (ROOT / "deploy" / "alerts.yml").read_text()))
+    assert named <= set(re.findall(r"^(\w+)", text, re.MULTILINE))
+    document = (ROOT / "docs" / "station" / "containers.md").read_text()
+    families = re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)
+    assert [name for name in families if not name.endswith("_created") and f"`{name}`" not in document] == []
 
 
 def test_a_station_tells_how_its_hub_is(tmp_path: Path, request: pytest.FixtureRequest) -> None:
