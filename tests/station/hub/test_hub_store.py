@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from excision.station.hub.database import Database
 from excision.station.hub.store import HubStore
 from excision.station.store.query import VERDICTS, Kind, Query
 from excision.station.store.records import Label, StoredResult
+from tests.station.hub.comparing import wrong_counts
 from tests.station.hub.conftest import BeginLine, Hub, Line, result
 
 START = 1_000_000_000.0
@@ -105,6 +108,25 @@ def test_removing_results_and_stations_keeps_the_counts(
     hub.change("DELETE FROM stations WHERE name = %s", line.name)
     assert sum(read.count(query).values()) == 0
     assert hub.ask("SELECT count(*) FROM labels WHERE station = %s", line.name) == [(0,)]
+
+
+def test_the_statements_of_the_document_run_as_they_are(hub: Hub, begin_line: BeginLine) -> None:
+    """As an administrator types them: with no schema chosen."""
+    import psycopg
+
+    line = begin_line("front")
+    line.inspect(3, time=1e9)
+    line.inspect(2)
+    line.send()
+    document = (Path(__file__).parents[3] / "docs" / "station" / "hub.md").read_text()
+    statements = re.findall(r"```sql\n(.*?)```", document, re.DOTALL)
+    assert len(statements) == 3
+    with psycopg.connect(hub.database) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+    assert hub.ask("SELECT count(*) FROM results WHERE station = 'front'") == [(2,)]
+    assert hub.ask("SELECT identity FROM stations WHERE name = 'front'") == [(None,)]
+    assert wrong_counts(hub.database) == []
 
 
 def test_tables_are_made_once_and_never_by_an_older_version(database: str) -> None:

@@ -226,7 +226,7 @@ def test_a_bad_row_holds_up_no_other(hub: Hub, begin_line: BeginLine) -> None:
         {},
     ]
     rows = [{**row, "id": row.get("id", 0) + n} for n, row in enumerate(bad, start=1) if row]
-    to = {**NOWHERE, "results": [100, "f"]}
+    to = {**NOWHERE, "results": [100, "f"], "events": [0, "\0\ud800"]}
     body = message(line, after=NOWHERE, to=to, rows={"results": [good, *rows, {}, {**good, "id": 99}]})
     status, answer = hub.service.json("POST", "/hub/push", body)
     assert (status, answer["added"]) == (200, 2), answer

@@ -119,7 +119,7 @@ ROWS: dict[Stream, type[ResultRow | LabelRow | EventRow]] = {
 }
 
 
-_Place = tuple[Annotated[int, Field(ge=0, le=_LARGEST)], Annotated[str, Field(max_length=64)]]
+_Place = tuple[Annotated[int, Field(ge=0, le=_LARGEST)], Annotated[Text, Field(max_length=64)]]
 
 
 class Message(BaseModel):

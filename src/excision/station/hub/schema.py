@@ -131,8 +131,9 @@ def _count(rows: str, change: str) -> str:
 
 
 def _trigger(name: str, event: str, tables: str, body: str, table: str = "results") -> str:
+    # An administrator who removes results has another search path.
     return f"""
-CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN{body}
+CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path = {SCHEMA} AS $$ BEGIN{body}
     RETURN NULL;
 END $$;
 CREATE TRIGGER {name} AFTER {event} ON {table} {tables} FOR EACH STATEMENT EXECUTE FUNCTION {name}();
