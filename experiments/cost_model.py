@@ -1,6 +1,6 @@
 """Compute the time and the cost of a large inspection from measured figures, with every assumption printed.
 
-    python experiments/cost_model.py [--images 1e8] [--nodes 100] [--images-per-second 67] [--megabytes 0.1]
+    python experiments/cost_model.py [--images 1e8] [--nodes 100] [--images-per-second 98] [--megabytes 0.1]
         [--cost-per-hour 0.40] [--requests-per-image 1] [--price-per-10000-requests 0.004] [--part-size 1000]
         [--price-per-10000-writes 0.05] [--start-seconds 120] [--efficiency 0.9] [--bandwidth 1.0]
         [--price-per-gigabyte 0] [--json cost.json]
@@ -44,7 +44,7 @@ class Assumptions:
 
     images: float = 1e8
     nodes: int = 100
-    images_per_second: float = 67.0
+    images_per_second: float = 98.0
     cost_per_hour: float = 0.40
     megabytes: float = 0.1
     requests_per_image: float = 1.0
