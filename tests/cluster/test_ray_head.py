@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -72,7 +73,9 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     shutil.copytree(MODEL, work / "line" / "parts")
     section = README.read_text("utf-8").partition("## Many images")[2]
     lines = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)[0].splitlines()
-    with s3_server() as port, pytest.MonkeyPatch.context() as patch:
+    # A socket of Ray may have at most 107 characters, and the folder of a parallel test has too many already.
+    short = TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
+    with s3_server() as port, pytest.MonkeyPatch.context() as patch, short as temporary:
         for name, value in {
             "AWS_ACCESS_KEY_ID": "key",
             "AWS_SECRET_ACCESS_KEY": "secret",
@@ -80,7 +83,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             # As a user who has a token, which the cluster then asks for.
             "HOME": str(work),
-            "RAY_TMPDIR": str(work),
+            "RAY_TMPDIR": temporary,
             "PYTHONPATH": os.pathsep.join([str(work), os.environ.get("PYTHONPATH", "")]),
         }.items():
             patch.setenv(name, value)

@@ -70,6 +70,8 @@ class NoStation:
     class queue:  # noqa: N801  stands for an attribute
         unanswered, bound = 0, 1
 
+    outbox = None
+
     def close(self) -> None:
         pass
 
