@@ -90,6 +90,7 @@ def service() -> Iterator[Errors]:
         router.add_api_route(f"{prefix}/typed", typed)
         router.add_api_route(f"{prefix}/{{number}}", fail)
     app = create_app(NoStation(), routers=(plain, pages))  # type: ignore[arg-type]
+    app.state.pages_named = ("Errors", ())
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
