@@ -15,13 +15,12 @@ from excision.benchmark.plan import (
     Cell,
     Inference,
     Plan,
-    Source,
     choose_methods,
-    describe,
     method_row,
     settings_of,
     stored_identity,
 )
+from excision.benchmark.sources import Source, describe
 from excision.benchmark.variants import ABLATIONS, ablation, paper_rows
 from excision.data import load_dataset
 from excision.errors import DatasetError, SettingsError

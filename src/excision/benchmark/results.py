@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from excision.benchmark.aggregate import Line, line, mean_line
-from excision.benchmark.plan import EAR, SEEDLESS, Row, Source
+from excision.benchmark.plan import EAR, SEEDLESS, Row
+from excision.benchmark.sources import Source
 from excision.benchmark.study import Study
 from excision.benchmark.tables import (
     ABLATION_HEAD,

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from excision.benchmark import child
-from excision.benchmark.plan import CELL, EAR, ERROR, ROUNDS, THROUGHPUT, Cell, Plan, Source, stored_identity
+from excision.benchmark.plan import CELL, EAR, ERROR, ROUNDS, THROUGHPUT, Cell, Plan, stored_identity
+from excision.benchmark.sources import Source
 from excision.errors import ModelError, SettingsError
 from excision.jobs.pool import Job, Pool
 from excision.method.run_folder import read_json

@@ -73,7 +73,8 @@ class PlanOptions:
         Raises:
             ExcisionError: an option or a data set is not valid.
         """
-        from excision.benchmark.plan import Plan, describe
+        from excision.benchmark.plan import Plan
+        from excision.benchmark.sources import describe
         from excision.benchmark.variants import ablation
         from excision.data import load_dataset
 
