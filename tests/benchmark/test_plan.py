@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from excision.benchmark.plan import (
+    CELL,
     EAR,
     EAR_FEATURES,
     Cell,
@@ -21,11 +23,14 @@ from excision.benchmark.plan import (
     stored_identity,
 )
 from excision.benchmark.sources import Source, describe
+from excision.benchmark.study import Study
 from excision.benchmark.variants import ABLATIONS, ablation, paper_rows
 from excision.data import load_dataset
 from excision.errors import DatasetError, SettingsError
+from excision.jobs.pool import Ended, Hear, Job
 from excision.method.run_folder import MODEL
 from excision.settings import RecoverySettings, Settings
+from excision.system.files import write_json
 
 SOURCES = (Source("one", "one", "mvtec", "1"), Source("two", "two", "mvtec", "2"))
 
@@ -138,6 +143,29 @@ def test_finished_runs_stand_for_the_training_of_ear(tmp_path: Path) -> None:
     chosen = replace(plan(EAR, EAR_FEATURES, "riad"), runs=tmp_path)
     found = {cell.name: run for cell in chosen.cells() if (run := chosen.finished_run(cell)) is not None}
     assert found == {"one, ear, seed 1": tmp_path / "one-1"}
+
+
+class Idle:
+    """Does no job."""
+
+    def run(self, jobs: Iterable[Job], hear: Hear, ended: Ended) -> None:
+        pass
+
+
+def test_missing_runs_are_told_before_the_work(tmp_path: Path) -> None:
+    runs, out, told = tmp_path / "runs", tmp_path / "out", list[str]()
+    for name in ("one-1", "two-1"):
+        (runs / name).mkdir(parents=True)
+    (runs / "one-1" / MODEL).touch()  # the other one is not finished
+    chosen = replace(plan(EAR), runs=runs)
+    done = next(cell for cell in chosen.cells() if cell.name == "two, ear, seed 0")
+    write_json(done.folder(out) / CELL, {"identity": done.identity()})
+    Study(chosen, out, told.append).run(Idle())
+    assert told[0] == f"{runs} has no finished run one-0, two-1: EAR is trained instead"
+    for complete in (replace(chosen, runs=None), replace(chosen, seeds=(1,), sources=SOURCES[:1])):
+        told.clear()
+        Study(complete, out, told.append).run(Idle())
+        assert not any("has no finished run" in line for line in told)
 
 
 def test_an_installed_package_has_its_own_name() -> None:

@@ -164,12 +164,16 @@ class Plan:
     minutes: float | None = None
     runs: Path | None = None
 
-    def finished_run(self, cell: Cell) -> Path | None:
-        """Return the finished run that stands for the training of a cell; None if it is to be trained."""
+    def given_run(self, cell: Cell) -> Path | None:
+        """Return where a run would lie that stands for the training of a cell; None if none can."""
         if self.runs is None or cell.variant.key != EAR:
             return None
-        run = self.runs / f"{cell.source.name}-{cell.seed}"
-        return run if (run / MODEL).is_file() else None
+        return self.runs / f"{cell.source.name}-{cell.seed}"
+
+    def finished_run(self, cell: Cell) -> Path | None:
+        """Return the finished run that stands for the training of a cell; None if it is to be trained."""
+        run = self.given_run(cell)
+        return run if run is not None and (run / MODEL).is_file() else None
 
     @property
     def variants(self) -> tuple[Variant, ...]:

@@ -47,6 +47,7 @@ class Study:
             pool: runs several cells at once, and each timing alone on a machine; None runs one after another.
         """
         cells = self.plan.cells()
+        self._tell_missing_runs(cells)
         if pool is None:
             for place, cell in enumerate(cells, start=1):
                 if self._finished(cell) is None and (job := self._cell_job(cell)) is not None:
@@ -75,6 +76,17 @@ class Study:
         """Return the content of `throughput.json` of a data set; empty if it was not timed."""
         file = self.out / source.name / THROUGHPUT
         return dict(read_json(file)) if file.is_file() else {}
+
+    def _tell_missing_runs(self, cells: Sequence[Cell]) -> None:
+        """Say what is trained for want of a finished run: it may take hours, and the name may be mistyped."""
+        unfinished = [cell for cell in cells if self._finished(cell) is None]
+        missing = [
+            run.name
+            for cell in unfinished
+            if (run := self.plan.given_run(cell)) is not None and self.plan.finished_run(cell) is None
+        ]
+        if missing:
+            self.tell(f"{self.plan.runs} has no finished run {', '.join(missing)}: EAR is trained instead")
 
     def _run_at_once(self, cells: Sequence[Cell], pool: Pool) -> None:
         wanted = [cell for cell in cells if self._finished(cell) is None]
