@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+_LEAST_VARIANCE = 0.01  # share of each feature's variance that is added to it
+_LEAST = 1e-6  # added to every variance as well; features are between -1 and 1
+
 
 def identities(count: int, channels: int) -> Tensor:
     """Return the identity (count, C, C) as often as wanted.
@@ -15,6 +18,17 @@ def identities(count: int, channels: int) -> Tensor:
     found = torch.zeros(count, channels, channels)
     found.diagonal(dim1=1, dim2=2).fill_(1)
     return found
+
+
+def variance_floor(covariance: Tensor) -> Tensor:
+    """Return what is added to a covariance before it is inverted, (C, C).
+
+    Without it, rounding errors of a feature that never varies would be amplified to a defect.
+
+    Args:
+        covariance: (C, C), of the features over all positions.
+    """
+    return torch.diag(_LEAST_VARIANCE * covariance.diagonal() + _LEAST)
 
 
 def inverse_factor(covariance: Tensor) -> Tensor:

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from excision.errors import RareAppearanceWarning
 from excision.method.scoring.alignment import Alignment, every_turn
+from excision.method.scoring.position_distance import LEAST_IMAGES
 from excision.ops.resampling import Size
 
 MOST_APPEARANCES = 8
-LEAST_IMAGES = 10
+LEAST_IN_APPEARANCE = 10
 """Images from which an appearance is learnt; fewer do not give statistics of their own."""
 
-_LEAST_WITHOUT = 8  # images of an appearance that are left if any one fold is left out
 _LEAST_TOLD = 3  # images that look alike and unlike the others, from which on it is no accident
 _ROUNDS = 8
 _SEEDS = (0.5, 0.75, 0.9, 0.97)  # quantiles of the distance from one image, at which the other seed is taken
@@ -94,8 +94,9 @@ def warn_of_few(images: int) -> None:
     """Warn that some images are too few to be learnt as an appearance."""
     warnings.warn(
         f"{images} good images resemble one another and no other one, as another part or variant would. "
-        f"To learn it apart takes at least {LEAST_IMAGES} images from several groups: these are learnt as "
-        "variations of the others. Add good images like them, or remove them if they do not belong here",
+        f"To learn it apart takes at least {LEAST_IN_APPEARANCE} images from several groups: these are "
+        "learnt as variations of the others. Add good images like them, or remove them if they do not belong "
+        "here",
         RareAppearanceWarning,
         stacklevel=2,
     )
@@ -106,12 +107,13 @@ def enough(members: Sequence[int], folds: Sequence[int]) -> bool:
     of_members = [folds[each] for each in members]
     counts = [of_members.count(fold) for fold in set(of_members)]
     without = len(members) - max(counts, default=0)
-    return len(members) >= LEAST_IMAGES and len(counts) >= _LEAST_FOLDS and without >= _LEAST_WITHOUT
+    in_all = len(members) >= LEAST_IN_APPEARANCE and len(counts) >= _LEAST_FOLDS
+    return in_all and without >= LEAST_IMAGES
 
 
 def _divide(looks: Tensor, size: Size, folds: Sequence[int]) -> _Division | None:
     """Return the best clear division of images; None if there is none."""
-    if len(looks) < LEAST_IMAGES + _LEAST_TOLD:
+    if len(looks) < LEAST_IN_APPEARANCE + _LEAST_TOLD:
         return None
     whole = Alignment(size)
     whole.learn_from(_singly(looks))

@@ -15,14 +15,13 @@ from torch.nn import functional
 
 from excision.method.scoring.position_distance import MomentsOfAppearances, PositionDistance, PositionMoments
 from excision.ops.filters import gaussian_blur
-from excision.ops.whitening import identities, inverse_factor
+from excision.ops.whitening import identities, inverse_factor, variance_floor
 
 _MOST_BLOCKS = 1024
 _NEIGHBOURS = 1.0  # positions, standard deviation
 _OF_ALL = 0.02  # weight of the mean covariance over all positions in that of a block seen in all images
+_LEAST = 1e-6  # smallest divisor
 _LEAST_PARTS = 2  # folds that must have seen a position: one alone cannot be judged by the others
-_LEAST_VARIANCE = 0.01  # share of each feature's mean variance that is added to its variance
-_LEAST = 1e-6  # added to every variance as well; features are between -1 and 1
 
 
 class FeatureDistance(PositionDistance):
@@ -199,9 +198,7 @@ class Moments(PositionMoments):
         own = spread / torch.where(share > 0, share, 1)
         least = self._weight_of_all()
         prior = least / (least + (1 - least) * share)
-        # Without a floor, rounding errors of a feature that never varies would be amplified to a defect.
-        floor = torch.diag(_LEAST_VARIANCE * of_all.diagonal() + _LEAST)
-        inverse = inverse_factor((1 - prior) * own + prior * of_all + floor)
+        inverse = inverse_factor((1 - prior) * own + prior * of_all + variance_floor(of_all))
         like = self.owner.means
         return _Statistics(self.means.to(like), inverse.to(like), self._certainty().to(like))
 

@@ -19,11 +19,10 @@ from excision.method.scoring.position_distance import (
     PositionMoments,
 )
 from excision.ops.filters import gaussian_blur
-from excision.ops.whitening import identities, inverse_factor
+from excision.ops.whitening import identities, inverse_factor, variance_floor
 
 _NEIGHBOURS = 1.0  # positions, standard deviation
-_LEAST_VARIANCE = 0.01  # share of each feature's variance that is added to it
-_LEAST = 1e-6  # added to every variance as well
+_LEAST = 1e-6  # smallest divisor
 _BY_BORDER = 2  # positions from the border of a tile, up to which padding changes the variance
 
 
@@ -92,8 +91,7 @@ class PooledDistance(PositionDistance):
         """Fit mean, covariance and usual distance to the moments of normal images."""
         pooled = moments.pooled()
         mean, covariance, of_zones = pooled.statistics()
-        floor = torch.diag(_LEAST_VARIANCE * covariance.diagonal() + _LEAST)
-        inverse = inverse_factor(covariance + floor)
+        inverse = inverse_factor(covariance + variance_floor(covariance))
         self.mean.copy_(mean)
         self.whitening.copy_(inverse.view_as(self.whitening))
         if self.usual is not None:

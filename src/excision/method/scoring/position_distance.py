@@ -17,7 +17,9 @@ What photographs teach helps on most textures, and where good material varies fr
 evidence of this weight that says nothing costs little.
 """
 
-_LEAST_IMAGES = 8
+LEAST_IMAGES = 8
+"""Images from which a distance can be learnt."""
+
 _TRUNCATION_IN_TILES = 0.2  # as of the residual, `score.residual_truncation`
 
 Observed = Tensor | tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor | None]
@@ -174,7 +176,7 @@ class PositionMoments:
     @property
     def enough(self) -> bool:
         """Whether a distance can be learnt: not from fewer than eight images."""
-        return self.count >= _LEAST_IMAGES
+        return self.count >= LEAST_IMAGES
 
     def explained_variance(self, by_padding: Tensor | float = 0.0) -> float:
         """Return the share of variance between positions (analysis of variance); the mean over channels.
