@@ -15,12 +15,15 @@ from PIL import Image
 
 from excision import Detector, Settings, load_dataset
 from excision.capability.seen_images import without_seen
+from excision.data.known_defects import find_known_defects
 from excision.errors import DatasetError, ImageError, SettingsError
 from excision.method.run_folder import FINGERPRINT, MODEL, TRAINING, read_json
 from excision.runtime.trained_on import TRAINED_ON, TrainedOn
 from excision.settings import AttentionSettings, MaskSettings
 from excision.system.files import sha256
+from excision.training import training_set
 from excision.training.training_set import TrainingSet, prepare
+from excision.training.usable import Picture, picture_hash
 from tests.conftest import SIZE, draw_surface
 
 
@@ -76,6 +79,21 @@ def test_what_is_used_is_recorded_with_names_and_hashes(folder: Path) -> None:
     assert "known_defects" not in plain.fingerprint() and "known_defects" not in plain.facts()
     masks = data.fingerprint()["known_masks"]
     assert {**plain.fingerprint(), "known_defects": record, "known_masks": masks} == data.fingerprint()
+    found = find_known_defects([folder / "known"])
+    assert given(folder, found).fingerprint() == data.fingerprint()
+
+
+def test_each_good_image_is_hashed_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[Picture] = []
+
+    def counting(picture: Picture) -> str:
+        hashed.append(picture)
+        return picture_hash(picture)
+
+    monkeypatch.setattr(training_set, "picture_hash", counting)
+    data = given(folder, folder / "known")
+    data.fingerprint()
+    assert sorted(map(str, hashed)) == sorted(str(picture) for _, picture in data.good_images())
 
 
 def test_arrays_and_pairs_with_masks(folder: Path) -> None:

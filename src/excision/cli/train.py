@@ -36,6 +36,7 @@ from excision.training import KNOWN_DEFECTS
 
 if TYPE_CHECKING:
     from excision.data import Dataset
+    from excision.data.known_defects import FoundDefects
     from excision.detector import Detector
     from excision.method.calibration import Calibration
     from excision.tiling.image_format import ImageFormat
@@ -110,7 +111,8 @@ def train(
     check_free(out, resume=resume)
     chosen = override(_base(settings, out, resume), options)
     dataset = load_dataset(data, layout, leave_out=leave_out)
-    say_notes([*dataset.notes, *doubtful_masks(dataset), *_notes_on(defects, chosen)])
+    known = _find_defects(defects, chosen)
+    say_notes([*dataset.notes, *doubtful_masks(dataset), *(known.notes if known is not None else ())])
     _say_cost(chosen.calibration.folds)
     _say_smallest_defect(chosen, dataset)
     # Errors in settings and data are found before torch is imported, which takes seconds.
@@ -127,7 +129,7 @@ def train(
                 bars,
                 resume=resume,
                 drop_suspects=drop_suspects,
-                defects=defects,
+                defects=known,
             )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; continue with: {_resuming()}") from None
@@ -225,15 +227,15 @@ def _say_cost(folds: int) -> None:
         )
 
 
-def _notes_on(defects: list[Path] | None, chosen: Settings) -> tuple[str, ...]:
-    """Say how the folders of known defects are understood."""
+def _find_defects(defects: list[Path] | None, chosen: Settings) -> FoundDefects | None:
+    """Find the images of known defects; None if none are given."""
     from excision.data.known_defects import find_known_defects
     from excision.training.given_defects import check_tuned
 
     if not defects:
-        return ()
+        return None
     check_tuned(chosen)
-    return find_known_defects(defects).notes
+    return find_known_defects(defects)
 
 
 def _say_smallest_defect(chosen: Settings, dataset: Dataset) -> None:

@@ -94,14 +94,14 @@ def _is_labelled(folder: Path) -> bool:
 
 def _all_below(root: Path, notes: list[str]) -> list[Sample]:
     """Take all images below a folder as defective, except those in a folder of good ones."""
-    unread = find_unread_labels(root)
+    listing = list_images(root)
+    unread = find_unread_labels(root, listing)
     if unread is not None:
         raise DatasetError(
             f"{root}: every image would count as defective, but {relative_name(unread, root)} seems to say "
             "what they are, in a form that is not read. Give labels as a CSV file with the columns "
             "image,split,label,mask, or move that file elsewhere if all of them show defects"
         )
-    listing = list_images(root)
     found = separate(root, listing.images, lambda _: False, neutral=("train", "test"))
     notes += [*listing.notes(root), *found.notes]
     notes += [f"{mask.name}: this mask is not used, because {mask.reason}." for mask in found.unused]

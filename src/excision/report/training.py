@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from excision.data import Dataset
     from excision.detector import Detector
     from excision.method.suspects import Suspect
+    from excision.training.given_defects import Defects
 
 FIRST = "with_suspects"
 """Folder in a run folder of the first of two trainings; removed once the second is finished."""
@@ -28,7 +28,7 @@ def train_run(
     *,
     resume: bool,
     drop_suspects: bool,
-    defects: Sequence[Path] | None,
+    defects: Defects | None,
 ) -> tuple[Dataset, tuple[Suspect, ...]]:
     """Train, and find the suspects.
 
@@ -39,16 +39,15 @@ def train_run(
         shown: shows the progress.
         resume: continue the run in `out`.
         drop_suspects: leave the suspects out: train once with them, find them, and train without them.
-        defects: images of known defects, or folders of such.
+        defects: images of known defects, as in `Detector.fit`.
 
     Returns:
         The data without the suspects that were dropped, and the suspects that were not.
     """
-    given = None if defects is None else list(defects)
     if drop_suspects or dropped_images(out):
-        dataset = _without_suspects(detector, dataset, out, shown, given)
+        dataset = _without_suspects(detector, dataset, out, shown, defects)
     again = resume or is_begun(out)
-    detector.fit(dataset, out, again, progress=shown.training, stage=shown.stage, defects=given)
+    detector.fit(dataset, out, again, progress=shown.training, stage=shown.stage, defects=defects)
     found = () if dataset.dropped else _write_found(detector, dataset, out, out, shown)
     shutil.rmtree(out / FIRST, ignore_errors=True)
     return dataset, found
@@ -71,7 +70,7 @@ def keep_pictures(detector: Detector, dataset: Dataset, out: Path) -> Path | Non
 
 
 def _without_suspects(
-    detector: Detector, dataset: Dataset, out: Path, shown: Shown, defects: list[Path] | None
+    detector: Detector, dataset: Dataset, out: Path, shown: Shown, defects: Defects | None
 ) -> Dataset:
     """Train on all good images, and return the data set without those that look defective.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data import Dataset, Sample
-from excision.data.known_defects import find_known_defects
+from excision.data.known_defects import FoundDefects, find_known_defects
 from excision.data.preparation import Finding
 from excision.errors import DatasetError, ImageError, SettingsError
 from excision.progress import Progress
@@ -20,9 +20,9 @@ from excision.training.known_defects import KnownDefects, KnownImage, read_marke
 from excision.training.usable import Picture, checked_array, picture_hash
 
 GivenImage = NDArray[Any] | str | Path
-Defects = str | Path | Dataset | Sequence[GivenImage | tuple[GivenImage, GivenImage | None]]
-"""Known defects: a file, a folder or a data set, or images, each alone or with its mask, which is an array
-(H, W) or a file."""
+Defects = str | Path | Dataset | FoundDefects | Sequence[GivenImage | tuple[GivenImage, GivenImage | None]]
+"""Known defects: a file, a folder or a data set, those found in some, or images, each alone or with its mask,
+which is an array (H, W) or a file."""
 
 
 def check_tuned(settings: Settings) -> None:
@@ -116,6 +116,8 @@ def _unusable(
 def _images(given: Defects) -> list[KnownImage]:
     if isinstance(given, str | Path):
         given = [given]
+    if isinstance(given, FoundDefects):
+        return [_of_sample(sample) for sample in given.samples]
     if isinstance(given, Dataset):
         return [_of_sample(sample) for sample in given.samples if sample.defective]
     if isinstance(given, np.ndarray | bytes) or not isinstance(given, Iterable):
@@ -125,9 +127,7 @@ def _images(given: Defects) -> list[KnownImage]:
         )
     items = list(given)
     if items and all(isinstance(item, str | Path) for item in items):
-        return [
-            _of_sample(sample) for sample in find_known_defects([Path(str(item)) for item in items]).samples
-        ]
+        return _images(find_known_defects([Path(str(item)) for item in items]))
     return [_of_item(place, item) for place, item in enumerate(items)]
 
 

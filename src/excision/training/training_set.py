@@ -6,7 +6,7 @@ import dataclasses
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ class TrainingSet:
     _tiles: tuple[Tile, ...] = ()
     cross_fits: bool = False
     known: KnownDefects | None = None
+    _hashes: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, index: int) -> NDArray[np.uint16]:
         """Return the working image (H, W, C), with 65535 for 1, of a training image by its index."""
@@ -85,7 +86,8 @@ class TrainingSet:
             DatasetError, ImageError: as `read_known_defects`.
         """
         good = {name: picture_hash(picture) for name, picture in self.good_images()}
-        return replace(self, known=read_known_defects(defects, self.image_format, good, test, reading))
+        known = read_known_defects(defects, self.image_format, good, test, reading)
+        return replace(self, known=known, _hashes=good)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -184,9 +186,12 @@ class TrainingSet:
     def fingerprint(self) -> dict[str, Any]:
         """Return the name and SHA-256 of each image, by what it is used for, and the groups."""
         parts = {"training": self.sources, "calibration": self.calibration}
-        hashes = {part: {n: picture_hash(self._pictures[n]) for n in names} for part, names in parts.items()}
+        hashes = {part: {name: self._hash(name) for name in names} for part, names in parts.items()}
         known = {} if self.known is None else self.known.fingerprint()
         return {**self._origin, **hashes, "groups": dict(sorted(self.groups.items())), **known}
+
+    def _hash(self, name: str) -> str:
+        return self._hashes.get(name) or picture_hash(self._pictures[name])
 
     def facts(self) -> dict[str, Any]:
         """Return the counts and the skipped files, for the record of the training."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from excision.data.listing import list_images, relative_name, subfolders
+from excision.data.listing import Listing, list_images, relative_name, subfolders
 from excision.data.references import files_in
 from excision.data.text import head
 from excision.errors import DatasetError
@@ -59,7 +59,7 @@ def refuse_unread_labels(root: Path) -> None:
     Raises:
         DatasetError: a table names some of the images and speaks of labels, or annotations lie beside them.
     """
-    found = find_unread_labels(root)
+    found = find_unread_labels(root, list_images(root))
     if found is not None:
         table = "If it is a table of images and labels, name it instead of the folder. "
         table = table if found.suffix.lower() == ".csv" else ""
@@ -71,9 +71,13 @@ def refuse_unread_labels(root: Path) -> None:
         )
 
 
-def find_unread_labels(root: Path) -> Path | None:
-    """Give a file in a folder that seems to say what its images are, in a form that no layout reads."""
-    listing = list_images(root)
+def find_unread_labels(root: Path, listing: Listing) -> Path | None:
+    """Give a file in a folder that seems to say what its images are, in a form that no layout reads.
+
+    Args:
+        root: the folder.
+        listing: the files below it.
+    """
     endings = [suffix for suffix in _SIDECARS if suffix in listing.ignored]
     return next(_tables(root, listing.images), None) or next(_sidecars(listing.images, endings), None)
 
