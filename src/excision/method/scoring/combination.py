@@ -86,7 +86,7 @@ def _on_part(
     assert evidence.pose is not None
     maps = residual.add_(enlarge(attention, scorer.settings.mask.patch, scorer.image_format.size))
     for found, own, cell in _compared(scorer, evidence):
-        judged = own.judged(scorer.seen(evidence.pose, cell), evidence.appearance)
+        judged = own.judged(evidence.seen[cell], evidence.appearance)
         told, shown = alignment.put_back(found, evidence.pose, cell, judged)
         if own is scorer.feature_distance:
             # What was not compared, such as corners cut off by the rotation, has the other evidence in full.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch import Tensor
@@ -20,6 +21,8 @@ class Evidence(NamedTuple):
         distance: (B, 1, ceil(H / `FINE_CELL`), ceil(W / `FINE_CELL`)) >= 0, feature distance of each
             position; None if it does not count.
         pose: (B, 3), pose of the part; None unless the distances refer to an aligned image.
+        seen: for each grid that is compared, by the side of its cells in pixels: the share in [0, 1] that the
+            image shows of each cell, (B, 1, h, w); None if all are judged.
         network_distances: (B, 1, h, w) >= 0 for each grid of features of networks, as `distance`; empty if
             none counts.
         appearance: (B,) int64, appearance of the part; None if there is only one.
@@ -29,6 +32,7 @@ class Evidence(NamedTuple):
     attention: Tensor
     distance: Tensor | None
     pose: Tensor | None
+    seen: Mapping[int, Tensor | None]
     network_distances: tuple[Tensor, ...] = ()
     appearance: Tensor | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -93,31 +93,28 @@ class Scorer(nn.Module):
         if self.alignment is not None:
             pose, appearance = self.alignment.place(images)
             images = self.alignment.align(images, pose)
+        shown = self._shown(pose)
         if self.feature_distance is not None:
-            shown = self.seen(pose, FINE_CELL)
-            distance = self.feature_distance(edge_features(images), shown, appearance)
-        of_network = tuple(self._of_networks(images, pose, appearance, given.features))
-        return Evidence(tuple(relative), given.cells.clamp_min(0), distance, pose, of_network, appearance)
+            distance = self.feature_distance(edge_features(images), shown[FINE_CELL], appearance)
+        of_network = tuple(self._of_networks(images, shown, appearance, given.features))
+        attention = given.cells.clamp_min(0)
+        return Evidence(tuple(relative), attention, distance, pose, shown, of_network, appearance)
 
     def _of_networks(
-        self, images: Tensor, pose: Tensor | None, appearance: Tensor | None, seen: Tensor | None
+        self,
+        images: Tensor,
+        shown: Mapping[int, Tensor | None],
+        appearance: Tensor | None,
+        of_attention: Tensor | None,
     ) -> Iterator[Tensor]:
-        """Yield the distances of the features of networks on each grid that counts.
-
-        Args:
-            images: aligned, if there is an alignment.
-            pose: of the part; None without an alignment.
-            appearance: of the part; None if there is only one.
-            seen: features of the attention network.
-        """
-        if self.compares_attention and seen is not None:
-            yield self.network_distances[ATTENTION](attention_features(seen))
+        """Yield the distances of the features of networks in aligned images, on each grid that counts."""
+        if self.compares_attention and of_attention is not None:
+            yield self.network_distances[ATTENTION](attention_features(of_attention))
         if self.network is None or not self.network_distances:
             return
         for grid, features in zip(self.network.record.grids, self.network(images), strict=True):
             if grid.name in self.network_distances:
-                shown = self.seen(pose, grid.cell)
-                distance = self.network_distances[grid.name](features, shown, appearance)
+                distance = self.network_distances[grid.name](features, shown[grid.cell], appearance)
                 # On the coarse grid of a whole image too few positions are left to say what it has in common.
                 has_level = grid.cell == FINE_CELL or not self.compares_positions
                 yield above_own_level(distance) if has_level else distance
@@ -126,11 +123,12 @@ class Scorer(nn.Module):
         """Combine the evidence into the anomaly map (B, 1, H, W) >= 0, the weighted surprisal in nats."""
         return combined(self, evidence)
 
-    def seen(self, pose: Tensor | None, cell: int) -> Tensor | None:
-        """Return which cells the image shows; None if all are judged."""
+    def _shown(self, pose: Tensor | None) -> dict[int, Tensor | None]:
+        """Return `Evidence.seen` for the pose of a part; None without an alignment."""
+        cells = (FINE_CELL, *(grid.cell for grid, _ in self.compared()))
         if pose is None or self.alignment is None or not self.judges_what_is_seen:
-            return None
-        return self.alignment.seen(pose, cell)
+            return dict.fromkeys(cells)
+        return {cell: self.alignment.seen(pose, cell) for cell in dict.fromkeys(cells)}
 
     def compared(self) -> list[tuple[Grid, PositionDistance]]:
         """Return the grids that count, with their distances."""
