@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from excision.cli.evaluate import say_evaluation
 from excision.cli.output import say
-from excision.cli.train import report, show_pictures
+from excision.cli.trained import report, show_pictures
 from excision.progress import Bars
 from excision.settings import CalibrationSettings, Settings
 

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from excision.cli import suspects
-from excision.cli.advice import advise_tiles
-from excision.cli.info import feature_distance, known_defects
 from excision.cli.options import DataArgument, FewOption, LayoutOption, LeaveOutOption, SettingsFileOption
-from excision.cli.output import say, say_facts, say_notes, say_text
+from excision.cli.output import say, say_notes, say_text
 from excision.cli.places import Use
 from excision.cli.settings_options import SettingsOptions, override
 from excision.cli.smallest_defect import explain_smallest
+from excision.cli.trained import report, show_pictures, size_origin
 from excision.errors import (
     DatasetError,
     FewGroupsWarning,
@@ -28,21 +27,14 @@ from excision.errors import (
     RareAppearanceWarning,
     UnusedFeaturesWarning,
 )
-from excision.method.run_folder import SETTINGS, TRAINING, read_json
+from excision.method.run_folder import SETTINGS
 from excision.method.run_start import check_free
 from excision.progress import Bars
-from excision.settings import ImageSettings, Settings
-from excision.training import KNOWN_DEFECTS
+from excision.settings import Settings
 
 if TYPE_CHECKING:
     from excision.data import Dataset
     from excision.data.known_defects import FoundDefects
-    from excision.detector import Detector
-    from excision.method.calibration import Calibration
-    from excision.tiling.image_format import ImageFormat
-
-_SHOWN = 10
-"""Number of skipped images that are printed; training.json lists all of them."""
 
 app = App(
     name="train",
@@ -134,89 +126,11 @@ def train(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; continue with: {_resuming()}") from None
     show_pictures(detector, out, dataset)
-    report(detector, out, _origin(chosen.image, detector.image_format))
+    report(detector, out, size_origin(chosen.image, detector.image_format))
     suspects.say_suspects(out, found, len(dataset.dropped))
     say(f"\nNext: excision inspect {shlex.quote(str(out))} NEW_IMAGES --out results")
     if any(sample.defective for sample in dataset.test):
         say(f"  or: excision evaluate {shlex.quote(str(out))} {shlex.quote(data)}")
-
-
-def show_pictures(detector: Detector, out: Path, dataset: Dataset) -> None:
-    """Draw the pictures of a training, and say where that of an odd image is, if there is one."""
-    from excision.report.training import keep_pictures
-
-    picture = keep_pictures(detector, dataset, out)
-    if picture is not None:
-        say(f"Odd image: {picture}")
-
-
-def report(detector: Detector, out: Path, origin: str) -> None:
-    """Print what a training used, its result and its cost."""
-    facts = read_json(out / TRAINING)
-    size, channels = detector.image_format.size, detector.image_format.channels
-    calibration, fitness = detector.calibration, detector.fitness_
-    say_facts(
-        [
-            ("Trained on", f"{_sources(facts)}; {_calibrated(facts, calibration)}"),
-            *_groups(facts),
-            *known_defects(facts),
-            ("Skipped", f"{len(facts['skipped'])} images" if facts["skipped"] else "none"),
-            ("Image size", f"{size[0]} x {size[1]} pixels (height x width), {origin}"),
-            ("Channels", "1 (grey)" if channels == 1 else "3 (colour)"),
-            *feature_distance(out),
-            ("Threshold", f"{calibration.threshold:.6g}"),
-            ("Promise", calibration.explain()),
-            ("Unfit images", "none is judged as unfit" if fitness is None else fitness.explain()),
-            ("Peak memory", f"{facts['peak_memory_mb']:.0f} MB"),
-            ("Time", f"{facts['seconds']:.0f} s on {facts['threads']} threads, {facts['processor']}"),
-            ("Run folder", out),
-        ]
-    )
-    skipped = {**facts["skipped"], **facts.get(KNOWN_DEFECTS, {}).get("skipped", {})}
-    for name, reason in list(skipped.items())[:_SHOWN]:
-        say(f"  skipped {name}: {reason}")
-    if len(skipped) > _SHOWN:
-        say(f"  ... and {len(skipped) - _SHOWN} more, listed in {out / TRAINING}")
-    wanted = facts.get("smallest_defect", {}).get("wanted")
-    advice = advise_tiles(**facts["reduction"]) if "reduction" in facts and wanted is None else ""
-    if advice:
-        say_text(f"\n{advice}")
-
-
-def _origin(given: ImageSettings, settled: ImageFormat) -> str:
-    """Say how the size of the working image was chosen."""
-    if given.tile is not None:
-        return "a tile at full resolution"
-    if given.smallest_defect is not None:
-        tile = "a tile at full resolution, " if settled.tile is not None else ""
-        return f"{tile}chosen for a smallest defect of {given.smallest_defect}"
-    if settled.tile is not None:
-        return "a tile at full resolution, because the images are strips; --size resizes them instead"
-    return "as given" if given.size else "derived from the images; --size changes it"
-
-
-def _groups(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """Say how many groups were found and from what; runs of older versions do not record it."""
-    found = facts.get("groups")
-    if not isinstance(found, dict):
-        return []
-    doubt = "" if found["sure"] else ". This is not sure: if you know better, say it with --groups"
-    told = f"{found['training']} trained on, {found['calibration']} calibrated on; {found['basis']}{doubt}"
-    return [("Groups", told)]
-
-
-def _sources(facts: dict[str, Any]) -> str:
-    cut = f" in {facts['n_tiles']} tiles" if "n_tiles" in facts else ""
-    return f"{facts['n_training']} good images{cut}"
-
-
-def _calibrated(facts: dict[str, Any], calibration: Calibration) -> str:
-    folds, held_out = calibration.folds, len(calibration.scores) - calibration.cross_fitted
-    if calibration.cross_fitted:
-        return f"calibrated on the same images, cross-fitted, and on {held_out} held out"
-    if not folds:
-        return f"calibrated on {facts['n_calibration']} more"
-    return f"calibrated on the same images, in {folds} folds that {folds} other models did not see"
 
 
 def _say_cost(folds: int) -> None:
