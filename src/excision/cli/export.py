@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import DataArgument, RunArgument, number
+from excision.cli.options import AllowDriftOption, DataArgument, RunArgument
 from excision.cli.output import say, say_table, say_text
 from excision.cli.places import Use
 from excision.progress import Bars
@@ -58,14 +58,7 @@ def export(
         Precision,
         Parameter(help="Precision of the networks: bf16 with OpenVINO only, int8 with any."),
     ] = "fp32",
-    allow_drift: Annotated[
-        float | None,
-        Parameter(
-            help="Largest accepted difference of a score from that of torch, as a share of the decision "
-            "threshold. By default 0.1% for fp32, 10% for bf16 and 25% for int8.",
-            converter=number,
-        ),
-    ] = None,
+    allow_drift: AllowDriftOption = None,
 ) -> int:
     """Export a trained model to a folder that needs no torch, and verify its scores."""
     from excision.method.run_folder import load_calibration

@@ -9,11 +9,9 @@ from excision.cli.fleet_options import (
     FleetAlsoOption,
     FleetArgument,
     FleetDeviceOption,
-    continued,
     say_fleet,
-    write_results,
+    work,
 )
-from excision.progress import Bars
 
 app = App(
     name="evaluate",
@@ -38,17 +36,7 @@ def evaluate(
     also: FleetAlsoOption = None,
 ) -> int:
     """Measure every model on its test images."""
-    from excision.fleet.steps import FleetRun, records_of
     from excision.fleet.table import read_plans
-    from excision.system.parquet import need_pyarrow
 
-    if also == "parquet":
-        need_pyarrow()
-    engine, models = (options or EngineOptions()).chosen(), read_plans(fleet)
-    with continued(), Bars() as bars:
-        run = FleetRun("evaluate", fleet, bars)
-        try:
-            run.run(models, engine, device=device)
-        finally:
-            write_results(fleet, records_of(fleet, models), also)
-    return say_fleet(fleet, records_of(fleet, models), run.failures)
+    done = work("evaluate", fleet, lambda: read_plans(fleet), options, also, device=device)
+    return say_fleet(fleet, done)

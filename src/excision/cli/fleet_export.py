@@ -12,14 +12,12 @@ from excision.cli.fleet_options import (
     EngineOptions,
     FleetAlsoOption,
     FleetArgument,
-    continued,
     say_fleet,
-    write_results,
+    work,
 )
-from excision.cli.options import number
+from excision.cli.options import AllowDriftOption
 from excision.cli.output import say
 from excision.errors import SettingsError
-from excision.progress import Bars
 from excision.runtime.backend import BackendName, Precision
 
 app = App(
@@ -46,14 +44,7 @@ def export(
         Precision,
         Parameter(help="Precision of the networks: bf16 with OpenVINO only, int8 with either backend."),
     ] = "fp32",
-    allow_drift: Annotated[
-        float | None,
-        Parameter(
-            help="Largest accepted difference of a score from that of torch, as a share of the decision "
-            "threshold. By default 0.1% for fp32, 10% for bf16 and 25% for int8.",
-            converter=number,
-        ),
-    ] = None,
+    allow_drift: AllowDriftOption = None,
     registry: Annotated[
         str | None,
         Parameter(
@@ -67,26 +58,16 @@ def export(
     also: FleetAlsoOption = None,
 ) -> int:
     """Export every model for the line."""
-    from excision.fleet.steps import FleetRun, records_of
     from excision.fleet.table import read_plans
-    from excision.system.parquet import need_pyarrow
 
-    if also == "parquet":
-        need_pyarrow()
     if stage is not None and registry is None:
         raise SettingsError("--stage is one of a registry: give --registry")
-    engine, models = (options or EngineOptions()).chosen(), read_plans(fleet)
     chosen = {"out": f"{out.absolute()}/", "to": to, "precision": precision, "allow_drift": allow_drift}
-    with continued(), Bars() as bars:
-        run = FleetRun("export", fleet, bars)
-        try:
-            run.run(models, engine, **chosen)
-        finally:
-            write_results(fleet, records_of(fleet, models), also)
+    done = work("export", fleet, lambda: read_plans(fleet), options, also, **chosen)
     if registry is not None:
-        exported = [model.name for model in models if model.name not in run.failures]
+        exported = [model.name for model in done.models if model.name not in done.failures]
         _publish(out, exported, registry, stage)
-    return say_fleet(fleet, records_of(fleet, models), run.failures)
+    return say_fleet(fleet, done)
 
 
 def _publish(out: Path, names: Sequence[str], place: str, stage: str | None) -> None:

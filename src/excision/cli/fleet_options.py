@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from cyclopts import Parameter
 
 from excision.cli.output import figure, say, say_table
 from excision.errors import SettingsError
+from excision.progress import Bars
 
 if TYPE_CHECKING:
-    from excision.fleet.record import Record
+    from excision.fleet.plan import FleetModel
+    from excision.fleet.record import Record, Step
     from excision.fleet.steps import Engine
     from excision.fleet.table import FleetRow
 
@@ -89,6 +91,53 @@ def continued() -> Iterator[None]:
         raise KeyboardInterrupt(f"stopped; continue with the same command: {again}") from None
 
 
+class Worked(NamedTuple):
+    """A step that was done.
+
+    Attributes:
+        models: the models of the fleet.
+        failures: reason by the name of each model that failed.
+    """
+
+    models: Sequence[FleetModel]
+    failures: dict[str, str]
+
+
+def work(
+    step: Step,
+    out: Path,
+    read: Callable[[], Sequence[FleetModel]],
+    options: EngineOptions | None,
+    also: str | None,
+    /,
+    **more: Any,
+) -> Worked:
+    """Do a step for every model of the fleet in `out`, and write its tables and its report.
+
+    Args:
+        step: what is done.
+        out: folder of the fleet.
+        read: reads the models, once the options are known to be right.
+        options: where the models are worked on.
+        also: further form of the table.
+        more: what the step takes besides, as in `FleetRun.run`.
+    """
+    from excision.fleet.steps import FleetRun, records_of
+    from excision.system.parquet import need_pyarrow
+
+    if also == "parquet":
+        need_pyarrow()
+    engine, models = (options or EngineOptions()).chosen(), read()
+    with continued(), Bars() as bars:
+        run = FleetRun(step, out, bars)
+        try:
+            run.run(models, engine, **more)
+        finally:
+            if out.is_dir():
+                write_results(out, records_of(out, models), also)
+    return Worked(models, run.failures)
+
+
 def write_results(out: Path, records: Sequence[Record], also: str | None) -> None:
     """Write the tables and the report of a fleet."""
     from excision.fleet.page import write_report
@@ -98,12 +147,13 @@ def write_results(out: Path, records: Sequence[Record], also: str | None) -> Non
     write_report(out, records)
 
 
-def say_fleet(out: Path, records: Sequence[Record], failures: dict[str, str]) -> int:
+def say_fleet(out: Path, done: Worked) -> int:
     """Print the table of a fleet, its failures and where the results are, and give the exit status."""
     from excision.fleet.page import REPORT
+    from excision.fleet.steps import records_of
     from excision.fleet.table import CSV, row_of
 
-    rows = [row_of(record) for record in records]
+    rows = [row_of(record) for record in records_of(out, done.models)]
     # Those that need a person come first; the table on the disk has all.
     rows.sort(key=lambda row: not row.needs)
     say_table(f"{len(rows)} models", _HEAD, [_cells(row) for row in rows[:_MOST_ROWS]])
@@ -111,11 +161,11 @@ def say_fleet(out: Path, records: Sequence[Record], failures: dict[str, str]) ->
         say(f"... and {len(rows) - _MOST_ROWS} more")
     needing = sum(bool(row.needs) for row in rows)
     say(f"{sum(row.state == 'finished' for row in rows)} of {len(rows)} trained, {needing} need a person")
-    for name, reason in failures.items():
+    for name, reason in done.failures.items():
         say(f"Failed: {name}: {reason}")
     say(f"Table:  {out / CSV}")
     say(f"Report: {out / REPORT}")
-    return FAILED if failures else 0
+    return FAILED if done.failures else 0
 
 
 _HEAD = ("model", "training", "promise", "confidence", "groups", "image AUROC", "needs a person")

@@ -11,11 +11,9 @@ from excision.cli.fleet_options import (
     EngineOptions,
     FleetAlsoOption,
     FleetDeviceOption,
-    continued,
     say_fleet,
-    write_results,
+    work,
 )
-from excision.progress import Bars
 
 app = App(
     name="train",
@@ -43,17 +41,5 @@ def train(
 ) -> int:
     """Train every model of a fleet, and calibrate it."""
     from excision.fleet.plan import read_fleet
-    from excision.fleet.steps import FleetRun, records_of
-    from excision.system.parquet import need_pyarrow
 
-    if also == "parquet":
-        need_pyarrow()
-    engine, models = (options or EngineOptions()).chosen(), read_fleet(fleet)
-    with continued(), Bars() as bars:
-        run = FleetRun("train", out, bars)
-        try:
-            run.run(models, engine, device=device)
-        finally:
-            if out.is_dir():
-                write_results(out, records_of(out, models), also)
-    return say_fleet(out, records_of(out, models), run.failures)
+    return say_fleet(out, work("train", out, lambda: read_fleet(fleet), options, also, device=device))

@@ -98,6 +98,14 @@ SmallestDefectOption = Annotated[
     ),
 ]
 MmPerPixelOption = Annotated[float | None, Parameter(help="Millimetres for a pixel of the image as given.")]
+AllowDriftOption = Annotated[
+    float | None,
+    Parameter(
+        help="Largest accepted difference of a score from that of torch, as a share of the decision "
+        "threshold. By default 0.1% for fp32, 10% for bf16 and 25% for int8.",
+        converter=number,
+    ),
+]
 FewOption = Annotated[
     bool,
     Parameter(help="Accept images that are too few to promise a false-alarm rate of 5%.", negative=""),
