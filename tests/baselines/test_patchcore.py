@@ -18,7 +18,8 @@ from excision.baselines import baseline
 from excision.baselines.patchcore import PatchCore, PatchCoreNetwork
 from excision.errors import ModelError
 from excision.features import efficientnet
-from excision.features.efficientnet import LITE0, weights_file
+from excision.features.efficientnet import weights_file
+from excision.features.efficientnet_variants import LITE0
 from excision.ops.nearest import greedy_coreset, nearest_distances, project
 from excision.settings import Settings, TrainingSettings
 from excision.synthetic.surfaces import cast_grain

@@ -18,14 +18,12 @@ from excision.errors import ModelError, SettingsError
 from excision.features import efficientnet
 from excision.features.efficientnet import (
     CHANNELS,
-    LITE0,
-    LITE2,
     EfficientNetLite,
-    Variant,
     folded,
     pretrained_tensors,
     weights_file,
 )
+from excision.features.efficientnet_variants import LITE0, LITE2, Variant
 
 ALL = (4, 8, 16, 32)
 

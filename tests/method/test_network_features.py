@@ -16,7 +16,8 @@ from torch import nn
 from excision import Detector
 from excision.errors import ModelError, SettingsError, UnusedFeaturesWarning
 from excision.features import efficientnet
-from excision.features.efficientnet import LITE0, weights_file
+from excision.features.efficientnet import weights_file
+from excision.features.efficientnet_variants import LITE0
 from excision.features.record import FEATURES, FeatureRecord, Grid
 from excision.features.registry import open_network
 from excision.method.attention.model import Attention
