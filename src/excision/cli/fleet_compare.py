@@ -19,8 +19,9 @@ app = App(
     name="compare",
     help_epilogue="Both fleets must be evaluated. A model is worse if it is no longer trained or no longer "
     "promises its wanted rate, or if a paired test on the test images that both have scored says so: a lower "
-    "image AUROC, more false alarms or more missed defects. The tests count groups of images, and are "
-    "adjusted for their number: noise alone calls no model worse in 95 % of comparisons. The exit status is "
+    "image AUROC, more false alarms, more missed defects or more unfit good images. The tests "
+    "count groups of images, and are adjusted for their number: noise alone calls no model worse in 95 % of "
+    "comparisons. The exit status is "
     "1 if a model got worse, otherwise 2 if one could not be compared.\n\n"
     "```\n"
     "excision fleet compare runs/fleet runs/fleet_new\n"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from excision.errors import ExcisionError
 from excision.fleet.measuring import TestScore, read_scores
@@ -26,6 +27,8 @@ from excision.method.calibration.words import at_most, counted, percent
 LEVEL = 0.05
 """Chance that noise alone calls any model of a comparison worse."""
 
+Flags = NDArray[np.bool_]
+Numbers = NDArray[np.int64]
 Answer = Literal["worse", "better", "no difference shown", "not compared", "added", "removed"]
 
 
@@ -83,9 +86,9 @@ def compare_fleets(
     """Compare the models of two fleets that have the same name.
 
     A model is worse if it failed or promises its wanted rate no more, or if a paired test on the test images
-    that both have scored says so: a lower image AUROC, more false alarms, or fewer detected defects. All
-    p-values of all models are adjusted together (`holm`), so that noise alone calls no model worse in 95 % of
-    comparisons.
+    that both have scored says so: a lower image AUROC, more false alarms, more missed defects, or more good
+    images that are unfit. All p-values of all models are adjusted together (`holm`), so that noise alone
+    calls no model worse in 95 % of comparisons.
 
     Args:
         old: folder of the first fleet.
@@ -161,6 +164,7 @@ def _scored(name: str, old: Path, new: Path) -> Compared:
     for kind, what in ((False, "false alarms"), (True, "missed defects")):
         tests += _wrong_verdicts(pairs, defective == kind, groups, what)
     good = ~defective
+    tests += _unfit(pairs, good, groups)
     shift = scores[1][good] / new_threshold - scores[0][good] / old_threshold
     quartiles = None if not len(shift) else tuple(map(float, np.quantile(shift, [0.5, 0.25, 0.75])))
     return Compared(
@@ -179,19 +183,34 @@ def _scored(name: str, old: Path, new: Path) -> Compared:
 
 def _wrong_verdicts(
     pairs: Sequence[tuple[TestScore, TestScore]],
-    kind: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    groups: np.ndarray[tuple[int], np.dtype[np.int64]],
+    kind: Flags,
+    groups: Numbers,
     what: str,
 ) -> list[Test]:
     """Test whether the verdicts on one kind of image got worse; images unfit in either say nothing."""
     fit = np.array(["unfit" not in (one.verdict, two.verdict) for one, two in pairs]) & kind
     alarms = [np.array([pair[place].verdict == "defect" for pair in pairs])[fit] for place in (0, 1)]
     wrong = alarms if what == "false alarms" else [~each for each in alarms]
-    rises, falls = rises_and_falls(wrong[0], wrong[1], groups[fit])
+    return _sign_test(wrong[0], wrong[1], groups[fit], what)
+
+
+def _unfit(pairs: Sequence[tuple[TestScore, TestScore]], good: Flags, groups: Numbers) -> list[Test]:
+    """Test whether more good images are unfit, of those that are good or unfit to both models.
+
+    Without it, a model that judges fewer images would show no difference.
+    """
+    either = ("good", "unfit")
+    chosen = np.array([one.verdict in either and two.verdict in either for one, two in pairs]) & good
+    unfit = [np.array([pair[place].verdict == "unfit" for pair in pairs])[chosen] for place in (0, 1)]
+    return _sign_test(unfit[0], unfit[1], groups[chosen], "unfit good images")
+
+
+def _sign_test(before: Flags, after: Flags, groups: Numbers, what: str) -> list[Test]:
+    rises, falls = rises_and_falls(before, after, groups)
     if not rises and not falls:
         return []
-    among = counted(int(fit.sum()), "image", "images")
-    words = f"There were {wrong[0].sum()} {what} and are {wrong[1].sum()}, of {among}"
+    among = counted(len(groups), "image", "images")
+    words = f"There were {before.sum()} {what} and are {after.sum()}, of {among}"
     return [Test(what, sign_above(rises, falls), sign_above(falls, rises), words)]
 
 
@@ -247,6 +266,6 @@ def _changes(pairs: Sequence[tuple[TestScore, TestScore]]) -> dict[tuple[str, st
     )
 
 
-def _numbered(names: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _numbered(names: Sequence[str]) -> Numbers:
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)
