@@ -71,7 +71,7 @@ def test_models_are_read_and_results_written_at_urls(bucket: str, tmp_path: Path
     again = inside("evaluate", f"{bucket}/line", f"{bucket}/data", "--out", f"{bucket}/evaluation")
     assert again.returncode == 2 and "there are files already" in again.stderr
     beside = inside("evaluate", f"{bucket}/line", f"{bucket}/data")
-    assert beside.returncode == 2 and "nothing is written into a model at a URL: name --out" in beside.stderr
+    assert beside.returncode == 2 and "nothing is written into a model at a URL" in beside.stderr
 
 
 def test_a_manifest_is_written_to_a_url(bucket: str) -> None:

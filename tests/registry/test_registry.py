@@ -154,7 +154,11 @@ def test_verbs_take_addresses(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         )
     capsys.readouterr()
     assert main(["verify", address]) == 0
+    capsys.readouterr()
     assert main(["calibrate", address, str(FORMAT_1), "--few"]) == 2
+    assert "never changes: copy it with `excision registry get`" in capsys.readouterr().err
+    assert main(["registry", "add", address, str(tmp_path / "others")]) == 0
+    assert Registry(tmp_path / "others").names() == ["bracket"]
     folder = tmp_path / "models" / "bracket" / "0001"
     assert named_folders([address, f"front={address}"]) == {"bracket": folder, "front": folder}
     assert main(["registry", "list", place]) == 0

@@ -15,6 +15,7 @@ from excision.cli.cost_options import CostOptions
 from excision.cli.groups import say_groups
 from excision.cli.options import FewOption, GroupsOption, is_given
 from excision.cli.output import say, say_lines, say_notes, say_text
+from excision.cli.places import Use
 from excision.errors import DatasetError, SettingsError
 from excision.progress import Bars
 from excision.settings import OddRule
@@ -51,7 +52,7 @@ app = App(
 
 @app.default
 def calibrate(
-    folder: Annotated[Path, Parameter(help="Folder that `excision export` wrote.")],
+    folder: Annotated[Path, Parameter(help="Folder that `excision export` wrote."), Use.CHANGE],
     normals: Annotated[
         list[Path] | None,
         Parameter(help="Good images, folders that are searched for images, or labelled data sets."),

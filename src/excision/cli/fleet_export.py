@@ -78,4 +78,4 @@ def _publish(out: Path, names: Sequence[str], place: str, stage: str | None) -> 
         version = models.add_if_new(out / name, name)
         if stage is not None:
             models.set_stage(name, stage, version.number)
-        say(f"{models.place}/{name}@{version.number}")
+        say(f"{models.shown}/{name}@{version.number}")

@@ -23,6 +23,7 @@ class Use(Enum):
     """What a verb does with a path that may be a URL."""
 
     READ = "reads a folder"
+    CHANGE = "changes the folder of a model, which must lie on this machine"
     WRITE = "writes a folder"
     WRITE_FILE = "writes a file"
 
@@ -51,7 +52,8 @@ def bring(verb: Callable[..., Any], arguments: BoundArguments) -> None:
         arguments: of the verb.
 
     Raises:
-        SettingsError: a URL is given for a path that must be local, or results are there already.
+        SettingsError: a URL is given for a path that must be local, a version in a registry for a model
+            that is to be changed, or results are there already.
         DatasetError: what is to be read cannot be copied.
     """
     from excision.storage.entry import url_of
@@ -94,6 +96,8 @@ def _local(url: str, use: Use) -> Path:
         version = local_version(url)
         places.copies[version] = url
         return version
+    if use is Use.CHANGE:
+        _refuse_change(url)
     path = local_path(url)
     if path is not None:
         return path
@@ -121,8 +125,34 @@ def own_folder(model: Path, instead: str) -> Path:
 
     url = _PLACES.get(_Places()).copies.get(model)
     if url is not None:
-        raise SettingsError(f"{url}: nothing is written into a model at a URL: {instead}")
+        raise SettingsError(f"{url}: nothing is written into a model at a URL or in a registry: {instead}")
     return model
+
+
+def name_of(model: Path) -> str:
+    """Give the name of a model: of the folder or URL that was given, or in the registry that it came from.
+
+    Args:
+        model: folder of a model, which may be a copy.
+    """
+    from excision.registry.address import Address, is_address
+
+    url = _PLACES.get(_Places()).copies.get(model)
+    if url is None:
+        return model.resolve().name
+    return Address.parse(url).name if is_address(url) else url.rstrip("/").rpartition("/")[2]
+
+
+def _refuse_change(place: str) -> None:
+    from excision.errors import SettingsError
+    from excision.registry.address import is_address
+
+    if is_address(place):
+        raise SettingsError(
+            f"{place}: a version in a registry never changes: copy it with `excision registry get`, change "
+            "the copy, and add it with `excision registry add`"
+        )
+    _refuse(Path(place))
 
 
 def _refuse(value: Any) -> None:

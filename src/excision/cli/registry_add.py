@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from excision.cli.options import ModelArgument
 from excision.cli.output import say
+from excision.cli.places import name_of
 
 RegistryArgument = Annotated[str, Parameter(help="Folder of the registry, or its URL.")]
 
@@ -35,8 +36,8 @@ def add(
     from excision.registry.registry import Registry
 
     models = Registry(registry)
-    version = models.add(model, name or model.resolve().name, notes)
-    say(f"Added: {models.place}/{version.name}@{version.number}, model {version.model}")
+    version = models.add(model, name or name_of(model), notes)
+    say(f"Added: {models.shown}/{version.name}@{version.number}, model {version.model}")
     if stage is not None:
         models.set_stage(version.name, stage, version.number)
-        say(f"{models.place}/{version.name}@{stage} is now {version.number}")
+        say(f"{models.shown}/{version.name}@{stage} is now {version.number}")

@@ -34,4 +34,4 @@ def get(
     models = Registry(wanted.registry)
     version = models.find(wanted.name, wanted.which)
     models.get(version, out)
-    say(f"{wanted.registry}/{wanted.name}@{version.number}, model {version.model}: {out}")
+    say(f"{models.shown}/{wanted.name}@{version.number}, model {version.model}: {out}")

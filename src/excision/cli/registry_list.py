@@ -33,4 +33,4 @@ def list_versions(
             rows.append(
                 [each, version.number, ", ".join(pointing) or "-", version.model, version.date, version.notes]
             )
-    say_table(f"{models.place}", ("model", "version", "stages", "fingerprint", "date", "notes"), rows)
+    say_table(models.shown, ("model", "version", "stages", "fingerprint", "date", "notes"), rows)

@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from excision.cli.options import ModelArgument
 from excision.cli.output import say
+from excision.cli.places import name_of
 
 app = App(
     name="mlflow",
@@ -35,7 +36,7 @@ def log(
     """Log a model to MLflow, with its parameters and figures."""
     from excision.tracking.mlflow_log import log_to_mlflow
 
-    logged = log_to_mlflow(model, experiment=experiment, register=register)
+    logged = log_to_mlflow(model, experiment=experiment, register=register, name=name_of(model))
     say(f"Run: {logged.run}")
     say(f"Model: {logged.uri}")
     if logged.version is not None:

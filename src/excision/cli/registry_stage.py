@@ -44,4 +44,4 @@ def stage(
         raise SettingsError("give --version or --back, not both")
     models = Registry(registry)
     now = models.roll_back(name, stage) if back else models.set_stage(name, stage, version or LATEST)
-    say(f"{models.place}/{name}@{stage} is now {now.version}")
+    say(f"{models.shown}/{name}@{stage} is now {now.version}")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, get_args
 
 from excision.cluster.parts import PartRow, read_part
@@ -23,6 +24,7 @@ _BINS = 3 * _BINS_OF_THRESHOLD + 1
 """Bins of the histogram of scores: 20 from 0 to the threshold, up to 3 times the threshold, and one above."""
 
 _MOST_GROUPS = 1000
+_AT_ONCE = 256  # parts that the pool is given
 _OTHERS = "not inspected"
 
 Counts = Counter[Verdict | None]
@@ -106,10 +108,12 @@ def count_parts(folder: Folder, plan: Plan, parts: Iterable[int]) -> Tally:
     Raises:
         ResultsError: a part is missing or damaged.
     """
-    whole = Tally()
+    whole, left = Tally(), iter(parts)
     with ThreadPoolExecutor(1 if folder.local is not None else THREADS, "counting") as pool:
-        for tally in pool.map(lambda part: _count_part(folder, plan, part), parts):
-            whole.merge(tally)
+        # The pool holds a task for each part that it is given.
+        while some := list(islice(left, _AT_ONCE)):
+            for tally in pool.map(lambda part: _count_part(folder, plan, part), some):
+                whole.merge(tally)
     return whole
 
 

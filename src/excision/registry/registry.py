@@ -24,6 +24,7 @@ from excision.storage.entry import local_path
 from excision.storage.opening import open_folder
 from excision.system.dates import today
 from excision.system.files import atomic_path, sha256, write_json
+from excision.system.secrets import without_secrets
 from excision.system.strict_json import read_json
 from excision.version import __version__
 
@@ -77,10 +78,15 @@ class Registry:
 
     Args:
         place: path or URL of a folder; it need not exist.
+
+    Attributes:
+        place: path or URL of the folder.
+        shown: the same without password, for messages.
     """
 
     def __init__(self, place: Path | str) -> None:
         self.place = str(place).rstrip("/") or "/"
+        self.shown = without_secrets(self.place)
         self._folder = open_folder(self.place)
 
     def add(self, model: Path, name: str, notes: str = "") -> Version:
