@@ -6,11 +6,10 @@ from pathlib import Path
 
 from excision.fleet.comparison import _decided, _scored
 from excision.fleet.measuring import EVALUATION, SCORES
-from excision.predictions import Verdict
 from excision.system.files import write_json
 
 
-def scored(folder: Path, good: list[Verdict]) -> Path:
+def scored(folder: Path, good: list[str]) -> Path:
     """A model with test images: good ones with these verdicts, and four defects that it detects."""
     verdicts = [*good, *["defect"] * 4]
     images = [
