@@ -189,7 +189,7 @@ def message(line: Line, **more: Any) -> dict[str, Any]:
         "format": 1,
         "version": "1",
         "station": line.name,
-        "identity": "0123456789abcdef",
+        "identity": f"secret of {line.name}",
         "home": "",
         "page": "",
         "sent": time.time(),
@@ -254,6 +254,14 @@ def test_too_large_and_too_new_messages_are_refused(hub: Hub, begin_line: BeginL
     assert hub.service.json_of("POST", "/hub/push", b" " * (5 * 2**20))[0] == 413
     for page in ("javascript:alert(1)", "http://a b", 'https://"x'):
         assert hub.service.json("POST", "/hub/push", message(line, page=page))[0] == 422
+
+
+def test_the_same_results_are_not_taken_under_two_names(hub: Hub, begin_line: BeginLine) -> None:
+    line = begin_line()
+    assert hub.service.json("POST", "/hub/push", message(line))[0] == 200
+    status, answer = hub.service.json("POST", "/hub/push", message(line, station=f"{line.name} again"))
+    assert (status, f"known here as those of {line.name}:" in answer["detail"]) == (409, True)
+    assert hub.ask("SELECT count(*) FROM stations WHERE name = %s", f"{line.name} again") == [(0,)]
 
 
 def test_more_boxes_than_can_be_sent_hold_up_nothing(hub: Hub, begin_line: BeginLine) -> None:

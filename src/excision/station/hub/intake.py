@@ -87,9 +87,18 @@ class Intake:
         connection.execute(
             "INSERT INTO stations "
             "(name, identity, home, page, version, first_seen, last_seen, clock, waiting) "
-            "VALUES (%s, %s, %s, %s, %s, %s, 0, 0, 0) ON CONFLICT (name) DO NOTHING",
+            "VALUES (%s, %s, %s, %s, %s, %s, 0, 0, 0) ON CONFLICT DO NOTHING",
             (message.station, identity, message.home, message.page, message.version, now),
         )
+        # Under a second name each of its results would be kept twice.
+        other = connection.execute(
+            "SELECT name FROM stations WHERE identity = %s AND name <> %s", (identity, message.station)
+        ).fetchone()
+        if other is not None:
+            raise NotYoursError(
+                f"these results are known here as those of {other['name']}: send them under this name, or "
+                "let a copy of its folder begin with an empty one"
+            )
         # One batch of a station after another, whatever its link does.
         known = connection.execute(
             "SELECT * FROM stations WHERE name = %s FOR UPDATE", (message.station,)

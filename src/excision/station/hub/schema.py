@@ -13,7 +13,7 @@ SCHEMA = "excision"
 _TABLES = """
 CREATE TABLE stations (
     name text PRIMARY KEY,
-    identity text,
+    identity text UNIQUE,
     home text NOT NULL,
     page text NOT NULL,
     version text NOT NULL,
