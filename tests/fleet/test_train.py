@@ -153,6 +153,7 @@ def test_too_few_images_are_refused_unless_they_are_meant(
         (["--address", "auto"], "add --engine ray"),
         (["--gpus", "0.5"], "add --engine ray"),
         (["--memory", "0"], "--memory is 0"),
+        (["--memory", "inf"], "--memory is inf"),
     ],
 )
 def test_mistakes(words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

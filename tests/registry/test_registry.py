@@ -71,7 +71,11 @@ def test_versions_stages_and_the_way_back(place: str, tmp_path: Path) -> None:
     got = models.get(models.find("bracket", "production"), tmp_path / "got")
     assert fingerprint(got) == first.model == fingerprint(MODEL)
     assert fingerprint(local_version(f"{place}/bracket@production")) == first.model
-    for which, said in (("0003", "there is no version 0003"), ("test", "no version is in the stage test")):
+    for which, said in (
+        ("0003", "there is no version 0003"),
+        ("9" * 5000, "there is no version 9"),
+        ("test", "no version is in the stage test"),
+    ):
         with pytest.raises(ModelError, match=said):
             models.find("bracket", which)
     with pytest.raises(ModelError, match="there is no model other"):

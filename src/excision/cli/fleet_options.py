@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -71,10 +72,10 @@ class EngineOptions:
         from excision.jobs.shares import MEMORY_GIB
 
         for name, value in (("workers", self.workers), ("memory", self.memory)):
-            if value is not None and not value > 0:
-                raise SettingsError(f"--{name} is {value}: it must be above 0")
-        if self.gpus is not None and not self.gpus >= 0:
-            raise SettingsError(f"--gpus is {self.gpus}: it must not be below 0")
+            if value is not None and not 0 < value < math.inf:
+                raise SettingsError(f"--{name} is {value}: it must be above 0 and finite")
+        if self.gpus is not None and not 0 <= self.gpus < math.inf:
+            raise SettingsError(f"--gpus is {self.gpus}: it must not be below 0, and finite")
         for name, given in (("address", self.address), ("gpus", self.gpus)):
             if given is not None and self.engine != "ray":
                 raise SettingsError(f"--{name} is an option of a Ray cluster: add --engine ray")

@@ -47,7 +47,7 @@ def do(job: dict[str, Any], shown: Shown) -> int:
             known = isinstance(error, ExcisionError | OSError)
             reason = str(error) if known else f"{type(error).__name__}: {error}"
             if not known:
-                traceback.print_exc(file=sys.stderr)
+                print(without_secrets(traceback.format_exc()), file=sys.stderr)
             note_failure(folder, step, FleetModel.from_json(job["model"]), reason)
             return FAILED
     return 0

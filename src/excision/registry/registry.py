@@ -146,7 +146,7 @@ class Registry:
         check_name(name, "model")
         if which == LATEST:
             return self.versions(name)[-1]
-        number = which if which.isdecimal() else None
+        number = which if which.isascii() and which.isdecimal() else None
         if number is None:
             stage = self.stage(name, which)
             if stage is None:
@@ -155,9 +155,10 @@ class Registry:
                     "set it with `excision registry stage`"
                 )
             number = stage.version
-        number = f"{int(number):04d}"
+        # As text: a number with thousands of digits is none that `int` reads.
+        number = number.lstrip("0").zfill(4)
         if number not in self._numbers(name):
-            raise ModelError(f"{self.place}/{name}: there is no version {number}")
+            raise ModelError(f"{self.place}/{name}: there is no version {number[:20]}")
         return self._read(name, number)
 
     def stages(self, name: str) -> dict[str, Stage]:
