@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +15,10 @@ from excision.settings import Settings
 from excision.settings.renamed import with_new_names
 from excision.settings.short_names import SHORT_NAMES
 from excision.storage.entry import is_url
-from excision.system.strict_json import read_bounded
+from excision.system.names import PLAIN_NAME
+from excision.system.toml_file import read_toml
 
 _MOST_BYTES = 16 * 2**20
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _OTHER = re.compile(r"[^A-Za-z0-9_.-]")
 _PATTERN = re.compile(r"[*?\[]")
 _INSTALLED = "elpv-dataset"
@@ -101,14 +100,7 @@ def read_fleet(path: Path) -> tuple[FleetModel, ...]:
         SettingsError: the file cannot be read, a name is unknown, a value is wrong, no folder matches, or two
             models have the same name.
     """
-    try:
-        content = tomllib.loads(read_bounded(path, _MOST_BYTES).decode("utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be opened ({error.strerror})") from error
-    except RecursionError as error:
-        raise SettingsError(f"{path}: cannot be read as TOML: nested too deeply") from error
-    except ValueError as error:
-        raise SettingsError(f"{path}: cannot be read as TOML: {error}") from error
+    content = read_toml(path, _MOST_BYTES)
     unknown = content.keys() - {"defaults", "models"}
     if unknown:
         raise SettingsError(
@@ -140,7 +132,7 @@ def _models(name: str, table: Any, defaults: Any, beside: Path, where: str) -> I
     if "data" not in own:
         raise SettingsError(f"{where}: there is no data: name a folder of images with data = ...")
     for full_name, data in _matching(name, own["data"], where):
-        if not _NAME.fullmatch(full_name) or full_name.lower() in RESERVED:
+        if not PLAIN_NAME.fullmatch(full_name) or full_name.lower() in RESERVED:
             raise SettingsError(
                 f"{where}: {full_name} cannot be the name of a run folder: use letters, digits, _, - and ."
             )

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from excision.errors import SettingsError
 from excision.storage.entry import local_path
+from excision.system.names import PLAIN_NAME
 
 LATEST = "latest"
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _ADDRESS = re.compile(r"(?:(?P<registry>.*)/)?(?P<name>[^/@]+)@(?P<which>[A-Za-z0-9_.-]+)", re.DOTALL)
 
 
@@ -64,7 +64,7 @@ def check_name(name: str, what: str) -> str:
     Raises:
         SettingsError: it is not.
     """
-    if not _NAME.fullmatch(name):
+    if not PLAIN_NAME.fullmatch(name):
         raise SettingsError(
             f"{name!r} cannot be the name of a {what}: use letters, digits, _, - and ., 100 at most"
         )

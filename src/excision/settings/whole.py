@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from excision.settings.sections import (
     TrainingSettings,
 )
 from excision.system.files import write_text
-from excision.system.strict_json import read_bounded
+from excision.system.toml_file import read_toml
 from excision.tiling.geometry import Tiling
 from excision.tiling.image_format import ImageFormat
 
@@ -174,14 +173,7 @@ class Settings:
             SettingsError: the file is missing or not TOML, or contains an unknown name or a wrong value.
         """
         path = Path(path)
-        try:
-            sections = tomllib.loads(read_bounded(path, _MOST_BYTES).decode("utf-8"))
-        except OSError as error:
-            raise SettingsError(f"{path}: cannot be opened ({error.strerror})") from error
-        except RecursionError as error:
-            raise SettingsError(f"{path}: cannot be read as TOML settings: nested too deeply") from error
-        except ValueError as error:
-            raise SettingsError(f"{path}: cannot be read as TOML settings: {error}") from error
+        sections = read_toml(path, _MOST_BYTES, "TOML settings")
         try:
             sections, old_names = with_new_names(sections)
             settings = cls.of(sections)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import unicodedata
 
 LONGEST = 255
 """Bytes of a file name that common file systems take."""
+
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+"""Name of a model: of a folder on any system, and of a place in a URL."""
 
 _DIGITS = 10
 _LONGEST_ENDING = 100  # bytes; what is longer is no ending that a program looks at
