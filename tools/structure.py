@@ -42,6 +42,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("jobs", "tracking"),
         ("capability",),
         ("report",),
+        ("cameras",),
         ("station", "benchmark", "fleet"),
         ("cli",),
         ("__main__",),

@@ -82,6 +82,18 @@ class GoneError(StationError):
     """The requested item existed once but is no longer available."""
 
 
+class CameraError(ExcisionError):
+    """A camera cannot be reached, refuses a setting, or gives no picture; a later attempt may succeed."""
+
+
+class DamagedFrameError(CameraError):
+    """A picture arrived incomplete or cannot be decoded; the next one may be whole."""
+
+
+class CameraEndError(CameraError):
+    """A folder or film that serves as a camera has no more pictures."""
+
+
 class RenamedWarning(FutureWarning):
     """An old name was used. It still works in this release; the warning gives the new one."""
 

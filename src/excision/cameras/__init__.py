@@ -1,0 +1,1 @@
+"""Cameras: where the pictures of a line come from, whatever the wire."""

@@ -1,0 +1,78 @@
+"""What the table of every camera may say, whatever its kind."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import ClassVar
+
+from excision.cameras.camera import Camera, Frame
+from excision.cameras.source import Source
+from excision.errors import SettingsError
+
+MOST_BUFFERED = 1000
+MOST_ROWS = 65536
+CHECK_SECONDS = 5.0
+"""How long `check` waits for a picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonSettings:
+    """Keys of every kind of camera.
+
+    Attributes:
+        buffer: pictures that wait to be grabbed; the oldest is dropped, and counted, when one more comes.
+        strip_height: of a line-scan camera, rows of one image of the endless strip; None keeps the pictures
+            as they come.
+        strip_overlap: rows that neighbouring images of the strip have in common.
+    """
+
+    kind: ClassVar[str] = ""
+
+    buffer: int = 8
+    strip_height: int | None = None
+    strip_overlap: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.buffer <= MOST_BUFFERED:
+            raise SettingsError(f"buffer is {self.buffer}: it must lie between 1 and {MOST_BUFFERED}")
+        height, overlap = self.strip_height, self.strip_overlap
+        if height is None and overlap:
+            raise SettingsError("strip_overlap needs strip_height, the rows of one image")
+        if height is not None and not 1 <= height <= MOST_ROWS:
+            raise SettingsError(f"strip_height is {height}: it must lie between 1 and {MOST_ROWS}")
+        if height is not None and not 0 <= overlap < height:
+            raise SettingsError(f"strip_overlap is {overlap}: it must be less than strip_height, {height}")
+
+    def source(self) -> Source:
+        """Give what the pictures come from, not opened.
+
+        Raises:
+            SettingsError: a file or variable that the table names cannot be read.
+            CameraError: the library that it needs is not installed.
+        """
+        raise NotImplementedError
+
+    def open(self, name: str) -> Camera:
+        """Give the camera, not started; raises as `source`."""
+        from excision.cameras.grabbing import GrabbingCamera
+
+        return GrabbingCamera(name, self.kind, self.source(), self.buffer)
+
+    def check(self) -> str:
+        """Ask the camera for one picture, and say in one sentence what came.
+
+        Raises:
+            CameraError: none came; the message says why.
+            SettingsError: a file or variable that the table names cannot be read.
+        """
+        with closing(self.open("check")) as camera:
+            camera.start()
+            return describe(camera.grab(CHECK_SECONDS), camera.state().where)
+
+
+def describe(frame: Frame, where: str) -> str:
+    """Say in one sentence what kind of picture came from where."""
+    height, width = frame.pixels.shape[:2]
+    colour = "grey" if frame.pixels.ndim == 2 else "colour"
+    return f"{where}: a picture of {width} x {height} pixels, {colour}, {8 * frame.pixels.itemsize} bits"
