@@ -16,7 +16,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from excision.station.api import keys
+from excision.system import keys
 from tests.station.conftest import Service
 
 ROOT = Path(__file__).parents[2]

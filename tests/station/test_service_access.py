@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from excision.errors import SettingsError
 from excision.station.api import guesses, sessions
 from excision.station.api.guesses import Guesses
-from excision.station.api.keys import Key, exposure_of, read_key
 from excision.station.api.sessions import Sessions
 from excision.station.pages.login import _inside
+from excision.system.keys import Key, exposure_of, read_key
 from tests.cli.conftest import excision
 from tests.station.conftest import Service, Start
 from tests.station.test_pages import post

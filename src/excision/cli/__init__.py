@@ -25,21 +25,13 @@ from excision.errors import (
     RareAppearanceWarning,
     RenamedWarning,
 )
+from excision.system.extras import needed_extra
 from excision.system.names import printable
 from excision.system.secrets import without_secrets
 from excision.system.streams import Streams
 from excision.version import __version__
 
 ERROR, STOPPED = 2, 130
-
-TRAIN_EXTRA = {"torch", "matplotlib", "onnx", "onnxscript"}
-"""Packages of the extra `train`, which some verbs need."""
-
-CLUSTER_EXTRA = {"fsspec", "s3fs"}
-"""Packages of the extra `cluster`, which URLs need."""
-
-SERVE_EXTRA = {"anyio", "fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn"}
-"""Packages of the extra `serve`, which `serve` needs."""
 
 VERBS = {
     "demo": "Train, calibrate, evaluate and report on a built-in data set, in a few minutes.",
@@ -61,6 +53,7 @@ VERBS = {
     "info": "Show what a run folder contains: data, settings, threshold and cost.",
     "synth": "Write the built-in data set: procedural surfaces and a part, with drawn defects.",
     "serve": "Inspect images that are sent over HTTP, and store every result.",
+    "station": "Check the file that describes a station against its cameras, signals and models.",
     "cleanup": "Remove kept images of a station by age or size; results and labelled images stay.",
     "backup": "Copy a station as a whole, while it runs or not, and verify the copy.",
     "restore": "Make a station from a backup, and verify every file of it.",
@@ -146,8 +139,7 @@ def _explain(error: Exception) -> str | None:
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     if isinstance(error, ModuleNotFoundError):
-        extras = (("train", TRAIN_EXTRA), ("serve", SERVE_EXTRA), ("cluster", CLUSTER_EXTRA))
-        extra = next((extra for extra, packages in extras if error.name in packages), None)
+        extra = needed_extra(error.name)
         return (
             f'this command needs {error.name}; install it with: pip install "excision[{extra}]"'
             if extra

@@ -12,7 +12,7 @@ def key_of(path: Path | None, variable: str | None) -> str | None:
     Raises:
         SettingsError: it is missing, too short, or cannot be read.
     """
-    from excision.station.api.keys import exposure_of, read_key
+    from excision.system.keys import exposure_of, read_key
 
     key = read_key(path, variable)
     exposed = None if path is None else exposure_of(path)

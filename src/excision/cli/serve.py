@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from excision.cli.door import Door, DoorOptions, bound
+from excision.cli.from_file import fill
 from excision.cli.hub_options import HubOptions, OutboxOptions
 from excision.cli.listening import listen
 from excision.cli.output import say
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 app = App(
     name="serve",
+    config=fill,
     help_epilogue="Send images to `POST /v1/inspect`. The answer has the verdict, the score, boxes and "
     "links to maps, and is sent once the result is on disk in `--data`. The station needs no other machine "
     "and no network. `/openapi.json` describes every route, `/metrics` is for Prometheus, and "
@@ -32,6 +34,7 @@ app = App(
     "requests; SIGHUP loads changed models.\n\n"
     "```\n"
     "excision serve line/parts\n"
+    "excision serve --file station.toml\n"
     "excision serve front=line/front back=line/back --data station --keep flagged\n"
     "excision serve line/parts --models line --host 0.0.0.0 --api-key-file key.txt\n"
     "excision serve line/parts --hub-url https://hub.example --hub-key-file hub_key.txt --station front\n"
@@ -53,6 +56,13 @@ def serve(
     ] = None,
     /,
     *,
+    file: Annotated[
+        Path | None,
+        Parameter(
+            help="File that describes the station, such as station.toml: models, signals, cameras, and every "
+            "option of this verb; options given beside it take precedence."
+        ),
+    ] = None,
     data: Annotated[Path, Parameter(help="Folder to store results and images in.")] = Path("station"),
     door: DoorOptions | None = None,
     station: StationOptions | None = None,
@@ -66,6 +76,7 @@ def serve(
 ) -> int:
     """Inspect images that are sent over HTTP, and store every result."""
     from excision.cli.retention import set_access
+    from excision.station.station_file.file import StationFile, read_station_file
 
     door, hub, outbox = door or DoorOptions(), hub or HubOptions(), outbox or OutboxOptions()
     if hub.hub:
@@ -79,7 +90,8 @@ def serve(
     set_access(data, retention.shared)
     entrance = door.door()
     settings = (station or StationOptions()).settings(data, models or [], keep, retention.rules())
-    _serve(entrance, replace(settings, outbox=outbox.outbox()))
+    described = StationFile() if file is None else read_station_file(file)
+    _serve(entrance, replace(settings, outbox=outbox.outbox(), file=described))
     return 0
 
 

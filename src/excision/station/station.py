@@ -18,6 +18,7 @@ from excision.station.lock import only_one
 from excision.station.models.registry import ModelRegistry
 from excision.station.outbox.sender import Sender
 from excision.station.outbox.settings import OutboxSettings
+from excision.station.station_file.file import StationFile
 from excision.station.store.connection import RESULTS
 from excision.station.store.records import StoredResult
 from excision.station.store.store import Store
@@ -52,6 +53,7 @@ class StationSettings:
         max_bytes: of one request.
         max_pixels: of one image; the decoder refuses more than 150 million in any case.
         outbox: hub that results are sent to; None for none.
+        file: what the file of the station says of everything else.
     """
 
     data: Path
@@ -66,6 +68,7 @@ class StationSettings:
     max_bytes: int = 64 * 2**20
     max_pixels: int = MAX_PIXELS
     outbox: OutboxSettings | None = None
+    file: StationFile = field(default_factory=StationFile)
 
     def __post_init__(self) -> None:
         for name in ("queue", "workers", "threads", "max_bytes", "max_pixels"):

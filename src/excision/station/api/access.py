@@ -6,9 +6,9 @@ from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 
 from excision.station.api.guesses import Guesses
-from excision.station.api.keys import Key
 from excision.station.api.metrics import Metrics
 from excision.station.api.sessions import Sessions
+from excision.system.keys import Key
 
 KEY_HEADER, COOKIE = "x-api-key", "excision_session"
 """Where the key may stand, beside `Authorization: Bearer`; the cookie holds a session of the pages."""

@@ -1,0 +1,29 @@
+"""`excision station`: the file that describes a station."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+app = App(
+    name="station",
+    help_epilogue="A file such as `station.toml` describes a station: its models, cameras, signals, shifts "
+    "and people, and every option of `excision serve`. Paths are relative to the file.\n\n"
+    "```toml\n"
+    "[station]\n"
+    'name = "press 3"\n'
+    'data = "station"\n\n'
+    "[models.bracket]\n"
+    'folder = "line/bracket"\n\n'
+    "[signals]\n"
+    'deadline = "500 ms"\n'
+    "```\n\n"
+    "```\n"
+    "excision station check station.toml\n"
+    "excision serve --file station.toml\n"
+    "```",
+)
+app.command(
+    "excision.cli.station_check:app",
+    name="check",
+    help="Read the file, and ask each camera, broker, PLC and model that it names.",
+)
