@@ -40,8 +40,11 @@ def test_every_verb_is_documented() -> None:
 
 
 @pytest.mark.parametrize("line", sorted({line for _, line in DOCUMENTED + HELPED}))
-def test_commands_are_understood(line: str) -> None:
+def test_commands_are_understood(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parsing alone: nothing is run, and a verb or argument that is missing or wrong raises."""
+    monkeypatch.chdir(tmp_path)
+    # Its keys are read as options.
+    Path("station.toml").touch()
     words, _ = split_help_all(shlex.split(line)[1:])
     _, _, unused, *_ = build().parse_known_args(words)
     assert unused == []
