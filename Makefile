@@ -6,7 +6,9 @@
 PYTHON := $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-# Most of what is installed is never imported: what is, is compiled then.
+# Most of what is installed is never imported: what is, is compiled then, and kept. Containers often forbid to keep it;
+# then each of the hundreds of processes that the tests start would compile all that it imports once more.
+export PYTHONDONTWRITEBYTECODE :=
 # Made again whenever the project's own list of dependencies changes.
 INSTALLED := $(VENV)/.installed
 
@@ -15,18 +17,18 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	$(BIN)/excision demo --out demo
 
-# After OpenVINO, training with torch in the same process can crash: the tests that run it have one of their own. What
-# each says is shown when it ends. The tests build the documentation, too.
+# After OpenVINO, training with torch in the same process can crash: the tests that may run it, tests/export, have one
+# of their own. What each says is shown when it ends. The tests build the documentation, too.
 test: $(INSTALLED)
 	shared=$$(mktemp -d) && { EXCISION_TESTS_SHARED=$$shared $(MAKE) --jobs 3 --output-sync --keep-going \
 		lint test-openvino test-others; status=$$?; rm -r $$shared; exit $$status; }
 
 test-openvino: $(INSTALLED)
-	$(BIN)/python -m pytest -m openvino
+	$(BIN)/python -m pytest tests/export
 
 # A file stays with one process, the longest files come first.
 test-others: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not openvino" --numprocesses auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --ignore tests/export --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check src tests experiments tools examples

@@ -65,15 +65,12 @@ LONGEST = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the tests, with those that run OpenVINO last: training with torch after it can crash."""
+    """Order the tests, with those that may run OpenVINO last: training with torch after it can crash."""
     places = {name: place for place, name in enumerate(LONGEST)}
-    for item in items:
-        if "export" in item.path.parts:
-            item.add_marker("openvino")
 
     def order(item: pytest.Item) -> tuple[bool, int]:
-        name = "/".join(item.path.relative_to(Path(__file__).parent).parts)
-        return item.get_closest_marker("openvino") is not None, places.get(name, len(places))
+        parts = item.path.relative_to(Path(__file__).parent).parts
+        return parts[0] == "export", places.get("/".join(parts), len(places))
 
     items.sort(key=order)
 

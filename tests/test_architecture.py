@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,16 @@ from tools.structure import MOST_IN_ROOT, Import, find_circles, find_modules, mo
 
 PACKAGE = Path(excision.__file__).parent
 MODULES = find_modules(PACKAGE)
-IMPORTS = read_imports(MODULES, outside=["torch"])
 
 WITHOUT_TORCH = ("excision.runtime", "excision.inspection", "excision.storage", "excision.cluster")
 LOADING = "excision.inspection.loading"
 """The one module that may open a run folder, and so reach the detector, inside a function."""
+
+
+@cache
+def imports_of_all() -> list[Import]:
+    """Read them once, in the process that tests them: every one that collects has seconds to save."""
+    return read_imports(MODULES, outside=["torch"])
 
 
 def inside(module: str, room: str) -> bool:
@@ -65,7 +71,7 @@ def inside_any(module: str) -> bool:
 
 def test_no_module_imports_itself_through_others() -> None:
     assert len(MODULES) > 200
-    assert module_circles(IMPORTS) == []
+    assert module_circles(imports_of_all()) == []
 
 
 def test_a_circle_is_found_through_a_function(tmp_path: Path) -> None:
@@ -104,7 +110,7 @@ def test_circles_are_strongly_connected_components(
 
 
 def test_inspecting_reaches_no_torch() -> None:
-    assert torch_faults(IMPORTS) == []
+    assert torch_faults(imports_of_all()) == []
 
 
 @pytest.mark.parametrize(
@@ -119,7 +125,7 @@ def test_inspecting_reaches_no_torch() -> None:
     ids=lambda fault: f"{fault.source}-{fault.target}",
 )
 def test_a_way_to_torch_is_found(fault: Import) -> None:
-    found = torch_faults([*IMPORTS, fault])
+    found = torch_faults([*imports_of_all(), fault])
     # Whoever imports the loading module may go no further than it does itself: inside a function.
     assert bool(found) is (fault.target != LOADING)
 
@@ -143,7 +149,7 @@ def test_data_knows_no_settings() -> None:
         module
         for module in MODULES
         if inside(module, "excision.data")
-        and any(inside(one, "excision.settings") for one in reached(module, IMPORTS))
+        and any(inside(one, "excision.settings") for one in reached(module, imports_of_all()))
     ]
     assert knowing == []
 

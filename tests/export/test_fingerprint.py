@@ -40,7 +40,6 @@ def check(folder: Path, verdict: tuple[str, ...], other: tuple[str, ...]) -> Non
     assert fingerprint(folder) == before
 
 
-@pytest.mark.openvino
 def test_every_file_of_an_exported_folder_is_accounted_for(
     exports: dict[BackendName, tuple[Path, Proof]], tmp_path: Path
 ) -> None:
