@@ -1,0 +1,67 @@
+"""An event loop in a thread of its own, for the libraries of signals that need one."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import TimeoutError as LateError
+from typing import Any, TypeVar
+
+from excision.signals.signal import SignalError
+
+T = TypeVar("T")
+
+STOP = 5.0
+"""Seconds that the thread has to end."""
+
+
+class LoopThread:
+    """Runs coroutines for callers in other threads.
+
+    Args:
+        name: of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float) -> T:
+        """Give what a coroutine returns.
+
+        Args:
+            coroutine: to run in the loop.
+            timeout: seconds to wait, after which the coroutine is cancelled.
+
+        Raises:
+            SignalError: it took longer, or the loop is closed.
+        """
+        if not self._thread.is_alive():
+            coroutine.close()
+            raise SignalError(f"{self._thread.name}: is closed")
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        try:
+            return future.result(timeout)
+        except LateError as error:
+            future.cancel()
+            raise SignalError(f"{self._thread.name}: no answer within {timeout:g} s") from error
+
+    def close(self) -> None:
+        """Cancel what still runs and end the thread. May be called twice."""
+        if self._thread.is_alive():
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self._thread.join(STOP)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+            pending = asyncio.all_tasks(self.loop)
+            for task in pending:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        finally:
+            self.loop.close()
