@@ -27,3 +27,8 @@ app.command(
     name="check",
     help="Read the file, and ask each camera, broker, PLC and model that it names.",
 )
+app.command(
+    "excision.cli.station_modbus_map:app",
+    name="modbus-map",
+    help="Print the address of every signal for a PLC.",
+)

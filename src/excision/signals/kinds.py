@@ -7,7 +7,9 @@ from typing import Protocol
 
 from excision.signals.signal import Signal
 
-KINDS: Mapping[str, str] = {}
+KINDS: Mapping[str, str] = {
+    "modbus": "excision.signals.modbus.settings:ModbusSettings",
+}
 """Class of the settings of each kind, as "module:name"; a table `[signals.KIND]` is read into it."""
 
 

@@ -53,6 +53,7 @@ class Report:
     Attributes:
         id: a UUID as text. The same report that arrives twice has the same one.
         trigger: number of the trigger; None for an image that no trigger asked for.
+        origin: name of the signal or camera that the trigger came from.
         verdict: on the part: "good", "review", "defect" or "unfit"; "fault" where there is none.
         reason: of "unfit" and "fault", in words; empty otherwise.
         score: anomaly score, where there is one image.
@@ -85,6 +86,7 @@ class Report:
     time: float = 0.0
     triggered: float | None = None
     deadline_missed: bool = False
+    origin: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it for JSON; a number that is not finite, which JSON lacks, is None."""

@@ -26,8 +26,13 @@ _MARGIN = 5.0
 class Transport(Protocol):
     """How the PLC's values come and go."""
 
-    image: Image
-    away: str | None
+    @property
+    def image(self) -> Image:
+        """What the PLC wrote last."""
+
+    @property
+    def away(self) -> str | None:
+        """Why the PLC cannot be reached; None where it can."""
 
     async def open(self) -> None:
         """Begin."""
@@ -113,12 +118,12 @@ class ModbusSignal:
         return self._thread, self._exchange
 
     async def _open(self, commands: Commands) -> None:
-        self._exchange = Exchange(self.name, self._settings, commands)
+        self._exchange = exchange = Exchange(self.name, self._settings, commands)
         made: type[StationServer] | type[PlcPoller]
         made = StationServer if self._settings.mode == "server" else PlcPoller
-        self._transport = made(self._settings, self._exchange)
-        await self._transport.open()
-        self._ticking = asyncio.create_task(self._tick(self._exchange, self._transport))
+        self._transport = transport = made(self._settings, exchange)
+        await transport.open()
+        self._ticking = asyncio.create_task(self._tick(exchange, transport))
 
     async def _tick(self, exchange: Exchange, transport: Transport) -> None:
         while True:

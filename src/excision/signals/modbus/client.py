@@ -27,7 +27,7 @@ _READ = {"coil": 2000, "discrete": 2000, "holding": 125, "input": 125}
 _WRITE = {"coil": 1968, "holding": 123}
 _BITS = [name for name in FROM_PLC if not WIDTHS[name]]
 _WORDS = [name for name in FROM_PLC if WIDTHS[name]]
-_FIRST = ("holding", "coil")  # numbers are there before the bit that says so
+_FIRST: tuple[Table, ...] = ("holding", "coil")  # numbers are there before the bit that says so
 
 
 class PlcClient:

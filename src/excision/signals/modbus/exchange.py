@@ -169,4 +169,3 @@ def _result_of(report: Report) -> Result:
 
 def _what(result: Result) -> str:
     return f"result {result.number}" if result.number else f"the report of trigger {result.trigger}"
-

@@ -1,10 +1,10 @@
 """The four-phase handshake with a PLC as a state machine that knows neither sockets nor clocks.
 
-    trigger      ____/''''''''''''''\\_________       the PLC asks for an inspection
-    ready        ''''\\____________________/'''       the station may be asked
-    busy         ____/''''''\\_________________       the station works
-    result valid ___________/''''''''\\________       verdict and numbers may be read
-    acknowledge  _______________/''''''''\\____       the PLC has read them
+trigger       ____‾‾‾‾‾‾‾‾‾‾‾‾‾‾________   the PLC asks for an inspection
+ready         ‾‾‾‾__________________‾‾‾‾   the station may be asked
+busy          ____‾‾‾‾‾‾‾_______________   the station works
+result valid  ___________‾‾‾‾‾‾_________   verdict and numbers may be read
+acknowledge   _______________‾‾‾‾‾‾_____   the PLC has read them
 """
 
 from __future__ import annotations
@@ -146,8 +146,8 @@ class Handshake:
         self._line_ready = True
         self._settled: OrderedDict[str | int, None] = OrderedDict()
         self.missed = self.late = self.unread = self.stale = 0
-        """Counts since the start: triggers that were not accepted, reports that came too late, results that a
-        reset withdrew before they were acknowledged, and reports about parts that the PLC no longer waits for."""
+        """Counts since the start: triggers that were not accepted, reports that came too late, results that
+        a reset withdrew unacknowledged, and reports on parts that the PLC no longer waits for."""
 
     @property
     def phase(self) -> Phase:
@@ -184,12 +184,13 @@ class Handshake:
         self._inputs = inputs
         if before is None:
             return self._begin(now, inputs)
+        rises = inputs.trigger and not before.trigger
         if inputs.reset and not before.reset:
-            return self._reset(now)
-        if inputs.trigger and not before.trigger:
-            settled = self._settle(now, replace(inputs, trigger=False))
-            return replace(self._triggered(now), delivered=settled.delivered)
-        return self._settle(now, inputs)
+            settled = self._reset(now)
+        else:
+            # What the low level before this edge ended comes first.
+            settled = self._settle(now, replace(inputs, trigger=inputs.trigger and not rises))
+        return replace(self._triggered(now), delivered=settled.delivered) if rises else settled
 
     def accepted(self, number: int) -> None:
         """Say the number of the trigger that the last step asked to start."""

@@ -69,7 +69,7 @@ class StationServer:
     async def close(self) -> None:
         """Stop listening, and end every connection."""
         if self._server is not None:
-            await self._server.shutdown()
+            await self._server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus
 
     def _blocks(self) -> tuple[list[SimData], list[SimData], list[SimData], list[SimData]]:
         used = self._exchange.layout.addresses(WIDTHS)
@@ -137,7 +137,7 @@ class _Connection(ServerRequestHandler):
     """
 
     def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+        super().__init__(*given)  # type: ignore[no-untyped-call]  # pymodbus
         self._bytes = b""
         self._frames: deque[bytes] = deque()
         self._work: asyncio.Task[None] | None = None
