@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from excision.signals.event_loop import LoopThread
 from excision.signals.modbus.client import PlcPoller
 from excision.signals.modbus.exchange import Exchange
 from excision.signals.modbus.image import Image
 from excision.signals.modbus.server import StationServer
-from excision.signals.modbus.settings import ModbusSettings
 from excision.signals.signal import Commands, LineState, Report, SignalError
+
+if TYPE_CHECKING:
+    from excision.signals.modbus.settings import ModbusSettings
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
@@ -14,8 +14,10 @@ from pymodbus.exceptions import ModbusException
 from excision.signals.modbus.addresses import FROM_PLC, WIDTHS, Table
 from excision.signals.modbus.exchange import Exchange
 from excision.signals.modbus.image import Image, Layout, runs
-from excision.signals.modbus.settings import ModbusSettings
 from excision.signals.signal import SignalError
+
+if TYPE_CHECKING:
+    from excision.signals.modbus.settings import ModbusSettings
 
 _log = logging.getLogger(__name__)
 

@@ -8,12 +8,15 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from excision.signals.modbus.addresses import FROM_PLC, WIDTHS
 from excision.signals.modbus.handshake import Fault, Handshake, Inputs, Offer, Result
 from excision.signals.modbus.image import Image, Layout
-from excision.signals.modbus.settings import ModbusSettings
 from excision.signals.signal import Commands, LineState, Report, SignalError
+
+if TYPE_CHECKING:
+    from excision.signals.modbus.settings import ModbusSettings
 
 _log = logging.getLogger(__name__)
 

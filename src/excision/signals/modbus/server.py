@@ -6,7 +6,7 @@ import asyncio
 import errno
 import socket
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
@@ -16,8 +16,10 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from excision.signals.modbus.addresses import FROM_PLC, WIDTHS, Table
 from excision.signals.modbus.exchange import Exchange
 from excision.signals.modbus.image import Image
-from excision.signals.modbus.settings import ModbusSettings
 from excision.signals.signal import SignalError
+
+if TYPE_CHECKING:
+    from excision.signals.modbus.settings import ModbusSettings
 
 _TABLE_OF: dict[int, Table] = {1: "coil", 5: "coil", 15: "coil", 2: "discrete", 4: "input"}
 _HEAD = 6  # bytes before the length of a frame counts
