@@ -92,7 +92,8 @@ def test_a_foreign_lock_is_refused_soon_and_delays_nothing_else(start: Start, pi
         # Labels wait in threads of their own: whatever else is asked for is answered meanwhile.
         pool = ThreadPoolExecutor(60)
         labels = [
-            pool.submit(service.json, "POST", "/v1/results/1/labels", {"truth": "good"}) for _ in range(60)
+            pool.submit(service.json, "POST", "/v1/results/1/labels", {"truth": "good", "who": "Ada"})
+            for _ in range(60)
         ]
         times = []
         for _ in range(21):

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,13 @@ from excision.runtime import Inspector
 from excision.station.models.registry import ModelRegistry
 from excision.station.store.migrations import VERSION
 from excision.station.store.query import Query
-from excision.station.store.records import STORED, Label
+from excision.station.store.records import STORED, Label, Withdrawal
 from excision.station.store.store import Store
 
 FORMAT_1 = Path(__file__).parents[1] / "compatibility" / "format_1"
+
+VERSION_6 = Path(__file__).with_name("version_6.sql").read_text("utf-8")
+"""A file of version 6, as `iterdump` gave it, with results and a label that were removed."""
 
 # As the first release made its tables, to the letter.
 VERSION_1 = """
@@ -134,7 +138,50 @@ def test_columns_are_the_fields_of_a_result(tmp_path: Path) -> None:
     Store(tmp_path / "new.sqlite").close()
     with closing(sqlite3.connect(tmp_path / "new.sqlite")) as connection:
         columns = {row[1] for row in connection.execute("PRAGMA table_info(results)")}
-    assert columns == {"id", "truth", *STORED}
+    assert columns == {"id", "truth", "defect_class", *STORED}
+
+
+def test_a_file_of_version_6_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_6)
+    store = Store(path)
+    results = list(store.walk(Query()))
+    assert [result.id for result in results] == [1, 2, 3, 4]
+    assert {result.serial for result in results} == {result.part for result in results} == {None}
+    assert results[0].image_statistics == {"brightness": 0.5}
+    assert store.labels(2) == [
+        Label("good", "Ada", "dust", 1772442001.0),
+        Label("defect", "Bo", "", 1772442002.0),
+    ]
+    assert store.tally(Query()) == {
+        ("good", "good"): 1,
+        ("defect", "defect"): 1,
+        ("failed", None): 1,
+        ("unfit", None): 1,
+    }
+    store.withdraw(2, 2, Withdrawal("Bo", "the wrong part", 1772442009.0))
+    assert store.tally(Query(verdict="defect")) == {("defect", "good"): 1}
+    assert store.labels(2)[1].withdrawn == Withdrawal("Bo", "the wrong part", 1772442009.0)
+    # A number that was given once is never given again.
+    assert store.labels(2)[1].id == 2
+    store.label(3, Label("defect", "Di", "", 1.0, "scratch"))
+    assert store.labels(3)[0].id == 6
+    assert store.add([replace(results[0], source="new.png", serial="A-1", lot="7", view="top", part=3)]) == [
+        6
+    ]
+    assert [found.id for found in store.walk(Query(serial="A-1", view="top"))] == [6]
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        # A query from before version 2 still finds the labels, and no withdrawal.
+        assert connection.execute("SELECT count(*) FROM marks").fetchone() == (4,)
+        weights = {row[0] for row in connection.execute("SELECT weights FROM tally")}
+    # The thresholds, which stand behind the dot, change no scores.
+    assert weights == {"3f9c1a7d52be"}
+    store.close()
+    Store(tmp_path / "new.sqlite").close()
+    assert shape(path) == shape(tmp_path / "new.sqlite")
 
 
 def test_many_may_open_an_old_file_at_once(old: Path) -> None:

@@ -130,7 +130,7 @@ def test_live_shows_the_newest_and_changes_only_with_it(
     state = re.search(r'name="state" value="(\w+)"', page)
     assert state is not None
     assert service.ask("GET", f"/live/now?state={state[1]}")[0] == 204
-    assert post(service, f"/review/{answer.id}/labels", {"truth": "good"})[0] == 303
+    assert post(service, f"/review/{answer.id}/labels", {"truth": "good", "who": "Ada"})[0] == 303
     assert service.ask("GET", f"/live/now?state={state[1]}")[0] == 200
     assert numbers["odd"] < answer.id
 
@@ -225,12 +225,14 @@ def test_labels_are_kept_with_who_and_when(service: Service, number: int) -> Non
     said = [(label["truth"], label["who"]) for label in kept["labels"]]
     assert said[-2:] == [("defect", "M. Weber"), ("good", "A. Costa")]
     assert post(service, path, {"truth": "perhaps"})[0] == 422
-    assert post(service, "/review/99999/labels", {"truth": "good"})[0] == 404
+    status, _, page = post(service, path, {"truth": "defect", "who": " \t"})
+    assert status == 422 and "nobody is named" in page
+    assert post(service, "/review/99999/labels", {"truth": "good", "who": "Ada"})[0] == 404
 
 
 def test_labelling_may_go_on_to_the_next(service: Service, numbers: dict[str, int]) -> None:
     latest = max(numbers.values())
-    fields = {"truth": "defect", "onward": "yes", "verdict": "defect"}
+    fields = {"truth": "defect", "onward": "yes", "verdict": "defect", "who": "Ada"}
     _, _, page = post(service, f"/review/{latest}/labels", fields, **HTMX)
     _, listed = service.json("GET", f"/v1/results?verdict=defect&cursor={latest}&limit=1")
     assert f"Result {listed['results'][0]['id']}<" in page
@@ -243,8 +245,8 @@ def test_confirmed_good_parts_are_a_folder_to_train_on(
     from excision.data.known_defects import find_known_defects
 
     for path, truth in zip(pictures[-3:], ("good", "defect", "good"), strict=True):
-        post(service, f"/review/{numbers[str(path)]}/labels", {"truth": truth})
-    post(service, f"/review/{numbers[str(pictures[-1])]}/labels", {"truth": "defect"})
+        post(service, f"/review/{numbers[str(path)]}/labels", {"truth": truth, "who": "Ada"})
+    post(service, f"/review/{numbers[str(pictures[-1])]}/labels", {"truth": "defect", "who": "Ada"})
     status, headers, body = service.ask("GET", "/review/confirmed-good.zip")
     assert (status, headers["Content-Type"]) == (200, "application/zip")
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
@@ -278,7 +280,7 @@ def test_thresholds_are_shown_before_they_are_applied(start: Start, pictures: li
     then = max(scores) + 1
     address = f"/review/threshold/forecast?model=fabric&threshold={then!r}"
     fewer = sum(score > threshold for score in scores)
-    post(service, f"/review/{1 + scores.index(max(scores))}/labels", {"truth": "defect"})
+    post(service, f"/review/{1 + scores.index(max(scores))}/labels", {"truth": "defect", "who": "Ada"})
     page = get(service, address, **HTMX)
     assert f"Would have flagged {fewer} fewer of {len(scores)} images as defects." in page
     assert "missed 1 more part that is labelled defect" in page
@@ -368,7 +370,7 @@ def test_long_work_is_done_beside_the_line(
     assert "no part that is labelled good has a score" in finished(service)
     answers = [service.client.inspect(path) for path in pictures[:4]]
     for answer in answers:
-        post(service, f"/review/{answer.id}/labels", {"truth": "good"})
+        post(service, f"/review/{answer.id}/labels", {"truth": "good", "who": "Ada"})
     post(service, work, {"kind": "recalibrate", "rate": "20"})
     page = finished(service)
     assert f"4 good parts give a threshold of {max(a.score or 0 for a in answers):.4g}" in page
@@ -407,7 +409,7 @@ def test_signing_in_leads_nowhere_else(service: Service, to: str) -> None:
 
 def test_pages_of_other_sites_change_nothing(service: Service, number: int) -> None:
     before = service.json("GET", f"/v1/results/{number}")
-    label = {"truth": "good"}
+    label = {"truth": "good", "who": "Ada"}
     for headers in (
         {"Origin": "http://evil.example"},
         {"Origin": "null"},

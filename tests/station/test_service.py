@@ -152,7 +152,7 @@ def test_old_names_are_served_and_deprecated(service: Service, pictures: list[Pa
     assert detail["marks"] == detail["labels"]
     assert [label["who"] for label in detail["labels"]] == ["Ada"]
     with pytest.warns(DeprecationWarning, match="label"):
-        service.client.mark(number, "defect")
+        service.client.mark(number, "defect", "Ada")
     assert service.json("GET", f"/v1/results/{number}")[1]["labels"][-1]["truth"] == "defect"
     for name in ("labelled", "marked"):
         _, page = service.json("GET", f"/v1/results?{name}=true&limit=1")
@@ -182,7 +182,7 @@ def test_labels_stay_and_the_last_one_counts(service: Service, pictures: list[Pa
         assert status == 201
     assert [(label["truth"], label["who"]) for label in detail["labels"]] == [("defect", "é"), ("good", "é")]
     assert service.json("POST", f"/v1/results/{number}/labels", {"truth": "maybe"})[0] == 422
-    assert service.json("POST", "/v1/results/999999/labels", {"truth": "good"})[0] == 404
+    assert service.json("POST", "/v1/results/999999/labels", {"truth": "good", "who": "Ada"})[0] == 404
 
 
 def test_unknown_results_and_odd_numbers(service: Service) -> None:

@@ -90,6 +90,12 @@ def test_columns_are_the_fields_of_a_result() -> None:
         "p_value": "float",
         "unfit": "texts",
         "image_statistics": "seconds",
+        "serial": "text",
+        "lot": "text",
+        "recipe": "text",
+        "station": "text",
+        "view": "text",
+        "part": "int",
     }
     assert next(iter(COLUMNS)) == "id"
     assert list(COLUMNS) == [
@@ -159,7 +165,7 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "station" / "database.md").read
 
 def test_the_document_names_every_column(store: Store) -> None:
     with sqlite3.connect(store.path) as connection:
-        for table in ("results", "labels", "events", "tally", "removals"):
+        for table in ("results", "labels", "parts", "events", "tally", "lots", "removals"):
             _, _, after = DOCUMENT.partition(f"\n`{table}`, ")
             described = after.partition("\n\n|")[2].partition("\n\n")[0]
             names = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}

@@ -58,6 +58,13 @@ def watch(
     stale: Annotated[
         float, Parameter(help="Seconds after which a waiting file makes the newest files come first.")
     ] = 60.0,
+    names: Annotated[
+        str | None,
+        Parameter(
+            help="Regular expression for paths below the folder; its groups (?P<serial>...), (?P<lot>...) and "
+            "(?P<view>...) say which part an image shows."
+        ),
+    ] = None,
     also: AlsoOption = None,
     retention: RetentionOptions | None = None,
     outbox: OutboxOptions | None = None,
@@ -72,7 +79,7 @@ def watch(
     rules = retention.rules()
     tables = tuple(dict.fromkeys(also or ()))
     with keeping(out, rules):
-        settings = WatchSettings(after, settle, stop_after, idle_exit, tables, order, stale)
+        settings = WatchSettings(after, settle, stop_after, idle_exit, tables, order, stale, names)
         return follow(model, folder, out, settings, hub)
 
 

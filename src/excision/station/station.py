@@ -20,7 +20,7 @@ from excision.station.outbox.sender import Sender
 from excision.station.outbox.settings import OutboxSettings
 from excision.station.station_file.file import StationFile
 from excision.station.store.connection import RESULTS
-from excision.station.store.records import StoredResult
+from excision.station.store.records import UNKNOWN, Origin, StoredResult
 from excision.station.store.store import Store
 from excision.station.work.guard import Guard
 from excision.station.work.kept_images import INCOMING, Images, Keep
@@ -54,6 +54,7 @@ class StationSettings:
         max_pixels: of one image; the decoder refuses more than 150 million in any case.
         outbox: hub that results are sent to; None for none.
         file: what the file of the station says of everything else.
+        name: of the station, which its results carry; None takes the one that a hub knows it by.
     """
 
     data: Path
@@ -69,6 +70,7 @@ class StationSettings:
     max_pixels: int = MAX_PIXELS
     outbox: OutboxSettings | None = None
     file: StationFile = field(default_factory=StationFile)
+    name: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("queue", "workers", "threads", "max_bytes", "max_pixels"):
@@ -159,13 +161,25 @@ class Station:
         """Tell whether every thread that is needed runs."""
         return self._workers.are_alive
 
-    def submit(self, uploads: Sequence[tuple[Path, str]], model: str | None = None) -> list[Future[Outcome]]:
+    @property
+    def name(self) -> str | None:
+        """Give the name that results carry, or None."""
+        outbox = self.settings.outbox
+        return self.settings.name or (None if outbox is None else outbox.station)
+
+    def submit(
+        self,
+        uploads: Sequence[tuple[Path, str]],
+        model: str | None = None,
+        origin: Origin = UNKNOWN,
+    ) -> list[Future[Outcome]]:
         """Accept images, all of them or none.
 
         Args:
             uploads: of each the file, made at `images.arriving()`, and the name that the client gave it. From
                 here on the files are the station's.
             model: name of the model; None takes the default.
+            origin: what is known of the part that the images show.
 
         Returns:
             For each the answer, once its result is on disk; where it could not be written, the future raises
@@ -179,7 +193,7 @@ class Station:
         self.guard.check()
         name = self.models.default if model is None else model
         self.models.slot(name)
-        jobs = [Job(path, source[:_LONGEST_SOURCE], name) for path, source in uploads]
+        jobs = [Job(path, source[:_LONGEST_SOURCE], name, origin) for path, source in uploads]
         self.queue.offer(jobs)
         return [job.answer for job in jobs]
 
@@ -204,7 +218,7 @@ class Station:
         return None if version is None else version.predictor
 
     def _inspect(self, job: Job) -> Outcome:
-        return inspect_upload(job, self.models.current(job.model), self.images, self.limits)
+        return inspect_upload(job, self.models.current(job.model), self.images, self.limits, self.name)
 
 
 def _cores() -> int:

@@ -36,10 +36,23 @@ def filled(line: Line, seed: int) -> None:
             kind: dict[str, Any] = {"model": model, "verdict": None if verdict == "failed" else verdict}
             kind |= {"error": "unreadable", "score": None} if verdict == "failed" else {"score": place / 4}
             kind |= {"unfit": ("dark",)} if verdict == "unfit" else {}
+            kind |= {
+                "serial": f"A-{place}",
+                "lot": "7" if place % 3 else "8",
+                "recipe": "r",
+                "part": 1 + place,
+            }
+            kind |= {"view": ("top", None, "side")[place % 3], "station": line.name}
             times = [START + 1700.0 * place + 86_400.0 * day for day in range(3)]
             numbers = store.add([result(seed + place, **kind, time=moment) for moment in times])
             assert numbers[1] is not None
-            store.label(numbers[1], Label("good" if place % 2 else "defect", "Ada", "", START))
+            store.label(numbers[1], _label(place))
+
+
+def _label(place: int) -> Label:
+    if place % 2:
+        return Label("good", "Ada", "", START)
+    return Label("defect", "Ada", "", START, "scratch" if place % 4 else None)
 
 
 def queries() -> list[Query]:
@@ -49,6 +62,17 @@ def queries() -> list[Query]:
         Query(since, until, verdict, lowest, None, source, model, labelled)
         for (since, until), verdict, lowest, source, model, labelled in itertools.product(
             times, verdicts, (None, 0.7), (None, "part_1"), (None, "b"), (None, True)
+        )
+    ] + [
+        Query(since, until, serial=serial, lot=lot, recipe=recipe, view=view, part=part, defect_class=said)
+        for (since, until), serial, lot, recipe, view, part, said in itertools.product(
+            times[1::2],
+            (None, "A-1"),
+            (None, "7"),
+            (None, "r"),
+            (None, "top", ""),
+            (None, 3),
+            (None, "scratch"),
         )
     ]
 

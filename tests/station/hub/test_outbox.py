@@ -16,7 +16,10 @@ import pytest
 
 from excision.errors import SettingsError, StationError
 from excision.station.client import Client
+from excision.station.hub.database import Database
+from excision.station.hub.store import HubStore
 from excision.station.outbox.settings import OutboxSettings
+from excision.station.store.records import Label, Withdrawal
 from excision.station.store.sequence import STREAMS
 from tests.station.hub.comparing import Rows, of_hub, of_station, wrong_counts
 from tests.station.hub.conftest import BeginLine, Hub, Line
@@ -51,6 +54,28 @@ def test_rows_arrive_once_and_in_order(hub: Hub, begin_line: BeginLine) -> None:
     line.inspect(3)
     assert line.send().pushed == 4
     assert lacking(hub, line) == {}
+
+
+def test_a_label_that_is_withdrawn_does_not_count_at_the_hub_either(hub: Hub, begin_line: BeginLine) -> None:
+    line = begin_line()
+    numbers = line.inspect(2, lot="7", view="top")
+    with closing(line.store()) as store:
+        store.label(numbers[0], Label("good", "Bo", "", time.time()))
+        store.label(numbers[0], Label("defect", "Ada", "", time.time(), "scratch"))
+        assert line.send().refused == 0
+        said = "SELECT truth, defect_class FROM results WHERE station = %s ORDER BY id"
+        assert hub.ask(said, line.name) == [("defect", "scratch"), (None, None)]
+        store.withdraw(
+            numbers[0], store.labels(numbers[0])[1].id, Withdrawal("Ada", "other part", time.time())
+        )
+        expected = store.labels(numbers[0])
+    assert line.send().refused == 0
+    assert hub.ask(said, line.name) == [("good", None), (None, None)]
+    assert lacking(hub, line) == {}
+    database = Database(hub.database)
+    (number,) = hub.ask("SELECT min(id) FROM results WHERE station = %s", line.name)[0]
+    assert HubStore(database).labels(number) == expected
+    database.close()
 
 
 def test_what_postgresql_cannot_hold_arrives_all_the_same(hub: Hub, begin_line: BeginLine) -> None:

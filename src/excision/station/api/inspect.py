@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -13,9 +14,12 @@ from excision.station.api.receiving import Places
 from excision.station.api.schemas import Inspected, Problem, Rejected, ResultAnswer
 from excision.station.api.uploads import Received, UploadError, drain, receive
 from excision.station.station import Station
+from excision.station.store.records import LONGEST_NAME, Origin
 from excision.station.work.queue import Outcome
 
 router = APIRouter()
+
+_LONGEST = {"serial": LONGEST_NAME, "lot": LONGEST_NAME, "recipe": 64, "view": 64}
 
 _BINARY = {"type": "string", "format": "binary"}
 _BODY = {
@@ -29,6 +33,10 @@ _BODY = {
                         "image": {"type": "array", "items": _BINARY, "minItems": 1},
                         "model": {"type": "string"},
                         "source": {"type": "string"},
+                        "serial": {"type": "string"},
+                        "lot": {"type": "string"},
+                        "recipe": {"type": "string"},
+                        "view": {"type": "string"},
                     },
                     "required": ["image"],
                 }
@@ -56,8 +64,16 @@ async def inspect(
     model: Annotated[str | None, Query(max_length=64, description="Name of the model.")] = None,
     source: Annotated[str | None, Query(max_length=500, description="Name of the image.")] = None,
     x_source: Annotated[str | None, Header(max_length=500, description="As `source`.")] = None,
+    serial: Annotated[str | None, Query(max_length=200, description="Serial number of the part.")] = None,
+    lot: Annotated[str | None, Query(max_length=200, description="That the part belongs to.")] = None,
+    recipe: Annotated[str | None, Query(max_length=64, description="That was asked for.")] = None,
+    view: Annotated[
+        str | None, Query(max_length=64, description="Which camera or side of the part the image shows.")
+    ] = None,
 ) -> JSONResponse:
     """Inspect one or many images: a form with files, or the bytes of one image as the body.
+
+    What is said of the part holds for every image of the request.
 
     The answer comes when every result is on disk. One image that cannot be inspected among several has an
     `error` in its entry; a single one is answered with status 422.
@@ -77,7 +93,8 @@ async def inspect(
     except (BusyError, UploadError, SettingsError, StoreError, OSError):
         await drain(request, station.limits)
         raise
-    return _answer(await _outcomes(station, received, model))
+    said = {"serial": serial, "lot": lot, "recipe": recipe, "view": view}
+    return _answer(await _outcomes(station, received, model, said))
 
 
 def _check(station: Station, model: str | None) -> None:
@@ -85,15 +102,33 @@ def _check(station: Station, model: str | None) -> None:
         raise UploadError(404, "there is no such model: GET /v1/models lists them")
 
 
-async def _outcomes(station: Station, received: Received, model: str | None) -> list[Outcome]:
+async def _outcomes(
+    station: Station, received: Received, model: str | None, said: Mapping[str, str | None]
+) -> list[Outcome]:
     model = model or received.fields.get("model")
     try:
         _check(station, model)
-        answers = station.submit(received.uploads, model)
+        known = {name: _name(name, said[name] or received.fields.get(name)) for name in said}
+        origin = Origin(known["serial"], known["lot"], known["recipe"], known["view"])
+        answers = station.submit(received.uploads, model, origin)
     except BaseException:
         await received.discard()
         raise
     return await asyncio.gather(*map(asyncio.wrap_future, answers))
+
+
+def _name(which: str, text: str | None) -> str | None:
+    """Give a name as a client sent it, without space around it; an empty one is none.
+
+    Raises:
+        UploadError: it is too long, or holds what nobody could read or type.
+    """
+    name = (text or "").strip()
+    if len(name) > _LONGEST[which]:
+        raise UploadError(422, f"{which} is longer than {_LONGEST[which]} characters")
+    if not name.isprintable():
+        raise UploadError(422, f"{which} holds a character that cannot be printed: {name!a}")
+    return name or None
 
 
 def _answer(outcomes: list[Outcome]) -> JSONResponse:

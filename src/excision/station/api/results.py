@@ -12,10 +12,9 @@ from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from excision.errors import GoneError
+from excision.station.api.label_schemas import LabelAnswer, NewLabel, NewWithdrawal
 from excision.station.api.schemas import (
     LARGEST_NUMBER,
-    LabelAnswer,
-    NewLabel,
     Problem,
     ResultAnswer,
     ResultDetail,
@@ -23,9 +22,10 @@ from excision.station.api.schemas import (
 )
 from excision.station.api.writing import writing_of
 from excision.station.station import Station
+from excision.station.store.labelling import named
 from excision.station.store.query import Kind
 from excision.station.store.query import Query as ResultQuery
-from excision.station.store.records import Label, StoredResult
+from excision.station.store.records import Label, StoredResult, Withdrawal
 from excision.station.work.renderings import Stage, View
 
 router = APIRouter(prefix="/v1/results")
@@ -74,6 +74,14 @@ def results(
     source: Annotated[str | None, Query(max_length=500, description="Part of the source.")] = None,
     model: Annotated[str | None, Query(max_length=64)] = None,
     labelled: Annotated[bool | None, Query(description="With a label, or without.")] = None,
+    serial: Annotated[str | None, Query(max_length=200, description="Serial number of the part.")] = None,
+    lot: Annotated[str | None, Query(max_length=200)] = None,
+    recipe: Annotated[str | None, Query(max_length=64)] = None,
+    view: Annotated[str | None, Query(max_length=64, description="Camera or side of the part.")] = None,
+    part: Annotated[int | None, Query(ge=1, le=LARGEST_NUMBER, description="Number of the part.")] = None,
+    defect_class: Annotated[
+        str | None, Query(max_length=200, description="Class of the label that counts.")
+    ] = None,
     marked: Annotated[bool | None, Query(description="Old name of `labelled`.", deprecated=True)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: Annotated[
@@ -90,6 +98,12 @@ def results(
         source=source,
         model=model,
         labelled=marked if labelled is None else labelled,
+        serial=serial,
+        lot=lot,
+        recipe=recipe,
+        view=view,
+        part=part,
+        defect_class=defect_class,
     )
     found = _station(request).store.newest(query, limit + 1, cursor)
     page = found[:limit]
@@ -108,11 +122,28 @@ def result(request: Request, number: Number) -> ResultDetail:
 
 @router.post("/{number}/labels", status_code=201, responses=_UNKNOWN)
 async def label(request: Request, number: Number, new: NewLabel) -> ResultDetail:
-    """Label a result as good or defect. Earlier labels stay; the last one counts."""
+    """Label a result as good or defect. Earlier labels stay; the last one that is not withdrawn counts."""
 
     def say() -> ResultDetail:
         _result(request, number)
-        _station(request).store.label(number, Label(new.truth, new.who, new.note, time.time()))
+        said = Label(new.truth, named(new.who), new.note, time.time(), new.defect_class or None)
+        _station(request).store.label(number, said)
+        return result(request, number)
+
+    return await writing_of(request).do(say)
+
+
+@router.post("/{number}/labels/{label_number}/withdrawal", status_code=201, responses=_UNKNOWN)
+async def withdraw(
+    request: Request, number: Number, label_number: Number, new: NewWithdrawal
+) -> ResultDetail:
+    """Take a label back. It stays on record with who took it back, and the label before it counts again."""
+
+    def say() -> ResultDetail:
+        _result(request, number)
+        _station(request).store.withdraw(
+            number, label_number, Withdrawal(named(new.who), new.note, time.time())
+        )
         return result(request, number)
 
     return await writing_of(request).do(say)

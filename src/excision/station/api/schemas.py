@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from excision.predictions import Box, Verdict
+from excision.station.api.label_schemas import LabelAnswer
+from excision.station.api.moments import moment
 from excision.station.models.registry import Slot
 from excision.station.models.version import Version
 from excision.station.outbox.settings import OutboxState
-from excision.station.store.records import Label, StoredResult
+from excision.station.store.records import StoredResult
 from excision.station.work.renderings import STAGES
 
 LARGEST_NUMBER = 2**63 - 1
@@ -35,6 +37,12 @@ _EXAMPLE: JsonValue = {
     "height": 768,
     "error": None,
     "seconds": {"queue": 0.0004, "decode": 0.011, "model": 0.038, "store": 0.003},
+    "serial": "A-004711",
+    "lot": "2026-09",
+    "recipe": None,
+    "station": "press-3",
+    "view": "front",
+    "part": None,
     "links": {
         "self": "/v1/results/17",
         "image": "/v1/results/17/image",
@@ -102,6 +110,12 @@ class ResultAnswer(BaseModel):
     height: int | None
     error: str | None
     seconds: dict[str, float] = Field(description="in the queue, decoding, in the model, storing")
+    serial: str | None = Field(description="serial number of the part; null where it is unknown")
+    lot: str | None = Field(description="that the part belongs to")
+    recipe: str | None = Field(description="that was asked for, which names a model")
+    station: str | None = Field(description="name of the station")
+    view: str | None = Field(description="which camera or side of the part the image shows")
+    part: int | None = Field(description="number of the part that the image is a view of")
     links: Links
 
     @classmethod
@@ -109,27 +123,13 @@ class ResultAnswer(BaseModel):
         """Give the answer for a result."""
         return cls(
             **{name: getattr(result, name) for name in cls.model_fields if name not in ("time", "links")},
-            time=_moment(result.time),
+            time=moment(result.time),
             links=Links.of(result),
         )
 
 
-class LabelAnswer(BaseModel):
-    """What a person says about a result."""
-
-    truth: Literal["good", "defect"]
-    who: str
-    note: str
-    time: datetime
-
-    @classmethod
-    def of(cls, label: Label) -> LabelAnswer:
-        """Give the answer for a label."""
-        return cls(truth=label.truth, who=label.who, note=label.note, time=_moment(label.time))
-
-
 class ResultDetail(BaseModel):
-    """A result with its labels, the oldest first; the last one counts."""
+    """A result with its labels, the oldest first; the last one that is not withdrawn counts."""
 
     result: ResultAnswer
     labels: list[LabelAnswer]
@@ -158,16 +158,6 @@ class ResultPage(BaseModel):
     next: int | None = Field(description="`cursor` of the next page; null where this is the last")
 
 
-class NewLabel(BaseModel):
-    """What a person says about a result."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"truth": "good", "who": "M. Weber"}]})
-
-    truth: Literal["good", "defect"]
-    who: str = Field(default="", max_length=200)
-    note: str = Field(default="", max_length=5000)
-
-
 class VersionAnswer(BaseModel):
     """A loaded version of a model."""
 
@@ -185,7 +175,7 @@ class VersionAnswer(BaseModel):
             folder=version.folder.name,
             threshold=version.threshold,
             review_threshold=version.review_threshold,
-            loaded=_moment(version.loaded),
+            loaded=moment(version.loaded),
         )
 
 
@@ -282,7 +272,7 @@ class OutboxAnswer(BaseModel):
         return cls(
             pushed=state.pushed,
             waiting={str(stream): count for stream, count in state.waiting.items()},
-            since=None if state.since is None else _moment(state.since),
+            since=None if state.since is None else moment(state.since),
             refused=state.refused,
             trouble=state.trouble is not None,
         )
@@ -300,7 +290,3 @@ class Health(BaseModel):
         description="images in `quarantine`: they belonged to no result at the last start"
     )
     outbox: OutboxAnswer | None = Field(default=None, description="null where there is no hub")
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

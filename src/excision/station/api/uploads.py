@@ -28,7 +28,7 @@ logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 _IDLE, _WHOLE = 30.0, 300.0  # seconds without a byte, and for a whole request
 _DRAIN = 10.0  # seconds at most for the rest of a request that is refused
-_FIELDS = ("source", "model")
+_FIELDS = ("source", "model", "serial", "lot", "recipe", "view")
 _LONGEST_FIELD = 1000
 
 

@@ -33,6 +33,12 @@ class Answer:
         p_value: conformal p-value of the score: the share of good parts that are expected to score at least
             as much; None where it is unknown.
         unfit: why the image is not fit to be inspected; empty where it is.
+        serial: serial number of the part.
+        lot: that the part belongs to.
+        recipe: that was asked for.
+        station: name of the station.
+        view: which camera or side of the part the image shows.
+        part: number of the part that the image is a view of.
     """
 
     id: int
@@ -54,6 +60,12 @@ class Answer:
     # A station of an earlier version does not say these.
     p_value: float | None = None
     unfit: tuple[str, ...] = ()
+    serial: str | None = None
+    lot: str | None = None
+    recipe: str | None = None
+    station: str | None = None
+    view: str | None = None
+    part: int | None = None
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> Answer:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 View = Literal["image", "overlay", "map", "map_tiff", "attention", "mask", "masked_image", "recovery"]
 
-_FILTERS = ("since", "until", "verdict", "lowest", "highest", "source", "model", "labelled", "marked")
+_FILTERS = (
+    *("since", "until", "verdict", "lowest", "highest", "source", "model", "labelled", "marked"),
+    *("serial", "lot", "recipe", "view", "part", "defect_class"),
+)
 _PAGE = 500
 
 
@@ -33,7 +36,14 @@ class Client(Transport):
     """
 
     def inspect(
-        self, image: OneImage | bytes, *, source: str | None = None, model: str | None = None
+        self,
+        image: OneImage | bytes,
+        *,
+        source: str | None = None,
+        model: str | None = None,
+        serial: str | None = None,
+        lot: str | None = None,
+        view: str | None = None,
     ) -> Answer:
         """Have an image inspected, and wait while the station is busy.
 
@@ -42,6 +52,9 @@ class Client(Transport):
                 (H, W, 1) or (H, W, 3) of uint8, uint16, or float in [0, 1].
             source: name that the result is to carry; None takes that of the file.
             model: name of the model; None takes the station's default.
+            serial: serial number of the part.
+            lot: that the part belongs to.
+            view: which camera or side of the part the image shows.
 
         Raises:
             BusyError: the station had no room for as long as the client is patient.
@@ -49,7 +62,7 @@ class Client(Transport):
             StationError: the station cannot be reached, or refuses.
         """
         name, content = image_bytes(image)
-        query = query_of(source=source or name, model=model)
+        query = query_of(source=source or name, model=model, serial=serial, lot=lot, view=view)
         try:
             answer = self._json("POST", f"/v1/inspect?{query}", content, "application/octet-stream")
         except StatusError as error:
@@ -62,7 +75,8 @@ class Client(Transport):
         Args:
             filters: since, until (datetime, or text in ISO 8601), verdict ("good", "review", "defect",
                 "unfit" or "failed"), lowest, highest (score), source (part of it), model, labelled (True or
-                False), or marked, which is the old name of labelled.
+                False), or marked, which is the old name of labelled, serial, lot, recipe, view, part (its
+                number) or defect_class.
 
         Raises:
             StationError: the station cannot be reached, or refuses.
@@ -97,14 +111,53 @@ class Client(Transport):
         places = {"image": "image", "overlay": "overlay.png", "map": "map.png", "map_tiff": "map.tiff"}
         return self._ask("GET", f"/v1/results/{number}/{places.get(view, f'stages/{view}.png')}")
 
-    def label(self, number: int, truth: Literal["good", "defect"], who: str = "", note: str = "") -> None:
+    def label(
+        self,
+        number: int,
+        truth: Literal["good", "defect"],
+        who: str = "",
+        note: str = "",
+        defect_class: str | None = None,
+    ) -> None:
         """Say what a part really is.
+
+        Args:
+            number: of the result.
+            truth: "good" or "defect".
+            who: name of the person; the station refuses a label without one, unless a person is signed in.
+            note: in the person's words.
+            defect_class: kind of the defect, one of those that the station knows.
+
+        Raises:
+            StationError: there is no such result or class, nobody is named, or the station cannot be reached.
+        """
+        said = {"truth": truth, "who": who, "note": note, "defect_class": defect_class}
+        body = json.dumps({name: value for name, value in said.items() if value is not None}).encode()
+        self._ask("POST", f"/v1/results/{number}/labels", body, "application/json")
+
+    def labels(self, number: int) -> list[dict[str, Any]]:
+        """Give the labels of a result, the oldest first, with those that were withdrawn.
 
         Raises:
             StationError: there is no such result, or the station cannot be reached.
         """
-        body = json.dumps({"truth": truth, "who": who, "note": note}).encode()
-        self._ask("POST", f"/v1/results/{number}/labels", body, "application/json")
+        labels: list[dict[str, Any]] = self._json("GET", f"/v1/results/{number}")["labels"]
+        return labels
+
+    def withdraw(self, number: int, label: int, who: str, note: str = "") -> None:
+        """Take a label back; it stays on record, and the label before it counts again.
+
+        Args:
+            number: of the result.
+            label: its number, the `id` that `labels` gives.
+            who: name of the person.
+            note: why.
+
+        Raises:
+            StationError: there is no such label, it is withdrawn already, or the station cannot be reached.
+        """
+        body = json.dumps({"who": who, "note": note}).encode()
+        self._ask("POST", f"/v1/results/{number}/labels/{label}/withdrawal", body, "application/json")
 
     def mark(self, number: int, truth: Literal["good", "defect"], who: str = "", note: str = "") -> None:
         """Do what `label` does, under its old name."""

@@ -16,6 +16,7 @@ from excision.predictions import Predictor
 from excision.station.drift import Drift
 from excision.station.hot_folder.folder import HotFile, Phase
 from excision.station.hot_folder.moving import free_path, move_file
+from excision.station.hot_folder.names import origin_of
 from excision.station.hot_folder.scan import Found, state_of
 from excision.station.hot_folder.settings import Listeners, WatchCounts, WatchSettings
 from excision.station.store.faults import DISK
@@ -174,6 +175,7 @@ class FileWork:
             image=self._free_image(file, line.verdict) if moved else None,
             file_size=file.size,
             file_mtime_ns=file.mtime_ns,
+            **origin_of(file.shown, self._settings.names).columns(),
         )
 
     def _count(self, file: HotFile, result: StoredResult) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from excision.errors import SettingsError
+from excision.station.hot_folder.names import check_pattern
 from excision.station.store.tables import Format
 
 
@@ -23,6 +24,8 @@ class WatchSettings:
         also: tables to write beside the store.
         order: "oldest" or "newest" files first; None for the oldest, until one has waited for `stale`.
         stale: seconds after which a waiting file makes the newest go first.
+        names: regular expression that is searched for in the path of a file below the hot folder; what its
+            groups `serial`, `lot` and `view` match belongs to the result. None takes nothing from it.
     """
 
     after: Literal["leave", "move"] = "leave"
@@ -32,8 +35,11 @@ class WatchSettings:
     also: tuple[Format, ...] = ()
     order: Literal["oldest", "newest"] | None = None
     stale: float = 60.0
+    names: str | None = None
 
     def __post_init__(self) -> None:
+        if self.names is not None:
+            check_pattern(self.names)
         if not self.stale >= 0:
             raise SettingsError(f"--stale is {self.stale:g}: it must be 0 seconds or more")
         if self.settle < 0:

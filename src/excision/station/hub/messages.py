@@ -72,6 +72,12 @@ class ResultRow(_Row):
     p_value: Real | None = None
     unfit: Text = "[]"
     image_statistics: Text = "{}"
+    # What a station of an earlier version does not know.
+    serial: Name | None = None
+    lot: Name | None = None
+    recipe: Name | None = None
+    view: Name | None = None
+    part: Number | None = None
 
     @model_validator(mode="after")
     def _is_whole(self) -> ResultRow:
@@ -99,8 +105,19 @@ class LabelRow(_Row):
     result: Number
     result_fingerprint: Annotated[Text, Field(max_length=64)]
     who: Text
-    truth: Literal["good", "defect"]
+    truth: Literal["good", "defect", "withdrawn"]
     note: Text
+    defect_class: Name | None = None
+    withdraws: Number | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> LabelRow:
+        """Refuse what no station writes."""
+        if (self.truth == "withdrawn") != (self.withdraws is not None):
+            raise ValueError("a row names a label that it withdraws if and only if it is a withdrawal")
+        if self.defect_class is not None and self.truth != "defect":
+            raise ValueError("only a defect has a class")
+        return self
 
 
 class EventRow(_Row):

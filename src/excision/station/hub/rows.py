@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _KEY = {"station": "text", "number": "bigint", "fingerprint": "text"}
 
-_WHOLE = ("width", "height", "file_size", "file_mtime_ns")
+_WHOLE = ("width", "height", "file_size", "file_mtime_ns", "part")
 _REAL = ("time", "threshold", "review_threshold", "score", "defect_area_share", "p_value")
 
 COLUMNS = tuple(name for name in ResultRow.model_fields if name != "id")
@@ -41,6 +41,8 @@ _TABLES: dict[Stream, dict[str, str]] = {
         "who": "text",
         "truth": "text",
         "note": "text",
+        "defect_class": "text",
+        "withdraws": "bigint",
     },
     "events": {
         **_KEY,

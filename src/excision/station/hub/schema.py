@@ -6,7 +6,7 @@ number there and its fingerprint: see `excision.station.store.sequence`.
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = "excision"
 
@@ -130,12 +130,28 @@ def _count(rows: str, change: str) -> str:
     DO UPDATE SET images = known.images + excluded.images;"""
 
 
-def _trigger(name: str, event: str, tables: str, body: str, table: str = "results") -> str:
+def _count_views(rows: str, change: str) -> str:
+    """Give the statement of version 2 that counts rows of results in or out."""
+    return f"""
+    INSERT INTO tally AS known (hour, station, model, view, verdict, truth, images)
+    SELECT floor(time / 3600)::bigint, station, model, coalesce(view, ''), coalesce(verdict, 'failed'),
+        coalesce(truth, ''), {change}
+    FROM {rows} GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT (hour, station, model, view, verdict, truth)
+    DO UPDATE SET images = known.images + excluded.images;"""
+
+
+def _function(name: str, body: str) -> str:
     # An administrator who removes results has another search path.
     return f"""
-CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path = {SCHEMA} AS $$ BEGIN{body}
+CREATE OR REPLACE FUNCTION {name}() RETURNS trigger
+LANGUAGE plpgsql SET search_path = {SCHEMA} AS $$ BEGIN{body}
     RETURN NULL;
-END $$;
+END $$;"""
+
+
+def _trigger(name: str, event: str, tables: str, body: str, table: str = "results") -> str:
+    return f"""{_function(name, body)}
 CREATE TRIGGER {name} AFTER {event} ON {table} {tables} FOR EACH STATEMENT EXECUTE FUNCTION {name}();
 """
 
@@ -165,5 +181,40 @@ _TRIGGERS = "".join(
     )
 )
 
-STEPS: dict[int, str] = {1: _TABLES + _TRIGGERS}
+# What a result knows of its part, classes of defects, and labels that are withdrawn.
+_PARTS = f"""
+ALTER TABLE results
+    ADD COLUMN serial text, ADD COLUMN lot text, ADD COLUMN recipe text, ADD COLUMN view text,
+    ADD COLUMN part bigint, ADD COLUMN defect_class text;
+CREATE INDEX results_by_serial ON results (serial, time, id) WHERE serial IS NOT NULL;
+CREATE INDEX results_by_lot ON results (lot, time, id) WHERE lot IS NOT NULL;
+CREATE INDEX results_by_defect_class ON results (defect_class, time, id) WHERE defect_class IS NOT NULL;
+ALTER TABLE labels ADD COLUMN defect_class text, ADD COLUMN withdraws bigint;
+ALTER TABLE labels DROP CONSTRAINT labels_truth_check;
+ALTER TABLE labels
+    ADD CONSTRAINT labels_truth_check CHECK (truth IN ('good', 'defect', 'withdrawn')),
+    ADD CHECK ((truth = 'withdrawn') = (withdraws IS NOT NULL)),
+    ADD CHECK (defect_class IS NULL OR truth = 'defect');
+ALTER TABLE tally ADD COLUMN view text NOT NULL DEFAULT '';
+ALTER TABLE tally DROP CONSTRAINT tally_pkey;
+ALTER TABLE tally ADD PRIMARY KEY (hour, station, model, view, verdict, truth);
+{_function("results_insert", _count_views("added", "count(*)"))}
+{_function("results_delete", _count_views("gone", "-count(*)"))}
+{_function("results_update", _count_views("gone", "-count(*)") + _count_views("added", "count(*)"))}
+{
+    _function(
+        "labels_insert",
+        '''
+    UPDATE results SET (truth, defect_class) = (
+        SELECT said.truth, said.defect_class FROM labels AS said
+        WHERE said.result = results.id AND said.truth <> 'withdrawn' AND NOT EXISTS (
+            SELECT 1 FROM labels AS back WHERE back.result = said.result AND back.withdraws = said.number
+        )
+        ORDER BY said.id DESC LIMIT 1
+    ) WHERE id IN (SELECT result FROM added);''',
+    )
+}
+"""
+
+STEPS: dict[int, str] = {1: _TABLES + _TRIGGERS, 2: _PARTS}
 """What turns the tables of the version before into those of the version that is the key."""

@@ -11,6 +11,7 @@ from excision.station.hub.database import Database
 from excision.station.hub.messages import clean
 from excision.station.hub.rows import COLUMNS
 from excision.station.store.counting import Statement, is_tallied, tally, verdicts
+from excision.station.store.labelling import labels_of
 from excision.station.store.query import VERDICTS, Query
 from excision.station.store.records import Label, StoredResult, Truth, from_row
 
@@ -19,14 +20,12 @@ _INDEXED = re.compile(r" INDEXED BY \w+")
 
 @dataclass(frozen=True, slots=True)
 class HubResult(StoredResult):
-    """A result of a station; its `id` is that of the hub.
+    """A result of a station, which its `station` names; its `id` is that of the hub.
 
     Attributes:
-        station: name of the station.
         number: of the result at the station.
     """
 
-    station: str = ""
     number: int = 0
 
 
@@ -107,9 +106,11 @@ class HubStore:
     def labels(self, number: int) -> list[Label]:
         """Give the labels of a result, the oldest first."""
         rows = self._database.rows(
-            "SELECT truth, who, note, time FROM labels WHERE result = %s ORDER BY id", (number,)
+            "SELECT number AS id, truth, who, note, time, defect_class, withdraws "
+            "FROM labels WHERE result = %s ORDER BY id",
+            (number,),
         )
-        return [Label(**row) for row in rows]
+        return labels_of(rows)
 
     def stations(self) -> list[StationRow]:
         """Give the stations by name."""

@@ -24,7 +24,7 @@ _COUNTED = 10_000  # rows that are counted one by one
 _COLUMNS: dict[Stream, str] = {
     # Where the image lies is the station's own business, and changes.
     "results": ", ".join(("id", *(name for name in STORED if name != "image"))),
-    "labels": "id, result, time, who, truth, note",
+    "labels": "id, result, time, who, truth, note, defect_class, withdraws",
     "events": "id, time, who, model, what, details",
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from excision.station.station import Station
 from excision.station.store.query import Query
-from excision.station.store.records import Truth
+from excision.station.store.records import Truth, standing
 
 _CHUNK = 2**18
 # ZIP knows no earlier time, but a station whose clock has no battery does.
@@ -20,7 +20,7 @@ _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def confirmed(station: Station, query: Query, truth: Truth) -> Iterator[bytes]:
-    """Give the archive piece by piece: the original bytes of each kept image whose last label is `truth`.
+    """Give the archive piece by piece: the original bytes of each kept image that is labelled `truth`.
 
     They lie in `good/`, so that the unpacked folder is one to train on, or in `defect/`, so that it is one of
     known defects, and are called after their result and source. Images are not compressed a second time.
@@ -34,7 +34,8 @@ def confirmed(station: Station, query: Query, truth: Truth) -> Iterator[bytes]:
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for result in station.store.walk(query):
             path = station.images.find(result.image)
-            if path is None or station.store.labels(result.id)[-1].truth != truth:
+            said = standing(station.store.labels(result.id))
+            if path is None or said is None or said.truth != truth:
                 continue
             name = f"{truth}/{result.id:06d}_{_safe(result.source)}{path.suffix}"
             entry = zipfile.ZipInfo(name, time.gmtime(max(result.time, _EARLIEST))[:6])

@@ -25,6 +25,7 @@ from excision.station.pages.web import PageRoute, render, station_of, words_of
 from excision.station.station import Station
 from excision.station.store.query import Query
 from excision.station.store.reading import Results
+from excision.station.store.records import standing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -119,5 +120,5 @@ def _own(station: Station, shift: Shift, t: Words) -> dict[str, Any]:
 
 
 def _last_truth(store: Results, number: int) -> str | None:
-    labels = store.labels(number)
-    return labels[-1].truth if labels else None
+    said = standing(store.labels(number))
+    return None if said is None else said.truth

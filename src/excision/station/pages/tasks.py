@@ -12,6 +12,7 @@ from excision.progress import Progress
 from excision.station.models.version import Version, check_name
 from excision.station.station import Station
 from excision.station.store.query import Query
+from excision.station.store.records import standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,8 @@ def recalibrate(station: Station, name: str, rate: float, progress: Progress) ->
     computed = left_out = 0
     for done, result in enumerate(station.store.walk(query), start=1):
         progress(done, max(total, done))
-        if result.score is None or station.store.labels(result.id)[-1].truth != "good":
+        said = standing(station.store.labels(result.id))
+        if result.score is None or said is None or said.truth != "good":
             continue
         if result.verdict == "unfit":
             left_out += 1

@@ -8,13 +8,26 @@ from typing import Any
 
 from excision.station.store.query import VERDICTS, Query
 
-FILTER = "results INDEXED BY results_filter"
-"""The table read from the index that holds every column a query may name, in the order of the numbers."""
+_FILTER = "results INDEXED BY results_filter"
+
+_OF_FEW = ("serial", "part", "lot", "defect_class")
+"""What only some results have: each has an index of its own, from the fewest results to the most."""
 
 Statement = tuple[str, list[Any]]
 """SQL and its values."""
 
 _FAR = 2**40  # hours
+
+
+def source_of(query: Query) -> str:
+    """Give the table, read from the index that answers a query with the fewest rows.
+
+    The one for any query holds every column that most results have, in the order of their numbers.
+    """
+    return next(
+        (f"results INDEXED BY results_by_{name}" for name in _OF_FEW if getattr(query, name) is not None),
+        _FILTER,
+    )
 
 
 def tally(query: Query) -> Statement:
@@ -24,7 +37,7 @@ def tally(query: Query) -> Statement:
     results of the hours that it cuts; any other reads the index.
     """
     if not is_tallied(query):
-        return _grouped(FILTER, query)
+        return _grouped(source_of(query), query)
     first, last = _hours(query)
     if first >= last:
         return _of_times(query, query.since, query.until)
@@ -52,7 +65,7 @@ def numbers(query: Query, newest: bool, beyond: int | None, count: int) -> State
         condition += f" AND id {'<' if newest else '>'} ?"
         values.append(beyond)
     order = "DESC" if newest else "ASC"
-    source = "results" if query == Query() else FILTER
+    source = "results" if query == Query() else source_of(query)
     return f"SELECT id FROM {source} WHERE {condition} ORDER BY id {order} LIMIT ?", [*values, count]
 
 
@@ -64,7 +77,7 @@ def above(query: Query, levels: list[float]) -> Statement:
     condition, values = query.where()
     sums = "".join(", count(*) FILTER (WHERE score > ?)" for _ in levels)
     statement = (
-        f"SELECT truth, count(*){sums} FROM {FILTER} "
+        f"SELECT truth, count(*){sums} FROM {source_of(query)} "
         f"WHERE score IS NOT NULL AND verdict != 'unfit' AND {condition} GROUP BY 1"
     )
     return statement, [*levels, *values]
@@ -72,7 +85,8 @@ def above(query: Query, levels: list[float]) -> Statement:
 
 def is_tallied(query: Query) -> bool:
     """Tell whether the counts by the hour answer a query."""
-    return query.lowest is None and query.highest is None and query.source is None
+    others = ("lowest", "highest", "source", "recipe", *_OF_FEW)
+    return all(getattr(query, name) is None for name in others)
 
 
 def verdicts(query: Query) -> Statement:
@@ -80,7 +94,7 @@ def verdicts(query: Query) -> Statement:
     condition, values = query.where()
     meant = [f"verdict = '{verdict}'" if verdict != "failed" else "verdict IS NULL" for verdict in VERDICTS]
     sums = ", ".join(f"count(*) FILTER (WHERE {each})" for each in meant)
-    statement = f"SELECT {sums} FROM {FILTER} WHERE {condition}"
+    statement = f"SELECT {sums} FROM {source_of(query)} WHERE {condition}"
     return statement, values
 
 
@@ -97,7 +111,7 @@ def _hours(query: Query) -> tuple[int, int]:
 
 def _of_hours(query: Query, first: int, last: int) -> Statement:
     conditions, values = ["hour >= ?", "hour < ?"], list[Any]((first, last))
-    for condition, value in (("model = ?", query.model), ("station = ?", query.station)):
+    for condition, value in _tallied(query):
         if value is not None:
             conditions.append(condition)
             values.append(value)
@@ -108,6 +122,10 @@ def _of_hours(query: Query, first: int, last: int) -> Statement:
         conditions.append("truth != ''" if query.labelled else "truth = ''")
     where = " AND ".join(conditions)
     return f"SELECT verdict, truth, sum(images) AS images FROM tally WHERE {where} GROUP BY 1, 2", values
+
+
+def _tallied(query: Query) -> tuple[tuple[str, str | None], ...]:
+    return ("model = ?", query.model), ("station = ?", query.station), ("view = ?", query.view)
 
 
 def _of_times(query: Query, since: float | None, until: float | None) -> Statement:

@@ -24,7 +24,13 @@ class Query:
         source: part of the source, as text.
         model: name of the model.
         labelled: True for results with a label, False for those without.
-        station: name of the station, at a hub; the results of a station itself name none.
+        station: name of the station, at a hub.
+        serial: serial number of the part.
+        lot: that the part belongs to.
+        recipe: that was asked for.
+        view: camera or side of the part; "" for results that name none.
+        part: number of the part.
+        defect_class: class of the label that counts.
     """
 
     since: float | None = None
@@ -36,6 +42,12 @@ class Query:
     model: str | None = None
     labelled: bool | None = None
     station: str | None = None
+    serial: str | None = None
+    lot: str | None = None
+    recipe: str | None = None
+    view: str | None = None
+    part: int | None = None
+    defect_class: str | None = None
 
     def where(self) -> tuple[str, list[Any]]:
         """Give the condition in SQL, with its values."""
@@ -49,6 +61,12 @@ class Query:
             ("instr(source, ?) > 0", self.source),
             ("model = ?", self.model),
             ("station = ?", self.station),
+            ("serial = ?", self.serial),
+            ("lot = ?", self.lot),
+            ("recipe = ?", self.recipe),
+            ("coalesce(view, '') = ?", self.view),
+            ("part = ?", self.part),
+            ("defect_class = ?", self.defect_class),
         )
         for condition, value in comparisons:
             if value is not None:

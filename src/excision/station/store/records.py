@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -42,6 +42,12 @@ class StoredResult:
             at least as much; None where it is unknown.
         unfit: why the image is not fit to be inspected, one reason each; empty where it is.
         image_statistics: what the fitness of the image is judged by, by name; empty where it is not judged.
+        serial: serial number of the part; None where it is unknown.
+        lot: that the part belongs to; None where it is unknown.
+        recipe: that was asked for, which names a model; None where none was.
+        station: name of the station; None where it has none.
+        view: which camera or side of the part the image shows; None where there is one view alone.
+        part: number of the part that the image is a view of; None where views are not put together.
         id: number in the store; 0 before it is there.
     """
 
@@ -65,7 +71,58 @@ class StoredResult:
     p_value: float | None = None
     unfit: tuple[str, ...] = ()
     image_statistics: dict[str, float] = dataclasses.field(default_factory=dict)
+    serial: str | None = None
+    lot: str | None = None
+    recipe: str | None = None
+    station: str | None = None
+    view: str | None = None
+    part: int | None = None
     id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What is known of the part before its image is inspected; the fields are those of `StoredResult`.
+
+    Attributes:
+        serial: serial number of the part.
+        lot: that the part belongs to.
+        recipe: that was asked for, which names a model.
+        view: which camera or side of the part the image shows.
+        part: number of the part that the image is a view of.
+    """
+
+    serial: str | None = None
+    lot: str | None = None
+    recipe: str | None = None
+    view: str | None = None
+    part: int | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """Give the columns of a result, by name."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+LONGEST_NAME = 200
+"""Characters of a serial number, a lot or a view."""
+
+UNKNOWN = Origin()
+"""Nothing is known of the part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A person takes a label back.
+
+    Attributes:
+        who: name of the person.
+        note: why, in the person's words; may be empty.
+        time: seconds since 1970 in UTC.
+    """
+
+    who: str
+    note: str
+    time: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +134,23 @@ class Label:
         who: name of the person.
         note: in the person's words, may be empty.
         time: seconds since 1970 in UTC.
+        defect_class: kind of the defect; None where the part is good, or nobody said.
+        withdrawn: by whom the label was taken back; None for a label that stands.
+        id: number in the store; 0 before it is there.
     """
 
     truth: Truth
     who: str
     note: str
     time: float
+    defect_class: str | None = None
+    withdrawn: Withdrawal | None = None
+    id: int = dataclasses.field(default=0, compare=False)
+
+
+def standing(labels: Sequence[Label]) -> Label | None:
+    """Give the label that counts: the last one that nobody has withdrawn; None for no such label."""
+    return next((label for label in reversed(labels) if label.withdrawn is None), None)
 
 
 STORED = tuple(field.name for field in dataclasses.fields(StoredResult) if field.name != "id")

@@ -12,13 +12,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from excision.errors import DamagedError, ResultsError, StoreBusyError, StoreError
+from excision.errors import DamagedError, StoreBusyError, StoreError
 from excision.station.store.connection import WAIT, Identity, committed, connect, open_file
 from excision.station.store.continuity import Continuity
-from excision.station.store.counting import FILTER, Statement, above, is_tallied, numbers, tally, verdicts
+from excision.station.store.counting import (
+    Statement,
+    above,
+    is_tallied,
+    numbers,
+    source_of,
+    tally,
+    verdicts,
+)
 from excision.station.store.faults import Fault, explained
+from excision.station.store.labelling import LABEL_COLUMNS, add_label, add_withdrawal, labels_of
 from excision.station.store.query import VERDICTS, Query
-from excision.station.store.records import STORED, Label, StoredResult, Truth, as_row, as_text, from_row
+from excision.station.store.records import (
+    STORED,
+    Label,
+    StoredResult,
+    Truth,
+    Withdrawal,
+    as_row,
+    as_text,
+    from_row,
+)
 
 _SHORT_WAIT = 0.25  # seconds
 
@@ -163,24 +181,35 @@ class Store:
         Raises:
             ResultsError: there is no result of that number.
         """
-        try:
-            with self.transaction() as connection:
-                connection.execute(
-                    "INSERT INTO labels (result, time, who, truth, note) VALUES (?, ?, ?, ?, ?)",
-                    (number, label.time, as_text(label.who), label.truth, as_text(label.note)),
-                )
-        except sqlite3.IntegrityError as error:
-            raise ResultsError(f"there is no result {number} to label") from error
+        with self.transaction() as connection:
+            add_label(connection, number, label)
+
+    def withdraw(self, number: int, label: int, withdrawal: Withdrawal) -> None:
+        """Take a label of a result back: both stay on record, and the label before it counts again.
+
+        Args:
+            number: of the result.
+            label: its number.
+            withdrawal: who takes it back.
+
+        Raises:
+            ResultsError: the result has no such label, or it is withdrawn already.
+        """
+        with self.transaction() as connection:
+            add_withdrawal(connection, number, label, withdrawal)
 
     def labels(self, number: int) -> list[Label]:
-        """Give the labels of a result, the oldest first."""
-        rows = self.rows("SELECT truth, who, note, time FROM labels WHERE result = ? ORDER BY id", (number,))
-        return [Label(*row) for row in rows]
+        """Give the labels of a result, the oldest first, with those that were withdrawn."""
+        return labels_of(
+            self.rows(f"SELECT {LABEL_COLUMNS} FROM labels WHERE result = ? ORDER BY id", (number,))
+        )
 
     def labelled_scores(self, query: Query) -> Iterator[tuple[float, Truth | None]]:
         """Give (anomaly score, what a person said last or None) of each inspected image."""
         condition, values = query.where()
-        statement = f"SELECT score, truth FROM {FILTER} WHERE score IS NOT NULL AND {condition} ORDER BY id"
+        statement = (
+            f"SELECT score, truth FROM {source_of(query)} WHERE score IS NOT NULL AND {condition} ORDER BY id"
+        )
         yield from map(tuple, self.rows(statement, values))
 
     def note(self, model: str, what: str, details: dict[str, Any], who: str = "") -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from excision.errors import BusyError
-from excision.station.store.records import StoredResult
+from excision.station.store.records import UNKNOWN, Origin, StoredResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Job:
         path: its bytes.
         source: name that the client gave it.
         model: name of the model.
+        origin: what is known of the part.
         accepted: by `time.perf_counter`.
         answer: is there once the result is on disk.
     """
@@ -49,6 +50,7 @@ class Job:
     path: Path
     source: str
     model: str
+    origin: Origin = UNKNOWN
     accepted: float = field(default_factory=time.perf_counter)
     answer: Future[Outcome] = field(default_factory=_promise)
 

@@ -33,7 +33,9 @@ class Limits:
     max_files: int
 
 
-def inspect_upload(job: Job, version: Version, images: Images, limits: Limits) -> Outcome:
+def inspect_upload(
+    job: Job, version: Version, images: Images, limits: Limits, station: str | None = None
+) -> Outcome:
     """Inspect an upload; whatever goes wrong becomes a result that says so.
 
     Args:
@@ -41,6 +43,7 @@ def inspect_upload(job: Job, version: Version, images: Images, limits: Limits) -
         version: that inspects.
         images: say where the upload is to be kept; it is not moved yet.
         limits: of its size.
+        station: name of the station, which the result carries.
     """
     # Microseconds are what an answer shows: asking for results since the time of one must find that one.
     start, now = time.perf_counter(), round(time.time(), 6)
@@ -52,6 +55,8 @@ def inspect_upload(job: Job, version: Version, images: Images, limits: Limits) -
         threshold=version.threshold,
         review_threshold=version.review_threshold,
         seconds={"queue": round(start - job.accepted, 6)},
+        station=station,
+        **job.origin.columns(),
     )
     try:
         size = _size(job.path, limits.max_pixels)
