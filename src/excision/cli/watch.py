@@ -61,8 +61,8 @@ def watch(
     names: Annotated[
         str | None,
         Parameter(
-            help="Regular expression for paths below the folder; its groups (?P<serial>...), (?P<lot>...) and "
-            "(?P<view>...) say which part an image shows."
+            help="Regular expression for paths below the folder; its groups (?P<serial>...), (?P<lot>...) "
+            "and (?P<view>...) say which part an image shows."
         ),
     ] = None,
     also: AlsoOption = None,

@@ -13,9 +13,9 @@ COLUMNS = {
     "results": (
         "time, source, file_size, file_mtime_ns, width, height, model, model_version, score, threshold, "
         "review_threshold, verdict, defect_area_share, boxes, seconds, error, truth, p_value, unfit, "
-        "image_statistics"
+        "image_statistics, serial, lot, recipe, view, part, defect_class"
     ),
-    "labels": "time, who, truth, note",
+    "labels": "time, who, truth, note, defect_class, withdraws",
     "events": "time, who, model, what, details",
 }
 """Of every table, besides what the hub adds."""
@@ -62,10 +62,11 @@ def wrong_counts(address: str) -> list[str]:
     import psycopg
 
     statement = """
-        SELECT hour, station, model, verdict, truth, images FROM excision.tally WHERE images != 0
+        SELECT hour, station, model, view, verdict, truth, images FROM excision.tally WHERE images != 0
         EXCEPT ALL
-        SELECT floor(time / 3600), station, model, coalesce(verdict, 'failed'), coalesce(truth, ''), count(*)
-        FROM excision.results GROUP BY 1, 2, 3, 4, 5
+        SELECT floor(time / 3600), station, model, coalesce(view, ''), coalesce(verdict, 'failed'),
+            coalesce(truth, ''), count(*)
+        FROM excision.results GROUP BY 1, 2, 3, 4, 5, 6
     """
     with psycopg.connect(address) as connection:
         return [f"the counts have {row}" for row in connection.execute(statement)]

@@ -13,6 +13,7 @@ import pytest
 
 from excision.errors import ResultsError, SettingsError
 from excision.station.hub.database import Database
+from excision.station.hub.schema import STEPS
 from excision.station.hub.store import HubStore
 from excision.station.store.query import VERDICTS, Kind, Query
 from excision.station.store.records import Label, StoredResult
@@ -64,9 +65,9 @@ def queries() -> list[Query]:
             times, verdicts, (None, 0.7), (None, "part_1"), (None, "b"), (None, True)
         )
     ] + [
-        Query(since, until, serial=serial, lot=lot, recipe=recipe, view=view, part=part, defect_class=said)
-        for (since, until), serial, lot, recipe, view, part, said in itertools.product(
-            times[1::2],
+        Query(since, serial=serial, lot=lot, recipe=recipe, view=view, part=part, defect_class=said)
+        for since, serial, lot, recipe, view, part, said in itertools.product(
+            (None, START + 100),
             (None, "A-1"),
             (None, "7"),
             (None, "r"),
@@ -151,6 +152,36 @@ def test_the_statements_of_the_document_run_as_they_are(hub: Hub, begin_line: Be
     assert hub.ask("SELECT count(*) FROM results WHERE station = 'front'") == [(2,)]
     assert hub.ask("SELECT identity FROM stations WHERE name = 'front'") == [(None,)]
     assert wrong_counts(hub.database) == []
+
+
+def test_the_tables_of_version_1_are_brought_up_to_date(database: str) -> None:
+    import psycopg
+
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE SCHEMA excision")
+        connection.execute("SET search_path = excision")
+        connection.execute("CREATE TABLE schema_version (version integer NOT NULL)")
+        connection.execute(STEPS[1].encode())
+        connection.execute("INSERT INTO schema_version VALUES (1)")
+        connection.execute("INSERT INTO stations VALUES ('a', 'x', '', '', '', 1, 1, 0, 0)")
+        connection.execute(
+            "INSERT INTO results (station, number, fingerprint, received, time, source, model, "
+            "model_version, score, threshold, verdict, boxes, seconds, unfit, image_statistics) "
+            "SELECT 'a', n, n, 1, 3600 * n, 'x', 'm', '1', 0.5, 1, 'good', '[]', '{}', '[]', '{}' FROM generate_series(1, 3) AS n"
+        )
+        connection.execute(
+            "INSERT INTO labels (station, number, fingerprint, result, time, who, truth, note) "
+            "VALUES ('a', 1, '1', 2, 1, 'Ada', 'defect', '')"
+        )
+    opened = Database(database)
+    read = HubStore(opened)
+    assert read.tally(Query(view="")) == {("good", None): 2, ("good", "defect"): 1}
+    assert read.labels(2) == [Label("defect", "Ada", "", 1.0)]
+    assert [result.serial for result in read.walk(Query())] == [None] * 3
+    with psycopg.connect(database, options="-c search_path=excision") as connection:
+        connection.execute("DELETE FROM results WHERE number = 1")
+    assert wrong_counts(database) == []
+    opened.close()
 
 
 def test_tables_are_made_once_and_never_by_an_older_version(database: str) -> None:
