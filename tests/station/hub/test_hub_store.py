@@ -167,7 +167,8 @@ def test_the_tables_of_version_1_are_brought_up_to_date(database: str) -> None:
         connection.execute(
             "INSERT INTO results (station, number, fingerprint, received, time, source, model, "
             "model_version, score, threshold, verdict, boxes, seconds, unfit, image_statistics) "
-            "SELECT 'a', n, n, 1, 3600 * n, 'x', 'm', '1', 0.5, 1, 'good', '[]', '{}', '[]', '{}' FROM generate_series(1, 3) AS n"
+            "SELECT 'a', n, n, 1, 3600 * n, 'x', 'm', '1', 0.5, 1, 'good', '[]', '{}', '[]', '{}' "
+            "FROM generate_series(1, 3) AS n"
         )
         connection.execute(
             "INSERT INTO labels (station, number, fingerprint, result, time, who, truth, note) "
