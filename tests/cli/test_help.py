@@ -111,6 +111,7 @@ def test_benchmark_help_shows_its_own_options_and_the_common_settings() -> None:
         [
             *["--out", "--methods", "--ablations", "--preset", "--seeds", "--minutes", "--runs"],
             *["--engine", "--address", "--threads", "--gpus"],
+            *["--speed-peers", "--peers", "--engines", "--inference-threads", "--rounds", "--ear"],
             *[*COMMON, "--layout", "--leave-out", "--json", "--settings"],
         ]
     )

@@ -13,6 +13,8 @@ from excision.cli.benchmark_options import BenchmarkEngine, PlanOptions
 from excision.cli.options import SettingsFileOption
 from excision.cli.output import say, say_table, say_text
 from excision.cli.settings_options import SettingsOptions, override
+from excision.cli.speed_peers import PeerOptions, time_peers
+from excision.errors import SettingsError
 from excision.settings import Settings
 from excision.system.files import write_json
 
@@ -39,6 +41,8 @@ app = App(
     "excision benchmark plates/ --methods ear,patchcore --tile 256 256 --out runs/plates\n"
     "excision benchmark KolektorSDD2/ --preset paper --out runs/paper\n"
     "excision benchmark parts/ fabric/ --out /shared/benchmark --engine ray --address auto\n"
+    "excision benchmark --speed-peers --out runs/speed\n"
+    "excision benchmark --speed-peers --peers efficientad-s,patchcore-wrn50 --engines torch --out runs/few\n"
     "```",
 )
 
@@ -46,11 +50,12 @@ app = App(
 @app.default
 def benchmark(
     data: Annotated[
-        list[str],
+        list[str] | None,
         Parameter(
-            help='Data sets: folders or CSV files of images, or "elpv-dataset" for the package of that name.'
+            help='Data sets: folders or CSV files of images, or "elpv-dataset" for the package of that name. '
+            "None with --speed-peers."
         ),
-    ],
+    ] = None,
     /,
     *,
     out: Annotated[Path, Parameter(help="Folder to write models and results to.")],
@@ -60,12 +65,20 @@ def benchmark(
     ] = None,
     settings: SettingsFileOption = None,
     engine: BenchmarkEngine | None = None,
+    peers: PeerOptions | None = None,
     options: Annotated[SettingsOptions | None, Parameter(name="*")] = None,
 ) -> int:
     """Compare EAR with other methods, or with variants of itself."""
     from excision.benchmark.results import MARKDOWN, collect
     from excision.benchmark.study import Study
 
+    if peers is not None and peers.speed_peers:
+        if data:
+            raise SettingsError("--speed-peers times drawn images: leave the data out")
+        return time_peers(peers, out, json)
+    (peers or PeerOptions()).check_unused()
+    if not data:
+        raise SettingsError("give one or more data sets, or --speed-peers to time the methods alone")
     chosen = override(Settings.load(settings) if settings is not None else Settings(), options)
     plan = (compared or PlanOptions()).plan(data, chosen)
     pool = (engine or BenchmarkEngine()).pool()

@@ -75,13 +75,17 @@ class ResNet(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Turn images (B, C, H, W) in [0, 1] into the maps, sizes rounded up."""
+        return self.layers(images)[1:]
+
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """Turn images (B, C, H, W) in [0, 1] into the maps of stages 1 to 3, of stride 4, 8 and 16."""
         features = functional.relu(self.bn1(self.conv1(self.normalise(images))))
         features = functional.max_pool2d(features, 3, 2, 1)
         maps = []
         for name in ("layer1", "layer2", "layer3"):
             features = self.get_submodule(name)(features)
             maps.append(features)
-        return maps[1:]
+        return maps
 
 
 class _Basic(nn.Module):

@@ -1,0 +1,1 @@
+"""What other methods cost at the sizes that people use: timing alone, with random weights."""
