@@ -26,6 +26,7 @@ from excision.tiling.image_format import ImageFormat
 from excision.training.given_defects import Defects, check_tuned
 from excision.training.given_groups import Groups
 from excision.training.training_set import TrainingSet, prepare
+from excision.training.warm_start import WarmStart
 
 Image = NDArray[Any] | str | Path
 Trainable = Dataset | Iterable[OneImage] | str | Path
@@ -183,11 +184,12 @@ class Estimator(ABC, Generic[D]):
         recorded: Mapping[str, str] | None = None,
         groups: Groups | None = None,
         defects: Defects | None = None,
+        warm: WarmStart | None = None,
     ) -> TrainingSet:
         if isinstance(dataset, str | Path):
             dataset = load_dataset(dataset)
         images = dataset if isinstance(dataset, Dataset) else list(_normal_images(dataset))
-        data = prepare(images, settings, of_stage(stage, "reading"), recorded, groups)
+        data = prepare(images, settings, of_stage(stage, "reading"), recorded, groups, warm)
         if defects is None:
             return data
         check_tuned(settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import replace
 
 from excision.data.groups.dividing import name_blocks
@@ -38,6 +38,48 @@ def hold_out(
     ordered = sorted(samples, key=lambda s: s.name)
     training = tuple(s for s in ordered if s.group not in held)
     calibration = tuple(s for s in ordered if s.group in held)
+    return training, calibration
+
+
+def hold_out_apart(
+    samples: Sequence[Sample], seen: Collection[str], held: Collection[str], share: float = 0.2, seed: int = 0
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Hold samples out as `hold_out` does, but none that networks have been trained on already.
+
+    A group with a seen sample trains. Of the other groups, those with a sample that was held out before are
+    held out again, and of the rest the wanted share is.
+
+    Args:
+        samples: normal training samples.
+        seen: names of those that the networks have been trained on.
+        held: names of those that were held out of that training.
+        share: share of the other samples to hold out, between 0 and 1.
+        seed: another seed gives another choice.
+
+    Returns:
+        The samples for training and those for calibration, each in the order of their names; neither is
+        empty.
+
+    Raises:
+        DatasetError: the networks have been trained on every group, or nothing would be left to train on.
+    """
+    trained = {sample.group for sample in samples if sample.name in seen}
+    again = {sample.group for sample in samples if sample.name in held} - trained
+    rest = [sample.group for sample in samples if sample.group not in trained | again]
+    if len(set(rest)) > 1:
+        again |= choose_groups(rest, share, seed)
+    elif not again:
+        again = set(rest)
+    ordered = sorted(samples, key=lambda sample: sample.name)
+    training = tuple(sample for sample in ordered if sample.group not in again)
+    calibration = tuple(sample for sample in ordered if sample.group in again)
+    if not calibration:
+        raise DatasetError(
+            "the networks that the training starts from have been trained on every one of these good images: "
+            "none can be held out to set the threshold; add good images of other parts, or train from nothing"
+        )
+    if not training:
+        raise DatasetError("every good image is held out, and none is left to train on: add good images")
     return training, calibration
 
 

@@ -30,6 +30,7 @@ from excision.method.parameters import Parameters
 from excision.method.suspect_search import search_suspects
 from excision.method.suspects import Suspect
 from excision.method.unused_features import warn_if_unused
+from excision.method.warm_start import check_same_networks, read_warm_start, start_from
 from excision.predictions import Prediction
 from excision.progress import Progress, StageProgress, TrainingProgress, of_stage
 from excision.settings import AnomalyMapKind, Settings
@@ -99,6 +100,7 @@ class Detector(FittedDetector):
         *,
         groups: Groups | None = None,
         defects: Defects | None = None,
+        warm_start: str | Path | None = None,
     ) -> Self:
         """Train and calibrate on the normal training images.
 
@@ -118,6 +120,9 @@ class Detector(FittedDetector):
                 folder or a labelled data set, of which the defective images are taken, or a list of images,
                 each a path, an array, or a pair of one and its mask (H, W). Without a mask, only the image is
                 known to be defective.
+            warm_start: finished run folder whose attention and recovery networks the training starts from;
+                all statistics and the threshold are learnt anew. No image that they have been trained on is
+                held out to set the threshold. None starts from nothing.
 
         Raises:
             DatasetError: there are no normal images, or too few to hold some out; `groups` does not fit; or
@@ -125,14 +130,17 @@ class Detector(FittedDetector):
             ImageError: an array is not an image.
             ModelError: the loss is not finite, or the checkpoint is damaged.
             SettingsError: `run` holds another run, or a run begun with other settings or data; or there are
-                `defects` and the attention is not tuned.
+                `defects` and the attention is not tuned; or the networks of `warm_start` do not fit.
         """
         start = time.perf_counter()
         run = Path(run) if run is not None else None
         if run is not None:
             run_start.check_free(run, resume=resume)
         recorded = run_start.recorded_groups(run) if run is not None and resume else None
-        data = self._prepare(dataset, self.settings, stage, recorded, groups, defects)
+        warm = None if warm_start is None else read_warm_start(Path(warm_start))
+        data = self._prepare(dataset, self.settings, stage, recorded, groups, defects, warm)
+        if warm_start is not None:
+            check_same_networks(Path(warm_start), self.settings, data.image_format)
         data = with_cross_calibration(data, self.settings)
         if run is None or not run_start.is_begun(run):
             warn_if_few(data, self.settings)
@@ -151,7 +159,7 @@ class Detector(FittedDetector):
         folds = self.settings.calibration.folds
         with data.materialised(tiles, of_stage(stage, "cutting tiles")):
             scores = out_of_fold_scores(data, folds, run, self._score_fold, stage) if folds else None
-            self._train(data, run, progress, stage)
+            self._train(data, run, progress, stage, warm_start)
             self._learn_normal(data, stage, scores)
         data = replace(data, cross_fits=self.calibration.cross_fitted > 0)
         if run is not None:
@@ -218,7 +226,8 @@ class Detector(FittedDetector):
         settings = self.pipeline.settings.settled(self.image_format)
         recorded = None if run is None else run_start.recorded_groups(Path(run))
         tell = None if stage is None else partial(_of_suspects, stage)
-        data = self._prepare(dataset, settings, tell, recorded, groups)
+        warm = None if run is None else run_start.recorded_warm_start(Path(run))
+        data = self._prepare(dataset, settings, tell, recorded, groups, warm=warm)
         with data.materialised(None, of_stage(tell, "cutting tiles")):
             fit = partial(cross_fit, self.pipeline, data, self.device, self._inspect_with, tell)
             yield from search_suspects(data, self.calibration, fit, self._predict_one, tell)
@@ -262,6 +271,7 @@ class Detector(FittedDetector):
         run: Path | None,
         progress: TrainingProgress | None,
         stage: StageProgress | None,
+        warm_start: str | Path | None = None,
     ) -> None:
         features = self._open_features(data.image_format)
         torch.manual_seed(self.settings.training.seed)
@@ -270,6 +280,8 @@ class Detector(FittedDetector):
         if chosen.pretrained and chosen.variant != "dino":
             attention = Attention.pretrained(chosen.variant)
         self.pipeline_ = self._build(self.settings, data.image_format, attention, features)
+        if warm_start is not None:
+            start_from(self.pipeline_, type(self).load(warm_start, str(self.device)).pipeline)
         train_pipeline(self.pipeline_, data, self.device, run, progress, stage)
 
     def _learn_normal(

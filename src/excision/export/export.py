@@ -28,7 +28,7 @@ from excision.method.calibration import Calibration
 from excision.method.fitness import FITNESS, save_fitness
 from excision.method.folder_kinds import ODD_IMAGE
 from excision.method.run_folder import FINGERPRINT, read_json
-from excision.method.run_start import dropped_images, recorded_groups
+from excision.method.run_start import dropped_images, recorded_groups, recorded_warm_start
 from excision.ops.spread import evenly_spread
 from excision.progress import StageProgress, of_stage
 from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Precision
@@ -130,6 +130,7 @@ def _training_data(
         detector.settings.settled(detector.image_format),
         of_stage(stage, "reading"),
         recorded_groups(run),
+        warm=recorded_warm_start(run),
     )
     return replace(data, cross_fits=detector.calibration.cross_fitted > 0)
 

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.errors import ExcisionError
-from excision.fleet.measuring import TestScore, read_scores
-from excision.fleet.paired import (
+from excision.evaluation.paired import (
     PairedAuroc,
     average_precision_change,
     holm,
@@ -21,6 +20,7 @@ from excision.fleet.paired import (
     rises_and_falls,
     sign_above,
 )
+from excision.fleet.measuring import TestScore, read_scores
 from excision.fleet.record import Record
 from excision.method.calibration.words import at_most, counted, percent
 

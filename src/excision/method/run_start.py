@@ -24,7 +24,8 @@ from excision.method.run_folder import (
 from excision.settings import Settings
 from excision.system.files import remove_leftovers, write_json
 from excision.tiling.image_format import ImageFormat
-from excision.training import KNOWN_DEFECTS, KNOWN_MASKS
+from excision.training import KNOWN_DEFECTS, KNOWN_MASKS, WARM_START
+from excision.training.warm_start import WarmStart
 
 _FILES = (
     SETTINGS,
@@ -133,6 +134,37 @@ def dropped_images(folder: Path) -> tuple[str, ...]:
     if not isinstance(dropped, list) or not all(isinstance(name, str) for name in dropped):
         raise _damaged(folder)
     return tuple(dropped)
+
+
+def recorded_images(folder: Path) -> dict[str, dict[str, str]] | None:
+    """Read the SHA-256 of each image of a run by its name: "training" and "calibration"; None if unknown.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    content = _fingerprint(folder)
+    if content is None:
+        return None
+    found = {part: content.get(part, {}) for part in ("training", "calibration", KNOWN_DEFECTS)}
+    for hashes in found.values():
+        if not isinstance(hashes, dict) or not all(isinstance(digest, str) for digest in hashes.values()):
+            raise _damaged(folder)
+    return found
+
+
+def recorded_warm_start(folder: Path) -> WarmStart | None:
+    """Read which networks a run started from; None if it started from nothing, or was not begun.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    content = _fingerprint(folder)
+    if content is None or WARM_START not in content:
+        return None
+    try:
+        return WarmStart.from_json(content[WARM_START])
+    except ValueError as error:
+        raise _damaged(folder) from error
 
 
 def _fingerprint(folder: Path) -> dict[str, Any] | None:

@@ -5,3 +5,6 @@ KNOWN_DEFECTS = "known_defects"
 
 KNOWN_MASKS = "known_masks"
 """Under this name, a run folder records what the masks of its known defects mark."""
+
+WARM_START = "warm_start"
+"""Under this name, a run folder records the networks that its training started from."""

@@ -19,18 +19,19 @@ from excision.data.groups import Grouping, GroupRule, group_samples
 from excision.data.images import ImageCache, working_image
 from excision.data.preparation import Finding
 from excision.data.sizes import Reduction
-from excision.data.splits import choose_groups, hold_out, make_folds
+from excision.data.splits import choose_groups, hold_out, hold_out_apart, make_folds
 from excision.data.working_size import SmallestDefect
 from excision.progress import Progress
 from excision.settings import Settings
 from excision.tiling.cutting import Tile, choose_tiles, cut_tiles
 from excision.tiling.image_format import Channels, ImageFormat
-from excision.training import KNOWN_DEFECTS
+from excision.training import KNOWN_DEFECTS, WARM_START
 from excision.training.given_defects import Defects, read_known_defects
 from excision.training.given_groups import Groups, by_name
 from excision.training.known_defects import KnownDefects
 from excision.training.sizing import choose_size, smallest_defect
 from excision.training.usable import Picture, Usable, find_usable, picture_hash
+from excision.training.warm_start import WarmStart
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class TrainingSet:
         grouping: which of the images belong together, what that was found from, and how sure it is.
         cross_fits: whether the training images help to set the threshold, too.
         known: images of known defects, which sharpen the attention and nothing else; None if none were given.
+        warm: networks that the training starts from, and what they have seen; None starts from nothing.
     """
 
     image_format: ImageFormat
@@ -62,6 +64,7 @@ class TrainingSet:
     _tiles: tuple[Tile, ...] = ()
     cross_fits: bool = False
     known: KnownDefects | None = None
+    warm: WarmStart | None = None
     _hashes: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, index: int) -> NDArray[np.uint16]:
@@ -188,7 +191,8 @@ class TrainingSet:
         parts = {"training": self.sources, "calibration": self.calibration}
         hashes = {part: {name: self._hash(name) for name in names} for part, names in parts.items()}
         known = {} if self.known is None else self.known.fingerprint()
-        return {**self._origin, **hashes, "groups": dict(sorted(self.groups.items())), **known}
+        warm = {} if self.warm is None else {WARM_START: self.warm.to_json()}
+        return {**self._origin, **hashes, "groups": dict(sorted(self.groups.items())), **known, **warm}
 
     def _hash(self, name: str) -> str:
         return self._hashes.get(name) or picture_hash(self._pictures[name])
@@ -220,6 +224,7 @@ def prepare(
     reading: Progress | None = None,
     recorded: Mapping[str, str] | None = None,
     given: Groups | None = None,
+    warm: WarmStart | None = None,
 ) -> TrainingSet:
     """Find the readable normal images, determine size and channels, and hold some out for calibration.
 
@@ -230,6 +235,7 @@ def prepare(
         recorded: groups of a run that has begun, by the image's name, as its fingerprint records them; an
             image that it does not name has the group that the data set states. None finds the groups.
         given: the group of each image, unless a run has recorded them.
+        warm: networks that the training starts from: what they have been trained on is never held out.
 
     Raises:
         DatasetError: there are no normal images, none can be read, too few to hold some out, or the rule of
@@ -239,10 +245,16 @@ def prepare(
     basis = "the groups that the run began with"
     if given is not None and recorded is None:
         recorded, basis = by_name(dataset, given), "the groups that were given"
-    return _part(find_usable(dataset, settings, reading, recorded is None), settings, recorded, basis)
+    return _part(find_usable(dataset, settings, reading, recorded is None), settings, recorded, basis, warm)
 
 
-def _part(usable: Usable, settings: Settings, recorded: Mapping[str, str] | None, basis: str) -> TrainingSet:
+def _part(
+    usable: Usable,
+    settings: Settings,
+    recorded: Mapping[str, str] | None,
+    basis: str,
+    warm: WarmStart | None,
+) -> TrainingSet:
     """Determine size and channels, and split the images for training and calibration."""
     sizes = list(usable.sizes.values())
     tiling = usable.tiling
@@ -250,7 +262,8 @@ def _part(usable: Usable, settings: Settings, recorded: Mapping[str, str] | None
     derived: Channels = 3 if usable.colour else 1
     channels = settings.image.channels or derived
     samples, grouping = _grouped(usable, settings, recorded, basis)
-    training, calibration = _split(samples, settings)
+    hashes = {} if warm is None else {name: picture_hash(each) for name, each in usable.pictures.items()}
+    training, calibration = _split(samples, settings, hashes, warm)
     tiles: tuple[Tile, ...] = ()
     if tiling is not None:
         shown = {sample.name: usable.sizes[sample.name] for sample in training}
@@ -267,12 +280,20 @@ def _part(usable: Usable, settings: Settings, recorded: Mapping[str, str] | None
         _cache=ImageCache(size, channels, settings.training.cache_mb * 2**20),
         _origin=usable.origin,
         _tiles=tiles,
+        warm=warm,
+        _hashes=hashes,
     )
 
 
-def _split(samples: tuple[Sample, ...], settings: Settings) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+def _split(
+    samples: tuple[Sample, ...], settings: Settings, hashes: Mapping[str, str], warm: WarmStart | None
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     """Return the samples for training and those that are held out: none if folds of them calibrate."""
     chosen = settings.calibration
+    if warm is not None:
+        seen = {name for name, digest in hashes.items() if digest in warm.seen}
+        held = {name for name, digest in hashes.items() if digest in warm.held_out}
+        return hold_out_apart(samples, seen, held, chosen.holdout)
     if not chosen.folds:
         return hold_out(samples, chosen.holdout)
     # One group alone is an error here, too: nothing would be left to train on beside its fold.

@@ -193,13 +193,8 @@ class ModelRegistry:
 
     def _settled(self, name: str, version: Version) -> Version:
         """Give a version the thresholds that a person last set for these weights, if any did."""
-        for event in self._store.history(name, count=1000):
-            details: dict[str, Any] = event["details"]
-            # The first release called it the base.
-            weights = details.get("weights_id", details.get("base"))
-            if weights == version.weights_id and "threshold" in details:
-                return version.with_thresholds(details["threshold"], details["review_threshold"])
-        return version
+        found = thresholds_of(self._store, name, version.weights_id)
+        return version if found is None else version.with_thresholds(*found)
 
     def _note(self, name: str, what: str, version: Version, who: str = "", note: str = "") -> None:
         details = {
@@ -210,6 +205,17 @@ class ModelRegistry:
             "review_threshold": version.review_threshold,
         }
         self._store.note(name, what, {**details, "note": note} if note else details, who)
+
+
+def thresholds_of(store: Store, name: str, weights_id: str) -> tuple[float, float | None] | None:
+    """Give the thresholds that a person last set for a model with these weights; None if nobody did."""
+    for event in store.history(name, count=1000):
+        details: dict[str, Any] = event["details"]
+        # The first release called it the base.
+        weights = details.get("weights_id", details.get("base"))
+        if weights == weights_id and "threshold" in details:
+            return details["threshold"], details["review_threshold"]
+    return None
 
 
 def named_folders(words: list[str]) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from excision.fleet.paired import average_precision_change, holm, paired_auroc, sign_above, t_above
+from excision.evaluation.paired import average_precision_change, holm, paired_auroc, sign_above, t_above
 
 
 @given(st.floats(-30, 30), st.integers(1, 400))
