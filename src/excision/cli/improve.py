@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 app = App(
     name="improve",
     help_epilogue="Collects the parts that people labelled and the original training images, trains on "
-    "from the networks of MODEL, sets the threshold on images that these have never seen, exports, and compares "
-    "both models on labelled parts that were kept out of every training. Labelled defects sharpen the attention. "
-    "Nothing goes live: load the exported folder on the page Models.\n\n"
+    "from the networks of MODEL, sets the threshold on images that these have never seen, exports, and "
+    "compares both models on labelled parts that were kept out of every training. Labelled defects sharpen "
+    "the attention. Nothing goes live: load the exported folder on the page Models.\n\n"
     "A part that is marked good and looks defective counts for nothing until a second person says the same, "
     "on the page Review or with `--accept`. You can stop at any time; the same command continues.\n\n"
     "```\n"
