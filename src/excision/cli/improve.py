@@ -27,7 +27,7 @@ app = App(
     "```\n"
     "excision improve runs/bracket --station station --data parts/\n"
     "excision improve runs/bracket --station station --data parts/ --deployed line/bracket\n"
-    "excision improve runs/bracket --station station --accept 412 --who 'A. Costa'\n"
+    "excision improve runs/bracket --station station --accept 412 --who Costa\n"
     "```",
 )
 
