@@ -17,7 +17,7 @@ from excision.features.registry import build_network, open_network
 from excision.method import run_folder
 from excision.method.attention.dino import new_attention
 from excision.method.attention.model import Attention
-from excision.method.calibration import check_thresholds
+from excision.method.calibration import Calibration, check_thresholds
 from excision.method.folder_kinds import folder_kind, wrong_folder
 from excision.method.inference import infer
 from excision.method.parameters import ParameterMixin, Parameters
@@ -48,6 +48,8 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
         super().__init__(parameters.in_force(), parameters.device)
         self.parameters = parameters
         self.pipeline_: Pipeline | None = None
+        # What a person's threshold was set from: their own threshold again has its own promise again.
+        self._set_from: tuple[Calibration, Calibration] | None = None
 
     @property
     def pipeline(self) -> Pipeline:
@@ -88,8 +90,12 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
         check_thresholds(threshold, review_threshold)
         if review_threshold is not None:
             raise SettingsError("a run folder has no grey zone: export the model to have one")
+        present, own = self.calibration, self.calibration
+        if self._set_from is not None and self._set_from[0] is present:
+            own = self._set_from[1]
         twin = copy.copy(self)
-        twin.calibration_ = self.calibration.at(threshold)
+        twin.calibration_ = own.moved_to(threshold)
+        twin._set_from = (twin.calibration_, own)
         return twin
 
     def with_features(

@@ -39,6 +39,8 @@ class CalibratedFolder:
         self.folder = Path(folder)
         self.description = Description.load(self.folder)
         self.description.check_files(self.folder)
+        # What a person's threshold was set from: the folder's own threshold again has its own promise again.
+        self._set_from: tuple[Description, Description] | None = None
         self.image_format = self.description.image_format
         self.criteria = self._load_criteria(self.description)
         self.fitness = self._load_fitness(self.description)
@@ -75,9 +77,15 @@ class CalibratedFolder:
             SettingsError: the thresholds are not finite, not above 0, or in the wrong order.
         """
         check_thresholds(threshold, review_threshold)
-        zone = None if review_threshold is None else self.calibration.at(review_threshold)
+        own = self.description
+        if self._set_from is not None and self._set_from[0] is own:
+            own = self._set_from[1]
+        zone = None
+        if review_threshold is not None:
+            zone = (own.review or own.calibration).moved_to(review_threshold)
         twin = copy.copy(self)
-        twin.description = replace(self.description, calibration=self.calibration.at(threshold), review=zone)
+        twin.description = replace(own, calibration=own.calibration.moved_to(threshold), review=zone)
+        twin._set_from = (twin.description, own)
         return twin
 
     def recalibrate(

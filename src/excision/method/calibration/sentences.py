@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from excision.method.calibration.odd import Odd
     from excision.method.calibration.threshold import Calibration
 
+_BY_HAND = "A person set this threshold."
+
 ASSUMPTION = "It assumes that parts to come are like these"
 
 
@@ -28,14 +30,29 @@ def explain(calibration: Calibration) -> str:
     if calibration.confidence is None:
         return _explain_average(calibration)
     parts = [
-        f"{_origin(calibration)}At most {at_most(calibration.promised_rate)} of good parts are called "
-        f"defective, with {percent(calibration.confidence)} confidence over the choice of the calibration "
-        f"images ({basis(calibration)}; on average at most {at_most(calibration.average_rate)}).",
+        _origin(calibration),
+        explain_rate(calibration),
         _needed(calibration),
         f"{assumption(calibration)}.",
         _decider(calibration) if calibration.odd is None else explain_odd(calibration.odd),
     ]
     return " ".join(filter(None, parts))
+
+
+def explain_rate(calibration: Calibration) -> str:
+    """Say the promised rate, its confidence, and from how many images it follows."""
+    rate = at_most(calibration.promised_rate)
+    if calibration.confidence is None:
+        images = counted(len(calibration.scores), "image", "images")
+        return (
+            f"On average over the choice of the calibration images ({images}), at most {rate} of good parts "
+            "are called defective; for these images it may be more."
+        )
+    return (
+        f"At most {rate} of good parts are called defective, with {percent(calibration.confidence)} "
+        f"confidence over the choice of the calibration images ({basis(calibration)}; on average at most "
+        f"{at_most(calibration.average_rate)})."
+    )
 
 
 def state_review(zone: Calibration) -> str:
@@ -121,8 +138,8 @@ def _decider(calibration: Calibration) -> str:
 def _origin(calibration: Calibration) -> str:
     """Say how the threshold was chosen, where not by a rate."""
     if calibration.cost is not None:
-        return f"{explain_cost(calibration.cost)} "
-    return "A person set this threshold. " if calibration.wanted_rate is None else ""
+        return explain_cost(calibration.cost)
+    return _BY_HAND if calibration.wanted_rate is None else ""
 
 
 def explain_cost(cost: CostChoice) -> str:
@@ -141,14 +158,13 @@ def _sizes(calibration: Calibration) -> list[int]:
 
 
 def _explain_average(calibration: Calibration) -> str:
-    images = counted(len(calibration.scores), "image", "images")
-    rate, wanted = at_most(calibration.promised_rate), calibration.wanted_rate
-    who = "A person set this threshold. O" if wanted is None else "O"
-    needed = ""
+    wanted, needed = calibration.wanted_rate, ""
     if wanted is not None and not calibration.keeps_wish:
-        needed = f" Promising the wanted {percent(wanted)} takes {groups_needed_on_average(wanted):,} images."
-    return (
-        f"{who}n average over the choice of the calibration images ({images}), at most {rate} of good parts "
-        f"are called defective; for these images it may be more.{needed} {ASSUMPTION}, and that images "
-        "are independent. Calibrate again for a promise with a confidence."
-    )
+        needed = f"Promising the wanted {percent(wanted)} takes {groups_needed_on_average(wanted):,} images."
+    parts = [
+        _BY_HAND if wanted is None else "",
+        explain_rate(calibration),
+        needed,
+        f"{ASSUMPTION}, and that images are independent. Calibrate again for a promise with a confidence.",
+    ]
+    return " ".join(filter(None, parts))

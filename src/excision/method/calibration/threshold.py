@@ -123,6 +123,10 @@ class Calibration:
             cost=None,
         )
 
+    def moved_to(self, threshold: float) -> Calibration:
+        """Return this calibration for its own threshold, and `at` for any other."""
+        return self if threshold == self.threshold else self.at(threshold)
+
     def for_rate(self, false_alarm_rate: float) -> Calibration:
         """Return the calibration that the same scores give for another wanted rate.
 
@@ -156,6 +160,10 @@ class Calibration:
     def explain(self) -> str:
         """Say what the threshold promises, from how many images, and what it assumes."""
         return sentences.explain(self)
+
+    def explain_rate(self) -> str:
+        """Say the rate, its confidence and from how many images: the sentence that `explain` begins with."""
+        return sentences.explain_rate(self)
 
 
 def calibrate(

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
-import anyio.to_thread
 from fastapi import APIRouter, FastAPI
 
 from excision.station.api import drift, inspect, models, operation, results
-from excision.station.api.access import Access
-from excision.station.api.errors import HANDLED, explain
+from excision.station.api.application import application
 from excision.station.api.metrics import Metrics
 from excision.station.api.receiving import Places
-from excision.station.api.security import OPEN, Security
+from excision.station.api.security import OPEN
 from excision.station.api.spool import Disk
 from excision.station.api.writing import Writing
 from excision.station.station import Station
-from excision.version import __version__
 
 _ABOUT = (
     "Verdicts on images of surfaces, by models that were trained on good images only. Each image is "
@@ -47,22 +43,11 @@ def create_app(
         routers: more routes, such as pages.
         open_paths: paths that need no key.
     """
-    app = FastAPI(
-        title="Excision",
-        version=__version__,
-        description=_ABOUT,
-        lifespan=_closing,
-        docs_url=None,
-        redoc_url=None,
-        # No data leaves the station, whatever the environment says.
-        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-    )
+    app = application("Excision", _ABOUT, station.close, key=key, metrics=metrics, open_paths=open_paths)
     app.state.station = station
     app.state.writing = Writing()
     app.state.disk = Disk()
-    app.state.metrics = metrics or Metrics()
     app.state.metrics.watch(station)
-    app.state.access = Access(key, app.state.metrics)
     app.state.receiving = Places(_MOST_RECEIVED * station.queue.bound)
     for router in (
         inspect.router,
@@ -73,13 +58,4 @@ def create_app(
         *routers,
     ):
         app.include_router(router)
-    app.add_middleware(Security, access=app.state.access, open_paths=open_paths)
-    for kind in HANDLED:
-        app.add_exception_handler(kind, explain)
     return app
-
-
-@asynccontextmanager
-async def _closing(app: FastAPI) -> AsyncIterator[None]:
-    yield
-    await anyio.to_thread.run_sync(app.state.station.close)

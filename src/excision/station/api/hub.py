@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio.to_thread
@@ -15,15 +13,14 @@ from pydantic import ValidationError
 
 from excision.errors import StoreError
 from excision.station.api.access import Access, Refused
-from excision.station.api.errors import HANDLED, explain
+from excision.station.api.application import application
 from excision.station.api.hub_metrics import HubMetrics
 from excision.station.api.metrics import Metrics
-from excision.station.api.security import OPEN, Security, address_of
+from excision.station.api.security import OPEN, address_of
 from excision.station.hub.hub import Hub
 from excision.station.hub.intake import ElsewhereError, NotYoursError, Told
 from excision.station.hub.messages import Message, reason_of
 from excision.station.store.sequence import PATH
-from excision.version import __version__
 
 router = APIRouter()
 
@@ -53,26 +50,15 @@ def create_hub(
         metrics: counts what is refused.
         open_paths: paths that need no key.
     """
-    app = FastAPI(
-        title="Excision hub",
-        version=__version__,
-        description=_ABOUT,
-        lifespan=_closing,
-        docs_url=None,
-        redoc_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    # The route of the stations itself asks for their key.
+    app = application(
+        "Excision hub", _ABOUT, hub.close, key=key, metrics=metrics, open_paths=open_paths | {PATH}
     )
     app.state.hub = hub
-    app.state.metrics = metrics or Metrics()
     app.state.metrics.register(HubMetrics(hub))
-    app.state.access = Access(key, app.state.metrics)
     app.state.station_access = Access(station_key or key, app.state.metrics)
     app.state.taking = anyio.CapacityLimiter(_TAKING)
     app.include_router(router)
-    # The route itself asks for the key of the stations.
-    app.add_middleware(Security, access=app.state.access, open_paths=open_paths | {PATH})
-    for kind in HANDLED:
-        app.add_exception_handler(kind, explain)
     return app
 
 
@@ -113,12 +99,6 @@ def ready(request: Request, response: Response) -> dict[str, str | None]:
 def metrics(request: Request) -> Response:
     """Give what is known of each station, in the text format of Prometheus."""
     return Response(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4")
-
-
-@asynccontextmanager
-async def _closing(app: FastAPI) -> AsyncIterator[None]:
-    yield
-    await anyio.to_thread.run_sync(app.state.hub.close)
 
 
 def _admit(request: Request) -> None:

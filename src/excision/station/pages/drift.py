@@ -153,8 +153,9 @@ def _draw(statistic: dict[str, Any], found: dict[str, Any], t: Words) -> str:
         reach = _FAR * (usual[2] - usual[0])
         low, high = max(min(low, usual[0]), usual[0] - reach), min(max(high, usual[2]), usual[2] + reach)
     margin = 0.05 * (high - low) or 0.05 * max(abs(high), 1.0)
+    lowest = 0.0 if low >= 0 else low - margin  # none of these is less than nothing
     x = Scale(1, max(found["parts"], 2), _LEFT, _WIDTH)
-    y = Scale(low - margin, high + margin, _BELOW, _TOP)
+    y = Scale(max(low - margin, lowest), high + margin, _BELOW, _TOP)
     parts = [_axes(x, y)]
     if usual is not None:
         height = max(y(usual[0]) - y(usual[2]), 1.0)

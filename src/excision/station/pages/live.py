@@ -15,7 +15,7 @@ from excision.errors import GoneError
 from excision.station.api.schemas import LARGEST_NUMBER
 from excision.station.pages.charts import score_chart
 from excision.station.pages.drift import panels_of
-from excision.station.pages.pictures import LARGE, THUMB, has_image, has_stages, picture
+from excision.station.pages.pictures import LARGE, LARGEST, THUMB, has_image, has_stages, picture
 from excision.station.pages.rarity import rarity_of
 from excision.station.pages.shift import HOURS, Shift, budget_of, read_shift
 from excision.station.pages.source import hub_of, source_of
@@ -60,10 +60,10 @@ def now(
 
 @router.get("/parts/{number}/{size}.png")
 async def kept_picture(request: Request, number: int, size: str) -> Response:
-    """Give the kept image of a result, as "picture" or "thumb"; it never changes."""
+    """Give the kept image of a result, as "picture", "large" or "thumb"; it never changes."""
     if not 0 < number <= LARGEST_NUMBER:
         raise HTTPException(404, f"there is no result {number}")
-    longest = {"picture": LARGE, "thumb": THUMB}.get(size)
+    longest = {"picture": LARGE, "large": LARGEST, "thumb": THUMB}.get(size)
     source = source_of(request)
     result = await run_sync(source.store.get, number)
     if result is None or longest is None:

@@ -17,7 +17,7 @@ from excision.station.pages import tasks
 from excision.station.pages.capability import capability_of, map_of
 from excision.station.pages.charts import histogram
 from excision.station.pages.jobs import Jobs
-from excision.station.pages.shift import calibration_of
+from excision.station.pages.promises import Statement, calibration_of, statements
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
 
@@ -41,7 +41,7 @@ def models(request: Request) -> Response:
         default=known.default,
         loadable=tasks.folders_in(below),
         folders=tasks.folders_in(station_of(request).settings.folders),
-        work=_jobs(request).last,
+        **_working(request),
         cleanup=station_of(request).upkeep.state(),
     )
 
@@ -113,7 +113,7 @@ async def work(request: Request, name: str) -> Response:
 @router.get("/work")
 def work_now(request: Request) -> Response:
     """Show how far the long work is."""
-    return render(request, "work_part.html.j2", work=_jobs(request).last)
+    return render(request, "work_part.html.j2", **_working(request))
 
 
 @router.post("/work/stop")
@@ -147,7 +147,7 @@ def _shown(request: Request, name: str, t: Words) -> dict[str, Any]:
         "version": version,
         "previous": slot.previous,
         "calibration": calibration,
-        "promise": "" if calibration is None else calibration.explain(),
+        "promise": statements(version, name, _jobs(request).last, t),
         "zone": _zone(version),
         "odd": _odd(version),
         "chart": "" if calibration is None else histogram(calibration, thresholds, t),
@@ -155,6 +155,18 @@ def _shown(request: Request, name: str, t: Words) -> dict[str, Any]:
         "capability": capability_of(version),
         "history": store.history(name, _EVENTS),
     }
+
+
+def _working(request: Request) -> dict[str, Any]:
+    """Give the last work and, where it proposed a threshold, what that threshold promises."""
+    work, promised = _jobs(request).last, list[Statement]()
+    proposal = work.result if work is not None and isinstance(work.result, tasks.Proposal) else None
+    if proposal is not None and proposal.model in station_of(request).models.names:
+        version, threshold = _known(request, proposal.model), proposal.calibration.threshold
+        zone = version.review_threshold
+        then = version.with_thresholds(threshold, None if zone is None else min(zone, threshold))
+        promised = statements(then, proposal.model, work, words_of(request))
+    return {"work": work, "promised": promised}
 
 
 def _zone(version: Version) -> str:
@@ -180,7 +192,7 @@ def _facts(version: Version, t: Words) -> list[tuple[str, str]]:
             t("models.kind"),
             t("models.exported", backend=description.backend, precision=description.precision),
         ),
-        (t("models.size"), t("models.size_value", height=height, width=width, channels=description.channels)),
+        (t("models.size"), t("models.size_value", height=height, width=width, n=description.channels)),
         (t("models.tiles"), t("no") if description.tile is None else t("yes")),
         (t("models.minimum_area"), t("models.pixels", n=description.minimum_area)),
         (t("models.operations"), f"{sum(description.operations.values()) / 1e9:.3g} GFLOP"),

@@ -13,8 +13,8 @@ from excision.data.images import any_working_image
 from excision.station.pages.source import Source
 from excision.station.store.records import StoredResult
 
-THUMB, LARGE = 192, 1280
-"""Longest sides in pixels."""
+THUMB, LARGE, LARGEST = 192, 1280, 4096
+"""Longest sides in pixels: in a list, on a page, and enlarged."""
 
 
 def picture(path: Path, longest: int) -> bytes:

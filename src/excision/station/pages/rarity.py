@@ -5,7 +5,7 @@ from __future__ import annotations
 from excision.method.calibration import rarity as words_of_rarity
 from excision.method.calibration.rarity import Basis
 from excision.station.models.version import Version
-from excision.station.pages.shift import calibration_of
+from excision.station.pages.promises import calibration_of
 from excision.station.pages.source import Source
 from excision.station.pages.strings import Words
 from excision.station.store.records import StoredResult

@@ -6,6 +6,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from excision.station.api.security import OPEN
 from excision.station.pages import drift, live, login, models, review, thresholds, try_
+from excision.station.pages.for_browsers import ForBrowsers
 from excision.station.pages.jobs import Jobs
 from excision.station.pages.source import HubSource
 from excision.station.pages.web import ASSETS, asset
@@ -59,6 +60,7 @@ def attach(app: FastAPI) -> FastAPI:
     ):
         app.include_router(router)
     app.include_router(_assets)
+    app.add_middleware(ForBrowsers)
     app.add_middleware(login.ToLogin)
     return app
 
@@ -73,5 +75,6 @@ def attach_hub(app: FastAPI) -> FastAPI:
     app.state.pages_named = _HUB
     for router in (live.router, review.router, login.router, _assets):
         app.include_router(router)
+    app.add_middleware(ForBrowsers)
     app.add_middleware(login.ToLogin)
     return app

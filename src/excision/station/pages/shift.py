@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from excision.method.calibration import Calibration
 from excision.station.models.registry import ModelRegistry
-from excision.station.models.version import Version
+from excision.station.pages.promises import calibration_of
 from excision.station.store.query import Query
 from excision.station.store.records import Truth
 from excision.station.store.store import Store
@@ -67,6 +66,7 @@ class Budget:
         unjudged: alarms without a label.
         chance_of_confirmed: probability of so many false alarms, or more, at the promised rate.
         chance_of_all: the same, were every unjudged alarm false.
+        promises: name of each model, and what its threshold promises.
     """
 
     parts: int
@@ -76,6 +76,7 @@ class Budget:
     unjudged: int
     chance_of_confirmed: float
     chance_of_all: float
+    promises: tuple[tuple[str, str], ...] = ()
 
     @property
     def alarms(self) -> int:
@@ -93,18 +94,13 @@ class Budget:
         return "open" if self.chance_of_all < _UNLIKELY else "within"
 
 
-def calibration_of(version: Version) -> Calibration | None:
-    """Give what a version was calibrated with, or None where there are no scores of good images."""
-    found = version.predictor.calibration
-    return found if found is not None and found.scores else None
-
-
 def budget_of(store: Store, models: ModelRegistry, since: float) -> Budget | None:
     """Take stock of the alarms since a time; None where no model says what was promised.
 
     The rate is that of each model at its present threshold.
     """
-    parts, expected, allowed, known = 0, 0.0, 0.0, False
+    parts, expected, allowed = 0, 0.0, 0.0
+    promises: list[tuple[str, str]] = []
     truths: dict[Truth | None, int] = {"good": 0, "defect": 0, None: 0}
     for name in models.names:
         version = models.current(name)
@@ -120,8 +116,8 @@ def budget_of(store: Store, models: ModelRegistry, since: float) -> Budget | Non
         parts += good
         expected += calibration.average_above(version.threshold) * good
         allowed += calibration.rate_above(version.threshold) * good
-        known = True
-    if not known:
+        promises.append((name, calibration.explain_rate()))
+    if not promises:
         return None
     rate = allowed / parts if parts else 0.0
     false, unjudged = truths["good"], truths[None]
@@ -133,6 +129,7 @@ def budget_of(store: Store, models: ModelRegistry, since: float) -> Budget | Non
         unjudged,
         at_least(false, parts, rate),
         at_least(min(false + unjudged, parts), parts, rate),
+        tuple(promises),
     )
 
 

@@ -10,11 +10,11 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from excision.errors import SettingsError
-from excision.method.calibration import Calibration
 from excision.station.api.writing import writing_of
 from excision.station.models.version import Version
 from excision.station.pages.forecast import forecast, levels
-from excision.station.pages.shift import calibration_of
+from excision.station.pages.jobs import Jobs, Work
+from excision.station.pages.promises import proposal_of, statements
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
 from excision.station.store.query import Query
 
@@ -48,7 +48,7 @@ async def apply(request: Request) -> Response:
         raise HTTPException(422, t("threshold.unconfirmed"))
     if form.get("version") != version.version:
         raise HTTPException(409, t("threshold.changed"))
-    threshold, review = _proposed(form, version, t("threshold.no_number"))
+    threshold, review = _proposed(form, _known(request, name), version, t("threshold.no_number"))
     models, who, note = station_of(request).models, form.get("who", "")[:200], form.get("note", "")[:5000]
     await writing_of(request).do(models.set_thresholds, name, threshold, review, who.strip(), note.strip())
     return RedirectResponse(f"/models#{name}", 303)
@@ -58,15 +58,15 @@ def _answer(request: Request, template: str, name: str, fields: dict[str, str]) 
     name, version = _version(request, name)
     t, wrong = words_of(request), None
     try:
-        proposed = _proposed(fields, version, t("threshold.no_number"))
-        version.with_thresholds(*proposed)
+        proposed = _proposed(fields, _known(request, name), version, t("threshold.no_number"))
+        then = version.with_thresholds(*proposed)
     except SettingsError as error:
-        wrong, proposed = str(error), (version.threshold, version.review_threshold)
+        wrong, proposed, then = str(error), (version.threshold, version.review_threshold), version
     hours = int(fields["hours"]) if fields.get("hours") in {str(period) for period in PERIODS} else 168
     asked = Query(since=time.time() - 3600 * hours, model=name)
     present = version.threshold, version.review_threshold
     seen = forecast(station_of(request).store.above(asked, levels(present, proposed)))
-    calibration = calibration_of(version)
+    last = _last(request)
     values: dict[str, Any] = {
         "model": name,
         "models": station_of(request).models.names,
@@ -77,16 +77,11 @@ def _answer(request: Request, template: str, name: str, fields: dict[str, str]) 
         "hours": hours,
         "periods": PERIODS,
         "seen": seen,
-        "promise_now": "" if calibration is None else calibration.explain(),
-        "promise_then": "" if calibration is None else _promise(calibration, proposed[0]),
+        "promise_now": statements(version, name, last, t),
+        "promise_then": statements(then, name, last, t),
         "largest": _round_up(2 * version.threshold),
     }
     return render(request, template, **values)
-
-
-def _promise(calibration: Calibration, threshold: float) -> str:
-    """Say what the calibration promises for a threshold."""
-    return (calibration if threshold == calibration.threshold else calibration.at(threshold)).explain()
 
 
 def _version(request: Request, name: str) -> tuple[str, Version]:
@@ -96,22 +91,38 @@ def _version(request: Request, name: str) -> tuple[str, Version]:
     return name, models.current(name)
 
 
-def _proposed(fields: dict[str, str], version: Version, refusal: str) -> tuple[float, float | None]:
+def _last(request: Request) -> Work | None:
+    jobs: Jobs = request.app.state.pages_jobs
+    return jobs.last
+
+
+def _known(request: Request, name: str) -> list[float]:
+    """Give the thresholds that a person may mean who writes their six digits, the likeliest first."""
+    slot, proposal = station_of(request).models.slot(name), proposal_of(_last(request), name)
+    versions = [slot.current, *([] if slot.previous is None else [slot.previous])]
+    known = [value for v in versions for value in (v.threshold, v.review_threshold) if value is not None]
+    return [*known, *([] if proposal is None else [proposal.calibration.threshold])]
+
+
+def _proposed(
+    fields: dict[str, str], known: list[float], version: Version, refusal: str
+) -> tuple[float, float | None]:
     """Read the thresholds of a form; a field that is not there leaves its threshold as it is."""
     threshold = version.threshold
     if "threshold" in fields:
-        threshold = _number(fields["threshold"], version.threshold, refusal)
+        threshold = _number(fields["threshold"], known, refusal)
     review = version.review_threshold
     if "review_threshold" in fields:
         text = fields["review_threshold"].strip()
-        review = _number(text, review, refusal) if text else None
+        review = _number(text, known, refusal) if text else None
     return threshold, review
 
 
-def _number(text: str, present: float | None, refusal: str) -> float:
+def _number(text: str, known: list[float], refusal: str) -> float:
     # A form shows six digits: who leaves them as they are wants the threshold as it is, to the last bit.
-    if present is not None and text.strip() == f"{present:.6g}":
-        return present
+    for value in known:
+        if text.strip() == f"{value:.6g}":
+            return value
     try:
         number = float(text.replace(",", "."))
     except ValueError:

@@ -31,7 +31,17 @@ ASSETS = {
     "app.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
+    "zoom.css": "text/css; charset=utf-8",
+    "zoom.js": "text/javascript; charset=utf-8",
 }
+
+_SHARED = frozenset({"zoom.css", "zoom.js"})
+"""Assets that reports embed, too: they lie with what draws pictures."""
+
+_ZOOM = (
+    *("previous", "next", "level", "larger", "smaller", "fit"),
+    *("pixels", "pixels_about", "close", "stage", "help"),
+)
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -95,6 +105,7 @@ def render(request: Request, template: str, status: int = 200, /, **values: Any)
         path=request.url.path,
         htmx_config=HTMX,
         named=request.app.state.pages_named,
+        zoom_words={name: t(f"zoom.{name}") for name in _ZOOM},
     )
     return HTMLResponse(text, status, {**_HEADERS, "Content-Language": t.language})
 
@@ -149,10 +160,12 @@ def _refuse_other_sites(request: Request) -> None:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("excision.station.pages", "templates"),
+        loader=ChoiceLoader(
+            [PackageLoader("excision.station.pages"), PackageLoader("excision.visualization")]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -192,6 +205,8 @@ def _address(name: str) -> str:
 
 @cache
 def _content(name: str) -> bytes:
+    if name in _SHARED:
+        return resources.files("excision.visualization").joinpath("templates", name).read_bytes()
     return resources.files(__package__).joinpath("static", name).read_bytes()
 
 
