@@ -140,7 +140,7 @@ def test_the_dialog_bars_nobody(browser: Any, result: str, width: int, scheme: A
 
 
 def test_the_newest_part_is_enlarged_while_the_line_goes_on(
-    browser: Any, service: Service, result: str, pictures: list[Path]
+    browser: Any, service: Service, pictures: list[Path]
 ) -> None:
     service.client.inspect(pictures[-1], source="before.png")
     with opened(browser, service.url) as page:
