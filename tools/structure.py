@@ -61,7 +61,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "station": (
         ("lock", "client", "store"),
-        ("models", "drift", "outbox"),
+        ("models", "drift", "outbox", "people"),
         ("station_file",),
         ("work", "hot_folder", "hub"),
         ("improve",),

@@ -53,7 +53,7 @@ VERBS = {
     "info": "Show what a run folder contains: data, settings, threshold and cost.",
     "synth": "Write the built-in data set: procedural surfaces and a part, with drawn defects.",
     "serve": "Inspect images that are sent over HTTP, and store every result.",
-    "station": "Check the file that describes a station against its cameras, signals and models.",
+    "station": "Check the file of a station, set up its users, and verify its audit trail.",
     "improve": "Make a better model from the labels of a station, and compare it with the one in use.",
     "cleanup": "Remove kept images of a station by age or size; results and labelled images stay.",
     "backup": "Copy a station as a whole, while it runs or not, and verify the copy.",

@@ -1,4 +1,4 @@
-"""`excision station`: the file that describes a station."""
+"""`excision station`: the file that describes a station, its users, and its audit trail."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ app = App(
     "```\n"
     "excision station check station.toml\n"
     "excision serve --file station.toml\n"
+    "excision station user add station costa --role admin\n"
+    "excision station audit verify station\n"
     "```",
 )
 app.command(
@@ -32,3 +34,5 @@ app.command(
     name="modbus-map",
     help="Print the address of every signal for a PLC.",
 )
+app.command("excision.cli.station_user:app", name="user", help="Users of a station, and their roles.")
+app.command("excision.cli.station_audit:app", name="audit", help="The audit trail: what was changed by whom.")

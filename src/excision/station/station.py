@@ -18,6 +18,8 @@ from excision.station.lock import only_one
 from excision.station.models.registry import ModelRegistry
 from excision.station.outbox.sender import Sender
 from excision.station.outbox.settings import OutboxSettings
+from excision.station.people.people import People
+from excision.station.people.settings import PeopleSettings
 from excision.station.station_file.file import StationFile
 from excision.station.store.connection import RESULTS
 from excision.station.store.records import UNKNOWN, Origin, StoredResult
@@ -55,6 +57,7 @@ class StationSettings:
         outbox: hub that results are sent to; None for none.
         file: what the file of the station says of everything else.
         name: of the station, which its results carry; None takes the one that a hub knows it by.
+        people: how users sign in.
     """
 
     data: Path
@@ -71,6 +74,7 @@ class StationSettings:
     outbox: OutboxSettings | None = None
     file: StationFile = field(default_factory=StationFile)
     name: str | None = None
+    people: PeopleSettings = field(default_factory=PeopleSettings)
 
     def __post_init__(self) -> None:
         for name in ("queue", "workers", "threads", "max_bytes", "max_pixels"):
@@ -110,6 +114,7 @@ class Station:
         guard: knows why nothing can be stored, if so.
         drift: monitors whether the line is still the line.
         outbox: sends results to a hub; None where there is none.
+        people: who may do what.
         renderings: pictures and maps of results.
         queue: what is accepted.
         limits: of what is taken.
@@ -134,6 +139,7 @@ class Station:
             )
             self.store = Store(settings.data / RESULTS)
             opened.callback(self.store.close)
+            self.people = People(self.store, settings.people)
             self.models = ModelRegistry(settings.models, self.store, settings.models_below, threads)
             self.images = Images(settings.data, settings.keep)
             self.quarantined = tidy(settings.data, self.store)

@@ -6,6 +6,7 @@ _PACKAGES = {
     "train": {"torch", "matplotlib", "onnx", "onnxscript"},
     "serve": {"anyio", "fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn"},
     "cluster": {"fsspec", "s3fs"},
+    "users": {"argon2"},
     "mqtt": {"paho"},
     "modbus": {"pymodbus"},
     "opcua": {"asyncua"},

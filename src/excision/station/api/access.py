@@ -1,13 +1,17 @@
-"""Who may come in: the key, the sessions that it opened, and those who guess it."""
+"""Who may come in: users who signed in, the key, the sessions that it opened, and those who guess it."""
 
 from __future__ import annotations
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 
 from excision.station.api.guesses import Guesses
 from excision.station.api.metrics import Metrics
-from excision.station.api.sessions import Sessions
+from excision.station.api.sessions import IDLE, Sessions
+from excision.station.people.people import People, person_from
+from excision.station.people.roles import EVERYBODY, PROGRAM, Person
 from excision.system.keys import Key
 
 KEY_HEADER, COOKIE = "x-api-key", "excision_session"
@@ -32,18 +36,67 @@ class Access:
     Args:
         key: that opens it; None leaves it open.
         metrics: counts wrong keys.
+        people: of the station; None where there are none, as at a hub.
     """
 
-    def __init__(self, key: str | None, metrics: Metrics) -> None:
+    def __init__(self, key: str | None, metrics: Metrics, people: People | None = None) -> None:
         self._key = None if key is None else Key(key)
         self._metrics = metrics
-        self.sessions = Sessions()
+        self.people = people
+        self.sessions = Sessions(idle=IDLE if people is None else 60.0 * people.settings.idle_minutes)
         self.guesses = Guesses()
+        self._reading = CapacityLimiter(1)
+
+    @property
+    def has_users(self) -> bool:
+        """Tell whether people sign in with a name and a password of their own."""
+        return self.people is not None and self.people.are_set_up
 
     @property
     def is_open(self) -> bool:
-        """Tell whether no key is asked for."""
-        return self._key is None
+        """Tell whether nothing is asked for."""
+        return self._key is None and not self.has_users
+
+    async def refresh(self) -> None:
+        """See who is set up now, at most once a second."""
+        if self.people is not None and self.people.is_stale and not self._reading.borrowed_tokens:
+            await run_sync(self.people.refresh, limiter=self._reading)
+
+    def person(self, headers: Headers, address: str) -> Person | None:
+        """Give the person behind a request; None where it shows neither a session nor the key.
+
+        Raises:
+            Refused: it shows a wrong key, or the address has to wait.
+        """
+        if self.is_open:
+            return EVERYBODY
+        signed_in = self.signed_in(headers)
+        if signed_in is not None:
+            return signed_in
+        shown = _shown(headers)
+        if not shown or self._key is None:
+            return None
+        self.prove(shown, address, "interface")
+        if self.people is not None and self.people.are_set_up:
+            return Person(PROGRAM, self.people.settings.key_role)
+        return EVERYBODY
+
+    def signed_in(self, headers: Headers) -> Person | None:
+        """Give the person whose session a request shows, with the role of this moment, or None."""
+        token = session_of(headers)
+        session = self.sessions.find(token) if token else None
+        if session is None:
+            return None
+        if self.people is None or not self.people.are_set_up:
+            return EVERYBODY
+        if session.person is None or session.person.user is None:
+            # A session that the key opened before there were users is nobody's.
+            return session.person
+        user = self.people.user(session.person.user, session.generation)
+        if user is None:
+            self.sessions.end(token)
+            return None
+        return person_from(user)
 
     def admits(self, headers: Headers, address: str) -> bool:
         """Tell whether a request shows a session or the key.
@@ -51,12 +104,7 @@ class Access:
         Raises:
             Refused: it shows a wrong key, or the address has to wait.
         """
-        if self._key is None or self.sessions.knows(session_of(headers)):
-            return True
-        shown = _shown(headers)
-        if shown:
-            self.prove(shown, address, "interface")
-        return bool(shown)
+        return self.person(headers, address) is not None
 
     def _is_shown(self, shown: list[bytes]) -> bool:
         found = [self._key is not None and self._key.is_shown(each) for each in shown]

@@ -43,7 +43,15 @@ def create_app(
         routers: more routes, such as pages.
         open_paths: paths that need no key.
     """
-    app = application("Excision", _ABOUT, station.close, key=key, metrics=metrics, open_paths=open_paths)
+    app = application(
+        "Excision",
+        _ABOUT,
+        station.close,
+        key=key,
+        metrics=metrics,
+        open_paths=open_paths,
+        people=station.people,
+    )
     app.state.station = station
     app.state.writing = Writing()
     app.state.disk = Disk()

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from excision.station.api.access import Access
 from excision.station.api.errors import HANDLED, explain
 from excision.station.api.metrics import Metrics
 from excision.station.api.security import Security
+from excision.station.people.people import People
+from excision.station.people.rights import permitted
 from excision.version import __version__
 
 
@@ -23,6 +25,7 @@ def application(
     key: str | None,
     metrics: Metrics | None,
     open_paths: frozenset[str],
+    people: People | None = None,
 ) -> FastAPI:
     """Give a service without routes, behind its access control, whose errors are explained.
 
@@ -33,6 +36,7 @@ def application(
         key: that requests must show; None asks for none.
         metrics: counts what is refused; None makes one.
         open_paths: paths that need no key.
+        people: who may do what; None where whoever may come in may do everything.
     """
 
     @asynccontextmanager
@@ -45,13 +49,14 @@ def application(
         version=__version__,
         description=about,
         lifespan=closing,
+        dependencies=None if people is None else [Depends(permitted)],
         docs_url=None,
         redoc_url=None,
         # No data leaves the station, whatever the environment says.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.metrics = metrics or Metrics()
-    app.state.access = Access(key, app.state.metrics)
+    app.state.access = Access(key, app.state.metrics, people)
     app.add_middleware(Security, access=app.state.access, open_paths=open_paths)
     for kind in HANDLED:
         app.add_exception_handler(kind, explain)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from excision.station.api.schemas import Problem, Who
 from excision.station.api.writing import writing_of
+from excision.station.people.roles import name_of
 from excision.station.station import Station
 
 router = APIRouter(prefix="/v1/models")
@@ -100,7 +101,7 @@ async def decide(request: Request, name: _Name, body: DriftDecision) -> DriftAns
     """Note what a person decides about a drift warning; it is kept in the history of the model."""
     station, weights = _known(request, name)
     do = writing_of(request).do
-    await do(station.drift.decide, name, weights, body.decision, body.who, body.note)
+    await do(station.drift.decide, name, weights, body.decision, name_of(request, body.who), body.note)
     return DriftAnswer.model_validate(await do(station.drift.standing, name, weights))
 
 

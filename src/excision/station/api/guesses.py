@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import logging
 import math
 import secrets
@@ -12,18 +11,16 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from excision.station.people.attempts import FORGIVEN, network_of, pause
+
 _LOG = logging.getLogger(__name__)
 
 FREE = 5
 """Wrong keys of an address in a row before it has to wait."""
 
-LONGEST = 60.0
-"""Seconds at most that an address has to wait."""
-
 TOTAL, WINDOW = 100, 60.0
 """Wrong keys of all addresses in so many seconds; beyond, whoever never showed the right one has to wait."""
 
-_FORGIVEN = 900.0  # seconds after which wrong keys are forgotten
 _ADDRESSES = 4096  # that are remembered; the oldest is forgotten
 
 
@@ -53,12 +50,12 @@ class Guesses:
 
     def wait(self, address: str) -> int:
         """Give the seconds until a key from an address is looked at again; 0 for now."""
-        return 0 if _network(address) in self._known else self.penalty(address)
+        return 0 if network_of(address) in self._known else self.penalty(address)
 
     def penalty(self, address: str) -> int:
         """Give the seconds for which wrong keys from an address are answered with a request to wait."""
         now = self._clock()
-        until = self._own(_network(address))
+        until = self._own(network_of(address))
         if len(self._recent) == TOTAL:
             until = max(until, self._recent[0] + WINDOW)
         return math.ceil(max(0.0, round(until - now, 3)))
@@ -67,7 +64,7 @@ class Guesses:
         record = self._records.get(network)
         if record is None or record.wrong < FREE:
             return -math.inf
-        return record.last + min(LONGEST, 2.0 ** min(record.wrong - FREE + 2, 10))
+        return record.last + pause(record.wrong, FREE)
 
     def wrong(self, address: str, where: str, shown: bytes | None = None) -> None:
         """Count a wrong key.
@@ -77,13 +74,13 @@ class Guesses:
             where: "interface" or "login", for the log.
             shown: the key, where one that an address repeats counts only once; only a digest is kept.
         """
-        now, network = self._clock(), _network(address)
+        now, network = self._clock(), network_of(address)
         waits = self._own(network) > now
         record = self._records.pop(network, _Record())
         self._records[network] = record
         if len(self._records) > _ADDRESSES:
             self._records.popitem(last=False)
-        if now - record.last > _FORGIVEN:
+        if now - record.last > FORGIVEN:
             record.wrong = 0
         if shown is not None:
             digest = hashlib.blake2b(shown, key=self._salt, digest_size=8).digest()
@@ -100,18 +97,9 @@ class Guesses:
 
     def right(self, address: str) -> None:
         """Remember that an address has shown the right key."""
-        network = _network(address)
+        network = network_of(address)
         self._records.pop(network, None)
         self._known[network] = None
         self._known.move_to_end(network)
         if len(self._known) > _ADDRESSES:
             self._known.popitem(last=False)
-
-
-def _network(address: str) -> str:
-    """Give what one person can easily change within: of IPv6 the first half."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address[:64]
-    return str(found) if found.version == 4 else str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))

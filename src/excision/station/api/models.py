@@ -19,6 +19,7 @@ from excision.station.api.schemas import (
 )
 from excision.station.api.writing import writing_of
 from excision.station.models.registry import ModelRegistry
+from excision.station.people.roles import name_of
 
 router = APIRouter(prefix="/v1/models")
 
@@ -57,14 +58,18 @@ def history(request: Request, name: Name, limit: Annotated[int, Query(ge=1, le=1
 async def load(request: Request, name: Name, body: LoadRequest) -> ModelAnswer:
     """Load a folder of the station's models; it is used once it has passed the check on golden images."""
     known = _known(request, name)
-    return ModelAnswer.of(name, await writing_of(request).do(known.load, name, body.folder, body.who))
+    return ModelAnswer.of(
+        name, await writing_of(request).do(known.load, name, body.folder, name_of(request, body.who))
+    )
 
 
 @router.post("/{name}/rollback", responses=_UNKNOWN)
 async def rollback(request: Request, name: Name, body: RollbackRequest) -> ModelAnswer:
     """Return to the previous version."""
     known = _known(request, name)
-    return ModelAnswer.of(name, await writing_of(request).do(known.rollback, name, body.who))
+    return ModelAnswer.of(
+        name, await writing_of(request).do(known.rollback, name, name_of(request, body.who))
+    )
 
 
 @router.post("/{name}/thresholds", responses=_UNKNOWN)
@@ -75,7 +80,7 @@ async def thresholds(request: Request, name: Name, body: ThresholdRequest) -> Mo
         name,
         body.threshold,
         body.review_threshold,
-        body.who,
+        name_of(request, body.who),
         body.note,
     )
     return ModelAnswer.of(name, slot)

@@ -21,6 +21,7 @@ from excision.station.api.schemas import (
     ResultPage,
 )
 from excision.station.api.writing import writing_of
+from excision.station.people.roles import name_of
 from excision.station.station import Station
 from excision.station.store.labelling import named
 from excision.station.store.query import Kind
@@ -126,7 +127,9 @@ async def label(request: Request, number: Number, new: NewLabel) -> ResultDetail
 
     def say() -> ResultDetail:
         _result(request, number)
-        said = Label(new.truth, named(new.who), new.note, time.time(), new.defect_class or None)
+        said = Label(
+            new.truth, named(name_of(request, new.who)), new.note, time.time(), new.defect_class or None
+        )
         _station(request).store.label(number, said)
         return result(request, number)
 
@@ -142,7 +145,7 @@ async def withdraw(
     def say() -> ResultDetail:
         _result(request, number)
         _station(request).store.withdraw(
-            number, label_number, Withdrawal(named(new.who), new.note, time.time())
+            number, label_number, Withdrawal(named(name_of(request, new.who)), new.note, time.time())
         )
         return result(request, number)
 

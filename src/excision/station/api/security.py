@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from excision.station.api.access import Access, Refused
+from excision.station.people.roles import Person
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Paths that need no key."""
@@ -60,6 +61,7 @@ class Security:
                     headers.setdefault(name, value)
             await send(message)
 
+        await self._access.refresh()
         refusal = self._refusal(scope)
         if refusal is None:
             await self._app(scope, _counted(receive) if _is_small(scope) else receive, with_headers)
@@ -77,18 +79,34 @@ class Security:
         declared = headers.get("content-length", "")
         if _is_small(scope) and declared.isdigit() and int(declared) > _MOST:
             return 413, f"a request that holds no image may have {_MOST} bytes at most"
-        return None if scope["path"] in self._open else self._unknown(scope, headers)
+        if scope["path"] in self._open:
+            self._remember(scope, self._access.signed_in(headers))
+            return None
+        return self._unknown(scope, headers)
 
     def _unknown(self, scope: Scope, headers: Headers) -> tuple[int, str, int] | None:
         wait = 0
         try:
-            if self._access.admits(headers, address_of(scope)):
+            person = self._access.person(headers, address_of(scope))
+            if person is not None:
+                self._remember(scope, person)
                 return None
         except Refused as refused:
             wait = refused.wait
         if wait:
             return 429, f"too many wrong keys: try again in {wait} seconds", wait
+        if self._access.has_users:
+            return (
+                401,
+                "sign in as a user, or show the station's key as X-API-Key or Authorization: Bearer",
+                0,
+            )
         return 401, "this needs the station's key, as X-API-Key or Authorization: Bearer", 0
+
+    @staticmethod
+    def _remember(scope: Scope, person: Person | None) -> None:
+        if person is not None:
+            scope.setdefault("state", {})["person"] = person
 
 
 def address_of(scope: Scope) -> str:

@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from excision.station.people.roles import Person
+
 IDLE = 12 * 3600.0
 """Seconds without a request after which a session ends."""
 
@@ -20,9 +22,20 @@ _MOST = 1000  # sessions at once; the one that was idle longest ends
 
 
 @dataclass(slots=True)
-class _Session:
+class Session:
+    """What a browser showed when it signed in.
+
+    Attributes:
+        begun: when, in seconds of a clock of this process.
+        seen: when it was last used.
+        person: who signed in; None for whoever showed the key.
+        generation: of the user at that time.
+    """
+
     begun: float
     seen: float
+    person: Person | None = None
+    generation: int = 0
 
 
 class Sessions:
@@ -30,35 +43,45 @@ class Sessions:
 
     Args:
         clock: gives seconds; for tests.
+        idle: seconds without a request after which a session ends.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic, idle: float = IDLE) -> None:
+        self._clock, self._idle = clock, idle
         self._lock = threading.Lock()
-        self._sessions: OrderedDict[bytes, _Session] = OrderedDict()
+        self._sessions: OrderedDict[bytes, Session] = OrderedDict()
 
-    def begin(self) -> str:
-        """Begin a session; gives what the cookie holds."""
+    def begin(self, person: Person | None = None, generation: int = 0) -> str:
+        """Begin a session; gives what the cookie holds.
+
+        Args:
+            person: who signed in; None for whoever showed the key.
+            generation: of the user.
+        """
         token, now = secrets.token_urlsafe(32), self._clock()
         with self._lock:
-            self._sessions[_digest(token)] = _Session(now, now)
+            self._sessions[_digest(token)] = Session(now, now, person, generation)
             if len(self._sessions) > _MOST:
                 self._sessions.popitem(last=False)
         return token
 
     def knows(self, token: str) -> bool:
         """Tell whether a session is open, and keep it open."""
+        return self.find(token) is not None
+
+    def find(self, token: str) -> Session | None:
+        """Give a session that is open, and keep it open; None where there is none."""
         digest, now = _digest(token), self._clock()
         with self._lock:
             session = self._sessions.get(digest)
             if session is None:
-                return False
-            if now - session.seen > IDLE or now - session.begun > LONGEST:
+                return None
+            if now - session.seen > self._idle or now - session.begun > LONGEST:
                 del self._sessions[digest]
-                return False
+                return None
             session.seen = now
             self._sessions.move_to_end(digest)
-            return True
+            return session
 
     def end(self, token: str) -> None:
         """End a session."""

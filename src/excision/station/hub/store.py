@@ -136,7 +136,7 @@ class HubStore:
         asked = {"station": clean(station), "model": clean(model)}
         conditions = "".join(f" AND {name} = %s" for name, value in asked.items() if value)
         return self._database.rows(
-            f"SELECT station, time, who, model, what, details FROM events WHERE TRUE{conditions} "
+            f"SELECT station, time, who, model, what, details FROM events WHERE model <> ''{conditions} "
             "ORDER BY time DESC, id DESC LIMIT %s",
             [*filter(None, asked.values()), count],
         )

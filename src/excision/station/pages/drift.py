@@ -14,7 +14,7 @@ from excision.method.fitness.words import place_of
 from excision.station.api.writing import writing_of
 from excision.station.drift import Decision
 from excision.station.pages.strings import Words
-from excision.station.pages.web import PageRoute, small_form, station_of, words_of
+from excision.station.pages.web import PageRoute, small_form, station_of, who_of, words_of
 from excision.station.station import Station
 from excision.visualization.svg import Scale, marks
 
@@ -70,7 +70,7 @@ async def decide(request: Request, name: str) -> Response:
     decision = next((known for known in get_args(Decision) if known == form.get("decision")), None)
     if form.get("confirmed") != "yes" or decision is None:
         raise HTTPException(422, t("threshold.unconfirmed"))
-    who, weights = form.get("who", "").strip()[:200], station.models.current(name).weights_id
+    who, weights = who_of(request, form), station.models.current(name).weights_id
     await writing_of(request).do(station.drift.decide, name, weights, decision, who)
     return RedirectResponse("/#drift", 303)
 

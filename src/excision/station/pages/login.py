@@ -1,7 +1,8 @@
-"""Signing in: the key opens a session, whose cookie no script can read and no other site can send."""
+"""Signing in: a password or the key opens a session, whose cookie no script reads and no other site sends."""
 
 from __future__ import annotations
 
+import logging
 import re
 from urllib.parse import quote, unquote
 
@@ -12,9 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from excision.station.api.access import COOKIE, Access, Refused, session_of
 from excision.station.api.security import address_of
+from excision.station.api.writing import writing_of
 from excision.station.pages.web import PageRoute, render, small_form, words_of
+from excision.station.people.people import People, WaitError, person_from
+from excision.station.people.roles import Person
+from excision.station.people.users import LONGEST_NAME
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+_LOG = logging.getLogger(__name__)
 
 LOGIN = "/login"
 
@@ -26,33 +33,64 @@ _INSIDE = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f-\x9f\u2028\u2029]*")
 
 @router.get(LOGIN)
 async def ask(request: Request, to: str = "/") -> Response:
-    """Ask for the key."""
-    return render(request, "login.html.j2", to=_inside(to), wrong=None)
+    """Ask for a name and a password, or for the key where no users are set up."""
+    return _asked(request, 200, _inside(to))
 
 
 @router.post(LOGIN)
 async def sign_in(request: Request) -> Response:
-    """Compare the key, and begin a session."""
+    """Compare the key or the password, and begin a session."""
     form, access = await small_form(request), _access(request)
-    to, shown = _inside(form.get("to", "/")), form.get("key", "")
+    to, address = _inside(form.get("to", "/")), address_of(request.scope)
+    if access.people is not None and access.has_users:
+        return await _sign_in_user(request, access.people, form, to)
     try:
-        access.prove([shown.encode()], address_of(request.scope), "login")
+        access.prove([form.get("key", "").encode()], address, "login")
     except Refused as refused:
-        return _refuse(request, to, refused.wait)
+        return _refuse(request, to, refused.wait, "login.wrong")
     answer = RedirectResponse(to, 303)
     if not access.is_open:
-        access.sessions.end(session_of(request.headers))
-        secure = request.url.scheme == "https"
-        answer.set_cookie(COOKIE, access.sessions.begin(), httponly=True, samesite="strict", secure=secure)
-        answer.delete_cookie(_OLD_COOKIE, httponly=True, samesite="strict")
+        begin_session(request, answer)
     return answer
 
 
-def _refuse(request: Request, to: str, wait: int) -> Response:
+async def _sign_in_user(request: Request, people: People, form: dict[str, str], to: str) -> Response:
+    name, password, address = form.get("name", ""), form.get("password", ""), address_of(request.scope)
+    try:
+        user = await writing_of(request).do(people.sign_in, name, password, address)
+    except WaitError as wait:
+        return _refuse(request, to, wait.seconds, "login.wrong_user", name)
+    if user is None:
+        # Nothing that was typed is logged: people type passwords into the wrong field.
+        _LOG.warning("a sign-in from %s was refused", address)
+        request.app.state.metrics.wrong_key("login")
+        return _refuse(request, to, 0, "login.wrong_user", name)
+    answer = RedirectResponse(to, 303)
+    begin_session(request, answer, person_from(user), user.generation)
+    return answer
+
+
+def begin_session(
+    request: Request, answer: Response, person: Person | None = None, generation: int = 0
+) -> None:
+    """Begin a session in place of the one that a request shows, and let the browser keep it."""
+    access, secure = _access(request), request.url.scheme == "https"
+    access.sessions.end(session_of(request.headers))
+    token = access.sessions.begin(person, generation)
+    answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure)
+    answer.delete_cookie(_OLD_COOKIE, httponly=True, samesite="strict")
+
+
+def _asked(request: Request, status: int, to: str, wrong: str | None = None, name: str = "") -> Response:
+    values = {"to": to, "wrong": wrong, "name": name[:LONGEST_NAME], "users": _access(request).has_users}
+    return render(request, "login.html.j2", status, **values)
+
+
+def _refuse(request: Request, to: str, wait: int, wrong: str, name: str = "") -> Response:
     t = words_of(request)
     if not wait:
-        return render(request, "login.html.j2", 403, to=to, wrong=t("login.wrong"))
-    answer = render(request, "login.html.j2", 429, to=to, wrong=t("login.wait", n=wait))
+        return _asked(request, 403, to, t(wrong), name)
+    answer = _asked(request, 429, to, t("login.wait", n=wait), name)
     answer.headers["Retry-After"] = str(wait)
     return answer
 

@@ -19,7 +19,7 @@ from excision.station.pages.charts import histogram
 from excision.station.pages.jobs import Jobs
 from excision.station.pages.promises import Statement, calibration_of, statements
 from excision.station.pages.strings import Words
-from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
+from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, who_of, words_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -73,7 +73,7 @@ async def rollback(request: Request, name: str) -> Response:
     """Let the version before take over again."""
     form = await small_form(request)
     _confirmed(request, form, name)
-    who = form.get("who", "").strip()[:200]
+    who = who_of(request, form)
     await writing_of(request).do(station_of(request).models.rollback, name, who)
     return RedirectResponse(f"/models#{name}", 303)
 
@@ -83,7 +83,7 @@ async def load(request: Request, name: str) -> Response:
     """Load a folder of the station's folder of models."""
     form = await small_form(request)
     _confirmed(request, form, name)
-    who = form.get("who", "").strip()[:200]
+    who = who_of(request, form)
     await writing_of(request).do(station_of(request).models.load, name, form.get("folder", ""), who)
     return RedirectResponse(f"/models#{name}", 303)
 

@@ -19,7 +19,7 @@ from excision.station.pages.rarity import rarity_of
 from excision.station.pages.source import hub_of, source_of
 from excision.station.pages.stations import stations_of
 from excision.station.pages.strings import Words
-from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
+from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, who_of, words_of
 from excision.station.store.labelling import named
 from excision.station.store.query import VERDICTS, Query
 from excision.station.store.reading import Results
@@ -34,7 +34,7 @@ STAGES = ("attention", "mask", "masked_image", "recovery", "map")
 
 _TIMES = ("since", "until")
 
-_LONGEST_NAME, _LONGEST_NOTE = 200, 5000
+_LONGEST_NOTE = 5000
 
 
 @router.get("/review")
@@ -63,7 +63,7 @@ async def label(request: Request, number: int) -> Response:
 
 def _labelled(request: Request, number: int, said: Truth, form: dict[str, str]) -> Response:
     _existing(request, number)
-    who, note = named(form.get("who", ""))[:_LONGEST_NAME], form.get("note", "").strip()[:_LONGEST_NOTE]
+    who, note = named(who_of(request, form)), form.get("note", "").strip()[:_LONGEST_NOTE]
     station_of(request).store.label(number, Label(said, who, note, time.time()))
     chosen = _filter(request, form)
     show = number

@@ -15,7 +15,7 @@ from excision.station.models.version import Version
 from excision.station.pages.forecast import forecast, levels
 from excision.station.pages.jobs import Jobs, Work
 from excision.station.pages.promises import proposal_of, statements
-from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
+from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, who_of, words_of
 from excision.station.store.query import Query
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -49,8 +49,8 @@ async def apply(request: Request) -> Response:
     if form.get("version") != version.version:
         raise HTTPException(409, t("threshold.changed"))
     threshold, review = _proposed(form, _known(request, name), version, t("threshold.no_number"))
-    models, who, note = station_of(request).models, form.get("who", "")[:200], form.get("note", "")[:5000]
-    await writing_of(request).do(models.set_thresholds, name, threshold, review, who.strip(), note.strip())
+    models, who, note = station_of(request).models, who_of(request, form), form.get("note", "")[:5000]
+    await writing_of(request).do(models.set_thresholds, name, threshold, review, who, note.strip())
     return RedirectResponse(f"/models#{name}", 303)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -14,11 +14,12 @@ from fastapi import HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 
-from excision.station.api.access import session_of
 from excision.station.api.errors import HANDLED, headers_of, known, sentence_of, status_of
 from excision.station.api.uploads import UploadError
 from excision.station.pages import strings
 from excision.station.pages.charts import NONE
+from excision.station.people.rights import RoleError, may
+from excision.station.people.roles import name_of, person_of
 from excision.station.station import Station
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ _HEADERS = {
 }
 
 _LONGEST_FORM = 64 * 2**10
+_LONGEST_NAME = 200
 
 
 class PageRoute(APIRoute):
@@ -69,7 +71,7 @@ class PageRoute(APIRoute):
                 return await handle(request)
             except HANDLED as raised:
                 error = known(request, raised)
-                answer = problem(request, status_of(error), sentence_of(error))
+                answer = problem(request, status_of(error), _said(request, error))
                 answer.headers.update(headers_of(error))
                 return answer
 
@@ -101,7 +103,9 @@ def render(request: Request, template: str, status: int = 200, /, **values: Any)
         **values,
         t=t,
         asset=_address,
-        signed_in=request.app.state.access.sessions.knows(session_of(request.headers)),
+        signed_in=request.app.state.access.signed_in(request.headers) is not None,
+        person=person_of(request),
+        may=lambda method, path: may(request, method, path),
         path=request.url.path,
         htmx_config=HTMX,
         named=request.app.state.pages_named,
@@ -122,6 +126,11 @@ def problem(request: Request, status: int, sentence: str) -> HTMLResponse:
     """Answer with what went wrong, as a page or as the part that HTMX asks for."""
     template = "problem_part.html.j2" if wants_part(request) else "problem.html.j2"
     return render(request, template, status, sentence=sentence, status=status)
+
+
+def who_of(request: Request, form: Mapping[str, str]) -> str:
+    """Give the name to record for what a form changes: that of the user, or what was typed into it."""
+    return name_of(request, form.get("who", ""))[:_LONGEST_NAME]
 
 
 async def small_form(request: Request) -> dict[str, str]:
@@ -148,6 +157,13 @@ def asset(request: Request, name: str) -> Response:
     current = request.query_params.get("v") == _digest(name)
     keep = "public, max-age=31536000, immutable" if current else "no-cache"
     return Response(_content(name), media_type=ASSETS[name], headers={"Cache-Control": keep})
+
+
+def _said(request: Request, error: Exception) -> str:
+    t = words_of(request)
+    if isinstance(error, RoleError):
+        return t("not_allowed", needed=t(f"role.{error.needed}"), had=t(f"role.{error.had}"))
+    return sentence_of(error)
 
 
 def _refuse_other_sites(request: Request) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from excision.station.store import trail
 from excision.station.store.records import StoredResult, as_text, from_row
 from excision.station.store.store import Store
 
@@ -69,7 +68,4 @@ def write_state(store: Store, model: str, weights: str, stored: Stored, events: 
             (as_text(model), weights, stored.state, stored.before),
         )
         for event in events:
-            connection.execute(
-                "INSERT INTO events (time, who, model, what, details) VALUES (?, ?, ?, ?, ?)",
-                (time.time(), as_text(event.who), as_text(model), event.what, json.dumps(event.details)),
-            )
+            trail.append(connection, event.what, event.details, event.who, model)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from excision.errors import ResultsError, SettingsError
+from excision.station.store import trail
 from excision.station.store.records import Label, Withdrawal, as_text
 
 LABEL_COLUMNS = "id, truth, who, note, time, defect_class, withdraws"
@@ -36,10 +37,7 @@ def add_label(connection: sqlite3.Connection, number: int, label: Label) -> None
     """
     said = None if label.defect_class is None else as_text(label.defect_class)
     try:
-        connection.execute(
-            "INSERT INTO labels (result, time, who, truth, note, defect_class) VALUES (?, ?, ?, ?, ?, ?)",
-            (number, label.time, as_text(label.who), label.truth, as_text(label.note), said),
-        )
+        _insert(connection, (number, label.time, label.who, label.truth, label.note, said, None))
     except sqlite3.IntegrityError as error:
         if label.truth == "good" and said is not None:
             raise ResultsError("a part that is good has no class of defect") from error
@@ -58,19 +56,21 @@ def add_withdrawal(connection: sqlite3.Connection, number: int, label: int, with
     if known is None:
         raise ResultsError(f"result {number} has no label {label} to withdraw")
     try:
-        connection.execute(
-            "INSERT INTO labels (result, time, who, truth, note, withdraws) VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                number,
-                withdrawal.time,
-                as_text(withdrawal.who),
-                "withdrawn",
-                as_text(withdrawal.note),
-                label,
-            ),
-        )
+        values = (number, withdrawal.time, withdrawal.who, "withdrawn", withdrawal.note, None, label)
+        _insert(connection, values)
     except sqlite3.IntegrityError as error:
         raise ResultsError(f"label {label} of result {number} is withdrawn already") from error
+
+
+def _insert(connection: sqlite3.Connection, values: tuple[Any, ...]) -> None:
+    """Add a row of labels, without its number, and its event in the audit trail."""
+    plain = [as_text(value) if isinstance(value, str) else value for value in values]
+    columns = trail.LABEL[1:]
+    given = connection.execute(
+        f"INSERT INTO labels ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", plain
+    )
+    row = dict(zip(trail.LABEL, (given.lastrowid, *plain), strict=True))
+    trail.append(connection, trail.LABELLED, row, row["who"])
 
 
 def named(who: str) -> str:

@@ -7,13 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from excision.errors import ResultsError
+from excision.station.store import trail
 from excision.station.store.schema import STEPS, VERSION_6
 from excision.station.store.schema_7 import PARTS
+from excision.station.store.schema_8 import PEOPLE
 
-_STEPS = {**STEPS, 7: PARTS}
+_STEPS = {**STEPS, 7: PARTS, 8: PEOPLE}
 """What turns a file of the version before into one of the version that is the key.
 
 A new file is made as one of version 6 and then taken through the steps after it, as any other."""
+
+_CHAINED = 8
+"""The version from which on the events are a chain."""
 
 VERSION = max(_STEPS)
 """Kept in the file as SQLite's `user_version`."""
@@ -59,6 +64,10 @@ def _migrate(connection: sqlite3.Connection) -> None:
         scripts += [_STEPS[step] for step in range((version or 6) + 1, VERSION + 1)]
         for script in scripts:
             for statement in _statements(script):
+                connection.execute(statement)
+        if version < _CHAINED:
+            trail.chain_earlier(connection)
+            for statement in _statements(trail.GUARDS):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")

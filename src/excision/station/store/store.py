@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from excision.errors import DamagedError, StoreBusyError, StoreError
+from excision.station.store import trail
 from excision.station.store.connection import WAIT, Identity, committed, connect, open_file
 from excision.station.store.continuity import Continuity
 from excision.station.store.counting import (
@@ -213,12 +213,9 @@ class Store:
         yield from map(tuple, self.rows(statement, values))
 
     def note(self, model: str, what: str, details: dict[str, Any], who: str = "") -> None:
-        """Keep an event in the history of a model, such as a change of its threshold."""
+        """Keep an event in the audit trail and the history of a model, such as a change of its threshold."""
         with self.transaction() as connection:
-            connection.execute(
-                "INSERT INTO events (time, who, model, what, details) VALUES (?, ?, ?, ?, ?)",
-                (time.time(), as_text(who), as_text(model), what, json.dumps(details)),
-            )
+            trail.append(connection, what, details, who, model)
 
     def history(self, model: str, count: int = 100) -> list[dict[str, Any]]:
         """Give the last events of a model, newest first: time, who, what, details."""

@@ -1,0 +1,1 @@
+"""Who uses a station: users, their roles, and what each role may do."""

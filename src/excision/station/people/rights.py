@@ -1,0 +1,109 @@
+"""Which role may use which route: one table for the interface and the pages, and its check."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from excision.station.people.roles import Role, person_of
+
+_LOOK = {
+    "/v1/models",
+    "/v1/models/{name}",
+    "/v1/models/{name}/history",
+    "/v1/models/{name}/drift",
+    "/v1/results",
+    "/v1/results/{number}",
+    "/v1/results/{number}/image",
+    "/v1/results/{number}/overlay.png",
+    "/v1/results/{number}/map.png",
+    "/v1/results/{number}/map.tiff",
+    "/v1/results/{number}/stages/{stage}.png",
+    "/metrics",
+    "/openapi.json",
+    "/",
+    "/live/now",
+    "/parts/{number}/{size}.png",
+    "/review",
+    "/review/threshold",
+    "/review/threshold/forecast",
+    "/models",
+    "/models/{name}/odd_image.png",
+    "/models/{name}/capability/{kind}.png",
+    "/work",
+    "/work/clean-up",
+    "/try",
+    "/try/{token}/{name}.png",
+    "/favicon.ico",
+}
+
+RIGHTS: dict[tuple[str, str], Role] = {
+    ("GET", "/healthz"): Role.NOBODY,
+    ("GET", "/readyz"): Role.NOBODY,
+    ("GET", "/static/{name}"): Role.NOBODY,
+    ("GET", "/login"): Role.NOBODY,
+    ("POST", "/login"): Role.NOBODY,
+    ("POST", "/logout"): Role.NOBODY,
+    **{("GET", path): Role.OPERATOR for path in _LOOK},
+    ("POST", "/v1/inspect"): Role.OPERATOR,
+    ("POST", "/try"): Role.OPERATOR,
+    ("POST", "/v1/results/{number}/labels"): Role.REVIEWER,
+    ("POST", "/v1/results/{number}/marks"): Role.REVIEWER,
+    ("POST", "/review/{number}/labels"): Role.REVIEWER,
+    ("GET", "/review/confirmed-good.zip"): Role.REVIEWER,
+    ("GET", "/review/confirmed-defects.zip"): Role.REVIEWER,
+    ("POST", "/v1/models/{name}/load"): Role.ENGINEER,
+    ("POST", "/v1/models/{name}/rollback"): Role.ENGINEER,
+    ("POST", "/v1/models/{name}/thresholds"): Role.ENGINEER,
+    ("POST", "/v1/models/{name}/drift"): Role.ENGINEER,
+    ("POST", "/review/threshold"): Role.ENGINEER,
+    ("POST", "/models/{name}/rollback"): Role.ENGINEER,
+    ("POST", "/models/{name}/load"): Role.ENGINEER,
+    ("POST", "/models/{name}/work"): Role.ENGINEER,
+    ("POST", "/work/stop"): Role.ENGINEER,
+    ("POST", "/work/clean-up/stop"): Role.ENGINEER,
+    ("POST", "/drift/{name}"): Role.ENGINEER,
+}
+"""The least role that may use a route, by its method and path; a route without an entry is for admins."""
+
+
+class RoleError(HTTPException):
+    """The role of a person does not allow what was asked for.
+
+    Attributes:
+        needed: the least role that may.
+        had: the role of the person.
+    """
+
+    def __init__(self, needed: Role, had: Role) -> None:
+        super().__init__(
+            403,
+            f"this needs the role {needed} or a higher one, and yours is {had}: ask an admin of the station",
+        )
+        self.needed, self.had = needed, had
+
+
+def needed(method: str, path: str) -> Role:
+    """Give the least role that may use a route.
+
+    Args:
+        method: of HTTP.
+        path: of the route as it was declared, such as "/v1/models/{name}".
+    """
+    return RIGHTS.get(("GET" if method == "HEAD" else method, path), Role.ADMIN)
+
+
+def may(request: Request, method: str, path: str) -> bool:
+    """Tell whether the person behind a request may use another route, for pages that show only what works."""
+    return person_of(request).role.covers(needed(method, path))
+
+
+async def permitted(request: Request) -> None:
+    """Refuse a request whose route needs a higher role; a dependency of every route of a service.
+
+    Raises:
+        RoleError: the role is too low.
+    """
+    least, person = needed(request.method, request.scope["route"].path), person_of(request)
+    if not person.role.covers(least):
+        raise RoleError(least, person.role)
