@@ -25,9 +25,13 @@ Rows = Counter[tuple[Any, ...]]
 
 def of_station(data: Path, name: str) -> dict[str, Rows]:
     """Give the rows of a station by table, each with the name and its number."""
+    # A label is sent as such, and its event is not.
+    tables = {**{table: table for table in COLUMNS}, "events": "events WHERE what <> 'labelled'"}
     with closing(sqlite3.connect(data / "results.sqlite")) as connection:
         return {
-            table: Counter((name, *row) for row in connection.execute(f"SELECT id, {columns} FROM {table}"))
+            table: Counter(
+                (name, *row) for row in connection.execute(f"SELECT id, {columns} FROM {tables[table]}")
+            )
             for table, columns in COLUMNS.items()
         }
 

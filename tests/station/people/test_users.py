@@ -134,10 +134,13 @@ def test_guesses_wait_by_user_and_by_address() -> None:
     assert tries.begin("ada", "10.0.0.9") == 0
     tries.right("ada", "10.0.0.9")
     # One address and many names, among them names of nobody.
+    assert tries.begin("own", "10.2.0.1") == 0
+    tries.right("own", "10.2.0.1")
     waits = [tries.begin(f"name {place}", "10.2.0.1") for place in range(30)]
     assert waits == [0] * attempts.FREE_ADDRESS + [4] * 10
     # Signing in does not let the same address guess at others.
-    tries.right("name 1", "10.2.0.1")
+    assert tries.begin("own", "10.2.0.1") == 0
+    tries.right("own", "10.2.0.1")
     assert tries.begin("somebody", "10.2.0.1") > 0
     now[0] += attempts.FORGIVEN + 1
     assert tries.begin("ada", "10.0.0.1") == 0
@@ -237,8 +240,8 @@ def test_roles_in_a_service(start: Start, tmp_path: Path, pictures: list[Path]) 
         service.ask("GET", "/metrics", X_API_Key=KEY)[2].decode(),
     )
     with closing(sqlite3.connect(service.data / "results.sqlite")) as connection:
-        told = [
+        names = [
             row[0] for row in connection.execute("SELECT who FROM events WHERE what = 'labelled' ORDER BY id")
         ]
-        assert told == ["cy", "bo", "ada"]
+        assert names == ["cy", "bo", "ada"]
     assert (service.data / "results.sqlite").stat().st_mode & 0o007 == 0

@@ -13,6 +13,7 @@ from typing import Any
 from excision.station.store.records import STORED
 from excision.station.store.sequence import STREAMS, Place, Places, Stream, fingerprint
 from excision.station.store.store import Store
+from excision.station.store.trail import LABELLED
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,6 +27,13 @@ _COLUMNS: dict[Stream, str] = {
     "results": ", ".join(("id", *(name for name in STORED if name != "image"))),
     "labels": "id, result, time, who, truth, note, defect_class, withdraws",
     "events": "id, time, who, model, what, details",
+}
+
+# A label is sent as such; its event in the audit trail would say the same once more.
+_SENT: dict[Stream, str] = {
+    "results": "results",
+    "labels": "labels",
+    "events": f"(SELECT * FROM events WHERE what <> '{LABELLED}')",
 }
 
 Row = dict[str, Any]
@@ -103,16 +111,16 @@ class Rows:
         counts, times = dict[Stream, int](), list[float]()
         for stream, number in self.acknowledged().items():
             counts[stream] = self._count_after(stream, number)
-            first = f"SELECT time FROM {stream} WHERE id > ? ORDER BY id LIMIT 1"
+            first = f"SELECT time FROM {_SENT[stream]} WHERE id > ? ORDER BY id LIMIT 1"
             times += [row["time"] for row in self._store.rows(first, (number,))]
         return counts, min(times, default=None)
 
     def _count_after(self, stream: Stream, number: int) -> int:
-        (last,) = self._store.rows(f"SELECT coalesce(max(id), 0) FROM {stream}")[0]
+        (last,) = self._store.rows(f"SELECT coalesce(max(id), 0) FROM {_SENT[stream]}")[0]
         if last - number > _COUNTED:
             # Numbers have hardly any gaps, and counting a million rows would take a second.
             return int(last - number)
-        return int(self._store.rows(f"SELECT count(*) FROM {stream} WHERE id > ?", (number,))[0][0])
+        return int(self._store.rows(f"SELECT count(*) FROM {_SENT[stream]} WHERE id > ?", (number,))[0][0])
 
     def batch(self, after: Places) -> Batch:
         """Give the rows after a place, as many as go into one batch; a label never before its result."""
@@ -139,7 +147,7 @@ class Rows:
 
     def _after(self, stream: Stream, after: Places) -> Iterator[Row]:
         rows = self._store.rows(
-            f"SELECT {_COLUMNS[stream]} FROM {stream} WHERE id > ? ORDER BY id LIMIT ?",
+            f"SELECT {_COLUMNS[stream]} FROM {_SENT[stream]} WHERE id > ? ORDER BY id LIMIT ?",
             (after[stream].number, self._most),
         )
         return map(dict, rows)

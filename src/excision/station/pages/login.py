@@ -47,7 +47,7 @@ async def sign_in(request: Request) -> Response:
     try:
         access.prove([form.get("key", "").encode()], address, "login")
     except Refused as refused:
-        return _refuse(request, to, refused.wait, "login.wrong")
+        return _refuse(request, to, refused.wait)
     answer = RedirectResponse(to, 303)
     if not access.is_open:
         begin_session(request, answer)
@@ -59,12 +59,12 @@ async def _sign_in_user(request: Request, people: People, form: dict[str, str], 
     try:
         user = await writing_of(request).do(people.sign_in, name, password, address)
     except WaitError as wait:
-        return _refuse(request, to, wait.seconds, "login.wrong_user", name)
+        return _refuse(request, to, wait.seconds, name)
     if user is None:
         # Nothing that was typed is logged: people type passwords into the wrong field.
         _LOG.warning("a sign-in from %s was refused", address)
         request.app.state.metrics.wrong_key("login")
-        return _refuse(request, to, 0, "login.wrong_user", name)
+        return _refuse(request, to, 0, name)
     answer = RedirectResponse(to, 303)
     begin_session(request, answer, person_from(user), user.generation)
     return answer
@@ -86,11 +86,12 @@ def _asked(request: Request, status: int, to: str, wrong: str | None = None, nam
     return render(request, "login.html.j2", status, **values)
 
 
-def _refuse(request: Request, to: str, wait: int, wrong: str, name: str = "") -> Response:
-    t = words_of(request)
+def _refuse(request: Request, to: str, wait: int, name: str | None = None) -> Response:
+    """Ask again: for the key, or for the password of a name."""
+    t, of = words_of(request), "" if name is None else "_user"
     if not wait:
-        return _asked(request, 403, to, t(wrong), name)
-    answer = _asked(request, 429, to, t("login.wait", n=wait), name)
+        return _asked(request, 403, to, t(f"login.wrong{of}"), name or "")
+    answer = _asked(request, 429, to, t(f"login.wait{of}", n=wait), name or "")
     answer.headers["Retry-After"] = str(wait)
     return answer
 
