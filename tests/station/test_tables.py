@@ -165,7 +165,7 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "station" / "database.md").read
 
 def test_the_document_names_every_column(store: Store) -> None:
     with sqlite3.connect(store.path) as connection:
-        for table in ("results", "labels", "parts", "events", "tally", "lots", "removals"):
+        for table in ("results", "labels", "parts", "events", "tally", "lots", "removals", "users", "alarms"):
             _, _, after = DOCUMENT.partition(f"\n`{table}`, ")
             described = after.partition("\n\n|")[2].partition("\n\n")[0]
             names = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}

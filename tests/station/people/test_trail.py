@@ -200,7 +200,7 @@ def make_earlier() -> Callable[[Path], None]:
         tamper(
             path,
             f"{FREE} DELETE FROM events WHERE what = 'labelled'; DROP TABLE users; "
-            "ALTER TABLE events DROP COLUMN hash; DROP TABLE alarms; PRAGMA user_version = 6;",
+            "ALTER TABLE events DROP COLUMN hash; DROP TABLE alarms; PRAGMA user_version = 7;",
         )
 
     return go

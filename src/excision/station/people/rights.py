@@ -49,6 +49,7 @@ RIGHTS: dict[tuple[str, str], Role] = {
     ("POST", "/try"): Role.OPERATOR,
     ("POST", "/v1/results/{number}/labels"): Role.REVIEWER,
     ("POST", "/v1/results/{number}/marks"): Role.REVIEWER,
+    ("POST", "/v1/results/{number}/labels/{label_number}/withdrawal"): Role.REVIEWER,
     ("POST", "/review/{number}/labels"): Role.REVIEWER,
     ("GET", "/review/confirmed-good.zip"): Role.REVIEWER,
     ("GET", "/review/confirmed-defects.zip"): Role.REVIEWER,

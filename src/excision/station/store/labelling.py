@@ -70,7 +70,7 @@ def _insert(connection: sqlite3.Connection, values: tuple[Any, ...]) -> None:
         f"INSERT INTO labels ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", plain
     )
     row = dict(zip(trail.LABEL, (given.lastrowid, *plain), strict=True))
-    trail.append(connection, trail.LABELLED, row, row["who"])
+    trail.append(connection, trail.LABELLED, row, str(row["who"]))
 
 
 def named(who: str) -> str:
