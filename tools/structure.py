@@ -63,6 +63,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("lock", "client", "store"),
         ("models", "drift", "outbox", "people"),
         ("station_file",),
+        ("parts", "quality"),
         ("work", "hot_folder", "hub"),
         ("improve",),
         ("station",),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from excision.data.pixels import MAX_PIXELS
@@ -20,7 +20,10 @@ from excision.station.outbox.sender import Sender
 from excision.station.outbox.settings import OutboxSettings
 from excision.station.people.people import People
 from excision.station.people.settings import PeopleSettings
+from excision.station.parts.parts import Parts
+from excision.station.parts.settings import PartsSettings
 from excision.station.station_file.file import StationFile
+from excision.station.station_file.serving import StationTable
 from excision.station.store.connection import RESULTS
 from excision.station.store.records import UNKNOWN, Origin, StoredResult
 from excision.station.store.store import Store
@@ -112,6 +115,7 @@ class Station:
         quarantined: what the start set aside.
         upkeep: removes images whose time has come.
         guard: knows why nothing can be stored, if so.
+        parts: puts results together to parts; None where its file has no table `[parts]`.
         drift: monitors whether the line is still the line.
         outbox: sends results to a hub; None where there is none.
         people: who may do what.
@@ -151,6 +155,10 @@ class Station:
             opened.callback(self.drift.close)
             for name in self.models.names:
                 self.drift.begin(name, self.models.current(name).weights_id)
+            parts = settings.file.one(PartsSettings)
+            self.parts = None if parts is None else Parts(self.store, parts)
+            if self.parts is not None:
+                opened.callback(self.parts.close)
             self.outbox = None if settings.outbox is None else Sender(self.store, settings.outbox)
             if self.outbox is not None:
                 opened.callback(self.outbox.close)
@@ -159,7 +167,7 @@ class Station:
         self.queue = JobQueue(settings.queue)
         self.limits = Limits(settings.max_bytes, settings.max_pixels, min(settings.queue, 100))
         self._workers = Workers(
-            self.queue, self._inspect, self.store, self.images, workers, self.guard.explain, self
+            self.queue, self._inspect, self.store, self.images, workers, self.guard.explain, self, self.parts
         )
 
     @property
@@ -170,8 +178,9 @@ class Station:
     @property
     def name(self) -> str | None:
         """Give the name that results carry, or None."""
-        outbox = self.settings.outbox
-        return self.settings.name or (None if outbox is None else outbox.station)
+        outbox, table = self.settings.outbox, self.settings.file.one(StationTable)
+        named = self.settings.name or (None if table is None else table.name)
+        return named or (None if outbox is None else outbox.station)
 
     def submit(
         self,
@@ -209,7 +218,10 @@ class Station:
 
     def answered(self, outcomes: Sequence[Outcome], storing: float) -> None:
         """Note results that are on disk: look for drift, and tell the observer."""
-        self.drift.count([outcome.result for outcome in outcomes])
+        results = [outcome.result for outcome in outcomes]
+        if self.parts is not None:
+            self.parts.count(results)
+        self.drift.count(results)
         if self.observer is not None:
             self.observer.answered(outcomes, storing)
 
@@ -224,7 +236,10 @@ class Station:
         return None if version is None else version.predictor
 
     def _inspect(self, job: Job) -> Outcome:
-        return inspect_upload(job, self.models.current(job.model), self.images, self.limits, self.name)
+        code = None if self.parts is None else self.parts.read_code(job.path, job.origin.view)
+        version = self.models.current(job.model)
+        found = inspect_upload(job, version, self.images, self.limits, self.name)
+        return found if code is None else replace(found, code=code)
 
 
 def _cores() -> int:

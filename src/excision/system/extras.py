@@ -7,6 +7,8 @@ _PACKAGES = {
     "serve": {"anyio", "fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn"},
     "cluster": {"fsspec", "s3fs"},
     "users": {"argon2"},
+    "codes": {"zxingcpp"},
+    "excel": {"xlsxwriter"},
     "mqtt": {"paho"},
     "modbus": {"pymodbus"},
     "opcua": {"asyncua"},

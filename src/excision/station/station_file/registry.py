@@ -36,6 +36,9 @@ class Entry:
 TABLES: Mapping[str, Entry] = {
     "station": Entry("excision.station.station_file.serving:StationTable"),
     "models": Entry(each="excision.station.station_file.serving:ModelTable"),
+    "parts": Entry("excision.station.parts.settings:PartsSettings"),
+    "defects": Entry("excision.station.quality.settings:DefectsSettings"),
+    "shifts": Entry("excision.station.quality.settings:ShiftsSettings"),
     "signals": Entry("excision.station.line.settings:LineSettings", "excision.signals.kinds:KINDS"),
 }
 """Every table by its name. One line for each; its owner adds it."""

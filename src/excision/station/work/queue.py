@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from excision.errors import BusyError
+from excision.station.parts.codes import Reading
 from excision.station.store.records import UNKNOWN, Origin, StoredResult
 
 
@@ -21,10 +22,12 @@ class Outcome:
     Attributes:
         result: as it is kept, with its number.
         station_fault: True where the image could not be inspected and it is not the image's fault.
+        code: what was read from the image before its result was stored; None where no code was looked for.
     """
 
     result: StoredResult
     station_fault: bool = False
+    code: Reading | None = None
 
 
 def _promise() -> Future[Outcome]:

@@ -17,6 +17,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from excision.errors import BusyError
+from excision.station.parts.codes import Reading
+from excision.station.store.records import StoredResult
 from excision.station.store.store import Store
 from excision.station.work.kept_images import Images
 from excision.station.work.queue import Job, JobQueue, Outcome
@@ -37,6 +39,16 @@ class Observer(Protocol):
         """Note results that are on disk, and the seconds that storing them took."""
 
 
+class Assigning(Protocol):
+    """Says which parts results belong to."""
+
+    def assign(self, results: Sequence[StoredResult], codes: Sequence[Reading | None]) -> list[StoredResult]:
+        """Give results, which are not stored yet, with their parts."""
+
+    def dropped(self, results: Sequence[StoredResult]) -> None:
+        """Hear that results could not be stored."""
+
+
 class Workers:
     """The threads of a station.
 
@@ -48,6 +60,7 @@ class Workers:
         count: of threads that inspect.
         explain: gives the fault of the disk or of the file of results behind an error, or None.
         observer: is called with every result.
+        parts: says which parts results belong to; None for none.
     """
 
     def __init__(
@@ -59,6 +72,7 @@ class Workers:
         count: int,
         explain: Callable[[Exception], Exception | None],
         observer: Observer | None = None,
+        parts: Assigning | None = None,
     ) -> None:
         self._jobs = jobs
         self._inspect = inspect
@@ -66,6 +80,7 @@ class Workers:
         self._images = images
         self._explain = explain
         self._observer = observer
+        self._parts = parts
         # As bounded as the queue of jobs: each image in it is an accepted one.
         self._ready: queue.SimpleQueue[tuple[Job, Outcome] | None] = queue.SimpleQueue()
         self._inspecting = [
@@ -119,8 +134,11 @@ class Workers:
     def _answer(self, jobs: list[Job], outcomes: list[Outcome]) -> None:
         start = time.perf_counter()
         try:
+            outcomes = self._assigned(outcomes)
             numbers = self._write(jobs, outcomes)
         except Exception as error:
+            if self._parts is not None:
+                self._parts.dropped([outcome.result for outcome in outcomes])
             self._refuse(jobs, error)
             return
         storing = time.perf_counter() - start
@@ -135,6 +153,13 @@ class Workers:
         for job, outcome in zip(jobs, known, strict=True):
             seconds = outcome.result.seconds | {"store": round(storing, 6)}
             job.answer.set_result(replace(outcome, result=replace(outcome.result, seconds=seconds)))
+
+    def _assigned(self, outcomes: list[Outcome]) -> list[Outcome]:
+        if self._parts is None:
+            return outcomes
+        results = [outcome.result for outcome in outcomes]
+        results = self._parts.assign(results, [outcome.code for outcome in outcomes])
+        return [replace(outcome, result=result) for outcome, result in zip(outcomes, results, strict=True)]
 
     def _refuse(self, jobs: list[Job], error: Exception) -> None:
         """Say that results could not be written; if the thread ended here, nothing would be answered."""

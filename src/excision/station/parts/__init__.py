@@ -1,0 +1,1 @@
+"""Parts of several views: which results belong together, and the one verdict on them."""

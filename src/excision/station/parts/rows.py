@@ -1,0 +1,158 @@
+"""The rows of parts in a station's file of results."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from excision.errors import DamagedError
+from excision.station.parts.verdict import PartVerdict
+from excision.station.store.records import StoredResult, as_text, from_row
+from excision.station.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part, of which the station has one view or several.
+
+    Attributes:
+        time: when its first view came, or it was announced, seconds since 1970 in UTC.
+        expected: names of the views that make it whole; empty where one view of any name does.
+        serial: serial number; None where it is unknown.
+        lot: that it belongs to; None where it is unknown.
+        recipe: that was asked for; None where none was.
+        deadline: time at which it gets its verdict in any case; None for never.
+        closed: time of its verdict; None while views are missing.
+        verdict: on the part; None while views are missing.
+        reason: which view decided, or what was missing, in words.
+        id: number in the store; 0 before it is there.
+    """
+
+    time: float
+    expected: tuple[str, ...] = ()
+    serial: str | None = None
+    lot: str | None = None
+    recipe: str | None = None
+    deadline: float | None = None
+    closed: float | None = None
+    verdict: PartVerdict | None = None
+    reason: str | None = None
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PartQuery:
+    """Which parts to give; None means any.
+
+    Attributes:
+        serial: serial number.
+        lot: that they belong to.
+        verdict: on the part.
+    """
+
+    serial: str | None = None
+    lot: str | None = None
+    verdict: PartVerdict | None = None
+
+
+def add_part(connection: sqlite3.Connection, part: Part) -> Part:
+    """Add a part, and give it with its number."""
+    cursor = connection.execute(
+        "INSERT INTO parts (time, serial, lot, recipe, expected, deadline) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            part.time,
+            _text(part.serial),
+            _text(part.lot),
+            _text(part.recipe),
+            json.dumps(part.expected),
+            part.deadline,
+        ),
+    )
+    return replace(part, id=cursor.lastrowid or 0)
+
+
+def close_parts(store: Store, parts: Iterable[Part]) -> None:
+    """Keep the verdicts of parts, in one transaction.
+
+    What one view says of the serial number or the lot holds for the other views of the part too.
+    """
+    with store.transaction() as connection:
+        for part in parts:
+            serial, lot = _text(part.serial), _text(part.lot)
+            connection.execute(
+                "UPDATE parts SET closed = ?, verdict = ?, reason = ?, serial = ?, lot = ? "
+                "WHERE id = ? AND closed IS NULL",
+                (part.closed, part.verdict, as_text(part.reason or ""), serial, lot, part.id),
+            )
+            for name, value in (("serial", serial), ("lot", lot)):
+                if value is not None:
+                    connection.execute(
+                        f"UPDATE results SET {name} = ? WHERE part = ? AND {name} IS NULL", (value, part.id)
+                    )
+
+
+def open_parts(store: Store) -> list[Part]:
+    """Give the parts that have no verdict yet, the oldest first."""
+    return [_part(row) for row in store.rows("SELECT * FROM parts WHERE closed IS NULL ORDER BY id")]
+
+
+def get_part(store: Store, number: int) -> Part | None:
+    """Give the part of that number, or None."""
+    rows = store.rows("SELECT * FROM parts WHERE id = ?", (number,))
+    return _part(rows[0]) if rows else None
+
+
+def newest_parts(store: Store, query: PartQuery, count: int, before: int | None = None) -> list[Part]:
+    """Give parts, newest first; only those with a number below `before`."""
+    conditions, values = ["TRUE"], list[Any]()
+    for condition, value in (
+        ("id < ?", before),
+        ("serial = ?", query.serial),
+        ("lot = ?", query.lot),
+        ("verdict = ?", query.verdict),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            values.append(value)
+    where = " AND ".join(conditions)
+    rows = store.rows(f"SELECT * FROM parts WHERE {where} ORDER BY id DESC LIMIT ?", [*values, count])
+    return [_part(row) for row in rows]
+
+
+def walk_parts(store: Store, query: PartQuery) -> Iterator[Part]:
+    """Give all parts, newest first; memory stays flat."""
+    before: int | None = None
+    while page := newest_parts(store, query, 500, before):
+        yield from page
+        before = page[-1].id
+
+
+def results_of(store: Store, numbers: Sequence[int]) -> dict[int, list[StoredResult]]:
+    """Give the results of parts by the number of the part, in the order in which they came."""
+    found: dict[int, list[StoredResult]] = {number: [] for number in numbers}
+    if not found:
+        return found
+    places = ", ".join("?" * len(found))
+    rows = store.rows(
+        f"SELECT * FROM results INDEXED BY results_by_part WHERE part IN ({places}) ORDER BY part, id",
+        list(found),
+    )
+    for row in rows:
+        found[row["part"]].append(from_row(row))
+    return found
+
+
+def _part(row: sqlite3.Row | Mapping[str, Any]) -> Part:
+    values = dict(row)
+    try:
+        values["expected"] = tuple(map(str, json.loads(values["expected"])))
+    except (TypeError, ValueError) as error:
+        raise DamagedError(f"part {values['id']} is damaged in the file of results ({error})") from error
+    return Part(**values)
+
+
+def _text(text: str | None) -> str | None:
+    return None if text is None else as_text(text)
