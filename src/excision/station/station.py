@@ -18,10 +18,10 @@ from excision.station.lock import only_one
 from excision.station.models.registry import ModelRegistry
 from excision.station.outbox.sender import Sender
 from excision.station.outbox.settings import OutboxSettings
-from excision.station.people.people import People
-from excision.station.people.settings import PeopleSettings
 from excision.station.parts.parts import Parts
 from excision.station.parts.settings import PartsSettings
+from excision.station.people.people import People
+from excision.station.people.settings import PeopleSettings
 from excision.station.station_file.file import StationFile
 from excision.station.station_file.serving import StationTable
 from excision.station.store.connection import RESULTS

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from excision.errors import SettingsError
+from excision.station.parts.formats import formats_of
 from excision.station.parts.settings import PartsSettings
 from excision.station.store.records import LONGEST_NAME
 
@@ -33,23 +32,6 @@ class Reading:
     serial: str | None = None
     lot: str | None = None
     fault: str = ""
-
-
-def formats_of(names: Sequence[str]) -> Any:
-    """Give the kinds of code that zxing-cpp is to look for.
-
-    Raises:
-        SettingsError: it is missing, or knows no such code.
-    """
-    try:
-        import zxingcpp
-    except ImportError as error:
-        raise SettingsError('code needs zxing-cpp; install it with: pip install "excision[codes]"') from error
-    try:
-        return zxingcpp.barcode_formats_from_str(",".join(names))
-    except ValueError as error:
-        known = ", ".join(str(each) for each in zxingcpp.barcode_formats_list())
-        raise SettingsError(f"code is {', '.join(names)}: known are {known}") from error
 
 
 def read_code(image: Path, settings: PartsSettings) -> Reading:
@@ -131,7 +113,10 @@ def _shown(texts: list[str]) -> str:
 def _stretched(grey: NDArray[Any]) -> NDArray[np.uint8]:
     low, high = int(grey.min()), int(grey.max())
     scale = np.float32(255.0 / (high - low) if high > low else 0.0)
-    return np.rint((grey - grey.dtype.type(low)).astype(np.float32) * scale).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.rint((grey - grey.dtype.type(low)).astype(np.float32) * scale).astype(
+        np.uint8
+    )
+    return levels
 
 
 def _cut(grey: NDArray[Any], region: tuple[float, ...]) -> NDArray[Any]:

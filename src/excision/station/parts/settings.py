@@ -62,7 +62,7 @@ class PartsSettings:
         views = f"{len(self.views)} views make a part" if self.views else "each image is a part"
         if not self.formats:
             return views
-        from excision.station.parts.codes import formats_of
+        from excision.station.parts.formats import formats_of
 
         formats_of(self.formats)
         return f"{views}; codes of kind {', '.join(self.formats)} are read"
