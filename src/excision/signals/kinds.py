@@ -9,6 +9,7 @@ from excision.signals.signal import Signal
 
 KINDS: Mapping[str, str] = {
     "modbus": "excision.signals.modbus.settings:ModbusSettings",
+    "opcua": "excision.signals.opcua.settings:OpcUaSettings",
 }
 """Class of the settings of each kind, as "module:name"; a table `[signals.KIND]` is read into it."""
 

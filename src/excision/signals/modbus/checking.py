@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from excision.signals.listening import check_port
 from excision.signals.modbus.addresses import FROM_PLC, WIDTHS
 from excision.signals.modbus.client import PlcClient
 from excision.signals.modbus.image import Layout
-from excision.signals.modbus.server import check_port
 
 if TYPE_CHECKING:
     from excision.signals.modbus.settings import ModbusSettings

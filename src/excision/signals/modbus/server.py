@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,7 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.server.requesthandler import ServerRequestHandler
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from excision.signals.listening import check_port
 from excision.signals.modbus.addresses import FROM_PLC, WIDTHS, Table
 from excision.signals.modbus.exchange import Exchange
 from excision.signals.modbus.image import Image
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 _TABLE_OF: dict[int, Table] = {1: "coil", 5: "coil", 15: "coil", 2: "discrete", 4: "input"}
 _HEAD = 6  # bytes before the length of a frame counts
 _LONGEST = 254
-_PRIVATE = 1024  # ports below it need a right
 _MOST_WAITING = 64  # requests of one connection
 
 
@@ -179,24 +177,3 @@ class _Connection(ServerRequestHandler):
 
     def handle_later(self) -> None:
         """Do nothing: the requests are handled in turn."""
-
-
-def check_port(host: str, port: int) -> None:
-    """Say whether a port can be listened at.
-
-    Raises:
-        SignalError: it cannot, and why.
-    """
-    try:
-        family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(where)
-    except OSError as error:
-        what = error.strerror or str(error)
-        advice = ""
-        if error.errno in {errno.EACCES, errno.EPERM} and port < _PRIVATE:
-            advice = "; ports below 1024 need a right (CAP_NET_BIND_SERVICE), or set port = 1502"
-        elif error.errno == errno.EADDRINUSE:
-            advice = "; another program listens there, perhaps the station itself"
-        raise SignalError(f"{host}:{port}: cannot be listened at ({what}){advice}") from error

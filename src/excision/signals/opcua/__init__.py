@@ -1,0 +1,1 @@
+"""OPC UA: the station as a server after the companion specification for machine vision, or as a client."""

@@ -1,0 +1,56 @@
+"""Asking the counterpart of an OPC UA table before the station runs."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from excision.signals.listening import check_port
+from excision.signals.opcua.certificate import SOON, ensure_certificate, expires, fingerprint
+
+if TYPE_CHECKING:
+    from excision.signals.opcua.settings import OpcUaSettings
+
+
+def check_opcua(settings: OpcUaSettings) -> list[str]:
+    """Say whether the server can listen, or whether the PLC's server knows every tag.
+
+    Raises:
+        ExcisionError: it cannot, or does not.
+    """
+    from excision.signals.opcua.server import application_uri, trusting
+
+    password = settings.password.read() if settings.password is not None else None
+    found, files = [], None
+    if settings.security != "none" and settings.certificates is not None:
+        files = ensure_certificate(settings.certificates, application_uri())
+        found.append(_certificate(files[0]))
+    if settings.mode == "client":
+        return [*found, asyncio.run(_ask(settings, application_uri(), files, password))]
+    if settings.trusted is not None:
+        asyncio.run(trusting(settings.trusted))
+    where = urlsplit(settings.endpoint)
+    check_port(where.hostname or "", where.port or 0)
+    open_to = "with the right user and password" if settings.user is not None else "without a name"
+    return [*found, f"{settings.endpoint} can be listened at; a client gets in {open_to}"]
+
+
+def _certificate(path: Path) -> str:
+    end = expires(path)
+    soon = end - datetime.now(UTC) < timedelta(days=SOON)
+    advice = ": make a new one soon, and trust it in the PLC" if soon else ""
+    return f"certificate {path}, SHA-1 {fingerprint(path)}, valid until {end:%Y-%m-%d}{advice}"
+
+
+async def _ask(
+    settings: OpcUaSettings, uri: str, files: tuple[Path, Path] | None, password: str | None
+) -> str:
+    from excision.signals.opcua.session import PlcTags
+
+    plc = PlcTags(settings, uri)
+    await plc.open(files, password)
+    await plc.close()
+    return f"{settings.endpoint} lets the station in, and knows all {len(settings.tags)} tags"
