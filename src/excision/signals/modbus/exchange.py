@@ -67,8 +67,10 @@ class Exchange:
 
     def feed(self, image: Image) -> None:
         """Take in what the PLC wrote."""
-        self._inputs = self.layout.inputs(image)
+        before, self._inputs = self._inputs, self.layout.inputs(image)
         self._advance(image)
+        if self._inputs.reset and not before.reset:
+            self._commands.acknowledge()
 
     def tick(self, image: Image) -> None:
         """Let time pass.
@@ -126,8 +128,6 @@ class Exchange:
             self._told = time.monotonic()
             _log.warning("%s: a trigger came while the station was not ready", self._name)
         fault = self.handshake.outputs.fault
-        if before.fault is not Fault.NONE and fault is Fault.NONE:
-            self._commands.acknowledge()
         if fault is not before.fault and fault not in {Fault.NONE, Fault.MISSED_TRIGGER, Fault.PLC_SILENT}:
             _log.warning("%s: fault %d (%s)", self._name, fault, fault.name.lower())
         self._changed.set()

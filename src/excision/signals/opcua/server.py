@@ -183,7 +183,9 @@ class OpcUaServer:
         assert self._methods is not None and self._methods.space is not None
         self._beats += 1
         self._methods.recipe = state.recipe or self._methods.recipe
-        self._states.line(state.ready or state.busy, state.fault is not None)
+        able = state.ready or state.busy
+        # A fault that is shown until somebody has read it does not keep the station from working.
+        self._states.line(able, state.fault is not None and not able)
         await self._methods.space.write(
             {
                 "Ready": state.ready,
