@@ -23,6 +23,10 @@ class SignalError(ExcisionError):
     """The other side of a signal cannot be reached, refuses, or does not answer; a later try may succeed."""
 
 
+class RefusedError(SignalError):
+    """The other side refuses this report for good: sending it again would change nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """The line has asked for a part to be inspected.
@@ -180,7 +184,11 @@ class Commands(Protocol):
 
 
 class Signal(Protocol):
-    """One wire to the line. The station calls `send` and `show` of a signal from one thread.
+    """One wire to the line. The station calls `start`, `send` and `show` of a signal from one thread.
+
+    A durable signal may have an attribute `give_up`: a report of that age in seconds that could not be sent
+    goes to the dead letters, which a person sends again or discards; so does one that is refused
+    (`RefusedError`). Without it the station tries for ever.
 
     Attributes:
         name: of its table in the station's file.

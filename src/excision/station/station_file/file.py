@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -84,7 +84,8 @@ def examine(path: Path) -> tuple[StationFile, list[tuple[str, str]]]:
 def _read_entry(entry: Entry, values: dict[str, Any], place: Place, tables: dict[str, Any]) -> None:
     below: dict[str, Any] = {}
     if entry.each is not None:
-        below = {name: one for name, one in values.items() if isinstance(one, dict)}
+        keys = {one.name for one in fields(load(entry.own))} if entry.own is not None else set()
+        below = {name: one for name, one in values.items() if isinstance(one, dict) and name not in keys}
     own = {name: one for name, one in values.items() if name not in below}
     if entry.own is not None:
         table = read_table(load(entry.own), own, place)

@@ -1,0 +1,1 @@
+"""MQTT: reports, state and commands as JSON on topics of a broker."""

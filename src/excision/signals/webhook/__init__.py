@@ -1,0 +1,1 @@
+"""Webhook: each report as a signed HTTP request."""
