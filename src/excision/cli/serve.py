@@ -77,6 +77,7 @@ def serve(
     """Inspect images that are sent over HTTP, and store every result."""
     from excision.cli.retention import set_access
     from excision.station.station_file.file import StationFile, read_station_file
+    from excision.station.station_file.serving import name_in
 
     door, hub, outbox = door or DoorOptions(), hub or HubOptions(), outbox or OutboxOptions()
     if hub.hub:
@@ -91,7 +92,7 @@ def serve(
     entrance = door.door()
     settings = (station or StationOptions()).settings(data, models or [], keep, retention.rules())
     described = StationFile() if file is None else read_station_file(file)
-    _serve(entrance, replace(settings, outbox=outbox.outbox(), file=described))
+    _serve(entrance, replace(settings, outbox=outbox.outbox(), file=described, name=name_in(described)))
     return 0
 
 
@@ -100,16 +101,22 @@ def _serve(door: Door, settings: StationSettings) -> None:
     from excision.station.api.limits import ConnectionLimits, affordable
     from excision.station.api.metrics import Metrics
     from excision.station.api.server import Server
+    from excision.station.line.opening import open_line
     from excision.station.pages.router import OPEN_PATHS, attach
     from excision.station.station import Station
 
     metrics = Metrics()
-    with bound(door.host, door.port) as listener, closing(Station(settings, metrics)) as station:
-        service = create_app(station, key=door.key, metrics=metrics, open_paths=OPEN_PATHS)
+    with (
+        bound(door.host, door.port) as listener,
+        closing(Station(settings, metrics)) as station,
+        closing(open_line(station)) as line,
+    ):
+        service = create_app(station, key=door.key, metrics=metrics, open_paths=OPEN_PATHS, line=line)
         # Of each image that waits or comes in a file may be open, beside the database and the models.
         limits = ConnectionLimits(affordable(door.connections, 3 * settings.queue + _OWN_FILES))
         server = Server(attach(service), limits, metrics, door.proxies)
         _on_hangup(station)
+        line.start()
         listen(server, listener, ", ".join(station.models.names), f"Results: {station.store.path}")
 
 

@@ -8,6 +8,8 @@ from typing import Protocol
 from excision.signals.signal import Signal
 
 KINDS: Mapping[str, str] = {
+    "mqtt": "excision.signals.mqtt.settings:MqttSettings",
+    "webhook": "excision.signals.webhook.settings:WebhookSettings",
     "modbus": "excision.signals.modbus.settings:ModbusSettings",
     "opcua": "excision.signals.opcua.settings:OpcUaSettings",
 }

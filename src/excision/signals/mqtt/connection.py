@@ -6,14 +6,16 @@ import logging
 import ssl
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from excision.errors import SettingsError
-from excision.signals.mqtt.settings import BrokerSettings
 from excision.signals.signal import SignalError
+
+if TYPE_CHECKING:
+    from excision.signals.mqtt.settings import BrokerSettings
 
 _LOG = logging.getLogger(__name__)
 
@@ -117,7 +119,9 @@ class Connection:
             raise SignalError(f"{self._where}: {error}") from error
         if not info.is_published():
             self._check()
-            raise SignalError(f"{self._where}: the broker did not confirm within {self._settings.timeout:g} s")
+            raise SignalError(
+                f"{self._where}: the broker did not confirm within {self._settings.timeout:g} s"
+            )
 
     def close(self, last: Callable[[], None] | None = None) -> None:
         """Say the last words, and disconnect; the broker then says nothing for the station."""

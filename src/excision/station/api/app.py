@@ -13,6 +13,7 @@ from excision.station.api.receiving import Places
 from excision.station.api.security import OPEN
 from excision.station.api.spool import Disk
 from excision.station.api.writing import Writing
+from excision.station.line.line import Line
 from excision.station.station import Station
 
 _ABOUT = (
@@ -30,6 +31,7 @@ def create_app(
     metrics: Metrics | None = None,
     routers: Sequence[APIRouter] = (),
     open_paths: frozenset[str] = OPEN,
+    line: Line | None = None,
 ) -> FastAPI:
     """Give the service of a station as an application for any ASGI server.
 
@@ -42,7 +44,10 @@ def create_app(
         metrics: observer of the station; None counts refused requests alone.
         routers: more routes, such as pages.
         open_paths: paths that need no key.
+        line: cameras and signals of the station, which are closed before it; every route finds it as
+            `request.app.state.line`. None for none.
     """
+<<<<<<< HEAD
     app = application(
         "Excision",
         _ABOUT,
@@ -53,6 +58,16 @@ def create_app(
         people=station.people,
     )
     app.state.station = station
+=======
+
+    def close() -> None:
+        if line is not None:
+            line.close()
+        station.close()
+
+    app = application("Excision", _ABOUT, close, key=key, metrics=metrics, open_paths=open_paths)
+    app.state.station, app.state.line = station, line
+>>>>>>> ceff4f0 (Tests of the line, of MQTT against mosquitto and of webhooks against a real server)
     app.state.writing = Writing()
     app.state.disk = Disk()
     app.state.metrics.watch(station)

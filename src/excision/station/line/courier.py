@@ -241,7 +241,9 @@ class Courier:
                 self.state = replace(self.state, trouble=None)
 
     def _troubled(self, error: Exception) -> None:
-        reason = str(error) if isinstance(error, ExcisionError | OSError) else f"{type(error).__name__}: {error}"
+        reason = (
+            str(error) if isinstance(error, ExcisionError | OSError) else f"{type(error).__name__}: {error}"
+        )
         if self.state.trouble is None:
             _LOG.warning("signal %s: %s", self.signal.name, reason)
         self.state = replace(self.state, trouble=reason)

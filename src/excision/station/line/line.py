@@ -32,8 +32,8 @@ _RESTARTED = "the station was restarted before there was a verdict"
 class Line:
     """Wires cameras and signals to a station. It is what the signals give their commands to.
 
-    Creating one answers the triggers that a killed process left without a report: with a fault. `start` begins
-    to take triggers, and `close` answers those that were accepted.
+    Creating one answers the triggers that a killed process left without a report: with a fault. `start`
+    begins to take triggers, and `close` answers those that were accepted.
 
     Args:
         station: inspects; it must outlive the line.
@@ -65,7 +65,7 @@ class Line:
         self._lot = self.journal.remembered(_LOT)
         self._counts: Counter[str] = Counter()
         self._latched: str | None = None
-        self._accepting = False
+        self._accepting = self._closed = False
         self._accept = threading.Lock()
         self.reporter = Reporter(self.journal, self._reported, station.name)
         self.views = {camera.name: self._view(camera) for camera in cameras}
@@ -91,7 +91,9 @@ class Line:
     def close(self) -> None:
         """Take no more triggers, answer those that were accepted, send what can be sent, and end."""
         with self._accept:
-            self._accepting = False
+            self._accepting, closed, self._closed = False, self._closed, True
+        if closed:
+            return
         self.reporter.finish(self._settings.deadline)
         for view in self.views.values():
             view.close()
@@ -197,7 +199,11 @@ class Line:
     def _view(self, camera: Camera) -> View:
         own = camera.name in self._settings.self_triggered
         return View(
-            camera, self._station, self._model_of(camera.name), self.reporter.answer, self._seen if own else None
+            camera,
+            self._station,
+            self._model_of(camera.name),
+            self.reporter.answer,
+            self._seen if own else None,
         )
 
     def _seen(self, frame: Frame) -> None:

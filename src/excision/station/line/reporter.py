@@ -24,7 +24,7 @@ _Event = tuple[Pending, str | None, Answer | None]
 
 
 class Reporter:
-    """Watches over pending triggers: the first of a complete set of answers and the deadline makes the report.
+    """Watches over pending triggers: the last answer or the deadline, whichever is first, makes the report.
 
     Args:
         journal: keeps the reports.
@@ -140,7 +140,9 @@ class Reporter:
                 self._reported(report, True)
         except (ExcisionError, OSError) as error:
             # The line must hear of each part all the same.
-            _LOG.error("%d reports could not be written to disk, and are sent without: %s", len(reports), error)
+            _LOG.error(
+                "%d reports could not be written to disk, and are sent without: %s", len(reports), error
+            )
             self._unwritten += reports
             self._tried = time.monotonic()
             for report in reports:

@@ -83,9 +83,7 @@ def report_of(trigger: Trigger, answers: Mapping[str, Answer], station: str | No
     )
 
 
-def fault_report(
-    trigger: Trigger, reason: str, station: str | None, deadline_missed: bool = False
-) -> Report:
+def fault_report(trigger: Trigger, reason: str, station: str | None, deadline_missed: bool = False) -> Report:
     """Give the report of a trigger without a verdict."""
     return Report(
         new_id(),

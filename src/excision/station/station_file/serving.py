@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from excision.errors import SettingsError
+from excision.station.station_file.file import StationFile
 
 NAME = "name"
 """Key of the station's name, which is the option `--station` where there is a hub."""
@@ -114,6 +115,12 @@ class ModelTable:
             try_out(folder, 1)
         version = load_version(folder, 1)
         return f"{folder}: whole, version {version.version}, threshold {version.threshold:.4g}"
+
+
+def name_in(file: StationFile) -> str | None:
+    """Give the name of the station that its file gives it, or None."""
+    table = file.one(StationTable)
+    return None if table is None else table.name
 
 
 def _check_data(data: Path) -> str:
