@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -42,9 +43,8 @@ class Broker:
     ) -> None:
         self.port = free_port()
         self._config = folder / "mosquitto.conf"
-        # Kept on disk after each change, as a broker of a plant does: what it has confirmed survives a kill.
-        own = ["persistence true", f"persistence_location {folder}/", "autosave_on_changes true"]
-        own += ["autosave_interval 1", f"user {getpass.getuser()}"]
+        own = ["persistence true", f"persistence_location {folder}/"]
+        own += [f"user {getpass.getuser()}"]
         text = "\n".join((f"listener {self.port} 127.0.0.1", *listener, *lines, *own))
         self._config.write_text(f"{text}\n", "utf-8")
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,6 +62,17 @@ class Broker:
                     return
             time.sleep(0.02)
         pytest.fail("mosquitto does not listen")
+
+    def save(self) -> None:
+        """Have sessions written to disk, so that they outlast a kill."""
+        assert self._process is not None
+        saved = self._config.with_name("mosquitto.db")
+        before = saved.stat().st_mtime_ns if saved.exists() else 0
+        self._process.send_signal(signal.SIGUSR1)
+        end = time.monotonic() + 10
+        while not saved.exists() or saved.stat().st_mtime_ns == before:
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
     def kill(self) -> None:
         assert self._process is not None

@@ -133,6 +133,7 @@ def test_a_broker_that_is_killed_loses_and_doubles_nothing(broker: Broker) -> No
     """As the station does it: each report again until `send` returns; compared by the ids."""
     listener = Subscriber(broker)
     signal = begun(settings(broker).open("mqtt"))
+    broker.save()
     reports = [a_report(number) for number in range(150)]
     failures = []
 

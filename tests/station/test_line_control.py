@@ -139,7 +139,7 @@ def test_a_part_has_the_most_severe_verdict_of_its_views(tmp_path: Path, line: P
 
 def result(verdict: str | None, score: float = 1.0) -> StoredResult:
     fields = {"error": "broken"} if verdict is None else {"verdict": verdict, "score": score}
-    return StoredResult(0.0, "x", "m", "v", 1.0, **fields)  # type: ignore[arg-type]  # spelled out above
+    return StoredResult(0.0, "x", "m", "v", 1.0, **fields)
 
 
 @pytest.mark.parametrize(

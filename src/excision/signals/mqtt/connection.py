@@ -68,6 +68,7 @@ class Connection:
         self._client.will_set(will.topic, will.payload, 1, will.retain)
         _authenticate(self._client, settings)
         self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
 
@@ -154,8 +155,19 @@ class Connection:
         if reason.is_failure:
             self._note(f"the broker refuses: {reason}")
             return
-        for topic in self._subscriptions:
-            client.subscribe(topic, 1)
+        if self._subscriptions:
+            client.subscribe([(topic, 1) for topic in self._subscriptions])
+        else:
+            self._greet()
+
+    def _on_subscribe(self, _client: Client, _data: Any, _id: int, reasons: Any, _properties: Any) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._note("the broker refuses the topics of commands: allow them, or set commands = false")
+        else:
+            self._greet()
+
+    def _greet(self) -> None:
+        """Say that the connection is there: only now commands are heard."""
         self._note(None)
         try:
             self._connected()
