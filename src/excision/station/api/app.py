@@ -47,27 +47,22 @@ def create_app(
         line: cameras and signals of the station, which are closed before it; every route finds it as
             `request.app.state.line`. None for none.
     """
-<<<<<<< HEAD
-    app = application(
-        "Excision",
-        _ABOUT,
-        station.close,
-        key=key,
-        metrics=metrics,
-        open_paths=open_paths,
-        people=station.people,
-    )
-    app.state.station = station
-=======
 
     def close() -> None:
         if line is not None:
             line.close()
         station.close()
 
-    app = application("Excision", _ABOUT, close, key=key, metrics=metrics, open_paths=open_paths)
+    app = application(
+        "Excision",
+        _ABOUT,
+        close,
+        key=key,
+        metrics=metrics,
+        open_paths=open_paths,
+        people=station.people,
+    )
     app.state.station, app.state.line = station, line
->>>>>>> ceff4f0 (Tests of the line, of MQTT against mosquitto and of webhooks against a real server)
     app.state.writing = Writing()
     app.state.disk = Disk()
     app.state.metrics.watch(station)

@@ -36,13 +36,10 @@ class Entry:
 TABLES: Mapping[str, Entry] = {
     "station": Entry("excision.station.station_file.serving:StationTable"),
     "models": Entry(each="excision.station.station_file.serving:ModelTable"),
-<<<<<<< HEAD
     "parts": Entry("excision.station.parts.settings:PartsSettings"),
     "defects": Entry("excision.station.quality.settings:DefectsSettings"),
     "shifts": Entry("excision.station.quality.settings:ShiftsSettings"),
-=======
     "cameras": Entry(each="excision.cameras.kinds:KINDS"),
->>>>>>> ceff4f0 (Tests of the line, of MQTT against mosquitto and of webhooks against a real server)
     "signals": Entry("excision.station.line.settings:LineSettings", "excision.signals.kinds:KINDS"),
 }
 """Every table by its name. One line for each; its owner adds it."""
