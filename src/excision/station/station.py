@@ -14,7 +14,11 @@ from excision.data.pixels import MAX_PIXELS
 from excision.errors import SettingsError
 from excision.predictions import Predictor
 from excision.station.drift import Drift
+from excision.station.improve.settings import ImproveSettings
+from excision.station.improve.shadow import Shadows
+from excision.station.improve.workshop import Workshop
 from excision.station.lock import only_one
+from excision.station.models.live import Live
 from excision.station.models.registry import ModelRegistry
 from excision.station.outbox.sender import Sender
 from excision.station.outbox.settings import OutboxSettings
@@ -122,6 +126,8 @@ class Station:
         renderings: pictures and maps of results.
         queue: what is accepted.
         limits: of what is taken.
+        workshop: improves models and trains new ones.
+        shadows: challengers that run beside the models.
         started: seconds since 1970 in UTC.
 
     Raises:
@@ -144,7 +150,8 @@ class Station:
             self.store = Store(settings.data / RESULTS)
             opened.callback(self.store.close)
             self.people = People(self.store, settings.people)
-            self.models = ModelRegistry(settings.models, self.store, settings.models_below, threads)
+            live = Live(settings.data)
+            self.models = ModelRegistry(settings.models, self.store, settings.models_below, threads, live)
             self.images = Images(settings.data, settings.keep)
             self.quarantined = tidy(settings.data, self.store)
             self.guard = Guard(self.store, settings.data / INCOMING)
@@ -166,6 +173,9 @@ class Station:
         self.renderings = Renderings(self.images, self.models)
         self.queue = JobQueue(settings.queue)
         self.limits = Limits(settings.max_bytes, settings.max_pixels, min(settings.queue, 100))
+        improving = settings.file.one(ImproveSettings) or ImproveSettings()
+        self.workshop = Workshop(improving.threads)
+        self.shadows = Shadows(self.store, self.images, settings.data, lambda: self.queue.unanswered > 0)
         self._workers = Workers(
             self.queue, self._inspect, self.store, self.images, workers, self.guard.explain, self, self.parts
         )
@@ -222,6 +232,7 @@ class Station:
         if self.parts is not None:
             self.parts.count(results)
         self.drift.count(results)
+        self.shadows.answered(results)
         if self.observer is not None:
             self.observer.answered(outcomes, storing)
 
@@ -229,6 +240,8 @@ class Station:
         """Accept nothing more, finish and answer what is accepted, and let go of the folder."""
         self.queue.close()
         self._workers.finish()
+        self.shadows.close()
+        self.workshop.close()
         self._opened.close()
 
     def _predictor_of(self, model: str, weights: str) -> Predictor | None:

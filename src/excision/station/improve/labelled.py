@@ -110,8 +110,8 @@ def read_labelled(store: Store, images: Images, model: str) -> Labelled:
 
 
 def standing_labels(labels: Iterable[Label]) -> list[Label]:
-    """Give the labels that count, the oldest first."""
-    return list(labels)
+    """Give the labels that count, the oldest first: those that nobody has withdrawn."""
+    return [label for label in labels if label.withdrawn is None]
 
 
 def plain(who: str) -> str:
@@ -143,5 +143,5 @@ def _part(result: StoredResult, path: Path, labels: list[Label]) -> LabelledPart
         score=result.score,
         version=result.model_version,
         unfit=result.unfit,
-        serial=getattr(result, "serial", None),
+        serial=result.serial,
     )

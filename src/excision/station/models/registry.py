@@ -14,10 +14,11 @@ from excision.registry.address import Address, is_address
 from excision.registry.registry import local_version
 from excision.runtime.model_folder import Description, is_exported
 from excision.runtime.trial import try_out
+from excision.station.models.live import Live
 from excision.station.models.version import Version, check_name, load_version, model_files
 from excision.station.store.store import Store
 
-LOADED, ROLLED_BACK, THRESHOLDS = "loaded", "rolled back", "thresholds"
+LOADED, ROLLED_BACK, THRESHOLDS, WENT_LIVE = "loaded", "rolled back", "thresholds", "went live"
 """Events in the history of a model."""
 
 
@@ -42,25 +43,35 @@ class ModelRegistry:
         store: keeps the history.
         below: folder whose sub-folders may be loaded by their name; None allows none.
         threads: of one inspection.
+        live: knows the models that went live at the station itself; None for no such models.
 
     Raises:
         ModelError: a folder holds no model, or it does not say what it should.
-        SettingsError: a name is not valid, or there is no model.
+        SettingsError: a name is not valid, or there is no model and none can be made here.
     """
 
     def __init__(
-        self, folders: Mapping[str, Path], store: Store, below: Path | None = None, threads: int | None = None
+        self,
+        folders: Mapping[str, Path],
+        store: Store,
+        below: Path | None = None,
+        threads: int | None = None,
+        live: Live | None = None,
     ) -> None:
-        if not folders:
+        if not folders and live is None:
             raise SettingsError("a station needs at least one model")
         self._store = store
         self._below = below
         self._threads = threads
         self._changing = threading.Lock()
+        self._live = live
+        self._given = dict(folders)
         self._slots: dict[str, Slot] = {}
-        for name, folder in folders.items():
+        chosen, before = (dict(folders), {}) if live is None else live.folders(folders)
+        for name, folder in chosen.items():
             version = self._settled(check_name(name), load_version(folder, threads))
-            self._slots[name] = Slot(version)
+            previous = self._settled(name, load_version(before[name], threads)) if name in before else None
+            self._slots[name] = Slot(version, previous)
             self._note(name, LOADED, version, who="start")
 
     @property
@@ -70,7 +81,13 @@ class ModelRegistry:
 
     @property
     def default(self) -> str:
-        """Name of the model that inspects where none is asked for: the first."""
+        """Name of the model that inspects where none is asked for: the first.
+
+        Raises:
+            SettingsError: there is no model yet.
+        """
+        if not self._slots:
+            raise SettingsError("this station has no model yet: make one on the page New model")
         return next(iter(self._slots))
 
     def slot(self, name: str) -> Slot:
@@ -121,6 +138,29 @@ class ModelRegistry:
         """
         return self._take_over(name, lambda slot: slot.current.folder, who)
 
+    def go_live(self, name: str, folder: Path, who: str = "", note: str = "") -> Slot:
+        """Use a folder that the station made itself, after it has passed the check on its golden images.
+
+        It is live again after a restart, as long as the model is started with the same folder as now.
+
+        Args:
+            name: of the model; one that there is not yet is new.
+            folder: exported folder.
+            who: decided it.
+            note: why.
+
+        Raises:
+            ModelError: it holds no model, or one that does not say what it should; the old one stays.
+            SettingsError: it is no name.
+        """
+        check_name(name)
+        if name in self._slots:
+            return self._take_over(name, lambda _: folder, who, WENT_LIVE, note)
+        with self._changing:
+            try_out(folder, self._threads)
+            version = self._settled(name, load_version(folder, self._threads))
+            return self._put(name, WENT_LIVE, version, None, who, note)
+
     def rollback(self, name: str, who: str = "") -> Slot:
         """Return to the previous version; the current one becomes the previous one.
 
@@ -152,7 +192,9 @@ class ModelRegistry:
                 return slot
             return self._put(name, THRESHOLDS, version, slot.current, who, note)
 
-    def _take_over(self, name: str, find: Callable[[Slot], Path], who: str) -> Slot:
+    def _take_over(
+        self, name: str, find: Callable[[Slot], Path], who: str, what: str = LOADED, note: str = ""
+    ) -> Slot:
         with self._changing:
             slot = self._slots[name]
             folder = find(slot)
@@ -168,13 +210,15 @@ class ModelRegistry:
             if loaded.weights_id != weights_id:
                 raise ModelError(f"{folder}: the model changed while it was loaded; load it again")
             version = self._settled(name, loaded)
-            return self._put(name, LOADED, version, slot.current, who)
+            return self._put(name, what, version, slot.current, who, note)
 
     def _put(
-        self, name: str, what: str, current: Version, previous: Version, who: str, note: str = ""
+        self, name: str, what: str, current: Version, previous: Version | None, who: str, note: str = ""
     ) -> Slot:
         # The history first: no result may name a version that it does not know.
         self._note(name, what, current, who, note)
+        if self._live is not None:
+            self._live.note(name, current.folder, current.weights_id, self._given.get(name))
         slot = self._slots[name] = Slot(current, previous)
         return slot
 
