@@ -86,7 +86,9 @@ async def shadow(request: Request, name: str, number: int) -> Response:
     folder, who = _challenger(request, name, number) / EXPORT, who_of(request, form)
     station = station_of(request)
     await writing_of(request).do(station.shadows.begin, name, folder, who)
-    await writing_of(request).do(station.store.note, name, "shadow began", {"note": f"challenger {number}"}, who)
+    await writing_of(request).do(
+        station.store.note, name, "shadow began", {"note": f"challenger {number}"}, who
+    )
     return RedirectResponse(f"/improve?model={name}#shadow", 303)
 
 
@@ -174,7 +176,9 @@ def _values(request: Request, model: str) -> dict[str, Any]:
     out = known[-1] if known else None
     doing = station.workshop.doing
     busy = doing is not None
-    running = doing if doing is not None and out is not None and doing.out.resolve() == out.resolve() else None
+    running = (
+        doing if doing is not None and out is not None and doing.out.resolve() == out.resolve() else None
+    )
     found = None if out is None or running is not None else read_comparison(out)
     changed = [] if found is None else [each for each in found["images"] if each.changed]
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from excision.station.api.security import OPEN
-from excision.station.pages import drift, live, login, models, review, thresholds, try_
+from excision.station.pages import drift, improve, live, login, models, next_labels, review, thresholds, try_
 from excision.station.pages.for_browsers import ForBrowsers
 from excision.station.pages.jobs import Jobs
 from excision.station.pages.source import HubSource
@@ -52,9 +52,11 @@ def attach(app: FastAPI) -> FastAPI:
         live.router,
         drift.router,
         thresholds.router,
+        next_labels.router,
         review.router,
         review.labelling,
         models.router,
+        improve.router,
         try_.router,
         login.router,
     ):
