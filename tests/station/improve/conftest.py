@@ -83,16 +83,32 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def line(run: Path, tmp_path: Path) -> Line:
+def fresh(run: Path, tmp_path: Path) -> Line:
     """A station without results."""
     return Line(tmp_path / "station", run, Detector.load(run))
 
 
 @pytest.fixture
-def labelled(line: Line, seen: Path) -> Line:
+def labelled(fresh: Line, seen: Path) -> Line:
     """A station with labelled good parts and labelled defects."""
     for image in sorted((seen / "train" / "good").iterdir()):
-        line.inspect(image, ("good", "M. Weber"))
+        fresh.inspect(image, ("good", "M. Weber"))
     for image in sorted((seen / "test").rglob("*.png")):
-        line.inspect(image, ("defect", "M. Weber"))
-    return line
+        fresh.inspect(image, ("defect", "M. Weber"))
+    return fresh
+
+
+@pytest.fixture
+def labelled_station(line: Path, run: Path, parts: Path, seen: Path, tmp_path: Path) -> tuple[Line, Path]:
+    """A station with labelled parts, not running, and the file that describes it."""
+    station = Line(tmp_path / "station", run, Detector.load(run))
+    for image in sorted((seen / "train" / "good").iterdir())[:12]:
+        station.inspect(image, ("good", "M. Weber"))
+    for image in sorted((seen / "test").rglob("*.png"))[:4]:
+        station.inspect(image, ("defect", "M. Weber"))
+    described = tmp_path / "station.toml"
+    described.write_text(
+        f"[models.{MODEL}]\nfolder = {str(line)!r}\n\n"
+        f"[improve]\nruns = [{str(run)!r}]\nimages = [{str(parts)!r}]\n"
+    )
+    return station, described

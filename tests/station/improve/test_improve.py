@@ -107,14 +107,14 @@ def test_missing_originals_are_named_and_refused(labelled: Line, tmp_path: Path)
     assert "train/good/" in done.stderr
 
 
-def test_a_label_without_a_name_is_left_out(line: Line, parts: Path, seen: Path, tmp_path: Path) -> None:
+def test_a_label_without_a_name_is_left_out(fresh: Line, parts: Path, seen: Path, tmp_path: Path) -> None:
     for image in sorted((seen / "train" / "good").iterdir())[:3]:
-        line.inspect(image, ("good", " "))
+        fresh.inspect(image, ("good", " "))
     done = inside(
         "improve",
-        line.run,
+        fresh.run,
         "--station",
-        line.folder,
+        fresh.folder,
         "--name",
         MODEL,
         "--data",
@@ -126,15 +126,15 @@ def test_a_label_without_a_name_is_left_out(line: Line, parts: Path, seen: Path,
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_people_who_disagree_are_asked(line: Line, seen: Path, again: bool) -> None:
+def test_people_who_disagree_are_asked(fresh: Line, seen: Path, again: bool) -> None:
     from excision.station.improve.doubts import find_doubts
     from excision.station.improve.labelled import read_labelled
     from excision.station.work.kept_images import Images
 
     image = sorted((seen / "train" / "good").iterdir())[0]
     labels = [("defect", "A. Costa"), ("good", "M. Weber"), *([("good", "a. costa")] if again else [])]
-    number = line.inspect(image, *labels)  # type: ignore[arg-type]  # the words are truths
-    with closing(Store(line.folder / RESULTS)) as store:
-        parts = read_labelled(store, Images(line.folder), MODEL).parts
+    number = fresh.inspect(image, *labels)  # type: ignore[arg-type]  # the words are truths
+    with closing(Store(fresh.folder / RESULTS)) as store:
+        parts = read_labelled(store, Images(fresh.folder), MODEL).parts
     found = find_doubts(parts, {number: 0.0}, [0.0] * 30, 1.0, {})
     assert [doubt.result for doubt in found] == ([] if again else [number])

@@ -86,8 +86,13 @@ class Workshop:
         with self._lock:
             if self._doing is not None:
                 raise BusyError(f"one training at a time: that of {self._doing.job.model} is under way")
+            begun = Job.load(out)
+            out.mkdir(parents=True, exist_ok=True)
+            if begun is None:
+                job.save(out)
+            replace(Standing.load(out), state="running", reason="").save(out)
             self._stop.clear()
-            self._doing = Doing(Job.load(out) or job, out)
+            self._doing = Doing(begun or job, out)
             self._follower = threading.Thread(
                 target=self._follow, args=(job, out), name="improve", daemon=True
             )

@@ -1,4 +1,4 @@
-"""From labels to a better model, on a page: train a challenger, compare it, let it run beside, put it live."""
+"""From labels to a better model, on a page: train a challenger, compare it, and put it live."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def picture(request: Request, name: str, number: int, picture: str) -> Response:
         raise HTTPException(404, "there is no such picture") from error
 
 
-def who_of(request: Request, form: dict[str, str]) -> str:
+def who_of(_: Request, form: dict[str, str]) -> str:
     """Give the name to record for what a form changes."""
     return form.get("who", "").strip()[:200]
 

@@ -39,11 +39,8 @@ TABLES: Mapping[str, Entry] = {
     "parts": Entry("excision.station.parts.settings:PartsSettings"),
     "defects": Entry("excision.station.quality.settings:DefectsSettings"),
     "shifts": Entry("excision.station.quality.settings:ShiftsSettings"),
-<<<<<<< HEAD
     "cameras": Entry(each="excision.cameras.kinds:KINDS"),
-=======
     "improve": Entry("excision.station.improve.settings:ImproveSettings"),
->>>>>>> c8860c9 (Improve on a page, shadow mode, which parts to label next: first form)
     "signals": Entry("excision.station.line.settings:LineSettings", "excision.signals.kinds:KINDS"),
 }
 """Every table by its name. One line for each; its owner adds it."""
