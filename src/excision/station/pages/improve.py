@@ -21,7 +21,7 @@ from excision.station.improve.settings import ImproveSettings
 from excision.station.improve.workshop import has_torch
 from excision.station.models.version import Version
 from excision.station.pages.shadow import shadow_of
-from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, words_of
+from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, who_of, words_of
 from excision.station.station import Station
 from excision.station.store.labelling import named
 from excision.station.store.query import Query
@@ -123,11 +123,6 @@ def picture(request: Request, name: str, number: int, picture: str) -> Response:
         return Response(path.read_bytes(), media_type="image/png")
     except OSError as error:
         raise HTTPException(404, "there is no such picture") from error
-
-
-def who_of(_: Request, form: dict[str, str]) -> str:
-    """Give the name to record for what a form changes."""
-    return form.get("who", "").strip()[:200]
 
 
 def improving(station: Station) -> ImproveSettings:

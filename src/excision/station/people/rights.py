@@ -34,6 +34,10 @@ _LOOK = {
     "/work/clean-up",
     "/try",
     "/try/{token}/{name}.png",
+    "/improve",
+    "/improve/now",
+    "/improve/{name}/{number}/pictures/{picture}.png",
+    "/review/next",
     "/favicon.ico",
 }
 
@@ -64,6 +68,12 @@ RIGHTS: dict[tuple[str, str], Role] = {
     ("POST", "/work/stop"): Role.ENGINEER,
     ("POST", "/work/clean-up/stop"): Role.ENGINEER,
     ("POST", "/drift/{name}"): Role.ENGINEER,
+    ("POST", "/models/{name}/improve"): Role.ENGINEER,
+    ("POST", "/improve/stop"): Role.ENGINEER,
+    ("POST", "/improve/{name}/{number}/live"): Role.ENGINEER,
+    ("POST", "/improve/{name}/{number}/shadow"): Role.ENGINEER,
+    ("POST", "/improve/{name}/shadow/end"): Role.ENGINEER,
+    ("POST", "/improve/{name}/confirm/{result}"): Role.REVIEWER,
 }
 """The least role that may use a route, by its method and path; a route without an entry is for admins."""
 
