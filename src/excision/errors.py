@@ -87,7 +87,16 @@ class CameraError(ExcisionError):
 
 
 class DamagedFrameError(CameraError):
-    """A picture arrived incomplete or cannot be decoded; the next one may be whole."""
+    """A picture arrived incomplete or cannot be decoded; the next one may be whole.
+
+    Args:
+        message: one line.
+        lost: pictures before this one that did not arrive at all.
+    """
+
+    def __init__(self, message: str, lost: int = 0) -> None:
+        super().__init__(message)
+        self.lost = lost
 
 
 class CameraEndError(CameraError):

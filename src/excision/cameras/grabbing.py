@@ -188,7 +188,8 @@ class GrabbingCamera:
             try:
                 shot = self._picture()
             except DamagedFrameError as error:
-                self._number += 1
+                self._number += 1 + error.lost
+                self._tally.dropped += error.lost
                 self._count_damaged(error)
                 shot = None
             with self._changed:

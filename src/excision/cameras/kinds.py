@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 KINDS: Mapping[str, str] = {
     "folder": "excision.cameras.folder:FolderSettings",
+    "genicam": "excision.cameras.genicam:GenicamSettings",
 }
 """Class of the settings of each kind, as "module:name"; a table `[cameras.NAME]` with `kind = "KIND"` is read
 into it. A table whose name is a kind needs no such key."""

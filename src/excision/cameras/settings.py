@@ -6,9 +6,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import ClassVar
 
-from excision.cameras.camera import Camera, Frame
+from excision.cameras.camera import Camera, Pixels
 from excision.cameras.source import Source
-from excision.errors import SettingsError
+from excision.errors import CameraError, SettingsError
 
 MOST_BUFFERED = 1000
 MOST_ROWS = 65536
@@ -66,13 +66,19 @@ class CommonSettings:
             CameraError: none came; the message says why.
             SettingsError: a file or variable that the table names cannot be read.
         """
-        with closing(self.open("check")) as camera:
-            camera.start()
-            return describe(camera.grab(CHECK_SECONDS), camera.state().where)
+        source = self.source()
+        with closing(source):
+            source.open()
+            if source.on_demand:
+                source.trigger()
+            shot = source.read(CHECK_SECONDS)
+            if shot is None:
+                raise CameraError(f"{source.where}: it answers, but no picture came in {CHECK_SECONDS:g} s")
+            return f"{source.where}: {describe(shot.make())}"
 
 
-def describe(frame: Frame, where: str) -> str:
-    """Say in one sentence what kind of picture came from where."""
-    height, width = frame.pixels.shape[:2]
-    colour = "grey" if frame.pixels.ndim == 2 else "colour"
-    return f"{where}: a picture of {width} x {height} pixels, {colour}, {8 * frame.pixels.itemsize} bits"
+def describe(pixels: Pixels) -> str:
+    """Say what kind of picture this is."""
+    height, width = pixels.shape[:2]
+    colour = "grey" if pixels.ndim == 2 else "colour"
+    return f"a picture of {width} x {height} pixels, {colour}, {8 * pixels.itemsize} bits"
