@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,8 @@ __all__ = ["Camera", "CameraEndError", "CameraError", "CameraSettings", "CameraS
 Connection = Literal["stopped", "connecting", "connected", "disconnected", "ended"]
 """How a camera is: "ended" is one of a folder or film that has no more pictures."""
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+Pixels: TypeAlias = NDArray[np.unsignedinteger[Any]]
+"""(H, W) or (H, W, 3), uint8 or uint16."""
 
 
 @dataclass(frozen=True, slots=True)

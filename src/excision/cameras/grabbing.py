@@ -163,7 +163,12 @@ class GrabbingCamera:
             finally:
                 self._source.close()
             tries = 1 if self._tally.frames > before else tries + 1
-            self._stop.wait(_PAUSES[min(tries, len(_PAUSES)) - 1])
+            self._pause(_PAUSES[min(tries, len(_PAUSES)) - 1])
+
+    def _pause(self, seconds: float) -> None:
+        """Wait before the next try; one who asks for a picture now is not kept waiting."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._asked > self._answered or self._stop.is_set(), seconds)
 
     def _set(self, connection: Connection) -> None:
         with self._changed:

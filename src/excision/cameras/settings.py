@@ -57,7 +57,14 @@ class CommonSettings:
         """Give the camera, not started; raises as `source`."""
         from excision.cameras.grabbing import GrabbingCamera
 
-        return GrabbingCamera(name, self.kind, self.source(), self.buffer)
+        source: Source = self.source()
+        if self.strip_height is not None:
+            from excision.cameras.strip import StripSource
+
+            if source.on_demand:
+                raise SettingsError("strip_height has no meaning for pictures that are taken one by one")
+            source = StripSource(source, self.strip_height, self.strip_overlap)
+        return GrabbingCamera(name, self.kind, source, self.buffer)
 
     def check(self) -> str:
         """Ask the camera for one picture, and say in one sentence what came.

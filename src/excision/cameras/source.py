@@ -30,17 +30,19 @@ class Shot:
 
 
 class Source(Protocol):
-    """A camera as its library gives it; one thread alone calls it.
+    """A camera as its library gives it; one thread alone calls it."""
 
-    Attributes:
-        where: address, shown to people: without passwords.
-        patient: whether nothing is lost while nobody reads, such as in a folder.
-        on_demand: whether it takes a picture only after `trigger`.
-    """
+    @property
+    def where(self) -> str:
+        """Address, shown to people: without passwords."""
 
-    where: str
-    patient: bool
-    on_demand: bool
+    @property
+    def patient(self) -> bool:
+        """Whether nothing is lost while nobody reads, such as in a folder."""
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether it takes a picture only after `trigger`."""
 
     def open(self) -> None:
         """Connect to the camera, and let it take pictures.
