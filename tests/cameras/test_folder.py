@@ -103,6 +103,18 @@ def test_pictures_older_than_asked_for_are_passed_over(tmp_path: Path) -> None:
     assert 90 < settled_rate(tmp_path) < 110
 
 
+def test_an_image_that_waits_in_a_folder_answers_a_later_trigger(tmp_path: Path) -> None:
+    fill(tmp_path, 5)
+    with closing(open_camera("front", FolderSettings(path=tmp_path))) as camera:
+        camera.start()
+        time.sleep(0.2)
+        for number in range(1, 6):
+            now = time.time()
+            frame = camera.grab(WAIT, since=now)
+            assert frame.number == number
+            assert frame.time >= now
+
+
 def settled_rate(folder: Path) -> float:
     with closing(open_camera("front", FolderSettings(path=folder, loop=True, rate=100))) as camera:
         camera.start()

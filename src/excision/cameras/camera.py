@@ -94,7 +94,9 @@ class Camera(Protocol):
 
         Args:
             timeout: seconds to wait for it.
-            since: seconds since 1970; pictures that were exposed earlier are passed over.
+            since: seconds since 1970; pictures of a camera that runs freely which were exposed earlier are
+                passed over. A picture that is taken because it is asked for, or that waits in a folder or a
+                file, is never passed over.
 
         Raises:
             CameraEndError: there will be no more pictures.

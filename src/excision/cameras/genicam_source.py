@@ -6,14 +6,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from excision.cameras.aravis import library_error, load_aravis
 from excision.cameras.clock import CameraClock
-from excision.cameras.genicam import Feature, GenicamSettings
+from excision.cameras.numbering import FrameNumbers
 from excision.cameras.pixel_formats import MOST_PIXELS, format_of_code, to_pixels
 from excision.cameras.source import Shot
 from excision.errors import CameraError, DamagedFrameError
+
+if TYPE_CHECKING:
+    from excision.cameras.genicam import Feature, GenicamSettings
 
 _BUFFERS = 10
 """Pictures that may arrive at once; the ring, which people set, holds those that wait."""
@@ -42,7 +45,7 @@ class GenicamSource:
         self._camera: Any = None
         self._stream: Any = None
         self._lost_control = False
-        self._clock, self._last, self._chunks = CameraClock(), 0, None
+        self._clock, self._numbers, self._chunks = CameraClock(), FrameNumbers(), None
 
     def open(self) -> None:
         """Connect, set what the settings say, and start."""
@@ -58,7 +61,7 @@ class GenicamSource:
         with self._explained("cannot be started"):
             self._listen()
             self._camera.start_acquisition()
-        self._last, self._lost_control = 0, False
+        self._numbers, self._lost_control = FrameNumbers(), False
 
     def trigger(self) -> None:
         """Send the software trigger."""
@@ -216,7 +219,7 @@ class GenicamSource:
         self._lost_control = True
 
     def _shot(self, buffer: Any) -> Shot:
-        lost = self._count_lost(buffer.get_frame_id())
+        lost = self._numbers.lost_before(buffer.get_frame_id())
         status = buffer.get_status().value_nick.upper().replace("-", "_")
         if status != "SUCCESS":
             reason = _DAMAGE.get(status, f"Aravis says {status}")
@@ -226,14 +229,6 @@ class GenicamSource:
         padding, _ = buffer.get_image_padding()
         make = partial(to_pixels, buffer.get_image_data(), form, size, padding)
         return Shot(make, self._time(buffer), lost)
-
-    def _count_lost(self, number: int) -> int:
-        """Give how many pictures the numbers of the camera skip; those of 16 bits begin again at 1."""
-        before, self._last = self._last, number
-        if not before or not number:
-            return 0
-        step = number - before if number > before else number - before + 65535
-        return step - 1 if 0 < step < 65535 else 0
 
     def _time(self, buffer: Any) -> float:
         arrived = buffer.get_system_timestamp() / 1e9 or time.time()

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 KINDS: Mapping[str, str] = {
     "folder": "excision.cameras.folder:FolderSettings",
+    "basler": "excision.cameras.basler:BaslerSettings",
+    "http": "excision.cameras.http:HttpSettings",
+    "video": "excision.cameras.video:VideoSettings",
     "genicam": "excision.cameras.genicam:GenicamSettings",
 }
 """Class of the settings of each kind, as "module:name"; a table `[cameras.NAME]` with `kind = "KIND"` is read

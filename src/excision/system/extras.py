@@ -10,6 +10,8 @@ _PACKAGES = {
     "codes": {"zxingcpp"},
     "excel": {"xlsxwriter"},
     "mqtt": {"paho"},
+    "basler": {"pypylon"},
+    "video": {"av"},
     "modbus": {"pymodbus"},
     "opcua": {"asyncua"},
 }
