@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from excision.signals.signal import Report, ReportVerdict, SignalError
+from excision.signals.signal import Report, ReportVerdict, Signal, SignalError
 
 
 @dataclass
@@ -78,7 +78,17 @@ def report(trigger: int | None, verdict: ReportVerdict = "good", result: int | N
     )
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 5.0) -> None:
+def keep_sending(signal: Signal, report: Report, seconds: float = 30.0) -> None:
+    """Send a report again until it has arrived, as the outbox of a station does."""
+    ends = time.monotonic() + seconds
+    while True:
+        try:
+            return signal.send(report)
+        except SignalError:
+            assert time.monotonic() < ends, "it did not arrive"
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until something is so."""
     ends = time.monotonic() + seconds
     while not condition():

@@ -22,10 +22,10 @@ from excision.signals.modbus.addresses import STATUS, WIDTHS, default_map
 from excision.signals.modbus.settings import ModbusSettings
 from excision.signals.signal import LineState, SignalError
 from excision.system.duration import Duration
-from tests.signals.stand_in import StandIn, free_port, report, wait_for
+from tests.signals.stand_in import StandIn, free_port, keep_sending, report, wait_for
 
 TRIGGER, ACKNOWLEDGE, RESET = 0, 1, 2
-QUARTER = Duration(0.25)
+LONG, QUARTER = Duration(60.0), Duration(0.25)
 
 
 class Plc:
@@ -66,17 +66,16 @@ class Plc:
         self._client.close()  # type: ignore[no-untyped-call]  # pymodbus
 
 
-@pytest.fixture
-def station() -> Iterator[tuple[ModbusSignal, StandIn]]:
-    settings = ModbusSettings(
-        port=0,
-        result_timeout=Duration(0.4),
-        acknowledge_timeout=QUARTER,
-        release_timeout=QUARTER,
-        recipes=("parts", "casting"),
-    )
+def started(**given: Duration) -> tuple[ModbusSignal, StandIn]:
+    settings = ModbusSettings(port=0, recipes=("parts", "casting"), **given)  # type: ignore[arg-type]
     signal, stand_in = ModbusSignal("modbus", settings), StandIn()
     signal.start(stand_in)
+    return signal, stand_in
+
+
+@pytest.fixture
+def station() -> Iterator[tuple[ModbusSignal, StandIn]]:
+    signal, stand_in = started(result_timeout=LONG, acknowledge_timeout=LONG, release_timeout=LONG)
     yield signal, stand_in
     signal.close()
 
@@ -96,11 +95,11 @@ def test_a_plc_polls_the_station_through_one_part(station: tuple[ModbusSignal, S
     plc.recipe(2)
     plc.write(TRIGGER, True)
     assert plc.on == {"busy"}
-    asked = stand_in.triggers.get(timeout=2)
+    asked = stand_in.triggers.get(timeout=30)
     assert (asked["origin"], asked["serial"], asked["lot"]) == ("modbus", "S-0815", "LOT 4")
     assert asked["recipe"] == "casting"
     with ThreadPoolExecutor() as pool:
-        sent = pool.submit(signal.send, report(1, "defect", 70000))
+        sent = pool.submit(keep_sending, signal, report(1, "defect", 70000))
         wait_for(lambda: plc.on == {"result_valid", "defect"})
         words = plc.words
         assert (words["result_number"], words["trigger_number"], words["verdict"]) == (70000, 1, 3)
@@ -108,15 +107,26 @@ def test_a_plc_polls_the_station_through_one_part(station: tuple[ModbusSignal, S
         assert words["status"] == 1 << STATUS.index("result_valid") | 1 << STATUS.index("defect")
         assert not sent.done()
         plc.write(ACKNOWLEDGE, True)
-        sent.result(2)
+        sent.result(30)
     assert plc.on == set()
     plc.write(TRIGGER, False)
     plc.write(ACKNOWLEDGE, False)
     wait_for(lambda: plc.on == {"ready"})
 
 
-def test_time_outs_over_the_wire(station: tuple[ModbusSignal, StandIn], plc: Plc) -> None:
-    signal, stand_in = station
+def test_time_outs_over_the_wire() -> None:
+    signal, stand_in = started(
+        result_timeout=Duration(1.5), acknowledge_timeout=QUARTER, release_timeout=QUARTER
+    )
+    plc = Plc(signal.port)
+    try:
+        time_outs(signal, stand_in, plc)
+    finally:
+        plc.close()
+        signal.close()
+
+
+def time_outs(signal: ModbusSignal, stand_in: StandIn, plc: Plc) -> None:
     plc.write(TRIGGER, True)
     wait_for(lambda: plc.on == {"result_valid", "no_verdict", "fault"})
     assert plc.words["fault_code"] == 2
@@ -136,9 +146,9 @@ def test_time_outs_over_the_wire(station: tuple[ModbusSignal, StandIn], plc: Plc
         signal.send(late)
     assert plc.on == {"result_valid", "good", "fault"} and plc.words["fault_code"] == 3
     with ThreadPoolExecutor() as pool:
-        again = pool.submit(signal.send, late)  # as the outbox does
+        again = pool.submit(keep_sending, signal, late)  # as the outbox does
         plc.write(ACKNOWLEDGE, True)
-        again.result(2)
+        again.result(30)
 
 
 def test_a_trigger_while_busy_is_counted(station: tuple[ModbusSignal, StandIn], plc: Plc) -> None:
@@ -250,7 +260,7 @@ class PlcServer:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._server = asyncio.run_coroutine_threadsafe(self._open(port), self._loop).result(5)
+        self._server = asyncio.run_coroutine_threadsafe(self._open(port), self._loop).result(30)
 
     async def _open(self, port: int) -> ModbusTcpServer:
         bits = [SimData(0, count=32, values=False, datatype=DataType.BITS)]
@@ -262,23 +272,23 @@ class PlcServer:
 
     def write(self, coil: int, on: bool) -> None:
         values = self._server.async_setValues(1, 15, coil, [on])
-        asyncio.run_coroutine_threadsafe(values, self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(values, self._loop).result(30)
 
     @property
     def on(self) -> set[str]:
         values = self._server.async_getValues(1, 1, 16, len(STATUS))
-        got = asyncio.run_coroutine_threadsafe(values, self._loop).result(5)
+        got = asyncio.run_coroutine_threadsafe(values, self._loop).result(30)
         return {name for name, value in zip(STATUS, got, strict=True) if value}
 
     def word(self, name: str) -> int:
         first = int(default_map("client")[name].partition(":")[2])
         values = self._server.async_getValues(1, 3, first, WIDTHS[name])
-        got = asyncio.run_coroutine_threadsafe(values, self._loop).result(5)
+        got = asyncio.run_coroutine_threadsafe(values, self._loop).result(30)
         return int(sum(one << 16 * at for at, one in enumerate(reversed(got))))
 
     def close(self) -> None:
         ended = self._server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus
-        asyncio.run_coroutine_threadsafe(ended, self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(ended, self._loop).result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()
@@ -296,7 +306,7 @@ def test_the_station_polls_a_plc_which_goes_away_and_returns() -> None:
         wait_for(lambda: plc.on == {"ready"})
         assert "24 signals" not in settings.check() and "trigger is off" in settings.check()
         plc.write(TRIGGER, True)
-        assert stand_in.triggers.get(timeout=2)["origin"] == "press"
+        assert stand_in.triggers.get(timeout=30)["origin"] == "press"
         wait_for(lambda: plc.on == {"busy"})
         plc.close()  # the PLC is switched off while the station works
         with pytest.raises(SignalError, match="has not acknowledged"):
@@ -306,9 +316,9 @@ def test_the_station_polls_a_plc_which_goes_away_and_returns() -> None:
         wait_for(lambda: plc.on >= {"result_valid", "review"})
         assert (plc.word("result_number"), plc.word("trigger_number")) == (9, 1)
         with ThreadPoolExecutor() as pool:
-            sent = pool.submit(signal.send, late)
+            sent = pool.submit(keep_sending, signal, late)
             plc.write(TRIGGER, False)
-            sent.result(3)
+            sent.result(30)
         wait_for(lambda: "ready" in plc.on)
         before = plc.word("heartbeat")
         wait_for(lambda: plc.word("heartbeat") != before)
@@ -326,8 +336,8 @@ def test_reports_of_other_triggers_are_passed_over_unless_asked_for() -> None:
     shown = Plc(signal.port)
     try:
         with ThreadPoolExecutor() as pool:
-            sent = pool.submit(signal.send, report(5, "review"))
-            sent.result(2)
+            sent = pool.submit(keep_sending, signal, report(5, "review"))
+            sent.result(30)
     finally:
         shown.close()
         signal.close()
@@ -378,13 +388,13 @@ def test_bits_of_registers_and_the_low_word_first() -> None:
         client.write_register(60, 1)
         assert client.read_holding_registers(50).registers == [2]
         with ThreadPoolExecutor() as pool:
-            sent = pool.submit(signal.send, report(stand_in.number, "good", 70000))
+            sent = pool.submit(keep_sending, signal, report(stand_in.number, "good", 70000))
             wait_for(lambda: client.read_holding_registers(50).registers == [0b1100])
             assert client.read_input_registers(2, count=2).registers == [70000 % 65536, 1]
             client.write_register(50, 0xFFFF)  # not the PLC's to write
             assert client.read_holding_registers(50).registers == [0b1100]
             client.write_register(60, 0b11)
-            sent.result(2)
+            sent.result(30)
     finally:
         client.close()  # type: ignore[no-untyped-call]  # pymodbus
         signal.close()

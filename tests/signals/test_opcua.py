@@ -29,7 +29,7 @@ from excision.signals.opcua.tags import report_number
 from excision.signals.signal import LineState, SignalError
 from excision.system.credentials import Secret
 from excision.system.duration import Duration
-from tests.signals.stand_in import StandIn, free_port, report, wait_for
+from tests.signals.stand_in import StandIn, free_port, keep_sending, report, wait_for
 
 READY = LineState(ready=True, busy=False, recipe="parts", lot="L-1", time=1.0)
 PLC_URI = "urn:test:plc"
@@ -129,7 +129,7 @@ class Events:
 
 
 async def until(condition: Any) -> None:
-    for _ in range(400):
+    for _ in range(3000):
         if condition():
             return
         await asyncio.sleep(0.01)
@@ -147,7 +147,7 @@ def test_a_client_runs_a_job_and_gets_its_result(running: Running) -> None:
             subscription = await client.create_subscription(10, events)
             await subscription.subscribe_events(await plc.node(), ready_type)
             job, error = await plc.start("S-1", "M-9")
-            asked = running.station.triggers.get(timeout=2)
+            asked = running.station.triggers.get(timeout=30)
             assert (job.Id, error, asked["serial"], asked["recipe"]) == (str(asked["number"]), 0, "S-1", None)
             assert await plc.state("AutomaticModeStateMachine") == "SingleExecution"
             with pytest.raises(ua.UaStatusCodeError, match="BadInvalidState"):
@@ -428,27 +428,27 @@ def test_a_client_writes_tags_of_a_plc_that_goes_away_and_returns(tmp_path: Path
             client_settings(url, tmp_path, "wrong").check()
         with pytest.raises(SignalError, match=r"tags.good is ns=2;s=Gone: BadNodeIdUnknown"):
             client_settings(url, tmp_path, tags={"good": "ns=2;s=Gone"}).check()
-        wait_for(lambda: connected_now(signal), 15)
+        wait_for(lambda: connected_now(signal))
         plc.set("Serial", "S-77", ua.VariantType.String)
         plc.set("Trigger", True, ua.VariantType.Boolean)
-        assert station.triggers.get(timeout=5)["serial"] == "S-77"
+        assert station.triggers.get(timeout=30)["serial"] == "S-77"
         first = report(1, "good", 12)
         with pytest.raises(SignalError, match="has not acknowledged"):
             signal.send(first)
         with ThreadPoolExecutor() as pool:
-            again = pool.submit(signal.send, first)  # as the outbox does
+            again = pool.submit(keep_sending, signal, first)  # as the outbox does
             wait_for(lambda: plc.get("Report") == report_number(first))
             assert (plc.get("Good"), plc.get("Number"), plc.get("Serial")) == (True, 12, "S-1")
             plc.set("Ack", report_number(first), ua.VariantType.UInt32)
-            again.result(5)
+            again.result(30)
         with pytest.raises(SignalError, match="does not fit the PLC's type Int16"):
             signal.send(report(2, "good", 70000))
         plc.close()
-        wait_for(lambda: not connected_now(signal), 15)
+        wait_for(lambda: not connected_now(signal))
         plc = PlcServer(url, tmp_path / "plc")
-        wait_for(lambda: connected_now(signal), 15)
+        wait_for(lambda: connected_now(signal))
         plc.set("Trigger", True, ua.VariantType.Boolean)
-        assert station.triggers.get(timeout=5)["origin"] == "press"
+        assert station.triggers.get(timeout=30)["origin"] == "press"
     finally:
         plc.close()
         signal.close()

@@ -149,6 +149,8 @@ class PlcPoller:
             wait = min(2 * wait, _AGAIN[1])
 
     async def _look(self, client: PlcClient) -> None:
+        # Cleared first: a report that comes during the requests below is written right after them.
+        self._wake.clear()
         image = await client.read(_BITS)
         trigger = self._exchange.layout.inputs(image).trigger
         if trigger and not self._triggered:
@@ -158,7 +160,6 @@ class PlcPoller:
         self.image = image
         self._exchange.feed(image)
         await self._write(client)
-        self._wake.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), self._settings.poll)
             await self._write(client)
