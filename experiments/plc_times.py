@@ -95,7 +95,7 @@ def modbus_server(count: int, readers: int) -> list[float]:
         stack.enter_context(_others(readers, lambda: _read_for_ever(signal.port)))
         client = ModbusTcpClient("127.0.0.1", port=signal.port)
         client.connect()  # type: ignore[no-untyped-call]  # pymodbus
-        stack.callback(lambda: client.close())  # type: ignore[no-untyped-call]  # pymodbus
+        stack.callback(client.close)
 
         def bit(number: int) -> bool:
             return client.read_discrete_inputs(0, count=8).bits[number]
@@ -300,11 +300,12 @@ def main(words: list[str] | None = None) -> None:
     given = parser.parse_args(words)
     print("| wire | triggers | p50 | p99 | p99.9 | largest, ms |\n| --- | --- | --- | --- | --- | --- |")
     with _others(given.burn, _burn), tempfile.TemporaryDirectory() as folder:
-        for name, measure in (
+        rows: tuple[tuple[str, Callable[[], list[float]]], ...] = (
             ("Modbus, PLC is client", lambda: modbus_server(given.count, given.readers)),
             ("Modbus, station is client, poll 10 ms", lambda: modbus_client(given.count, 0.01)),
             ("OPC UA, encrypted, subscription 10 ms", lambda: opc_ua(given.count, Path(folder))),
-        ):
+        )
+        for name, measure in rows:
             figures = " | ".join(f"{one:.1f}" for one in describe(measure()))
             print(f"| {name} | {given.count} | {figures} |", flush=True)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from asyncua import Client, Node, ua
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 
-from excision.signals.signal import SignalError
+from excision.signals.signal import RefusedError, SignalError
 
 if TYPE_CHECKING:
     from excision.signals.opcua.settings import OpcUaSettings
@@ -169,7 +169,7 @@ def _variant(value: Any, kind: ua.VariantType, name: str) -> ua.Variant:
         low, high = _NUMBERS[kind]
         number = int(value) if not isinstance(value, str) else None
         if number is None or not low <= number <= high:
-            raise SignalError(f"tags.{name}: {value!r} does not fit the PLC's type {kind.name}")
+            raise RefusedError(f"tags.{name}: {value!r} does not fit the PLC's type {kind.name}")
         return ua.Variant(number, kind)
     if kind in {ua.VariantType.Float, ua.VariantType.Double} and isinstance(value, int | float):
         return ua.Variant(float(value), kind)
@@ -179,7 +179,7 @@ def _variant(value: Any, kind: ua.VariantType, name: str) -> ua.Variant:
         return ua.Variant(value if isinstance(value, str) else str(value), kind)
     if kind is ua.VariantType.DateTime and not isinstance(value, str | int | float):
         return ua.Variant(value, kind)
-    raise SignalError(f"tags.{name}: {value!r} does not fit the PLC's type {kind.name}")
+    raise RefusedError(f"tags.{name}: {value!r} does not fit the PLC's type {kind.name}")
 
 
 def _reason(error: BaseException) -> str:

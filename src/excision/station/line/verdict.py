@@ -69,6 +69,7 @@ def report_of(trigger: Trigger, answers: Mapping[str, Answer], station: str | No
         view=None if several else view or None,
         time=time.time(),
         triggered=trigger.time,
+        origin=trigger.origin,
     )
     if isinstance(answer, ViewFault):
         return report
@@ -97,6 +98,7 @@ def fault_report(trigger: Trigger, reason: str, station: str | None, deadline_mi
         view=trigger.view,
         time=time.time(),
         triggered=trigger.time,
+        origin=trigger.origin,
         deadline_missed=deadline_missed,
     )
 
