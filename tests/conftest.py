@@ -45,6 +45,15 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+
+
+def pytest_runtest_teardown() -> None:
+    """Undo what commands of a station do for good to the process that they are run in: it is this one."""
+    os.umask(_UMASK)
+
+
 LONGEST = (
     "cli/test_benchmark.py",
     "tiling/test_command_line.py",

@@ -211,6 +211,19 @@ def test_ablation_changes_one_part(name: str) -> None:
         assert (row.variant.run == EAR) == (not sections)
 
 
+def test_rows_of_what_trains_otherwise() -> None:
+    labels = {name: [row.label for row in ablation(name, Settings())] for name in ABLATIONS}
+    assert labels["budget"] == ["0.02", "0.04", "0.1"]
+    assert labels["loss"] == ["nll", "l2", "ssim", "msgms"]
+    assert labels["evidence"] == [
+        "both",
+        "residual",
+        "both, no feature distance",
+        "both, no attention features",
+        "both, not aligned",
+    ]
+
+
 def test_skips_of_every_depth() -> None:
     labels = [row.label for row in ablation("skips", Settings())]
     assert labels == ["all", "level 1 off", "level 2 off", "none"]

@@ -283,21 +283,17 @@ class Written:
     maps: torch.Tensor
 
 
-@pytest.fixture(scope="module", params=["aligned", "of two looks"])
-def with_distance(
-    request: pytest.FixtureRequest, run: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Written:
-    """A graph takes up to half a minute to write, so each is for what no other has.
+@pytest.fixture(scope="module")
+def with_distance(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """A graph takes up to half a minute to write, so this one is for what no other has.
 
-    "aligned" is for one pose, one appearance, and cells of the part that the image does not show; "of two
-    looks" for the choice of an appearance, of one of two poses, and of the statistics of each. The distance
-    by the place in the image, without a pose, is in the graph of `exported`. Without the cells that are not
-    shown, an older model has a part of the graph of "aligned".
+    It is for the choice of an appearance, of one of two poses, and of the statistics of each. One pose, one
+    appearance and cells of the part that no image showed are in the graph of `test_features`; the distance by
+    the place in the image, without a pose, is in that of `exported`.
     """
     pipeline = Detector.load(run, device="cpu").pipeline
     scorer, size = pipeline.scorer, pipeline.image_format.size
-    several = request.param == "of two looks"
-    distance = scorer.new_feature_distance(aligned=True, appearances=1 + several)
+    distance = scorer.new_feature_distance(aligned=True, appearances=2)
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(3, pipeline.image_format.channels, 6, 6, generator=generator)
     images = torch.nn.functional.interpolate(coarse, size, mode="bicubic").clamp(0, 1)
@@ -307,22 +303,17 @@ def with_distance(
     assert distance.certainty is not None
     distance.certainty.copy_(torch.rand(distance.certainty.shape, generator=generator))
     distance.certainty[..., :3] = 0
-    if several:
-        scorer.feature_distance = None
-        scorer.alignment = scorer.new_appearances([1, 2])
-        looks = Alignment(size).look(images[:2])
-        scorer.alignment.learn_from(looks, Clusters([[0], [1]], []), [0, 1])
-        # One of the parts looks alike in two poses.
-        scorer.alignment.each[1].alike = torch.tensor([[0.0, 0.0, 0.0], [0.02, 1.0, -1.0]])
-        distance.tail.copy_(torch.tensor([[1.0, 0.5], [2.0, 0.7]]))
-        scorer.tails = scorer.tails * torch.tensor([1.0, 1.3])[:, None, None]
-        images = torch.cat([images[each : each + 1].roll(each - 1, dims=3) for each in (1, 0, 1)])
-        chosen = scorer.alignment.place(images)[1]
-        assert chosen is not None and chosen.tolist() == [1, 0, 1]
-    else:
-        scorer.alignment = scorer.new_alignment()
-        scorer.alignment.learn(images[:1].roll(shift, dims=3) for shift in (-2, 2))
-        images = torch.cat([images[:1].roll((3, shift), dims=(2, 3)) for shift in (-3, 1, 5)])
+    scorer.feature_distance = None
+    scorer.alignment = scorer.new_appearances([1, 2])
+    looks = Alignment(size).look(images[:2])
+    scorer.alignment.learn_from(looks, Clusters([[0], [1]], []), [0, 1])
+    # One of the parts looks alike in two poses.
+    scorer.alignment.each[1].alike = torch.tensor([[0.0, 0.0, 0.0], [0.02, 1.0, -1.0]])
+    distance.tail.copy_(torch.tensor([[1.0, 0.5], [2.0, 0.7]]))
+    scorer.tails = scorer.tails * torch.tensor([1.0, 1.3])[:, None, None]
+    images = torch.cat([images[each : each + 1].roll(each - 1, dims=3) for each in (1, 0, 1)])
+    chosen = scorer.alignment.place(images)[1]
+    assert chosen is not None and chosen.tolist() == [1, 0, 1]
     before = pipeline(images).anomaly_map
     scorer.feature_distance = distance
     wanted = pipeline(images).anomaly_map

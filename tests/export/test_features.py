@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from excision import Detector
@@ -18,6 +19,7 @@ from excision.export.export import export
 from excision.features.efficientnet import weights_file
 from excision.features.record import FEATURES, FeatureRecord
 from excision.runtime import Inspector
+from excision.runtime.backend import BackendName
 from excision.runtime.backends import open_backend
 from excision.runtime.golden_file import Golden
 from excision.runtime.model_folder import DESCRIPTION
@@ -51,8 +53,13 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         training=TrainingSettings(steps=2),
         calibration=CalibrationSettings(unfit_rate=0.0),
     )
-    detector = Detector(settings, device="cpu").fit(base / "parts", run=base / "run")
-    assert len(detector.pipeline.scorer.distances) == 2
+    detector = Detector(settings, device="cpu").fit(base / "parts")
+    scorer = detector.pipeline.scorer
+    assert len(scorer.distances) == 2 and scorer.alignment is not None
+    # Cells of the part that no image showed.
+    assert scorer.feature_distance is not None and scorer.feature_distance.certainty is not None
+    scorer.feature_distance.certainty[..., :3] = 0
+    detector.save(base / "run")
     assert export(base / "run", base / "parts", base / "out").score_drift < 1e-4
     return base / "out"
 
@@ -66,6 +73,20 @@ def test_the_record_lies_beside_the_graph_and_is_guarded(exported: Path, tmp_pat
     (folder / FEATURES).write_text("{}")
     with pytest.raises(ModelError, match=r"features\.json: this is not the file"):
         Inspector(folder)
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_the_part_is_judged_in_its_own_frame_wherever_it_lies(exported: Path, backend: BackendName) -> None:
+    pipeline = Detector.load(exported.parent / "run", device="cpu").pipeline
+    part = torch.from_numpy(Golden.load(exported).images[:1].astype(np.float32) / 65535).permute(0, 3, 1, 2)
+    images = torch.cat([part.roll((3, shift), dims=(2, 3)) for shift in (-3, 1, 5)])
+    wanted = pipeline(images).anomaly_map
+    pipeline.scorer.feature_distance = None
+    assert (pipeline(images).anomaly_map - wanted).abs().max() > 0.1
+    graph = open_backend(exported, backend, "fp32", threads=1)
+    for count in (1, 3):
+        found = graph.run(images[:count].numpy())["anomaly_map"]
+        np.testing.assert_allclose(found, wanted[:count].numpy(), rtol=1e-3, atol=1e-3)
 
 
 def test_openvino_gives_the_maps_of_torch(exported: Path) -> None:
