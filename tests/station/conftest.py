@@ -100,7 +100,7 @@ def begin(
     **variables: str,
 ) -> Service:
     """Start a service: of a module, with so many open files at most, and its errors in a file."""
-    words = ["serve", model, *options, "--data", data, "--port", 0]
+    words = ["serve", *([] if model is None else [model]), *options, "--data", data, "--port", 0]
     begun = ["-m", program, *map(str, words)]
     with contextlib.ExitStack() as open_files:
         streams: dict[str, Any] = {

@@ -168,7 +168,7 @@ def _report(folder: Path) -> None:
             row["name"],
             f"{row['old']:.4f}",
             f"{row['new']:.4f}",
-            f"{row['low']:+.4f} to {row['high']:+.4f}",
+            "-" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}",
             "-" if row["adjusted"] is None else f"{row['adjusted']:.3f}",
         ]
         for row in found["rows"]

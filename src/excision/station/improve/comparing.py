@@ -144,8 +144,9 @@ def _rankings(judged: Sequence[Judged], defective: Flags, groups: NDArray[np.int
             "sign": 1,
             "old": metric(defective, old),
             "new": metric(defective, new),
-            "low": low,
-            "high": high,
+            # Where no resample differs, the images say nothing of the width.
+            "low": None if low == high else low,
+            "high": None if low == high else high,
             "groups": len(set(groups.tolist())),
         }
         rows.append(row)

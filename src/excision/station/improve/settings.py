@@ -19,12 +19,14 @@ class ImproveSettings:
         images: folders that hold the images that these were trained on.
         labels_per_day: parts that are proposed for labelling in a day.
         threads: of a training; inspection goes on beside it, and comes first.
+        settings: file of settings for new models, as of `excision train --settings`; None for the defaults.
     """
 
     runs: tuple[Path, ...] = ()
     images: tuple[Path, ...] = ()
     labels_per_day: int = LABELS_PER_DAY
     threads: int = 1
+    settings: Path | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.labels_per_day <= 1000:
@@ -42,6 +44,10 @@ class ImproveSettings:
             for folder in getattr(self, name):
                 if not folder.is_dir():
                     raise SettingsError(f"{name} has {folder}: there is no such folder")
+        if self.settings is not None:
+            from excision.settings import Settings
+
+            Settings.load(self.settings)
         from excision.station.improve.workshop import has_torch
 
         if not has_torch():

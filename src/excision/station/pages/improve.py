@@ -19,7 +19,7 @@ from excision.station.improve.confirming import confirm_in
 from excision.station.improve.job import EXPORT, PICTURES, Job, Standing, challengers, home, next_folder
 from excision.station.improve.settings import ImproveSettings
 from excision.station.improve.workshop import has_torch
-from excision.station.models.version import Version
+from excision.station.models.version import Version, check_name
 from excision.station.pages.shadow import shadow_of
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, who_of, words_of
 from excision.station.station import Station
@@ -59,6 +59,8 @@ async def stop(request: Request) -> Response:
     """Stop the training under way; it can go on later."""
     form = await small_form(request)
     station_of(request).workshop.stop()
+    if form.get("new"):
+        return RedirectResponse(f"/new-model?name={check_name(form['new'])}", 303)
     return _answered(request, form.get("model", ""))
 
 

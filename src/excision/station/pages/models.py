@@ -38,7 +38,7 @@ def models(request: Request) -> Response:
         request,
         "models.html.j2",
         shown=shown,
-        default=known.default,
+        default=known.default if known.names else "",
         loadable=tasks.folders_in(below),
         folders=tasks.folders_in(station_of(request).settings.folders),
         **_working(request),
@@ -102,7 +102,7 @@ async def work(request: Request, name: str) -> Response:
         subject = t("work.evaluate", model=name, folder=folder)
         _jobs(request).start(kind, subject, lambda p: tasks.evaluate_folder(version, below, folder, p))
     elif kind == "recalibrate":
-        rate = _rate(form.get("rate", ""))
+        rate = rate_of(form.get("rate", ""))
         subject = t("work.recalibrate", model=name)
         _jobs(request).start(kind, subject, lambda p: tasks.recalibrate(station, name, rate, p))
     else:
@@ -218,7 +218,7 @@ def _known(request: Request, name: str) -> Version:
     return known.current(name)
 
 
-def _rate(text: str) -> float:
+def rate_of(text: str) -> float:
     """Read a rate in per cent."""
     try:
         rate = float(text.replace(",", ".").rstrip(" %")) / 100

@@ -5,7 +5,18 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from excision.station.api.security import OPEN
-from excision.station.pages import drift, improve, live, login, models, next_labels, review, thresholds, try_
+from excision.station.pages import (
+    drift,
+    improve,
+    live,
+    login,
+    models,
+    new_model,
+    next_labels,
+    review,
+    thresholds,
+    try_,
+)
 from excision.station.pages.for_browsers import ForBrowsers
 from excision.station.pages.jobs import Jobs
 from excision.station.pages.source import HubSource
@@ -57,6 +68,7 @@ def attach(app: FastAPI) -> FastAPI:
         review.labelling,
         models.router,
         improve.router,
+        new_model.router,
         try_.router,
         login.router,
     ):

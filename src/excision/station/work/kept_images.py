@@ -72,7 +72,7 @@ class Images:
         if verdict is None or self.keep == "none" or (self.keep == "flagged" and verdict == "good"):
             return None
         day = datetime.fromtimestamp(when, UTC).strftime(DAY)
-        return f"{IMAGES}/{day}/{upload.name}{_ending(upload)}"
+        return f"{IMAGES}/{day}/{upload.name}{ending(upload)}"
 
     def settle(self, uploads: list[tuple[Path, str]]) -> None:
         """Move uploads to where they are kept and flush them to disk, so that a result may refer to them.
@@ -118,7 +118,8 @@ def is_inside(image: str) -> bool:
     return not parts.is_absolute() and ".." not in parts.parts and bool(parts.parts) and "\0" not in image
 
 
-def _ending(path: Path) -> str:
+def ending(path: Path) -> str:
+    """Give the ending of an image file by its first bytes; what it is called is its sender's word."""
     with path.open("rb") as stream:
         start = stream.read(8)
     return next((ending for magic, ending in _ENDINGS if start.startswith(magic)), ".bin")
