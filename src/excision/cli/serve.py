@@ -117,7 +117,12 @@ def _serve(door: Door, settings: StationSettings) -> None:
         server = Server(attach(service), limits, metrics, door.proxies)
         _on_hangup(station)
         line.start()
-        listen(server, listener, ", ".join(station.models.names), f"Results: {station.store.path}")
+        listen(
+            server,
+            listener,
+            ", ".join(station.models.names) or "no model yet",
+            f"Results: {station.store.path}",
+        )
 
 
 def _on_hangup(station: Station) -> None:
