@@ -26,7 +26,8 @@ from excision.errors import ResultsError
 from excision.evaluation.evaluation import Evaluation
 from excision.evaluation.intervals import rate_interval
 from excision.report.numbers import percent
-from excision.report.report import Words, write_report
+from excision.report.own_words import Words
+from excision.report.report import write_report
 from excision.report.writing import evaluate
 from tests.evaluation.fakes import FakePredictor
 from tests.evaluation.test_evaluate import write_dataset

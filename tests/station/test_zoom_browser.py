@@ -57,7 +57,7 @@ def test_keys_zoom_move_and_give_the_focus_back(browser: Any, result: str) -> No
         assert level(page) == whole
         page.keyboard.press("Escape")
         assert page.locator("dialog[open]").count() == 0
-        assert page.evaluate(f"document.activeElement === document.querySelector('{BIG}')")
+        page.locator(f"{BIG}:focus").wait_for()
 
 
 def test_a_pixel_of_the_image_is_a_pixel_of_the_screen(page: Any, pictures: list[Path]) -> None:
@@ -155,7 +155,7 @@ def test_the_newest_part_is_enlarged_while_the_line_goes_on(
             str(shown).replace("picture.png", "large.png"),
         )
         page.keyboard.press("Escape")
-        assert page.evaluate("document.activeElement.id") == "enlarge"
+        page.locator("#enlarge:focus").wait_for()
 
 
 def test_a_link_that_is_to_open_a_tab_opens_one(browser: Any, result: str) -> None:

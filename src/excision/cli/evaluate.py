@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from excision.cli.options import DataArgument, JsonOption, LayoutOption, LeaveOutOption, ModelArgument
+from excision.cli.options import (
+    CustomerOption,
+    DataArgument,
+    JsonOption,
+    LayoutOption,
+    LeaveOutOption,
+    LogoOption,
+    ModelArgument,
+    OperatorOption,
+)
 from excision.cli.output import figure, say, say_notes, say_table, say_text
 from excision.cli.places import Use, own_folder
 from excision.progress import Bars
@@ -36,12 +45,14 @@ SHOWN = (
 app = App(
     name="evaluate",
     help_epilogue="Writes `evaluation.json`, `scores.csv`, `figures/` and `report.html`, which shows every "
-    "stage of the worst misses and false alarms. An exported folder needs no torch. `--no-mask` and "
+    "stage of the worst misses and false alarms. It is an acceptance document: one statement, the conditions "
+    "of the measurement, and lines to sign. An exported folder needs no torch. `--no-mask` and "
     "`--inference-skips` switch a part of the method off, to measure what it contributes; they need a run "
     "folder.\n\n"
     "```\n"
     "excision evaluate runs/parts parts/ --json figures.json\n"
     "excision evaluate line/parts parts/\n"
+    "excision evaluate line/parts parts/ --operator 'M. Weber' --customer 'Example AG' --logo logo.png\n"
     "excision evaluate runs/parts parts/ --no-mask --out no_mask/\n"
     "excision evaluate runs/parts parts/ --inference-skips all --out all_skips/\n"
     "```",
@@ -70,14 +81,19 @@ def evaluate(
         str | None,
         Parameter(help="Skip connections to use: all, none, deep, or their numbers from 1, such as 2,3."),
     ] = None,
+    operator: OperatorOption = None,
+    customer: CustomerOption = None,
+    logo: LogoOption = None,
 ) -> None:
     """Measure a trained or an exported model on the test images of a data set."""
     from excision.capability.seen_images import without_seen
     from excision.data import load_dataset
     from excision.inspection.loading import load
     from excision.report.capability_page import keep_capability
+    from excision.report.own_words import Words, read_logo
     from excision.report.writing import evaluate as measure
 
+    words = Words(customer=customer, operator=operator, logo=None if logo is None else read_logo(logo))
     altered = not mask or inference_skips is not None
     predictor = _altered(model, mask, inference_skips) if altered else load(model)
     dataset, seen = without_seen(load_dataset(data, layout, leave_out=leave_out), model)
@@ -87,7 +103,7 @@ def evaluate(
         reason = keep_capability(model, None if altered else predictor.threshold, folder)
         say_notes([reason] if reason else [])
     with Bars() as bars:
-        evaluation = measure(predictor, dataset, folder, progress=bars.part("evaluating"))
+        evaluation = measure(predictor, dataset, folder, bars.part("evaluating"), model=model, words=words)
     if json is not None:
         write_json(json, evaluation.to_json())
     say_evaluation(f"{model} on {data}", evaluation)

@@ -64,6 +64,13 @@ SizeOption = Annotated[tuple[int, int], Parameter(help="Height and width in pixe
 JsonOption = Annotated[
     Path | None, Parameter(name="--json", help="Also write the figures as JSON to this file.")
 ]
+OperatorOption = Annotated[str | None, Parameter(help="Who made the measurement, for the report.")]
+CustomerOption = Annotated[str | None, Parameter(help="Customer named on the cover of the report.")]
+LogoOption = Annotated[
+    Path | None,
+    Parameter(help="Image for the head of the report: PNG, JPEG, WebP, GIF or BMP, 4 MiB at most."),
+    Use.READ,
+]
 SettingsFileOption = Annotated[
     Path | None, Parameter(help="TOML file of settings; options given beside it take precedence.")
 ]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from excision.cli.options import CustomerOption, LogoOption, OperatorOption
 from excision.cli.output import say
 
 app = App(
@@ -17,7 +18,7 @@ app = App(
     "verb to add your own words, or to update results of an earlier version.\n\n"
     "```\n"
     "excision report runs/parts/evaluation\n"
-    "excision report results/ --title Acceptance --customer Example\n"
+    "excision report results/ --title Acceptance --customer Example --operator 'M. Weber' --logo logo.png\n"
     "excision report results/ --notes notes.txt --out acceptance.html\n"
     "```",
 )
@@ -35,15 +36,20 @@ def report(
         ),
     ] = None,
     title: Annotated[str | None, Parameter(help="Heading of the cover.")] = None,
-    customer: Annotated[str | None, Parameter(help="Customer named on the cover.")] = None,
+    customer: CustomerOption = None,
+    operator: OperatorOption = None,
+    logo: LogoOption = None,
     notes: Annotated[
         str | None, Parameter(help="Text for the cover, or a text file that contains it.")
     ] = None,
 ) -> None:
     """Write the report of a folder of results again."""
-    from excision.report.report import Words, write_report
+    from excision.report.own_words import Words, read_logo
+    from excision.report.report import write_report
 
-    target = write_report(results, out, Words(title, customer, _text(notes)))
+    own = None if logo is None else read_logo(logo)
+    words = Words(title, customer, _text(notes), operator, own)
+    target = write_report(results, out, words)
     say(f"Report: {target}")
 
 

@@ -26,7 +26,7 @@ from excision.export.quantise import quantise
 from excision.features.record import FEATURES
 from excision.method.calibration import Calibration
 from excision.method.fitness import FITNESS, save_fitness
-from excision.method.folder_kinds import ODD_IMAGE
+from excision.method.folder_kinds import ODD_IMAGE, RUN_SETTINGS
 from excision.method.run_folder import FINGERPRINT, read_json
 from excision.method.run_start import dropped_images, recorded_groups, recorded_warm_start
 from excision.ops.spread import evenly_spread
@@ -34,7 +34,7 @@ from excision.progress import StageProgress, of_stage
 from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Precision
 from excision.runtime.golden_file import Golden
 from excision.runtime.inspector import Inspector
-from excision.runtime.model_folder import Description, Tile
+from excision.runtime.model_folder import TRAINING_SETTINGS, Description, Tile
 from excision.runtime.trained_on import TrainedOn, image_key
 from excision.runtime.verification import Proof
 from excision.system.files import sha256
@@ -88,6 +88,7 @@ def export(
     try:
         _write_graph(detector, out, to, data if precision == "int8" else None, tell)
         _trained_on(detector, run, data, tell).save(out)
+        shutil.copyfile(run / RUN_SETTINGS, out / TRAINING_SETTINGS)
         scores = _scores(detector, calibrating.images, tell)
         golden = _golden(detector, calibrating.images, scores)
         golden.save(out)

@@ -20,6 +20,15 @@ def fingerprint(folder: Path) -> str:
     Raises:
         ModelError: the folder holds no model, or a file in it cannot be read.
     """
+    return content_hash(folder)[:DIGITS]
+
+
+def content_hash(folder: Path) -> str:
+    """Give the SHA-256, in 64 digits, that `fingerprint` begins.
+
+    Raises:
+        ModelError: the folder holds no model, or a file in it cannot be read.
+    """
     if folder_kind(folder) not in ("exported", "run"):
         raise ModelError(wrong_folder(folder, "model"))
     digest = hashlib.sha256()
@@ -29,4 +38,4 @@ def fingerprint(folder: Path) -> str:
                 digest.update(f"{name} {sha256(folder / name)}\n".encode())
     except OSError as error:
         raise ModelError(f"{folder}: the model cannot be read ({error})") from error
-    return digest.hexdigest()[:DIGITS]
+    return digest.hexdigest()

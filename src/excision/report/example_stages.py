@@ -14,7 +14,7 @@ from PIL import Image
 
 from excision.errors import ResultsError
 from excision.evaluation.examples import Example, Outcome, outcome
-from excision.predictions import Verdict
+from excision.predictions import Prediction, Verdict
 from excision.system.files import write_bytes, write_json
 from excision.visualization import pictures
 from excision.visualization.overlays import readable
@@ -24,7 +24,7 @@ EXAMPLES = "examples"
 _INDEX = "examples.json"
 
 # A report embeds no more than this, whatever an index says.
-MOST_EXAMPLES, _MOST_STAGES = 32, 8
+MOST_EXAMPLES, _MOST_STAGES, _MOST_BOXES = 32, 8, 50
 
 # A screen shows no more detail than this; it is the largest size of a default working image.
 _PIXELS = 163_840
@@ -57,6 +57,8 @@ class StagedExample:
         stages: from the input to the anomaly map, and the ground truth if known.
         p_value: conformal p-value of the score; None if it is unknown.
         unfit: why the image is not fit to be inspected; empty if it is.
+        boxes: boxes (x, y, width, height) around what is above the threshold, strongest first, as shares of
+            width and height of the picture.
     """
 
     name: str
@@ -68,6 +70,7 @@ class StagedExample:
     # Results of earlier versions lack these.
     p_value: float | None = None
     unfit: tuple[str, ...] = ()
+    boxes: tuple[tuple[float, ...], ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -108,7 +111,8 @@ def read_examples(folder: Path) -> list[StagedExample]:
 def _entry(content: dict[str, Any]) -> StagedExample:
     stages = tuple(StagePicture(**stage) for stage in content.pop("stages"))[:_MOST_STAGES]
     unfit = tuple(map(str, content.pop("unfit", ())))
-    example = StagedExample(**content, stages=stages, unfit=unfit)
+    boxes = tuple(tuple(map(float, box)) for box in content.pop("boxes", ())[:_MOST_BOXES])
+    example = StagedExample(**content, stages=stages, unfit=unfit, boxes=boxes)
     # Files of other folders must never get into a report, which may be given to others.
     if not all(_FILE.fullmatch(stage.file) and stage.width > 0 and stage.height > 0 for stage in stages):
         raise ValueError("a stage refers to a file outside this folder")
@@ -116,6 +120,8 @@ def _entry(content: dict[str, Any]) -> StagedExample:
         raise ValueError("an example has no verdict or score")
     if not (example.p_value is None or (isinstance(example.p_value, float) and 0 < example.p_value <= 1)):
         raise ValueError("an example has a p-value that is none")
+    if not all(len(box) == 4 and all(0 <= share <= 1 for share in box) for box in boxes):
+        raise ValueError("an example has a box that is outside its picture")
     return example
 
 
@@ -137,7 +143,15 @@ def _write(target: Path, number: int, example: Example) -> StagedExample:
         tuple(stages),
         p.p_value,
         p.unfit,
+        _boxes(p),
     )
+
+
+def _boxes(prediction: Prediction) -> tuple[tuple[float, ...], ...]:
+    height, width = prediction.anomaly_map.shape
+    sides = (width, height, width, height)
+    found = prediction.map_boxes()[:_MOST_BOXES]
+    return tuple(tuple(round(part / side, 5) for part, side in zip(box, sides, strict=True)) for box in found)
 
 
 def _stages(example: Example) -> Iterator[tuple[str, Picture]]:

@@ -16,6 +16,11 @@ def page_part(name: str) -> str:
     return resources.files("excision.report").joinpath("templates", name).read_text("utf-8")
 
 
+def shared_part(name: str) -> str:
+    """Read a script or style that reports share with the pages of a station."""
+    return resources.files("excision.visualization").joinpath("templates", name).read_text("utf-8")
+
+
 def digest(script: str) -> str:
     """Give the SHA-256 of a script as a content security policy states it."""
     return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

@@ -15,8 +15,10 @@ from excision.evaluation.examples import Outcome
 from excision.method.calibration.rarity import Basis, in_words
 from excision.report.capability_page import kept_content
 from excision.report.charts import charts_of, kinds_of
+from excision.report.conditions import conditions_of
 from excision.report.example_stages import EXAMPLES, StagedExample, read_examples
-from excision.report.page import digest, page_part, page_template
+from excision.report.own_words import Words, kept_words
+from excision.report.page import digest, page_part, page_template, shared_part
 from excision.report.results_folder import ResultsFolder, Row, Summary, open_results
 from excision.report.tables import Table, histogram_table, kinds_table, thresholds_table
 from excision.report.wording import cover
@@ -50,23 +52,27 @@ SUSPECTS = {
 
 BELOW = "Suspects at or below the threshold, highest scores first"
 
+BOXED = ("Input", "Anomaly map")
+"""Stages that are shown with the boxes around what is above the threshold."""
+
+ZOOM = {
+    "previous": "Previous picture",
+    "next": "Next picture",
+    "level": "Size of a pixel of the picture on this screen",
+    "larger": "Zoom in",
+    "smaller": "Zoom out",
+    "fit": "Fit",
+    "pixels": "1:1",
+    "pixels_about": "One pixel of the picture on one pixel of the screen",
+    "close": "Close",
+    "stage": "Enlarged picture",
+    "help": "Wheel or + and \N{MINUS SIGN} zoom, drag or the arrow keys move, 0 shows the whole picture, "
+    "1 one pixel on one pixel, Page Up and Page Down the other pictures, Escape closes.",
+}
+"""Words of the dialog that enlarges pictures."""
+
 SIGNS = {"defect": "▲", "unfit": "■", "review": "◆", "good": "●"}
 """The shape of each verdict, beside its colour and its word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Words that a user adds to a report.
-
-    Attributes:
-        title: replaces the title that follows from the results.
-        customer: customer named on the cover.
-        notes: text in paragraphs, for the cover.
-    """
-
-    title: str | None = None
-    customer: str | None = None
-    notes: str | None = None
 
 
 def write_report(folder: Path, out: Path | None = None, words: Words | None = None) -> Path:
@@ -78,7 +84,7 @@ def write_report(folder: Path, out: Path | None = None, words: Words | None = No
     Args:
         folder: that `excision evaluate` or `excision inspect` wrote.
         out: file to write; by default `report.html` in the folder.
-        words: title, customer and notes.
+        words: of the user; what they leave out is as `evaluate` kept it in the folder.
 
     Returns:
         The file that was written.
@@ -87,13 +93,14 @@ def write_report(folder: Path, out: Path | None = None, words: Words | None = No
         ResultsError: the folder contains no results, or a file in it is damaged.
     """
     results = open_results(folder)
+    own = (words or Words()).over(kept_words(folder))
     summary = results.summarise(_NOTED)
     target = out if out is not None else folder / REPORT
     with (
         atomic_path(target) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n", errors="backslashreplace") as stream,
     ):
-        page = page_template("report.html.j2").stream(_content(results, summary, words or Words(), target))
+        page = page_template("report.html.j2").stream(_content(results, summary, own, target))
         page.enable_buffering(256)
         stream.writelines(page)
     return target
@@ -103,12 +110,13 @@ def _content(results: ResultsFolder, summary: Summary, words: Words, target: Pat
     from markupsafe import Markup
 
     front, charts = cover(results, summary), charts_of(results, summary)
-    script, theme = page_part("report.js"), page_part("theme.js")
+    script, theme, zoom = page_part("report.js"), page_part("theme.js"), shared_part("zoom.js")
     links = _Links(results.folder, target.parent)
     return {
         "cover": front,
         "title": words.title or front.title,
-        "customer": words.customer,
+        "words": words,
+        "conditions": conditions_of(results, words),
         "paragraphs": [p for p in (words.notes or "").split("\n") if p.strip()],
         "notes": _notes(results, summary),
         "charts": [(chart, Markup(chart.inline())) for chart in charts.charts],
@@ -125,8 +133,10 @@ def _content(results: ResultsFolder, summary: Summary, words: Words, target: Pat
         "legend": pictures.heat_colours(),
         "signs": SIGNS,
         "version": __version__,
-        "scripts": {"theme": Markup(theme), "report": Markup(script)},
-        "policy": " ".join(f"'sha256-{digest(text)}'" for text in (theme, script)),
+        "scripts": {"theme": Markup(theme), "report": Markup(script), "zoom": Markup(zoom)},
+        "policy": " ".join(f"'sha256-{digest(text)}'" for text in (theme, script, zoom)),
+        "zoom": ZOOM,
+        "boxed": BOXED,
     }
 
 

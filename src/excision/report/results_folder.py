@@ -22,6 +22,7 @@ from excision.evaluation.examples import outcome
 from excision.inspection.log import JSONL, iterate_log
 from excision.method.calibration.rarity import Basis
 from excision.predictions import Predictor, Verdict
+from excision.report.provenance import Provenance
 from excision.system.csv_rows import restored
 from excision.system.files import write_json
 from excision.visualization.overlays import readable
@@ -78,6 +79,7 @@ class About:
         review_threshold: lower end of the grey zone.
         promise: promise of the threshold.
         searched: number of good training images that were searched for suspects, if the images are suspects.
+        provenance: model, images, machine and settings.
     """
 
     kind: Kind
@@ -87,8 +89,9 @@ class About:
     threshold: float | None = None
     review_threshold: float | None = None
     promise: Promise | None = None
-    # Results of earlier versions lack it.
+    # Results of earlier versions lack these.
     searched: int | None = None
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +240,13 @@ def _about(folder: Path) -> About:
     if (folder / ABOUT).is_file():
         content = _json(folder / ABOUT)
         try:
-            promise = content.pop("promise", None)
-            about = About(**content, promise=Promise(**promise) if promise else None)
-        except (TypeError, ValueError) as error:
+            promise, source = content.pop("promise", None), content.pop("provenance", None)
+            about = About(
+                **content,
+                promise=Promise(**promise) if promise else None,
+                provenance=None if source is None else Provenance.of_json(source),
+            )
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise ResultsError(
                 f"{folder / ABOUT}: is damaged ({error}); inspect or evaluate again"
             ) from error

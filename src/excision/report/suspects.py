@@ -11,7 +11,8 @@ from excision.inspection.log import InspectionLog, InspectionRecord
 from excision.method.suspects import FALSE_DISCOVERY_RATE, Suspect
 from excision.predictions import Prediction
 from excision.report.example_stages import write_examples
-from excision.report.report import Words, write_report
+from excision.report.own_words import Words
+from excision.report.report import write_report
 from excision.report.results_folder import About, write_about
 from excision.system.csv_rows import csv_row
 from excision.system.dates import today

@@ -6,14 +6,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from excision.evaluation.intervals import rate_interval
 from excision.method.calibration import words
 from excision.report.drift_charts import read_drift
 from excision.report.numbers import count, figure, percent
-from excision.report.promises import Measured, false_alarms, promised
+from excision.report.promises import promised
 from excision.report.results_folder import Promise, ResultsFolder, Summary
+from excision.report.statement import Counts, statement
 
 _MOST_KINDS = 8
+
+_FIGURES = {
+    "image_auroc": ("Image AUROC", "0.5 is chance, 1 perfect"),
+    "image_ap": ("Image AP", "average precision"),
+    "aupro": ("AUPRO", "up to 30 % false-positive rate"),
+    "pixel_auroc": ("Pixel AUROC", "0.5 is chance, 1 perfect"),
+    "pixel_ap": ("Pixel AP", "average precision"),
+    "image_f1_max": ("Image F1", "best over all thresholds"),
+}
+"""Figures of `evaluation.json` that are shown where the data determine them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,7 @@ class Cover:
         statements: topics, each with one or two sentences.
         cards: headline figures.
         facts: names and values: the data and the thresholds.
+        stated: topics and sentences of the statement of an evaluation.
     """
 
     title: str
@@ -48,6 +59,7 @@ class Cover:
     statements: tuple[tuple[str, str], ...]
     cards: tuple[Card, ...]
     facts: tuple[tuple[str, str], ...]
+    stated: tuple[tuple[str, str], ...] = ()
 
 
 def cover(results: ResultsFolder, summary: Summary) -> Cover:
@@ -59,69 +71,29 @@ def cover(results: ResultsFolder, summary: Summary) -> Cover:
     return _inspection(results, summary)
 
 
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """Numbers of fit images, of those of them with an alarm, which is the verdict "defect", and of others."""
-
-    good: int
-    alarms: int
-    defective: int
-    found: int
-    unfit_good: int
-    unfit_defective: int
-    failed: int
-
-    @property
-    def unfit(self) -> int:
-        """Number of unfit images."""
-        return self.unfit_good + self.unfit_defective
-
-    def named(self, truth: str) -> str:
-        """Name the images that rates are of: where there are unfit ones, the others."""
-        return f"fit {truth} image" if self.unfit else f"{truth} image"
-
-    @classmethod
-    def of(cls, summary: Summary) -> _Counts:
-        def total(good: bool, *verdicts: str) -> int:
-            return sum(
-                n for (label, v), n in summary.counts.items() if v in verdicts and (label == "good") == good
-            )
-
-        scored = ("good", "review", "defect")
-        return cls(
-            good=total(True, *scored),
-            alarms=total(True, "defect"),
-            defective=total(False, *scored),
-            found=total(False, "defect"),
-            unfit_good=total(True, "unfit"),
-            unfit_defective=total(False, "unfit"),
-            failed=sum(n for (_, verdict), n in summary.counts.items() if verdict is None),
-        )
-
-
 def _evaluation(results: ResultsFolder, summary: Summary) -> Cover:
-    figures, about, counts = results.figures, results.about, _Counts.of(summary)
+    figures, about, counts = results.figures, results.about, Counts.of(summary)
     kinds = {name: (k["images"], k["detected"]) for name, k in figures.get("kinds", {}).items()}
-    statements = [("Inspected", _inspected(str(about.subject), counts, list(kinds)))]
+    details = []
+    if len(kinds) > 1:
+        details.append(("Kinds of defect", _kinds(list(kinds))))
     if counts.defective:
-        statements.append(("Missed", _missed(counts, kinds)))
-    if counts.good:
-        measured = Measured(counts.alarms, counts.good, counts.named("good"), figures.get("normal_groups"))
-        statements.append(("False alarms", false_alarms(measured, about.promise)))
+        details.append(("Missed", _missed(counts, kinds)))
     if counts.unfit:
-        statements.append(("Unfit", _unfit(counts)))
+        details.append(("Unfit", _unfit(counts)))
     if figures.get("image_auroc") is not None:
-        statements.append(("Ranking", _ranking(figures)))
+        details.append(("Ranking", _ranking(figures)))
     return Cover(
         f"Evaluation of {about.subject}",
         _evaluation_headline(counts),
-        tuple(statements),
+        tuple(details),
         tuple(_evaluation_cards(figures, counts, about.promise)),
         tuple(_facts(results)),
+        statement(results, counts),
     )
 
 
-def _evaluation_headline(counts: _Counts) -> str:
+def _evaluation_headline(counts: Counts) -> str:
     parts = []
     if counts.defective:
         parts.append(f"{counts.found:,} of {count(counts.defective, counts.named('defective'))} found")
@@ -133,34 +105,25 @@ def _evaluation_headline(counts: _Counts) -> str:
     return sentence[0].upper() + sentence[1:] + "."
 
 
-def _inspected(subject: str, counts: _Counts, kinds: list[str]) -> str:
+def _kinds(kinds: list[str]) -> str:
     named = ", ".join(kinds[:_MOST_KINDS]) + (", ..." if len(kinds) > _MOST_KINDS else "")
-    kinds_told = f" ({named})" if kinds else ""
-    failed = f" {count(counts.failed)} could not be inspected." if counts.failed else ""
-    good, defective = counts.good + counts.unfit_good, counts.defective + counts.unfit_defective
-    return (
-        f"{subject}: {count(good + defective)}, {good:,} of them good and "
-        f"{defective:,} with a known defect{kinds_told}.{failed} The model was trained on good "
-        "images only, and its threshold was set on good images before this test."
-    )
+    return f"{named}."
 
 
-def _missed(counts: _Counts, kinds: dict[str, tuple[int, int]]) -> str:
+def _missed(counts: Counts, kinds: dict[str, tuple[int, int]]) -> str:
     missed = counts.defective - counts.found
-    low, high = rate_interval(missed, counts.defective)
-    interval = f"(95 % interval of the rate: {percent(low)} to {percent(high)})"
     if not missed:
-        return f"Nothing: every defective image was found {interval}."
+        return "Nothing: every defective image was found."
+    missed_of = f"{missed:,} of {count(counts.defective, counts.named('defective'))}"
+    if len(kinds) == 1:
+        return f"{missed_of}."
     worst = sorted(((n - found, n, kind) for kind, (n, found) in kinds.items() if n > found), reverse=True)
     told = "; ".join(f"{lost} of {n} {kind}" for lost, n, kind in worst[:_MOST_KINDS])
     rest = "; and others" if len(worst) > _MOST_KINDS else ""
-    return (
-        f"{missed:,} of {count(counts.defective, counts.named('defective'))}, "
-        f"{percent(missed / counts.defective)} {interval}: {told}{rest}."
-    )
+    return f"{missed_of}: {told}{rest}."
 
 
-def _unfit(counts: _Counts) -> str:
+def _unfit(counts: Counts) -> str:
     good, defective = counts.good + counts.unfit_good, counts.defective + counts.unfit_defective
     return (
         f"{counts.unfit_good:,} of {count(good, 'good image')} and {counts.unfit_defective:,} of "
@@ -178,7 +141,7 @@ def _ranking(figures: dict[str, Any]) -> str:
     )
 
 
-def _evaluation_cards(figures: dict[str, Any], counts: _Counts, promise: Promise | None) -> Iterator[Card]:
+def _evaluation_cards(figures: dict[str, Any], counts: Counts, promise: Promise | None) -> Iterator[Card]:
     found = f"{counts.found:,} of {counts.defective:,}"
     alarms = f"{counts.alarms:,} of {counts.good:,}"
     yield Card(
@@ -194,12 +157,10 @@ def _evaluation_cards(figures: dict[str, Any], counts: _Counts, promise: Promise
     if counts.unfit:
         told = f"{counts.unfit_good:,} good, {counts.unfit_defective:,} defective"
         yield Card("Unfit", f"{counts.unfit:,}", told)
-    yield Card("Image AUROC", figure(figures.get("image_auroc")), "0.5 is chance, 1 perfect")
-    yield Card("Image AP", figure(figures.get("image_ap")), "average precision")
-    yield Card("AUPRO", figure(figures.get("aupro")), "up to 30 % false-positive rate")
-    yield Card("Pixel AUROC", figure(figures.get("pixel_auroc")), "0.5 is chance, 1 perfect")
-    yield Card("Pixel AP", figure(figures.get("pixel_ap")), "average precision")
-    yield Card("Image F1", figure(figures.get("image_f1_max")), "best over all thresholds")
+    for name, (words_of, hint) in _FIGURES.items():
+        # The notes say why the data do not determine the others.
+        if figures.get(name) is not None:
+            yield Card(words_of, figure(figures[name]), hint)
     if isinstance(figures.get("ms_per_image"), float):
         yield Card("Time per image", _time(figures["ms_per_image"]), "median, image to verdict")
 

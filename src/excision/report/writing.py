@@ -18,11 +18,14 @@ from excision.evaluation.evaluation import Evaluation
 from excision.evaluation.examples import Example, ScoredImage, choose_examples
 from excision.inspection.batch import InspectionSummary, inspect_images
 from excision.inspection.drift.inspected import write_drift
+from excision.inspection.findings import findings
 from excision.ops.reduction import shrink_mask
 from excision.predictions import Detection, Prediction, Predictor
 from excision.progress import Progress
 from excision.report.charts import charts_of
 from excision.report.example_stages import write_examples
+from excision.report.own_words import Words, keep_words
+from excision.report.provenance import Provenance, provenance_of
 from excision.report.report import write_report
 from excision.report.results_folder import (
     EVALUATION,
@@ -42,7 +45,13 @@ FIGURES = "figures"
 
 
 def evaluate(
-    predictor: Predictor, dataset: Dataset, out: Path | None = None, progress: Progress | None = None
+    predictor: Predictor,
+    dataset: Dataset,
+    out: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    model: Path | None = None,
+    words: Words | None = None,
 ) -> Evaluation:
     """Measure a detector on the test images of a data set, and write the results.
 
@@ -51,17 +60,23 @@ def evaluate(
         dataset: data set with test images.
         out: folder for `evaluation.json`, `scores.csv`, pictures and `report.html`; None writes nothing.
         progress: called after each image.
+        model: folder of the detector, whose version and settings the report names; None if there is none.
+        words: of the user, for the report.
 
     Raises:
         DatasetError: there is no test image, or none that can be read.
+        ModelError: `model` holds no model.
         SettingsError: `out` is a file.
     """
     if out is not None and out.exists() and not out.is_dir():
         raise SettingsError(f"{out}: is a file; name a folder for the results")
     if out is None:
         return measure(predictor, dataset, progress)
+    # Before the work: what is replaced meanwhile must not pass for what was measured.
+    source = provenance_of(model, dataset)
     evaluation = measure(predictor, dataset, progress, partial(keep_overlay, out))
-    write_evaluation(out, evaluation, dataset, predictor)
+    keep_words(out, words or Words())
+    write_evaluation(out, evaluation, dataset, predictor, source)
     return evaluation
 
 
@@ -69,11 +84,18 @@ def keep_overlay(
     out: Path, sample: Sample, detection: Detection, ground_truth: NDArray[np.bool_] | None
 ) -> None:
     """Write the picture of one test image into a folder of results."""
-    picture = with_reasons(draw_overlay(detection, ground_truth=ground_truth), detection.unfit)
+    drawn = draw_overlay(detection, findings(detection).shown_boxes, ground_truth)
+    picture = with_reasons(drawn, detection.unfit)
     write_overlay(out / overlay_name(sample.name), picture)
 
 
-def write_evaluation(out: Path, evaluation: Evaluation, dataset: Dataset, predictor: Predictor) -> None:
+def write_evaluation(
+    out: Path,
+    evaluation: Evaluation,
+    dataset: Dataset,
+    predictor: Predictor,
+    source: Provenance | None = None,
+) -> None:
     """Write everything except the overlays to a folder, replacing the files of an earlier evaluation.
 
     The examples are predicted again, one by one: keeping every stage of all images would take too much
@@ -91,6 +113,7 @@ def write_evaluation(out: Path, evaluation: Evaluation, dataset: Dataset, predic
             _finite(evaluation.threshold),
             _finite(predictor.review_threshold),
             promise_of(predictor),
+            provenance=source,
         ),
     )
     write_examples(out, _examples(dataset, predictor, choose_examples(evaluation.images)))

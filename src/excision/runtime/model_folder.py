@@ -9,6 +9,7 @@ golden.npz       images with the scores and maps computed by torch, for verifica
 trained_on.json  hashes of the training images, which cannot set a threshold
 calibrations.json  earlier thresholds, for undo
 capability.json  which defects it is sure to find, if that was measured; changes nothing
+training_settings.toml  settings of the training, for reports; changes nothing
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ hashes; until format 3, promises had no confidence."""
 VERDICT_FILES = (DESCRIPTION, *GRAPH_FILES, REGION, FITNESS, FEATURES)
 """Files that can change a verdict; fingerprints depend on this order, so it must not change."""
 
-OTHER_FILES = (GOLDEN, "trained_on.json", "calibrations.json", CAPABILITY)
+TRAINING_SETTINGS = "training_settings.toml"
+"""Settings of the training; folders of earlier versions lack it."""
+
+OTHER_FILES = (GOLDEN, "trained_on.json", "calibrations.json", CAPABILITY, TRAINING_SETTINGS)
 """The other files of the folder."""
 
 _NEXT = {REGION: "region.next.png", FITNESS: "fitness.next.json"}  # until model.json describes it

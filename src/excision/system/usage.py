@@ -28,7 +28,7 @@ def usage(seconds: float) -> dict[str, Any]:
     return {
         "seconds": round(seconds, 1),
         "peak_memory_mb": round(peak_memory_mb(), 1),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
@@ -37,7 +37,7 @@ def usage(seconds: float) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     """Name the processor; on Linux the kernel has a better name than Python."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as stream:  # noqa: PTH123  no path, a kernel table

@@ -123,6 +123,27 @@
     show();
   }
 
+  // Without scripts nothing looks as if it could be enlarged.
+  for (const picture of document.querySelectorAll(".panels .picture")) {
+    picture.dataset.zoom = "";
+    picture.tabIndex = 0;
+    picture.setAttribute("role", "button");
+    picture.setAttribute("aria-label", `Enlarge ${picture.dataset.zoomTitle}`);
+  }
+  for (const link of document.querySelectorAll("[data-gallery] a[data-zoom-title]")) link.dataset.zoom = "";
+
+  // A table that is cut off says so.
+  const cut = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      const box = target.closest(".scroll");
+      box.classList.toggle("cut", box.scrollWidth > box.clientWidth + 1);
+    }
+  });
+  for (const box of document.querySelectorAll(".scroll")) {
+    cut.observe(box);
+    for (const table of box.children) cut.observe(table);
+  }
+
   for (const button of document.querySelectorAll("[data-theme]")) themeButton(button);
   for (const table of document.querySelectorAll("table.sortable")) sortable(table, () => {});
   for (const section of document.querySelectorAll("[data-gallery]")) gallery(section);

@@ -11,6 +11,7 @@
   const [stage, title, level, mixing, previous, next] = ["stage", "title", "level", "mixing", "previous", "next"].map(find);
   let opener = null;
   let group = [];
+  let wanted = null;
   let picture = null;
   let size = { width: 1, height: 1 };
   let view = { scale: 1, x: 0, y: 0 };
@@ -53,17 +54,28 @@
   // Numbers of ids must be unique in a page, so a copy has none.
   function copyOf(link) {
     const chosen = link.dataset.zoom ? document.querySelector(link.dataset.zoom) : null;
-    const shown = chosen || link.querySelector("svg, img");
+    const shown = chosen || (link.matches(".picture") ? link : link.querySelector("svg, img"));
     if (!shown) return null;
     const copy = shown.cloneNode(true);
     for (const each of [copy, ...copy.querySelectorAll("[id]")]) each.removeAttribute("id");
-    copy.removeAttribute("loading");
+    for (const name of ["loading", "tabindex", "role", "data-zoom"]) copy.removeAttribute(name);
     if (copy.matches("svg")) {
       const { width, height } = shown.viewBox.baseVal;
       return { copy, size: { width, height } };
     }
-    const drawn = { width: Number(shown.getAttribute("width")) || shown.naturalWidth || 1, height: Number(shown.getAttribute("height")) || shown.naturalHeight || 1 };
-    return { copy, size: drawn };
+    const img = shown.matches("img") ? shown : shown.querySelector("img");
+    return { copy, size: { width: img.naturalWidth || img.width || 1, height: img.naturalHeight || img.height || 1 } };
+  }
+
+  // A link to a picture that the page does not show: it is loaded first.
+  function load(link) {
+    const image = new Image();
+    image.alt = link.dataset.zoomTitle || "";
+    image.addEventListener("load", () => {
+      if (dialog.open && wanted === link) put(link, { copy: image, size: { width: image.naturalWidth, height: image.naturalHeight } });
+    });
+    image.addEventListener("error", () => { if (wanted === link) { dialog.close(); location.assign(link.href); } });
+    image.src = link.href;
   }
 
   // What is shown at once may be reduced; the whole image comes when it is there.
@@ -77,11 +89,14 @@
   }
 
   function show(link) {
+    wanted = opener = link;
     const found = copyOf(link);
-    if (!found) return;
+    if (found) put(link, found); else load(link);
+  }
+
+  function put(link, found) {
     const before = picture && size.width === found.size.width && size.height === found.size.height ? { ...view } : null;
     ({ copy: picture, size } = found);
-    opener = link;
     picture.classList.add("zoomed");
     stage.replaceChildren(picture);
     sharpen(link, picture);
@@ -98,7 +113,7 @@
 
   function open(link) {
     const around = link.closest("[data-zoom-group]");
-    group = around ? Array.from(around.querySelectorAll("[data-zoom]")) : [link];
+    group = around ? Array.from(around.querySelectorAll("[data-zoom]")).filter((one) => one.getClientRects().length) : [link];
     picture = null;
     dialog.showModal();
     document.documentElement.classList.add("zooming");
@@ -116,6 +131,12 @@
     if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
     open(link);
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (!event.target.matches('[data-zoom][role="button"]') || !["Enter", " "].includes(event.key)) return;
+    event.preventDefault();
+    event.target.click();
   });
 
   dialog.addEventListener("close", () => {
