@@ -64,3 +64,15 @@ def test_a_run_folder_keeps_that_a_person_set_its_threshold(tmp_path: Path) -> N
     calibration = load_calibration(tmp_path)
     assert (calibration.threshold, calibration.wanted_rate) == (7.5, None)
     assert Detector.load(tmp_path, device="cpu").threshold == 7.5
+
+
+@pytest.mark.parametrize("kind", ["exported", "run"])
+def test_the_own_threshold_set_again_has_its_own_promise_again(kind: str) -> None:
+    before = predictor(kind)
+    own = before.calibration
+    assert own is not None
+    there = before.with_thresholds(2 * own.threshold, None)
+    again = there.with_thresholds(3 * own.threshold, None).with_thresholds(own.threshold, None)
+    assert again.calibration == own
+    assert again.calibration.explain() == own.explain()
+    assert there.calibration == own.at(2 * own.threshold)
