@@ -188,7 +188,24 @@ def fabrics() -> Iterator[Picture]:
 
 def part() -> Iterator[Picture]:
     """Give each picture of the part in any rotation, and the mask of each defect."""
-    return _parts(lambda rng, _: machined_part(rng, (256, 256), aside=4, turned=None), 7)
+    return _parts(lambda rng, _: _turned(rng), PART_SEED)
+
+
+PART_SEED = 7
+
+
+def good_part(number: int) -> Image.Image:
+    """Draw a good test image of "part"; there are more than the set has."""
+    rng = np.random.default_rng([PART_SEED, zlib.crc32(b"test/good"), number])
+    return _as_image(_turned(rng).astype(np.float32))
+
+
+def _turned(rng: np.random.Generator) -> Array:
+    return machined_part(rng, (256, 256), aside=4, turned=None)
+
+
+def _as_image(picture: Array) -> Image.Image:
+    return Image.fromarray((picture.clip(0, 1) * 255 + 0.5).astype(np.uint8))
 
 
 def figures() -> Iterator[Picture]:
@@ -312,7 +329,7 @@ def main() -> None:
     for place, picture in track(draw(), "drawing", count):
         file = arguments.out / place
         file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray((picture.clip(0, 1) * 255 + 0.5).astype(np.uint8)).save(file)
+        _as_image(picture).save(file)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,26 @@
-"""Draw the operator's pages after a shift of parts, as the documentation shows them.
+"""Draw the operator's pages after a shift of parts, and a report, as the documentation shows them.
 
 python experiments/station_pictures.py MODEL DATA --out docs/images
 
-MODEL is a run folder or an exported folder, DATA a data set that the model was made for, with many good test
-images and a few defective ones. The documentation shows the part in any rotation of `harder_sets.py`, with 70
-more good ones. Needs Playwright and a Chromium.
+MODEL is a run folder or an exported folder of the part in any rotation, DATA the set "part" of
+`harder_sets.py`, which draws it; 70 more good parts are drawn here. Needs Playwright and a Chromium.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from harder_sets import good_part
 from PIL import Image
 from service_process import serving
 
@@ -29,15 +32,18 @@ from excision.station.client import Client
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+_COLOURS = 224
+
 # Name, address, size of the window, width of the picture, theme.
 PICTURES: tuple[tuple[str, str, tuple[int, int], int, Literal["light", "dark"]], ...] = (
     ("station-live", "/", (1720, 1060), 1200, "light"),
     ("station-live-phone", "/", (390, 844), 390, "dark"),
+    ("station-zoom", "/review?verdict=defect&lowest=10#zoom", (1500, 900), 1000, "dark"),
     ("station-review", "/review?verdict=defect&lowest=10", (1640, 1240), 1100, "light"),
     ("station-threshold", "/review/threshold", (1500, 850), 1000, "dark"),
     ("station-models", "/models", (1720, 960), 1200, "dark"),
 )
-GOOD_TO_A_DEFECT = 12
+GOOD_TO_A_DEFECT, GOOD = 12, 100
 
 
 def main() -> None:
@@ -59,6 +65,7 @@ def main() -> None:
                 chromium = driver.chromium.launch(
                     executable_path=shutil.which("chromium"), args=["--no-sandbox"]
                 )
+                draw_report(chromium, arguments.model, arguments.data, Path(folder), arguments.out)
                 for name, path, size, width, theme in PICTURES:
                     draw(chromium, client.url + path, size, width, theme, arguments.out / f"{name}.png")
                 chromium.close()
@@ -76,19 +83,19 @@ def _open_a_grey_zone(client: Client) -> None:
 
 def _inspect_a_shift(client: Client, samples: tuple[Sample, ...]) -> None:
     """Send the images as they come on a line, mostly good, and label all alarms but the last."""
-    good = [sample for sample in samples if not sample.defective]
-    last, *bad = [sample for sample in samples if sample.defective][:: GOOD_TO_A_DEFECT // 4]
+    good = [(_png(good_part(number)), "good") for number in range(GOOD)]
+    defective = [sample for sample in samples if sample.defective][:: GOOD_TO_A_DEFECT // 4]
+    last, *bad = [(sample.image.read_bytes(), sample.label) for sample in defective]
     turn = [
         each
         for place, sample in enumerate(good, start=1)
         for each in (sample, *(() if place % GOOD_TO_A_DEFECT or not bad else (bad.pop(),)))
     ]
-    for number, sample in enumerate([*turn, last], start=1):
-        answer = client.inspect(sample.image, source=f"part_{number:04}.png")
-        if answer.verdict == "defect" and sample is not last:
-            truth: Literal["good", "defect"] = "defect" if sample.defective else "good"
-            note = sample.label.replace("_", " ") if sample.defective else "dust"
-            client.label(answer.id, truth, who="M. Weber", note=note)
+    for number, (content, label) in enumerate([*turn, last], start=1):
+        answer = client.inspect(content, source=f"part_{number:04}.png")
+        if answer.verdict == "defect" and number <= len(turn):
+            truth: Literal["good", "defect"] = "good" if label == "good" else "defect"
+            client.label(answer.id, truth, who="M. Weber", note="dust" if label == "good" else label)
         if number == len(turn) - GOOD_TO_A_DEFECT // 2:
             with contextlib.suppress(ImageError):
                 client.inspect(b"no image", source="part_unreadable.png")
@@ -107,12 +114,41 @@ def draw(
             box.blur()
         if "/review?" in url:
             page.get_by_text("Older").first.click()
+            page.wait_for_timeout(500)
+        if url.endswith("#zoom"):
+            page.locator(".pictured > .zoomable").click()
+            for _ in range(2):
+                page.keyboard.press("+")
         page.wait_for_timeout(1500)
         page.screenshot(path=path)
+    shrink(path, width)
+
+
+def draw_report(browser: Browser, model: Path, data: Path, folder: Path, out: Path) -> None:
+    """Measure the model on the test images, and draw the head of the report."""
+    results = folder / "evaluation"
+    command = [sys.executable, "-m", "excision", "evaluate", model, data, "--out", results]
+    subprocess.run([*command, "--operator", "M. Weber", "--customer", "Example AG"], check=True)
+    with browser.new_context(viewport={"width": 1180, "height": 1500}, color_scheme="light") as context:
+        page = context.new_page()
+        page.goto((results / "report.html").as_uri())
+        page.screenshot(path=out / "report.png")
+    shrink(out / "report.png", 1000)
+
+
+def _png(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def shrink(path: Path, width: int) -> None:
+    """Make a picture of that width from one that is wider, in few colours: the documentation is not large."""
     with Image.open(path) as picture:
         height = round(picture.height * width / picture.width)
         smaller = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-    smaller.save(path, optimize=True)
+    few = smaller.quantize(_COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
+    few.save(path, optimize=True)
 
 
 if __name__ == "__main__":

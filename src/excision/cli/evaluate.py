@@ -52,7 +52,7 @@ app = App(
     "```\n"
     "excision evaluate runs/parts parts/ --json figures.json\n"
     "excision evaluate line/parts parts/\n"
-    "excision evaluate line/parts parts/ --operator 'M. Weber' --customer 'Example AG' --logo logo.png\n"
+    "excision evaluate line/parts parts/ --operator Weber --customer Example --logo logo.png\n"
     "excision evaluate runs/parts parts/ --no-mask --out no_mask/\n"
     "excision evaluate runs/parts parts/ --inference-skips all --out all_skips/\n"
     "```",

@@ -18,7 +18,7 @@ app = App(
     "verb to add your own words, or to update results of an earlier version.\n\n"
     "```\n"
     "excision report runs/parts/evaluation\n"
-    "excision report results/ --title Acceptance --customer Example --operator 'M. Weber' --logo logo.png\n"
+    "excision report results/ --title Acceptance --customer Example --operator Weber --logo logo.png\n"
     "excision report results/ --notes notes.txt --out acceptance.html\n"
     "```",
 )
