@@ -127,7 +127,7 @@ def draw(
 def draw_report(browser: Browser, model: Path, data: Path, folder: Path, out: Path) -> None:
     """Measure the model on the test images, and draw the head of the report."""
     results = folder / "evaluation"
-    command = [sys.executable, "-m", "excision", "evaluate", model, data, "--out", results]
+    command: list[str | Path] = [sys.executable, "-m", "excision", "evaluate", model, data, "--out", results]
     subprocess.run([*command, "--operator", "M. Weber", "--customer", "Example AG"], check=True)
     with browser.new_context(viewport={"width": 1180, "height": 1500}, color_scheme="light") as context:
         page = context.new_page()
