@@ -27,6 +27,7 @@ from excision.cameras.settings import CommonSettings
 from excision.cameras.source import Shot
 from excision.errors import CameraError, DamagedFrameError, SettingsError
 from excision.system.credentials import Secret
+from excision.system.duration import Duration
 
 _PIECE = 2**16
 _MOST_BYTES = 2**30
@@ -40,7 +41,7 @@ class HttpSettings(CommonSettings):
         url: address that answers with an image: JPEG, PNG or any other that Excision reads.
         user: for cameras that ask for one, by basic or digest authentication.
         password: of the user; where it is kept.
-        timeout: seconds in which the whole answer must have come.
+        timeout: in which the whole answer must have come.
         most_bytes: largest answer that is taken.
     """
 
@@ -49,7 +50,7 @@ class HttpSettings(CommonSettings):
     url: str
     user: str | None = None
     password: Secret | None = None
-    timeout: float = 5.0
+    timeout: Duration = 5.0
     most_bytes: int = 2**26
 
     def __post_init__(self) -> None:

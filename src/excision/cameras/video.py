@@ -11,6 +11,7 @@ from excision.cameras.settings import CommonSettings
 from excision.cameras.source import Source
 from excision.errors import SettingsError
 from excision.system.credentials import Secret
+from excision.system.duration import Duration
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "tcp", "udp", "rtp", "srt", "rtmp")
 
@@ -28,7 +29,7 @@ class VideoSettings(CommonSettings):
         user: for streams that ask for one.
         password: of the user; where it is kept.
         transport: how RTSP sends the pictures; "tcp" loses none on the way.
-        timeout: seconds after which a stream that sends nothing counts as lost.
+        timeout: after which a stream that sends nothing counts as lost.
     """
 
     kind: ClassVar[str] = "video"
@@ -39,7 +40,7 @@ class VideoSettings(CommonSettings):
     user: str | None = None
     password: Secret | None = None
     transport: Literal["tcp", "udp"] = "tcp"
-    timeout: float = 5.0
+    timeout: Duration = 5.0
 
     def __post_init__(self) -> None:
         CommonSettings.__post_init__(self)

@@ -35,6 +35,7 @@ ERROR, STOPPED = 2, 130
 
 VERBS = {
     "demo": "Train, calibrate, evaluate and report on a built-in data set, in a few minutes.",
+    "capture": "Collect a first training set from a camera, with hints on light and focus.",
     "check": "Report what a data set contains and what training would use.",
     "train": "Learn what good parts look like, and set the decision threshold.",
     "evaluate": "Measure a model on labelled test images.",
