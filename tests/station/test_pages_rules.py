@@ -189,7 +189,7 @@ def test_a_budget_takes_labels_into_account(tmp_path: Path) -> None:
     store.label(numbers[18] or 0, Label("good", "", "", 1.0))
     store.label(numbers[19] or 0, Label("good", "", "", 1.0))
     store.label(numbers[19] or 0, Label("defect", "", "", 2.0))
-    found = budget_of(store, FakeModels(), since=50.0)  # type: ignore[arg-type]
+    found = budget_of(store, FakeModels(), Query(since=50.0))  # type: ignore[arg-type]
     assert found is not None
     assert (found.parts, found.alarms) == (20, 3)
     assert (found.confirmed_false, found.confirmed_true, found.unjudged) == (1, 1, 1)

@@ -22,6 +22,7 @@ from excision.station.api.schemas import (
 )
 from excision.station.api.writing import writing_of
 from excision.station.people.roles import name_of
+from excision.station.quality.settings import DefectsSettings, class_of
 from excision.station.station import Station
 from excision.station.store.labelling import named
 from excision.station.store.query import Kind
@@ -127,9 +128,9 @@ async def label(request: Request, number: Number, new: NewLabel) -> ResultDetail
 
     def say() -> ResultDetail:
         _result(request, number)
-        said = Label(
-            new.truth, named(name_of(request, new.who)), new.note, time.time(), new.defect_class or None
-        )
+        defects = _station(request).settings.file.one(DefectsSettings)
+        kind = class_of(defects, new.truth, new.defect_class)
+        said = Label(new.truth, named(name_of(request, new.who)), new.note, time.time(), kind)
         _station(request).store.label(number, said)
         return result(request, number)
 

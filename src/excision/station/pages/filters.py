@@ -26,6 +26,11 @@ class Filter:
         model: name of the model.
         labelled: "yes" or "no".
         station: name of the station, at a hub.
+        serial: serial number of the part.
+        lot: that the part belongs to.
+        view: camera or side of the part.
+        defect_class: class of the label that counts.
+        part: number of the part.
     """
 
     since: str = ""
@@ -37,6 +42,11 @@ class Filter:
     model: str = ""
     labelled: str = ""
     station: str = ""
+    serial: str = ""
+    lot: str = ""
+    view: str = ""
+    defect_class: str = ""
+    part: str = ""
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> Filter:
@@ -61,6 +71,11 @@ class Filter:
             model=self.model or None,
             labelled={"yes": True, "no": False}.get(self.labelled),
             station=self.station or None,
+            serial=self.serial or None,
+            lot=self.lot or None,
+            view=self.view or None,
+            defect_class=self.defect_class or None,
+            part=_whole(self.part),
         )
 
     @property
@@ -79,6 +94,10 @@ def _seconds(text: str) -> float | None:
         return datetime.fromisoformat(text).astimezone().timestamp()
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _number(text: str) -> float | None:

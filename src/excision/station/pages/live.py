@@ -17,6 +17,7 @@ from excision.station.pages.charts import score_chart
 from excision.station.pages.drift import panels_of
 from excision.station.pages.pictures import LARGE, LARGEST, THUMB, has_image, has_stages, picture
 from excision.station.pages.rarity import rarity_of
+from excision.station.pages.scale import Choice, choice_of
 from excision.station.pages.shift import HOURS, Shift, budget_of, read_shift
 from excision.station.pages.source import hub_of, source_of
 from excision.station.pages.stations import CLOCK, stations_of
@@ -36,10 +37,12 @@ _DRAWING = CapacityLimiter(2)
 
 
 @router.get("/")
-def live(request: Request, hours: str = "", since: str = "", station: str = "", model: str = "") -> Response:
-    """Show how the line runs; at a hub those of a station or of a model, or all."""
+def live(
+    request: Request, hours: str = "", since: str = "", station: str = "", model: str = "", view: str = ""
+) -> Response:
+    """Show how the line runs: the results of a model, a view, or at a hub of a station, or all."""
     shift = read_shift(hours, since, time.time())
-    return render(request, "live.html.j2", **_content(request, shift, station, model))
+    return render(request, "live.html.j2", **_content(request, shift, station, model, view))
 
 
 @router.get("/live/now")
@@ -50,9 +53,10 @@ def now(
     state: str = "",
     station: str = "",
     model: str = "",
+    view: str = "",
 ) -> Response:
     """Give what changes on the page; nothing where it is the same as before."""
-    content = _content(request, read_shift(hours, since, time.time()), station, model)
+    content = _content(request, read_shift(hours, since, time.time()), station, model, view)
     if content["state"] == state:
         return Response(status_code=204)
     return render(request, "live_now.html.j2", **content)
@@ -75,25 +79,34 @@ async def kept_picture(request: Request, number: int, size: str) -> Response:
     return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
 
-def _content(request: Request, shift: Shift, station: str, model: str) -> dict[str, Any]:
+def _content(request: Request, shift: Shift, station: str, model: str, view: str) -> dict[str, Any]:
     source, t, hub = source_of(request), words_of(request), hub_of(request)
     store, stations = source.store, None if hub is None else stations_of(hub, station, model)
-    asked = Query() if stations is None else Query(station=station or None, model=model or None)
+    choice = (
+        None
+        if stations is not None
+        else choice_of(station_of(request).store, tuple(source.models.names), shift.since, model, view)
+    )
+    asked = Query(station=station or None, model=model or None) if choice is None else choice.query
     shown = replace(asked, since=shift.since)
     recent = store.newest(asked, _RECENT)
     newest = recent[0] if recent else None
     # Scores of different models have different units, and each has a threshold of its own.
-    is_one_scale = stations is None or stations.is_one_scale
+    scales = stations if choice is None else choice
+    is_one_scale = scales is not None and scales.is_one_scale
     charted = store.newest(shown, _CHARTED)[::-1] if is_one_scale else []
     counts = store.count(shown)
     truths = {result.id: _last_truth(store, result.id) for result in recent}
     own = (
-        _own(station_of(request), shift, t) if hub is None else {"budget": None, "drift": [], "outbox": None}
+        {"budget": None, "drift": [], "outbox": None}
+        if choice is None
+        else _own(station_of(request), shift, choice, t)
     )
-    what = (own, stations, newest, counts, list(truths.items()), [result.id for result in charted])
+    what = (own, stations, choice, newest, counts, list(truths.items()), [result.id for result in charted])
     return {
         **own,
         "hub": stations,
+        "choice": choice,
         "clock": CLOCK,
         "shift": shift,
         "lengths": HOURS,
@@ -110,10 +123,10 @@ def _content(request: Request, shift: Shift, station: str, model: str) -> dict[s
     }
 
 
-def _own(station: Station, shift: Shift, t: Words) -> dict[str, Any]:
+def _own(station: Station, shift: Shift, choice: Choice, t: Words) -> dict[str, Any]:
     """Give what a station knows beside its results."""
     return {
-        "budget": budget_of(station.store, station.models, shift.since),
+        "budget": budget_of(station.store, station.models, replace(choice.query, since=shift.since)),
         "drift": panels_of(station, t),
         "outbox": None if station.outbox is None else station.outbox.state(),
     }

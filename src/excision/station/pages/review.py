@@ -20,10 +20,12 @@ from excision.station.pages.source import hub_of, source_of
 from excision.station.pages.stations import stations_of
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, who_of, words_of
+from excision.station.parts.rows import Part, get_part
+from excision.station.quality.settings import DefectsSettings, class_of
 from excision.station.store.labelling import named
 from excision.station.store.query import VERDICTS, Query
 from excision.station.store.reading import Results
-from excision.station.store.records import Label, StoredResult, Truth
+from excision.station.store.records import Label, StoredResult, Truth, Withdrawal, standing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -64,7 +66,9 @@ async def label(request: Request, number: int) -> Response:
 def _labelled(request: Request, number: int, said: Truth, form: dict[str, str]) -> Response:
     _existing(request, number)
     who, note = named(who_of(request, form)), form.get("note", "").strip()[:_LONGEST_NOTE]
-    station_of(request).store.label(number, Label(said, who, note, time.time()))
+    defects = station_of(request).settings.file.one(DefectsSettings)
+    kind = class_of(defects, said, form.get("kind"))
+    station_of(request).store.label(number, Label(said, who, note, time.time(), kind))
     chosen = _filter(request, form)
     show = number
     if form.get("onward") == "yes":
@@ -78,6 +82,22 @@ def _labelled(request: Request, number: int, said: Truth, form: dict[str, str]) 
             answer.headers["HX-Push-Url"] = address
         return answer
     return RedirectResponse(address, 303)
+
+
+@labelling.post("/review/{number}/labels/{label_number}/withdrawal")
+async def withdraw(request: Request, number: int, label_number: int) -> Response:
+    """Take a label back."""
+    form = await small_form(request)
+    return await writing_of(request).do(_withdrawn, request, number, label_number, form)
+
+
+def _withdrawn(request: Request, number: int, label_number: int, form: dict[str, str]) -> Response:
+    _existing(request, number)
+    withdrawal = Withdrawal(
+        named(who_of(request, form)), form.get("note", "").strip()[:_LONGEST_NOTE], time.time()
+    )
+    station_of(request).store.withdraw(number, label_number, withdrawal)
+    return RedirectResponse(f"/review?{_filter(request, form).address(id=number)}", 303)
 
 
 @labelling.get("/review/confirmed-good.zip")
@@ -135,13 +155,20 @@ def _shown(
         "just_labelled": just_labelled,
         "counts": source.store.count(chosen.query) if counts is None else counts,
         "labels": [],
+        "part": None,
+        "counting": None,
+        "kept": {name: value for name, value in asdict(chosen).items() if value},
+        "classes": () if hub is not None else classes_of(request),
         "newer": None,
         "older": None,
     }
     if result is not None:
+        labels = source.store.labels(result.id)
         newer, older = beside or _beside(source.store, chosen.query, result.id)
         values |= {
-            "labels": source.store.labels(result.id),
+            "labels": labels,
+            "counting": standing(labels),
+            "part": part_of(request, result),
             "newer": newer,
             "older": older,
             "rarity": rarity_of(source, result, words_of(request)),
@@ -149,6 +176,19 @@ def _shown(
             "has_stages": has_stages(source, result),
         }
     return render(request, "review_part.html.j2" if wants_part(request) else "review.html.j2", **values)
+
+
+def classes_of(request: Request) -> tuple[str, ...]:
+    """Give the classes of defects that people may name."""
+    defects = station_of(request).settings.file.one(DefectsSettings)
+    return () if defects is None else defects.classes
+
+
+def part_of(request: Request, result: StoredResult) -> Part | None:
+    """Give the part that a result is a view of; None for no part, and at a hub."""
+    if result.part is None or hub_of(request) is not None:
+        return None
+    return get_part(station_of(request).store, result.part)
 
 
 def _asked_for(chosen: Filter, t: Words) -> list[str]:

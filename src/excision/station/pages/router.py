@@ -13,6 +13,7 @@ from excision.station.pages import (
     models,
     new_model,
     next_labels,
+    quality,
     review,
     thresholds,
     try_,
@@ -39,6 +40,7 @@ _STATION = (
     (
         ("/", "live"),
         ("/review", "review"),
+        ("/quality", "quality"),
         ("/review/threshold", "threshold"),
         ("/models", "models"),
         ("/try", "try"),
@@ -66,6 +68,7 @@ def attach(app: FastAPI) -> FastAPI:
         next_labels.router,
         review.router,
         review.labelling,
+        quality.router,
         models.router,
         improve.router,
         new_model.router,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -94,8 +94,8 @@ class Budget:
         return "open" if self.chance_of_all < _UNLIKELY else "within"
 
 
-def budget_of(store: Store, models: ModelRegistry, since: float) -> Budget | None:
-    """Take stock of the alarms since a time; None where no model says what was promised.
+def budget_of(store: Store, models: ModelRegistry, query: Query) -> Budget | None:
+    """Take stock of the alarms of a time, a model or a view; None where no model says what was promised.
 
     The rate is that of each model at its present threshold.
     """
@@ -103,12 +103,14 @@ def budget_of(store: Store, models: ModelRegistry, since: float) -> Budget | Non
     promises: list[tuple[str, str]] = []
     truths: dict[Truth | None, int] = {"good": 0, "defect": 0, None: 0}
     for name in models.names:
+        if query.model not in (None, name):
+            continue
         version = models.current(name)
         calibration = calibration_of(version)
         if calibration is None:
             continue
         good = 0
-        for (verdict, truth), images in store.tally(Query(since=since, model=name)).items():
+        for (verdict, truth), images in store.tally(replace(query, model=name)).items():
             if verdict == "defect":
                 truths[truth] += images
             if verdict not in ("failed", "unfit") and truth != "defect":

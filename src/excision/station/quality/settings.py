@@ -51,6 +51,18 @@ class DefectsSettings:
         return name
 
 
+def class_of(defects: DefectsSettings | None, truth: str, name: str | None) -> str | None:
+    """Give the class of a new label; a good part has none. Without a list of classes, any name will do.
+
+    Raises:
+        SettingsError: the station has a list, and the class is not on it.
+    """
+    chosen = " ".join((name or "").split())
+    if truth != "defect" or not chosen:
+        return None
+    return chosen if defects is None or not defects.classes else defects.check_class(chosen)
+
+
 @dataclass(frozen=True, slots=True)
 class ShiftTable:
     """`[[shifts.shift]]`: a shift that comes again every week.
