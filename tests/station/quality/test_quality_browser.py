@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -131,9 +131,17 @@ def test_classes_are_those_of_the_file_and_a_label_can_be_taken_back(browser: An
         )
 
 
+LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = (
+    (1280, "light"),
+    (390, "dark"),
+    (1280, "dark"),
+    (390, "light"),
+)
+
+
 def test_the_page_and_the_sheet(browser: Any, plant: Service, tmp_path: Path) -> None:
     with opened(browser, plant.url + "/quality", width=1280, height=900) as page:
-        for width, scheme in ((1280, "light"), (390, "dark"), (1280, "dark"), (390, "light")):
+        for width, scheme in LOOKS:
             page.set_viewport_size({"width": width, "height": 900})
             page.emulate_media(color_scheme=scheme)
             for path in ("/quality?by=hour", "/quality?by=lot&view=top", "/quality/handover"):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from excision.station.quality.export import write_rows
+from excision.station.quality.export import Form, write_rows
 from excision.system.excel import write_excel
 
 openpyxl = pytest.importorskip("openpyxl")
@@ -78,8 +78,9 @@ def test_a_large_table_goes_on_in_further_sheets_and_memory_stays_flat(
 
 def test_other_forms_say_the_same(tmp_path: Path) -> None:
     rows = [row(name) for name in (*EVIL, "plain")]
-    for form in ("csv", "jsonl", "parquet"):
-        assert write_rows(tmp_path / f"t.{form}", form, COLUMNS, rows) == len(rows)  # type: ignore[arg-type]
+    forms: tuple[Form, ...] = ("csv", "jsonl", "parquet")
+    for form in forms:
+        assert write_rows(tmp_path / f"t.{form}", form, COLUMNS, rows) == len(rows)
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as stream:
         cells = list(csv.DictReader(stream))
     # A text that is a number stays one.
@@ -98,7 +99,8 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
         yield row("a")
         raise OSError("the disk is full")
 
-    for form in ("csv", "xlsx", "parquet"):
+    forms: tuple[Form, ...] = ("csv", "xlsx", "parquet")
+    for form in forms:
         with pytest.raises(OSError, match="disk"):
-            write_rows(tmp_path / f"t.{form}", form, COLUMNS, broken())  # type: ignore[arg-type]
+            write_rows(tmp_path / f"t.{form}", form, COLUMNS, broken())
     assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,7 @@ def _bars(bars: list[Bar]) -> Table:
     return _BAR_COLUMNS, rows
 
 
-_TABLES = {
+_TABLES: Mapping[str, Callable[[Request], Table]] = {
     "results": _results,
     "parts": _parts,
     "periods": lambda request: (PERIOD_COLUMNS, _seen(request).periods()),
