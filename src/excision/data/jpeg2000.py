@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 from numpy.typing import NDArray
 
 from excision.data import raster
+from excision.data.codecs import codecs_for
 from excision.data.pixels import Decoded, ImageInfo, RefusedError, alpha_colours, array_boxes, check_size
 
 MAGIC = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
@@ -29,13 +30,12 @@ def probe(stream: BinaryIO) -> ImageInfo:
 
 def decode(stream: BinaryIO) -> Decoded:
     """Decode a JPEG 2000 file; colours of 9 to 15 bits fill 16 bits from above, as grey ones do."""
-    from imagecodecs import jpeg2k_decode
-
     size, bits, samples = _header(stream)
     if not _deep(bits, samples):
         return raster.decode(stream)
+    decode = codecs_for("JPEG 2000 with more than 8 bits per colour").jpeg2k_decode
     stream.seek(0)
-    values: NDArray[Any] = jpeg2k_decode(stream.read())
+    values: NDArray[Any] = decode(stream.read())
     if values.shape != (*size, samples) or values.dtype.kind != "u" or values.dtype.itemsize != 2:
         raise RefusedError("its channels are stored in different ways; save it as PNG or TIFF")
     values <<= 16 - bits

@@ -1,7 +1,7 @@
 """PNG, at its real depth and with its colour keys, decoded from nothing but the chunks that the pixels need.
 
-Pillow decodes 8 bits and grey of 16, libpng colours of 16. Texts, colour profiles and other additions are
-passed over, however far they would unpack.
+Pillow decodes it, colours of 16 bits in two readings. Texts, colour profiles and other additions are passed
+over, however far they would unpack.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageFile
 
 from excision.data import raster
 from excision.data.pixels import (
@@ -28,7 +29,6 @@ from excision.data.pixels import (
     upright,
     upright_size,
 )
-from excision.ops.bands import band_rows
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 
@@ -42,7 +42,6 @@ _DEPTHS = {
     _GREY_ALPHA: (8, 16),
     _RGB_ALPHA: (8, 16),
 }
-_ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 
 _MOST_CHUNKS = 2**20
 _LONGEST_ADDITION = 2**20
@@ -122,48 +121,41 @@ def palette(stream: BinaryIO) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | N
 
 
 def _deep(stream: BinaryIO, header: _Header) -> NDArray[np.uint16]:
-    """Decode colours of 16 bits to (H, W, 2, 3 or 4); a colour key becomes alpha.
+    """Decode values of 16 bits to (H, W, 2, 3 or 4); a colour key becomes alpha.
 
-    The file is cut into files of a few rows, because libpng decodes whole images only, and an interlaced one
-    into its up to seven images, because libpng writes warnings about them to the terminal.
+    Pillow keeps 8 bits of colours, so that it reads the file once for the high bytes and once for the low
+    ones. Grey and alpha it reads as four values of 8 bits, whose filters are the same.
     """
-    from imagecodecs import png_decode
-
-    (height, width), samples = header.size, _SAMPLES[header.kind]
-    whole = np.empty((height, width, samples + bool(header.key)), np.uint16)
-    read = _unpacking(_pixels(stream, header))
-    for top, left, down, right in _ADAM7 if header.woven else ((0, 0, 1, 1),):
-        image = whole[top::down, left::right]
-        rows, columns = image.shape[:2]
-        line = 1 + 2 * samples * columns
-        # The first row of each part refers to the last of the part before.
-        before = bytes(line)
-        for first, last in band_rows(rows, columns) if columns else ():
-            packed = zlib.compress(before + read((last - first) * line), 0)
-            part = header.chunks((last - first + 1, columns)) + _chunk(b"IDAT", packed) + _END
-            values = png_decode(part)
-            image[first:last] = values[1:]
-            before = b"\0" + values[-1, :, :samples].astype(">u2").tobytes()
+    if header.kind == _GREY_ALPHA:
+        content = _essence(stream, replace(header, bits=8, kind=_RGB_ALPHA, key=None))
+        return _values(content, None).view(">u2").astype(np.uint16)
+    content, samples = _essence(stream, header), _SAMPLES[header.kind]
+    name = {_RGB: "RGB", _RGB_ALPHA: "RGBA"}[header.kind]
+    whole = np.empty((*header.size, samples + bool(header.key)), np.uint16)
+    colours = whole[..., :samples]
+    colours[...] = _values(content, f"{name};16B")
+    colours <<= 8
+    colours |= _values(content, f"{name};16L")
+    if header.key:
+        whole[..., -1] = 65535 * (colours != np.frombuffer(header.key, ">u2")).any(axis=-1)
     return whole
 
 
+def _values(content: bytes, raw: str | None) -> NDArray[np.uint8]:
+    """Decode a file to (H, W, S) with Pillow.
+
+    Args:
+        content: the file.
+        raw: what Pillow shall take for stored: ";16B" gives the first byte of each value, ";16L" the second.
+    """
+    with raster.without_warnings(), Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+        if raw is not None:
+            picture.tile = [ImageFile._Tile(*tile[:3], raw) for tile in picture.tile]
+        picture.load()
+        return np.asarray(picture)
+
+
 _deep_colours = partial(alpha_colours, 16)
-
-
-def _unpacking(parts: Iterator[bytes]) -> Callable[[int], bytes]:
-    """Give a function that gives the next so many bytes of what is unpacked."""
-    unpacker = zlib.decompressobj()
-
-    def read(count: int) -> bytes:
-        found = bytearray()
-        while len(found) < count:
-            packed = unpacker.unconsumed_tail or next(parts, b"")
-            if not packed:
-                raise RefusedError("it holds fewer pixels than its header says; the file is damaged")
-            found += unpacker.decompress(packed, count - len(found))
-        return bytes(found)
-
-    return read
 
 
 def _scaled_key(header: _Header) -> int | None:

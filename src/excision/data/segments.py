@@ -15,7 +15,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from excision.data.codecs import BYTE_CODECS, WITH_PREDICTOR
+from excision.data.codecs import BYTE_CODECS, WITH_PREDICTOR, codecs_for, fax
 from excision.data.pixels import RefusedError
 from excision.data.raster import without_warnings
 
@@ -175,16 +175,16 @@ def _segment(coding: Coding, stream: BinaryIO, index: int, rows: int) -> NDArray
     row = -(-columns * coding.depth * coding.bits // 8)
     data = stream.read(min(count, full * row) if coding.compression == Coding.NONE else count)
     if coding.reversed_bits and coding.compression not in _PICTURES:
-        from imagecodecs import bitorder_decode
-
-        data = bytes(bitorder_decode(data))
+        data = data.translate(_REVERSED)
     if coding.compression in _PICTURES:
         return _picture(coding, data, rows)
     if coding.compression in _FAX:
         return _fax(coding, data, rows)
     most = full * row + _SLACK
     try:
-        content = BYTE_CODECS[coding.compression](data, most + 1)
+        content = BYTE_CODECS[coding.compression](data, rows * row, most + 1)
+    except RefusedError:
+        raise
     except Exception as error:
         # A codec says the same of damage and of more bytes than there is room for.
         raise RefusedError(
@@ -205,17 +205,28 @@ def _unpacked(coding: Coding, rows: NDArray[np.uint8]) -> NDArray[Any]:
     if coding.bits == 1:
         return np.unpackbits(rows, axis=1, count=shape[1] * shape[2]).view(np.bool_).reshape(shape)
     if coding.predictor == 3:
-        from imagecodecs import floatpred_decode
-
-        differences = rows.view(coding.dtype).reshape(shape)
-        restored: NDArray[Any] = floatpred_decode(differences, axis=-2, dist=1)
-        return restored
+        return _from_float_differences(rows, coding.dtype, shape)
     values = rows.view(coding.dtype.newbyteorder(coding.byte_order)).reshape(shape)
     values = values.astype(coding.dtype, copy=False)
     if coding.predictor == 2:
         whole = values.view(f"u{coding.dtype.itemsize}")
         values = np.cumsum(whole, axis=1, dtype=whole.dtype).view(coding.dtype)
     return values
+
+
+def _from_float_differences(
+    rows: NDArray[np.uint8], dtype: np.dtype[Any], shape: tuple[int, int, int]
+) -> NDArray[Any]:
+    """Undo the floating-point predictor (Adobe Photoshop TIFF Technical Note 3, 2005).
+
+    The bytes of a row are differences to the bytes of the pixel before; the first bytes of all values come
+    first, then the second ones, from the most significant on.
+    """
+    count, columns, depth = shape
+    steps = rows.reshape(count, dtype.itemsize * columns, depth)
+    planes = np.cumsum(steps, axis=1, dtype=np.uint8).reshape(count, dtype.itemsize, columns * depth)
+    values = np.ascontiguousarray(planes.transpose(0, 2, 1)).view(dtype.newbyteorder(">"))
+    return values.astype(dtype).reshape(shape)
 
 
 def _picture(coding: Coding, data: bytes, rows: int) -> NDArray[np.uint8]:
@@ -253,14 +264,13 @@ def _check_picture(coding: Coding, height: int, width: int, rows: int) -> None:
 
 def _two_channels(coding: Coding, content: bytes, rows: int) -> NDArray[np.uint8]:
     """Decode a JPEG picture of grey and alpha, which Pillow does not know."""
-    from imagecodecs import jpeg8_decode
-
+    decode = codecs_for("JPEG of grey and alpha").jpeg8_decode
     bits, height, width, samples = tifffile.tifffile.jpeg_shape(content)
     _check_picture(coding, height, width, rows)
     # This decoder fills up what is missing without a word.
     if (bits, samples) != (8, 2) or not content.rstrip(b"\0").endswith(b"\xff\xd9"):
         raise RefusedError("a strip or tile is cut off; the file is damaged")
-    values: NDArray[np.uint8] = jpeg8_decode(content)[:rows]
+    values: NDArray[np.uint8] = decode(content)[:rows]
     return values.reshape(rows, coding.block[1], 2)
 
 
@@ -276,19 +286,15 @@ def _jpeg(coding: Coding, data: bytes) -> bytes:
 
 
 def _fax(coding: Coding, data: bytes, rows: int) -> NDArray[np.bool_]:
-    import imagecodecs
-
     columns = coding.block[1]
     try:
-        if coding.compression == 3:
-            bits = imagecodecs.ccittfax3_decode(data, rows, columns, t4options=coding.fax_options)
-        else:
-            decode = imagecodecs.ccittfax4_decode if coding.compression == 4 else imagecodecs.ccittrle_decode
-            bits = decode(data, rows, columns)
+        return fax(data, coding.compression, rows, columns, coding.fax_options)[..., np.newaxis]
     except Exception as error:
         raise RefusedError(f"its fax compression is damaged ({error})") from error
-    return np.asarray(bits, np.bool_).reshape(rows, columns, 1)
 
+
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+"""Each byte with its bits in reverse order."""
 
 _FAX = frozenset({2, 3, 4})
 _PICTURES = {Coding.JPEG: "JPEG", Coding.WEBP: "WEBP"}
