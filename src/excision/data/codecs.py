@@ -131,7 +131,8 @@ def _by_libtiff(data: bytes, compression: int, least: int, most: int) -> bytes:
     """Unpack bytes as a row of grey values; libtiff gives as many as it is asked for, or an error."""
 
     def row(count: int) -> bytes:
-        return _libtiff(data, {256: count, 257: 1, 258: 8, 259: compression, 278: 1}).tobytes()
+        found: bytes = _libtiff(data, {256: count, 257: 1, 258: 8, 259: compression, 278: 1}).tobytes()
+        return found
 
     try:
         return row(most)
