@@ -18,12 +18,13 @@ from typing import Any, Literal, Self
 
 from excision.errors import ExcisionError, SettingsError
 from excision.station.models.version import check_name
+from excision.station.work.backup import MODELS
 from excision.system.files import write_json
 from excision.system.strict_json import read_json
 
 JOB, STATE, COLLECTION, COMPARISON = "job.json", "state.json", "collection.json", "comparison.json"
 RUN, EXPORT, PICTURES, IMAGES = "run", "export", "pictures", "images"
-IMPROVE = "improve"
+IMPROVE = MODELS
 """Folder in a station's folder, with a folder for each model, and in that one for each challenger."""
 
 STEPS, TUNING, RATE = 300, 600, 1e-3

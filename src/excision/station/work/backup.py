@@ -23,6 +23,7 @@ from excision.station.lock import only_one
 from excision.station.store.connection import RESULTS
 from excision.station.store.faults import of_system
 from excision.station.work.database_copy import copy_database
+from excision.station.models.live import LIVE
 from excision.station.work.kept_images import is_inside
 from excision.station.work.sums import SUMS, compare, existing, read_sums, sum_line
 from excision.system.access import FOLDER
@@ -32,6 +33,9 @@ from excision.version import __version__
 ABOUT, LOCK = "backup.json", "backup.lock"
 
 _BATCH = 1000
+MODELS = "improve"
+"""Folder of the models that a station made itself."""
+
 _NAMED = 20  # missing images that are named
 
 
@@ -169,6 +173,20 @@ def _copy_images(
                     backup.images += 1
                     backup.bytes += (partial / image).stat().st_size
                     stream.write(sum_line(sha256(partial / image), image))
+            for name in _own_models(station):
+                # A training under way replaces its files, whole, and removes some.
+                with suppress(FileNotFoundError):
+                    _take_inside(name, station, partial, since)
+                    stream.write(sum_line(sha256(partial / name), name))
+
+
+def _own_models(station: Path) -> Iterator[str]:
+    """Give the files of the models that the station made itself, and the one that says which are live."""
+    files = [station / LIVE, *sorted((station / MODELS).rglob("*"))]
+    for path in files:
+        name = path.relative_to(station)
+        if path.is_file() and not path.is_symlink() and not any(part.startswith(".") for part in name.parts):
+            yield name.as_posix()
 
 
 def _images(execute: Callable[..., sqlite3.Cursor]) -> Iterator[str]:
