@@ -20,10 +20,10 @@ from pathlib import Path
 from excision.errors import ReadOnlyError, ResultsError, SettingsError
 from excision.progress import StageProgress
 from excision.station.lock import only_one
+from excision.station.models.live import LIVE
 from excision.station.store.connection import RESULTS
 from excision.station.store.faults import of_system
 from excision.station.work.database_copy import copy_database
-from excision.station.models.live import LIVE
 from excision.station.work.kept_images import is_inside
 from excision.station.work.sums import SUMS, compare, existing, read_sums, sum_line
 from excision.system.access import FOLDER
