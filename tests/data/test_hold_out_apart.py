@@ -27,7 +27,7 @@ def test_nothing_seen_is_held_out(groups: list[int], seen: set[int], held: set[i
     samples = [sample(number, group) for number, group in enumerate(groups)]
     names = [{f"{number:03d}.png" for number in each if number < len(groups)} for each in (seen, held)]
     try:
-        training, calibration = hold_out_apart(samples, *names)
+        training, calibration = hold_out_apart(samples, names[0], names[1])
     except DatasetError:
         return
     assert sorted(s.name for s in (*training, *calibration)) == [s.name for s in samples]

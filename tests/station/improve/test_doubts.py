@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from excision.station.improve.labelled import LabelledPart
 from excision.station.store.records import Truth
 
 
-def part(number: int, truth: Truth = "good", **more: object) -> LabelledPart:
-    values: dict[str, object] = {
+def part(number: int, truth: Truth = "good", **more: Any) -> LabelledPart:
+    values: dict[str, Any] = {
         "result": number,
         "image": Path(f"{number}.png"),
         "digest": f"{number}",
@@ -28,7 +29,7 @@ def part(number: int, truth: Truth = "good", **more: object) -> LabelledPart:
         "serial": None,
         **more,
     }
-    return LabelledPart(**values)  # type: ignore[arg-type]  # of mixed types
+    return LabelledPart(**values)
 
 
 @pytest.mark.parametrize("cracks", [1, 5, 20])
@@ -52,7 +53,7 @@ def test_with_few_good_scores_whatever_is_called_defective_is_asked_about() -> N
 
 
 def test_a_second_person_settles_it_but_not_two_truths_of_one_image() -> None:
-    both = {"agreeing": ("M. Weber", "A. Costa")}
+    both: dict[str, Any] = {"agreeing": ("M. Weber", "A. Costa")}
     assert not find_doubts([part(1, **both)], {1: 40.0}, [1.0] * 30, 3.9, {})
     one, other = part(1, digest="x", **both), part(2, "defect", digest="x", **both)
     doubts = find_doubts([one, other], {1: 1.0, 2: 1.0}, [1.0] * 30, 3.9, {})
