@@ -233,4 +233,4 @@ class AnyPlc(RuleBasedStateMachine):
 
 
 TestAnyPlc = AnyPlc.TestCase
-TestAnyPlc.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestAnyPlc.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)

@@ -8,7 +8,7 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 
 from excision.errors import SettingsError
 from excision.signals.event_loop import LoopThread
-from excision.signals.opcua.certificate import ensure_certificate
+from excision.signals.opcua.certificate import ensure_certificate, own_identity
 from excision.signals.opcua.client import OpcUaClient
 from excision.signals.opcua.companion import NAMESPACE
 from excision.signals.opcua.server import OpcUaServer
@@ -330,6 +330,54 @@ def test_the_certificate_is_private_whole_and_made_once(tmp_path: Path) -> None:
     key.unlink()
     with pytest.raises(SettingsError, match="is missing"):
         ensure_certificate(folder, PLC_URI)
+
+
+def test_the_identity_stays_when_the_machine_gets_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = OpcUaSettings(certificates=tmp_path, user="plc", password=Secret(env="X"))
+    first, files = own_identity(settings)
+    monkeypatch.setattr("socket.gethostname", lambda: "renamed")
+    assert own_identity(settings) == (first, files)
+    assert own_identity(replace(settings, certificates=tmp_path / "new"))[0] == "urn:renamed:excision"
+
+
+def test_only_trusted_certificates_get_in_where_a_folder_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLC_PASSWORD", "right")
+    trusted = tmp_path / "trusted"
+    settings = OpcUaSettings(
+        endpoint=f"opc.tcp://127.0.0.1:{free_port()}/excision",
+        certificates=tmp_path / "pki",
+        user="plc",
+        password=Secret(env="PLC_PASSWORD"),
+        trusted=trusted,
+    )
+    with pytest.raises(SettingsError, match="there is no such folder"):
+        settings.check()
+    trusted.mkdir()
+    known, _ = ensure_certificate(tmp_path / "client", PLC_URI)
+    (trusted / "plc.der").write_bytes(known.read_bytes())
+    assert "with the right user and password" in settings.check()[1]
+    signal = OpcUaServer("opcua", settings)
+    signal.start(StandIn())
+    try:
+        with pytest.raises(SignalError, match="another program listens there"):
+            settings.check()
+        running = Running(signal, StandIn(), settings.endpoint, tmp_path)
+
+        async def scenario() -> None:
+            async with connected(running):
+                pass
+            stranger = Running(signal, StandIn(), settings.endpoint, tmp_path / "stranger")
+            with pytest.raises((ua.UaError, ConnectionError, TimeoutError)):
+                async with connected(stranger):
+                    pass
+
+        asyncio.run(scenario())
+    finally:
+        signal.close()
 
 
 class PlcServer:

@@ -143,6 +143,10 @@ class PlcPoller:
                 if self.away is None:
                     _log.warning("%s", error)
                 self.away = str(error)
+            except Exception as error:
+                # Without this task the PLC would never be asked again.
+                _log.exception("%s: a look at the PLC failed; it goes on", client.where)
+                self.away = f"{client.where}: {type(error).__name__}: {error}"
             finally:
                 client.close()
             await asyncio.sleep(wait)

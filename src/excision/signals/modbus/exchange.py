@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 ALIVE = 10.0
-"""Seconds after the station's last sign of life until the heartbeat stops."""
+"""Seconds after the station's last sign of life until the heartbeat stops, at least."""
 
 BEAT = 0.5
 """Seconds between two counts of the heartbeat."""
@@ -48,7 +48,7 @@ class Exchange:
         self._changed = asyncio.Event()
         self._state: LineState | None = None
         self._shown = self._heard = time.monotonic()
-        self._beat, self._beaten = 0, 0.0
+        self._beat, self._beaten, self._alive = 0, 0.0, ALIVE
         self._heard_once = self._silent = False
         self._told = -math.inf
         self.fresh: Callable[[], None] = lambda: None
@@ -79,7 +79,7 @@ class Exchange:
             image: what the PLC wrote last.
         """
         now = time.monotonic()
-        if now - self._beaten >= BEAT and now - self._shown < ALIVE:
+        if now - self._beaten >= BEAT and now - self._shown < self._alive:
             self._beat, self._beaten = self._beat + 1, now
         silence = self._settings.silence
         if silence != "off" and self._heard_once and not self._silent and now - self._heard >= silence:
@@ -90,7 +90,9 @@ class Exchange:
 
     def show(self, state: LineState) -> None:
         """Take in how the station is."""
-        self._state, self._shown = state, time.monotonic()
+        now = time.monotonic()
+        self._alive = max(ALIVE, 3 * (now - self._shown))
+        self._state, self._shown = state, now
         self.handshake.line(state.ready or state.busy)
 
     async def deliver(self, report: Report) -> None:
@@ -113,6 +115,7 @@ class Exchange:
                 if now - shown >= timing.acknowledge + timing.hold:
                     raise SignalError(f"{self._name}: the PLC has not acknowledged {_what(result)}")
             self.fresh()
+            self._shown = now  # who waits here cannot show the state meanwhile
             self._changed.clear()
             await self._changed.wait()
 

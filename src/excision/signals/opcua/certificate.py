@@ -8,9 +8,13 @@ import socket
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from excision.errors import SettingsError
+
+if TYPE_CHECKING:
+    from excision.signals.opcua.settings import OpcUaSettings
 
 CERTIFICATE, KEY = "certificate.der", "key.pem"
 """Files of the certificate, which the other side needs, and of the key, which nobody else may read."""
@@ -22,7 +26,35 @@ SOON = 30
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
-def ensure_certificate(folder: Path, uri: str) -> tuple[Path, Path]:
+def application_uri() -> str:
+    """Give the identity that a new certificate states."""
+    return f"urn:{socket.gethostname()}:excision"
+
+
+def stated_uri(certificate: Path) -> str:
+    """Give the identity that a certificate states: it stays, also where the machine gets another name."""
+    from cryptography import x509
+
+    loaded = x509.load_der_x509_certificate(certificate.read_bytes())
+    names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    found = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return str(found[0]) if found else application_uri()
+
+
+def own_identity(settings: OpcUaSettings) -> tuple[str, tuple[Path, Path] | None]:
+    """Give the identity of the station's application, and the files of its certificate and key.
+
+    Raises:
+        SettingsError: the files cannot be used.
+    """
+    if settings.security == "none" or settings.certificates is None:
+        return application_uri(), None
+    host = urlsplit(settings.endpoint).hostname if settings.mode == "server" else None
+    files = ensure_certificate(settings.certificates, application_uri(), host)
+    return stated_uri(files[0]), files
+
+
+def ensure_certificate(folder: Path, uri: str, host: str | None = None) -> tuple[Path, Path]:
     """Give the files of the certificate and its key; what is missing is made.
 
     Both are written under a temporary name, readable by their owner alone, and then renamed: nobody sees half
@@ -30,7 +62,8 @@ def ensure_certificate(folder: Path, uri: str) -> tuple[Path, Path]:
 
     Args:
         folder: of both files.
-        uri: of the application, which the certificate states.
+        uri: of the application, which a new certificate states.
+        host: name or address at which clients find a server, which a new certificate states.
 
     Raises:
         SettingsError: they do not belong together, cannot be read, or cannot be written.
@@ -45,7 +78,7 @@ def ensure_certificate(folder: Path, uri: str) -> tuple[Path, Path]:
         if not key.exists():
             _write_private(key, _new_key())
         if not certificate.exists():
-            _write_private(certificate, _new_certificate(key.read_bytes(), uri))
+            _write_private(certificate, _new_certificate(key.read_bytes(), uri, host))
         _check(certificate.read_bytes(), key.read_bytes(), certificate)
     except OSError as error:
         raise SettingsError(f"{error.filename or folder}: {error.strerror}") from error
@@ -73,7 +106,7 @@ def _new_key() -> bytes:
     return made
 
 
-def _new_certificate(key: bytes, uri: str) -> bytes:
+def _new_certificate(key: bytes, uri: str, reached: str | None) -> bytes:
     from asyncua.crypto.cert_gen import generate_self_signed_app_certificate
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
@@ -85,6 +118,11 @@ def _new_certificate(key: bytes, uri: str) -> bytes:
         x509.DNSName(host),
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
     ]
+    if reached is not None and reached not in {host, "127.0.0.1"}:
+        try:
+            names.append(x509.IPAddress(ipaddress.ip_address(reached)))
+        except ValueError:
+            names.append(x509.DNSName(reached))
     uses = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
     loaded = _load_key(key)
     made = generate_self_signed_app_certificate(

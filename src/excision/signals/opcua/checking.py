@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from excision.signals.listening import check_port
-from excision.signals.opcua.certificate import SOON, ensure_certificate, expires, fingerprint
+from excision.signals.opcua.certificate import SOON, expires, fingerprint, own_identity
 
 if TYPE_CHECKING:
     from excision.signals.opcua.settings import OpcUaSettings
@@ -21,20 +21,19 @@ def check_opcua(settings: OpcUaSettings) -> list[str]:
     Raises:
         ExcisionError: it cannot, or does not.
     """
-    from excision.signals.opcua.server import application_uri, trusting
+    from excision.signals.opcua.server import trusting
 
     password = settings.password.read() if settings.password is not None else None
-    found, files = [], None
-    if settings.security != "none" and settings.certificates is not None:
-        files = ensure_certificate(settings.certificates, application_uri())
-        found.append(_certificate(files[0]))
+    uri, files = own_identity(settings)
+    found = [] if files is None else [_certificate(files[0])]
     if settings.mode == "client":
-        return [*found, asyncio.run(_ask(settings, application_uri(), files, password))]
+        return [*found, asyncio.run(_ask(settings, uri, files, password))]
     if settings.trusted is not None:
         asyncio.run(trusting(settings.trusted))
     where = urlsplit(settings.endpoint)
     check_port(where.hostname or "", where.port or 0)
-    open_to = "with the right user and password" if settings.user is not None else "without a name"
+    ways = ["with the right user and password"] if settings.user is not None else []
+    open_to = " or ".join([*ways, "without a name"] if settings.anonymous else ways)
     return [*found, f"{settings.endpoint} can be listened at; a client gets in {open_to}"]
 
 

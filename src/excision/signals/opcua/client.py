@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from excision.signals.event_loop import LoopThread
-from excision.signals.opcua.certificate import ensure_certificate
+from excision.signals.opcua.certificate import own_identity
 from excision.signals.opcua.session import ANSWER, LOOK, PUBLISH, PlcTags
 from excision.signals.opcua.tags import ANSWERED, HEARTBEAT, OF_REPORT, OF_STATE, report_number
 from excision.signals.signal import Commands, LineState, Report, SignalError
@@ -34,15 +34,10 @@ class OpcUaClient:
     """
 
     def __init__(self, name: str, settings: OpcUaSettings) -> None:
-        from excision.signals.opcua.server import application_uri
-
         self.name, self._settings = name, settings
         self.durable = "acknowledge" in settings.tags
-        self._uri = application_uri()
         self._password = settings.password.read() if settings.password is not None else None
-        self._files = None
-        if settings.security != "none" and settings.certificates is not None:
-            self._files = ensure_certificate(settings.certificates, self._uri)
+        self._uri, self._files = own_identity(settings)
         self._thread: LoopThread | None = None
         self._commands: Commands | None = None
         self._plc: PlcTags | None = None
@@ -119,6 +114,10 @@ class OpcUaClient:
                 if str(error) != self._away:
                     _log.warning("%s: %s", self.name, error)
                 self._plc, self._away = None, str(error)
+            except Exception as error:
+                # Without this task the PLC's server would never be asked again.
+                _log.exception("%s: the connection failed; it goes on", self.name)
+                self._plc, self._away = None, f"{type(error).__name__}: {error}"
             await plc.close()
             await asyncio.sleep(wait)
             wait = min(2 * wait, _AGAIN[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from asyncua.crypto.validator import CertificateValidator, CertificateValidatorO
 from excision.errors import SettingsError
 from excision.signals.event_loop import LoopThread
 from excision.signals.listening import check_port
-from excision.signals.opcua.certificate import ensure_certificate
+from excision.signals.opcua.certificate import own_identity
 from excision.signals.opcua.methods import Methods
 from excision.signals.opcua.results import Results
 from excision.signals.opcua.space import Space
@@ -50,11 +49,6 @@ POLICIES = {
 """Security policies by the setting."""
 
 
-def application_uri() -> str:
-    """Give the identity of the station's application, which its certificate states."""
-    return f"urn:{socket.gethostname()}:excision"
-
-
 class OpcUaServer:
     """A server with one vision system.
 
@@ -71,9 +65,7 @@ class OpcUaServer:
     def __init__(self, name: str, settings: OpcUaSettings) -> None:
         self.name, self._settings = name, settings
         self._password = settings.password.read() if settings.password is not None else None
-        self._files = None
-        if settings.security != "none" and settings.certificates is not None:
-            self._files = ensure_certificate(settings.certificates, application_uri())
+        self._uri, self._files = own_identity(settings)
         self._thread: LoopThread | None = None
         self._server: Server | None = None
         self._states = VisionStates()
@@ -148,7 +140,7 @@ class OpcUaServer:
         settings = self._settings
         server.set_endpoint(settings.endpoint)
         server.set_server_name(f"Excision {self.name}")
-        await server.set_application_uri(application_uri())
+        await server.set_application_uri(self._uri)
         version, now = __version__, datetime.now(UTC)
         await server.set_build_info("urn:excision", "Excision", "Excision", version, version, now)
         server.set_security_policy(POLICIES[settings.security])

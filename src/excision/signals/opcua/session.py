@@ -26,7 +26,6 @@ LOOK = 1.0
 """Seconds between two looks at the connection."""
 
 _MODES = {"encrypt": ua.MessageSecurityMode.SignAndEncrypt, "sign": ua.MessageSecurityMode.Sign}
-_FAILED = (OSError, TimeoutError, ua.UaError, asyncio.CancelledError)
 _NUMBERS = {
     ua.VariantType.SByte: (-(2**7), 2**7 - 1),
     ua.VariantType.Byte: (0, 2**8 - 1),
@@ -41,10 +40,12 @@ _NUMBERS = {
 
 @contextlib.contextmanager
 def said_as(what: str) -> Iterator[None]:
-    """Raise what the library raises as a `SignalError` about something."""
+    """Raise what the library raises, which has no base of its own, as a `SignalError` about something."""
     try:
         yield
-    except _FAILED as error:
+    except (Exception, asyncio.CancelledError) as error:
+        if isinstance(error, SignalError):
+            raise
         task = asyncio.current_task()
         # The library cancels what waits for a lost connection; our own end is cancelled as well.
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
