@@ -2,6 +2,7 @@
 
     python experiments/plc_times.py                          # alone
     python experiments/plc_times.py --burn 2 --readers 4     # with busy cores and other clients
+    python experiments/plc_times.py --model line/parts --images new_images/    # and the inspection as well
 
 The station answers at once, so that the figures are those of the wire, the handshake and the adapter; the
 time of the inspection comes on top. Modbus, the PLC as client: from just before the coil is written until the
@@ -35,6 +36,7 @@ from excision.signals.signal import LineState, Report, Signal
 from excision.system.duration import Duration
 
 PATIENCE = Duration(60.0)
+SCAN = 0.0005  # seconds of a cycle of the PLC; one that never slept would keep the station's thread waiting
 
 
 class Quick:
@@ -86,32 +88,60 @@ class Quick:
 
 def modbus_server(count: int, readers: int) -> list[float]:
     """Measure with the PLC as client, in seconds."""
-    from pymodbus.client import ModbusTcpClient
-
     signal, station = ModbusSignal("modbus", _patient()), Quick()
     station.run(signal)
     with ExitStack() as stack:
         stack.callback(station.close)
         stack.enter_context(_others(readers, lambda: _read_for_ever(signal.port)))
-        client = ModbusTcpClient("127.0.0.1", port=signal.port)
-        client.connect()  # type: ignore[no-untyped-call]  # pymodbus
-        stack.callback(client.close)
+        return _parts(signal.port, count)
 
-        def bit(number: int) -> bool:
-            return client.read_discrete_inputs(0, count=8).bits[number]
 
-        def one() -> float:
-            _until(lambda: bit(0))
-            start = time.perf_counter()
-            client.write_coil(0, True)
-            _until(lambda: bit(2))
-            taken = time.perf_counter() - start
-            client.write_coil(1, True)
-            _until(lambda: not bit(2))
-            client.write_coils(0, [False, False])
-            return taken
+def whole_line(count: int, readers: int, model: Path, images: Path) -> list[float]:
+    """Measure with the PLC as client, a camera that reads a folder, and the inspection, in seconds."""
+    from excision.cameras.folder import FolderSettings
+    from excision.station.line.line import Line
+    from excision.station.line.settings import LineSettings
+    from excision.station.station import Station, StationSettings
 
+    signal = ModbusSignal("modbus", _patient())
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        station = Station(StationSettings(data=Path(folder), models={"model": model}))
+        stack.callback(station.close)
+        camera = FolderSettings(path=images, loop=True).open("front")
+        line = Line(station, LineSettings(deadline=PATIENCE), [camera], [signal])
+        line.start()
+        stack.callback(line.close)
+        while not all(courier.state.started for courier in line.couriers):
+            time.sleep(0.01)
+        stack.enter_context(_others(readers, lambda: _read_for_ever(signal.port)))
+        return _parts(signal.port, count)
+
+
+def _parts(port: int, count: int) -> list[float]:
+    """Run the program of a PLC over the default map, and give the time of each part."""
+    from pymodbus.client import ModbusTcpClient
+
+    client = ModbusTcpClient("127.0.0.1", port=port)
+    client.connect()  # type: ignore[no-untyped-call]  # pymodbus
+
+    def bit(number: int) -> bool:
+        return client.read_discrete_inputs(0, count=8).bits[number]
+
+    def one() -> float:
+        _until(lambda: bit(0))
+        start = time.perf_counter()
+        client.write_coil(0, True)
+        _until(lambda: bit(2))
+        taken = time.perf_counter() - start
+        client.write_coil(1, True)
+        _until(lambda: not bit(2))
+        client.write_coils(0, [False, False])
+        return taken
+
+    try:
         return [one() for _ in range(count)]
+    finally:
+        client.close()  # type: ignore[no-untyped-call]  # pymodbus
 
 
 def modbus_client(count: int, poll: float) -> list[float]:
@@ -144,7 +174,7 @@ def modbus_client(count: int, poll: float) -> list[float]:
 async def _one_part(server: Any) -> float:
     async def until(number: int, value: bool) -> None:
         while (await server.async_getValues(1, 1, 16 + number, 1))[0] is not value:
-            await asyncio.sleep(0)
+            await asyncio.sleep(SCAN)
 
     await until(0, True)
     start = time.perf_counter()
@@ -253,7 +283,7 @@ def _run_when_there(station: Quick, signal: ModbusSignal) -> None:
 
 def _until(condition: Callable[[], bool]) -> None:
     while not condition():
-        pass
+        time.sleep(SCAN)
 
 
 def _free_port() -> int:
@@ -297,6 +327,8 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=2000, help="triggers for each row")
     parser.add_argument("--burn", type=int, default=0, help="processes that keep a core busy")
     parser.add_argument("--readers", type=int, default=0, help="other Modbus clients that read every 10 ms")
+    parser.add_argument("--model", type=Path, help="exported folder, for a row of the whole line")
+    parser.add_argument("--images", type=Path, help="what its camera sees")
     given = parser.parse_args(words)
     print("| wire | triggers | p50 | p99 | p99.9 | largest, ms |\n| --- | --- | --- | --- | --- | --- |")
     with _others(given.burn, _burn), tempfile.TemporaryDirectory() as folder:
@@ -305,6 +337,11 @@ def main(words: list[str] | None = None) -> None:
             ("Modbus, station is client, poll 10 ms", lambda: modbus_client(given.count, 0.01)),
             ("OPC UA, encrypted, subscription 10 ms", lambda: opc_ua(given.count, Path(folder))),
         )
+        if given.model and given.images:
+            work = whole_line
+            rows = (
+                ("whole line, Modbus", lambda: work(given.count, given.readers, given.model, given.images)),
+            )
         for name, measure in rows:
             figures = " | ".join(f"{one:.1f}" for one in describe(measure()))
             print(f"| {name} | {given.count} | {figures} |", flush=True)

@@ -330,6 +330,9 @@ def test_the_certificate_is_private_whole_and_made_once(tmp_path: Path) -> None:
     key.unlink()
     with pytest.raises(SettingsError, match="is missing"):
         ensure_certificate(folder, PLC_URI)
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="this is no folder"):
+        ensure_certificate(tmp_path / "file", PLC_URI)
 
 
 def test_the_identity_stays_when_the_machine_gets_another_name(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from excision.signals.modbus.settings import ModbusSettings
 
 _log = logging.getLogger(__name__)
+# It would write a line at every attempt to reach a PLC that is switched off.
+logging.getLogger("pymodbus.logging").setLevel(logging.ERROR)
 
 ANSWER = 1.0
 """Seconds that the PLC has for an answer."""

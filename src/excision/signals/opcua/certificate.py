@@ -80,6 +80,8 @@ def ensure_certificate(folder: Path, uri: str, host: str | None = None) -> tuple
         if not certificate.exists():
             _write_private(certificate, _new_certificate(key.read_bytes(), uri, host))
         _check(certificate.read_bytes(), key.read_bytes(), certificate)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise SettingsError(f"certificates is {folder}: this is no folder") from error
     except OSError as error:
         raise SettingsError(f"{error.filename or folder}: {error.strerror}") from error
     return certificate, key

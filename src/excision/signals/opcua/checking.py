@@ -26,6 +26,8 @@ def check_opcua(settings: OpcUaSettings) -> list[str]:
     password = settings.password.read() if settings.password is not None else None
     uri, files = own_identity(settings)
     found = [] if files is None else [_certificate(files[0])]
+    exposed = settings.password.exposure() if settings.password is not None else None
+    found += [exposed] if exposed else []
     if settings.mode == "client":
         return [*found, asyncio.run(_ask(settings, uri, files, password))]
     if settings.trusted is not None:

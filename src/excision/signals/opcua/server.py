@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from excision.signals.opcua.settings import OpcUaSettings
 
 _log = logging.getLogger(__name__)
+# They write a line, or a traceback, for whatever a stranger sends, and so let him fill the disk.
+for _noisy in ("uaprocessor", "binary_server_asyncio"):
+    logging.getLogger(f"asyncua.server.{_noisy}").setLevel(logging.CRITICAL)
 
 _OPEN, _SEND, _CLOSE = 60.0, 5.0, 10.0
 _MOST_CONNECTIONS = 50

@@ -188,6 +188,8 @@ def _reason(error: BaseException) -> str:
         return "no answer in time"
     if isinstance(error, ua.UaStatusCodeError):
         return str(ua.StatusCode(ua.UInt32(error.code)).name)
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody listens there"
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return str(error) or type(error).__name__
