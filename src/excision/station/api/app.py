@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 
 from excision.station.api import drift, inspect, models, operation, results
 from excision.station.api.application import application
+from excision.station.api.camera_metrics import CameraMetrics
 from excision.station.api.metrics import Metrics
 from excision.station.api.receiving import Places
 from excision.station.api.security import OPEN
@@ -66,6 +67,8 @@ def create_app(
     app.state.writing = Writing()
     app.state.disk = Disk()
     app.state.metrics.watch(station)
+    if line is not None:
+        app.state.metrics.register(CameraMetrics(line.camera_states))
     app.state.receiving = Places(_MOST_RECEIVED * station.queue.bound)
     for router in (
         inspect.router,

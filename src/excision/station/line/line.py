@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from excision.cameras.camera import Camera, Frame
+from excision.cameras.camera import Camera, CameraState, Frame
 from excision.errors import ExcisionError
 from excision.signals.signal import LineState, Report, Signal, SignalError, Trigger
 from excision.station.line.courier import Courier
@@ -154,6 +154,10 @@ class Line:
             counts=dict(self._counts),
             time=time.time(),
         )
+
+    def camera_states(self) -> tuple[CameraState, ...]:
+        """Say how each camera is, without waiting."""
+        return tuple(view.camera.state() for view in self.views.values())
 
     def _fault(self) -> str | None:
         """Say why a trigger would not be served now; None where it would."""

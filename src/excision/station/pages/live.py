@@ -13,6 +13,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from excision.errors import GoneError
 from excision.station.api.schemas import LARGEST_NUMBER
+from excision.station.pages.cameras import cameras_of
 from excision.station.pages.charts import score_chart
 from excision.station.pages.drift import panels_of
 from excision.station.pages.pictures import LARGE, LARGEST, THUMB, has_image, has_stages, picture
@@ -102,9 +103,12 @@ def _content(request: Request, shift: Shift, station: str, model: str, view: str
         if choice is None
         else _own(station_of(request), shift, choice, t)
     )
-    what = (own, stations, choice, newest, counts, list(truths.items()), [result.id for result in charted])
+    cameras = cameras_of(request)
+    parts = list(truths.items())
+    what = (own, cameras, stations, choice, newest, counts, parts, [result.id for result in charted])
     return {
         **own,
+        "cameras": cameras,
         "hub": stations,
         "choice": choice,
         "clock": CLOCK,
