@@ -103,6 +103,23 @@ def test_pictures_older_than_asked_for_are_passed_over(tmp_path: Path) -> None:
     assert 90 < settled_rate(tmp_path) < 110
 
 
+def test_pictures_between_two_triggers_are_not_counted_as_dropped(tmp_path: Path) -> None:
+    fill(tmp_path, 5)
+    settings = FolderSettings(path=tmp_path, loop=True, rate=200, buffer=2)
+    with closing(open_camera("front", settings)) as camera:
+        camera.start()
+        camera.grab(WAIT, since=time.time())
+        before = camera.state().dropped
+        for _ in range(3):
+            time.sleep(0.1)
+            frame = camera.grab(WAIT, since=time.time())
+            assert frame.dropped == 0
+        assert camera.state().dropped == before
+        camera.grab(WAIT)
+        time.sleep(0.1)
+        assert camera.state().dropped > before
+
+
 def test_an_image_that_waits_in_a_folder_answers_a_later_trigger(tmp_path: Path) -> None:
     fill(tmp_path, 5)
     with closing(open_camera("front", FolderSettings(path=tmp_path))) as camera:

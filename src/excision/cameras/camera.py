@@ -54,7 +54,8 @@ class CameraState:
         connection: whether pictures can come.
         rate: pictures per second over the last seconds.
         frames: pictures that arrived since `start`.
-        dropped: pictures lost since `start`: on the wire, or because nobody grabbed them in time.
+        dropped: pictures lost since `start`: on the wire, or because nobody grabbed them in time. Those of a
+            camera that runs freely between two triggers are not counted.
         damaged: pictures that arrived incomplete or that cannot be decoded; they are dropped as well.
         reconnects: times that the connection was lost and made again.
         fault: what went wrong last; None once a picture has arrived again.

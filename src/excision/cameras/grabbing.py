@@ -48,6 +48,7 @@ class GrabbingCamera:
         self._connection: Connection = "stopped"
         self._fault: str | None = None
         self._number = self._seen = 0
+        self._wants_all = True
         self._asked = self._answered = 0
 
     def start(self) -> None:
@@ -88,6 +89,7 @@ class GrabbingCamera:
         """Give a picture; see `Camera`."""
         deadline = time.monotonic() + timeout
         with self._grabbing:
+            self._wants_all = since is None
             if self._source.on_demand:
                 self._ask()
             while True:
@@ -239,8 +241,12 @@ class GrabbingCamera:
         if self._source.patient:
             self._changed.wait_for(lambda: len(self._ring) < self._size or self._stop.is_set())
         elif len(self._ring) >= self._size:
-            self._ring.popleft()
-            self._tally.dropped += 1
+            oldest = self._ring.popleft()
+            if self._wants_all:
+                self._tally.dropped += 1
+            else:
+                # It lies before the next trigger, and would have been passed over.
+                self._seen = oldest.number
         self._ring.append(_Held(shot, self._number, request))
 
     def _count_damaged(self, error: DamagedFrameError) -> None:

@@ -30,7 +30,9 @@ LEAST_SHARP = 0.5
 """Share of the best sharpness so far that a picture must reach."""
 
 SAME = 0.98
-"""Correlation of fine detail from which two pictures show the same part at the same place."""
+"""Correlation of fine detail from which two pictures show the same part at the same place. Different pictures
+of four real sets stayed below 0.97 (724 pairs of neighbouring files); a part of little detail in a noisy
+picture may stay below it, too."""
 
 _CENTRE = 1024  # pixels of the middle in which sharpness is measured
 _GRID = 128  # cells along the longer side, for detail
