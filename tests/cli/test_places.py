@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 
 from excision.inspection.loading import load
-from excision.storage import remote
 from excision.storage.manifest import open_manifest
 from excision.storage.opening import open_folder
 from excision.storage.outgoing import upload
-from excision.storage.remote import list_remote, locate
+from excision.storage.remote import list_remote
 from tests.cli.conftest import inside
-from tests.storage.server import s3_server
+from tests.storage.server import s3_environment, s3_server
 
 pytest.importorskip("s3fs")
 pytest.importorskip("moto")
@@ -27,17 +26,8 @@ FORMAT_1 = Path(__file__).parents[1] / "compatibility" / "format_1"
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A bucket with a model and a labelled data set."""
-    with s3_server() as port, pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "AWS_ACCESS_KEY_ID": "key",
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "EXCISION_CACHE": str(tmp_path_factory.mktemp("cache")),
-        }.items():
-            patch.setenv(name, value)
-        remote._filesystem.cache_clear()
-        locate("s3://plant")[0].mkdir("plant")
+    cache = str(tmp_path_factory.mktemp("cache"))
+    with s3_server() as port, s3_environment(port, EXCISION_CACHE=cache):
         data = tmp_path_factory.mktemp("data")
         for place, number in (("train/good", 0), ("train/good", 1), ("test/good", 0), ("test/hole", 2)):
             (data / place).mkdir(parents=True, exist_ok=True)
@@ -45,7 +35,6 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         upload(data, open_folder("s3://plant/data"))
         upload(FORMAT_1 / "exported", open_folder("s3://plant/line"))
         yield "s3://plant"
-        remote._filesystem.cache_clear()
 
 
 def names(url: str) -> set[str]:

@@ -17,13 +17,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from excision.storage import remote
 from excision.storage.opening import open_folder
 from excision.storage.outgoing import upload
-from excision.storage.remote import locate
 from tests.cli.conftest import environment
 from tests.cluster.conftest import FORMAT_1, MODEL, rows_of
-from tests.storage.server import free_port, s3_server
+from tests.storage.server import free_port, s3_environment, s3_server
 
 pytest.importorskip("ray")
 pytest.importorskip("s3fs")
@@ -75,28 +73,19 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     lines = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)[0].splitlines()
     # A socket of Ray may have at most 107 characters, and the folder of a parallel test has too many already.
     short = TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
-    with s3_server() as port, pytest.MonkeyPatch.context() as patch, short as temporary:
-        for name, value in {
-            "AWS_ACCESS_KEY_ID": "key",
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            # As a user who has a token, which the cluster then asks for.
-            "HOME": str(work),
-            "RAY_TMPDIR": temporary,
-            "PYTHONPATH": os.pathsep.join([str(work), os.environ.get("PYTHONPATH", "")]),
-        }.items():
-            patch.setenv(name, value)
+    more = {
+        # As a user who has a token, which the cluster then asks for.
+        "HOME": str(work),
+        "PYTHONPATH": os.pathsep.join([str(work), os.environ.get("PYTHONPATH", "")]),
+    }
+    with short as temporary, s3_server() as port, s3_environment(port, RAY_TMPDIR=temporary, **more):
         (work / "sitecustomize.py").write_text(DEADLY)
         (work / ".ray").mkdir()
         (work / ".ray" / "auth_token").write_text("0123456789abcdef" * 4)
-        remote._filesystem.cache_clear()
-        locate("s3://plant")[0].mkdir("plant")
         upload(_images(work / "line3"), open_folder("s3://plant/line3"))
         (begin,) = (line for line in lines if line.startswith("ray "))
         with _running(shlex.split(begin, comments=True), work):
             yield Plant(work, environment(), lines)
-        remote._filesystem.cache_clear()
 
 
 def _images(folder: Path) -> Path:

@@ -14,10 +14,9 @@ from excision.cli import run as main
 from excision.errors import ModelError, SettingsError
 from excision.inspection.fingerprint import fingerprint
 from excision.registry.address import Address, is_address
-from excision.registry.registry import CLAIM, VERSION, Registry, local_version
+from excision.registry.registry import CLAIM, VERSION, Registry, Version, local_version
 from excision.station.models.registry import named_folders
-from excision.storage import remote
-from tests.storage.server import s3_server
+from tests.storage.server import s3_environment, s3_server
 
 FORMAT_1 = Path(__file__).parents[1] / "compatibility" / "format_1"
 MODEL = FORMAT_1 / "exported"
@@ -27,19 +26,9 @@ MODEL = FORMAT_1 / "exported"
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pytest.importorskip("s3fs")
     pytest.importorskip("moto")
-    with s3_server() as port, pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "AWS_ACCESS_KEY_ID": "key",
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "EXCISION_CACHE": str(tmp_path_factory.mktemp("cache")),
-        }.items():
-            patch.setenv(name, value)
-        remote._filesystem.cache_clear()
-        remote.locate("s3://plant")[0].mkdir("plant")
+    cache = str(tmp_path_factory.mktemp("cache"))
+    with s3_server() as port, s3_environment(port, EXCISION_CACHE=cache):
         yield "s3://plant"
-        remote._filesystem.cache_clear()
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -176,3 +165,38 @@ def test_verbs_take_addresses(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["registry", "get", address, "--out", str(tmp_path / "got")]) == 0
     assert main(["verify", str(tmp_path / "got")]) == 0
     capsys.readouterr()
+
+
+def test_stages_that_are_set_at_once_are_all_remembered(tmp_path: Path) -> None:
+    place = str(tmp_path / "models")
+    first, second = Registry(place).add(MODEL, "parts"), Registry(place).add(MODEL, "parts")
+    barrier = threading.Barrier(2)
+
+    def point(to: Version) -> None:
+        barrier.wait()
+        for stage in range(20):
+            Registry(place).set_stage("parts", f"s{stage}", to.number)
+
+    threads = [threading.Thread(target=point, args=(version,)) for version in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for stage in Registry(place).stages("parts").values():
+        assert len(stage.before) == 1 and stage.before[0][0] != stage.version
+
+
+def test_a_version_that_is_damaged_leaves_nothing_behind(tmp_path: Path) -> None:
+    registry = Registry(str(tmp_path / "models"))
+    version = registry.add(MODEL, "parts")
+    stored = tmp_path / "models" / "parts" / version.number
+    name = sorted(version.files)[-1]
+    (stored / name).write_bytes(b"another")
+    out = tmp_path / "new" / "model"
+    with pytest.raises(ModelError, match="is not the file that was added"):
+        registry.get(version, out)
+    assert list((tmp_path / "new").iterdir()) == []
+    (stored / name).write_bytes((MODEL / name).read_bytes())
+    out.mkdir()
+    assert {path.name for path in registry.get(version, out).iterdir()} == set(version.files)
+    assert list((tmp_path / "new").iterdir()) == [out]

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
 SLOW_DOWN = (
     b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
 )
@@ -25,6 +27,26 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+@contextmanager
+def s3_environment(port: int, **more: str) -> Iterator[pytest.MonkeyPatch]:
+    """Give the environment that a user of the server at a port has, and a bucket "plant"."""
+    from excision.storage import remote
+
+    with pytest.MonkeyPatch.context() as patch:
+        known = {
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        }
+        for name, value in {**known, **more}.items():
+            patch.setenv(name, value)
+        remote._filesystem.cache_clear()
+        remote.locate("s3://plant")[0].mkdir("plant")
+        yield patch
+        remote._filesystem.cache_clear()
 
 
 @contextmanager

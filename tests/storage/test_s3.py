@@ -26,7 +26,7 @@ from excision.storage.mirror import mirror
 from excision.storage.opening import open_folder
 from excision.storage.remote import RemoteFile, list_remote, locate
 from tests.cluster.conftest import FORMAT_1, MODEL, rows_of, verdicts_of
-from tests.storage.server import Unreliable, s3_server, unreliable
+from tests.storage.server import Unreliable, s3_environment, s3_server, unreliable
 
 pytest.importorskip("s3fs")
 pytest.importorskip("moto")
@@ -35,15 +35,8 @@ pytest.importorskip("moto")
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[Unreliable]:
     """The server, with the environment that a user has."""
-    with s3_server() as port, unreliable(port) as proxy, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "key")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.server_port}")
-        remote._filesystem.cache_clear()
-        storage().mkdir("plant")
+    with s3_server() as port, unreliable(port) as proxy, s3_environment(proxy.server_port):
         yield proxy
-        remote._filesystem.cache_clear()
 
 
 @pytest.fixture(autouse=True)

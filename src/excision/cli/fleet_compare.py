@@ -22,7 +22,7 @@ app = App(
     "image AUROC, more false alarms, more missed defects or more unfit good images. The tests "
     "count groups of images, and are adjusted for their number: noise alone calls no model worse in 95 % of "
     "comparisons. The exit status is "
-    "1 if a model got worse, otherwise 2 if one could not be compared.\n\n"
+    "1 if a model got worse, otherwise 2 if one could not be compared or is gone.\n\n"
     "```\n"
     "excision fleet compare runs/fleet runs/fleet_new\n"
     "excision fleet compare runs/fleet runs/fleet_new --out compared/\n"
@@ -72,4 +72,4 @@ def compare(
     say(f"{worse} of {len(found)} got worse")
     if worse:
         return WORSE
-    return NOT_COMPARED if any(each.answer == "not compared" for each in found) else 0
+    return NOT_COMPARED if any(each.answer in ("not compared", "removed") for each in found) else 0

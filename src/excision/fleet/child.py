@@ -61,9 +61,12 @@ def note_failure(folder: Path, step: Step, model: FleetModel, reason: str) -> No
         # It is damaged, or of a later version; whoever reads it says so.
         return
     before = {} if record is None else record.steps
-    of = before[step].of if step in before and before[step].state == "not finished" else {}
+    known = before[step] if step in before else Done("not finished")
+    of = known.of if known.state == "not finished" else {}
     folder.mkdir(parents=True, exist_ok=True)
-    Record(model, before).with_step(step, Done("failed", of, without_secrets(reason))).save(folder)
+    # What was found before stays for whoever asks why; a step that failed is never taken for finished.
+    failed = Done("failed", of, without_secrets(reason), known.facts)
+    Record(model, before).with_step(step, failed).save(folder)
 
 
 def _do(job: dict[str, Any], folder: Path, step: Step, shown: Shown) -> None:

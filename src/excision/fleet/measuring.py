@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from excision.capability.seen_images import without_seen
 from excision.data import Dataset, load_dataset
@@ -95,9 +96,25 @@ def read_scores(folder: Path) -> tuple[float, list[TestScore]]:
     path = folder / EVALUATION / SCORES
     content = read_json(path, _MOST)
     try:
-        return float(content["threshold"]), [TestScore(**each) for each in content["images"]]
+        return _finite(content["threshold"]), [_test_score(each) for each in content["images"]]
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: these are no scores of a model: {error!r}") from error
+
+
+def _test_score(content: dict[str, Any]) -> TestScore:
+    """Read a score of a test image, every entry of which has its type."""
+    found = TestScore(**content)
+    if not all(isinstance(each, str) for each in (found.name, found.content, found.label, found.group)):
+        raise ValueError("a name is no text")
+    if found.verdict not in get_args(Verdict):
+        raise ValueError(f"{found.verdict!r} is no verdict")
+    return replace(found, score=_finite(found.score))
+
+
+def _finite(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no finite number")
+    return float(value)
 
 
 def export_model(

@@ -20,6 +20,17 @@ State = Literal["finished", "failed", "not finished"]
 
 _MOST = 256 * 2**20  # bytes; warnings and skipped images of one model
 
+_OF_TRAINING = (
+    "promise_kept wanted_rate promised_rate confidence calibration_images groups groups_sure groups_from",
+    "suspects suspect_names dropped odd_image skipped skipped_names warnings",
+)
+_FACTS: dict[Step, frozenset[str]] = {
+    "train": frozenset(" ".join(_OF_TRAINING).split(" ")),
+    "evaluate": frozenset({"contradicts", "false_alarm_rate", "n_normal", "n_unfit_normal"}),
+    "export": frozenset({"folder"}),
+}
+"""What is known of a step that has finished."""
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -87,9 +98,19 @@ class Record:
                 raise ModelError(f"{path}: a later version of Excision wrote this: update this installation")
             return cls(
                 FleetModel.from_json(content["model"]),
-                {step: Done(**done) for step, done in content["steps"].items()},
+                {step: _whole(step, Done(**done)) for step, done in content["steps"].items()},
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"{path}: this is no record of a model of a fleet: {error!r}; remove it"
             ) from error
+
+
+def _whole(step: Step, done: Done) -> Done:
+    """Give a step as it is, or as not finished if its facts are not those of a step that has finished."""
+    if not isinstance(done.facts, dict) or not isinstance(done.of, dict):
+        raise TypeError(f"the step {step} is damaged")
+    lacking = sorted(_FACTS[step] - set(done.facts)) if done.facts or done.state == "finished" else []
+    if not lacking:
+        return done
+    return Done("not finished", done.of, f"its record does not say {', '.join(lacking)}: do this step again")

@@ -11,8 +11,11 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from excision.errors import ModelError, SettingsError
@@ -195,11 +198,13 @@ class Registry:
         """
         if check_name(stage, "stage") == LATEST or stage.isdecimal():
             raise SettingsError(f"{stage} cannot be the name of a stage: it already names a version")
-        version, now = self.find(name, which), self.stage(name, stage)
-        if now is not None and now.version == version.number:
-            return now
-        before = () if now is None else (*now.before, (now.version, now.date))
-        return self._point(name, stage, Stage(version.number, today(), before[-_MOST_HISTORY:]))
+        version = self.find(name, which)
+        with self._one_at_a_time(name):
+            now = self.stage(name, stage)
+            if now is not None and now.version == version.number:
+                return now
+            before = () if now is None else (*now.before, (now.version, now.date))
+            return self._point(name, stage, Stage(version.number, today(), before[-_MOST_HISTORY:]))
 
     def roll_back(self, name: str, stage: str) -> Stage:
         """Let a stage point to the version before.
@@ -207,11 +212,14 @@ class Registry:
         Raises:
             ModelError: there is none.
         """
-        now = self.stage(name, stage)
-        if now is None or not now.before:
+        if self.stage(name, stage) is None:
             raise ModelError(f"{self.place}/{name}: no version was in the stage {stage} before")
-        number = self.find(name, now.before[-1][0]).number
-        return self._point(name, stage, Stage(number, today(), now.before[:-1]))
+        with self._one_at_a_time(name):
+            now = self.stage(name, stage)
+            if now is None or not now.before:
+                raise ModelError(f"{self.place}/{name}: no version was in the stage {stage} before")
+            number = self.find(name, now.before[-1][0]).number
+            return self._point(name, stage, Stage(number, today(), now.before[:-1]))
 
     def location(self, version: Version) -> str:
         """Give the path or URL of the folder of a version."""
@@ -226,15 +234,39 @@ class Registry:
         """
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise SettingsError(f"{out}: is not empty; choose another folder")
-        for file, wanted in version.files.items():
-            with (
-                self._folder.reading(f"{version.name}/{version.number}/{file}") as source,
-                atomic_path(out / file) as target,
-            ):
-                shutil.copyfile(source, target)
-                if sha256(target) != wanted:
-                    raise ModelError(f"{self.location(version)}/{file}: is not the file that was added")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        # What does not prove to be whole must not lie there.
+        with TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
+            part = Path(folder) / out.name
+            for file, wanted in version.files.items():
+                with (
+                    self._folder.reading(f"{version.name}/{version.number}/{file}") as source,
+                    atomic_path(part / file) as target,
+                ):
+                    shutil.copyfile(source, target)
+                    if sha256(target) != wanted:
+                        raise ModelError(f"{self.location(version)}/{file}: is not the file that was added")
+            if out.exists():
+                out.rmdir()
+            part.rename(out)
         return out
+
+    @contextmanager
+    def _one_at_a_time(self, name: str) -> Iterator[None]:
+        """Keep other processes from changing the stages of a model; object storage has no locks."""
+        root = local_path(self.place)
+        try:
+            import fcntl
+        except ModuleNotFoundError:  # Windows
+            root = None
+        if root is None:
+            yield
+            return
+        folder = root / name / STAGES
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _point(self, name: str, stage: str, to: Stage) -> Stage:
         with self._folder.writing(f"{name}/{STAGES}/{stage}.json") as target:

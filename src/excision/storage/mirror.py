@@ -142,26 +142,52 @@ def _budget() -> int:
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
     """Keep other processes from changing the same copy at the same time."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / _UPDATE).open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+    while True:
+        home.mkdir(parents=True, exist_ok=True)
+        try:
+            number = os.open(home / _UPDATE, os.O_RDWR | os.O_CREAT)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX)
+            if _is_at(number, home / _UPDATE):
+                yield
+                return
+        finally:
+            os.close(number)
+        # Another process removed the copy in between.
 
 
 def _hold(home: Path) -> None:
     if home not in _held:
-        _held[home] = os.open(home / _USE, os.O_RDWR | os.O_CREAT)
-        fcntl.flock(_held[home], fcntl.LOCK_SH)
+        number = os.open(home / _USE, os.O_RDWR | os.O_CREAT)
+        fcntl.flock(number, fcntl.LOCK_SH)
+        _held[home] = number
+
+
+def _is_at(number: int, path: Path) -> bool:
+    """Tell whether the file that is open under a number still has its path."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    ours = os.fstat(number)
+    return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
 
 
 def _removed(home: Path) -> bool:
-    """Remove a copy, unless a process uses it."""
+    """Remove a copy, unless a process uses it; it is gone under its name at once, and then file by file."""
     if home in _held:
         return False
-    with (home / _USE).open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        shutil.rmtree(home, ignore_errors=True)
+    try:
+        with (home / _UPDATE).open("r+") as update, (home / _USE).open("a") as use:
+            fcntl.flock(update, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _is_at(use.fileno(), home / _USE):
+                return False
+            aside = home.with_name(f"{home.name}.{os.getpid()}.gone")
+            home.rename(aside)
+    except OSError:
+        return False
+    shutil.rmtree(aside, ignore_errors=True)
     return True

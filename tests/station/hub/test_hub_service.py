@@ -227,10 +227,12 @@ def test_what_a_hub_lacks_is_said(
         (["serve", "--hub", "--database", "postgresql://ada:hush@127.0.0.1:9/x", "--port", "0"], "refused"),
         (["serve", "--hub", "--database", "postgresql://[", "--port", "0"], "--database"),
         (["serve", "--hub", "--database", "host=127.0.0.1 port=9 password=hush", "--port", "0"], "~/.pgpass"),
+        (["serve", "--hub", "--database", "postgresql://ada:hush/x@127.0.0.1/x", "--port", "0"], "%2F"),
+        (["serve", "--hub", "--database", "postgresql://ada:hu@hush@127.0.0.1/x", "--port", "0"], "%40"),
+        (["serve", "--hub", "--database", "password=hu sh host=127.0.0.1", "--port", "0"], "cannot be read"),
         (["serve", "model", "--hub", "--database", "x"], "name no models"),
         (["serve", "--hub", "--database", "x", "--hub-url", "http://h", "--station", "a"], "sends none"),
         (["serve", "model", "--database", "x"], "add --hub"),
-        (["serve", "--port", "0"], "at least one model"),
         (["serve", "model", "--hub-url", "http://h"], "--station NAME"),
         (["watch", "model", ".", "--out", "o", "--station", "a"], "--hub-url"),
     ):

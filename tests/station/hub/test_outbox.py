@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import sqlite3
 import threading
 import time
@@ -17,10 +18,13 @@ import pytest
 from excision.errors import SettingsError, StationError
 from excision.station.client import Client
 from excision.station.hub.database import Database
+from excision.station.hub.intake import Intake
+from excision.station.hub.messages import Message
 from excision.station.hub.store import HubStore
+from excision.station.outbox.rows import Rows as Sent
 from excision.station.outbox.settings import OutboxSettings
 from excision.station.store.records import Label, Withdrawal
-from excision.station.store.sequence import STREAMS
+from excision.station.store.sequence import STREAMS, Place
 from tests.station.hub.comparing import Rows, of_hub, of_station, wrong_counts
 from tests.station.hub.conftest import BeginLine, Hub, Line
 
@@ -354,3 +358,51 @@ def test_a_hub_that_is_away_costs_a_station_nothing(begin_line: BeginLine) -> No
     state = line.send(until=lambda found: found.trouble is not None and found.total == 5)
     assert state.since is not None
     assert "no answer from the hub" in (state.trouble or "")
+
+
+def test_refused_rows_are_kept_up_to_a_number_and_counted_beyond(
+    hub: Hub, begin_line: BeginLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("excision.station.hub.rows.MOST_REFUSED", 5)
+    line, database = begin_line(), Database(hub.database)
+    with closing(database):
+        intake, stands = Intake(database), NOWHERE
+        for batch in range(3):
+            to = {**NOWHERE, "results": [batch + 1, "f"]}
+            bad = [{"id": 10 * batch + place} for place in range(4)]
+            content = message(line, after=stands, to=to, rows={"results": bad})
+            told, stands = intake.take(Message.model_validate(content)), to
+            assert told.refused == 4 * (batch + 1)
+        (station,) = (each for each in HubStore(database).stations() if each.name == line.name)
+    assert station.refused == 12
+    assert hub.ask("SELECT count(*) FROM refused WHERE station = %s", line.name) == [(5,)]
+
+
+def test_who_sends_slowly_holds_up_nobody(hub: Hub, begin_line: BeginLine) -> None:
+    """Sixteen may send at once, and four are taken at once."""
+    slow = []
+    try:
+        for _ in range(8):
+            found = socket.create_connection(("127.0.0.1", hub.service.port))
+            found.sendall(b"POST /hub/push HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n{")
+            slow.append(found)
+        time.sleep(0.3)
+        begun = time.monotonic()
+        assert hub.service.json("POST", "/hub/push", message(begin_line()))[0] == 200
+        assert time.monotonic() - begun < 10
+    finally:
+        for found in slow:
+            found.close()
+
+
+def test_a_long_label_is_not_said_to_lose_its_boxes(begin_line: BeginLine, caplog: Any) -> None:
+    line = begin_line()
+    (number,) = line.inspect(1)
+    with closing(line.store()) as store:
+        store.label(number, Label("good", "Ada", "x" * (2**21 + 1), time.time()))
+        # A row that is this large is sent alone.
+        first = Sent(store, 100).batch({stream: Place() for stream in STREAMS})
+        batch = Sent(store, 100).batch(first.to)
+    assert len(batch.rows["labels"]) == 1 and "boxes" not in batch.rows["labels"][0]
+    said = {record.getMessage() for record in caplog.records}
+    assert said == {"hub: row 1 of labels is large and sent as it is"}

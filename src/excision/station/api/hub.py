@@ -27,8 +27,11 @@ router = APIRouter()
 MOST_BYTES = 4 * 2**20
 """Of one message of a station."""
 
-# Few at a time: each may take the memory of a message, and a connection to the database.
+# Few at a time: each takes a connection to the database.
 _TAKING = 4
+
+# Each may take the memory of a message. Who sends slowly holds up others for so many seconds at most.
+_RECEIVING, _PATIENCE = 16, 30.0
 
 _ABOUT = "The results of many stations. Stations send them; nothing is inspected here."
 
@@ -58,6 +61,7 @@ def create_hub(
     app.state.metrics.register(HubMetrics(hub))
     app.state.station_access = Access(station_key or key, app.state.metrics)
     app.state.taking = anyio.CapacityLimiter(_TAKING)
+    app.state.receiving = anyio.CapacityLimiter(_RECEIVING)
     app.include_router(router)
     return app
 
@@ -67,10 +71,11 @@ async def push(request: Request) -> JSONResponse:
     """Take a message of a station; what it brought is on the disk of the database when this is answered."""
     _admit(request)
     hub: Hub = request.app.state.hub
-    async with request.app.state.taking:
+    async with request.app.state.receiving:
         message = _read(await _body(request))
         try:
-            told: Told = await run_sync(hub.intake.take, message)
+            async with request.app.state.taking:
+                told: Told = await run_sync(hub.intake.take, message)
         except NotYoursError as error:
             raise HTTPException(409, str(error)) from error
         except ElsewhereError as error:
@@ -114,10 +119,14 @@ def _admit(request: Request) -> None:
 
 async def _body(request: Request) -> bytes:
     content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > MOST_BYTES:
-            raise HTTPException(413, f"a message of a station may have {MOST_BYTES} bytes at most")
+    try:
+        with anyio.fail_after(_PATIENCE):
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > MOST_BYTES:
+                    raise HTTPException(413, f"a message of a station may have {MOST_BYTES} bytes at most")
+    except TimeoutError as error:
+        raise HTTPException(408, f"the message did not arrive within {_PATIENCE:.0f} seconds") from error
     return bytes(content)
 
 

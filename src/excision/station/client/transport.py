@@ -32,8 +32,8 @@ class Transport:
     """
 
     _other = "station"
-    _most: int | None = None
-    """Bytes of an answer that are read; None for all."""
+    _most = 2**29
+    """Bytes that an answer may have; the largest image that a station inspects is smaller."""
 
     def __init__(
         self, url: str, key: str | None = None, *, timeout: float = 60.0, patience: float = 60.0
@@ -82,7 +82,11 @@ class Transport:
         request = urllib.request.Request(self.url + path, data=body, headers=headers, method=method)
         try:
             with self._opener.open(request, timeout=self.timeout) as response:
-                content: bytes = response.read(self._most)
+                content: bytes = response.read(self._most + 1)
+                if len(content) > self._most:
+                    raise StationError(
+                        f"{self.url}: the answer of the {self._other} has more than {self._most} bytes"
+                    )
                 return content
         except urllib.error.HTTPError as error:
             with error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +19,7 @@ CONNECTIONS = 8
 _WAIT = 2.0  # seconds for a connection
 _AGAIN = 3.0  # seconds for which a lost connection is tried again by itself
 _OPTIONS = f"-c search_path={SCHEMA} -c statement_timeout=60000 -c lock_timeout=10000"
+_WELL_FORMED = re.compile(r"\w+://([^@/?#\[]*@)?[^@]*|(?!\w+://).*", re.DOTALL)
 _MIGRATING = 7_394_021_158  # number of the lock, which no other program is likely to take
 
 
@@ -48,6 +50,7 @@ class Database:
             "row_factory": dict_row,
             "client_encoding": "UTF8",
         }
+        _check_form(address)
         try:
             with psycopg.connect(address, **settings) as connection:
                 _migrate(connection)
@@ -102,6 +105,27 @@ class Database:
 
         with self.transaction() as connection, connection.cursor(row_factory=tuple_row) as cursor:
             return cursor.execute(statement.encode(), values).fetchall()
+
+
+def _check_form(address: str) -> None:
+    """Refuse an address that is taken apart in the wrong place: what is quoted may be of the password.
+
+    Raises:
+        SettingsError: it is none, or has an @ or a / in its password.
+    """
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        conninfo_to_dict(address)
+        if _WELL_FORMED.fullmatch(address):
+            return
+    except ProgrammingError:
+        pass
+    raise SettingsError(
+        "--database: this address cannot be read: write postgresql://USER@HOST:PORT/NAME, with %40 for @ and "
+        "%2F for / in a name, and the password in ~/.pgpass"
+    )
 
 
 def _migrate(connection: Connection[DictRow]) -> None:

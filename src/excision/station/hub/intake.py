@@ -70,14 +70,16 @@ class Intake:
             if message.after is not None:
                 if message.places("after") != stands:
                     raise ElsewhereError("this batch does not follow on what the hub has")
-                added = Adding(connection, message.station).add(message.rows)
+                adding = Adding(connection, message.station)
+                added = adding.add(message.rows)
                 connection.execute(
-                    "UPDATE stations SET results = results + %s WHERE name = %s", (added, message.station)
+                    "UPDATE stations SET results = results + %s, refused = refused + %s WHERE name = %s",
+                    (added, adding.refused, message.station),
                 )
                 _move(connection, message, stands)
                 stands = message.places("to")
             (row,) = connection.execute(
-                "SELECT count(*) AS refused FROM refused WHERE station = %s", (message.station,)
+                "SELECT refused FROM stations WHERE name = %s", (message.station,)
             ).fetchall()
         return Told(stands, int(row["refused"]), added)
 

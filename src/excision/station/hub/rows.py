@@ -57,6 +57,10 @@ _TABLES: dict[Stream, dict[str, str]] = {
 _REFUSED = {**_KEY, "stream": "text", "received": "double precision", "reason": "text", "content": "text"}
 
 
+MOST_REFUSED = 10_000
+"""Refused rows of a station that are kept; those beyond are counted."""
+
+
 class _Checked(NamedTuple):
     """A row as it came, its fingerprint, and what it says."""
 
@@ -71,10 +75,15 @@ class Adding:
     Args:
         connection: in the transaction.
         station: whose rows they are.
+
+    Attributes:
+        refused: rows that could not be used and are not known yet.
     """
 
     def __init__(self, connection: Connection[DictRow], station: str) -> None:
         self._connection, self._station, self._now = connection, station, time.time()
+        self.refused = 0
+        self._kept: int | None = None
 
     def add(self, rows: Mapping[Stream, Sequence[Mapping[str, Any]]]) -> int:
         """Add rows, and give how many results are new; what cannot be used is kept as it came."""
@@ -165,8 +174,17 @@ class Adding:
         known = number if isinstance(number, int) and 0 <= number < 2**63 else 0
         # Whatever it lacks: the same row is kept once.
         mark = hashlib.blake2b(content.encode("ascii"), digest_size=16).hexdigest()
+        if self._kept is None:
+            counted = "SELECT count(*) AS kept FROM refused WHERE station = %s"
+            (found,) = self._connection.execute(counted, (self._station,)).fetchall()
+            self._kept = int(found["kept"])
+        if self._kept >= MOST_REFUSED:
+            self.refused += 1
+            return
         row = (self._station, known, mark, stream, self._now, reason[:500], content)
-        self._insert("refused", _REFUSED, [row])
+        added = self._insert("refused", _REFUSED, [row])
+        self._kept += added
+        self.refused += added
 
     def _insert(self, table: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]]) -> int:
         """Insert rows that are not there yet, and give their number."""

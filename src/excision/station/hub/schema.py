@@ -6,7 +6,7 @@ number there and its fingerprint: see `excision.station.store.sequence`.
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 
 SCHEMA = "excision"
 
@@ -216,5 +216,11 @@ ALTER TABLE tally ADD PRIMARY KEY (hour, station, model, view, verdict, truth);
 }
 """
 
-STEPS: dict[int, str] = {1: _TABLES + _TRIGGERS, 2: _PARTS}
+# Refused rows are counted as they come: there may be more of them than are kept.
+_REFUSED = """
+ALTER TABLE stations ADD COLUMN refused bigint NOT NULL DEFAULT 0;
+UPDATE stations SET refused = (SELECT count(*) FROM refused WHERE refused.station = stations.name);
+"""
+
+STEPS: dict[int, str] = {1: _TABLES + _TRIGGERS, 2: _PARTS, 3: _REFUSED}
 """What turns the tables of the version before into those of the version that is the key."""

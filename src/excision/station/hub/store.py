@@ -116,7 +116,7 @@ class HubStore:
         """Give the stations by name."""
         rows = self._database.rows(
             "SELECT name, page, version, last_seen, clock, waiting, resets, results, "
-            "(SELECT count(*) FROM refused WHERE station = name) AS refused, "
+            "refused, "
             "(SELECT max(time) FROM results WHERE station = name) AS newest "
             "FROM stations ORDER BY name"
         )

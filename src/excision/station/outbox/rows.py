@@ -134,9 +134,12 @@ class Rows:
         for count, row in enumerate(rows, start=1):
             size = len(json.dumps(row))
             if size > LARGEST_ROW:
-                _LOG.warning("hub: %s %d is too large and sent without its boxes", stream, row["id"])
-                row = {**row, "boxes": "[]"}  # noqa: PLW2901  the fingerprint does not depend on them
-                size = len(json.dumps(row))
+                shortened = stream == "results"
+                how = "without its boxes" if shortened else "as it is"
+                _LOG.warning("hub: row %d of %s is large and sent %s", row["id"], stream, how)
+                if shortened:
+                    row = {**row, "boxes": "[]"}  # noqa: PLW2901  the fingerprint does not depend on them
+                    size = len(json.dumps(row))
             if batch.count and batch.size + size > MOST_BYTES:
                 batch.full = True
                 return
