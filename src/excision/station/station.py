@@ -37,6 +37,7 @@ from excision.station.work.quarantine import tidy
 from excision.station.work.queue import Job, JobQueue, Outcome
 from excision.station.work.renderings import Renderings
 from excision.station.work.retention import Rules, Upkeep
+from excision.station.work.tables import remove_tables
 from excision.station.work.upload import Limits, inspect_upload
 from excision.station.work.workers import Observer, Workers
 
@@ -154,6 +155,7 @@ class Station:
             self.models = ModelRegistry(settings.models, self.store, settings.models_below, threads, live)
             self.images = Images(settings.data, settings.keep)
             self.quarantined = tidy(settings.data, self.store)
+            remove_tables(settings.data)
             self.guard = Guard(self.store, settings.data / INCOMING)
             opened.callback(self.guard.close)
             self.upkeep = Upkeep(settings.data / RESULTS, settings.retention)

@@ -11,17 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from excision.station.store.records import StoredResult
 from excision.station.store.store import Store
 from tests.browser import opened
 from tests.station.conftest import Service, begin, end
+from tests.station.parts.pictures import with_code
 from tests.station.test_pages_browser import findings
 
-zxingcpp = pytest.importorskip("zxingcpp")
+pytest.importorskip("zxingcpp")
 
 FILE = """
 [station]
@@ -42,18 +41,6 @@ name = "all day"
 start = "00:00"
 end = "00:00"
 """
-
-
-def with_code(text: str | None, seed: int) -> bytes:
-    """Give a PNG of a part, with a data matrix or without."""
-    pixels = np.random.default_rng(seed).normal(130, 5, (256, 256)).clip(0, 255).astype(np.uint8)
-    if text is not None:
-        made = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.DataMatrix)
-        code = np.pad(np.array(made.to_image(scale=5)), 20, constant_values=255)
-        pixels[20 : 20 + code.shape[0], 30 : 30 + code.shape[1]] = code
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
 
 
 @pytest.fixture(scope="module")

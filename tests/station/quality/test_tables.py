@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from excision.station.quality.export import Form, write_rows
+from excision.station.work.tables import remove_tables
 from excision.system.excel import write_excel
 
 openpyxl = pytest.importorskip("openpyxl")
@@ -104,3 +105,10 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="disk"):
             write_rows(tmp_path / f"t.{form}", form, COLUMNS, broken())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tables_that_a_killed_station_left_are_removed(tmp_path: Path) -> None:
+    for name in (".table-abc", "..table-abc.x.tmp", "results.sqlite"):
+        (tmp_path / name).write_text("x")
+    remove_tables(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["results.sqlite"]

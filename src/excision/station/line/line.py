@@ -67,7 +67,7 @@ class Line:
         self._latched: str | None = None
         self._accepting = self._closed = False
         self._accept = threading.Lock()
-        self.reporter = Reporter(self.journal, self._reported, station.name)
+        self.reporter = Reporter(self.journal, self._reported, station.name, station.parts)
         self.views = {camera.name: self._view(camera) for camera in cameras}
         self._asked = tuple(name for name in self.views if name not in settings.self_triggered)
         self.couriers = [
@@ -196,9 +196,21 @@ class Line:
                 raise SignalError(f"the trigger was not accepted: {error}") from error
             if not new:
                 return None, trigger.number
-            pending = Pending(trigger, deadline, views)
+            pending = Pending(trigger, deadline, views, part=self._part_of(trigger, views))
             self.reporter.begin(pending)
         return pending, trigger.number
+
+    def _part_of(self, trigger: Trigger, views: tuple[str, ...]) -> int | None:
+        """Announce the part of a trigger that asks every camera; None where there are no parts."""
+        parts = self._station.parts
+        if parts is None or trigger.view is not None or not views:
+            return None
+        try:
+            return parts.open(views, trigger.serial, trigger.lot, trigger.recipe, self._settings.deadline)
+        except ExcisionError as error:
+            # The trigger is on disk and gets its report all the same.
+            _LOG.error("the part of trigger %d could not be kept: %s", trigger.number, error)
+            return None
 
     def _view(self, camera: Camera) -> View:
         own = camera.name in self._settings.self_triggered

@@ -18,6 +18,7 @@ class Pending:
         views: names of the cameras that are asked.
         answers: of those that have answered.
         reported: whether its report is on its way.
+        part: number of the part; None where the station puts no parts together.
     """
 
     trigger: Trigger
@@ -25,6 +26,7 @@ class Pending:
     views: tuple[str, ...]
     answers: dict[str, Answer] = field(default_factory=dict)
     reported: bool = False
+    part: int | None = None
 
     @property
     def is_complete(self) -> bool:

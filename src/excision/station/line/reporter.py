@@ -12,7 +12,8 @@ from excision.errors import ExcisionError
 from excision.signals.signal import Report
 from excision.station.line.journal import Journal
 from excision.station.line.pending import Pending
-from excision.station.line.verdict import Answer, fault_report, reason_of, report_of
+from excision.station.line.verdict import Answer, fault_report, reason_of, report_of, with_part
+from excision.station.parts.parts import Parts
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,12 +31,18 @@ class Reporter:
         journal: keeps the reports.
         reported: is called with each report, and whether it is on disk; it must not wait.
         station: name of the station.
+        parts: know what was read from codes; None where the station puts no parts together.
     """
 
     def __init__(
-        self, journal: Journal, reported: Callable[[Report, bool], None], station: str | None
+        self,
+        journal: Journal,
+        reported: Callable[[Report, bool], None],
+        station: str | None,
+        parts: Parts | None = None,
     ) -> None:
         self._journal, self._reported, self._station = journal, reported, station
+        self._parts = parts
         self._events: queue.SimpleQueue[_Event | None] = queue.SimpleQueue()
         self._pending: dict[int, Pending] = {}
         self._unanswered = 0
@@ -94,7 +101,7 @@ class Reporter:
                 going = False
             else:
                 ready += self._take(*event)
-        reports = [report_of(one.trigger, one.answers, self._station) for one in ready]
+        reports = [self._report(one) for one in ready]
         now = time.monotonic()
         for one in self._pending.values():
             if not one.reported and one.deadline <= now:
@@ -107,6 +114,17 @@ class Reporter:
         if self._unwritten and time.monotonic() - self._tried > _RETRY:
             self._write_rest()
         return going
+
+    def _report(self, pending: Pending) -> Report:
+        report = report_of(pending.trigger, pending.answers, self._station)
+        if self._parts is None or pending.part is None:
+            return report
+        try:
+            part = self._parts.get(pending.part)
+        except ExcisionError as error:
+            _LOG.error("the part of trigger %d cannot be read: %s", pending.trigger.number, error)
+            return report
+        return report if part is None else with_part(report, part)
 
     def _gather(self) -> list[_Event | None]:
         """Give what has happened, waiting for it until the next deadline."""

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 
 from excision.signals.signal import Report, ReportVerdict, Trigger
 from excision.station.line.journal import new_id
+from excision.station.parts.rows import Part
+from excision.station.parts.verdict import SEVERITY
 from excision.station.store.records import StoredResult
-
-SEVERITY: tuple[ReportVerdict, ...] = ("defect", "fault", "unfit", "review", "good")
-"""What a part is, from its views: the first of these that one of them is. A defect that was seen is one,
-whatever another view lacks; a part of which a view is missing is never good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +80,21 @@ def report_of(trigger: Trigger, answers: Mapping[str, Answer], station: str | No
         serial=report.serial or answer.serial,
         recipe=report.recipe or answer.model,
     )
+
+
+def with_part(report: Report, part: Part) -> Report:
+    """Give the report of a trigger with what the whole part says: a code that is missing, or a serial number.
+
+    Args:
+        report: made from the views.
+        part: that they belong to; without a verdict it says nothing yet.
+    """
+    if part.verdict is None:
+        return report
+    known = replace(report, serial=report.serial or part.serial, lot=report.lot or part.lot)
+    if part.verdict == report.verdict:
+        return known
+    return replace(known, verdict=part.verdict, reason=part.reason or report.reason)
 
 
 def fault_report(trigger: Trigger, reason: str, station: str | None, deadline_missed: bool = False) -> Report:

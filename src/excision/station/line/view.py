@@ -94,7 +94,7 @@ class View:
         try:
             write_frame(path, frame)
             trigger = pending.trigger
-            origin = Origin(trigger.serial, trigger.lot, trigger.recipe, self.name)
+            origin = Origin(trigger.serial, trigger.lot, trigger.recipe, self.name, pending.part)
             source = f"{self.name}/{trigger.number}"
             (answer,) = self._station.submit([(path, source)], self._model(pending), origin)
         except (ExcisionError, OSError, KeyError) as error:

@@ -25,6 +25,7 @@ from excision.station.quality.counts import Bar
 from excision.station.quality.export import FORMS, TYPES, write_rows
 from excision.station.quality.rows import LABELLED_COLUMNS, labelled_rows
 from excision.station.store.store import Store
+from excision.station.work.tables import TABLES
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -102,7 +103,7 @@ async def download(request: Request, table: str, form: str) -> Response:
 def _written(request: Request, table: str, form: Any) -> Path:
     columns, rows = _TABLES[table](request)
     # Beside the results: the disk of the system may be small, or in memory.
-    handle, name = tempfile.mkstemp(prefix=".table-", dir=station_of(request).settings.data)
+    handle, name = tempfile.mkstemp(prefix=TABLES, dir=station_of(request).settings.data)
     os.close(handle)
     path = Path(name)
     try:
