@@ -179,7 +179,7 @@ def test_logos_are_bounded_and_hold_pixels_alone(tmp_path: Path) -> None:
         read_logo(path)
 
 
-@pytest.mark.parametrize("content", ["[]", "{", '{"title": 3}', '{"who": "me"}', "null"])
+@pytest.mark.parametrize("content", ["[]", "{", '{"title": 3}', '{"who": "me"}', "null", '{"logo": "x"}'])
 def test_damaged_words_are_named(tmp_path: Path, content: str) -> None:
     (tmp_path / WORDS).write_text(content, "utf-8")
     with pytest.raises(ResultsError, match=r"words\.json: is damaged"):

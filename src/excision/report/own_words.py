@@ -6,6 +6,9 @@ import base64
 import dataclasses
 import io
 import json
+import struct
+import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,12 @@ _MOST_BYTES, _MOST_PIXELS = 4 * 2**20, 4096 * 4096
 # Twice what the head of a page shows, for paper.
 _LOGO_SIZE = (800, 320)
 _MOST_TEXT = 100_000
+
+# Whatever Pillow raises for a file that is damaged in one way or another.
+_NO_IMAGE = (
+    *(UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, EOFError),
+    *(TypeError, IndexError, KeyError, OverflowError, struct.error, zlib.error),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +89,8 @@ def kept_words(folder: Path) -> Words:
     if path.is_file():
         try:
             texts = json.loads(path.read_text("utf-8")[:_MOST_TEXT])
-            if not all(isinstance(text, str) for text in texts.values()):
-                raise TypeError("an entry is no text")
+            if "logo" in texts or not all(isinstance(text, str) for text in texts.values()):
+                raise TypeError("an entry is no text of a report")
             Words(**texts)
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise ResultsError(f"{path}: is damaged ({error}); evaluate again, or remove it") from error
@@ -102,13 +111,13 @@ def read_logo(path: Path) -> bytes:
             raise SettingsError(
                 f"{path}: a logo may have {_MOST_BYTES // 2**20} MiB at most; make it smaller"
             )
-        with Image.open(path, formats=_FORMATS) as image:
+        with warnings.catch_warnings(), _opened(path) as image:
             if image.width * image.height > _MOST_PIXELS:
                 raise SettingsError(
                     f"{path}: a logo of {image.width} x {image.height} pixels is too large; make it smaller"
                 )
             drawn = image.convert("RGBA")
-    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
+    except _NO_IMAGE as error:
         raise SettingsError(
             f"{path}: this is no image that a report can hold; save the logo as {', '.join(_FORMATS)}"
         ) from error
@@ -118,6 +127,12 @@ def read_logo(path: Path) -> bytes:
     stream = io.BytesIO()
     drawn.save(stream, format="PNG", optimize=True)
     return stream.getvalue()
+
+
+def _opened(path: Path) -> Image.Image:
+    # The size is checked before any pixel is decoded, by a smaller limit than that of the warning.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    return Image.open(path, formats=_FORMATS)
 
 
 def _fields(words: Words) -> dict[str, Any]:
