@@ -1,4 +1,4 @@
-"""Draw the whole loop as a strip of pictures: camera, verdict, label, Improve, live.
+"""Draw the whole loop as a strip of pictures: camera, verdict, label, Improve, comparison, live.
 
 python experiments/loop_pictures.py RUN DATA --out docs/images/loop.png
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MODEL, WHO = "part", "M. Weber"
 GOOD, DEFECTIVE = 36, 16
-WINDOW = (900, 620)
+WINDOW = (1240, 854)
 TRAINING = 40 * 60 * 1000
 """The longest that a training may take, in milliseconds."""
 
@@ -41,10 +41,10 @@ body {
   margin: 0; padding: 24px; width: 1960px; background: #fff; color: #16191d;
   font: 22px system-ui, "DejaVu Sans", sans-serif;
 }
-main { display: grid; grid-template-columns: repeat(5, 1fr); gap: 20px; }
+main { display: grid; grid-template-columns: repeat(3, 1fr); gap: 20px; }
 figure { margin: 0; }
 img {
-  display: block; width: 100%; aspect-ratio: 900 / 620; object-fit: contain;
+  display: block; width: 100%; aspect-ratio: 1240 / 854; object-fit: contain;
   border: 1px solid #d6dbe1; border-radius: 8px; background: #0b0d0f;
 }
 figcaption { margin-top: 10px; line-height: 1.3; }
@@ -74,7 +74,7 @@ class Panels:
             for number, (path, title, words) in enumerate(self.found, start=1)
         )
         strip.write_text(STRIP.replace("<main>", f"<main>{figures}"), "utf-8")
-        with browser.new_context(viewport={"width": 2008, "height": 420}) as context:
+        with browser.new_context(viewport={"width": 2008, "height": 1100}) as context:
             page = context.new_page()
             page.goto(strip.as_uri())
             page.wait_for_load_state("networkidle")
@@ -148,20 +148,24 @@ def _go_round(page: Page, url: str, last: int, panels: Panels) -> None:
     page.locator("#label-defect").click()
     page.get_by_text("Labelled defect.").wait_for()
     page.wait_for_timeout(1000)
-    page.locator("#label-defect").scroll_into_view_if_needed()
     panels.add(page.screenshot(), "Label", "A person says what the part is.")
     page.goto(f"{url}/improve?model={MODEL}")
     page.locator("#improve-who").fill("E. Costa")
     page.locator("#begin-improve").click()
+    page.locator("progress[max]").wait_for(timeout=TRAINING)
+    panels.add(page.screenshot(), "Improve", "A challenger is trained from the labels, beside the line.")
     page.locator("#compared-title").wait_for(timeout=TRAINING)
-    page.locator("#compared-title").scroll_into_view_if_needed()
-    panels.add(page.screenshot(), "Improve", "A challenger is trained, and compared with the champion.")
+    page.wait_for_timeout(500)
+    page.locator("#compared-title").evaluate("title => title.scrollIntoView()")
+    panels.add(
+        page.screenshot(), "Compare", "It is compared with the model in use on parts that neither knows."
+    )
     page.get_by_role("button", name="Put live …").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Put live").click()
     page.wait_for_url("**/models*")
     page.wait_for_timeout(500)
-    page.locator(".history").first.scroll_into_view_if_needed()
+    page.locator(".history").first.evaluate("list => list.scrollIntoView({ block: 'end' })")
     panels.add(page.screenshot(), "Live", "It goes live when a person says so. Rollback is one click.")
 
 
