@@ -27,6 +27,7 @@ from service_process import serving
 from excision import load_dataset
 from excision.data import Sample
 from excision.errors import ImageError
+from excision.runtime.model_folder import is_exported
 from excision.station.client import Client
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def main() -> None:
         data = Path(folder) / "station"
         with serving(arguments.model, data, "--folders", arguments.data.parent, name="parts") as service:
             client = Client(f"http://127.0.0.1:{service.port}")
-            _open_a_grey_zone(client)
+            # A run folder has no grey zone.
+            if is_exported(arguments.model):
+                _open_a_grey_zone(client)
             _inspect_a_shift(client, load_dataset(arguments.data).test)
             with sync_playwright() as driver:
                 chromium = driver.chromium.launch(
@@ -129,7 +132,7 @@ def draw_report(browser: Browser, model: Path, data: Path, folder: Path, out: Pa
     results = folder / "evaluation"
     command: list[str | Path] = [sys.executable, "-m", "excision", "evaluate", model, data, "--out", results]
     subprocess.run([*command, "--operator", "M. Weber", "--customer", "Example AG"], check=True)
-    with browser.new_context(viewport={"width": 1180, "height": 1500}, color_scheme="light") as context:
+    with browser.new_context(viewport={"width": 1180, "height": 985}, color_scheme="light") as context:
         page = context.new_page()
         page.goto((results / "report.html").as_uri())
         page.screenshot(path=out / "report.png")
