@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -64,3 +66,22 @@ def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_a_camera_that_a_killed_process_left_running_is_taken_over() -> None:
+    script = (
+        "from excision.cameras.genicam import GenicamSettings as S\n"
+        f"camera = S(device={ADDRESS!r}, frame_rate=25.0).open('front')\n"
+        "camera.start()\n"
+        "camera.grab(20.0)\n"
+        "print('grabbed', flush=True)\n"
+        "camera.grab(20.0, since=2e9)\n"
+    )
+    with fake_camera():
+        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as killed:
+            assert killed.stdout is not None
+            assert killed.stdout.readline() == "grabbed\n"
+            killed.kill()
+        with closing(opened(frame_rate=25.0)) as camera:
+            camera.start()
+            assert camera.grab(WAIT).number == 1

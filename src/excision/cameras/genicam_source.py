@@ -57,6 +57,9 @@ class GenicamSource:
                 self._camera.get_device_id(),
             )
             self.where = " ".join(name for name in names if name)
+        with suppress(library_error()):
+            # A killed process leaves the camera running: it would go on sending to where that process was.
+            self._camera.stop_acquisition()
         self._set_up()
         with self._explained("cannot be started"):
             self._listen()

@@ -149,6 +149,8 @@ class GrabbingCamera:
             raise CameraError(f"{about}: is not started")
         if self._connection == "connected":
             raise CameraError(f"{about}: no picture came in time{_because(self._fault)}")
+        if self._connection == "connecting":
+            raise CameraError(f"{about}: is not connected yet{_because(self._fault)}")
         raise CameraError(f"{about}: is not connected{_because(self._fault)}")
 
     def _run(self) -> None:
