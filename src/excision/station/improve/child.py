@@ -15,6 +15,8 @@ from excision.system.secrets import without_secrets
 
 MODULE = "excision.station.improve"
 
+_PATIENCE = child.GRACE + 15.0  # seconds
+
 FAILED = 1
 """Exit status of a job whose state says why it failed."""
 
@@ -29,7 +31,7 @@ def serve() -> int:
 def do(job: dict[str, Any], shown: child.Messages) -> int:
     """Do a job: "out" and "job"."""
     try:
-        carry_out(Job.from_json(job["job"]), Path(job["out"]), shown)
+        carry_out(Job.from_json(job["job"]), Path(job["out"]), shown, _PATIENCE)
     except Exception as error:
         if not isinstance(error, ExcisionError | OSError):
             print(without_secrets(traceback.format_exc()), file=sys.stderr)

@@ -7,13 +7,14 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from excision import errors
-from excision.errors import DatasetError, ExcisionError
+from excision.errors import DatasetError, ExcisionError, SettingsError
+from excision.jobs.child import LISTEN
 from excision.method.run_folder import MODEL
 from excision.progress import Shown
 from excision.runtime.model_folder import is_exported
@@ -30,20 +31,21 @@ LOCK = "improve.lock"
 Do = Callable[[Job, Path, Shown], list[str]]
 
 
-def carry_out(job: Job, out: Path, shown: Shown) -> None:
+def carry_out(job: Job, out: Path, shown: Shown, patience: float = 0.0) -> None:
     """Do what is still to be done of a job, and note how far it is.
 
     Args:
         job: what is asked.
         out: folder of the job. Where it holds one already, that one goes on.
         shown: shows the progress.
+        patience: seconds that a process of a killed station gets to save its state.
 
     Raises:
         ExcisionError: it cannot go on; `state.json` says why.
         KeyboardInterrupt: it was stopped; nothing is lost.
     """
     out.mkdir(parents=True, exist_ok=True)
-    with only_one(out, LOCK, "excision improve", "another improvement runs", "--out"):
+    with _alone(out, patience):
         begun = Job.load(out)
         if begun is None:
             job.save(out)
@@ -56,6 +58,24 @@ def carry_out(job: Job, out: Path, shown: Shown) -> None:
             standing.save(out)
             standing = _do(job, out, shown, standing, do)
         replace(standing, state="done").save(out)
+
+
+@contextmanager
+def _alone(out: Path, patience: float) -> Iterator[None]:
+    """Hold the folder of a job, waiting for the process that holds it."""
+    deadline = time.monotonic() + patience
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(
+                    only_one(out, LOCK, "excision improve", "another improvement runs", "--out")
+                )
+                break
+            except SettingsError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(LISTEN)
+        yield
 
 
 def _do(job: Job, out: Path, shown: Shown, standing: Standing, do: Do) -> Standing:

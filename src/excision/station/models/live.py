@@ -91,6 +91,9 @@ class Live:
 
     def _counts(self, entry: Entry, folder: Path, given: Path | None) -> bool:
         try:
+            if not folder.resolve().is_relative_to(self._station.resolve()):
+                _LOG.error("%s: names a folder outside the station, and counts for nothing", entry.folder)
+                return False
             if given is not None and fingerprint(given) != entry.started_with:
                 return False
             if fingerprint(folder) == entry.weights_id:

@@ -169,7 +169,7 @@ def _values(request: Request, model: str) -> dict[str, Any]:
     station = station_of(request)
     name = model or station.models.default
     version = _version(request, name)
-    known = challengers(station.settings.data, name)
+    known = [path for path in challengers(station.settings.data, name) if _improves(path)]
     out = known[-1] if known else None
     doing = station.workshop.doing
     busy = doing is not None
@@ -188,6 +188,7 @@ def _values(request: Request, model: str) -> dict[str, Any]:
         "busy": busy,
         "has_torch": has_torch(),
         "found": found,
+        "stale": found is not None and not _is_of(found["champion"], version),
         "changed": changed[:_SHOWN],
         "changed_count": len(changed),
         "is_live": out is not None and (out / EXPORT).resolve() == version.folder.resolve(),
@@ -196,6 +197,18 @@ def _values(request: Request, model: str) -> dict[str, Any]:
         "shadow": shadow_of(station, name),
         "can_shadow": station.images.keep == "all",
     }
+
+
+def _improves(out: Path) -> bool:
+    """Tell whether a folder holds an improvement, not the training of a new model."""
+    job = Job.load(out)
+    return job is not None and job.kind == "improve"
+
+
+def _is_of(champion: dict[str, Any], version: Version) -> bool:
+    """Tell whether a comparison was made with the model in use and its threshold."""
+    weights: str = champion["version"].partition(".")[0]
+    return weights == version.weights_id and champion["threshold"] == version.threshold
 
 
 def _can_train(station: Station, version: Version) -> str:
