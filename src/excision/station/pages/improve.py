@@ -192,9 +192,10 @@ def _values(request: Request, model: str) -> dict[str, Any]:
         "changed": changed[:_SHOWN],
         "changed_count": len(changed),
         "is_live": out is not None and (out / EXPORT).resolve() == version.folder.resolve(),
-        "can_train": _can_train(station, version),
+        # Both hash or compute, and the page asks every second while a training runs.
+        "can_train": "" if running is not None else _can_train(station, version),
         "labelled": sum(station.store.count(Query(model=name, labelled=True)).values()),
-        "shadow": shadow_of(station, name),
+        "shadow": None if running is not None else shadow_of(station, name),
         "can_shadow": station.images.keep == "all",
     }
 
