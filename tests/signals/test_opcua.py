@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -500,6 +501,13 @@ def test_a_client_writes_tags_of_a_plc_that_goes_away_and_returns(tmp_path: Path
         wait_for(lambda: connected_now(signal))
         plc.set("Trigger", True, ua.VariantType.Boolean)
         assert station.triggers.get(timeout=30)["origin"] == "press"
+        station.refuses = True
+        for level in (False, True):
+            wait_for(lambda: connected_now(signal))
+            time.sleep(0.3)
+            plc.set("Trigger", level, ua.VariantType.Boolean)
+        wait_for(lambda: plc.get("Report") != 0)  # a fault, as this trigger gets no report
+        assert plc.get("Good") is False
     finally:
         plc.close()
         signal.close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from excision.signals.event_loop import LoopThread
@@ -41,8 +43,10 @@ class OpcUaClient:
         self._thread: LoopThread | None = None
         self._commands: Commands | None = None
         self._plc: PlcTags | None = None
+        self._watched: PlcTags | None = None
         self._away: str | None = "not connected yet"
         self._trigger: bool | None = None
+        self._triggers: set[asyncio.Task[None]] = set()
         self._beats = 0
 
     def start(self, commands: Commands) -> None:
@@ -81,12 +85,14 @@ class OpcUaClient:
 
     def datachange_notification(self, node: Any, value: Any, _: Any) -> None:
         """Take in that the PLC wrote its trigger."""
-        if self._plc is None or self._plc.name_of(node) != "trigger":
+        plc = self._watched
+        if plc is None or plc.name_of(node) != "trigger":
             return
         before, self._trigger = self._trigger, bool(value)
-        # A trigger that is on at the first look may be the rest of an earlier part.
-        if self._trigger and before is False:
-            asyncio.get_running_loop().create_task(self._triggered(self._plc))
+        if self._trigger and not before:
+            task = asyncio.get_running_loop().create_task(self._triggered(plc))
+            self._triggers.add(task)  # a task that nobody holds may be collected before it ends
+            task.add_done_callback(self._triggers.discard)
 
     def _running(self) -> LoopThread:
         if self._thread is None:
@@ -104,8 +110,8 @@ class OpcUaClient:
             plc = PlcTags(self._settings, self._uri)
             try:
                 await plc.open(self._files, self._password)
+                await self._watch(plc)
                 self._plc, self._away, wait = plc, None, _AGAIN[0]
-                await plc.watch(["trigger"], self)
                 _log.info("%s: connected to %s", self.name, self._settings.endpoint)
                 while True:
                     await asyncio.sleep(LOOK)
@@ -121,6 +127,15 @@ class OpcUaClient:
             await plc.close()
             await asyncio.sleep(wait)
             wait = min(2 * wait, _AGAIN[1])
+
+    async def _watch(self, plc: PlcTags) -> None:
+        if "trigger" not in self._settings.tags:
+            return
+        if self._trigger is None:
+            # What is on at the first look may be the rest of an earlier part; any later edge counts.
+            self._trigger = bool(await plc.read("trigger"))
+        self._watched = plc
+        await plc.watch(["trigger"], self)
 
     async def _send(self, report: Report) -> None:
         plc, number = self._connected(), report_number(report)
@@ -144,11 +159,15 @@ class OpcUaClient:
     async def _triggered(self, plc: PlcTags) -> None:
         try:
             given = {name: await plc.read(name) for name in ANSWERED[1:4] if name in self._settings.tags}
-            texts = {name.removeprefix("trigger_"): str(value) or None for name, value in given.items()}
+            texts = {name.removeprefix("trigger_"): str(value or "") or None for name, value in given.items()}
             assert self._commands is not None
             self._commands.trigger(self.name, **texts)
         except SignalError as error:
             _log.warning("%s: the trigger was refused: %s", self.name, error)
+            # The station knows nothing of it, so nobody else tells the PLC that there will be no verdict.
+            refused = Report(str(uuid.uuid4()), None, "fault", str(error), time=time.time(), origin=self.name)
+            with contextlib.suppress(SignalError):
+                await self._send(refused)
 
     async def _stop(self) -> None:
         if self._plc is not None:
