@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from fnmatch import fnmatch
 from importlib.metadata import distribution
 from itertools import chain
@@ -91,6 +92,26 @@ def test_the_services_find_each_other_and_their_files(services: dict[str, Any]) 
     document = (ROOT / "docs" / "station" / "containers.md").read_text()
     mounted = {f"secrets/{name}" for name in re.findall(r"\./secrets/([\w.]+)", json.dumps(services))}
     assert all(name in document for name in mounted)
+
+
+def test_the_hub_is_started_with_options_that_there_are(steps: list[tuple[str, str]]) -> None:
+    content = yaml.safe_load((DEPLOY / "hub.yaml").read_text())
+    hub, database = content["services"]["hub"], content["services"]["database"]
+    assert any(words.startswith("EXTRA=") for name, words in steps if name == "ARG")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert hub["build"]["args"]["EXTRA"] in project["optional-dependencies"]
+    help_of_serve = subprocess.run(
+        [sys.executable, "-m", "excision", "serve", "--help-all"], capture_output=True, text=True, check=True
+    ).stdout
+    assert all(word in help_of_serve for word in hub["command"] if word.startswith("--"))
+    assert all(word in help_of_serve for word in hub["environment"])
+    files = {f"/run/secrets/{name}" for name in hub["secrets"]}
+    assert files == {word for word in hub["command"] if word.startswith("/run/")}
+    password = "${HUB_PASSWORD:?set it to letters and digits}"
+    known = database["environment"]
+    assert known["POSTGRES_PASSWORD"] == password and set(hub["secrets"]) == set(content["secrets"])
+    address = f"postgresql://{known['POSTGRES_USER']}:{password}@database/{known['POSTGRES_DB']}"
+    assert hub["environment"]["EXCISION_DATABASE"] == address
 
 
 def test_the_proxy_is_set_up_as_the_document_says() -> None:
