@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _BUFFERS = 10
 """Pictures that may arrive at once; the ring, which people set, holds those that wait."""
 
+_FEWEST, _ROOM = 2, 2**30
+"""Of large pictures fewer may arrive at once: as many as fit into so many bytes, but not fewer than these."""
+
 _MOST_BYTES = 8 * MOST_PIXELS
 _STAMP = "ChunkTimestamp"
 
@@ -215,7 +218,7 @@ class GenicamSource:
             self._stream.set_property(
                 "packet-resend", resend.ALWAYS if self._settings.resend else resend.NEVER
             )
-        for _ in range(_BUFFERS):
+        for _ in range(max(_FEWEST, min(_BUFFERS, _ROOM // size))):
             self._stream.push_buffer(aravis.Buffer.new_allocate(size))
 
     def _lose_control(self, _device: Any) -> None:
