@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from excision.errors import StoreError
+from excision.errors import SettingsError, StoreError
 from excision.station.parts.codes import Reading
 from excision.station.parts.parts import Parts
 from excision.station.parts.rows import Part, PartQuery, newest_parts, walk_parts
@@ -205,3 +205,8 @@ def test_a_verdict_that_cannot_be_written_is_written_later(
     assert parts.waiting == 1
     monkeypatch.setattr(Store, "transaction", whole)
     assert wait_for(parts, number).verdict == "good"
+
+
+def test_a_station_that_cannot_read_its_codes_does_not_start(store: Store) -> None:
+    with pytest.raises(SettingsError, match="known are"):
+        Parts(store, PartsSettings(code="Rune"))

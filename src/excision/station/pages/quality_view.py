@@ -105,7 +105,8 @@ class Quality:
         """What there is to choose from; one model is always chosen."""
         loaded = tuple(self.station.models.names)
         choice = choice_of(self.station.store, loaded, self.since, self.asked.model, self.asked.view)
-        model = choice.model or loaded[0]
+        # A station may have no model yet.
+        model = choice.model or next(iter(choice.models), "")
         return Choice(model, choice.view, choice.models, choice.views, True)
 
     @property

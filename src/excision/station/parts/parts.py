@@ -11,6 +11,7 @@ from pathlib import Path
 
 from excision.errors import BusyError, ImageError, StoreError
 from excision.station.parts.codes import Reading, read_code
+from excision.station.parts.formats import formats_of
 from excision.station.parts.rows import Part, add_part, close_parts, get_part, open_parts, results_of
 from excision.station.parts.settings import PartsSettings
 from excision.station.parts.verdict import Seen, verdict_of
@@ -53,9 +54,15 @@ class Parts:
     Args:
         store: of the station.
         settings: which views make a part.
+
+    Raises:
+        SettingsError: zxing-cpp, which the settings ask for, is missing, or knows no such code.
     """
 
     def __init__(self, store: Store, settings: PartsSettings) -> None:
+        if settings.formats:
+            # Otherwise every part would be a fault, and each would be a line in the log.
+            formats_of(settings.formats)
         self._store, self._settings = store, settings
         self._listeners: list[Listener] = []
         self._open: dict[int, _Open] = {}
