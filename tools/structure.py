@@ -61,7 +61,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "station": (
         ("lock", "client", "store"),
-        ("models", "drift", "outbox", "people"),
+        ("models", "drift", "outbox", "people", "alarms"),
         ("station_file",),
         ("parts", "quality"),
         ("work", "hot_folder", "hub"),

@@ -62,7 +62,7 @@ def add(store: Store, drift: Drift, found: list[StoredResult], together: int = 7
 
 
 def monitors(store: Store, warned: list[DriftWarning] | None = None) -> Drift:
-    told = None if warned is None else warned.append
+    told = None if warned is None else lambda _, warning: warned.append(warning)
     return Drift(store, lambda *_: None, told, QUICK)
 
 

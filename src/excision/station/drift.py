@@ -70,7 +70,7 @@ class Drift:
     Args:
         store: results, states and events.
         predictor_of: gives the loaded predictor of a model with these weights, or None.
-        warned: is called with each new warning.
+        warned: is called with the model and each new warning.
         settings: of the monitors.
     """
 
@@ -78,7 +78,7 @@ class Drift:
         self,
         store: Store,
         predictor_of: Callable[[str, str], Predictor | None],
-        warned: Callable[[DriftWarning], None] | None = None,
+        warned: Callable[[str, DriftWarning], None] | None = None,
         settings: DriftSettings | None = None,
     ) -> None:
         self._store = store
@@ -266,7 +266,7 @@ class Drift:
         watched.unwritten = 0
         self.warnings += 1
         if self._warned is not None:
-            self._warned(warning)
+            self._warned(model, warning)
 
 
 def _weights(result: StoredResult) -> str:

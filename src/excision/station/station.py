@@ -13,6 +13,8 @@ from pathlib import Path
 from excision.data.pixels import MAX_PIXELS
 from excision.errors import SettingsError
 from excision.predictions import Predictor
+from excision.station.alarms.alarms import Alarms
+from excision.station.alarms.settings import AlarmSettings
 from excision.station.drift import Drift
 from excision.station.improve.settings import ImproveSettings
 from excision.station.improve.shadow import Shadows
@@ -65,7 +67,6 @@ class StationSettings:
         outbox: hub that results are sent to; None for none.
         file: what the file of the station says of everything else.
         name: of the station, which its results carry; None takes the one that a hub knows it by.
-        people: how users sign in.
     """
 
     data: Path
@@ -82,7 +83,6 @@ class StationSettings:
     outbox: OutboxSettings | None = None
     file: StationFile = field(default_factory=StationFile)
     name: str | None = None
-    people: PeopleSettings = field(default_factory=PeopleSettings)
 
     def __post_init__(self) -> None:
         for name in ("queue", "workers", "threads", "max_bytes", "max_pixels"):
@@ -124,6 +124,7 @@ class Station:
         drift: monitors whether the line is still the line.
         outbox: sends results to a hub; None where there is none.
         people: who may do what.
+        alarms: what a person has to know of; `listen` passes changes on.
         renderings: pictures and maps of results.
         queue: what is accepted.
         limits: of what is taken.
@@ -150,7 +151,7 @@ class Station:
             )
             self.store = Store(settings.data / RESULTS)
             opened.callback(self.store.close)
-            self.people = People(self.store, settings.people)
+            self.people = People(self.store, settings.file.one(PeopleSettings))
             live = Live(settings.data)
             self.models = ModelRegistry(settings.models, self.store, settings.models_below, threads, live)
             self.images = Images(settings.data, settings.keep)
@@ -160,7 +161,13 @@ class Station:
             opened.callback(self.guard.close)
             self.upkeep = Upkeep(settings.data / RESULTS, settings.retention)
             opened.callback(self.upkeep.close)
-            self.drift = Drift(self.store, self._predictor_of)
+            self.alarms = Alarms(self.store, settings.file.one(AlarmSettings), lambda: self.guard.fault)
+            opened.callback(self.alarms.close)
+            self.drift = Drift(
+                self.store,
+                self._predictor_of,
+                lambda model, warning: self.alarms.drifted(model, warning.words),
+            )
             opened.callback(self.drift.close)
             for name in self.models.names:
                 self.drift.begin(name, self.models.current(name).weights_id)
@@ -229,8 +236,9 @@ class Station:
         return self.store.get(number)
 
     def answered(self, outcomes: Sequence[Outcome], storing: float) -> None:
-        """Note results that are on disk: look for drift, and tell the observer."""
+        """Note results that are on disk: look for drift and alarms, and tell the observer."""
         results = [outcome.result for outcome in outcomes]
+        self.alarms.count(results)
         if self.parts is not None:
             self.parts.count(results)
         self.drift.count(results)

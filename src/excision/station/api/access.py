@@ -11,7 +11,7 @@ from excision.station.api.guesses import Guesses
 from excision.station.api.metrics import Metrics
 from excision.station.api.sessions import IDLE, Sessions
 from excision.station.people.people import People, person_from
-from excision.station.people.roles import EVERYBODY, PROGRAM, Person
+from excision.station.people.roles import EVERYBODY, PROGRAM, Person, Role
 from excision.system.keys import Key
 
 KEY_HEADER, COOKIE = "x-api-key", "excision_session"
@@ -43,7 +43,7 @@ class Access:
         self._key = None if key is None else Key(key)
         self._metrics = metrics
         self.people = people
-        self.sessions = Sessions(idle=IDLE if people is None else 60.0 * people.settings.idle_minutes)
+        self.sessions = Sessions(idle=IDLE if people is None else people.settings.idle)
         self.guesses = Guesses()
         self._reading = CapacityLimiter(1)
 
@@ -78,7 +78,7 @@ class Access:
             return None
         self.prove(shown, address, "interface")
         if self.people is not None and self.people.are_set_up:
-            return Person(PROGRAM, self.people.settings.key_role)
+            return Person(PROGRAM, Role(self.people.settings.key_role))
         return EVERYBODY
 
     def signed_in(self, headers: Headers) -> Person | None:

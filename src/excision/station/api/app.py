@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, FastAPI
 
-from excision.station.api import drift, inspect, models, operation, results
+from excision.station.api import alarms, drift, inspect, models, operation, results
 from excision.station.api.application import application
 from excision.station.api.camera_metrics import CameraMetrics
 from excision.station.api.metrics import Metrics
@@ -75,6 +75,7 @@ def create_app(
         results.router,
         models.router,
         drift.router,
+        alarms.router,
         operation.router,
         *routers,
     ):

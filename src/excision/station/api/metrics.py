@@ -15,6 +15,7 @@ from prometheus_client import (
 )
 from prometheus_client.registry import Collector
 
+from excision.station.api.alarm_metrics import AlarmMetrics
 from excision.station.api.drift_metrics import DriftMetrics
 from excision.station.api.hub_metrics import OutboxMetrics
 from excision.station.station import Station
@@ -69,6 +70,7 @@ class Metrics:
         removed = Gauge("excision_removed_images", "Images that clean-ups removed", registry=self._registry)
         removed.set_function(lambda: (station.upkeep.state() or {"images": 0})["images"])
         self._registry.register(DriftMetrics(station))
+        self._registry.register(AlarmMetrics(station))
         if station.outbox is not None:
             self._registry.register(OutboxMetrics(station.outbox.state))
 

@@ -61,7 +61,7 @@ class FileWork:
         self._store, self._tables = store, tables
         self.counts = WatchCounts()
         self._in_vain = 0
-        self._drift = Drift(store, self._known, self._warn_of_drift)
+        self._drift = Drift(store, self._known, lambda _, warning: self._warn_of_drift(warning))
 
     def close(self) -> None:
         """Keep what was learnt of the drift."""

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from excision.errors import SettingsError
-from excision.station.people.roles import Role
+from excision.system.duration import Duration
 
 
 @dataclass(frozen=True, slots=True)
 class PeopleSettings:
-    """How people sign in at a station.
+    """`[people]`: how people sign in.
 
     Attributes:
         key_role: what a program that shows the station's key may do once users are set up.
-        idle_minutes: without a request after which a user has to sign in again.
+        idle: time without a request after which a user has to sign in again.
     """
 
-    key_role: Role = Role.OPERATOR
-    idle_minutes: float = 720.0
+    key_role: Literal["operator", "reviewer", "engineer", "admin"] = "operator"
+    idle: Duration = 12 * 3600.0
 
     def __post_init__(self) -> None:
-        if self.key_role == Role.NOBODY:
-            raise SettingsError("key_role: choose one of operator, reviewer, engineer, admin")
-        if not 1 <= self.idle_minutes <= 43200:
-            raise SettingsError(f"idle_minutes is {self.idle_minutes}: it must be 1 to 43200 (30 days)")
+        if not 60 <= self.idle <= 30 * 86400:
+            raise SettingsError(f"idle is {self.idle:g} s: it must be 1 minute to 30 days")

@@ -41,6 +41,8 @@ TABLES: Mapping[str, Entry] = {
     "shifts": Entry("excision.station.quality.settings:ShiftsSettings"),
     "cameras": Entry(each="excision.cameras.kinds:KINDS"),
     "improve": Entry("excision.station.improve.settings:ImproveSettings"),
+    "alarms": Entry("excision.station.alarms.settings:AlarmSettings"),
+    "people": Entry("excision.station.people.settings:PeopleSettings"),
     "signals": Entry("excision.station.line.settings:LineSettings", "excision.signals.kinds:KINDS"),
 }
 """Every table by its name. One line for each; its owner adds it."""

@@ -1,0 +1,1 @@
+"""Alarms of a station: what raises one, and who acknowledges it."""
