@@ -15,7 +15,7 @@ from excision.errors import SettingsError
 from excision.station.api import guesses, sessions
 from excision.station.api.guesses import Guesses
 from excision.station.api.sessions import Sessions
-from excision.station.pages.login import _inside
+from excision.station.pages.inside import inside
 from excision.station.people.attempts import LONGEST
 from excision.system.keys import Key, exposure_of, read_key
 from tests.cli.conftest import excision
@@ -299,7 +299,7 @@ def test_signing_in_leads_to_this_station_alone(service: Service, to: str) -> No
 
 @given(st.text(st.sampled_from("/\\%25cf09ae:@?#.\t\n\r \x00evil"), max_size=12), st.text(max_size=20))
 def test_no_target_leads_away(start_of_it: str, rest: str) -> None:
-    found = _inside(start_of_it + rest)
+    found = inside(start_of_it + rest)
     assert found.startswith("/")
     assert not found.startswith(("//", "/\\"))
     assert not set(found) & set("\t\r\n\\\0")
@@ -308,7 +308,7 @@ def test_no_target_leads_away(start_of_it: str, rest: str) -> None:
 
 @pytest.mark.parametrize("to", ["/", "/review?verdict=defect&source=a%2Fb", "/models#fabric", "/review?id=7"])
 def test_targets_on_the_station_stay_as_they_are(to: str) -> None:
-    assert _inside(to) == to
+    assert inside(to) == to
 
 
 def test_an_option_for_the_proxy_is_checked(line: Path, tmp_path: Path) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -14,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from excision.station.api.access import COOKIE, Access, Refused, session_of
 from excision.station.api.security import address_of
 from excision.station.api.writing import writing_of
+from excision.station.pages.inside import inside
 from excision.station.pages.web import PageRoute, render, small_form, words_of
 from excision.station.people.people import People, WaitError, person_from
 from excision.station.people.roles import Person
@@ -27,21 +27,18 @@ LOGIN = "/login"
 
 _OLD_COOKIE = "excision_key"  # of earlier releases: it held the key itself
 
-_LONGEST_TARGET = 4000
-_INSIDE = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f-\x9f\u2028\u2029]*")
-
 
 @router.get(LOGIN)
 async def ask(request: Request, to: str = "/") -> Response:
     """Ask for a name and a password, or for the key where no users are set up."""
-    return _asked(request, 200, _inside(to))
+    return _asked(request, 200, inside(to))
 
 
 @router.post(LOGIN)
 async def sign_in(request: Request) -> Response:
     """Compare the key or the password, and begin a session."""
     form, access = await small_form(request), _access(request)
-    to, address = _inside(form.get("to", "/")), address_of(request.scope)
+    to, address = inside(form.get("to", "/")), address_of(request.scope)
     if access.people is not None and access.has_users:
         return await _sign_in_user(request, access.people, form, to)
     try:
@@ -138,22 +135,6 @@ def _is_page(scope: Scope) -> bool:
 def _address(scope: Scope) -> str:
     query = scope["query_string"].decode("latin-1")
     return f"{LOGIN}?to={quote(scope['path'] + ('?' + query if query else ''))}"
-
-
-def _inside(address: str) -> str:
-    """Give an address back if it lies on this station, otherwise that of the first page."""
-    read = address
-    for _ in range(4):
-        # A proxy may decode an address before it passes it on: no reading of it may lead away.
-        if len(read) > _LONGEST_TARGET or not _INSIDE.fullmatch(read.partition("?")[0]):
-            return "/"
-        further = unquote(read)
-        if further == read:
-            break
-        read = further
-    else:
-        return "/"
-    return address if _INSIDE.fullmatch(address) else "/"
 
 
 def _access(request: Request) -> Access:

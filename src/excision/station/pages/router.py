@@ -6,8 +6,11 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from excision.station.api.security import OPEN
 from excision.station.pages import (
+    alarms,
+    audit,
     drift,
     improve,
+    language,
     live,
     login,
     models,
@@ -17,13 +20,14 @@ from excision.station.pages import (
     review,
     thresholds,
     try_,
+    users,
 )
 from excision.station.pages.for_browsers import ForBrowsers
 from excision.station.pages.jobs import Jobs
 from excision.station.pages.source import HubSource
 from excision.station.pages.web import ASSETS, asset
 
-OPEN_PATHS = OPEN | {login.LOGIN, *(f"/static/{name}" for name in ASSETS)}
+OPEN_PATHS = OPEN | {login.LOGIN, "/language", *(f"/static/{name}" for name in ASSETS)}
 """Paths that need no key where a service has pages: also the form that asks for it, and its looks."""
 
 _assets = APIRouter(include_in_schema=False)
@@ -74,6 +78,10 @@ def attach(app: FastAPI) -> FastAPI:
         new_model.router,
         try_.router,
         login.router,
+        language.router,
+        alarms.router,
+        users.router,
+        audit.router,
     ):
         app.include_router(router)
     app.include_router(_assets)
@@ -90,7 +98,7 @@ def attach_hub(app: FastAPI) -> FastAPI:
     """
     app.state.pages_source = HubSource(app.state.hub)
     app.state.pages_named = _HUB
-    for router in (live.router, review.router, login.router, _assets):
+    for router in (live.router, review.router, login.router, language.router, _assets):
         app.include_router(router)
     app.add_middleware(ForBrowsers)
     app.add_middleware(login.ToLogin)

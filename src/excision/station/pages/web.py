@@ -19,7 +19,7 @@ from excision.station.api.uploads import UploadError
 from excision.station.pages import strings
 from excision.station.pages.charts import NONE
 from excision.station.people.rights import RoleError, may
-from excision.station.people.roles import name_of, person_of
+from excision.station.people.roles import Role, name_of, person_of
 from excision.station.station import Station
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ASSETS = {
     "style.css": "text/css; charset=utf-8",
     "charts.css": "text/css; charset=utf-8",
+    "people.css": "text/css; charset=utf-8",
+    "alarms.js": "text/javascript; charset=utf-8",
     "theme.js": "text/javascript; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
@@ -51,8 +53,11 @@ _HEADERS = {
     ),
     # Under "no-referrer" a browser hides the origin of a form, which the security layer wants to see.
     "Referrer-Policy": "same-origin",
-    "Vary": "HX-Request, Accept-Language",
+    "Vary": "HX-Request, Accept-Language, Cookie",
 }
+
+LANGUAGE_COOKIE = "excision_language"
+"""Holds the language that somebody chose in this browser."""
 
 _LONGEST_FORM = 64 * 2**10
 _LONGEST_NAME = 200
@@ -85,9 +90,12 @@ def station_of(request: Request) -> Station:
 
 
 def words_of(request: Request) -> strings.Words:
-    """Give the words in the language that the browser asks for."""
-    accepted = request.headers.get("accept-language", "")
-    return strings.words(strings.preferred(accepted, strings.languages()))
+    """Give the words in the language that the person chose, or else the one that the browser asks for."""
+    known = strings.languages()
+    for chosen in (person_of(request).language, request.cookies.get(LANGUAGE_COOKIE, "")):
+        if chosen in known:
+            return strings.words(chosen)
+    return strings.words(strings.preferred(request.headers.get("accept-language", ""), known))
 
 
 def wants_part(request: Request) -> bool:
@@ -105,6 +113,10 @@ def render(request: Request, template: str, status: int = 200, /, **values: Any)
         asset=_address,
         signed_in=request.app.state.access.signed_in(request.headers) is not None,
         person=person_of(request),
+        alarmed=_shows_alarms(request),
+        languages=_languages(),
+        has_people=hasattr(request.app.state, "station"),
+        address_now=_address_of(request),
         may=lambda method, path: may(request, method, path),
         path=request.url.path,
         htmx_config=HTMX,
@@ -120,6 +132,26 @@ HTMX = (
 )
 """Settings of HTMX: nothing that the policy of the pages forbids, no page kept in the browser; new buttons
 work from the moment they are seen: a quick key must not find one that HTMX does not know yet."""
+
+
+def _shows_alarms(request: Request) -> bool:
+    station: Station | None = getattr(request.app.state, "station", None)
+    if station is None or not person_of(request).role.covers(Role.OPERATOR):
+        return False
+    return station.alarms.settings is not None or bool(station.alarms.standing)
+
+
+def _address_of(request: Request) -> str:
+    """Give the address of the page, to come back to; that of the first page where it cannot be asked for."""
+    if request.method != "GET":
+        return "/"
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+@cache
+def _languages() -> tuple[tuple[str, str], ...]:
+    """Give every language with its own name."""
+    return tuple((tag, strings.words(tag)("language")) for tag in strings.languages())
 
 
 def problem(request: Request, status: int, sentence: str) -> HTMLResponse:

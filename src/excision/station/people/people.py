@@ -76,6 +76,11 @@ class People:
                 self._read = -1e9
                 raise
 
+    def choose_language(self, number: int, language: str) -> None:
+        """Keep the language that a user chose."""
+        self.users.set_language(number, language)
+        self.refresh()
+
     def user(self, number: int, generation: int) -> User | None:
         """Give a user who has not been changed since a session began, and who is not disabled."""
         user = self._known.get(number)

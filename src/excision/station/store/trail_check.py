@@ -78,6 +78,26 @@ def verify(path: Path, anchor: str | None = None) -> Verdict:
         return Verdict(count, previous, _unknown_label(connection) or _missing_guard(connection))
 
 
+def lines(path: Path, form: Literal["csv", "jsonl"]) -> Iterator[bytes]:
+    """Give the whole trail line by line, oldest first, as `export` writes it.
+
+    Raises:
+        ResultsError: the file cannot be read, or has no audit trail.
+    """
+    with _opened(path) as connection:
+        if form == "csv":
+            yield csv_row((*EXPORTED, "utc")).encode()
+        for row in _rows(connection):
+            yield _line(row, form)
+
+
+def _line(row: sqlite3.Row, form: Literal["csv", "jsonl"]) -> bytes:
+    content = {name: row[name] for name in EXPORTED} | {"utc": _utc(row["time"])}
+    if form == "csv":
+        return csv_row(content.values()).encode()
+    return json.dumps(content, default=repr).encode("ascii") + b"\n"
+
+
 def export(path: Path, out: Path, form: Literal["csv", "jsonl"]) -> Verdict:
     """Write the whole trail to a file, oldest first, in flat memory.
 
@@ -97,12 +117,7 @@ def export(path: Path, out: Path, form: Literal["csv", "jsonl"]) -> Verdict:
         if form == "csv":
             stream.write(csv_row((*EXPORTED, "utc")).encode())
         for row in _rows(connection):
-            utc = _utc(row["time"])
-            content = {name: row[name] for name in EXPORTED} | {"utc": utc}
-            if form == "csv":
-                stream.write(csv_row(content.values()).encode())
-            else:
-                stream.write(json.dumps(content, default=repr).encode("ascii") + b"\n")
+            stream.write(_line(row, form))
             count, last = count + 1, str(row["hash"])
     return Verdict(count, last)
 
