@@ -108,7 +108,7 @@ def test_a_model_says_what_it_promises_and_shows_the_odd_image(start: Start, tmp
 def test_assets_are_the_packages_and_may_be_kept(service: Service) -> None:
     page = get(service, "/")
     addresses = re.findall(r'"(/static/[^"]+)"', page)
-    assert len(addresses) == 8
+    assert len(addresses) == 9
     for address in addresses:
         status, headers, body = service.ask("GET", address)
         assert status == 200

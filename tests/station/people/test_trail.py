@@ -6,7 +6,6 @@ import csv
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from excision.station.store.store import Store
 from excision.station.store.trail import GENESIS, GUARDS
 from excision.station.store.trail_check import verify
 from tests.cli.conftest import inside
+from tests.station.test_migrations import old as old  # noqa: PLC0414  a fixture, used here too
 from tests.station.test_store import GOOD
 
 SIGNED = "id, time, who, model, what, details"
@@ -178,29 +178,12 @@ def test_a_file_without_a_trail_says_so(tmp_path: Path) -> None:
     assert inside("station", "audit", "verify", tmp_path).returncode == 2
 
 
-@pytest.mark.parametrize("change", [None, "UPDATE labels SET truth = 'defect' WHERE id = 1"])
-def test_an_earlier_file_gets_its_hashes(
-    path: Path, change: str | None, make_earlier: Callable[[Path], None]
-) -> None:
-    make_earlier(path)
-    Store(path).close()
-    found = verify(path)
-    assert (found.events, found.fault) == (8, None)
+@pytest.mark.parametrize("change", [None, "UPDATE labels SET truth = 'good' WHERE id = 1"])
+def test_an_earlier_file_gets_its_hashes(old: Path, change: str | None) -> None:
+    Store(old).close()
+    found = verify(old)
+    assert (found.events, found.fault) == (2, None)
     if change is not None:
-        tamper(path, change)
-        fault = verify(path).fault
+        tamper(old, change)
+        fault = verify(old).fault
         assert fault is not None and "from before the trail" in fault
-
-
-@pytest.fixture
-def make_earlier() -> Callable[[Path], None]:
-    """Give what makes a file one of the version before the trail."""
-
-    def go(path: Path) -> None:
-        tamper(
-            path,
-            f"{FREE} DELETE FROM events WHERE what = 'labelled'; DROP TABLE users; "
-            "ALTER TABLE events DROP COLUMN hash; DROP TABLE alarms; PRAGMA user_version = 7;",
-        )
-
-    return go

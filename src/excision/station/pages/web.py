@@ -143,7 +143,7 @@ def _shows_alarms(request: Request) -> bool:
 
 def _address_of(request: Request) -> str:
     """Give the address of the page, to come back to; that of the first page where it cannot be asked for."""
-    if request.method != "GET":
+    if request.method != "GET" or request.url.path == "/login":
         return "/"
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
