@@ -29,6 +29,7 @@ from excision.station.pages.charts import score_chart
 from excision.station.pages.filters import Filter
 from excision.station.pages.forecast import forecast, levels
 from excision.station.pages.jobs import Jobs, Work
+from excision.station.pages.numbers import figure, moment, percent
 from excision.station.pages.shift import Budget, at_least, budget_of, read_shift
 from excision.station.store.query import Query
 from excision.station.store.records import Label, StoredResult
@@ -92,7 +93,33 @@ def test_sentences_of_all_languages_want_the_same_values() -> None:
         read = tomllib.loads(folder.joinpath(f"{language}.toml").read_text("utf-8"))
         assert read["language"]
         for name, sentence in sentences(read).items():
-            assert values_of(sentence) <= values_of(english[name])
+            assert values_of(sentence) == values_of(english[name]), (language, name)
+
+
+def test_every_language_has_every_sentence() -> None:
+    folder = resources.files("excision.station.pages").joinpath("translations")
+    assert set(strings.languages()) == {"en", "de", "zh"}
+    read = {
+        language: sentences(tomllib.loads(folder.joinpath(f"{language}.toml").read_text("utf-8")))
+        for language in strings.languages()
+    }
+    for language, found in read.items():
+        assert set(found) == set(read["en"]), language
+        assert all(sentence.strip() for sentence in found.values())
+    # A sentence that reads the same in English is a name, a unit, or was forgotten.
+    for language in ("de", "zh"):
+        same = [n for n, text in read[language].items() if " " in text and text == read["en"][n]]
+        assert [name for name in same if not name.endswith(("_value", "ahead", "announce"))] == [], language
+    # Chinese is written in Chinese, apart from names.
+    plain = [name for name, text in read["zh"].items() if re.fullmatch(r"[ -~]*[a-z]{4}[ -~]*", text)]
+    assert [name for name in plain if not re.search(r"form_|announce|steps|_value|exported", name)] == []
+
+
+def test_numbers_and_times_are_those_of_the_language() -> None:
+    assert figure(0.12345, "de") == "0,1235" and figure(0.12345, "zh") == figure(0.12345) == "0.1235"
+    assert percent(0.0123, "de") == "1,23 %"
+    assert re.fullmatch(r"\d\d\.\d\d\.2001 \d\d:\d\d:\d\d", moment(1e9, "de"))
+    assert re.fullmatch(r"2001-\d\d-\d\d \d\d:\d\d:\d\d", moment(1e9, "zh"))
 
 
 def sentences(table: dict[str, Any], prefix: str = "") -> dict[str, str]:

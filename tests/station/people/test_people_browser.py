@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -64,7 +65,8 @@ def test_an_alarm_stops_the_line_until_a_person_acknowledges_it(browser: Any, pe
         raise_alarm(peopled, page)
         page.goto(peopled.url)
         page.locator(".stop").wait_for()
-        assert (page.locator(".stop").bounding_box() or {})["width"] == 1280
+        box = page.locator(".stop").bounding_box()
+        assert box is not None and box["width"] == 1280
         assert "2 images in a row" in page.locator(".stop").inner_text()
         assert "Recorded under the name di" in page.locator(".stop").inner_text()
         shoot(page, "stop")
@@ -159,3 +161,41 @@ def test_a_user_changes_the_own_password_and_language(browser: Any, peopled: Ser
     with closing(Store(peopled.data / "results.sqlite")) as store:
         (event,) = store.rows("SELECT who FROM events WHERE what = 'user password changed'")
         assert event["who"] == "cy"
+
+
+ENGLISH = re.compile(
+    r"\b(the|and|with|this|from|that|not|last|show|label|part|image|score|sign)\b", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize(("accepted", "title"), [("de-DE", "Schwellwert"), ("zh-CN", "阈值")])
+def test_pages_speak_the_language_of_the_browser(
+    browser: Any, peopled: Service, accepted: str, title: str
+) -> None:
+    with browser.new_context(locale=accepted, viewport={"width": 390, "height": 900}) as context:
+        page = context.new_page()
+        page.goto(f"{peopled.url}/login")
+        page.locator("[name=name]").fill("ada")
+        page.locator("[name=password]").fill(WORDS["ada"])
+        page.locator("main button").click()
+        page.locator(".person").wait_for()
+        for path in ("/review", "/review/threshold", "/alarms", "/users", "/account", "/try", "/audit"):
+            page.goto(peopled.url + path)
+            assert page.locator("html").get_attribute("lang") == accepted[:2]
+            assert title in page.locator("header").inner_text()
+            # Labels of languages, names and the trail's own details are not words of the page.
+            text = page.locator("main").inner_text()
+            if path != "/audit":
+                assert ENGLISH.findall(re.sub(r"\[.*?\]|--\w+|excision \w+", "", text)) == [], path
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+            shoot(page, f"{accepted}{path.replace('/', '-')}")
+        assert findings(page) == []
+        # Whoever chooses a language keeps it, and gets back to the page.
+        page.goto(f"{peopled.url}/users")
+        page.get_by_role("button", name="English").click()
+        page.wait_for_url(f"{peopled.url}/users")
+        assert page.locator("html").get_attribute("lang") == "en"
+    with closing(Store(peopled.data / "results.sqlite")) as store:
+        assert store.rows("SELECT language FROM users WHERE name = 'ada'")[0][0] == "en"
+        with store.transaction() as connection:
+            connection.execute("UPDATE users SET language = ''")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import datetime
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -17,13 +16,14 @@ from fastapi.routing import APIRoute
 from excision.station.api.errors import HANDLED, headers_of, known, sentence_of, status_of
 from excision.station.api.uploads import UploadError
 from excision.station.pages import strings
-from excision.station.pages.charts import NONE
+from excision.station.pages.numbers import figure, local, moment, percent
 from excision.station.people.rights import RoleError, may
 from excision.station.people.roles import Role, name_of, person_of
 from excision.station.station import Station
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from jinja2.runtime import Context
 
 ASSETS = {
     "style.css": "text/css; charset=utf-8",
@@ -208,7 +208,7 @@ def _refuse_other_sites(request: Request) -> None:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, pass_context
 
     environment = Environment(
         loader=ChoiceLoader(
@@ -219,32 +219,20 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure"] = figure
-    environment.filters["moment"] = moment
-    environment.filters["clock"] = lambda seconds: _local(seconds).strftime("%H:%M:%S")
-    environment.filters["machine_time"] = lambda seconds: _local(seconds).isoformat(timespec="seconds")
-    environment.filters["percent"] = percent
+
+    def in_language(write: Callable[..., str]) -> Callable[..., str]:
+        @pass_context
+        def written(context: Context, value: Any) -> str:
+            return write(value, context["t"].language)
+
+        return written
+
+    for name, write in (("figure", figure), ("moment", moment), ("percent", percent)):
+        environment.filters[name] = in_language(write)
+    environment.filters["clock"] = lambda seconds: local(seconds).strftime("%H:%M:%S")
+    environment.filters["machine_time"] = lambda seconds: local(seconds).isoformat(timespec="seconds")
     environment.filters["sentence"] = lambda text: f"{text[:1].upper()}{text[1:]}"
     return environment
-
-
-def figure(value: float | None) -> str:
-    """Write a score: four digits; a dash for none."""
-    return NONE if value is None else f"{value:.4g}"
-
-
-def percent(share: float) -> str:
-    """Write a share in per cent: three digits."""
-    return f"{100 * share:.3g} %"
-
-
-def moment(seconds: float) -> str:
-    """Write a time in the time zone of the station: 2026-03-02 08:15:00."""
-    return _local(seconds).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _local(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds).astimezone()
 
 
 def _address(name: str) -> str:

@@ -1,0 +1,36 @@
+"""Numbers and times as a language writes them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from excision.station.pages.charts import NONE
+
+_COMMA = {"de"}
+"""Languages that write a comma before decimals."""
+
+_DAY = {"de": "%d.%m.%Y"}
+
+
+def figure(value: float | None, language: str = "") -> str:
+    """Write a score: four digits; a dash for none."""
+    return NONE if value is None else _decimals(f"{value:.4g}", language)
+
+
+def percent(share: float, language: str = "") -> str:
+    """Write a share in per cent: three digits."""
+    return _decimals(f"{100 * share:.3g} %", language)
+
+
+def moment(seconds: float, language: str = "") -> str:
+    """Write a time in the time zone of the station: 2026-03-02 08:15:00."""
+    return local(seconds).strftime(f"{_DAY.get(language, '%Y-%m-%d')} %H:%M:%S")
+
+
+def local(seconds: float) -> datetime:
+    """Give a time in the time zone of the station."""
+    return datetime.fromtimestamp(seconds).astimezone()
+
+
+def _decimals(text: str, language: str) -> str:
+    return text.replace(".", ",") if language in _COMMA else text
