@@ -2,11 +2,11 @@
 
     PYTHONPATH=src:. python experiments/kill_line.py line/parts images/ [--kills 20] [--seed 0]
 
-A real MQTT broker (mosquitto) carries triggers in and reports out; two folders stand for the cameras of a part
-with two views. Triggers come until the station dies with `kill -9`; it is then started again in the same
+A real MQTT broker (mosquitto) carries triggers in and reports out; two folders stand for the cameras of a
+part with two views. Triggers come until the station dies with `kill -9`; it is then started again in the same
 folder. Every trigger that was accepted, that is, answered with its number, must get one report: a verdict, or
-a fault. A report may arrive twice, and then has the same identity. Ends with status 1 if one is missing, or if
-a trigger has two.
+a fault. A report may arrive twice, and then has the same identity. Ends with status 1 if one is missing, or
+if a trigger has two.
 """
 
 from __future__ import annotations
@@ -68,18 +68,14 @@ def main() -> int:
     return 0 if outcome.passed else 1
 
 
-def trial(
-    model: Path, images: Path, kills: int, seed: int, deadline: str
-) -> tuple[Outcome, dict[str, int]]:
+def trial(model: Path, images: Path, kills: int, seed: int, deadline: str) -> tuple[Outcome, dict[str, int]]:
     """Kill the station so many times, start it once more, and compare the reports with the triggers."""
     start, moments = time.perf_counter(), random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         file = folder / "station.toml"
         with closing(Broker(folder)) as broker, closing(Subscriber(broker, f"{TOPIC}/#")) as line:
-            told = STATION.format(
-                images=images.absolute(), port=broker.port, topic=TOPIC, deadline=deadline
-            )
+            told = STATION.format(images=images.absolute(), port=broker.port, topic=TOPIC, deadline=deadline)
             file.write_text(told, "utf-8")
             for number in range(1, kills + 1):
                 before = len(_accepted(line))
