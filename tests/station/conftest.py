@@ -91,7 +91,7 @@ def keep_unfit(service: Service, number: int, source: str = "dark.png") -> int:
 
 
 def begin(
-    model: object,
+    model: object | None,
     data: Path,
     *options: object,
     program: str = "excision",
@@ -99,7 +99,10 @@ def begin(
     log: Path | None = None,
     **variables: str,
 ) -> Service:
-    """Start a service: of a module, with so many open files at most, and its errors in a file."""
+    """Start a service: of a module, with so many open files at most, and its errors in a file.
+
+    Without a model, the file of the station among the options has to name one.
+    """
     words = ["serve", *([] if model is None else [model]), *options, "--data", data, "--port", 0]
     begun = ["-m", program, *map(str, words)]
     with contextlib.ExitStack() as open_files:
