@@ -134,9 +134,7 @@ def trial(folder: Path, broker: Broker, chosen: argparse.Namespace) -> int:
         ],
     }
     missed = sum(one["deadline_missed"] for one in reports)
-    print(
-        f"{len(reports)} reports, {chosen.rate:g} a second; {chosen.clients} clients; {missed} missed deadlines"
-    )
+    print(f"{len(reports)} reports, {chosen.rate:g} a second, {chosen.clients} clients; {missed} too late")
     print("| from, to | reports | p50 | p99 | p99.9 | longest |\n| --- | ---: | ---: | ---: | ---: | ---: |")
     for what, times in out.items():
         shown = " | ".join(f"{1000 * np.quantile(times, q):.0f}" for q in (0.5, 0.99, 0.999, 1.0))

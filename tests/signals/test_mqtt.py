@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import subprocess
 import threading
@@ -17,6 +18,8 @@ from excision.errors import SettingsError
 from excision.signals.mqtt.settings import MqttSettings
 from excision.signals.mqtt.signal import MqttSignal
 from excision.signals.signal import LineState, Report, SignalError
+from excision.signals.webhook.settings import WebhookSettings
+from excision.station.line.settings import LineSettings
 from excision.system.credentials import Secret
 from tests.signals.broker import Broker, Subscriber, free_port, needs_mosquitto
 
@@ -242,3 +245,12 @@ def test_password_and_tls(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
 def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match=next(iter(wrong))):
         MqttSettings(**{"host": "broker", "topic": "x", **wrong})
+
+
+def test_every_key_is_documented() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "station" / "signals.md").read_text("utf-8")
+    for kind in (MqttSettings, WebhookSettings, LineSettings):
+        for key in dataclasses.fields(kind):
+            assert f"`{key.name}`" in document, key.name
+    for key in dataclasses.fields(Report):
+        assert f"`{key.name}`" in document, key.name

@@ -18,6 +18,7 @@ from excision.station.pages import (
     next_labels,
     quality,
     review,
+    signals,
     thresholds,
     try_,
     users,
@@ -61,7 +62,7 @@ def attach(app: FastAPI) -> FastAPI:
         app: that `create_app` made, with `OPEN_PATHS` as those that need no key.
     """
     app.state.pages_source = app.state.station
-    app.state.pages_named = _STATION
+    app.state.pages_named = _named(app)
     app.state.pages_jobs = Jobs()
     app.state.pages_trials = try_.Trials()
     # Before results by their number: the first route that fits is taken.
@@ -77,6 +78,7 @@ def attach(app: FastAPI) -> FastAPI:
         improve.router,
         new_model.router,
         try_.router,
+        signals.router,
         login.router,
         language.router,
         alarms.router,
@@ -88,6 +90,12 @@ def attach(app: FastAPI) -> FastAPI:
     app.add_middleware(ForBrowsers)
     app.add_middleware(login.ToLogin)
     return app
+
+
+def _named(app: FastAPI) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Give what stands at the head of a station's pages; without signals, without theirs."""
+    name, pages = _STATION
+    return (name, (*pages, ("/signals", "signals"))) if signals.has_signals(app.state.line) else _STATION
 
 
 def attach_hub(app: FastAPI) -> FastAPI:

@@ -50,6 +50,7 @@ _LOOK = {
     "/new-model/{name}/images/{number}.png",
     "/new-model/{name}/figures/{figure}.png",
     "/favicon.ico",
+    "/signals",
 }
 
 RIGHTS: dict[tuple[str, str], Role] = {
@@ -73,6 +74,7 @@ RIGHTS: dict[tuple[str, str], Role] = {
     ("POST", "/review/{number}/labels/{label_number}/withdrawal"): Role.REVIEWER,
     ("GET", "/review/confirmed-good.zip"): Role.REVIEWER,
     ("GET", "/review/confirmed-defects.zip"): Role.REVIEWER,
+    ("POST", "/signals/{name}/letters"): Role.ENGINEER,
     ("POST", "/v1/models/{name}/load"): Role.ENGINEER,
     ("POST", "/v1/models/{name}/rollback"): Role.ENGINEER,
     ("POST", "/v1/models/{name}/thresholds"): Role.ENGINEER,
