@@ -112,7 +112,7 @@ def test_from_the_trigger_to_every_signal(tmp_path: Path, broker: Broker) -> Non
         service = begin(None, tmp_path / "data", "--file", file)
         try:
             wait_for(lambda: any(state.get("ready") for state in listener.on(f"{TOPIC}/state")))
-            wait_for(lambda: listens(modbus))
+            wait_for(lambda: listens(modbus) and listens(int(opcua.split(":")[2].split("/", maxsplit=1)[0])))
             plc = Plc(modbus)
             verdict, result, trigger = plc.inspect("")
             (report,) = listener.wait(f"{TOPIC}/report", 1)
