@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tests.browser import opened
 from tests.signals.stand_in import wait_for
@@ -34,7 +34,8 @@ def test_dead_letters_are_sent_again_and_discarded(browser: Any, tmp_path: Path)
     service = begin(f"fabric={FORMAT_1 / 'exported'}", tmp_path / "data", "--file", file)
     try:
         wait_for(lambda: len(server.posts) >= 4)
-        for scheme, width in (("light", 390), ("dark", 1280)):
+        views: tuple[tuple[Literal["light", "dark"], int], ...] = (("light", 390), ("dark", 1280))
+        for scheme, width in views:
             with opened(browser, f"{service.url}/signals", width=width, scheme=scheme) as page:
                 assert findings(page) == []
                 page.screenshot(path=tmp_path / f"{scheme}.png", full_page=True)
