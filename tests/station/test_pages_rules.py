@@ -112,7 +112,9 @@ def test_every_language_has_every_sentence() -> None:
         assert [name for name in same if not name.endswith(("_value", "ahead", "announce"))] == [], language
     # Chinese is written in Chinese, apart from names.
     plain = [name for name, text in read["zh"].items() if re.fullmatch(r"[ -~]*[a-z]{4}[ -~]*", text)]
-    assert [name for name in plain if not re.search(r"form_|announce|steps|_value|exported|ahead", name)] == []
+    assert [
+        name for name in plain if not re.search(r"form_|announce|steps|_value|exported|ahead", name)
+    ] == []
 
 
 def test_numbers_and_times_are_those_of_the_language() -> None:
