@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -273,6 +274,18 @@ def test_a_camera_that_triggers_itself(tmp_path: Path, line: Path, pictures: Pat
     assert all(one.verdict != "fault" and one.view == "front" for one in reports)
     triggers = [one.trigger for one in listener.reports]
     assert len(set(triggers)) == len(triggers)
+
+
+def test_a_running_line_removes_what_is_old(tmp_path: Path, line: Path, pictures: Path) -> None:
+    store = Store(tmp_path / "results.sqlite")
+    journal = Journal(store)
+    for _ in range(2):
+        trigger, _ = journal.accept(Trigger(1.0, 0, "plc"), None)
+        old = replace(report_of(trigger, {"front": result("good")}, None), time=1.0)
+        journal.keep([old])
+    store.close()
+    with running(tmp_path, line, [folder_camera("front", pictures)], []) as controller:
+        until(lambda: [item.number for item in controller.journal.after(0, 9)] == [2])
 
 
 def test_old_triggers_and_reports_are_removed_once_every_signal_has_them(tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ class Line:
         self._latched: str | None = None
         self._accepting = self._closed = False
         self._accept = threading.Lock()
-        self.reporter = Reporter(self.journal, self._reported, station.name, station.parts)
+        durable = [signal.name for signal in signals if signal.durable]
+        self.reporter = Reporter(self.journal, self._reported, station.name, station.parts, durable)
         self.views = {camera.name: self._view(camera) for camera in cameras}
         self._asked = tuple(name for name in self.views if name not in settings.self_triggered)
         self.couriers = [

@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from excision.errors import ExcisionError
 from excision.signals.signal import Report
@@ -20,6 +20,7 @@ _LOG = logging.getLogger(__name__)
 _RETRY = 1.0  # seconds between two tries to write what could not be written
 _IDLE = 1.0
 _MARGIN = 10.0
+_TIDY = 3600.0  # seconds between two removals of what is old
 
 _Event = tuple[Pending, str | None, Answer | None]
 
@@ -32,6 +33,7 @@ class Reporter:
         reported: is called with each report, and whether it is on disk; it must not wait.
         station: name of the station.
         parts: know what was read from codes; None where the station puts no parts together.
+        durable: names of the signals that must get every report: what one has not sent is never removed.
     """
 
     def __init__(
@@ -40,15 +42,17 @@ class Reporter:
         reported: Callable[[Report, bool], None],
         station: str | None,
         parts: Parts | None = None,
+        durable: Sequence[str] = (),
     ) -> None:
         self._journal, self._reported, self._station = journal, reported, station
-        self._parts = parts
+        self._parts, self._durable = parts, tuple(durable)
         self._events: queue.SimpleQueue[_Event | None] = queue.SimpleQueue()
         self._pending: dict[int, Pending] = {}
         self._unanswered = 0
         self._change = threading.Condition()
         self._unwritten: list[Report] = []
         self._tried = 0.0
+        self._tidied = -_TIDY
         self.late = 0
         """Verdicts that came after the deadline of their triggers."""
         self._thread = threading.Thread(target=self._run, name="reports", daemon=True)
@@ -113,6 +117,8 @@ class Reporter:
             del self._pending[number]
         if self._unwritten and time.monotonic() - self._tried > _RETRY:
             self._write_rest()
+        if not self._pending and now - self._tidied > _TIDY:
+            self._tidy(now)
         return going
 
     def _report(self, pending: Pending) -> Report:
@@ -168,6 +174,15 @@ class Reporter:
         with self._change:
             self._unanswered -= len(reports)
             self._change.notify_all()
+
+    def _tidy(self, now: float) -> None:
+        """Remove some of what is old; the next idle step goes on until nothing is left."""
+        try:
+            if self._journal.tidy(self._durable) == 0:
+                self._tidied = now
+        except (ExcisionError, OSError) as error:
+            _LOG.warning("old triggers and reports could not be removed: %s", error)
+            self._tidied = now
 
     def _write_rest(self) -> None:
         self._tried = time.monotonic()
