@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -155,6 +155,39 @@ def test_a_fault_is_an_alarm_once_and_is_stored_when_it_can_be(store: Store) -> 
         wrong.append("again")
         alarms._round()
         assert len(alarms.standing) == 1
+
+
+def test_a_camera_that_stays_away_is_an_alarm_once(store: Store) -> None:
+    away: dict[str, str] = {"front": "no answer"}
+    looks = 0
+
+    def faults() -> dict[str, str]:
+        nonlocal looks
+        looks += 1
+        # The other one is away for a moment, again and again.
+        return away | ({"back": "no answer"} if looks % 5 else {})
+
+    with closing(Alarms(store, AlarmSettings(faults=True), every=0.01)) as alarms:
+        alarms.watch(faults)
+        wait_until(lambda: bool(alarms.standing))
+        assert looks >= 5
+        assert kinds(alarms) == [("fault", "front")]
+        alarms.acknowledge_all("M. Weber")
+        seen = looks
+        wait_until(lambda: looks > seen + 20)
+        assert kinds(alarms) == []
+        away.clear()
+        wait_until(lambda: looks > seen + 40)
+        away["front"] = "gone again"
+        wait_until(lambda: bool(alarms.standing))
+        assert alarms.standing[0].details == {"words": "gone again"}
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_without_a_table_nothing_is_an_alarm(store: Store) -> None:

@@ -119,6 +119,7 @@ class LineState:
         lot: that is set.
         counts: reports since the start, by verdict.
         time: seconds since 1970 in UTC.
+        alarms: that nobody has acknowledged, each its kind and what it is about.
     """
 
     ready: bool
@@ -128,6 +129,7 @@ class LineState:
     lot: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     time: float = 0.0
+    alarms: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it for JSON."""

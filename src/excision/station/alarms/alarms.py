@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,11 +19,12 @@ from excision.station.store.store import Store
 
 _LOG = logging.getLogger(__name__)
 
-_ROUND = 1.0  # seconds between two looks at faults
+_LASTING = 5  # looks that a fault of a camera or signal must outlast: away for a moment is no alarm
 
 _PARTS, _UNUSABLE = "verdict IN ('good', 'review', 'defect')", "TRUE"
 
 Listener = Callable[[tuple[Alarm, ...]], None]
+Faults = Callable[[], Mapping[str, str]]
 
 
 class Alarms:
@@ -36,17 +38,24 @@ class Alarms:
         store: of the station.
         settings: what raises an alarm; None for nothing.
         fault: gives why nothing can be stored now, or None.
+        every: seconds between two looks at faults.
     """
 
     def __init__(
-        self, store: Store, settings: AlarmSettings | None, fault: Callable[[], object | None] = lambda: None
+        self,
+        store: Store,
+        settings: AlarmSettings | None,
+        fault: Callable[[], object | None] = lambda: None,
+        every: float = 1.0,
     ) -> None:
-        self.settings, self._store, self._fault = settings, store, fault
+        self.settings, self._store, self._fault, self._every = settings, store, fault, every
         self._lock = threading.RLock()
         self._listeners: list[Listener] = []
         rows = store.rows("SELECT * FROM alarms WHERE acknowledged IS NULL ORDER BY id")
         self._standing = [alarm_of(row) for row in rows]
         self._faulty = False
+        self._faults: list[Faults] = []
+        self._lasting: Counter[str] = Counter()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
         if settings is not None:
@@ -70,6 +79,13 @@ class Alarms:
         with self._lock:
             self._listeners.append(listener)
         self._tell([listener])
+
+    def watch(self, faults: Faults) -> None:
+        """Ask at each look for the faults of cameras and signals: what is wrong, by name.
+
+        One that five looks in a row find raises an alarm.
+        """
+        self._faults.append(faults)
 
     def count(self, results: Iterable[StoredResult]) -> None:
         """Look whether results that are on disk raise an alarm; whatever fails here, inspecting goes on."""
@@ -187,7 +203,7 @@ class Alarms:
         return Alarm(alarm.kind, alarm.model, alarm.details, alarm.time, cursor.lastrowid)
 
     def _run(self) -> None:
-        while not self._end.wait(_ROUND):
+        while not self._end.wait(self._every):
             try:
                 self._round()
             except Exception:
@@ -199,6 +215,7 @@ class Alarms:
         if fault is not None and not self._faulty:
             self.at_fault("", str(fault))
         self._faulty = fault is not None
+        self._look_at_faults()
         if fault is not None:
             return
         with self._lock:
@@ -207,6 +224,16 @@ class Alarms:
                 self._standing[self._standing.index(alarm)] = self._stored(alarm)
         if unstored:
             self._tell(self._listeners)
+
+    def _look_at_faults(self) -> None:
+        """Raise the alarm of a camera or signal whose fault has lasted; it is raised once."""
+        found: dict[str, str] = {}
+        for faults in list(self._faults):
+            found |= faults()
+        self._lasting = Counter({name: self._lasting[name] + 1 for name in found})
+        for name, words in found.items():
+            if self._lasting[name] == _LASTING:
+                self.at_fault(name, words)
 
     def _tell(self, listeners: Sequence[Listener]) -> None:
         standing = self.standing

@@ -74,6 +74,7 @@ class Line:
         self.couriers = [
             Courier(signal, self.journal, self, self.state, settings.heartbeat) for signal in signals
         ]
+        station.alarms.watch(self.faults)
         left = self.journal.unanswered()
         if left:
             _LOG.warning("%d triggers were left without a report; each gets a fault now", len(left))
@@ -154,7 +155,17 @@ class Line:
             lot=self._lot,
             counts=dict(self._counts),
             time=time.time(),
+            alarms=tuple(f"{alarm.kind} {alarm.model}".strip() for alarm in self._station.alarms.standing),
         )
+
+    def faults(self) -> dict[str, str]:
+        """Say what is wrong with each camera and signal, by its name."""
+        if self._closed or not self._accepting:
+            return {}
+        found = {name: view.fault for name, view in self.views.items() if view.fault}
+        return found | {
+            courier.state.name: courier.state.trouble for courier in self.couriers if courier.state.trouble
+        }
 
     def camera_states(self) -> tuple[CameraState, ...]:
         """Say how each camera is, without waiting."""
