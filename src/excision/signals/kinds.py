@@ -9,6 +9,7 @@ from excision.signals.signal import Signal
 
 KINDS: Mapping[str, str] = {
     "mqtt": "excision.signals.mqtt.settings:MqttSettings",
+    "sparkplug": "excision.signals.sparkplug.settings:SparkplugSettings",
     "webhook": "excision.signals.webhook.settings:WebhookSettings",
     "modbus": "excision.signals.modbus.settings:ModbusSettings",
     "opcua": "excision.signals.opcua.settings:OpcUaSettings",

@@ -47,26 +47,31 @@ class Connection:
     Args:
         name: of the signal.
         settings: of the broker.
-        will: that the broker publishes if the connection dies.
+        will: gives what the broker publishes if a connection dies; asked anew for each connection.
 
     Attributes:
         trouble: why there is no connection; None where there is one.
+        session: number of connections that were begun so far.
 
     Raises:
         SettingsError: a file or variable of the settings cannot be read.
     """
 
-    def __init__(self, name: str, settings: BrokerSettings, will: Will) -> None:
-        self._name, self._settings = name, settings
+    def __init__(self, name: str, settings: BrokerSettings, will: Callable[[], Will]) -> None:
+        self._name, self._settings, self._will = name, settings, will
         self.trouble: str | None = "not connected yet"
         self._subscriptions: dict[str, Handler] = {}
         self._connected: Callable[[], None] = lambda: None
         self._running, self._change = False, threading.Condition()
+        self.session = 0
+        self._first: int | None = None  # request for the topics of commands of this session
+        self._answered: int | None = None
         # A session that outlives the connection would bring triggers of parts that have long passed.
         self._client = Client(CallbackAPIVersion.VERSION2, settings.client_id, clean_session=True)
         self._client.reconnect_delay_set(_SOONEST, _LATEST)
-        self._client.will_set(will.topic, will.payload, 1, will.retain)
         _authenticate(self._client, settings)
+        # At a socket that is open, and not before: each call is followed by one CONNECT.
+        self._client.on_socket_open = self._on_socket_open
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_disconnect = self._on_disconnect
@@ -124,6 +129,31 @@ class Connection:
                 f"{self._where}: the broker did not confirm within {self._settings.timeout:g} s"
             )
 
+    def flush(self, session: int) -> None:
+        """Wait until the broker has answered a request that followed all that was published before.
+
+        A message of QoS 0 is never confirmed. The broker takes what comes over a connection in its order, so
+        an answer to a request on the same connection says that it has taken the messages before it. One
+        thread may call this at a time, and `begin` must have been given a topic.
+
+        Args:
+            session: the `session` in which the messages were published.
+
+        Raises:
+            SignalError: there is no answer within the time-out, or the connection was made anew meanwhile.
+        """
+        _, number = self._client.subscribe(next(iter(self._subscriptions)), 1)
+        with self._change:
+            answered = self._change.wait_for(
+                lambda: self._answered == number or self.trouble is not None or self.session != session,
+                self._settings.timeout,
+            )
+        self._check()
+        if self.session != session:
+            raise SignalError(f"{self._where}: the connection was lost")
+        if not answered:
+            raise SignalError(f"{self._where}: the broker did not answer within {self._settings.timeout:g} s")
+
     def close(self, last: Callable[[], None] | None = None) -> None:
         """Say the last words, and disconnect; the broker then says nothing for the station."""
         if not self._running:
@@ -151,20 +181,31 @@ class Connection:
             self.trouble = trouble
             self._change.notify_all()
 
+    def _on_socket_open(self, client: Client, _data: Any, _socket: Any) -> None:
+        with self._change:
+            self.session += 1
+            self._change.notify_all()
+        will = self._will()
+        client.will_set(will.topic, will.payload, 1, will.retain)
+
     def _on_connect(self, client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
             self._note(f"the broker refuses: {reason}")
             return
         if self._subscriptions:
-            client.subscribe([(topic, 1) for topic in self._subscriptions])
+            _, self._first = client.subscribe([(topic, 1) for topic in self._subscriptions])
         else:
             self._greet()
 
-    def _on_subscribe(self, _client: Client, _data: Any, _id: int, reasons: Any, _properties: Any) -> None:
+    def _on_subscribe(self, _client: Client, _data: Any, number: int, reasons: Any, _properties: Any) -> None:
         if any(reason.is_failure for reason in reasons):
             self._note("the broker refuses the topics of commands: allow them, or set commands = false")
-        else:
+        elif number == self._first:
             self._greet()
+        else:
+            with self._change:
+                self._answered = number
+                self._change.notify_all()
 
     def _greet(self) -> None:
         """Say that the connection is there: only now commands are heard."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,8 +68,8 @@ class BrokerSettings:
         """Host and port."""
         return self.host, self.port or (_TLS_PORT if self.tls else _PORT)
 
-    def connect(self, name: str, will: Will) -> Connection:
-        """Give the connection, not begun.
+    def connect(self, name: str, will: Callable[[], Will]) -> Connection:
+        """Give the connection, not begun; `will` gives the last will of each connection.
 
         Raises:
             SettingsError: a file or variable cannot be read.

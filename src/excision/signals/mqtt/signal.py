@@ -42,7 +42,7 @@ class MqttSignal:
         self.name, self._settings = name, settings
         self._commands: Commands | None = None
         will = Will(self._topic("state"), _json({"online": False}), True)
-        self._connection: Connection = settings.connect(name, will)
+        self._connection: Connection = settings.connect(name, lambda: will)
         self._sent: tuple[str, MQTTMessageInfo, int] | None = None
         self._shown: MQTTMessageInfo | None = None
         self._state: bytes | None = None

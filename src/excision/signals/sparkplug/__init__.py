@@ -1,0 +1,1 @@
+"""Eclipse Sparkplug B over MQTT: a station as an edge node."""
