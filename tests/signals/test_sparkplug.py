@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 from typing import Any
 
 import pytest
@@ -224,6 +225,20 @@ def test_a_broker_that_is_killed_loses_no_report(broker: Broker) -> None:
     ids = [values(each)["Report/id"] for each in heard]
     assert list(dict.fromkeys(ids)) == [report.id for report in reports]
     assert values(hosts[-1].on(DEATH)[0]) == {"bdSeq": 2}
+
+
+def test_a_broker_that_stands_still_has_no_report(broker: Broker) -> None:
+    signal = begun(broker, timeout=1.0)
+    signal.send(a_report())
+    assert broker._process is not None
+    broker._process.send_signal(SIGSTOP)
+    try:
+        with pytest.raises(SignalError, match="did not answer"):
+            signal.send(a_report())
+    finally:
+        broker._process.send_signal(SIGCONT)
+    signal.send(a_report())
+    signal.close()
 
 
 def test_without_a_broker_nothing_hangs() -> None:
