@@ -173,3 +173,10 @@ def test_a_tar_header_takes_no_memory_by_its_word(size: str, tmp_path: Path) -> 
     (tmp_path / "t.tar").write_bytes(content + bytes(2048))
     with pytest.raises(DatasetError, match=r"t\.tar: cannot be read as an uncompressed tar"):
         list(tar_entries(tmp_path / "t.tar"))
+
+
+def test_a_lance_data_set_is_no_folder_without_images(tmp_path: Path) -> None:
+    folder = tmp_path / "images.lance"
+    (folder / "_versions").mkdir(parents=True)
+    with pytest.raises(DatasetError, match=r"images\.lance: a data set in Lance is not read directly"):
+        list(list_entries([folder]))

@@ -46,6 +46,7 @@ def list_entries(
             continue
         named.add(name)
         if path is not None and path.is_dir():
+            _refuse_lance(path)
             for image in walk_images(path, notes):
                 uri = uri_of(image)
                 if uri not in named and not _was_walked(image, folders):
@@ -64,6 +65,15 @@ def list_entries(
             for entry in _remote(name, leave_out, urls):
                 if not entry.uri.startswith(known) and (entry.uri == name or entry.uri not in named):
                     yield entry
+
+
+def _refuse_lance(folder: Path) -> None:
+    # It would look like a folder without images.
+    if folder.name.lower().endswith(".lance") and (folder / "_versions").is_dir():
+        raise DatasetError(
+            f"{folder}: a data set in Lance is not read directly; write its rows to a Parquet table "
+            "with a column `image`, and name that table"
+        )
 
 
 def _was_walked(image: Path, folders: Iterable[str]) -> bool:
