@@ -91,8 +91,8 @@ class Load:
         self._end = threading.Event()
         self.answers: list[tuple[float, str, int]] = []
         self.health = 0.0
-        self._threads = [threading.Thread(target=self._send) for _ in range(CLIENTS)]
-        self._threads.append(threading.Thread(target=self._watch))
+        self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(CLIENTS)]
+        self._threads.append(threading.Thread(target=self._watch, daemon=True))
         for thread in self._threads:
             thread.start()
 

@@ -22,6 +22,11 @@ def percent(share: float, language: str = "") -> str:
     return _decimals(f"{100 * share:.3g} %", language)
 
 
+def decimals(value: float, places: int, language: str = "", *, sign: bool = False) -> str:
+    """Write a number with so many decimals, and with its sign if that matters."""
+    return _decimals(f"{value:{'+' if sign else ''}.{places}f}", language)
+
+
 def moment(seconds: float, language: str = "") -> str:
     """Write a time in the time zone of the station: 2026-03-02 08:15:00."""
     return local(seconds).strftime(f"{_DAY.get(language, '%Y-%m-%d')} %H:%M:%S")

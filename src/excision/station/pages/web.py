@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute
 from excision.station.api.errors import HANDLED, headers_of, known, sentence_of, status_of
 from excision.station.api.uploads import UploadError
 from excision.station.pages import strings
-from excision.station.pages.numbers import figure, local, moment, percent
+from excision.station.pages.numbers import decimals, figure, local, moment, percent
 from excision.station.people.rights import RoleError, may
 from excision.station.people.roles import Role, name_of, person_of
 from excision.station.station import Station
@@ -222,12 +222,12 @@ def _environment() -> Environment:
 
     def in_language(write: Callable[..., str]) -> Callable[..., str]:
         @pass_context
-        def written(context: Context, value: Any) -> str:
-            return write(value, context["t"].language)
+        def written(context: Context, value: Any, *given: Any, **named: Any) -> str:
+            return write(value, *given, language=context["t"].language, **named)
 
         return written
 
-    for name, write in (("figure", figure), ("moment", moment), ("percent", percent)):
+    for name, write in (("decimals", decimals), ("figure", figure), ("moment", moment), ("percent", percent)):
         environment.filters[name] = in_language(write)
     environment.filters["clock"] = lambda seconds: local(seconds).strftime("%H:%M:%S")
     environment.filters["machine_time"] = lambda seconds: local(seconds).isoformat(timespec="seconds")
