@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from excision.errors import SettingsError
+from excision.errors import SettingsError, StoreError
 from excision.station.people import attempts, passwords
 from excision.station.people.attempts import Attempts
 from excision.station.people.people import People
@@ -245,3 +245,24 @@ def test_roles_in_a_service(start: Start, tmp_path: Path, pictures: list[Path]) 
         ]
         assert names == ["cy", "bo", "ada"]
     assert (service.data / "results.sqlite").stat().st_mode & 0o007 == 0
+
+
+def test_a_file_that_is_gone_for_a_while_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    with closing(Store(path)) as store:
+        people = People(store)
+        path.rename(tmp_path / "away")
+        sqlite3.connect(path).close()
+        path.touch()
+        people.refresh()
+        assert not people.are_set_up
+        (tmp_path / "away").replace(path)
+        people.users.add("Weber", Role.ADMIN, "correct horse battery", "setup")
+        people.refresh()
+        assert people.are_set_up
+        path.rename(tmp_path / "away")
+        path.touch()
+        people.refresh()
+        assert people.are_set_up
+        with pytest.raises(StoreError):
+            People(store)

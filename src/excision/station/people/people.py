@@ -29,6 +29,9 @@ class WaitError(Exception):
         self.seconds = seconds
 
 
+_NEVER = float("-inf")  # when the users were read last
+
+
 class People:
     """Who may use a station. Where no users are set up, whoever may come in may do everything.
 
@@ -47,7 +50,7 @@ class People:
         # One at a time: each takes 64 MiB and a core, which the inspections need more.
         self._hashing = threading.Lock()
         self._known: dict[int, User] = {}
-        self._read = -1e9
+        self._read = _NEVER
         self.refresh()
         if self._known and not passwords.is_available():
             raise SettingsError('this station has users, who need argon2-cffi: pip install "excision[users]"')
@@ -65,15 +68,19 @@ class People:
     def refresh(self) -> None:
         """Look who is set up now.
 
-        A file that cannot be read for the moment leaves everything as it was.
+        A file that cannot be read for the moment leaves everything as it was, also that there are no users.
+
+        Raises:
+            StoreError: it could never be read so far, so that nobody knows whether there are users.
+            BusyError: as above.
         """
-        self._read = time.monotonic()
+        began, self._read = self._read, time.monotonic()
         try:
             self._known = {user.id: user for user in self.users.all()}
         except (StoreError, BusyError):
-            if not self._known:
-                # Nothing is known: better nobody than everybody.
-                self._read = -1e9
+            if began == _NEVER:
+                # Better nobody than everybody.
+                self._read = _NEVER
                 raise
 
     def choose_language(self, number: int, language: str) -> None:
