@@ -464,7 +464,7 @@ def alive(process: int) -> bool:
         (["{data}", "nowhere", "--out", "out"], "nowhere: no such file or folder"),
         (["../normal", "--out", "out"], "no test images (layout folder)"),
         (["{data}"], "--out"),
-        (["--out", "out"], "DATA"),
+        (["--out", "out"], "give one or more data sets"),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, list) else "",
 )

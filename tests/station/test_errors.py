@@ -70,7 +70,11 @@ class NoStation:
     class queue:  # noqa: N801  stands for an attribute
         unanswered, bound = 0, 1
 
-    outbox = None
+    outbox = people = None
+
+    class alarms:  # noqa: N801  stands for an attribute
+        settings = None
+        standing = ()
 
     def close(self) -> None:
         pass
