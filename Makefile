@@ -26,9 +26,10 @@ test: $(INSTALLED)
 test-openvino: $(INSTALLED)
 	$(BIN)/python -m pytest tests/export
 
-# A file stays with one process, the longest files come first.
+# A file stays with one process, the longest files come first. Many tests wait for servers, cameras and browsers: one
+# process more than there are cores keeps the cores busy.
 test-others: $(INSTALLED)
-	$(BIN)/python -m pytest --ignore tests/export --numprocesses auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --ignore tests/export --numprocesses $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check src tests experiments tools examples
