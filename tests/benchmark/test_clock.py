@@ -91,6 +91,6 @@ def test_damaged_or_foreign_count_is_forgotten(content: str, now: list[float], t
 def test_memory_is_not_that_of_the_parent() -> None:
     """What `getrusage` tells would be no less than what this process holds now."""
     ballast = np.ones(50_000_000)
-    code = "from excision.benchmark.clock import own_peak_memory_mb; print(own_peak_memory_mb())"
+    code = "from excision.system.usage import own_peak_memory_mb; print(own_peak_memory_mb())"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert 1 < float(told) < ballast.nbytes / 2**20

@@ -11,7 +11,7 @@ from excision.benchmark.plan import stored_identity
 from excision.errors import ModelError
 from excision.method.run_folder import read_json
 from excision.system.files import write_json
-from excision.system.usage import peak_memory_mb
+from excision.system.usage import own_peak_memory_mb
 
 CLOCK = "clock.json"
 
@@ -98,19 +98,6 @@ class Clock:
             "peak_memory_mb": self.peak_memory_mb,
         }
         write_json(self._file, content)
-
-
-def own_peak_memory_mb() -> float:
-    """Return the peak resident memory of this program in MiB.
-
-    On Linux, `getrusage` includes the peak of the process that started the program; this value does not.
-    """
-    try:
-        with open("/proc/self/status", encoding="utf-8") as stream:  # noqa: PTH123  no path, a kernel table
-            peaks = [line.split()[1] for line in stream if line.startswith("VmHWM:")]
-    except OSError:
-        peaks = []
-    return int(peaks[0]) / 2**10 if peaks else peak_memory_mb()
 
 
 def _kept(file: Path, identity: dict[str, Any]) -> dict[str, Any]:

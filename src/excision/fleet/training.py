@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from excision import errors
 from excision.data import Dataset, load_dataset
 from excision.errors import DatasetError, FewImagesWarning, OtherRunError
 from excision.fleet.identity import is_trained, training_identity
@@ -19,6 +18,7 @@ from excision.inspection.fingerprint import fingerprint
 from excision.method.run_folder import MODEL, TRAINING, read_json
 from excision.progress import Shown
 from excision.report.training import keep_pictures, train_run
+from excision.system.user_warnings import collected_warnings
 
 if TYPE_CHECKING:
     from excision.detector import Detector
@@ -107,22 +107,7 @@ def _move_away(folder: Path) -> None:
 @contextmanager
 def _warnings(*, unless: bool) -> Iterator[list[str]]:
     """Collect the warnings that are meant for users; too few images are an error unless they are meant."""
-    told: list[str] = []
-    kinds = tuple(
-        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Warning)
-    )
-    with warnings.catch_warnings():
-        usual = warnings.showwarning
-
-        def shown(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if issubclass(category, kinds):
-                told.append(str(message))
-            else:
-                usual(message, category, *where, **more)
-
-        warnings.showwarning = shown
-        for kind in kinds:
-            warnings.simplefilter("always", kind)
+    with collected_warnings() as told:
         if not unless:
             warnings.simplefilter("error", FewImagesWarning)
         try:

@@ -21,6 +21,19 @@ def peak_memory_mb() -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
+def own_peak_memory_mb() -> float:
+    """Return the peak resident memory of this program in MiB.
+
+    On Linux, `getrusage` includes the peak of the process that started the program; this value does not.
+    """
+    try:
+        with open("/proc/self/status", encoding="utf-8") as stream:  # noqa: PTH123  no path, a kernel table
+            peaks = [line.split()[1] for line in stream if line.startswith("VmHWM:")]
+    except OSError:
+        peaks = []
+    return int(peaks[0]) / 2**10 if peaks else peak_memory_mb()
+
+
 def usage(seconds: float) -> dict[str, Any]:
     """Give time, peak memory, machine and versions, for the record of a training."""
     import torch

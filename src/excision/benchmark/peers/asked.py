@@ -26,7 +26,7 @@ class Asked:
 
     Attributes:
         first_result: seconds from its start to its first result.
-        peak_memory_mb: peak resident memory in MiB after two inspections; None where it is not known.
+        peak_memory_mb: peak resident memory in MiB after two inspections.
         peak_rate: floating-point operations per second of a large matrix product, measured last.
 
     Raises:

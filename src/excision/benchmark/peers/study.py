@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -126,8 +127,10 @@ class PeerStudy:
         return asdict(Cost.of(network, torch.from_numpy(image)))
 
     def _channels(self, name: str) -> int:
-        if name != EAR:
-            return 3
+        return self._channels_of_ear if name == EAR else 3
+
+    @cached_property
+    def _channels_of_ear(self) -> int:
         from excision.detector import Detector
 
         return Detector.load(self.ear, device="cpu").pipeline.image_format.channels

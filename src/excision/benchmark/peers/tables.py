@@ -82,7 +82,7 @@ def _line(costs: dict[str, dict[str, int]], row: Row) -> list[str]:
         f"{figures['gflops']:.0f}",
         f"{costs[name]['parameters'] / 1e6:.1f} M",
         f"{figures['model_mb']:,.0f}",
-        "-" if figures["peak_memory_mb"] is None else f"{figures['peak_memory_mb']:,.0f}",
+        f"{figures['peak_memory_mb']:,.0f}",
         f"{figures['first_result']:.2f}",
         "-" if joules is None else _short(joules),
     ]

@@ -15,6 +15,7 @@ from pathlib import Path
 from excision.benchmark.peers.engines import Engine, drawn_images, opened
 from excision.benchmark.peers.subjects import SIZE, build
 from excision.runtime.speed import matrix_product_rate
+from excision.system.usage import own_peak_memory_mb
 
 STARTED = "EXCISION_PEER_STARTED"
 """Environment variable: when the process was started, seconds since 1970."""
@@ -30,7 +31,7 @@ def serve() -> int:
     run(images)
     first = time.time() - float(os.environ.get(STARTED, time.time()))
     run(images)
-    _say({"first_result": round(first, 3), "peak_memory_mb": _peak_memory_mb()})
+    _say({"first_result": round(first, 3), "peak_memory_mb": round(own_peak_memory_mb(), 1)})
     for line in sys.stdin:
         count = int(line)
         start = time.perf_counter()
@@ -41,20 +42,7 @@ def serve() -> int:
     return 0
 
 
-def _peak_memory_mb() -> float | None:
-    """Give the peak resident memory of this process in MiB, where the kernel tells.
-
-    The usual count, `ru_maxrss`, begins with the memory of the process that started this one.
-    """
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    (peak,) = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
-    return round(peak / 2**10, 1)
-
-
-def _say(what: dict[str, float | None]) -> None:
+def _say(what: dict[str, float]) -> None:
     print(json.dumps(what), flush=True)
 
 

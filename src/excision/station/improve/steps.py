@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from excision import errors
 from excision.errors import DatasetError, ExcisionError, SettingsError
 from excision.jobs.child import LISTEN
 from excision.method.run_folder import MODEL
@@ -21,6 +19,7 @@ from excision.runtime.model_folder import is_exported
 from excision.station.improve.collection import Collection
 from excision.station.improve.job import COMPARISON, EXPORT, IMAGES, RUN, Job, Standing
 from excision.station.lock import only_one
+from excision.system.user_warnings import collected_warnings
 
 if TYPE_CHECKING:
     from excision.data import Dataset
@@ -81,7 +80,7 @@ def _alone(out: Path, patience: float) -> Iterator[None]:
 def _do(job: Job, out: Path, shown: Shown, standing: Standing, do: Do) -> Standing:
     start = time.monotonic()
     try:
-        with _told() as told:
+        with collected_warnings() as told:
             notes = do(job, out, shown)
     except KeyboardInterrupt:
         replace(standing.after(standing.step, time.monotonic() - start), state="stopped").save(out)
@@ -240,28 +239,6 @@ def _collected(out: Path) -> Collection:
     if collection is None:
         raise DatasetError(f"{out}: nothing was collected")
     return collection
-
-
-@contextmanager
-def _told() -> Iterator[list[str]]:
-    """Collect the warnings that are meant for users."""
-    told: list[str] = []
-    kinds = tuple(
-        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Warning)
-    )
-    with warnings.catch_warnings():
-        usual = warnings.showwarning
-
-        def shown(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if issubclass(category, kinds):
-                told.append(str(message))
-            else:
-                usual(message, category, *where, **more)
-
-        warnings.showwarning = shown
-        for kind in kinds:
-            warnings.simplefilter("always", kind)
-        yield told
 
 
 def lower_priority() -> None:
