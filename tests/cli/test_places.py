@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from excision.inspection.loading import load
 from excision.storage.manifest import open_manifest
@@ -70,16 +71,35 @@ def test_a_manifest_is_written_to_a_url(bucket: str) -> None:
     assert open_manifest(f"{bucket}/lists/images.parquet").rows == 4
 
 
+def test_good_images_regions_and_figures_at_urls(bucket: str, tmp_path: Path) -> None:
+    """A folder and a single image as data, a region in an option, and figures as JSON."""
+    shutil.copytree(FORMAT_1 / "exported", tmp_path / "line")
+    with Image.open(FORMAT_1 / "0.png") as image:
+        Image.new("L", image.size, 255).save(tmp_path / "region.png")
+    with open_folder(f"{bucket}/options").writing("region.png") as target:
+        shutil.copyfile(tmp_path / "region.png", target)
+    with open_folder(f"{bucket}/single").writing("3.png") as target:
+        shutil.copyfile(FORMAT_1 / "3.png", target)
+    good = (f"{bucket}/data/train/good", f"{bucket}/single/3.png")
+    done = inside("calibrate", tmp_path / "line", *good, "--few", "--roi", f"{bucket}/options/region.png")
+    assert done.returncode == 0, said(done)
+    calibration = load(tmp_path / "line").calibration
+    assert calibration is not None and len(calibration.scores) == 3
+    done = inside("check", f"{bucket}/data", "--json", f"{bucket}/figures/check.json")
+    assert done.returncode in (0, 2) and names(f"{bucket}/figures") == {"check.json"}, said(done)
+    missing = inside("calibrate", tmp_path / "line", f"{bucket}/single/4.png", "--few")
+    assert missing.returncode == 2 and f"{bucket}/single/4.png: no such file" in missing.stderr
+
+
 @pytest.mark.parametrize(
     "words",
     [
         ["calibrate", "s3://plant/line", "s3://plant/data"],
         ["report", "s3://plant/evaluation"],
-        ["check", "parts/", "--json", "s3://plant/check.json"],
         ["backup", "s3://plant/station", "--to", "copy/"],
         ["watch", "line/", "new/", "--out", "s3://plant/station"],
         ["synth", "--out", "gs://plant/fabric"],
-        ["calibrate", "line/", "good/", "--roi", "https://plant/region.png"],
+        ["improve", "s3://plant/line", "--station", "station"],
         ["serve", "line=s3://plant/line", "--data", "station"],
     ],
 )

@@ -39,3 +39,13 @@ def test_a_copy_in_use_or_being_made_is_not_removed(tmp_path: Path) -> None:
         assert not _removed(home)
     assert _removed(home) and list(tmp_path.iterdir()) == []
     assert not _removed(home)
+
+
+def test_what_a_killed_process_left_of_a_copy_is_removed(tmp_path: Path) -> None:
+    leftover = tmp_path / f"{'0' * mirror._DIGITS}.4711.gone"
+    others = [tmp_path / f"{'1' * mirror._DIGITS}", tmp_path / "photos.2026.gone"]
+    for folder in (leftover, *others):
+        folder.mkdir()
+        (folder / "file").touch()
+    mirror._make_room(others[0])
+    assert not leftover.exists() and all((folder / "file").exists() for folder in others)

@@ -106,9 +106,8 @@ def run(arguments: Sequence[str]) -> int:
         call, bound, _ = build(everything).parse_args(
             with_new_names(words), exit_on_error=False, print_error=False
         )
-        places.bring(call, bound)
-        status = call(*bound.args, **bound.kwargs)
-        places.deliver()
+        with places.brought(call, bound):
+            status = call(*bound.args, **bound.kwargs)
     except (CycloptsError, ExcisionError, OSError, ModuleNotFoundError) as error:
         message = _explain(error)
         if message is None:

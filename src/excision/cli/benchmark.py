@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from excision.cli.benchmark_options import BenchmarkEngine, PlanOptions
 from excision.cli.options import SettingsFileOption
 from excision.cli.output import say, say_table, say_text
+from excision.cli.places import Use
 from excision.cli.settings_options import SettingsOptions, override
 from excision.cli.speed_peers import PeerOptions, time_peers
 from excision.errors import SettingsError
@@ -61,7 +62,9 @@ def benchmark(
     out: Annotated[Path, Parameter(help="Folder to write models and results to.")],
     compared: PlanOptions | None = None,
     json: Annotated[
-        Path | None, Parameter(name="--json", help="Also write all results as JSON to this file.")
+        Path | None,
+        Parameter(name="--json", help="Also write all results as JSON to this file, or to its URL."),
+        Use.WRITE_FILE,
     ] = None,
     settings: SettingsFileOption = None,
     engine: BenchmarkEngine | None = None,

@@ -55,7 +55,8 @@ def calibrate(
     folder: Annotated[Path, Parameter(help="Folder that `excision export` wrote."), Use.CHANGE],
     normals: Annotated[
         list[Path] | None,
-        Parameter(help="Good images, folders that are searched for images, or labelled data sets."),
+        Parameter(help="Good images, folders that are searched for images, or labelled data sets, or URLs."),
+        Use.READ_ANY,
     ] = None,
     /,
     *,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from cyclopts import Parameter
 
 from excision.cli.options import number
+from excision.cli.places import Use
 from excision.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ class CriteriaOptions:
             help="Region of interest: an image that is white where defects count, or a TOML file with "
             "`size = [H, W]` and `polygons = [[[x, y], ...], ...]`. By default it is unchanged."
         ),
+        Use.READ_FILE,
     ] = None
     minimum_area: Annotated[
         int | None,

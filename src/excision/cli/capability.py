@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from excision.cli.capability_options import DrawingOptions, RealOptions
 from excision.cli.options import GroupsOption, ModelArgument, OutOption
 from excision.cli.output import say, say_notes, say_table, say_text
-from excision.cli.places import own_folder
+from excision.cli.places import Use, own_folder
 from excision.progress import Bars
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def capability(
     model: ModelArgument,
     good_images: Annotated[
         list[Path],
-        Parameter(help="Good images, folders that are searched for images, or labelled data sets."),
+        Parameter(help="Good images, folders that are searched for images, or labelled data sets, or URLs."),
+        Use.READ_ANY,
     ],
     /,
     *,

@@ -10,6 +10,7 @@ from cyclopts import Group, Parameter
 
 from excision.cli.options import number
 from excision.cli.output import say_lines
+from excision.cli.places import Use
 from excision.progress import Bars
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class CostOptions:
             negative="",
             consume_multiple=True,
         ),
+        Use.READ_ANY,
     ] = None
 
     def costs(self) -> Costs:

@@ -50,6 +50,7 @@ def improve(
             negative="",
             consume_multiple=True,
         ),
+        Use.READ_ANY,
     ] = None,
     deployed: Annotated[
         Path | None,

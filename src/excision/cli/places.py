@@ -1,13 +1,14 @@
-"""Folders that verbs take as URLs: models are copied to this machine, results are copied when all is done.
+"""Files and folders that verbs take as URLs: models are copied here, results are copied when all is done.
 
-A verb whose parameter is marked with a `Use` works on local folders, and knows nothing of URLs. A URL for any
+A verb whose parameter is marked with a `Use` works on local paths, and knows nothing of URLs. A URL for any
 other path is refused.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
@@ -23,6 +24,8 @@ class Use(Enum):
     """What a verb does with a path that may be a URL."""
 
     READ = "reads a folder"
+    READ_FILE = "reads a file"
+    READ_ANY = "reads folders, and files of images"
     CHANGE = "changes the folder of a model, which must lie on this machine"
     WRITE = "writes a folder"
     WRITE_FILE = "writes a file"
@@ -44,30 +47,54 @@ class _Places:
 _PLACES: ContextVar[_Places] = ContextVar("places")
 
 
-def bring(verb: Callable[..., Any], arguments: BoundArguments) -> None:
-    """Replace URLs by local folders where a verb says how it uses them.
+@contextmanager
+def brought(verb: Callable[..., Any], arguments: BoundArguments) -> Iterator[None]:
+    """Replace URLs by local paths where a verb says how it uses them; copy its results when it has ended.
 
     Args:
-        verb: what will be called.
+        verb: what is called within.
         arguments: of the verb.
 
     Raises:
         SettingsError: a URL is given for a path that must be local, a version in a registry for a model
             that is to be changed, or results are there already.
         DatasetError: what is to be read cannot be copied.
+        ResultsError: a result cannot be written.
     """
+    _PLACES.set(_Places())
+    if any(map(_is_elsewhere, _paths(arguments.arguments.values()))):
+        hints = get_type_hints(verb, include_extras=True)
+        for name, value in arguments.arguments.items():
+            arguments.arguments[name] = _brought(value, _use(hints.get(name)))
+    yield
+    _deliver()
+
+
+def _use(hint: Any) -> Use | None:
+    return next((mark for mark in getattr(hint, "__metadata__", ()) if isinstance(mark, Use)), None)
+
+
+def _brought(value: Any, use: Use | None) -> Any:
+    """Replace the URLs in an argument: a path, a list of paths, or options of which some are paths."""
+    if isinstance(value, Path) and _is_elsewhere(value):
+        if use is None:
+            _refuse(value)
+            return value
+        return _local(_url(value), use)
+    if isinstance(value, list | tuple):
+        return type(value)(_brought(one, use) for one in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        hints = get_type_hints(type(value), include_extras=True)
+        names = [one.name for one in dataclasses.fields(value) if one.init]
+        changed = {name: _brought(getattr(value, name), _use(hints.get(name))) for name in names}
+        return dataclasses.replace(value, **changed)
+    return value
+
+
+def _url(path: Path) -> str:
     from excision.storage.entry import url_of
 
-    _PLACES.set(_Places())
-    if not any(_is_elsewhere(path) for path in _paths(arguments.arguments.values())):
-        return
-    hints = get_type_hints(verb, include_extras=True)
-    for name, value in arguments.arguments.items():
-        uses = [mark for mark in getattr(hints.get(name), "__metadata__", ()) if isinstance(mark, Use)]
-        if uses and isinstance(value, Path) and _is_elsewhere(value):
-            arguments.arguments[name] = _local(url_of(value) or str(value), uses[0])
-        else:
-            _refuse(value)
+    return url_of(path) or str(path)
 
 
 def _is_elsewhere(path: Path) -> bool:
@@ -85,10 +112,11 @@ def _is_elsewhere(path: Path) -> bool:
 
 
 def _local(url: str, use: Use) -> Path:
+    from excision.data.image_names import is_image_name
     from excision.registry.address import is_address
     from excision.registry.registry import local_version
     from excision.storage.entry import local_path
-    from excision.storage.mirror import mirror
+    from excision.storage.mirror import file_name, mirror, mirror_file
     from excision.storage.outgoing import outgoing_file, outgoing_folder
 
     places = _PLACES.get()
@@ -101,7 +129,9 @@ def _local(url: str, use: Use) -> Path:
     path = local_path(url)
     if path is not None:
         return path
-    if use is Use.READ:
+    if use is Use.READ_FILE or (use is Use.READ_ANY and is_image_name(file_name(url))):
+        return mirror_file(url)
+    if use in (Use.READ, Use.READ_ANY):
         copy = mirror(url)
         places.copies[copy] = url
         return copy
@@ -173,12 +203,8 @@ def _paths(values: Iterable[Any]) -> Iterable[Path]:
             yield from _paths(getattr(value, one.name) for one in dataclasses.fields(value))
 
 
-def deliver() -> None:
-    """Copy the results to where they belong.
-
-    Raises:
-        ResultsError: a file cannot be written.
-    """
+def _deliver() -> None:
+    """Copy the results to where they belong."""
     from excision.cli.output import say
     from excision.system.secrets import without_secrets
 

@@ -86,6 +86,7 @@ def train(
             negative="",
             consume_multiple=True,
         ),
+        Use.READ_ANY,
     ] = None,
     drop_suspects: Annotated[
         bool,

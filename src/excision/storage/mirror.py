@@ -15,7 +15,7 @@ from pathlib import Path
 from excision.errors import DatasetError
 from excision.storage.ahead import THREADS
 from excision.storage.fetch import MOST_BYTES
-from excision.storage.remote import RemoteFile, fetch_remote, list_remote
+from excision.storage.remote import WEB, RemoteFile, fetch_remote, list_remote
 from excision.system.files import atomic_path, write_json
 
 CACHE, BUDGET = "EXCISION_CACHE", "EXCISION_CACHE_GIB"
@@ -50,7 +50,7 @@ def mirror(url: str) -> Path:
         raise DatasetError(
             f"{url}: has {total / 2**30:.1f} GiB, more than the cache may take; set {BUDGET} to more"
         )
-    home = cache_home() / hashlib.sha256(url.encode()).hexdigest()[:_DIGITS]
+    home = _home(url)
     name = url.rpartition("/")[2]
     # Everything else in the folder of the copy is removed: it must not be the cache itself.
     copy = home / ("data" if name.startswith(".") or not name else name)
@@ -61,6 +61,34 @@ def mirror(url: str) -> Path:
         os.utime(home)
         _make_room(home)
     return copy
+
+
+def mirror_file(url: str) -> Path:
+    """Give a local copy of one file in object storage or on a web server, fetched anew each time.
+
+    Raises:
+        DatasetError: it cannot be read, or its name is none of a file on a disk.
+        SettingsError: what the URL needs is not installed.
+    """
+    home = _home(url)
+    path = _inside(home / "data", RemoteFile(file_name(url), url, None, ""))
+    with _alone(home):
+        _hold(home)
+        with atomic_path(path) as temporary:
+            fetch_remote(url, temporary, MOST_BYTES, DatasetError)
+        os.utime(home)
+        _make_room(home)
+    return path
+
+
+def file_name(url: str) -> str:
+    """Give the name of a file at a URL, without the signature of a presigned one."""
+    path = url.partition("?")[0] if url.partition("://")[0] in WEB else url
+    return path.rpartition("/")[2]
+
+
+def _home(url: str) -> Path:
+    return cache_home() / hashlib.sha256(url.encode()).hexdigest()[:_DIGITS]
 
 
 def _update(copy: Path, files: Iterable[RemoteFile], known: dict[str, str]) -> None:
@@ -100,6 +128,9 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _make_room(keep: Path) -> None:
     """Remove the copies that were used longest ago, until the cache fits its budget."""
+    for leftover in keep.parent.glob(f"{'[0-9a-f]' * _DIGITS}.*.gone"):
+        # A process was killed while it removed this copy.
+        shutil.rmtree(leftover, ignore_errors=True)
     homes = sorted(filter(_is_ours, keep.parent.iterdir()), key=lambda home: home.stat().st_mtime)
     sizes = {home: sum(path.lstat().st_size for path in _below(home)) for home in homes}
     for home in homes:
