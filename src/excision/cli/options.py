@@ -62,7 +62,9 @@ LeaveOutOption = Annotated[
 ]
 SizeOption = Annotated[tuple[int, int], Parameter(help="Height and width in pixels.", negative="")]
 JsonOption = Annotated[
-    Path | None, Parameter(name="--json", help="Also write the figures as JSON to this file, or to its URL."), Use.WRITE_FILE
+    Path | None,
+    Parameter(name="--json", help="Also write the figures as JSON to this file, or to its URL."),
+    Use.WRITE_FILE,
 ]
 OperatorOption = Annotated[str | None, Parameter(help="Who made the measurement, for the report.")]
 CustomerOption = Annotated[str | None, Parameter(help="Customer named on the cover of the report.")]
@@ -72,7 +74,9 @@ LogoOption = Annotated[
     Use.READ_FILE,
 ]
 SettingsFileOption = Annotated[
-    Path | None, Parameter(help="TOML file of settings, or its URL; options given beside it take precedence."), Use.READ_FILE
+    Path | None,
+    Parameter(help="TOML file of settings, or its URL; options given beside it take precedence."),
+    Use.READ_FILE,
 ]
 GroupsOption = Annotated[
     str | None,
