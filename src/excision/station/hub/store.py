@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from excision.station.hub.database import Database
 from excision.station.hub.messages import clean
 from excision.station.hub.rows import COLUMNS
-from excision.station.store.counting import Statement, is_tallied, tally, verdicts
+from excision.station.store.counting import Statement
 from excision.station.store.labelling import labels_of
-from excision.station.store.query import VERDICTS, Query
-from excision.station.store.records import Label, StoredResult, Truth, from_row
+from excision.station.store.query import Query
+from excision.station.store.reading import Results
+from excision.station.store.records import Label, StoredResult, from_row
 
 _INDEXED = re.compile(r" INDEXED BY \w+")
 
@@ -58,7 +59,7 @@ class StationRow:
     newest: float | None
 
 
-class HubStore:
+class HubStore(Results):
     """Results of all stations, in the order of their times.
 
     Args:
@@ -80,28 +81,6 @@ class HubStore:
     def oldest(self, query: Query, count: int, after: int = 0) -> list[HubResult]:
         """Give results, oldest first, from behind the result of the number `after` on; 0 for the first."""
         return self._page(query, ">", "ASC", count, after or None)
-
-    def walk(self, query: Query) -> Iterator[HubResult]:
-        """Give all results, oldest first; memory stays flat."""
-        after = 0
-        while page := self.oldest(query, 500, after):
-            yield from page
-            after = page[-1].id
-
-    def count(self, query: Query) -> dict[str, int]:
-        """Count results by verdict, in the order of `VERDICTS`."""
-        counts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
-        if not is_tallied(query):
-            (row,) = self._ask(verdicts(query))
-            return dict(zip(counts, map(int, row), strict=True))
-        for (verdict, _), images in self.tally(query).items():
-            counts[verdict] += images
-        return counts
-
-    def tally(self, query: Query) -> dict[tuple[str, Truth | None], int]:
-        """Count results by verdict, "failed" for those without one, and by what a person said last."""
-        found = self._ask(tally(query))
-        return {(verdict, truth or None): int(images) for verdict, truth, images in found if images}
 
     def labels(self, number: int) -> list[Label]:
         """Give the labels of a result, the oldest first."""
@@ -158,7 +137,8 @@ class HubStore:
         rows = self._database.rows(_translated(statement), [*map(clean, values), count])
         return [_result(row) for row in rows]
 
-    def _ask(self, statement: Statement) -> list[tuple[Any, ...]]:
+    def ask(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        """Give the rows that a statement asks for, in the words of PostgreSQL."""
         return self._database.tuples(_translated(statement[0]), [*map(clean, statement[1])])
 
 

@@ -15,18 +15,11 @@ from excision.errors import DamagedError, StoreBusyError, StoreError
 from excision.station.store import trail
 from excision.station.store.connection import WAIT, Identity, committed, connect, open_file
 from excision.station.store.continuity import Continuity
-from excision.station.store.counting import (
-    Statement,
-    above,
-    is_tallied,
-    numbers,
-    source_of,
-    tally,
-    verdicts,
-)
+from excision.station.store.counting import Statement, above, numbers, source_of
 from excision.station.store.faults import Fault, explained
 from excision.station.store.labelling import LABEL_COLUMNS, add_label, add_withdrawal, labels_of
-from excision.station.store.query import VERDICTS, Query
+from excision.station.store.query import Query
+from excision.station.store.reading import Results
 from excision.station.store.records import (
     STORED,
     Label,
@@ -41,7 +34,7 @@ from excision.station.store.records import (
 _SHORT_WAIT = 0.25  # seconds
 
 
-class Store:
+class Store(Results):
     """Results, labels and events in a file that outlives any end of the process.
 
     Each thread has a connection of its own. What `add` returned from is on disk, in the file of this path:
@@ -146,26 +139,9 @@ class Store:
         """Give results, oldest first, with numbers above `after`."""
         return self._results(numbers(query, False, after, count), "ASC")
 
-    def walk(self, query: Query) -> Iterator[StoredResult]:
-        """Give all results, oldest first; memory stays flat, and no lock is held meanwhile."""
-        after = 0
-        while page := self.oldest(query, 500, after):
-            yield from page
-            after = page[-1].id
-
-    def count(self, query: Query) -> dict[str, int]:
-        """Count results by verdict, in the order of `VERDICTS`."""
-        counts: dict[str, int] = dict.fromkeys(VERDICTS, 0)
-        if not is_tallied(query):
-            return dict(zip(counts, self.rows(*verdicts(query))[0], strict=True))
-        for (verdict, _), images in self.tally(query).items():
-            counts[verdict] += images
-        return counts
-
-    def tally(self, query: Query) -> dict[tuple[str, Truth | None], int]:
-        """Count results by verdict, "failed" for those without one, and by what a person said last."""
-        rows = self.rows(*tally(query))
-        return {(verdict, truth or None): images for verdict, truth, images in rows if images}
+    def ask(self, statement: Statement) -> Sequence[Sequence[Any]]:
+        """Give the rows that a statement asks for."""
+        return self.rows(*statement)
 
     def above(self, query: Query, levels: Sequence[float]) -> dict[Truth | None, list[int]]:
         """Count inspected images that were fit, and those of them with an anomaly score above each level.
