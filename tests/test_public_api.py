@@ -96,7 +96,7 @@ def test_prediction() -> None:
 
 def test_inspector() -> None:
     assert members(excision.Inspector) == {
-        "": "(folder, threads=None, device='cpu')",
+        "": "(folder, threads=None, device='cpu', workers=1)",
         "calibration": "",
         "inspect": "(self, image, *, color='rgb')",
         "inspect_working": "(self, working, criteria=None)",
@@ -142,7 +142,7 @@ def test_detector() -> None:
 
 
 def test_functions() -> None:
-    assert signature(excision.load) == "(folder, threads=None, device=None)"
+    assert signature(excision.load) == "(folder, threads=None, device=None, workers=1)"
     assert signature(excision.load_dataset) == "(path, layout=None, *, leave_out=False)"
     assert signature(excision.results_table) == "(predictions)"
 

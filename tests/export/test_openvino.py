@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +62,22 @@ def test_in_bfloat16_an_even_surface_keeps_its_attention(exports: Exports, contr
         for precision in ("fp32", "bf16")
     )
     np.testing.assert_allclose(half["attention"], full["attention"], atol=0.08)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_several_at_once_give_what_one_gives(exports: Exports, precision: Any) -> None:
+    folder = exports["openvino"][0]
+    path = folder / MODEL_FILES["openvino"]
+    alone, several = (OpenVinoBackend(path, precision, 1, workers) for workers in (1, 3))
+    images = [surface(folder, contrast) for contrast in (0.01, 0.03, 0.1, 0.2) * 3]
+    expected = [alone.run(image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        for found, each in zip(pool.map(several.run, images), expected, strict=True):
+            for name in OUTPUTS:
+                np.testing.assert_array_equal(found[name], each[name])
+
+
+def test_as_many_are_computed_at_once_as_there_are_workers(exports: Exports) -> None:
+    graph = OpenVinoBackend(exports["openvino"][0] / MODEL_FILES["openvino"], "fp32", 1, workers=3)
+    for part in graph._compiled(OUTPUTS):
+        assert part.get_property("NUM_STREAMS") == 3

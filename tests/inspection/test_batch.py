@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import os
+import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from excision.errors import DatasetError, SettingsError
-from excision.inspection.batch import InspectionSummary, find_images, inspect_images
+from excision.inspection.batch import find_images, inspect_images
 from excision.inspection.log import InspectionRecord
+from excision.inspection.tally import InspectionSummary
 from excision.ops.boxes import scale_box
 from excision.predictions import Prediction
 from excision.report.writing import inspect_and_report
@@ -118,6 +120,51 @@ def test_stopped_inspection_keeps_its_lines_and_goes_on(folder: Path, tmp_path: 
         assert {**line, "seconds": 0} == {**other, "seconds": 0}
     with (out / "results.csv").open(encoding="utf-8", newline="") as stream:
         assert [row["image"] for row in csv.DictReader(stream)] == [line["image"] for line in lines(out)]
+
+
+def test_several_workers_write_what_one_writes(tmp_path: Path) -> None:
+    """Also the order of the rows: the large images take longer than those behind them."""
+    for number in range(24):
+        size = (640, 480) if number % 5 == 0 else (64, 48)
+        save(tmp_path / "new" / f"{number:02}.png", surface(number, size))
+    (tmp_path / "new" / "07.png").write_bytes(b"no image")
+    images, progress = find_images([tmp_path / "new"]), []
+    one = inspect_images(FakePredictor(), images, tmp_path / "1")
+    several = inspect_images(
+        FakePredictor(), images, tmp_path / "4", workers=4, progress=lambda *call: progress.append(call)
+    )
+    assert several == one
+    assert several.strongest == one.strongest
+    assert progress == [(done, 24) for done in range(1, 25)]
+    for line, other in zip(lines(tmp_path / "1"), lines(tmp_path / "4"), strict=True):
+        assert {**line, "seconds": 0} == {**other, "seconds": 0}
+    for overlay in (tmp_path / "1" / "overlays").iterdir():
+        assert overlay.read_bytes() == (tmp_path / "4" / "overlays" / overlay.name).read_bytes()
+
+
+class Interrupted(FakePredictor):
+    """Ctrl-C of the user while the fourth image is inspected."""
+
+    def predict(self, images: Iterable[Path]) -> Iterator[Prediction]:
+        if len(self.seen) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        yield from super().predict(images)
+
+
+def test_ctrl_c_keeps_what_was_begun_and_the_rest_is_inspected_later(tmp_path: Path) -> None:
+    for number in range(40):
+        save(tmp_path / "new" / f"{number:02}.png", surface(number, (64, 48)))
+    images, out, interrupted = find_images([tmp_path / "new"]), tmp_path / "out", Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        inspect_images(interrupted, images, out, workers=2)
+    begun = [line["image"] for line in lines(out)]
+    assert begun == [str(path) for path in images[: len(begun)]]
+    assert sorted(map(str, interrupted.seen)) == begun
+    assert 4 <= len(begun) < 20
+    resumed = FakePredictor()
+    inspect_images(resumed, images, out, resume=True, workers=2)
+    assert not set(map(str, resumed.seen)) & set(begun)
+    assert [line["image"] for line in lines(out)] == list(map(str, images))
 
 
 def test_what_failed_is_tried_again(folder: Path, tmp_path: Path) -> None:

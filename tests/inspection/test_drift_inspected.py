@@ -13,7 +13,6 @@ import pytest
 
 from excision.data.groups.find import named_groups
 from excision.errors import ResultsError
-from excision.inspection.batch import InspectionSummary
 from excision.inspection.drift.inspected import DRIFT
 from excision.inspection.drift.order import order_of
 from excision.inspection.drift.reference import reference_of, settings_for
@@ -21,6 +20,7 @@ from excision.inspection.drift.settings import DriftSettings
 from excision.inspection.drift.warning import DriftWarning
 from excision.inspection.drift.wording import measure_of
 from excision.inspection.log import read_log
+from excision.inspection.tally import InspectionSummary
 from excision.method.calibration import calibrate
 from excision.method.fitness.image_statistics import COLOUR_NAMES, GREY_NAMES
 from excision.method.fitness.norm import NORM_NAMES

@@ -122,20 +122,26 @@ def _inspect_plainly(model: Path, paths: Sequence[Path], out: Path, *, resume: b
     from excision.inspection.outcome import counted
     from excision.inspection.table import PARQUET, write_inspection_table
     from excision.report.writing import inspect_and_report
+    from excision.system.cores import cores
     from excision.system.parquet import need_pyarrow
 
     if parquet:
         need_pyarrow()
     if (out / PLAN).exists():
         raise SettingsError(f"{out} holds results in parts: add --workers 1, or choose another folder")
-    predictor = load(model)
+    # One thread each on as many images as there are cores: they need not wait for each other, and the
+    # score of an image does not depend on the number of cores.
+    workers = cores()
+    predictor = load(model, threads=1, workers=workers)
     notes: list[str] = []
     found = find_images(paths, leave_out=out, notes=notes)
     say_notes(notes)
     try:
         with Bars() as bars:
             progress = bars.part("inspecting")
-            summary = inspect_and_report(predictor, found, out, resume=resume, progress=progress)
+            summary = inspect_and_report(
+                predictor, found, out, resume=resume, progress=progress, workers=workers
+            )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; finished results are kept, and --resume continues") from None
     say(counted(summary.counts))

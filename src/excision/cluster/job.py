@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -32,6 +31,7 @@ from excision.storage.entry import local_path
 from excision.storage.folder import Folder
 from excision.storage.manifest import Manifest, is_manifest, open_manifest, write_manifest
 from excision.storage.opening import open_folder
+from excision.system.cores import cores
 from excision.system.secrets import without_secrets
 
 Engine = Literal["local", "ray"]
@@ -157,7 +157,7 @@ def _run(
         job = {
             "model": str(model.resolve()),
             "out": folder.name if folder.local is None else str(folder.local.resolve()),
-            "threads": max(1, _cores() // (ways.workers or 1)) if ways.engine == "local" else 1,
+            "threads": max(1, cores() // (ways.workers or 1)) if ways.engine == "local" else 1,
             "device": "cuda" if ways.gpus else None,
             "readers": ways.readers,
             "budget": ways.budget,
@@ -204,11 +204,6 @@ def _engine(job: dict[str, Any], plan: Plan, ways: Ways) -> Processes | RayActor
     if ways.engine == "local":
         return Processes(job, plan, ways.workers or 1, ways.again)
     return RayActors(job, plan, ways.workers, ways.address, ways.gpus, ways.again)
-
-
-def _cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _list(folder: Folder, images: Sequence[Path | str], notes: list[str] | None) -> tuple[str, Manifest]:

@@ -1,74 +1,31 @@
-"""Inspects files one after another, and writes each result immediately."""
+"""Inspects files, and writes each result as soon as it is known."""
 
 from __future__ import annotations
 
-import heapq
 import math
 import time
-from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from excision.data.decode import probe_image
 from excision.data.layouts.mask_names import is_surely_mask, names_masks
 from excision.data.listing import list_images, passed_over
 from excision.errors import DatasetError, ExcisionError, ImageError, SettingsError
-from excision.inspection.drift.warning import DriftWarning
 from excision.inspection.findings import findings
 from excision.inspection.log import JSONL, InspectionLog, InspectionRecord, read_log
-from excision.inspection.outcome import FAILURES, exit_status
+from excision.inspection.tally import EXAMPLES, InspectionSummary, Tally
 from excision.predictions import Prediction, Predictor, Verdict
 from excision.progress import Progress
+from excision.system.budget import Budget
+from excision.system.in_order import in_order
+from excision.system.interrupts import deferred_interrupt
 from excision.system.names import printable
 from excision.visualization.overlays import draw_overlay, overlay_name, with_reasons, write_overlay
 
-# Images shown in the report of each verdict, in this order.
-_EXAMPLES: dict[Verdict, int] = {"defect": 16, "unfit": 8, "review": 8, "good": 8}
-_EVERY: frozenset[Verdict] = frozenset(_EXAMPLES)
+_EVERY: frozenset[Verdict] = frozenset(EXAMPLES)
 
-
-@dataclass(frozen=True, slots=True)
-class InspectionSummary:
-    """The numbers of images of each verdict, and of those that could not be inspected.
-
-    Attributes:
-        n_good: images with the verdict "good".
-        n_defect: images with the verdict "defect".
-        n_failed: images that could not be inspected.
-        n_review: images with the verdict "review".
-        strongest: names of the images with the highest scores of each verdict, a few of each, for the report.
-        failures: (image, reason) of the first images that could not be inspected.
-        n_unfit: images with the verdict "unfit".
-        drift: warning that the images drift, if it was looked for and found.
-        drift_words: how they stand, with the order and what it is worth.
-    """
-
-    n_good: int
-    n_defect: int
-    n_failed: int
-    n_review: int = 0
-    strongest: tuple[str, ...] = field(default=(), compare=False)
-    failures: tuple[tuple[str, str], ...] = field(default=(), compare=False)
-    drift: DriftWarning | None = field(default=None, compare=False)
-    n_unfit: int = field(default=0, kw_only=True)
-    drift_words: str = field(default="", compare=False, kw_only=True)
-
-    @property
-    def exit_status(self) -> int:
-        """As `excision.inspection.outcome.exit_status`."""
-        return exit_status(self.counts)
-
-    @property
-    def counts(self) -> dict[Verdict | None, int]:
-        """Number of images of each verdict; None is that of images that could not be inspected."""
-        return {
-            "good": self.n_good,
-            "review": self.n_review,
-            "defect": self.n_defect,
-            "unfit": self.n_unfit,
-            None: self.n_failed,
-        }
+_PIXELS = 2**26
+"""Pixels of the image files that are in memory at once; a larger image is inspected alone."""
 
 
 def find_images(
@@ -124,11 +81,15 @@ def inspect_images(
     *,
     resume: bool = False,
     progress: Progress | None = None,
+    workers: int = 1,
 ) -> InspectionSummary:
     """Inspect images and write `results.jsonl`, `results.csv` and `overlays/`.
 
-    Each line is on disk before the next image is opened. If an image cannot be inspected, its error is
+    Each image is inspected alone, and each line is on disk as soon as it and those before it are known: their
+    order is that of the images, whatever the number of workers. If an image cannot be inspected, its error is
     recorded and the inspection continues. Only the path of an image stays in memory.
+
+    After Ctrl-C no image begins any more; those in progress are recorded if they end within two seconds.
 
     Args:
         predictor: detector or inspector.
@@ -136,25 +97,43 @@ def inspect_images(
         out: folder for the results.
         resume: keep the verdicts of an earlier inspection, and inspect only the remaining images.
         progress: called with (done, total).
+        workers: images inspected at once, each in a thread; at most 67 million pixels of image files are in
+            memory at once, and a larger image is inspected alone.
 
     Raises:
+        KeyboardInterrupt: the user wants to stop.
         SettingsError: `out` holds results that are not to be resumed, or were made with another threshold.
     """
     kept = _kept(predictor, out, resume=resume)
     done = {line.image for line in kept}
-    tally = _Tally()
+    tally = Tally()
     for line in kept:
         tally.add(line)
-    with InspectionLog(out, kept) as log:
-        del kept
-        for count, path in enumerate(images, start=1):
-            if str(path) not in done:
-                line = inspect_file(predictor, path, out)
-                log.add(line)
-                tally.add(line)
+    wanted = [path for path in images if str(path) not in done]
+    count, room = len(images) - len(wanted), Budget(_PIXELS)
+
+    def inspect(path: Path) -> InspectionRecord:
+        with room.take(_pixels(path) if workers > 1 else 0):
+            return inspect_file(predictor, path, out)
+
+    with InspectionLog(out, kept) as log, deferred_interrupt() as interrupt:
+        del kept, done
+        for line in in_order(inspect, wanted, workers, lambda: interrupt.asked):
+            log.add(line)
+            tally.add(line)
+            count += 1
             if progress is not None:
                 progress(count, len(images))
     return tally.summary()
+
+
+def _pixels(path: Path) -> int:
+    """Return the number of pixels of an image file; 0 if it cannot be read, which its inspection will say."""
+    try:
+        height, width = probe_image(path).size
+    except (ImageError, OSError):
+        return 0
+    return height * width
 
 
 def _kept(predictor: Predictor, out: Path, *, resume: bool) -> list[InspectionRecord]:
@@ -169,46 +148,6 @@ def _kept(predictor: Predictor, out: Path, *, resume: bool) -> list[InspectionRe
     if any(line.threshold != predictor.threshold for line in lines):
         raise SettingsError(f"{out} holds results of another model: choose another folder")
     return [line for line in lines if line.verdict is not None]
-
-
-@dataclass
-class _Tally:
-    """Counts the verdicts, and collects the images that the report shows."""
-
-    counts: Counter[Verdict] = field(default_factory=Counter)
-    n_failed: int = 0
-    failures: list[tuple[str, str]] = field(default_factory=list)
-    _strongest: dict[Verdict, list[tuple[float, str]]] = field(default_factory=dict)
-
-    def add(self, line: InspectionRecord) -> None:
-        """Count a line, and keep it if it is among the strongest of its verdict."""
-        if line.score is None or line.verdict is None:
-            self.n_failed += 1
-            if len(self.failures) < FAILURES:
-                self.failures.append((line.image, line.error or ""))
-            return
-        self.counts[line.verdict] += 1
-        strongest = self._strongest.setdefault(line.verdict, [])
-        _keep_largest(strongest, (line.score, line.image), _EXAMPLES[line.verdict])
-
-    def summary(self) -> InspectionSummary:
-        """Return the counts, with the images that have the highest scores of each verdict."""
-        kinds = (self._strongest.get(verdict, []) for verdict in _EXAMPLES)
-        return InspectionSummary(
-            n_good=self.counts["good"],
-            n_defect=self.counts["defect"],
-            n_failed=self.n_failed,
-            n_review=self.counts["review"],
-            strongest=tuple(image for kind in kinds for _, image in sorted(kind, reverse=True)),
-            failures=tuple(self.failures),
-            n_unfit=self.counts["unfit"],
-        )
-
-
-def _keep_largest(heap: list[tuple[float, str]], item: tuple[float, str], most: int) -> None:
-    heapq.heappush(heap, item)
-    if len(heap) > most:
-        heapq.heappop(heap)
 
 
 def failed(image: str, threshold: float, reason: str, seconds: float = 0.0) -> InspectionRecord:

@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 
 def load(
-    folder: str | Path, threads: int | None = None, device: Device | None = None
+    folder: str | Path, threads: int | None = None, device: Device | None = None, workers: int = 1
 ) -> Detector | Inspector:
     """Open a folder with a model: a run folder or an exported folder.
 
     Args:
         folder: folder that `excision train`, `Detector.save` or `excision export` wrote, or its URL; then it
             is copied to the local cache.
-        threads: of one inspection with an exported model; None leaves it to the backend. A run folder leaves
-            it to torch.
+        threads: of one inspection; None leaves it to the backend, or to torch, whose setting for the whole
+            process this number becomes otherwise.
         device: where the networks are computed; None takes the processor for an exported model, and a GPU if
             there is one for a run folder.
+        workers: inspections that are computed at once, when as many threads ask for them.
 
     Returns:
         A `Detector` for a run folder, which needs torch, or an `Inspector` for an exported folder.
@@ -39,10 +40,14 @@ def load(
         case "exported":
             from excision.runtime.inspector import Inspector
 
-            return Inspector(folder, threads, device or "cpu")
+            return Inspector(folder, threads, device or "cpu", workers)
         case "run":
+            import torch
+
             from excision.detector import Detector
 
+            if threads is not None:
+                torch.set_num_threads(threads)
             return Detector.load(folder, device or "auto")
         case _:
             raise ModelError(wrong_folder(folder, "model"))

@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from excision.system.cores import cores
+
 MEMORY_GIB = 3.0
 """Memory that the training of a model takes by default: up to 2.6 GiB were measured."""
 
@@ -33,11 +35,11 @@ def share_out(jobs: int, workers: int | None = None, memory_gib: float = MEMORY_
         workers: how many at once; None takes as many as there are jobs, cores, and room in memory.
         memory_gib: memory of each.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    available = cores()
     if workers is None:
-        workers = min(cores, int(_memory_gib() // memory_gib))
+        workers = min(available, int(_memory_gib() // memory_gib))
     workers = max(1, min(workers, jobs))
-    return Shares(workers, max(1, cores // workers))
+    return Shares(workers, max(1, available // workers))
 
 
 def _memory_gib() -> float:

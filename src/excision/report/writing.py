@@ -16,9 +16,10 @@ from excision.errors import ImageError, SettingsError
 from excision.evaluation.evaluate import measure, read_ground_truth
 from excision.evaluation.evaluation import Evaluation
 from excision.evaluation.examples import Example, ScoredImage, choose_examples
-from excision.inspection.batch import InspectionSummary, inspect_images
+from excision.inspection.batch import inspect_images
 from excision.inspection.drift.inspected import write_drift
 from excision.inspection.findings import findings
+from excision.inspection.tally import InspectionSummary
 from excision.ops.reduction import shrink_mask
 from excision.predictions import Detection, Prediction, Predictor
 from excision.progress import Progress
@@ -128,6 +129,7 @@ def inspect_and_report(
     *,
     resume: bool = False,
     progress: Progress | None = None,
+    workers: int = 1,
 ) -> InspectionSummary:
     """Inspect images as `inspect_images` does, and write `report.html` beside the results.
 
@@ -137,11 +139,12 @@ def inspect_and_report(
         out: folder for the results.
         resume: keep the verdicts of an earlier inspection, and inspect only what they lack.
         progress: called with (done, total).
+        workers: images inspected at once.
 
     Raises:
         SettingsError: `out` holds results that are not to be resumed, or were made with another threshold.
     """
-    summary = inspect_images(predictor, images, out, resume=resume, progress=progress)
+    summary = inspect_images(predictor, images, out, resume=resume, progress=progress, workers=workers)
     monitor, words = write_drift(predictor, out)
     summary = replace(summary, drift=monitor.warning, drift_words=words)
     write_inspection(out, predictor, _shown_again(predictor, summary.strongest))

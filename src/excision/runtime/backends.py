@@ -12,7 +12,12 @@ _LONGEST = 300
 
 
 def open_backend(
-    folder: Path, name: BackendName, precision: Precision, threads: int | None, device: Device = "cpu"
+    folder: Path,
+    name: BackendName,
+    precision: Precision,
+    threads: int | None,
+    device: Device = "cpu",
+    workers: int = 1,
 ) -> Backend:
     """Load the graph of an exported folder.
 
@@ -22,6 +27,7 @@ def open_backend(
         precision: precision in which the networks are computed.
         threads: number of threads per inspection; None leaves it to the backend.
         device: where the networks are computed; OpenVINO computes on the processor only.
+        workers: threads that may compute at once.
 
     Raises:
         ModelError: the file is missing or damaged, or the backend is not installed, or has no such device.
@@ -35,7 +41,9 @@ def open_backend(
     if not path.is_file():
         raise ModelError(f"{path} is missing: export the model again")
     try:
-        return OnnxBackend(path, threads, device) if name == "onnx" else _openvino(path, precision, threads)
+        if name == "onnx":
+            return OnnxBackend(path, threads, device)
+        return _openvino(path, precision, threads, workers)
     except ModelError:
         raise
     except ModuleNotFoundError as error:
@@ -51,7 +59,7 @@ def one_line(error: Exception) -> str:
     return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}..."
 
 
-def _openvino(path: Path, precision: Precision, threads: int | None) -> Backend:
+def _openvino(path: Path, precision: Precision, threads: int | None, workers: int) -> Backend:
     from excision.runtime.openvino_backend import OpenVinoBackend
 
-    return OpenVinoBackend(path, precision, threads)
+    return OpenVinoBackend(path, precision, threads, workers)

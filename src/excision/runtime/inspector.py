@@ -40,11 +40,14 @@ class Inspector(CalibratedFolder):
         folder: folder that `excision export` wrote.
         threads: number of threads per inspection; None leaves it to the backend.
         device: "cpu", or "cuda" for an NVIDIA GPU, which needs the package onnxruntime-gpu.
+        workers: inspections that are computed at once, when as many threads ask for them. ONNX Runtime
+            computes any number at once, OpenVINO no more than these.
 
     Attributes:
         folder: as given.
         threads: as given.
         device: as given.
+        workers: as given.
         image_format: size, channels and tiling of the images.
         criteria: which defects count in an anomaly map.
         fitness: what training images are like, which decides which images are unfit to be inspected; None if
@@ -55,12 +58,13 @@ class Inspector(CalibratedFolder):
             not as described.
     """
 
-    def __init__(self, folder: str | Path, threads: int | None = None, device: Device = "cpu") -> None:
+    def __init__(
+        self, folder: str | Path, threads: int | None = None, device: Device = "cpu", workers: int = 1
+    ) -> None:
         super().__init__(folder)
-        self.threads, self.device = threads, device
-        self._backend = open_backend(
-            self.folder, self.description.backend, self.description.precision, threads, device
-        )
+        self.threads, self.device, self.workers = threads, device, workers
+        told = self.description
+        self._backend = open_backend(self.folder, told.backend, told.precision, threads, device, workers)
         check_graph(self._backend.signature, self.image_format, self.folder)
 
     def __repr__(self) -> str:
@@ -83,6 +87,7 @@ class Inspector(CalibratedFolder):
             self.criteria,
             self.fitness,
             self.device,
+            self.workers,
         )
 
     def __copy__(self) -> Self:
@@ -197,8 +202,9 @@ def _reopen(
     criteria: DefectCriteria,
     fitness: Fitness | None,
     device: Device = "cpu",
+    workers: int = 1,
 ) -> Inspector:
-    inspector = kind(folder, threads, device)
+    inspector = kind(folder, threads, device, workers)
     inspector.description = replace(inspector.description, calibration=calibration, review=review)
     inspector.criteria, inspector.fitness = criteria, fitness
     return inspector

@@ -32,13 +32,15 @@ class OpenVinoBackend:
         path: path of the graph, in ONNX or OpenVINO format.
         precision: precision in which the networks are computed.
         threads: number of threads per inspection; None leaves it to OpenVINO.
+        workers: inspections that are computed at once, when they are asked for by as many threads. Any others
+            wait: OpenVINO computes no more at once than it was compiled for.
 
     Raises:
         ModuleNotFoundError: the package openvino is not installed.
         Exception: OpenVINO's own types, for a damaged file.
     """
 
-    def __init__(self, path: Path, precision: Precision, threads: int | None) -> None:
+    def __init__(self, path: Path, precision: Precision, threads: int | None, workers: int = 1) -> None:
         import openvino
 
         if path.suffix == ".onnx":
@@ -48,7 +50,10 @@ class OpenVinoBackend:
         self._networks = _HALF if precision == "bf16" else _FULL
         self._options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if threads is not None:
-            self._options["INFERENCE_NUM_THREADS"] = threads
+            self._options["INFERENCE_NUM_THREADS"] = threads * workers
+        if workers > 1:
+            # Threads that are bound to cores would have to share one with those of another process.
+            self._options |= {"NUM_STREAMS": workers, "ENABLE_CPU_PINNING": False}
         self._signature = self._described()
         # One compiled graph per set of outputs; nodes that they do not need are left out.
         self._compiled = functools.cache(self._compile)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -42,6 +41,7 @@ from excision.station.work.retention import Rules, Upkeep
 from excision.station.work.tables import remove_tables
 from excision.station.work.upload import Limits, inspect_upload
 from excision.station.work.workers import Observer, Workers
+from excision.system.cores import cores
 
 LOCK = "service.lock"
 
@@ -97,9 +97,9 @@ class StationSettings:
         One thread each on as many images as there are cores: networks of this size lose more by sharing one
         image among cores than they gain.
         """
-        cores = _cores()
-        workers = self.workers or max(1, cores // (self.threads or 1))
-        return workers, self.threads or max(1, cores // workers)
+        available = cores()
+        workers = self.workers or max(1, available // (self.threads or 1))
+        return workers, self.threads or max(1, available // workers)
 
 
 @dataclass
@@ -153,7 +153,9 @@ class Station:
             opened.callback(self.store.close)
             self.people = People(self.store, settings.file.one(PeopleSettings))
             live = Live(settings.data)
-            self.models = ModelRegistry(settings.models, self.store, settings.models_below, threads, live)
+            self.models = ModelRegistry(
+                settings.models, self.store, settings.models_below, threads, live, workers
+            )
             self.images = Images(settings.data, settings.keep)
             self.quarantined = tidy(settings.data, self.store)
             remove_tables(settings.data)
@@ -263,10 +265,3 @@ class Station:
         version = self.models.current(job.model)
         found = inspect_upload(job, version, self.images, self.limits, self.name)
         return found if code is None else replace(found, code=code)
-
-
-def _cores() -> int:
-    """Cores that this process may use, which a container may limit."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -44,6 +44,7 @@ class ModelRegistry:
         below: folder whose sub-folders may be loaded by their name; None allows none.
         threads: of one inspection.
         live: knows the models that went live at the station itself; None for no such models.
+        workers: inspections at the same time.
 
     Raises:
         ModelError: a folder holds no model, or it does not say what it should.
@@ -57,20 +58,21 @@ class ModelRegistry:
         below: Path | None = None,
         threads: int | None = None,
         live: Live | None = None,
+        workers: int = 1,
     ) -> None:
         if not folders and live is None:
             raise SettingsError("a station needs at least one model")
         self._store = store
         self._below = below
-        self._threads = threads
+        self._threads, self._workers = threads, workers
         self._changing = threading.Lock()
         self._live = live
         self._given = dict(folders)
         self._slots: dict[str, Slot] = {}
         chosen, before = (dict(folders), {}) if live is None else live.folders(folders)
         for name, folder in chosen.items():
-            version = self._settled(check_name(name), load_version(folder, threads))
-            previous = self._settled(name, load_version(before[name], threads)) if name in before else None
+            version = self._settled(check_name(name), self._load(folder))
+            previous = self._settled(name, self._load(before[name])) if name in before else None
             self._slots[name] = Slot(version, previous)
             self._note(name, LOADED, version, who="start")
 
@@ -158,7 +160,7 @@ class ModelRegistry:
             return self._take_over(name, lambda _: folder, who, WENT_LIVE, note)
         with self._changing:
             try_out(folder, self._threads)
-            version = self._settled(name, load_version(folder, self._threads))
+            version = self._settled(name, self._load(folder))
             return self._put(name, WENT_LIVE, version, None, who, note)
 
     def rollback(self, name: str, who: str = "") -> Slot:
@@ -206,7 +208,7 @@ class ModelRegistry:
                 return slot
             if is_exported(folder):
                 try_out(folder, self._threads)
-            loaded = load_version(folder, self._threads)
+            loaded = self._load(folder)
             if loaded.weights_id != weights_id:
                 raise ModelError(f"{folder}: the model changed while it was loaded; load it again")
             version = self._settled(name, loaded)
@@ -234,6 +236,9 @@ class ModelRegistry:
             if not file.resolve().is_relative_to(path.resolve()):
                 raise ModelError(f"{folder}/{file.name} is a link that leads out of the model's folder")
         return path
+
+    def _load(self, folder: Path) -> Version:
+        return load_version(folder, self._threads, self._workers)
 
     def _settled(self, name: str, version: Version) -> Version:
         """Give a version the thresholds that a person last set for these weights, if any did."""

@@ -97,19 +97,21 @@ def model_files(folder: Path) -> list[Path]:
     return [folder / name for name in names if (folder / name).exists()]
 
 
-def load_version(folder: Path, threads: int | None = None) -> Version:
+def load_version(folder: Path, threads: int | None = None, workers: int = 1) -> Version:
     """Load a model and verify it: an exported one replays its golden images.
 
     Args:
         folder: exported folder, which needs no torch, or run folder, which does.
         threads: of one inspection; None leaves it to the backend.
+        workers: inspections at the same time.
 
     Raises:
         ModelError: the folder holds no model, a file in it is damaged, its thresholds are not above 0, or its
             scores drift too far.
     """
     weights_id = fingerprint(folder)
-    predictor = _exported(folder, threads) if is_exported(folder) else _trained(folder, threads)
+    exported = is_exported(folder)
+    predictor = _exported(folder, threads, workers) if exported else _trained(folder, threads)
     try:
         check_thresholds(predictor.threshold, predictor.review_threshold)
     except SettingsError as error:
@@ -127,11 +129,11 @@ def load_version(folder: Path, threads: int | None = None) -> Version:
     )
 
 
-def _exported(folder: Path, threads: int | None) -> Predictor:
+def _exported(folder: Path, threads: int | None, workers: int) -> Predictor:
     from excision.runtime.inspector import Inspector
     from excision.runtime.verification import verify
 
-    inspector = Inspector(folder, threads)
+    inspector = Inspector(folder, threads, workers=workers)
     verify(inspector)
     return inspector
 
