@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from excision.data import raster
+from excision.data.magic import LONGEST, READERS
 from excision.data.pixels import (
     Decoded,
     ImageInfo,
@@ -39,10 +41,6 @@ __all__ = [
     "read_palette",
     "read_pixels",
 ]
-
-
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""First bytes of a TIFF or BigTIFF file."""
 
 
 def read_image(path: str | Path, channels: int) -> NDArray[np.float32]:
@@ -240,23 +238,16 @@ def _opened(path: Path) -> Iterator[tuple[ModuleType, BinaryIO]]:
 
 def _reader(stream: BinaryIO) -> ModuleType:
     """Choose the reader by content, not by file name ending."""
-    from excision.data import jpeg2000, netpbm, png
-
     stream.seek(0)
-    start = stream.read(len(png.MAGIC))
+    start = stream.read(LONGEST)
     stream.seek(0)
     if not start:
         raise RefusedError("the file is empty (0 bytes)")
-    if start == png.MAGIC:
-        return png
-    if start[:4] in _TIFF:
-        # It loads large libraries, which other formats do without.
-        from excision.data import tiff
-
-        return tiff
-    if start.startswith(jpeg2000.MAGIC):
-        return jpeg2000
-    return netpbm if start[:2] in netpbm.MAGIC else raster
+    for magic, name in READERS.items():
+        if start.startswith(magic):
+            # Imported here: some load large libraries, which other formats do without.
+            return import_module(f"excision.data.{name}")
+    return raster
 
 
 @contextmanager

@@ -12,9 +12,6 @@ from excision.data import raster
 from excision.data.codecs import codecs_for
 from excision.data.pixels import Decoded, ImageInfo, RefusedError, alpha_colours, array_boxes, check_size
 
-MAGIC = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
-"""First bytes of a file with boxes, and of a bare codestream."""
-
 _SIZE = b"\xff\x4f\xff\x51"
 _MOST_BOXES = 1000
 _NAMES = {2: "grey+alpha", 3: "RGB", 4: "RGB+alpha"}

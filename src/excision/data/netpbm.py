@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from excision.data.pixels import Decoded, ImageInfo, RefusedError, array_boxes, check_size, unit_range
 
-MAGIC = (b"P2", b"P3", b"P5", b"P6")
-
 _HEADER = re.compile(rb"(P[2356])" + 3 * rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})" + rb"(?:#[^\r\n]*)?\s")
 _COMMENT = re.compile(rb"#[^\r\n]*")
 _LONGEST_HEADER = 2**16

@@ -138,7 +138,8 @@ def plain_array(array: NDArray[Any]) -> NDArray[Any]:
     Raises:
         RefusedError: pixels are masked, or the values are not numbers.
     """
-    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+    # Loading `numpy.ma` takes time, and a plain array has no mask.
+    if type(array) is not np.ndarray and isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
         raise RefusedError("pixels are masked; fill them, for example by `.filled(0)`")
     # A subclass, such as a matrix, has arithmetic and indexing of its own.
     plain = np.asarray(array)

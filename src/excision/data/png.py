@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from excision.data import raster
+from excision.data.magic import PNG
 from excision.data.pixels import (
     Decoded,
     ImageInfo,
@@ -29,8 +30,6 @@ from excision.data.pixels import (
     upright,
     upright_size,
 )
-
-MAGIC = b"\x89PNG\r\n\x1a\n"
 
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
 _NAMES = {_GREY: "grey", _RGB: "RGB", _PALETTE: "palette", _GREY_ALPHA: "grey+alpha", _RGB_ALPHA: "RGB+alpha"}
@@ -85,7 +84,7 @@ class _Header:
         """Give the start of a file with such pixels, not interlaced, up to the first of them."""
         height, width = size
         head = struct.pack(">IIBBBBB", width, height, self.bits, self.kind, 0, 0, 0)
-        content = MAGIC + _chunk(b"IHDR", head)
+        content = PNG + _chunk(b"IHDR", head)
         content += _chunk(b"PLTE", self.palette) if self.palette else b""
         return content + (_chunk(b"tRNS", self.key) if self.key else b"")
 
@@ -167,7 +166,7 @@ def _scaled_key(header: _Header) -> int | None:
 
 
 def _header(stream: BinaryIO) -> _Header:
-    stream.seek(len(MAGIC))
+    stream.seek(len(PNG))
     chunks = _chunks(stream)
     name, at, length = next(chunks)
     first = _checked(stream, at, min(length, 13))
@@ -215,7 +214,7 @@ def _tells_orientation(name: bytes, start: bytes) -> bool:
 
 def _orientation(head: bytes, about: bytes) -> int:
     """Let Pillow read EXIF data and its substitutes, wherever they stand in the file."""
-    return raster.orientation(io.BytesIO(MAGIC + head + about + _chunk(b"IDAT", b"") + _END))
+    return raster.orientation(io.BytesIO(PNG + head + about + _chunk(b"IDAT", b"") + _END))
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:

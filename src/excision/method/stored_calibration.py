@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard, get_args
 
 from excision.errors import SettingsError
-from excision.settings import OddRule
-from excision.settings.calibration import MOST_FOLDS
+from excision.settings.calibration import MOST_FOLDS, OddRule
 
 if TYPE_CHECKING:
     from excision.method.calibration import Calibration, CostChoice

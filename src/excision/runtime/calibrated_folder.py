@@ -7,15 +7,18 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from excision.errors import ImageError, ModelError, SettingsError
 from excision.method.calibration import DEFAULT_CONFIDENCE, Calibration, calibrate, check_thresholds
 from excision.method.fitness import FITNESS, Fitness, load_fitness
-from excision.runtime.calibration_history import Earlier, State, keep, last, remember
 from excision.runtime.defect_criteria import REGION, DefectCriteria, read_region
 from excision.runtime.model_folder import Description
-from excision.settings import OddRule
+from excision.settings.calibration import OddRule
+
+if TYPE_CHECKING:
+    # It loads what only a calibration needs.
+    from excision.runtime.calibration_history import Earlier, State
 
 
 class CalibratedFolder:
@@ -154,6 +157,8 @@ class CalibratedFolder:
         Raises:
             SettingsError: the thresholds are not above 0, or in the wrong order.
         """
+        from excision.runtime.calibration_history import State, remember
+
         check_thresholds(calibration.threshold, None if review is None else review.threshold)
         on_disk = Description.load(self.folder)
         remember(self.folder, self._state(on_disk))
@@ -170,6 +175,8 @@ class CalibratedFolder:
             SettingsError: there is no earlier calibration.
             ModelError: the history in the folder is damaged.
         """
+        from excision.runtime.calibration_history import keep, last
+
         on_disk = Description.load(self.folder)
         before = last(self.folder, self._state(on_disk))
         keep(self.folder, before.left + 1)
@@ -186,6 +193,8 @@ class CalibratedFolder:
         )
 
     def _state(self, description: Description) -> State:
+        from excision.runtime.calibration_history import State
+
         return State.of(description, self._load_criteria(description), self._load_fitness(description))
 
     def _load_fitness(self, description: Description) -> Fitness | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from excision.data.decode import read_pixels
 from excision.data.images import resize_mask
@@ -164,6 +163,10 @@ def read_region(path: Path, size: tuple[int, int] | None) -> NDArray[np.bool_]:
 
 
 def _polygons(path: Path) -> NDArray[np.bool_]:
+    import tomllib
+
+    from PIL import ImageDraw
+
     try:
         content = tomllib.loads(path.read_text("utf-8"))
         height, width = (int(side) for side in content["size"])

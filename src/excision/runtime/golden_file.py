@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from excision.errors import ModelError
 from excision.system.files import atomic_path
 from excision.tiling.image_format import MOST_PIXELS
+
+if TYPE_CHECKING:
+    import zipfile
 
 GOLDEN = "golden.npz"
 """Name of the file in an exported folder."""
@@ -68,6 +69,8 @@ def read_golden(path: Path) -> tuple[NDArray[np.uint16], NDArray[np.float64], ND
         ModelError: the file is missing or damaged, an array is missing or has another type or shape, or a
             score or map is not finite.
     """
+    import zipfile
+
     try:
         with zipfile.ZipFile(path) as archive:
             _check_names(archive)
@@ -89,6 +92,8 @@ def _check_names(archive: zipfile.ZipFile) -> None:
 
 def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
     """Read the shape of an array, and compare it with the size of its entry in the archive."""
+    from numpy.lib import format as npy
+
     wanted, dimensions = _KINDS[name]
     with archive.open(f"{name}.npy") as stream:
         version = npy.read_magic(stream)
@@ -115,6 +120,8 @@ def _check_shapes(shapes: dict[str, tuple[int, ...]]) -> None:
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> Any:
+    from numpy.lib import format as npy
+
     with archive.open(f"{name}.npy") as stream:
         found = npy.read_array(stream, allow_pickle=False, max_header_size=_LONGEST_HEADER)
         if stream.read(1):

@@ -37,6 +37,8 @@ class OnnxBackend:
         providers = _providers(device, onnxruntime.get_available_providers())
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
+        # Otherwise memory for all that one image takes is kept apart, on top of what the first one took.
+        options.enable_mem_pattern = False
 
         def session(graph: bytes) -> Any:
             opened = onnxruntime.InferenceSession(graph, options, providers=providers)
@@ -45,12 +47,14 @@ class OnnxBackend:
                 raise ModelError(
                     f"{path}: ONNX Runtime cannot compute on a GPU here: check its driver, CUDA and cuDNN"
                 )
+            # It keeps the file to open it anew on another device, which is not wanted here.
+            opened.disable_fallback()
+            opened._model_bytes = b""
             return opened
 
-        graph = read_onnx(path)
-        self._whole = session(graph)
+        self._whole = session(read_onnx(path))
         self._stored = [output.name for output in self._whole.get_outputs()]
-        self._parts = functools.cache(lambda names: session(_cut(graph, names)))
+        self._parts = functools.cache(lambda names: session(_cut(read_onnx(path), names)))
 
     @property
     def signature(self) -> Signature:

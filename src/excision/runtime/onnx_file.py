@@ -2,48 +2,42 @@
 
 A graph must hold all of its weights: otherwise ONNX Runtime would read them from the files that it names. It
 must not contain loops, branches or functions, so that the work for an image has a bound.
+
+The file is walked through here, in a few milliseconds: a library that decodes the format takes longer to load
+than that, and copies all weights.
 """
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from excision.system.strict_json import read_bounded
 
 MOST_BYTES = 2**31 - 1
 """Largest file of this format."""
 
-_OPTIONAL, _REPEATED = 1, 3
-_INT32, _MESSAGE = 5, 11
+_NUMBER, _EIGHT_BYTES, _CONTENT, _FOUR_BYTES = 0, 1, 2, 5
+"""How a field is stored: the wire types of "Encoding", Protocol Buffers Documentation, Google, 2024."""
 
-# The numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Messages of which only the
-# presence matters are "Other".
-_MESSAGES: dict[str, tuple[tuple[str, int, str | None, bool], ...]] = {
-    "Other": (),
-    "Tensor": (("external_data", 13, "Other", True), ("data_location", 14, None, False)),
-    "Sparse": (("values", 1, "Tensor", False), ("indices", 2, "Tensor", False)),
-    "Attribute": (
-        ("t", 5, "Tensor", False),
-        ("g", 6, "Other", False),
-        ("tensors", 10, "Tensor", True),
-        ("graphs", 11, "Other", True),
-        ("sparse_tensor", 22, "Sparse", False),
-        ("sparse_tensors", 23, "Sparse", True),
-    ),
-    "Node": (("attribute", 5, "Attribute", True),),
-    "Graph": (
-        ("node", 1, "Node", True),
-        ("initializer", 5, "Tensor", True),
-        ("sparse_initializer", 15, "Sparse", True),
-    ),
-    "Model": (
-        ("graph", 7, "Graph", False),
-        ("training_info", 20, "Other", True),
-        ("functions", 25, "Other", True),
-    ),
-}
+_LONGEST_NUMBER = 10  # bytes
+_MOST_KEY = 2**32
+
+_Fields: TypeAlias = "Mapping[int, _Fields | str]"
+
+_FUNCTION = "the graph contains functions: only graphs that `excision export` wrote are run"
+_BRANCH = "the graph contains a loop or a branch: only graphs that `excision export` wrote are run"
+_OUTSIDE = "the graph keeps weights in another file: they must be in the graph itself"
+
+_PLACE_OF_WEIGHTS = 14
+# By the numbers of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, the fields that are looked into,
+# and what is said of those that are refused. All others are passed over.
+_TENSOR: _Fields = {13: _OUTSIDE, _PLACE_OF_WEIGHTS: _OUTSIDE}
+_SPARSE: _Fields = {1: _TENSOR, 2: _TENSOR}
+_ATTRIBUTE: _Fields = {5: _TENSOR, 6: _BRANCH, 10: _TENSOR, 11: _BRANCH, 22: _SPARSE, 23: _SPARSE}
+_GRAPH: _Fields = {1: {5: _ATTRIBUTE}, 5: _TENSOR, 15: _SPARSE}
+_MODEL: _Fields = {7: _GRAPH, 20: _FUNCTION, 25: _FUNCTION}
 
 
 def read_onnx(path: Path) -> bytes:
@@ -54,50 +48,60 @@ def read_onnx(path: Path) -> bytes:
         ValueError: it is too large or no graph, needs another file, or contains loops, branches or functions.
     """
     content = read_bounded(path, MOST_BYTES)
-    model = _model_class()()
-    try:
-        model.ParseFromString(content)
-    except Exception as error:  # protobuf raises an error of its own, depending on its implementation
-        raise ValueError("this is not an ONNX file") from error
-    if model.functions or model.training_info:
-        raise ValueError("the graph contains functions: only graphs that `excision export` wrote are run")
-    for tensor in _tensors(model.graph):
-        if tensor.external_data or tensor.data_location:
-            raise ValueError("the graph keeps weights in another file: they must be in the graph itself")
-    if any(each.HasField("g") or each.graphs for node in model.graph.node for each in node.attribute):
-        raise ValueError(
-            "the graph contains a loop or a branch: only graphs that `excision export` wrote are run"
-        )
+    _check(content, 0, len(content), _MODEL)
     return content
 
 
-def _tensors(graph: Any) -> Any:
-    yield from graph.initializer
-    attributes = [each for node in graph.node for each in node.attribute]
-    sparse = [*graph.sparse_initializer, *(each.sparse_tensor for each in attributes)]
-    for each in attributes:
-        yield from (each.t, *each.tensors)
-        sparse += each.sparse_tensors
-    for each in sparse:
-        yield from (each.values, each.indices)
+def _check(content: bytes, start: int, end: int, known: _Fields) -> None:
+    """Check the fields of a message, and those of the messages in it."""
+    for field, stored, place, after in _fields(content, start, end):
+        inside = known.get(field)
+        if inside is None:
+            continue
+        if isinstance(inside, str):
+            # That weights lie in the graph itself may be stated, by 0.
+            if field == _PLACE_OF_WEIGHTS and stored == _NUMBER and _number(content, place, after)[0] == 0:
+                continue
+            raise ValueError(inside)
+        if stored != _CONTENT:
+            raise _no_file()
+        _check(content, place, after, inside)
 
 
-@functools.cache
-def _model_class() -> Any:
-    """Make the class of a model with the few fields that matter; the package onnx may not be installed."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+def _fields(content: bytes, place: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Give of each field its number, how it is stored, and where its value begins and ends.
 
-    file = descriptor_pb2.FileDescriptorProto(name="graph.proto", package="graph", syntax="proto2")
-    for name, entries in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for field, number, kind, repeated in entries:
-            message.field.add(
-                name=field,
-                number=number,
-                label=_REPEATED if repeated else _OPTIONAL,
-                type=_INT32 if kind is None else _MESSAGE,
-                type_name=None if kind is None else f".graph.{kind}",
-            )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("graph.Model"))
+    A field may occur any number of times; whichever of them counts for a reader, it is among these.
+    """
+    while place < end:
+        key, place = _number(content, place, end)
+        field, stored, after = key >> 3, key & 7, place
+        if stored == _CONTENT:
+            length, place = _number(content, place, end)
+            after = place + length
+        elif stored == _NUMBER:
+            after = _number(content, place, end)[1]
+        elif stored in (_EIGHT_BYTES, _FOUR_BYTES):
+            after = place + (8 if stored == _EIGHT_BYTES else 4)
+        else:
+            raise _no_file()
+        if not (field and key < _MOST_KEY and after <= end):
+            raise _no_file()
+        yield field, stored, place, after
+        place = after
+
+
+def _number(content: bytes, place: int, end: int) -> tuple[int, int]:
+    """Give a number of variable length, seven bits a byte with the lowest first, and the place after it."""
+    if place < end and content[place] < 128:
+        return content[place], place + 1
+    number = 0
+    for shift, byte in enumerate(content[place : min(end, place + _LONGEST_NUMBER)]):
+        number |= (byte & 127) << 7 * shift
+        if byte < 128:
+            return number, place + shift + 1
+    raise _no_file()
+
+
+def _no_file() -> ValueError:
+    return ValueError("this is not an ONNX file")

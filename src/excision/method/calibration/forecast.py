@@ -10,7 +10,7 @@ from typing import Any
 from excision.method.calibration.needed import best_promise, groups_needed, groups_needed_on_average
 from excision.method.calibration.rule import rate_without_odd
 from excision.method.calibration.words import at_most, counted, percent
-from excision.settings import OddRule
+from excision.settings.calibration import OddRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,6 +139,8 @@ def _solve(failures: FloatArray, trials: int, level: float) -> FloatArray:
 
 def _approximate_limit(failures: FloatArray, trials: int, level: float) -> FloatArray:
     """Give the limit of Wilson, "Probable inference", JASA 22, 1927, as a start inside (0, 1)."""
+    from statistics import NormalDist
+
     z, share = NormalDist().inv_cdf(1 - level), (failures + 0.5) / trials
     centre = share + z * z / (2 * trials)
     half = z * np.sqrt(np.maximum(share * (1 - share), 0) / trials + z * z / (4 * trials**2))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from excision.method.calibration.odd import FEWEST_GROUPS, LEVEL, SHARE, Odd, gap_chance
 from excision.method.calibration.rates import ROUNDING, GroupedScores, upper_rate
-from excision.settings import OddRule
+from excision.settings.calibration import OddRule
 
 
 class Choice(NamedTuple):

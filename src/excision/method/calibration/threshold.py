@@ -16,7 +16,7 @@ from excision.method.calibration.needed import DEFAULT_CONFIDENCE
 from excision.method.calibration.odd import Odd
 from excision.method.calibration.rates import ROUNDING, GroupedScores
 from excision.method.calibration.rule import choose, choose_on_average
-from excision.settings import OddRule
+from excision.settings.calibration import OddRule
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def measure(working: NDArray[np.uint16], grid: Grid) -> ImageStatistics:
     scale = levels.dark_bright + DARKEST
     means = _cell_means(found.grey)
     cells = np.stack([(means - _median(means)) / scale, deviations, sizes[0] - sizes[1]])
-    cells[1:] -= np.median(cells[1:], axis=1, keepdims=True)
+    cells[1:] -= [[_median(row)] for row in cells[1:]]
     return ImageStatistics(
         {**_light(levels), **texture, **asymmetries, **_colours(colours[0])},
         {**_light(levels.negative()), **texture, **negative, **_colours(colours[1])},
@@ -250,12 +250,13 @@ def _view(octave: Whole, grid: Grid, scale: float) -> Floats:
         half = octave[:, : tall // 2 * 2, : wide // 2 * 2].reshape(count, 2, tall // 2, 2, wide // 2)
         quarters = half.sum(axis=(2, 4), dtype=np.int64) / ((tall // 2) * (wide // 2))
     view = quarters.reshape(*grid, 2, 2).transpose(0, 2, 1, 3).reshape(2 * grid[0], 2 * grid[1])
-    relative: Floats = (view - np.median(view)) / (16 * _WHITE * scale)
+    relative: Floats = (view - _median(view)) / (16 * _WHITE * scale)
     return relative
 
 
 def _median(values: Floats) -> float:
-    ordered = np.sort(values)
+    """Return the median of all values; `numpy.median`, which gives the same, first loads masked arrays."""
+    ordered = np.sort(values, axis=None)
     return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,6 @@ _UNIT = 0.3
 
 Six units are then 4.2 standard deviations of a normal distribution, and 1 in 1,000 images exceeds that in at
 least one of some 35 independent statistics."""
-
-_AT_TAIL = NormalDist().inv_cdf(1 - _TAIL)
 
 _FEWEST = 4
 """Images from which on the outermost does not count."""
@@ -74,11 +71,13 @@ def _unit(distances: NDArray[np.float64]) -> float:
     Args:
         distances: (N,) distances of all values to that side, from the largest to the smallest.
     """
-    count = len(distances)
+    from statistics import NormalDist
+
+    count, quantile = len(distances), NormalDist().inv_cdf
     place = max(1 if count >= _FEWEST else 0, int(_TAIL * (count - 1)))
     # Where that value lies in a normal distribution: Blom, "Statistical estimates and transformed
     # beta-variables", 1958. Of few images it lies closer to the median than 1 % would, and tells the spread
     # badly. With the square, normal images are unfit as rarely after 8, 12 or 20 images as after many.
-    score = NormalDist().inv_cdf((count - place - 0.375) / (count + 0.25))
-    farther = max(1.0, _AT_TAIL / score) ** 2 if score > 0 else 1.0
+    score = quantile((count - place - 0.375) / (count + 0.25))
+    farther = max(1.0, quantile(1 - _TAIL) / score) ** 2 if score > 0 else 1.0
     return _UNIT * farther * float(distances[place])
