@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from excision.export import attention_graph, recovery_graph
 from excision.export.quiet import errors_alone
 from excision.method.attention.networks import InstanceNorm
 from excision.method.pipeline import Pipeline
@@ -32,6 +33,9 @@ class Graph(nn.Module):
     def __init__(self, pipeline: Pipeline) -> None:
         super().__init__()
         self.pipeline = copy.deepcopy(pipeline).cpu().eval()
+        size, settings = pipeline.image_format.size, pipeline.settings
+        self.pipeline.attention = attention_graph.for_graph(self.pipeline.attention, size)
+        self.pipeline.recovery = recovery_graph.for_graph(self.pipeline.recovery, settings)
         for module in list(self.pipeline.modules()):
             for name, child in module.named_children():
                 if isinstance(child, InstanceNorm):

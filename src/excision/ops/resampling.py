@@ -32,6 +32,10 @@ def repeat(planes: Tensor, factor: int, size: Size) -> Tensor:
     """
     if factor == 1:
         return planes
+    if factor > 2 and max(planes.shape[2:]) <= _LARGE:
+        # Exact: each value is multiplied by one and added to zeros.
+        rows, columns = (_copies(length, factor, planes) for length in planes.shape[2:])
+        return (rows @ planes @ columns.T)[:, :, : size[0], : size[1]]
     full = functional.interpolate(planes, scale_factor=factor, mode="nearest")
     return full[:, :, : size[0], : size[1]]
 
@@ -72,17 +76,25 @@ def _weights(length: int, factor: int, reach: int, like: Tensor) -> Tensor:
     # Computed only once, because it takes as long as the product. It is a numpy array because a tensor that
     # is created while a graph is traced cannot be used again.
     dtype = np.float64 if like.dtype == torch.float64 else np.float32
-    return torch.from_numpy(_matrix(length, factor, reach, dtype)).to(like)
+    return torch.from_numpy(enlarging_matrix(length, factor, reach, dtype)).to(like)
 
 
 @lru_cache(maxsize=64)
-def _matrix(length: int, factor: int, reach: int, dtype: type[np.floating]) -> NDArray[np.floating]:
+def enlarging_matrix(
+    length: int, factor: int, reach: int, dtype: type[np.floating] = np.float32
+) -> NDArray[np.floating]:
+    """Return the weights (length * factor, length) with which `enlarge` interpolates along one axis."""
     blocks = np.arange(length)
     places = ((np.arange(length * factor) + 0.5) / factor - 0.5).clip(0, length - 1)
     between = (1 - np.abs(places[:, None] - blocks)).clip(0)
     near = np.abs(blocks[:, None] - blocks) <= reach
     weights: NDArray[np.floating] = (between @ (near / near.sum(axis=1, keepdims=True))).astype(dtype)
     return weights
+
+
+def _copies(length: int, factor: int, like: Tensor) -> Tensor:
+    """Weights (length * factor, length) that repeat each block."""
+    return torch.from_numpy(np.eye(length, dtype=np.float32).repeat(factor, axis=0)).to(like)
 
 
 def _window_mean(planes: Tensor, reach: int, axis: int) -> Tensor:

@@ -22,7 +22,8 @@ from excision.settings import AttentionChoice, AttentionVariant
 
 _NEIGHBOURS = 1.0  # cells, standard deviation
 _LEAST_DEVIATION = 0.3  # logits; keeps rounding errors from counting in a cell that never varies
-_LEAST = 32  # pixels a side; below this the coarsest grid has one position and nothing to compare it with
+LEAST = 32
+"""Pixels a side; below this the coarsest grid has one position and nothing to compare it with."""
 
 
 class Look(NamedTuple):
@@ -161,17 +162,21 @@ class Attention(nn.Module):
         """Compute attention and features on the network's output grid."""
         grey = lay_out(to_grey(images))
         height, width = (-(-side // self.network.stride) for side in grey.shape[2:])
-        scales = [self._at_scale(grey, factor) for factor in self.network.scales]
+        scales = self.at_scales(grey)
         logits = torch.stack([each.cells[:, :, :height, :width] for each in scales]).mean(dim=0)
         features = scales[0].features
         return Look(logits, None if features is None else features[:, :, :height, :width])
+
+    def at_scales(self, grey: Tensor) -> list[Look]:
+        """Look at brightness (B, 1, H, W) at each scale, on the grid of full size."""
+        return [self._at_scale(grey, factor) for factor in self.network.scales]
 
     def _at_scale(self, grey: Tensor, factor: int) -> Look:
         """Look at images (B, 1, H, W) at 1/`factor` size; the grid may exceed the image."""
         stride, margin = self.network.stride, self.network.margin
         padded = reflect_pad(shrink(grey, factor), margin)
         # Pad to a multiple of the stride, so that the positions of the grid and the pixels line up.
-        bottom, right = (max(_LEAST - side, -side % stride) for side in padded.shape[2:])
+        bottom, right = (max(LEAST - side, -side % stride) for side in padded.shape[2:])
         padded = functional.pad(padded, (0, right, 0, bottom), mode="replicate")
         features = None
         if isinstance(self.network, SurfaceAttention):

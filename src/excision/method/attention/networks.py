@@ -84,12 +84,14 @@ class SurfaceAttention(nn.Module):
     # At half size a large stain looks like the strokes of the training; the mean over scales finds both.
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3)
     margin: ClassVar[int] = 0
+    # Half the sides of the windows whose mean and deviation each pixel is seen relative to, in pixels.
+    radii: ClassVar[tuple[int, ...]] = (8, 32)
 
     def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 48, 64)) -> None:
         super().__init__()
         half, quarter, fine, coarse = widths
         self.stem = nn.Sequential(
-            nn.Conv2d(2, half, 5, stride=2, padding=2),
+            nn.Conv2d(len(self.radii), half, 5, stride=2, padding=2),
             nn.ReLU(inplace=True),
             _shrink(half, quarter),
             _shrink(quarter, fine),
@@ -115,13 +117,17 @@ class SurfaceAttention(nn.Module):
 
     def describe(self, brightness: Tensor) -> Tensor:
         """Return the features (B, C, H/8, W/8) that the logits are a weighted sum of."""
-        relative = [local_normalise(brightness, radius) for radius in (8, 32)]
+        relative = [local_normalise(brightness, radius) for radius in self.radii]
         stacked = torch.cat(relative, dim=1).contiguous(memory_format=torch.channels_last)
-        fine = self.fine(self.stem(stacked))
+        return self.compare(self.stem(stacked))
+
+    def compare(self, features: Tensor) -> Tensor:
+        """Compare each position of features (B, C, H/8, W/8) from the stem with its neighbourhood."""
+        fine = self.fine(features)
         coarse = self.up(self.coarse(self.down(fine)))
         enlarged = functional.interpolate(coarse, size=fine.shape[2:], mode="bilinear", align_corners=False)
-        features: Tensor = self.joined(fine + enlarged)
-        return features
+        compared: Tensor = self.joined(fine + enlarged)
+        return compared
 
 
 class _DilatedBlock(nn.Module):

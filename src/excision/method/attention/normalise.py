@@ -12,8 +12,11 @@ from excision.ops.resampling import enlarge, shrink
 # bit of a clean image would be amplified to full contrast.
 FLAT = 0.008
 
-# Local statistics vary slowly: they are computed on an image shrunk until the window has this radius.
-_WINDOW = 4
+WINDOW = 4
+"""Radius of the window that local statistics are taken over, on an image shrunk to this: they vary slowly."""
+
+LIMIT = 6
+"""Largest difference from the local mean, in local standard deviations."""
 
 
 def local_normalise(images: Tensor, radius: int) -> Tensor:
@@ -27,15 +30,15 @@ def local_normalise(images: Tensor, radius: int) -> Tensor:
     Returns:
         (B, 1, H, W), in local standard deviations, clipped to [-6, 6].
     """
-    factor = max(1, radius // _WINDOW)
+    factor = max(1, radius // WINDOW)
     # Subtract the mean brightness before squaring, where float32 loses the fewest digits.
     centred = images - images.mean(dim=(2, 3), keepdim=True)
     small = torch.cat((shrink(centred, factor), shrink(centred * centred, factor)), dim=1)
-    reach = min(_WINDOW, *(side - 1 for side in small.shape[2:]))
+    reach = min(WINDOW, *(side - 1 for side in small.shape[2:]))
     local = enlarge(small, factor, (images.shape[2], images.shape[3]), reach)
     mean, square = local.chunk(2, dim=1)
     deviation = (square - mean * mean).clamp_min_(0).add_(FLAT**2).sqrt_()
-    return (centred - mean).div_(deviation).clamp_(-6, 6)
+    return (centred - mean).div_(deviation).clamp_(-LIMIT, LIMIT)
 
 
 def reflect_pad(images: Tensor, margin: int) -> Tensor:

@@ -50,7 +50,7 @@ class UNet(nn.Module):
         super().__init__()
         widths = [width * 2**level for level in range(depth)]
         self.encoders = nn.ModuleList(
-            _Block(before, after, normalisation, stem if level == 0 else 1)
+            Block(before, after, normalisation, stem if level == 0 else 1)
             for level, (before, after) in enumerate(pairwise([channels + 1, *widths]))
         )
         self.decoders = nn.ModuleList(
@@ -78,13 +78,10 @@ class UNet(nn.Module):
         """
         self._check(masked_image, mask, skips)
         height, width = masked_image.shape[2:]
-        padding = (0, -width % self.stride, 0, -height % self.stride)
-        features = functional.pad(torch.cat((masked_image, mask), dim=1), padding, mode="replicate")
-        kept: list[Tensor | None] = []
-        for level, encoder in enumerate(self.encoders):
-            if level:
-                features = functional.max_pool2d(features, 2)
-            features = encoder(features)
+        features = self.enter(masked_image, mask)
+        kept: list[Tensor | None] = [features if any(skips[:1]) else None]
+        for level, encoder in enumerate(list(self.encoders)[1:], start=1):
+            features = encoder(functional.max_pool2d(features, 2))
             kept.append(features if level < len(skips) and skips[level] else None)
         for level in reversed(range(len(self.decoders))):
             features = self.decoders[level](features, kept[level])
@@ -96,6 +93,17 @@ class UNet(nn.Module):
         # The standard deviation stays between a tenth of a grey level and the full range: outside it the
         # likelihood degenerates.
         return Recovery(mean, log_variance.clamp(-15, 0))
+
+    def enter(self, masked_image: Tensor, mask: Tensor) -> Tensor:
+        """Return the features of level 1, of a size padded to the stride; arguments as for `forward`."""
+        together = torch.cat((masked_image, mask), dim=1)
+        features: Tensor = self.encoders[0](functional.pad(together, self.padding(mask), mode="replicate"))
+        return features
+
+    def padding(self, planes: Tensor) -> tuple[int, int, int, int]:
+        """Return the pixels to add to (B, C, H, W) on the left, on the right, above and below."""
+        height, width = planes.shape[2:]
+        return 0, -width % self.stride, 0, -height % self.stride
 
     def _check(self, masked_image: Tensor, mask: Tensor, skips: Sequence[bool]) -> None:
         expected = (masked_image.shape[0], 1, *masked_image.shape[2:])
@@ -109,7 +117,7 @@ class UNet(nn.Module):
             raise ValueError(f"{len(skips)} skip switches for {len(self.decoders)} skip connections")
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """3x3 convolution, normalisation and ReLU, twice."""
 
     def __init__(self, inputs: int, outputs: int, normalisation: Normalisation, stem: int = 1) -> None:
@@ -120,7 +128,11 @@ class _Block(nn.Module):
         self.second_norm = _norm(outputs, normalisation)
 
     def forward(self, features: Tensor) -> Tensor:
-        features = functional.relu_(_normalised(self.first_norm, (self.first, features)))
+        return self.refine((self.first, features))
+
+    def refine(self, *inputs: tuple[Convolution, Tensor]) -> Tensor:
+        """Continue from the sum of convolutions, each with its input, in place of the first convolution."""
+        features = functional.relu_(_normalised(self.first_norm, *inputs))
         return functional.relu_(_normalised(self.second_norm, (self.second, features)))
 
 
@@ -131,7 +143,7 @@ class _UpBlock(nn.Module):
         super().__init__()
         self.reduce = nn.Conv2d(below, here, 1, bias=False)
         self.from_below = _convolution(here, here, normalisation)
-        self.from_skip = _Convolution(here, here, stem=1, bias=False)
+        self.from_skip = Convolution(here, here, stem=1, bias=False)
         self.first_norm = _norm(here, normalisation)
         self.second = _convolution(here, here, normalisation)
         self.second_norm = _norm(here, normalisation)
@@ -146,7 +158,7 @@ class _UpBlock(nn.Module):
         return functional.relu_(_normalised(self.second_norm, (self.second, features)))
 
 
-class _Convolution(nn.Conv2d):
+class Convolution(nn.Conv2d):
     """3x3 convolution over positions of stem x stem pixels; all channels of these pixels are its inputs.
 
     The weights are for the channels of `pixel_unshuffle`. Convolving the pixels directly, with the weights in
@@ -169,7 +181,7 @@ class _Convolution(nn.Conv2d):
         return functional.conv2d(features, weight, bias, stride=stem, padding=stem)
 
 
-def _normalised(norm: nn.Module, *inputs: tuple[_Convolution, Tensor]) -> Tensor:
+def _normalised(norm: nn.Module, *inputs: tuple[Convolution, Tensor]) -> Tensor:
     """Normalise the sum of convolutions, (B, C, H, W).
 
     At inference, batch normalisation is a scale and a shift of each channel. They are folded into the weights
@@ -194,9 +206,9 @@ def _sum(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
-def _convolution(inputs: int, outputs: int, normalisation: Normalisation, stem: int = 1) -> _Convolution:
+def _convolution(inputs: int, outputs: int, normalisation: Normalisation, stem: int = 1) -> Convolution:
     # A normalisation layer has a bias already.
-    return _Convolution(inputs, outputs, stem, bias=normalisation == "none")
+    return Convolution(inputs, outputs, stem, bias=normalisation == "none")
 
 
 def _norm(channels: int, normalisation: Normalisation) -> nn.Module:
