@@ -100,7 +100,7 @@ def trial(model: Path, images: Path, kills: int, seed: int, deadline: str) -> tu
     for found in reports.values():
         for one in found.values():
             verdicts[one["verdict"]] += 1
-    return Outcome("line", kills, len(accepted), len(lost), len(doubled), seconds, faults), verdicts
+    return Outcome("line, MQTT", kills, len(accepted), len(lost), len(doubled), seconds, faults), verdicts
 
 
 @contextmanager

@@ -39,7 +39,14 @@ class Plc:
         raw = serial.encode().ljust(32, b"\0")
         words = [int.from_bytes(raw[at : at + 2]) for at in range(0, 32, 2)]
         self._client.write_registers(1, words)
+        self.raise_trigger()
+        return self.take()
+
+    def raise_trigger(self) -> None:
         self._client.write_coil(0, True)
+
+    def take(self) -> tuple[set[str], int, int]:
+        """Wait for a result, read and acknowledge it."""
         wait_for(lambda: "result_valid" in self.on)
         verdict = self.on - {"result_valid"}
         got = self._client.read_input_registers(2, count=4).registers
