@@ -97,13 +97,14 @@ def begin(
     program: str = "excision",
     files: int | None = None,
     log: Path | None = None,
+    port: int = 0,
     **variables: str,
 ) -> Service:
     """Start a service: of a module, with so many open files at most, and its errors in a file.
 
     Without a model, the file of the station among the options has to name one.
     """
-    words = ["serve", *([] if model is None else [model]), *options, "--data", data, "--port", 0]
+    words = ["serve", *([] if model is None else [model]), *options, "--data", data, "--port", port]
     begun = ["-m", program, *map(str, words)]
     with contextlib.ExitStack() as open_files:
         streams: dict[str, Any] = {

@@ -31,6 +31,7 @@ from excision.station.station_file.file import StationFile
 from excision.station.station_file.serving import StationTable
 from excision.station.store.connection import RESULTS
 from excision.station.store.records import UNKNOWN, Origin, StoredResult
+from excision.station.store.settings_trail import note_settings
 from excision.station.store.store import Store
 from excision.station.work.guard import Guard
 from excision.station.work.kept_images import INCOMING, Images, Keep
@@ -151,6 +152,7 @@ class Station:
             )
             self.store = Store(settings.data / RESULTS)
             opened.callback(self.store.close)
+            note_settings(self.store, settings.file.given)
             self.people = People(self.store, settings.file.one(PeopleSettings))
             live = Live(settings.data)
             self.models = ModelRegistry(

@@ -7,6 +7,7 @@ _PACKAGES = {
     "serve": {"anyio", "fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn"},
     "cluster": {"fsspec", "s3fs"},
     "users": {"argon2"},
+    "oidc": {"authlib", "joserfc"},
     "codes": {"zxingcpp"},
     "excel": {"xlsxwriter"},
     "mqtt": {"paho"},

@@ -13,16 +13,15 @@ import hashlib
 import hmac
 import http.client
 import json
-import socket
 import ssl
-import threading
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from excision.errors import SettingsError
 from excision.signals.signal import Commands, LineState, RefusedError, Report, SignalError
+from excision.system.deadline import Deadline
 from excision.version import __version__
 
 if TYPE_CHECKING:
@@ -119,10 +118,10 @@ class WebhookSignal:
         parts = urlsplit(self._settings.url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         until = time.monotonic() + self._settings.timeout
-        with closing(self._connection()) as connection, _Patience(self._settings.timeout) as patience:
+        with closing(self._connection()) as connection, Deadline(self._settings.timeout) as deadline:
             try:
                 connection.connect()
-                patience.wire = connection.sock
+                deadline.wire = connection.sock
                 connection.request("POST", target, body, headers)
                 answer = connection.getresponse()
                 text = answer.read(_MOST).decode("utf-8", "replace")
@@ -132,27 +131,6 @@ class WebhookSignal:
                 reason = f"no answer within {self._settings.timeout:g} s" if late else error
                 raise SignalError(f"{self._where}: {reason or type(error).__name__}") from error
         return answer.status, answer.headers.get("Location", ""), text
-
-
-class _Patience:
-    """Ends a request that takes too long as a whole: time-outs of sockets start anew with every byte."""
-
-    def __init__(self, seconds: float) -> None:
-        self.wire: socket.socket | None = None
-        self._timer = threading.Timer(seconds, self._shut)
-        self._timer.daemon = True
-
-    def __enter__(self) -> _Patience:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-
-    def _shut(self) -> None:
-        if self.wire is not None:
-            with suppress(OSError):
-                self.wire.shutdown(socket.SHUT_RDWR)
 
 
 def sign(key: bytes, identity: str, when: int, body: bytes) -> dict[str, str]:

@@ -30,12 +30,14 @@ class Session:
         seen: when it was last used.
         person: who signed in; None for whoever showed the key.
         generation: of the user at that time.
+        longest: seconds after which it ends in any case.
     """
 
     begun: float
     seen: float
     person: Person | None = None
     generation: int = 0
+    longest: float = LONGEST
 
 
 class Sessions:
@@ -51,16 +53,17 @@ class Sessions:
         self._lock = threading.Lock()
         self._sessions: OrderedDict[bytes, Session] = OrderedDict()
 
-    def begin(self, person: Person | None = None, generation: int = 0) -> str:
+    def begin(self, person: Person | None = None, generation: int = 0, longest: float = LONGEST) -> str:
         """Begin a session; gives what the cookie holds.
 
         Args:
             person: who signed in; None for whoever showed the key.
             generation: of the user.
+            longest: seconds after which it ends in any case.
         """
         token, now = secrets.token_urlsafe(32), self._clock()
         with self._lock:
-            self._sessions[_digest(token)] = Session(now, now, person, generation)
+            self._sessions[_digest(token)] = Session(now, now, person, generation, longest)
             if len(self._sessions) > _MOST:
                 self._sessions.popitem(last=False)
         return token
@@ -76,7 +79,7 @@ class Sessions:
             session = self._sessions.get(digest)
             if session is None:
                 return None
-            if now - session.seen > self._idle or now - session.begun > LONGEST:
+            if now - session.seen > self._idle or now - session.begun > session.longest:
                 del self._sessions[digest]
                 return None
             session.seen = now

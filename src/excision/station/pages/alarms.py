@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse
 from excision.station.alarms.alarm import Alarm
 from excision.station.api.writing import writing_of
 from excision.station.pages.inside import inside
+from excision.station.pages.sentences import translated
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, small_form, station_of, who_of, words_of
 
@@ -54,5 +55,6 @@ async def acknowledge(request: Request, number: int) -> Response:
 def said(alarm: Alarm, t: Words) -> str:
     """Say what an alarm is about."""
     details: dict[str, Any] = {"found": "", "of": "", "words": "", **alarm.details}
+    details["words"] = translated(str(details["words"]), t.language)
     name = f"alarms.said.{alarm.kind}{'' if alarm.model or alarm.kind != 'fault' else '_station'}"
     return t(name, model=alarm.model, **{key: details[key] for key in ("found", "of", "words")})

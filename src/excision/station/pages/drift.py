@@ -13,6 +13,7 @@ from excision.inspection.drift.wording import SCORE, measure_of
 from excision.method.fitness.words import place_of
 from excision.station.api.writing import writing_of
 from excision.station.drift import Decision
+from excision.station.pages.sentences import translated
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, small_form, station_of, who_of, words_of
 from excision.station.station import Station
@@ -109,7 +110,11 @@ def _words(warning: dict[str, Any] | None, t: Words) -> str | None:
     parts = warning["part"] - warning["since"] + 1
     sentences = [
         t("drift.words", statistic=_name(warning["statistic"], t), direction=direction, parts=parts),
-        *([t("drift.compared", compared=warning["compared"])] if warning["compared"] else []),
+        *(
+            [t("drift.compared", compared=translated(warning["compared"], t.language))]
+            if warning["compared"]
+            else []
+        ),
         *([t("drift.others", names=", ".join(others))] if others else []),
         *([t("drift.more", n=more)] if more else []),
     ]
@@ -124,7 +129,10 @@ def _result_of(warning: dict[str, Any] | None) -> int | None:
 
 def _name(statistic: str, t: Words) -> str:
     known, words = f"drift.statistic.{statistic}", measure_of(statistic).words
-    return t(known) if known in t else words[:1].upper() + words[1:]
+    if known in t:
+        return t(known)
+    words = translated(words, t.language)
+    return words[:1].upper() + words[1:]
 
 
 def _stands(statistic: dict[str, Any], t: Words) -> str:
@@ -134,11 +142,14 @@ def _stands(statistic: dict[str, Any], t: Words) -> str:
         return ""
     measure = measure_of(statistic["name"])
     low, _, high = statistic["usual"]
-    now = measure.written(statistic["now"])
-    sentences = [t("drift.range", now=now, low=f"{low:.3g}", high=measure.written(high))]
+    now, low, high = (
+        translated(text, t.language)
+        for text in (measure.written(statistic["now"]), f"{low:.3g}", measure.written(high))
+    )
+    sentences = [t("drift.range", now=now, low=low, high=high)]
     # Where a share is compared, both values are told above.
     if measure.is_ratio:
-        sentences.append(t("drift.compared", compared=statistic["compared"]))
+        sentences.append(t("drift.compared", compared=translated(statistic["compared"], t.language)))
     if not statistic["watched"]:
         sentences.append(t("drift.unwatched"))
     return " ".join(sentences)

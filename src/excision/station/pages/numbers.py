@@ -37,5 +37,10 @@ def local(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds).astimezone()
 
 
+def in_language(number: str, language: str) -> str:
+    """Write a number that is written as in English in the form of a language."""
+    return number.translate(str.maketrans(",.", ".,")) if language in _COMMA else number
+
+
 def _decimals(text: str, language: str) -> str:
     return text.replace(".", ",") if language in _COMMA else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anyio import CapacityLimiter
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from excision.station.api.security import OPEN
@@ -16,6 +17,7 @@ from excision.station.pages import (
     models,
     new_model,
     next_labels,
+    oidc,
     quality,
     review,
     signals,
@@ -27,8 +29,9 @@ from excision.station.pages.for_browsers import ForBrowsers
 from excision.station.pages.jobs import Jobs
 from excision.station.pages.source import HubSource
 from excision.station.pages.web import ASSETS, asset
+from excision.station.people.oidc.settings import BACK, START
 
-OPEN_PATHS = OPEN | {login.LOGIN, "/language", *(f"/static/{name}" for name in ASSETS)}
+OPEN_PATHS = OPEN | {login.LOGIN, START, BACK, "/language", *(f"/static/{name}" for name in ASSETS)}
 """Paths that need no key where a service has pages: also the form that asks for it, and its looks."""
 
 _assets = APIRouter(include_in_schema=False)
@@ -65,6 +68,7 @@ def attach(app: FastAPI) -> FastAPI:
     app.state.pages_named = _named(app)
     app.state.pages_jobs = Jobs()
     app.state.pages_trials = try_.Trials()
+    app.state.pages_signing = CapacityLimiter(oidc.AT_ONCE)
     # Before results by their number: the first route that fits is taken.
     for router in (
         live.router,
@@ -80,6 +84,7 @@ def attach(app: FastAPI) -> FastAPI:
         try_.router,
         signals.router,
         login.router,
+        oidc.router,
         language.router,
         alarms.router,
         users.router,

@@ -67,7 +67,7 @@ async def change(request: Request, number: int) -> Response:
 @router.get("/account")
 def account(request: Request) -> Response:
     """Show what a user may change alone."""
-    return render(request, "account.html.j2", wrong=None, changed=False)
+    return render(request, "account.html.j2", wrong=None, changed=False, outside=_is_outside(request))
 
 
 @router.post("/account/password")
@@ -75,7 +75,9 @@ async def password(request: Request) -> Response:
     """Give oneself another password, after the present one."""
     form, people, person = await small_form(request), _people(request), person_of(request)
     status, wrong = await _change_password(request, people, form)
-    answer = render(request, "account.html.j2", status, wrong=wrong, changed=wrong is None)
+    answer = render(
+        request, "account.html.j2", status, wrong=wrong, changed=wrong is None, outside=_is_outside(request)
+    )
     user = await writing_of(request).do(people.users.find, person.name)
     if wrong is None and user is not None:
         # All other sessions of the user end; the one that made the change goes on.
@@ -86,8 +88,8 @@ async def password(request: Request) -> Response:
 async def _change_password(request: Request, people: People, form: dict[str, str]) -> tuple[int, str | None]:
     """Change the password of the person behind a request; gives the status, and what is wrong."""
     person, t, do = person_of(request), words_of(request), writing_of(request).do
-    if person.user is None:
-        return 403, t("account.nobody")
+    if person.user is None or _is_outside(request):
+        return 403, t("account.nobody" if person.user is None else "account.outside")
     if form.get("password") != form.get("again"):
         return 422, t("users.differ")
     try:
@@ -117,6 +119,11 @@ def _shown(request: Request, wrong: str | None = None, form: dict[str, str] | No
     status = 200 if wrong is None else 422
     values = {"users": found, "roles": ROLES, "wrong": wrong, "given": given}
     return render(request, "users.html.j2", status, **values)
+
+
+def _is_outside(request: Request) -> bool:
+    number = person_of(request).user
+    return number is not None and _people(request).is_outside(number)
 
 
 def _people(request: Request) -> People:

@@ -17,6 +17,7 @@ from excision.station.api.errors import HANDLED, headers_of, known, sentence_of,
 from excision.station.api.uploads import UploadError
 from excision.station.pages import strings
 from excision.station.pages.numbers import decimals, figure, local, moment, percent
+from excision.station.pages.sentences import reasons, translated
 from excision.station.people.rights import RoleError, may
 from excision.station.people.roles import Role, name_of, person_of
 from excision.station.station import Station
@@ -227,7 +228,14 @@ def _environment() -> Environment:
 
         return written
 
-    for name, write in (("decimals", decimals), ("figure", figure), ("moment", moment), ("percent", percent)):
+    for name, write in (
+        ("decimals", decimals),
+        ("figure", figure),
+        ("moment", moment),
+        ("percent", percent),
+        ("said", translated),
+        ("reasons", reasons),
+    ):
         environment.filters[name] = in_language(write)
     environment.filters["clock"] = lambda seconds: local(seconds).strftime("%H:%M:%S")
     environment.filters["machine_time"] = lambda seconds: local(seconds).isoformat(timespec="seconds")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 
 from excision.errors import BusyError, SettingsError, StoreError
 from excision.station.people import passwords
 from excision.station.people.attempts import Attempts
+from excision.station.people.oidc.outside import Outside
 from excision.station.people.roles import Person
 from excision.station.people.settings import PeopleSettings
 from excision.station.people.users import User, Users, key_of
@@ -29,6 +31,8 @@ class WaitError(Exception):
         self.seconds = seconds
 
 
+_LOG = logging.getLogger(__name__)
+
 _NEVER = float("-inf")  # when the users were read last
 
 
@@ -40,7 +44,13 @@ class People:
         settings: how people sign in.
 
     Raises:
-        SettingsError: users are set up, and their passwords cannot be checked on this machine.
+        SettingsError: users are set up, and their passwords cannot be checked on this machine; or the
+            provider of `settings` cannot be used.
+
+    Attributes:
+        settings: how people sign in.
+        users: of the station.
+        outside: signs people in with a provider; None where there is none.
     """
 
     def __init__(self, store: Store, settings: PeopleSettings | None = None) -> None:
@@ -52,13 +62,24 @@ class People:
         self._known: dict[int, User] = {}
         self._read = _NEVER
         self.refresh()
-        if self._known and not passwords.is_available():
+        self.outside = None if self.settings.oidc is None else Outside(self.users, self.settings.oidc)
+        if self.has_own and not passwords.is_available():
             raise SettingsError('this station has users, who need argon2-cffi: pip install "excision[users]"')
 
     @property
     def are_set_up(self) -> bool:
-        """Tell whether there are users, so that people have to sign in as one of them."""
-        return bool(self._known)
+        """Tell whether people have to sign in: there are users, or a provider that signs them in."""
+        return bool(self._known) or self.settings.oidc is not None
+
+    @property
+    def has_own(self) -> bool:
+        """Tell whether there are users with a password."""
+        return any(not user.is_outside for user in self._known.values())
+
+    def is_outside(self, number: int) -> bool:
+        """Tell whether a provider signs a user in."""
+        user = self._known.get(number)
+        return user is not None and user.is_outside
 
     @property
     def is_stale(self) -> bool:
@@ -92,6 +113,14 @@ class People:
         """Give a user who has not been changed since a session began, and who is not disabled."""
         user = self._known.get(number)
         return user if user and user.generation == generation and not user.disabled else None
+
+    def note(self, what: str, who: str) -> None:
+        """Note in the trail that a user signed in or out, as far as it can be written now."""
+        try:
+            self.users.note(what, who)
+        except (StoreError, BusyError) as error:
+            # Whoever makes room on a full disk has to come in.
+            _LOG.warning("%s %s, which could not be written to the audit trail: %s", who, what, error)
 
     def sign_in(self, name: str, password: str, address: str) -> User | None:
         """Give the user of a name and password, or None where they are wrong; this takes a while.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from excision.station.people.oidc.settings import BACK, START
 from excision.station.people.roles import Role, person_of
 
 _LOOK = {
@@ -59,6 +60,8 @@ RIGHTS: dict[tuple[str, str], Role] = {
     ("GET", "/static/{name}"): Role.NOBODY,
     ("GET", "/login"): Role.NOBODY,
     ("POST", "/login"): Role.NOBODY,
+    ("GET", START): Role.NOBODY,
+    ("GET", BACK): Role.NOBODY,
     ("POST", "/logout"): Role.NOBODY,
     ("POST", "/language"): Role.NOBODY,
     **{("GET", path): Role.OPERATOR for path in _LOOK},

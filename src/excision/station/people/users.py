@@ -13,12 +13,14 @@ from excision.station.people.roles import PROGRAM, ROLES, Role
 from excision.station.store import trail
 from excision.station.store.store import Store
 
-ADDED, ROLE_CHANGED, PASSWORD_CHANGED, DISABLED, ENABLED = (
+ADDED, ROLE_CHANGED, PASSWORD_CHANGED, DISABLED, ENABLED, SIGNED_IN, SIGNED_OUT = (
     "user added",
     "user role changed",
     "user password changed",
     "user disabled",
     "user enabled",
+    "signed in",
+    "signed out",
 )
 """Kinds of events about users."""
 
@@ -28,16 +30,18 @@ _MOST = 10_000  # users; each is read into memory
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody with a password.
+    """Somebody with a password, or whom a provider signs in.
 
     Attributes:
         id: number, which is never given twice.
         name: as it is shown.
         role: what the user may do.
-        password: Argon2id hash.
+        password: Argon2id hash; empty, which no password fits, for whom a provider signs in.
         disabled: whether the user may not sign in.
         generation: grows with every change after which the user has to sign in again.
         language: that the user chose; empty for that of the browser.
+        issuer: address of the provider that signs the user in; None for a user with a password.
+        subject: by which the provider knows the user.
     """
 
     id: int
@@ -47,6 +51,13 @@ class User:
     disabled: bool
     generation: int
     language: str
+    issuer: str | None = None
+    subject: str | None = None
+
+    @property
+    def is_outside(self) -> bool:
+        """Tell whether a provider signs the user in."""
+        return self.issuer is not None
 
 
 class Users:
@@ -84,16 +95,11 @@ class Users:
         passwords.check(password, name)
         hash_ = passwords.hashed(password)
         with self._store.transaction() as connection:
-            (count,) = connection.execute("SELECT count(*) FROM users").fetchone()
-            if count == 0 and role != Role.ADMIN:
+            own = connection.execute("SELECT 1 FROM users WHERE issuer IS NULL LIMIT 1").fetchone()
+            if own is None and role != Role.ADMIN:
                 raise SettingsError("the first user must be an admin, who can then add others")
-            if count >= _MOST:
-                raise SettingsError(f"a station has {_MOST} users at most")
             try:
-                connection.execute(
-                    "INSERT INTO users (key, name, role, password) VALUES (?, ?, ?, ?)",
-                    (key_of(name), name, role.value, hash_),
-                )
+                self._insert(connection, name, role, hash_)
             except sqlite3.IntegrityError as error:
                 raise SettingsError(
                     f"there is a user {name} already: enable it, or take another name"
@@ -104,10 +110,11 @@ class Users:
         """Give a user another role; the user has to sign in again.
 
         Raises:
-            SettingsError: there is no such user, or no other admin.
+            SettingsError: there is no such user, no other admin, or a provider says what the role is.
         """
         with self._store.transaction() as connection:
             user = self._existing(connection, name)
+            _refuse_outside(user, "role")
             if role != Role.ADMIN:
                 self._keep_an_admin(connection, user)
             self._change(connection, user, "role = ?", role.value)
@@ -122,12 +129,14 @@ class Users:
         """Give a user another password; the user has to sign in again.
 
         Raises:
-            SettingsError: there is no such user, or the password cannot be used.
+            SettingsError: there is no such user, the password cannot be used, or a provider signs the
+                user in.
         """
         passwords.check(password, name.strip())
         hash_ = passwords.hashed(password)
         with self._store.transaction() as connection:
             user = self._existing(connection, name)
+            _refuse_outside(user, "password")
             self._change(connection, user, "password = ?", hash_)
             trail.append(connection, PASSWORD_CHANGED, {"user": user.name}, who)
 
@@ -145,10 +154,71 @@ class Users:
                 self._change(connection, user, "disabled = ?", int(disabled))
                 trail.append(connection, DISABLED if disabled else ENABLED, {"user": user.name}, who)
 
+    def admit(self, issuer: str, subject: str, name: str, role: Role, label: str) -> User:
+        """Give the user whom a provider has signed in, with the role that it says; a new one is added.
+
+        A user keeps the name of the first time. A name that another user has is followed by the label.
+
+        Args:
+            issuer: address of the provider.
+            subject: by which it knows the user.
+            name: of the user.
+            role: that the user has from now on.
+            label: what the provider is called; stands in the trail as who made the change.
+
+        Raises:
+            SettingsError: the name cannot be used, or there are too many users.
+        """
+        with self._store.transaction() as connection:
+            asked = "SELECT * FROM users WHERE issuer = ? AND subject = ?"
+            row = connection.execute(asked, (issuer, subject)).fetchone()
+            if row is None:
+                name = self._free(connection, name, label)
+                self._insert(connection, name, role, issuer=issuer, subject=subject)
+                trail.append(connection, ADDED, {"user": name, "role": role.value}, label)
+            elif (user := _user(row)).role != role and not user.disabled:
+                self._change(connection, user, "role = ?", role.value)
+                changed = {"user": user.name, "role": role.value, "before": user.role.value}
+                trail.append(connection, ROLE_CHANGED, changed, label)
+            return _user(connection.execute(asked, (issuer, subject)).fetchone())
+
+    def note(self, what: str, who: str) -> None:
+        """Note in the trail that a user signed in or out."""
+        with self._store.transaction() as connection:
+            trail.append(connection, what, {}, who)
+
     def set_language(self, number: int, language: str) -> None:
         """Keep the language that a user chose; it is nobody else's business, and not in the trail."""
         with self._store.transaction() as connection:
             connection.execute("UPDATE users SET language = ? WHERE id = ?", (language, number))
+
+    @staticmethod
+    def _insert(
+        connection: sqlite3.Connection,
+        name: str,
+        role: Role,
+        password: str = "",
+        issuer: str | None = None,
+        subject: str | None = None,
+    ) -> None:
+        (count,) = connection.execute("SELECT count(*) FROM users").fetchone()
+        if count >= _MOST:
+            raise SettingsError(f"a station has {_MOST} users at most")
+        connection.execute(
+            "INSERT INTO users (key, name, role, password, issuer, subject) VALUES (?, ?, ?, ?, ?, ?)",
+            (key_of(name), name, role.value, password, issuer, subject),
+        )
+
+    @staticmethod
+    def _free(connection: sqlite3.Connection, name: str, label: str) -> str:
+        """Give a name that nobody has."""
+        taken = "SELECT 1 FROM users WHERE key = ?"
+        for number in range(1, _MOST):
+            mark = "" if number == 1 else f" ({label})" if number == 2 else f" ({label} {number - 1})"
+            found = _checked(f"{name[: LONGEST_NAME - len(mark)]}{mark}")
+            if connection.execute(taken, (key_of(found),)).fetchone() is None:
+                return found
+        raise SettingsError(f"too many users are called {name[:LONGEST_NAME]}")
 
     @staticmethod
     def _change(connection: sqlite3.Connection, user: User, change: str, value: Any) -> None:
@@ -166,9 +236,11 @@ class Users:
     @staticmethod
     def _keep_an_admin(connection: sqlite3.Connection, user: User) -> None:
         others = connection.execute(
-            "SELECT count(*) FROM users WHERE role = 'admin' AND NOT disabled AND id != ?", (user.id,)
+            "SELECT count(*) FROM users WHERE role = 'admin' AND NOT disabled AND issuer IS NULL AND id != ?",
+            (user.id,),
         ).fetchone()[0]
-        if user.role == Role.ADMIN and not user.disabled and not others:
+        # Whom a provider signs in cannot come in while the provider is away.
+        if user.role == Role.ADMIN and not user.disabled and not user.is_outside and not others:
             raise SettingsError(f"{user.name} is the last admin: make another user an admin first")
 
 
@@ -187,6 +259,13 @@ def role_of(text: str) -> Role:
 def key_of(name: str) -> str:
     """Give a name as it is compared with others."""
     return unicodedata.normalize("NFKC", name.strip()[:1000]).casefold().encode("utf-8", "replace").decode()
+
+
+def _refuse_outside(user: User, what: str) -> None:
+    if user.is_outside:
+        raise SettingsError(
+            f"{user.name} signs in with a provider, which says what the {what} is: change it there"
+        )
 
 
 def _checked(name: str) -> str:

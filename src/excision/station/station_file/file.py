@@ -25,10 +25,12 @@ class StationFile:
     Attributes:
         path: of the file; None where there is none.
         tables: what each table was read into, by its name, such as "signals.mqtt".
+        given: what stands in it.
     """
 
     path: Path | None = None
     tables: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def one(self, kind: type[T]) -> T | None:
         """Give the table that was read into this class; None where the file has none."""
@@ -78,7 +80,7 @@ def examine(path: Path) -> tuple[StationFile, list[tuple[str, str]]]:
             place.wrong(f"{name} must be a table: write [{name}]")
         else:
             _read_entry(TABLES[name], values, place.inside(name), tables)
-    return StationFile(path, tables), place.faults
+    return StationFile(path, tables, content), place.faults
 
 
 def _read_entry(entry: Entry, values: dict[str, Any], place: Place, tables: dict[str, Any]) -> None:
