@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from excision.station.people.oidc.errors import SignInError
-from excision.station.people.oidc.settings import OidcSettings
 from excision.station.people.roles import ROLES, Role
 
 if TYPE_CHECKING:
     from joserfc.jwk import Key
+
+    from excision.station.people.oidc.settings import OidcSettings
 
 ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),

@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlencode
 
 from excision.errors import SettingsError
+from excision.station.people.oidc.addresses import checked_address
 from excision.station.people.oidc.errors import SignInError
 from excision.station.people.oidc.id_token import UnknownKeyError, claims_of, read_keys
 from excision.station.people.oidc.pending import Pending
-from excision.station.people.oidc.settings import OidcSettings, checked_address
 from excision.station.people.oidc.wire import Wire
 
 if TYPE_CHECKING:
     from joserfc.jwk import Key
+
+    from excision.station.people.oidc.settings import OidcSettings
 
 _KEPT = 300.0  # seconds for which a description is believed
 _PAUSE = 10.0  # seconds before keys are read again because of one that is unknown

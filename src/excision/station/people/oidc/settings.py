@@ -9,13 +9,12 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from excision.errors import SettingsError
+from excision.station.people.oidc.addresses import checked_address
 from excision.system.credentials import Secret
 from excision.system.duration import Duration
 
 START, BACK = "/login/oidc", "/login/oidc/back"
 """Paths of the pages that lead to the provider, and that it leads back to."""
-
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 RoleName = Literal["operator", "reviewer", "engineer", "admin"]
 
@@ -108,21 +107,3 @@ class OidcSettings:
         if self.client_secret is not None and (exposed := self.client_secret.exposure()):
             found.append(exposed)
         return found
-
-
-def checked_address(name: str, url: str) -> None:
-    """Check an address that a secret goes to, or comes from.
-
-    Raises:
-        SettingsError: it is none, or anybody between could read along.
-    """
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        good = good and parts.username is None and not parts.fragment and not parts.query
-    except ValueError:
-        good = False
-    if not good or not url.isprintable() or not url.isascii() or " " in url or len(url) > 500:
-        raise SettingsError(f"{name}: give an address such as https://login.example, without user or query")
-    if parts.scheme == "http" and parts.hostname not in _LOCAL:
-        raise SettingsError(f"{name} must begin with https: whoever is between could sign in as anybody")
