@@ -23,6 +23,7 @@ from excision.progress import StageProgress, of_stage
 from excision.settings import Settings
 from excision.tiling.assembly import Judge, inspect_working, largest_value
 from excision.tiling.image_format import ImageFormat
+from excision.tiling.tile_threads import TileThreads
 from excision.training.given_defects import Defects, check_tuned
 from excision.training.given_groups import Groups
 from excision.training.training_set import TrainingSet, prepare
@@ -58,6 +59,7 @@ class Estimator(ABC, Generic[D]):
         self.device = choose_device(device)
         self.calibration_: Calibration | None = None
         self.fitness_: Fitness | None = None
+        self.tile_threads = TileThreads()
         # False where the scores are computed otherwise than those that calibrate.
         self._is_comparable = True
 
@@ -166,7 +168,9 @@ class Estimator(ABC, Generic[D]):
     def _predict_one(self, image: Image) -> D:
         image_format = self.image_format
         working = image_format.read(image)
-        found = inspect_working(working, image_format.tiling, self._inspect_one, self._judge)
+        found = inspect_working(
+            working, image_format.tiling, self._inspect_one, self._judge, self.tile_threads
+        )
         if self.calibration_ is None:
             return found
         if self.fitness_ is not None:

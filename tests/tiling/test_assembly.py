@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +18,10 @@ from numpy.typing import NDArray
 from excision.errors import ImageError
 from excision.ops.reduction import shrink_image, shrink_map, shrink_mask
 from excision.predictions import Detection, Prediction
-from excision.tiling import assembly
+from excision.tiling import assembly, tile_threads
 from excision.tiling.assembly import inspect_working, worst_tile
 from excision.tiling.geometry import Tiling
+from excision.tiling.tile_threads import TileThreads
 
 TILING = Tiling((96, 128), 16, 12)
 
@@ -107,6 +112,35 @@ def offset_by_tile() -> Callable[[NDArray[np.uint16]], Prediction]:
         return replace(say(tile), anomaly_map=level)
 
     return speak
+
+
+def test_several_threads_give_every_bit_that_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where tiles end in another order than they began in."""
+    monkeypatch.setattr(assembly, "MOST_SHOWN", 100)
+    monkeypatch.setattr(tile_threads, "LARGE", 1)
+    together, most, lock = [0], [0], threading.Lock()
+
+    def speak(tile: NDArray[np.uint16]) -> Prediction:
+        with lock:
+            together[0] += 1
+            most[0] = max(most[0], together[0])
+        time.sleep(float(tile[0, 0, 0]) / 65535 / 100)
+        with lock:
+            together[0] -= 1
+        return replace(say(tile), anomaly_map=np.float32(np.pi) * np.sin(say(tile).anomaly_map))
+
+    image, threads = draw(500, 700, 3), TileThreads(4)
+    one, several = (inspect_working(image, TILING, speak, threads=each) for each in (None, threads))
+    for name in ("anomaly_map", "attention", "mask", "masked_image", "recovery", "image"):
+        assert getattr(one, name).tobytes() == getattr(several, name).tobytes()
+    assert one.score == several.score
+    assert most[0] == 4
+    # Tiles of two images take turns.
+    most[0] = 0
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: inspect_working(image, TILING, speak, threads=threads), range(2)))
+    assert most[0] == 4
+    assert pickle.loads(pickle.dumps(threads)).count == 4
 
 
 def test_no_seam_where_tiles_disagree() -> None:

@@ -140,7 +140,13 @@ def _inspect_plainly(model: Path, paths: Sequence[Path], out: Path, *, resume: b
         with Bars() as bars:
             progress = bars.part("inspecting")
             summary = inspect_and_report(
-                predictor, found, out, resume=resume, progress=progress, workers=workers
+                predictor,
+                found,
+                out,
+                resume=resume,
+                progress=progress,
+                workers=workers,
+                has_tiles=predictor.image_format.tiling is not None,
             )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; finished results are kept, and --resume continues") from None

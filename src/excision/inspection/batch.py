@@ -20,12 +20,13 @@ from excision.system.budget import Budget
 from excision.system.in_order import in_order
 from excision.system.interrupts import deferred_interrupt
 from excision.system.names import printable
+from excision.tiling.tile_threads import LARGE
 from excision.visualization.overlays import draw_overlay, overlay_name, with_reasons, write_overlay
 
 _EVERY: frozenset[Verdict] = frozenset(EXAMPLES)
 
 _PIXELS = 2**26
-"""Pixels of the image files that are in memory at once; a larger image is inspected alone."""
+"""Pixels of the image files that are in memory at once."""
 
 
 def find_images(
@@ -82,6 +83,7 @@ def inspect_images(
     resume: bool = False,
     progress: Progress | None = None,
     workers: int = 1,
+    has_tiles: bool = False,
 ) -> InspectionSummary:
     """Inspect images and write `results.jsonl`, `results.csv` and `overlays/`.
 
@@ -97,8 +99,10 @@ def inspect_images(
         out: folder for the results.
         resume: keep the verdicts of an earlier inspection, and inspect only the remaining images.
         progress: called with (done, total).
-        workers: images inspected at once, each in a thread; at most 67 million pixels of image files are in
-            memory at once, and a larger image is inspected alone.
+        workers: images inspected at once, each in a thread. An image of 16 million pixels or more is
+            inspected alone by a model that has tiles, of which so many are then inspected at once. With any
+            model, the image files in memory have 67 million pixels together, or there is only one.
+        has_tiles: whether the model inspects images in tiles.
 
     Raises:
         KeyboardInterrupt: the user wants to stop.
@@ -111,9 +115,11 @@ def inspect_images(
         tally.add(line)
     wanted = [path for path in images if str(path) not in done]
     count, room = len(images) - len(wanted), Budget(_PIXELS)
+    alone = LARGE if has_tiles else _PIXELS
 
     def inspect(path: Path) -> InspectionRecord:
-        with room.take(_pixels(path) if workers > 1 else 0):
+        pixels = _pixels(path) if workers > 1 else 0
+        with room.take(pixels if pixels < alone else _PIXELS):
             return inspect_file(predictor, path, out)
 
     with InspectionLog(out, kept) as log, deferred_interrupt() as interrupt:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from excision.errors import ModelError
 from excision.method.folder_kinds import folder_kind, wrong_folder
 from excision.storage.entry import is_url, local_path
+from excision.tiling.tile_threads import TileThreads
 
 if TYPE_CHECKING:
     from excision.detector import Detector
@@ -27,7 +28,8 @@ def load(
             process this number becomes otherwise.
         device: where the networks are computed; None takes the processor for an exported model, and a GPU if
             there is one for a run folder.
-        workers: inspections that are computed at once, when as many threads ask for them.
+        workers: inspections that are computed at once, when as many threads ask for them, and tiles of a
+            large image.
 
     Returns:
         A `Detector` for a run folder, which needs torch, or an `Inspector` for an exported folder.
@@ -48,7 +50,10 @@ def load(
 
             if threads is not None:
                 torch.set_num_threads(threads)
-            return Detector.load(folder, device or "auto")
+            detector = Detector.load(folder, device or "auto")
+            # A GPU computes one tile after another in any case.
+            detector.tile_threads = TileThreads(workers if detector.device.type == "cpu" else 1)
+            return detector
         case _:
             raise ModelError(wrong_folder(folder, "model"))
 

@@ -51,7 +51,15 @@ class BlockMean:
 
     def add(self, place: Place, values: FloatImage) -> None:
         """Add values (h, w, C) of one part of the image."""
-        self._total[blocks(place, self._factor)] += combine_blocks(values, place, self._factor, np.add)
+        self.add_sums(place, self.sums(place, values))
+
+    def sums(self, place: Place, values: FloatImage) -> FloatImage:
+        """Give the sums of the blocks of one part of the image; nothing is added yet."""
+        return combine_blocks(values, place, self._factor, np.add)
+
+    def add_sums(self, place: Place, sums: FloatImage) -> None:
+        """Add the sums of the blocks of one part of the image."""
+        self._total[blocks(place, self._factor)] += sums
 
     def finished(self) -> FloatImage:
         """Give the means, (h, w, C); blocks at the right and lower border may be smaller."""

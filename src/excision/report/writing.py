@@ -130,6 +130,7 @@ def inspect_and_report(
     resume: bool = False,
     progress: Progress | None = None,
     workers: int = 1,
+    has_tiles: bool = False,
 ) -> InspectionSummary:
     """Inspect images as `inspect_images` does, and write `report.html` beside the results.
 
@@ -140,11 +141,14 @@ def inspect_and_report(
         resume: keep the verdicts of an earlier inspection, and inspect only what they lack.
         progress: called with (done, total).
         workers: images inspected at once.
+        has_tiles: as in `inspect_images`.
 
     Raises:
         SettingsError: `out` holds results that are not to be resumed, or were made with another threshold.
     """
-    summary = inspect_images(predictor, images, out, resume=resume, progress=progress, workers=workers)
+    summary = inspect_images(
+        predictor, images, out, resume=resume, progress=progress, workers=workers, has_tiles=has_tiles
+    )
     monitor, words = write_drift(predictor, out)
     summary = replace(summary, drift=monitor.warning, drift_words=words)
     write_inspection(out, predictor, _shown_again(predictor, summary.strongest))

@@ -28,6 +28,7 @@ from excision.runtime.calibrated_folder import CalibratedFolder
 from excision.runtime.defect_criteria import DefectCriteria
 from excision.runtime.graph_checks import check_graph, check_results
 from excision.tiling.assembly import inspect_working
+from excision.tiling.tile_threads import TileThreads
 
 
 class Inspector(CalibratedFolder):
@@ -40,8 +41,8 @@ class Inspector(CalibratedFolder):
         folder: folder that `excision export` wrote.
         threads: number of threads per inspection; None leaves it to the backend.
         device: "cpu", or "cuda" for an NVIDIA GPU, which needs the package onnxruntime-gpu.
-        workers: inspections that are computed at once, when as many threads ask for them. ONNX Runtime
-            computes any number at once, OpenVINO no more than these.
+        workers: inspections that are computed at once, when as many threads ask for them, and tiles of a
+            large image. ONNX Runtime computes any number at once, OpenVINO no more than these.
 
     Attributes:
         folder: as given.
@@ -63,6 +64,7 @@ class Inspector(CalibratedFolder):
     ) -> None:
         super().__init__(folder)
         self.threads, self.device, self.workers = threads, device, workers
+        self._tile_threads = TileThreads(workers)
         told = self.description
         self._backend = open_backend(self.folder, told.backend, told.precision, threads, device, workers)
         check_graph(self._backend.signature, self.image_format, self.folder)
@@ -155,7 +157,7 @@ class Inspector(CalibratedFolder):
             ModelError: the backend cannot compute it.
         """
         criteria = self.criteria if criteria is None else criteria
-        found = inspect_working(working, self.image_format.tiling, self._compute)
+        found = inspect_working(working, self.image_format.tiling, self._compute, threads=self._tile_threads)
         score = found.score
         if not criteria.is_everything:
             score = criteria.apply(found.anomaly_map, found.lowest_threshold)

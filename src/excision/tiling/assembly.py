@@ -20,6 +20,7 @@ from excision.ops.reduction import BlockMean, blocks, combine_blocks, reduced_sh
 from excision.predictions import Detection, Prediction
 from excision.tiling.geometry import Tiling
 from excision.tiling.spans import spans
+from excision.tiling.tile_threads import TileThreads
 
 FloatImage = NDArray[np.float32]
 D = TypeVar("D", bound=Detection)
@@ -47,6 +48,7 @@ def inspect_working(
     tiling: Tiling | None,
     inspect: Callable[[NDArray[np.uint16]], D],
     judge: Judge = largest_value,
+    threads: TileThreads | None = None,
 ) -> D:
     """Inspect a working image, as a whole or tile by tile.
 
@@ -59,6 +61,8 @@ def inspect_working(
         tiling: tiling of the model; None inspects the image as a whole.
         inspect: returns the detection of one working image; with a tiling, of one tile (*tiling.size, C).
         judge: computes the score of an image that was inspected in tiles.
+        threads: that inspect the tiles of a large image; None takes this one. The result is the same, bit for
+            bit.
 
     Returns:
         The detection. With a tiling, the anomaly map has full size; the other pictures of a large image are
@@ -72,8 +76,14 @@ def inspect_working(
         return inspect(working)
     start = time.perf_counter()
     assembly = _Assembly(working.shape)
-    for visit in visit_tiles(working, tiling):
-        assembly.add(visit, inspect(visit.tile))
+
+    def contribution(visit: Visit) -> _Contribution:
+        return assembly.contribution(visit, inspect(visit.tile))
+
+    height, width = working.shape[:2]
+    visits = visit_tiles(working, tiling)
+    for each in (threads or TileThreads()).map(contribution, visits, height * width):
+        assembly.add(each)
     score = judge(assembly.anomaly_map, assembly.scores)
     if not math.isfinite(score):
         raise ModelError("the anomaly score is not finite: the weights are damaged")
@@ -104,18 +114,26 @@ class _Assembly:
         self._mask = np.zeros(reduced_shape((height, width), self._factor), dtype=np.bool_)
         self._last: Detection | None = None
 
-    def add(self, visit: Visit, found: Detection) -> None:
-        """Add the result of a tile."""
-        self._last = found
-        self.scores.append(found.score)
-        self.anomaly_map[visit.place] += visit.weights * found.anomaly_map[visit.inside]
-        if not isinstance(found, Prediction):
-            return
-        for name, picture in self._stages.items():
-            values = getattr(found, name)[visit.inside].reshape(*visit.weights.shape, -1)
-            picture.add(visit.place, visit.weights[..., None] * values)
-        spot = blocks(visit.place, self._factor)
-        self._mask[spot] |= combine_blocks(found.mask[visit.inside], visit.place, self._factor, np.logical_or)
+    def contribution(self, visit: Visit, found: Detection) -> _Contribution:
+        """Weight and reduce the result of a tile; from any thread, since nothing is added yet."""
+        part = visit.weights * found.anomaly_map[visit.inside]
+        stages, mask = {}, None
+        if isinstance(found, Prediction):
+            for name, picture in self._stages.items():
+                values = getattr(found, name)[visit.inside].reshape(*visit.weights.shape, -1)
+                stages[name] = picture.sums(visit.place, visit.weights[..., None] * values)
+            mask = combine_blocks(found.mask[visit.inside], visit.place, self._factor, np.logical_or)
+        return _Contribution(visit.place, found, part, stages, mask)
+
+    def add(self, one: _Contribution) -> None:
+        """Add what a tile contributes. The order of the tiles decides the last bit of the sums."""
+        self._last = one.found
+        self.scores.append(one.found.score)
+        self.anomaly_map[one.place] += one.part
+        for name, sums in one.stages.items():
+            self._stages[name].add_sums(one.place, sums)
+        if one.mask is not None:
+            self._mask[blocks(one.place, self._factor)] |= one.mask
 
     def finish(self, working: NDArray[np.uint16], score: float, seconds: float) -> Any:
         """Return the detection of the whole image, with the type and thresholds of those of its tiles."""
@@ -133,6 +151,16 @@ class _Assembly:
             reduction=self._factor,
             **stages,
         )
+
+
+class _Contribution(NamedTuple):
+    """What a tile adds to the image at a place: its weighted map, and the reduced sums of the stages."""
+
+    place: tuple[slice, slice]
+    found: Detection
+    part: FloatImage
+    stages: dict[str, FloatImage]
+    mask: NDArray[np.bool_] | None
 
 
 class Visit(NamedTuple):
