@@ -186,7 +186,7 @@ def inspect_file(
     start, name = time.perf_counter(), str(path) if name is None else name
     try:
         prediction = next(iter(predictor.predict([path])))
-        size = probe_image(path).size
+        size = prediction.size or probe_image(path).size
         if not math.isfinite(prediction.score):
             raise ImageError(f"{path}: the anomaly score is {prediction.score}, not a finite number")
     except ImageError as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, get_args
+from typing import Any, Self, get_args
 
 from excision.predictions import Box, Verdict
 from excision.system.csv_rows import csv_row
@@ -122,7 +122,12 @@ def _numbers(content: dict[str, float] | None) -> dict[str, float] | None:
 
 
 def _as_json(line: InspectionRecord) -> str:
-    return json.dumps(dataclasses.asdict(line), ensure_ascii=False) + "\n"
+    return json.dumps(_values(line), ensure_ascii=False) + "\n"
+
+
+def _values(line: InspectionRecord) -> dict[str, Any]:
+    # Not `dataclasses.asdict`, which copies every number.
+    return {field.name: getattr(line, field.name) for field in dataclasses.fields(line)}
 
 
 def _header() -> str:
@@ -132,7 +137,7 @@ def _header() -> str:
 def _as_row(line: InspectionRecord) -> str:
     statistics = None if line.image_statistics is None else json.dumps(line.image_statistics)
     told = {"boxes": json.dumps(line.boxes), "unfit": "; ".join(line.unfit), "image_statistics": statistics}
-    return csv_row((dataclasses.asdict(line) | told).values())
+    return csv_row((_values(line) | told).values())
 
 
 def _bytes(text: str) -> bytes:

@@ -3,23 +3,64 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 
 from excision.errors import BusyError, SettingsError, StoreError
 from excision.station.api.receiving import Places
 from excision.station.api.schemas import Inspected, Problem, Rejected, ResultAnswer
 from excision.station.api.uploads import Received, UploadError, drain, receive
+from excision.station.people.rights import permitted
 from excision.station.station import Station
 from excision.station.store.records import LONGEST_NAME, Origin
 from excision.station.work.queue import Outcome
 
-router = APIRouter()
-
 _LONGEST = {"serial": LONGEST_NAME, "lot": LONGEST_NAME, "recipe": 64, "view": 64}
+_LONGEST_SOURCE, _LONGEST_MODEL = 500, 64
+_SAID = {"model": _LONGEST_MODEL, "source": _LONGEST_SOURCE, **_LONGEST}
+
+
+class _Straight(APIRoute):
+    """Takes a plain request to its function without FastAPI, which looks at every parameter anew.
+
+    That look takes a third of a millisecond, of which Python does one at a time. A request with anything
+    unusual goes through it as ever, and is answered by it.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        checked = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            said = _plain(request)
+            if said is None:
+                return await checked(request)
+            # The one dependency of every route, which FastAPI would call.
+            await permitted(request)
+            return await inspect(request, **said)
+
+        return handler
+
+
+def _plain(request: Request) -> dict[str, str] | None:
+    """Give the parameters of a request if each is known, there once, not empty and not too long."""
+    given = request.query_params.multi_items()
+    sources = request.headers.getlist("x-source")
+    said = dict(given)
+    known = all(name in _SAID and 0 < len(value) <= _SAID[name] for name, value in given)
+    if not known or len(said) < len(given) or len(sources) > 1:
+        return None
+    for source in sources:
+        if not 0 < len(source) <= _LONGEST_SOURCE:
+            return None
+        said["x_source"] = source
+    return said
+
+
+router = APIRouter(route_class=_Straight)
 
 _BINARY = {"type": "string", "format": "binary"}
 _BODY = {
@@ -61,9 +102,9 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 @router.post("/v1/inspect", response_model=Inspected, responses=_ANSWERS, openapi_extra=_BODY)
 async def inspect(
     request: Request,
-    model: Annotated[str | None, Query(max_length=64, description="Name of the model.")] = None,
-    source: Annotated[str | None, Query(max_length=500, description="Name of the image.")] = None,
-    x_source: Annotated[str | None, Header(max_length=500, description="As `source`.")] = None,
+    model: Annotated[str | None, Query(max_length=_LONGEST_MODEL, description="Name of the model.")] = None,
+    source: Annotated[str | None, Query(max_length=_LONGEST_SOURCE, description="Name of the image.")] = None,
+    x_source: Annotated[str | None, Header(max_length=_LONGEST_SOURCE, description="As `source`.")] = None,
     serial: Annotated[str | None, Query(max_length=200, description="Serial number of the part.")] = None,
     lot: Annotated[str | None, Query(max_length=200, description="That the part belongs to.")] = None,
     recipe: Annotated[str | None, Query(max_length=64, description="That was asked for.")] = None,

@@ -118,7 +118,9 @@ class Identity:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._main = _number(path)
+        # As text: they are looked at for every result, and making paths takes longer than looking.
+        self._files = {ending: f"{path}{ending}" for ending in ("", *_BESIDE)}
+        self._main = _number(self._files[""])
         # SQLite makes these with the first statement; they stay as long as one connection is open.
         self._beside: dict[str, tuple[int, int]] = {}
         self.learn()
@@ -126,7 +128,7 @@ class Identity:
     def learn(self) -> None:
         """Note the files that SQLite keeps beside it, as far as they are new."""
         for ending in _BESIDE:
-            number = _number(Path(f"{self._path}{ending}"))
+            number = _number(self._files[ending])
             if ending not in self._beside and number is not None:
                 self._beside[ending] = number
 
@@ -138,7 +140,7 @@ class Identity:
         """
         known = {"": self._main, **self._beside}
         for ending, number in known.items():
-            now = _number(Path(f"{self._path}{ending}"))
+            now = _number(self._files[ending])
             if now != number:
                 what = "removed" if now is None else "replaced by another file"
                 raise ReplacedError(
@@ -147,9 +149,9 @@ class Identity:
                 )
 
 
-def _number(path: Path) -> tuple[int, int] | None:
+def _number(path: str) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116  a path would be made anew each time
     except OSError:
         return None
     return found.st_dev, found.st_ino

@@ -161,9 +161,10 @@ _AS_JSON = ("boxes", "seconds", "unfit", "image_statistics")
 
 def as_row(result: StoredResult) -> tuple[Any, ...]:
     """Give the values of `STORED`; boxes, seconds, reasons and statistics as JSON."""
-    values = dataclasses.asdict(result)
+    # Not `dataclasses.asdict`: it copies every number, and took a third of the time of storing a result.
+    values = {name: getattr(result, name) for name in STORED}
     values |= {name: json.dumps(values[name]) for name in _AS_JSON}
-    return tuple(as_text(value) if isinstance(value, str) else value for value in map(values.get, STORED))
+    return tuple(as_text(value) if isinstance(value, str) else value for value in values.values())
 
 
 def from_row(row: sqlite3.Row | Mapping[str, Any]) -> StoredResult:
