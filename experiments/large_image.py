@@ -29,6 +29,7 @@ from excision.ops.connected_components import find_regions
 from excision.runtime.inspector import Inspector
 from excision.synthetic.defects import DEFECTS
 from excision.synthetic.surfaces import SURFACES
+from excision.system.cores import cores
 from excision.system.files import write_json
 from excision.tiling.spans import spans
 
@@ -57,14 +58,13 @@ def main() -> int:
     parser.add_argument("--surface", choices=sorted(SURFACES), default="cast_grain")
     parser.add_argument("--size", type=int, nargs=2, default=(8000, 12000), help="height and width in pixels")
     parser.add_argument("--defects", type=int, default=12)
-    parser.add_argument(
-        "--threads", type=int, help="of the inspection; as many as the backend likes if not given"
-    )
+    parser.add_argument("--threads", type=int, default=1, help="of the inspection of one tile")
+    parser.add_argument("--workers", type=int, default=cores(), help="tiles at once; all cores by default")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--inspect", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inspect is not None:
-        print(json.dumps(inspect(arguments.folder, arguments.inspect, arguments.threads)))
+        print(json.dumps(inspect(arguments.folder, arguments.inspect, arguments.threads, arguments.workers)))
         return 0
     if arguments.draw is not None:
         for number in range(arguments.plates):
@@ -79,7 +79,7 @@ def main() -> int:
         save(path, pixels)
         del pixels
         words = [sys.executable, __file__, str(arguments.folder), "--inspect", str(path)]
-        words += ["--threads", str(arguments.threads)] if arguments.threads else []
+        words += ["--threads", str(arguments.threads), "--workers", str(arguments.workers)]
         done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
     figures = judge(json.loads(done.stdout), defects)
     report(figures)
@@ -135,16 +135,16 @@ def save(path: Path, pixels: NDArray[np.uint8]) -> None:
     Image.fromarray(pixels).save(path, compress_level=1)
 
 
-def inspect(folder: Path, path: Path, threads: int | None) -> dict[str, Any]:
+def inspect(folder: Path, path: Path, threads: int, workers: int) -> dict[str, Any]:
     """Inspect one file; called in a process of its own."""
-    inspector = Inspector(folder, threads)
+    inspector = Inspector(folder, threads, workers=workers)
     tiling = inspector.description.tiling
     if tiling is None:
         raise SystemExit(f"{folder} was not trained with --tile")
     before = peak_memory_mb()
-    start = time.perf_counter()
+    start, spent = time.perf_counter(), time.process_time()
     found = inspector.inspect(path)
-    seconds = time.perf_counter() - start
+    seconds, spent = time.perf_counter() - start, time.process_time() - spent
     after = peak_memory_mb()
     height, width = found.anomaly_map.shape
     boxes = [
@@ -158,6 +158,8 @@ def inspect(folder: Path, path: Path, threads: int | None) -> dict[str, Any]:
         "tiles": len(spans(height, tiling.size[0], tiling)) * len(spans(width, tiling.size[1], tiling)),
         "seconds": seconds,
         "seconds_decoding": seconds - found.seconds,
+        "seconds_processor": spent,
+        "workers": workers,
         "megapixels_per_second": height * width / 1e6 / seconds,
         "peak_memory_mb": after,
         "peak_memory_before_mb": before,
@@ -195,7 +197,8 @@ def report(figures: dict[str, Any]) -> None:
     f = figures
     print(
         f"{f['width']} x {f['height']} pixels in {f['tiles']} tiles of {f['tile'][0]} x {f['tile'][1]}\n"
-        f"{f['seconds']:.1f} s, {f['seconds_decoding']:.1f} s of them decoding; "
+        f"{f['seconds']:.1f} s, {f['seconds_decoding']:.1f} s of them before and after the tiles; "
+        f"{f['seconds_processor']:.1f} s of processor time; {f['workers']} tiles at once; "
         f"{f['megapixels_per_second']:.2f} megapixels a second\n"
         f"peak memory {f['peak_memory_mb']:.0f} MB, {f['peak_memory_before_mb']:.0f} MB of them before the "
         f"image was opened, {f['peak_memory_with_boxes_mb']:.0f} MB after the boxes\n"

@@ -106,6 +106,37 @@ def test_what_is_no_image_is_answered_and_recorded(service: Service) -> None:
         service.client.inspect(b"no image")
 
 
+@pytest.mark.parametrize(
+    ("query", "headers", "status", "reason"),
+    [
+        ("source=" + "x" * 501, {}, 422, "query source: String should have at most 500 characters"),
+        ("model=" + "x" * 65, {}, 422, "query model: String should have at most 64 characters"),
+        ("lot=" + "x" * 201, {}, 422, "lot"),
+        ("", {"X_Source": "x" * 501}, 422, "header x-source: String should have at most 500 characters"),
+        ("model=other", {}, 404, "there is no such model"),
+        ("serial=%07", {}, 422, "serial holds a character that cannot be printed"),
+    ],
+)
+def test_parameters_that_are_wrong_are_named(
+    service: Service, pictures: list[Path], query: str, headers: dict[str, str], status: int, reason: str
+) -> None:
+    found, _, body = service.ask("POST", f"/v1/inspect?{query}", pictures[0].read_bytes(), **headers)
+    assert (found, reason in json.loads(body)["detail"]) == (status, True), body
+
+
+def test_unusual_parameters_mean_what_they_mean_in_a_plain_request(
+    service: Service, pictures: list[Path]
+) -> None:
+    """Unknown, repeated and empty ones go another way than the plain request, to the same answer."""
+    image = pictures[0].read_bytes()
+    for query in ("source=a.png&lot=7", "source=a.png&lot=7&colour=red", "source=b&source=a.png&lot=7&view="):
+        status, _, body = service.ask("POST", f"/v1/inspect?{query}", image)
+        (result,) = json.loads(body)["results"]
+        assert (status, result["source"], result["lot"], result["view"]) == (200, "a.png", "7", None)
+    status, _, body = service.ask("POST", "/v1/inspect", image, X_Source="c.png")
+    assert json.loads(body)["results"][0]["source"] == "c.png"
+
+
 def test_paging_gives_each_result_once(start: Start, pictures: list[Path]) -> None:
     service = start()
     numbers = [service.client.inspect(path, source=f"s{place}").id for place, path in enumerate(pictures)]

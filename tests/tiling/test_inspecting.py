@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import runpy
 import shutil
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from excision.runtime.golden_file import Golden
 from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import DESCRIPTION, Description
 from excision.runtime.verification import Proof, verify
-from excision.tiling import assembly
+from excision.tiling import assembly, tile_threads
 from tests.tiling.conftest import TILE, draw_strip
 
 
@@ -169,3 +170,16 @@ def test_results_of_large_images_are_shown_reduced(
     right = max(box[0] + box[2] for box in line.boxes)
     assert (left, top, right) == (columns.min(), rows.min(), columns.max() + 1)
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_the_measurement_of_a_large_image(
+    exported: tuple[Path, Proof], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In short form: the plate is small, and its tiles are inspected at once nevertheless."""
+    monkeypatch.setattr(tile_threads, "LARGE", 1)
+    script = runpy.run_path(str(Path(__file__).parents[2] / "experiments" / "large_image.py"))
+    pixels, _ = script["draw_plate"]("cast_grain", (300, 500), 0, seed=1)
+    script["save"](tmp_path / "plate.png", pixels)
+    one, several = (script["inspect"](exported[0], tmp_path / "plate.png", 1, workers) for workers in (1, 3))
+    assert one["score"] == several["score"] and one["boxes"] == several["boxes"]
+    assert one["tiles"] > 3 and several["seconds_processor"] > 0
