@@ -26,6 +26,7 @@ from excision.data.pixels import (
     array_boxes,
     check_size,
     plain_array,
+    stored_boxes,
 )
 from excision.errors import ImageError
 
@@ -138,7 +139,7 @@ def _of_array(array: NDArray[Any]) -> Decoded:
         )
     height, width = pixels.shape[:2]
     check_size(height, width)
-    return Decoded((height, width), 1, array_boxes(pixels, _colours))
+    return Decoded((height, width), 1, array_boxes(pixels, _colours), stored_boxes(pixels))
 
 
 def _colours(pixels: NDArray[Any]) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from excision.data.decode import decoded
 from excision.data.pixels import Decoded
+from excision.data.planes import float_planes, plane_bands, plane_columns, working_bands
 from excision.errors import ImageError
 from excision.ops.unit_range import from_unit
 
@@ -28,21 +30,15 @@ def resize_image(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[n
     """
     if image.shape[:2] == tuple(size):
         return image
-    clipped: NDArray[np.float32] = np.clip(_scaled(image, size), 0, 1, dtype=np.float32)
+    clipped: NDArray[np.float32] = np.clip(_scaled(float_planes(image), size), 0, 1, dtype=np.float32)
     return clipped
 
 
-def _scaled(image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+def _scaled(planes: Iterable[Image.Image], size: tuple[int, int]) -> NDArray[np.float32]:
     height, width = size
-    resized = [
-        np.asarray(
-            Image.fromarray(np.ascontiguousarray(image[..., channel])).resize(
-                (width, height), Image.Resampling.BILINEAR
-            )
-        )
-        for channel in range(image.shape[2])
-    ]
-    return np.stack(resized, axis=2)
+    return np.stack(
+        [np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR)) for plane in planes], axis=2
+    )
 
 
 def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -104,25 +100,33 @@ def _resized(picture: Decoded, size: tuple[int, int], channels: int) -> NDArray[
     if picture.upright == tuple(size):
         return _full(picture, channels)
     if len(picture.band_edges) == 1:
-        return working_image(picture.whole(channels), size)
-    (height, width), (wanted_height, wanted_width) = picture.upright, size
-    # The order that Pillow chooses; the other one would change the last bit.
-    if 0 < height - wanted_height > 2 * (width - wanted_width):
-        part = np.empty((wanted_height, width, channels), np.float32)
-        for columns, band in picture.columns(channels):
-            part[:, columns] = _scaled(band, (wanted_height, band.shape[1]))
+        ((_, planes),) = plane_bands(picture, channels)
     else:
-        part = np.empty((height, wanted_width, channels), np.float32)
-        for rows, band in picture.bands(channels):
-            part[rows] = _scaled(band, (band.shape[0], wanted_width))
-    resized: NDArray[np.float32] = np.clip(_scaled(part, size), 0, 1, dtype=np.float32)
-    return from_unit(resized)
+        planes = float_planes(_reduced_one_way(picture, size, channels))
+    working = from_unit(np.clip(_scaled(planes, size), 0, 1, dtype=np.float32))
+    return working if working.shape[2] == channels else np.repeat(working, channels, axis=2)
+
+
+def _reduced_one_way(picture: Decoded, size: tuple[int, int], channels: int) -> NDArray[np.float32]:
+    """Resize an image in the direction that Pillow begins with; the other one would change the last bit."""
+    (height, width), (wanted_height, wanted_width) = picture.upright, size
+    down_first = 0 < height - wanted_height > 2 * (width - wanted_width)
+    shape = (wanted_height, width) if down_first else (height, wanted_width)
+    whole: NDArray[np.float32] | None = None
+    for span, planes in (plane_columns if down_first else plane_bands)(picture, channels):
+        length = span.stop - span.start
+        part = _scaled(planes, (wanted_height, length) if down_first else (length, wanted_width))
+        if whole is None:
+            whole = np.empty((*shape, part.shape[2]), np.float32)
+        whole[(slice(None), span) if down_first else span] = part
+    assert whole is not None, "no image is without rows"
+    return whole
 
 
 def _full(picture: Decoded, channels: int) -> NDArray[np.uint16]:
     full = np.empty((*picture.upright, channels), dtype=np.uint16)
-    for rows, band in picture.bands(channels):
-        full[rows] = from_unit(band)
+    for rows, band in working_bands(picture, channels):
+        full[rows] = band
     return full
 
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from excision.ops.bands import band_rows
 from excision.ops.colour import LUMA
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_PIXELS = 150_000_000
 """Larger images are refused: a small file can unpack to any size, and 150 million pixels take 1.8 GB."""
@@ -25,6 +28,9 @@ MIN_SIDE = 8
 _LUMA = np.array(LUMA, dtype=np.float32)
 
 P = TypeVar("P", bound=np.generic)
+
+Stored: TypeAlias = "Image.Image | NDArray[np.uint8]"
+"""Bytes of grey or RGB, with 255 for white: a picture of mode L or RGB, or an array (h, w, 1 or 3)."""
 
 _TURNED = {1: 5, 2: 8, 3: 7, 4: 6, 5: 1, 6: 4, 7: 3, 8: 2}
 """The orientation of an image whose rows are the columns of one with another orientation."""
@@ -67,16 +73,23 @@ class Decoded:
         orientation: EXIF orientation, 1 to 8; other numbers have no effect.
         box: converts the stored rows and columns (top, bottom, left, right) to (h, w, 1 or 3) float32 in
             [0, 1]; raises RefusedError if a value has no defined meaning.
+        stored: gives the same part as it is stored, if it is stored as `Stored`; None of all other images.
     """
 
     size: tuple[int, int]
     orientation: int
     box: Callable[[int, int, int, int], NDArray[np.float32]]
+    stored: Callable[[int, int, int, int], Stored] | None = None
 
     @property
     def upright(self) -> tuple[int, int]:
         """(H, W) of the upright image."""
         return upright_size(*self.size, self.orientation)
+
+    @property
+    def upright_bytes(self) -> Callable[[int, int, int, int], Stored] | None:
+        """As `stored`, if the image is stored upright; None otherwise."""
+        return None if self.orientation in _TURNED and self.orientation != 1 else self.stored
 
     @property
     def band_edges(self) -> list[tuple[int, int]]:
@@ -130,6 +143,13 @@ def array_boxes(
 ) -> Callable[[int, int, int, int], NDArray[np.float32]]:
     """Give `Decoded.box` of values (H, W, C) that are held as stored, and of what they mean."""
     return lambda top, bottom, left, right: colours(values[top:bottom, left:right])
+
+
+def stored_boxes(values: NDArray[Any]) -> Callable[[int, int, int, int], Stored] | None:
+    """Give `Decoded.stored` of values (H, W, C) of grey or RGB; None if they are no bytes, or have alpha."""
+    if values.dtype != np.uint8 or values.shape[2] not in (1, 3):
+        return None
+    return lambda top, bottom, left, right: values[top:bottom, left:right]
 
 
 def plain_array(array: NDArray[Any]) -> NDArray[Any]:

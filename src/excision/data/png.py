@@ -243,24 +243,23 @@ def _essence(stream: BinaryIO, header: _Header) -> bytes:
     # Byte 28 tells whether the pixels are interlaced; the checksum of the chunk follows it.
     content[28] = header.woven
     content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
-    for part in _pixels(stream, header):
-        content += _chunk(b"IDAT", part)
-    return bytes(content + _END)
-
-
-def _pixels(stream: BinaryIO, header: _Header) -> Iterator[bytes]:
-    """Give the content of the chunks of pixels, which have the right checksums."""
     for at, length in header.parts:
-        yield _checked(stream, at, length)
+        content += _chunk_at(stream, at, length)
+    return bytes(content + _END)
 
 
 def _checked(stream: BinaryIO, at: int, length: int) -> bytes:
     """Read the content of a chunk, which has the right checksum."""
-    stream.seek(at - 4)
-    content = stream.read(length + 8)
-    if len(content) < length + 8 or zlib.crc32(content[:-4]) != int.from_bytes(content[-4:], "big"):
+    return _chunk_at(stream, at, length)[8:-4]
+
+
+def _chunk_at(stream: BinaryIO, at: int, length: int) -> bytes:
+    """Read a chunk as it stands in the file, with length, name and the right checksum."""
+    stream.seek(at - 8)
+    chunk = stream.read(length + 12)
+    if len(chunk) < length + 12 or zlib.crc32(memoryview(chunk)[4:-4]) != int.from_bytes(chunk[-4:], "big"):
         raise RefusedError("a checksum is wrong, or a part is missing; the file is damaged")
-    return content[4:-4]
+    return chunk
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

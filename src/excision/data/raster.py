@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -75,7 +76,13 @@ def decode(stream: BinaryIO, key: int | None = None) -> Decoded:
         image.load()
         if key is not None:
             image.info["transparency"] = key
-        return Decoded((image.height, image.width), turned, _boxes(_without_empty_alpha(image)))
+        loaded = _without_empty_alpha(image)
+        # Any transparency counts, also a key that no pixel has.
+        plain = loaded.mode in ("L", "RGB") and "transparency" not in loaded.info
+        part = partial(_part, loaded)
+        return Decoded(
+            (image.height, image.width), turned, lambda *box: _values(part(*box)), part if plain else None
+        )
 
 
 def palette(stream: BinaryIO) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
@@ -179,12 +186,9 @@ def _without_empty_alpha(image: Image.Image) -> Image.Image:
     return image
 
 
-def _boxes(image: Image.Image) -> Callable[[int, int, int, int], NDArray[np.float32]]:
-    def box(top: int, bottom: int, left: int, right: int) -> NDArray[np.float32]:
-        part = (left, top, right, bottom)
-        return _values(image if part == (0, 0, *image.size) else image.crop(part))
-
-    return box
+def _part(image: Image.Image, top: int, bottom: int, left: int, right: int) -> Image.Image:
+    box = (left, top, right, bottom)
+    return image if box == (0, 0, *image.size) else image.crop(box)
 
 
 def _values(image: Image.Image) -> NDArray[np.float32]:

@@ -24,6 +24,7 @@ from excision.data.pixels import (
     check_size,
     cmyk_to_rgb,
     over_black,
+    stored_boxes,
     unit_range,
     upright,
     upright_size,
@@ -74,7 +75,11 @@ def decode(stream: BinaryIO) -> Decoded:
     with _page(stream) as page:
         values = segment_values(_coding(page), stream)
         size = (page.imagelength, page.imagewidth)
-        return Decoded(size, _orientation(page), array_boxes(values, partial(_colours, page)))
+        plain = page.photometric in (_GREY, _RGB) and page.bitspersample == 8 and not _alpha(page)
+        boxes = array_boxes(values, partial(_colours, page))
+        # Without what else a file may keep of each pixel.
+        stored = stored_boxes(values[..., : _COLOURS[page.photometric]]) if plain else None
+        return Decoded(size, _orientation(page), boxes, stored)
 
 
 def palette(stream: BinaryIO) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
