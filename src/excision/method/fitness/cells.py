@@ -25,7 +25,7 @@ LARGEST_GRID = 16
 """Most rows or columns."""
 
 _WANTED_CELLS, _SMALLEST_CELL = 64, 8
-_LUMA = np.array([77, 150, 29], dtype=np.float32)
+_LUMA = (77, 150, 29)
 """BT.601 luma in 256ths."""
 
 
@@ -62,11 +62,14 @@ def cut_cells(working: NDArray[np.uint16], grid: Grid) -> Cells:
     picked = np.stack([working[y : y + tall, x : x + wide] for y in top for x in left])
     if channels == 1:
         return Cells(picked[..., 0].astype(np.int32), None)
-    # 24 bits hold every product and sum, so that single precision is exact.
-    grey = (picked.astype(np.float32) @ _LUMA).astype(np.int32) >> 8
-    some = picked[:, ::2, ::2].astype(np.int32)
-    means = some.sum(axis=(1, 2), dtype=np.int32) / (some.shape[1] * some.shape[2])
-    return Cells(grey, means)
+    # Channel by channel: numpy is slow along the short axis of the channels.
+    grey = np.zeros(picked.shape[:3], np.int32)
+    for channel, weight in enumerate(_LUMA):
+        grey += np.multiply(picked[..., channel], weight, dtype=np.int32)
+    grey >>= 8
+    some = picked[:, ::2, ::2]
+    sums = [some[..., channel].sum(axis=(1, 2), dtype=np.int32) for channel in range(channels)]
+    return Cells(grey, np.stack(sums, axis=1) / (some.shape[1] * some.shape[2]))
 
 
 def halved(cells: Whole) -> Whole:
