@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-_FORMATS = {"png": {}, "bmp": {}, "jpg": {"quality": 92}, "tif": {}}
+_FORMATS: dict[str, dict[str, Any]] = {"png": {}, "bmp": {}, "jpg": {"quality": 92}, "tif": {}}
 _SIDE = 256
 
 _CHILD = """
