@@ -2,7 +2,7 @@
 
 It answers for one part at a time. A part is done once a result came for it whose trigger number is new: a
 verdict, or "no verdict". A result that was read before may come again after a restart of the station; it is
-acknowledged, and the part is triggered again.
+acknowledged, and the part is triggered again. Every cycle writes the serial number before the coils.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class PlcProgram(threading.Thread):
         self._client = ModbusTcpClient("127.0.0.1", port=port, timeout=1, retries=0)
         self._ended = threading.Event()
         self._step, self._trigger, self._acknowledge = 0, False, False
-        self._part, self._last = 1, 0
+        self._part, self._last, self._written = 1, 0, ""
         self.answers: list[Answer] = []
         self.repeated = 0
         self.unexpected = ""
@@ -86,15 +86,16 @@ class PlcProgram(threading.Thread):
         words = self._client.read_input_registers(0, count=6).registers
         on = {name for bit, name in enumerate(STATUS) if words[0] >> bit & 1}
         self._program(on, words[4] << 16 | words[5])
+        # The serial number in every cycle, and first: a station that was restarted has forgotten it.
+        raw = self._written.encode().ljust(32, b"\0")
+        self._client.write_registers(1, [int.from_bytes(raw[at : at + 2]) for at in range(0, 32, 2)])
         self._client.write_coils(0, [self._trigger, self._acknowledge])
 
     def _program(self, on: set[str], trigger: int) -> None:
         if self._step == 0 and "result_valid" in on:
             self._step = 1
         elif self._step == 0 and "ready" in on and not self._ended.is_set():
-            raw = self.serial.encode().ljust(32, b"\0")
-            self._client.write_registers(1, [int.from_bytes(raw[at : at + 2]) for at in range(0, 32, 2)])
-            self._trigger, self._step = True, 1
+            self._trigger, self._step, self._written = True, 1, self.serial
         elif self._step == 1 and "result_valid" in on:
             self._take(on, trigger)
             self._acknowledge, self._step = True, 2

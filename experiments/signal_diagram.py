@@ -3,8 +3,8 @@
     python experiments/signal_diagram.py MODEL IMAGES --out docs/images/signals.svg [--parts 30]
 
 A PLC with a cycle of 10 ms triggers a real station by Modbus TCP. Another client reads the signals as fast as
-it can: what is drawn is what it read, and when. On the left is the part whose handshake took the median time
-of all. On the right a camera gives no picture in time, and the report leaves at the deadline.
+it can: what is drawn is what it read, and when. On the left is a part whose handshake took about the median
+time of all. On the right a camera gives no picture in time, and the report leaves at the deadline.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 DEADLINE = 0.25  # seconds
 PAUSE = 0.05  # seconds between two parts
 CYCLE = 0.01  # seconds of a cycle of the PLC
+LATE_PARTS = 4
 LATE = 0.6  # seconds that the camera takes on the right
 SHOWN = ("trigger", "ready", "busy", "result_valid", "acknowledge", "heartbeat")
 OF_THE_PLC = ("trigger", "acknowledge")
@@ -155,7 +156,7 @@ def inspect(client: ModbusTcpClient) -> Part:
 
 
 def measure(model: Path, images: Path, count: int) -> tuple[Recorder, Part, Part]:
-    """Inspect parts; give the recorder, the part that took the median time, and one whose picture is late."""
+    """Inspect parts; give the recorder, a part that took the median time, and one whose picture is late."""
     camera, signal = Lazy(images), ModbusSignal("modbus", ModbusSettings(port=0))
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         station = Station(StationSettings(data=Path(folder), models={"model": model}))
@@ -170,14 +171,21 @@ def measure(model: Path, images: Path, count: int) -> tuple[Recorder, Part, Part
         parts = [inspect(client) for _ in range(count)]
         time.sleep(PAUSE)
         camera.delay = LATE
-        late = inspect(client)
+        late = [inspect(client) for _ in range(LATE_PARTS)]
         time.sleep(LATE)
         recorder.end()
         client.close()  # type: ignore[no-untyped-call]  # pymodbus
     in_time = sorted((part for part in parts if part.verdict != "no_verdict"), key=lambda p: p.end - p.start)
     if not in_time:
         raise SystemExit(f"no part had a verdict within {DEADLINE * 1000:.0f} ms: the machine is too busy")
-    return recorder, in_time[len(in_time) // 2], late
+    middle, tenth = len(in_time) // 2, len(in_time) // 10
+    usual = [in_time[middle], *in_time[middle - tenth : middle + tenth + 1]]
+    return recorder, _beating(recorder, usual), _beating(recorder, late)
+
+
+def _beating(recorder: Recorder, parts: list[Part]) -> Part:
+    """Give the first part during which the heartbeat changed, or else the first."""
+    return next((p for p in parts if len(recorder.levels("heartbeat", p.start, p.end)[0]) > 2), parts[0])
 
 
 def draw(recorder: Recorder, usual: Part, late: Part, out: Path) -> None:
@@ -186,11 +194,15 @@ def draw(recorder: Recorder, usual: Part, late: Part, out: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     mpl.rcParams |= {"svg.hashsalt": "excision", "font.size": 10, "text.color": INK, "axes.labelcolor": INK}
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(11, 5.2), sharey=True, facecolor=PAPER, layout="constrained"
     )
+    engine = figure.get_layout_engine()
+    assert isinstance(engine, ConstrainedLayoutEngine)
+    engine.set(w_pad=0.12, h_pad=0.12)
     measured = panel(left, recorder, usual, f"A verdict in time: {usual.verdict}")
     limits(left, measured)
     panel(right, recorder, late, "No picture: a report at the deadline")
@@ -216,8 +228,9 @@ def panel(axis: Axes, recorder: Recorder, part: Part, title: str) -> dict[str, t
         if rise is not None:
             found[name] = (moments[rise], moments[min(rise + 1, len(moments) - 1)])
         if name == "result_valid" and rise is not None:
-            words, right = f"{part.verdict}, {moments[rise]:.0f} ms after the trigger  ", moments[rise] > 150
-            axis.text(moments[rise], row + 0.67, words, color=colour, ha="right" if right else "left")
+            words = f"{part.verdict}, {moments[rise]:.0f} ms after the trigger"
+            side, words = ("right", f"{words}  ") if moments[rise] > moments[-1] / 2 else ("left", words)
+            axis.text(moments[rise], row + 0.67, words, color=colour, ha=side)
     axis.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK, pad=10)
     axis.set_yticks([row + 0.3 for row in range(len(SHOWN))], list(reversed(SHOWN)))
     axis.set_xlabel("milliseconds after the trigger", color=QUIET)
@@ -239,17 +252,13 @@ def limits(axis: Axes, measured: dict[str, tuple[float, float]]) -> None:
         ("release_timeout", acknowledge[0], trigger[1]),
     )
     for row, (name, since, until) in enumerate(watched, start=1):
-        height, first = -0.27 * row, row == 1
-        place = f"  {name}" if first else f"{name}  "
-        axis.annotate("", (since, height), (until, height), arrowprops={"arrowstyle": "<->", "color": QUIET})
-        axis.text(
-            until if first else since,
-            height,
-            place,
-            color=QUIET,
-            ha="left" if first else "right",
-            va="center",
-        )
+        height, arrow = -0.27 * row, {"arrowstyle": "<->", "color": QUIET}
+        axis.annotate("", (since, height), (until, height), arrowprops=arrow)
+        if row == 1:
+            paper = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}
+            axis.text((since + until) / 2, height, name, color=QUIET, ha="center", va="center", bbox=paper)
+        else:
+            axis.text(since, height, f"{name}  ", color=QUIET, ha="right", va="center")
 
 
 def main() -> None:

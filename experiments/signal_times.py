@@ -1,12 +1,13 @@
 """How long it takes from a trigger to its signal, with a real broker, a real web server and a busy station.
 
     PYTHONPATH=src:. python experiments/signal_times.py line/parts images/ [--triggers 1000] [--rate 5]
-        [--clients 0] [--deadline "500 ms"]
+        [--clients 0 2] [--deadline "500 ms"]
 
 A folder stands for the camera. The trigger comes in by MQTT; the report goes out by MQTT and by webhook.
 Times count from when the station accepted the trigger until the report was in the hands of the subscriber, or
 of the web server; for MQTT also from just before the command was published. Clients that send images over
-HTTP all the while are the load. Prints a table of percentiles in milliseconds.
+HTTP all the while are the load; the station is measured once with each number of them. Prints a table of
+percentiles in milliseconds, in Markdown.
 """
 
 from __future__ import annotations
@@ -91,28 +92,38 @@ class Listener(Subscriber):
         super()._hear(client, data, message)
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("model", type=Path, help="exported model")
     parser.add_argument("images", type=Path, help="folder of images that the camera gives")
     parser.add_argument("--triggers", type=int, default=1000)
     parser.add_argument("--rate", type=float, default=5.0, help="triggers a second")
-    parser.add_argument("--clients", type=int, default=0, help="that send images over HTTP all the while")
+    parser.add_argument(
+        "--clients", type=int, nargs="+", default=[0], help="that send images over HTTP all the while"
+    )
     parser.add_argument("--deadline", default="500 ms")
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, closing(Broker(Path(name))) as broker:
-        return trial(Path(name), broker, chosen)
+    chosen = parser.parse_args(words)
+    print("| load | from, to | reports | p50 | p99 | p99.9 | longest |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    notes, whole = [], True
+    for clients in chosen.clients:
+        with tempfile.TemporaryDirectory() as name, closing(Broker(Path(name))) as broker:
+            note, all_there = trial(Path(name), broker, chosen, clients)
+        notes.append(note)
+        whole = whole and all_there
+    print("\n" + "\n".join(notes))
+    return 0 if whole else 1
 
 
-def trial(folder: Path, broker: Broker, chosen: argparse.Namespace) -> int:
-    """Send the triggers, and print the table."""
+def trial(folder: Path, broker: Broker, chosen: argparse.Namespace, clients: int) -> tuple[str, bool]:
+    """Send the triggers, and print the rows; give what else to say, and whether every report has come."""
     receiver, file = Receiver(), folder / "station.toml"
     (folder / "key.txt").write_text("a key that both sides share", "ascii")
     values = {"images": chosen.images.absolute(), "port": broker.port, "web": receiver.server_address[1]}
     file.write_text(STATION.format(topic=TOPIC, deadline=chosen.deadline, **values), "utf-8")
     service = begin(f"bench={chosen.model}", folder / "data", "--file", file)
     try:
-        with closing(Listener(broker)) as line, _load(service, chosen.images, chosen.clients):
+        with closing(Listener(broker)) as line, _load(service, chosen.images, clients):
             line.wait(f"{TOPIC}/state", 1)
             published = _send(line, chosen.triggers, chosen.rate)
             reports = line.wait(f"{TOPIC}/report", chosen.triggers, 120)
@@ -123,24 +134,24 @@ def trial(folder: Path, broker: Broker, chosen: argparse.Namespace) -> int:
         end(service)
     asked = {answer["trigger"]: answer["request"] for answer in line.on(f"{TOPIC}/answer")}
     out = {
-        "command published to report at a subscriber (MQTT)": [
+        "command published, to report at a subscriber (MQTT)": [
             line.times[one["id"]] - published[asked[one["trigger"]]] for one in reports
         ],
-        "trigger accepted to report at a subscriber (MQTT)": [
+        "trigger accepted, to report at a subscriber (MQTT)": [
             line.times[one["id"]] - one["triggered"] for one in reports
         ],
-        "trigger accepted to report at the server (webhook)": [
+        "trigger accepted, to report at the server (webhook)": [
             when - one["triggered"] for when, one in receiver.heard
         ],
     }
-    missed = sum(one["deadline_missed"] for one in reports)
-    print(f"{len(reports)} reports, {chosen.rate:g} a second, {chosen.clients} clients; {missed} too late")
-    print("| from, to | reports | p50 | p99 | p99.9 | longest |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+    load = f"{chosen.rate:g} triggers a second" + (f", {clients} busy clients" if clients else "")
     for what, times in out.items():
         shown = " | ".join(f"{1000 * np.quantile(times, q):.0f}" for q in (0.5, 0.99, 0.999, 1.0))
-        print(f"| {what} | {len(times)} | {shown} |")
+        print(f"| {load} | {what} | {len(times)} | {shown} |", flush=True)
+    missed = sum(one["deadline_missed"] for one in reports)
+    note = f"{load}: {missed} of {len(reports)} reports missed the deadline of {chosen.deadline}."
     whole = len({one["trigger"] for one in reports}) == chosen.triggers
-    return 0 if whole and len(receiver.heard) >= chosen.triggers else 1
+    return note, whole and len(receiver.heard) >= chosen.triggers
 
 
 def _send(line: Listener, count: int, rate: float) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Trials of a whole line, in their short forms: it is killed, and its signals are timed."""
+"""Trials of a whole line that is killed again and again, in their short forms."""
 
 from __future__ import annotations
 
@@ -20,9 +20,3 @@ FORMAT_1 = ROOT / "tests" / "compatibility" / "format_1"
 def test_kills_leave_no_trigger_without_a_report(script: str, what: str) -> None:
     told = nursery.printed(ROOT / "experiments" / script, FORMAT_1 / "exported", FORMAT_1, "--kills", 2)
     assert f"| {what} | 2 |" in told
-
-
-def test_times_are_measured() -> None:
-    words = ["--triggers", 20, "--rate", 20, "--deadline", "20 s"]
-    told = nursery.printed(ROOT / "experiments" / "signal_times.py", FORMAT_1 / "exported", FORMAT_1, *words)
-    assert "(webhook) | 20 |" in told

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given
@@ -22,6 +25,8 @@ from excision.station.station_file.registry import TABLES, load
 from excision.station.station_file.serving import ModelTable, StationTable
 from excision.system.credentials import Secret
 from excision.system.duration import Duration, read_duration, write_duration
+from tests.signals.stand_in import free_port, wait_for
+from tests.station.conftest import Start
 
 
 def write(folder: Path, text: str) -> Path:
@@ -243,3 +248,41 @@ def test_check_asks_the_counterparts(line: Path, tmp_path: Path, capsys: pytest.
     path.write_text(path.read_text("utf-8").replace("[models.gone]\n", "").replace('folder = "nowhere"', ""))
     assert run_cli(["station", "check", str(path)]) == 0
     assert not (tmp_path / "kept").exists()
+
+
+def test_check_knows_the_ports_of_the_station_that_runs(start: Start, line: Path, tmp_path: Path) -> None:
+    port = free_port()
+    path = write(
+        tmp_path,
+        f"""
+        [station]
+        data = "kept"
+        [models.fabric]
+        folder = "{line}"
+        [cameras.front]
+        kind = "folder"
+        path = "{line}"
+        [signals.modbus]
+        port = {port}
+        """,
+    )
+
+    def modbus() -> tuple[bool, str]:
+        run_cli(["station", "check", str(path), "--json", str(tmp_path / "out.json")])
+        told = json.loads((tmp_path / "out.json").read_text("utf-8"))
+        (found,) = (one for one in told["findings"] if one["table"] == "signals.modbus")
+        return found["ok"], found["message"]
+
+    with socket.create_server(("127.0.0.1", port)):
+        assert modbus() == (False, ANY)
+    service = start("--file", path, model=None, data=tmp_path / "kept")
+    wait_for(
+        lambda: (
+            modbus()
+            == (True, f"127.0.0.1:{port}: the station itself listens here (process {service.process.pid})")
+        )
+    )
+    service.stop(signal.SIGKILL)
+    with socket.create_server(("127.0.0.1", port)):
+        ok, message = modbus()
+        assert not ok and "another program listens there" in message

@@ -10,7 +10,7 @@ from pathlib import Path
 from excision.errors import SettingsError
 from excision.system.access import FILE, FOLDER
 
-LOCK = "watch.lock"
+LOCK, SERVICE_LOCK = "watch.lock", "service.lock"
 
 
 @contextmanager
@@ -59,5 +59,28 @@ def only_one(out: Path, lock: str, what: str, other: str, option: str) -> Iterat
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
         yield
+    finally:
+        os.close(descriptor)
+
+
+def holder(folder: Path, lock: str) -> int | None:
+    """Give the process that holds a folder by a lock; None where none does, or this cannot be known."""
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        return None
+    try:
+        descriptor = os.open(folder / lock, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        written = os.read(descriptor, 32).decode("ascii", errors="replace").strip()
+        # Only where the last holder may be alive: for a moment, looking holds the folder as well.
+        if not written.isdecimal() or not Path(f"/proc/{written}").exists():
+            return None
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        return int(written)
     finally:
         os.close(descriptor)

@@ -18,7 +18,7 @@ from excision.station.drift import Drift
 from excision.station.improve.settings import ImproveSettings
 from excision.station.improve.shadow import Shadows
 from excision.station.improve.workshop import Workshop
-from excision.station.lock import only_one
+from excision.station.lock import SERVICE_LOCK, only_one
 from excision.station.models.live import Live
 from excision.station.models.registry import ModelRegistry
 from excision.station.outbox.sender import Sender
@@ -43,8 +43,6 @@ from excision.station.work.tables import remove_tables
 from excision.station.work.upload import Limits, inspect_upload
 from excision.station.work.workers import Observer, Workers
 from excision.system.cores import cores
-
-LOCK = "service.lock"
 
 _LONGEST_SOURCE = 500
 
@@ -148,7 +146,7 @@ class Station:
         workers, threads = settings.threading
         with ExitStack() as opened:
             opened.enter_context(
-                only_one(settings.data, LOCK, "excision serve", "another service runs", "--data")
+                only_one(settings.data, SERVICE_LOCK, "excision serve", "another service runs", "--data")
             )
             self.store = Store(settings.data / RESULTS)
             opened.callback(self.store.close)

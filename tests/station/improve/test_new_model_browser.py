@@ -36,6 +36,8 @@ def test_a_new_model_without_a_command_line(
     service = start("--file", described, data=data, model=None)
     with opened(browser, f"{service.url}/models") as page:
         page.get_by_role("link", name="New model").click()
+        gap = "who.getBoundingClientRect().top - who.previousElementSibling.getBoundingClientRect().bottom"
+        assert page.locator("form.card .field").nth(1).evaluate(f"who => {gap}") >= 8
         page.get_by_label("Name of the model").fill("bracket")
         page.get_by_role("button", name="Begin").click()
         page.locator("input[type=file]").set_input_files(sorted((seen / "train" / "good").iterdir())[:12])
