@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from excision.errors import ModelError
 from excision.method.folder_kinds import folder_kind, wrong_folder
 from excision.storage.entry import is_url, local_path
+from excision.system.allocator import keep_freed_memory
 from excision.tiling.tile_threads import TileThreads
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def load(
         folder: folder that `excision train`, `Detector.save` or `excision export` wrote, or its URL; then it
             is copied to the local cache.
         threads: of one inspection; None leaves it to the backend, or to torch, whose setting for the whole
-            process this number becomes otherwise.
+            process this number becomes otherwise; freed memory is then kept for the next image.
         device: where the networks are computed; None takes the processor for an exported model, and a GPU if
             there is one for a run folder.
         workers: inspections that are computed at once, when as many threads ask for them, and tiles of a
@@ -50,6 +51,7 @@ def load(
 
             if threads is not None:
                 torch.set_num_threads(threads)
+                keep_freed_memory()
             detector = Detector.load(folder, device or "auto")
             # A GPU computes one tile after another in any case.
             detector.tile_threads = TileThreads(workers if detector.device.type == "cpu" else 1)

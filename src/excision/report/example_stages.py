@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +16,7 @@ from excision.errors import ResultsError
 from excision.evaluation.examples import Example, Outcome, outcome
 from excision.predictions import Prediction, Verdict
 from excision.system.files import write_bytes, write_json
+from excision.system.in_order import in_order
 from excision.visualization import pictures
 from excision.visualization.overlays import readable
 from excision.visualization.pictures import Picture
@@ -83,13 +84,39 @@ def write_examples(folder: Path, examples: Iterable[Example]) -> None:
 
     Examples are processed one by one and not kept, so memory stays flat with a generator.
     """
+    target = _emptied(folder)
+    entries = [_write(target, number, example) for number, example in enumerate(examples, start=1)]
+    write_json(target / _INDEX, [asdict(entry) for entry in entries])
+
+
+def write_examples_of(
+    folder: Path, images: Iterable[str], example: Callable[[str], Example | None], workers: int
+) -> None:
+    """Write `examples/` as `write_examples` does, for several images at once.
+
+    Args:
+        folder: of results.
+        images: names of the images.
+        example: gives the example of an image, or None to leave it out; is called from several threads.
+        workers: images at once; no more examples are in memory.
+    """
+    target = _emptied(folder)
+
+    def write(numbered: tuple[int, str]) -> StagedExample | None:
+        found = example(numbered[1])
+        return None if found is None else _write(target, numbered[0], found)
+
+    entries = list(in_order(write, enumerate(images, start=1), workers))
+    write_json(target / _INDEX, [asdict(entry) for entry in entries if entry is not None])
+
+
+def _emptied(folder: Path) -> Path:
     target = folder / EXAMPLES
     if target.is_dir():
         for path in target.iterdir():
             if path.name == _INDEX or _FILE.fullmatch(path.name):
                 path.unlink()
-    entries = [_write(target, number, example) for number, example in enumerate(examples, start=1)]
-    write_json(target / _INDEX, [asdict(entry) for entry in entries])
+    return target
 
 
 def read_examples(folder: Path) -> list[StagedExample]:

@@ -24,7 +24,7 @@ from excision.ops.reduction import shrink_mask
 from excision.predictions import Detection, Prediction, Predictor
 from excision.progress import Progress
 from excision.report.charts import charts_of
-from excision.report.example_stages import write_examples
+from excision.report.example_stages import write_examples, write_examples_of
 from excision.report.own_words import Words, keep_words
 from excision.report.provenance import Provenance, provenance_of
 from excision.report.report import write_report
@@ -151,27 +151,26 @@ def inspect_and_report(
     )
     monitor, words = write_drift(predictor, out)
     summary = replace(summary, drift=monitor.warning, drift_words=words)
-    write_inspection(out, predictor, _shown_again(predictor, summary.strongest))
+    _write_inspection(out, predictor, summary.strongest, 1 if has_tiles else workers)
     return summary
 
 
-def write_inspection(out: Path, predictor: Predictor, examples: Iterable[Example]) -> None:
+def _write_inspection(out: Path, predictor: Predictor, images: Iterable[str], workers: int) -> None:
     """Write the report of an inspection and its examples beside the results in the folder."""
     review = _finite(predictor.review_threshold)
     threshold = _finite(predictor.threshold)
     write_about(out, About("inspection", None, None, today(), threshold, review, promise_of(predictor)))
-    write_examples(out, examples)
-    write_report(out)
 
-
-def _shown_again(predictor: Predictor, images: Iterable[str]) -> Iterator[Example]:
-    """Inspect the images to show again: keeping every stage of all would not stay flat."""
-    for image in images:
+    def shown_again(image: str) -> Example | None:
+        # Keeping every stage of all images would not stay flat.
         try:
-            yield Example(readable(image), None, next(iter(predictor.predict([Path(image)]))).overview())
+            return Example(readable(image), None, next(iter(predictor.predict([Path(image)]))).overview())
         except ImageError:
             # The file has been moved since; its line of results stands all the same.
-            continue
+            return None
+
+    write_examples_of(out, images, shown_again, workers)
+    write_report(out)
 
 
 def _write_charts(out: Path) -> None:

@@ -17,6 +17,7 @@ from excision.method import run_folder
 from excision.method.calibration import check_thresholds
 from excision.runtime import model_folder
 from excision.runtime.model_folder import is_exported
+from excision.system.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
     from excision.predictions import Prediction, Predictor
@@ -145,6 +146,7 @@ def _trained(folder: Path, threads: int | None) -> Predictor:
 
     if threads is not None:
         torch.set_num_threads(threads)
+        keep_freed_memory()
     detector = Detector.load(folder)
     # There are no golden images. So a plain surface must at least have a finite score.
     image_format = detector.image_format

@@ -1,0 +1,24 @@
+"""The memory allocator of the C library, for work that needs the same large blocks again and again."""
+
+from __future__ import annotations
+
+import ctypes
+from contextlib import suppress
+
+# Names of glibc's `mallopt`, from malloc.h (GNU C Library manual, "Malloc Tunable Parameters").
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_LARGEST = 2**25  # the largest threshold that glibc takes; a larger block goes back to the system at once
+_KEPT = 2**28  # bytes that are kept at the end of the heap
+
+
+def keep_freed_memory() -> None:
+    """Keep freed blocks of up to 32 MiB for the next use, instead of giving them back to the system.
+
+    The layers of a network free and take such blocks for every image. Given back, each is taken again page by
+    page, and pages are given and taken under a lock that all threads of the process share. Without effect
+    where the C library is not glibc.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_MMAP_THRESHOLD, _LARGEST)
+        mallopt(_TRIM_THRESHOLD, _KEPT)
