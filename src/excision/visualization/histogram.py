@@ -34,6 +34,26 @@ class Histogram:
     beyond: int
 
 
+@dataclass(frozen=True, slots=True)
+class HistogramWords:
+    """What stands in a drawing.
+
+    Attributes:
+        title: of the drawing.
+        score: name of the horizontal axis.
+        images: name of the vertical axis where it counts images.
+        description: for people who do not see it; empty for one in English that is made from the figures.
+    """
+
+    title: str = "Anomaly scores"
+    score: str = "Anomaly score"
+    images: str = "Images"
+    description: str = ""
+
+
+_ENGLISH = HistogramWords()
+
+
 def count_scores(scores: Mapping[str, FloatArray], threshold: float | None) -> Histogram:
     """Count scores by name; the threshold, if there is one, is an edge.
 
@@ -64,7 +84,12 @@ def _count(values: FloatArray, edges: FloatArray) -> NDArray[np.int64]:
 
 
 def draw_histogram(
-    histogram: Histogram, thresholds: Mapping[str, float], kinds: Mapping[str, str], *, shares: bool
+    histogram: Histogram,
+    thresholds: Mapping[str, float],
+    kinds: Mapping[str, str],
+    *,
+    shares: bool,
+    words: HistogramWords = _ENGLISH,
 ) -> Chart:
     """Draw a histogram with the thresholds.
 
@@ -73,16 +98,17 @@ def draw_histogram(
         thresholds: values by their names in the drawing; the first is the decision threshold.
         kinds: class that colours each name in the histogram: "good", "review", "defect" or "unfit".
         shares: draw the share of the images of each name instead of their number.
+        words: that stand in the drawing.
     """
     totals = {name: max(1, int(counts.sum())) for name, counts in histogram.counts.items()}
     heights = {n: c / totals[n] if shares else c.astype(float) for n, c in histogram.counts.items()}
     highest = max(float(values.max()) for values in heights.values()) * 1.05
-    chart = Chart("scores", "Anomaly scores", _describe(histogram, thresholds))
+    chart = Chart("scores", words.title, words.description or _describe(histogram, thresholds))
     x = Scale(float(histogram.edges[0]), float(histogram.edges[-1]), LEFT, RIGHT)
     y = Scale(0, highest, BOTTOM, TOP + 14)
-    title = "Share of its kind" if shares else "Images"
+    title = "Share of its kind" if shares else words.images
     levels = share_marks(highest) if shares else [m for m in marks(0, highest) if m[0] == int(m[0])]
-    chart.axes(Axis("Anomaly score", x, marks(x.low, x.high)), Axis(title, y, levels))
+    chart.axes(Axis(words.score, x, marks(x.low, x.high)), Axis(title, y, levels))
     for name, values in heights.items():
         if totals[name] and values.any():
             points = _outline(histogram.edges, values, x, y)
@@ -94,9 +120,9 @@ def draw_histogram(
         place = x(value)
         chart.line((place, BOTTOM), (place, TOP + 6), "review-threshold" if number else "threshold")
         left = place > (LEFT + RIGHT) / 2
-        words = f"{name} {value:.4g}"
+        line = f"{name} {value:.4g}"
         chart.text(
-            (place + (-5 if left else 5), TOP + 18 + 16 * number), words, "halo", "end" if left else "start"
+            (place + (-5 if left else 5), TOP + 18 + 16 * number), line, "halo", "end" if left else "start"
         )
     return chart
 

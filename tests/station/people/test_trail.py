@@ -15,6 +15,7 @@ import pytest
 from excision.station.people.roles import Role
 from excision.station.people.users import Users
 from excision.station.store.records import Label
+from excision.station.store.settings_trail import CHANGED, note_settings
 from excision.station.store.store import Store
 from excision.station.store.trail import GENESIS, GUARDS
 from excision.station.store.trail_check import verify
@@ -187,3 +188,25 @@ def test_an_earlier_file_gets_its_hashes(old: Path, change: str | None) -> None:
         tamper(old, change)
         fault = verify(old).fault
         assert fault is not None and "from before the trail" in fault
+
+
+def test_changed_settings_are_events(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "results.sqlite")) as store:
+        secret = "https://user:pass-word@hub.example/?token=abcdef"
+        first = {"alarms": {"unfit_in_a_row": 2}, "signals": {"webhook": {"url": secret}}}
+        for given in (first, first, {"alarms": {"unfit_in_a_row": 3}}, {}, {}):
+            note_settings(store, given)
+        told = [
+            json.loads(row["details"])
+            for row in store.rows("SELECT details FROM events WHERE what = ? ORDER BY id", (CHANGED,))
+        ]
+        assert told[0]["alarms.unfit_in_a_row"] == [None, "2"]
+        assert told[1]["alarms.unfit_in_a_row"] == ["2", "3"] and told[1]["signals.webhook.url"][1] is None
+        assert told[2:] == [{"alarms.unfit_in_a_row": ["3", None]}]
+        assert "pass-word" not in str(told) and "abcdef" not in str(told)
+        remembered = store.rows("SELECT value FROM remembered")
+        assert "pass-word" not in remembered[0]["value"]
+        note_settings(store, {"x": {str(number): "y" * 500 for number in range(150)}})
+        (last,) = store.rows("SELECT details FROM events ORDER BY id DESC LIMIT 1")
+        assert json.loads(last["details"])["more"] == 50 and len(last["details"]) < 30_000
+    assert verify(tmp_path / "results.sqlite").fault is None

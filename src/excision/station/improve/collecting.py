@@ -70,10 +70,8 @@ def collect(job: Job, shown: Shown) -> Collection:
     )
     notes += labelled.left_out
     if doubts:
-        notes.append(
-            f"{len(doubts)} {'label waits' if len(doubts) == 1 else 'labels wait'} for a second person, and "
-            "count for nothing until then."
-        )
+        wait, count = ("label waits", "counts") if len(doubts) == 1 else ("labels wait", "count")
+        notes.append(f"{len(doubts)} {wait} for a second person, and {count} for nothing until then.")
     return Collection(members, doubts, originals.missing, tuple(notes))
 
 

@@ -67,12 +67,19 @@ def histogram(calibration: Calibration, thresholds: dict[str, float], t: Words) 
     """Draw the scores of the held-out good images with the thresholds, by the words to write there."""
     import numpy as np
 
-    from excision.visualization.histogram import count_scores, draw_histogram
+    from excision.visualization.histogram import HistogramWords, count_scores, draw_histogram
 
     name = t("models.held_out")
     first = next(iter(thresholds.values()))
     counted = count_scores({name: np.array(calibration.scores, dtype=np.float64)}, first)
-    return draw_histogram(counted, thresholds, {name: "good"}, shares=False).inline()
+    lines = "; ".join(f"{line} {value:.4g}" for line, value in thresholds.items())
+    words = HistogramWords(
+        t("chart.title"),
+        t("chart.axis"),
+        t("chart.images"),
+        t("chart.histogram", n=len(calibration.scores), lines=lines),
+    )
+    return draw_histogram(counted, thresholds, {name: "good"}, shares=False, words=words).inline()
 
 
 def _levels(x: Scale, y: Scale) -> list[str]:

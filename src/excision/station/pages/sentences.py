@@ -25,13 +25,13 @@ _LONGEST = 6000
 """Characters of a text; what is longer stays English, so that nobody makes the station search for long."""
 
 _LONGEST_VALUE = 400
-_DEEPEST = 8
+_DEEPEST = 24
 
 _NUMBER = r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\d*\.\d+)(?:e[-+]?\d+)?(?: ?%)?"
 _PATTERN = {
     "": rf"(?s:.{{1,{_LONGEST_VALUE}}}?)",
     "n": _NUMBER,
-    "p": r".{1,200}?",
+    "p": r".{1,500}?",
     "s": rf"(?s:.{{1,{_LONGEST}}}?)",
 }
 
@@ -42,12 +42,14 @@ class Form:
 
     Attributes:
         pattern: of the English form, with a group for each value.
+        beginning: the same, where another sentence follows.
         kinds: of the values, by name.
         pieces: of the English form between the values: a quick look whether it can fit at all.
         words: the form by language.
     """
 
     pattern: re.Pattern[str]
+    beginning: re.Pattern[str]
     kinds: dict[str, str]
     pieces: tuple[str, ...]
     words: dict[str, str]
@@ -114,21 +116,16 @@ def _whole(text: str, language: str, depth: int) -> str | None:
 
 
 def _fitting(form: Form, text: str, language: str, depth: int) -> str | None:
-    found = form.pattern.fullmatch(text)
-    if found is not None:
-        return _filled(form, found, language, depth)
-    begun = form.pattern.match(text)
-    while begun is not None and begun.end() < len(text):
-        rest = text[begun.end() :]
-        separator = next((one for one in (" ", "\n") if rest.startswith(one)), None)
-        if separator is None:
-            return None
+    """Translate a text that begins with this form; the first of several sentences before one long one."""
+    begun = form.beginning.match(text)
+    if begun is not None:
+        separator, rest = text[begun.end()], text[begun.end() + 1 :]
         first = _filled(form, begun, language, depth)
-        following = _whole(rest[1:], language, depth) if first is not None else None
-        if first is None or following is None:
-            return None
-        return f"{first}{'' if language == 'zh' else separator}{following}"
-    return None
+        following = _whole(rest, language, depth + 1) if first is not None else None
+        if first is not None and following is not None:
+            return f"{first}{'' if language == 'zh' else separator}{following}"
+    found = form.pattern.fullmatch(text)
+    return None if found is None else _filled(form, found, language, depth)
 
 
 def _filled(form: Form, found: re.Match[str], language: str, depth: int) -> str | None:
@@ -186,4 +183,4 @@ def _form(words: dict[str, str]) -> Form:
             kinds.setdefault(name, kind or "")
             pieces.append("")
     plain = {tag: re.sub(r"\{(\w+):\w+\}", r"{\1}", text) for tag, text in words.items()}
-    return Form(re.compile(pattern), kinds, tuple(pieces), plain)
+    return Form(re.compile(pattern), re.compile(rf"{pattern}(?=[ \n])"), kinds, tuple(pieces), plain)

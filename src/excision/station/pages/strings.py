@@ -6,10 +6,22 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+from string import Formatter
 from typing import Any
 
 DEFAULT = "en"
 """Language of texts that a translation lacks."""
+
+
+class _Counting(Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        one, separator, other = format_spec.partition("|")
+        if not separator:
+            return str(super().format_field(value, format_spec))
+        return one if str(value) == "1" else other
+
+
+_COUNTING = _Counting()
 
 
 class Words:
@@ -31,14 +43,15 @@ class Words:
         """Give a sentence with its values filled in.
 
         Where there is a value `n`, the entry `<name>.one` is for 1 and `<name>.other` for all other numbers,
-        if the file has them.
+        if the file has them. Within a sentence, `{parts:part|parts}` stands for the first word if the value
+        `parts` is 1, and for the second if it is any other.
 
         Raises:
             KeyError: there is no such sentence, or it wants a value that is not given.
         """
         if "n" in values and name not in self._entries:
             name = f"{name}.{'one' if values['n'] == 1 else 'other'}"
-        return self._entries[name].format_map(values)
+        return _COUNTING.vformat(self._entries[name], (), values)
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries
