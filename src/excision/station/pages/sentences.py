@@ -159,7 +159,7 @@ def _phrase(text: str, language: str, depth: int) -> str | None:
 
 @cache
 def catalogue() -> tuple[tuple[Form, ...], tuple[Form, ...]]:
-    """Read all sentences, and the phrases that stand within them; longer forms first."""
+    """Read all sentences, and the phrases that stand within them; the surest forms first."""
     sentences: list[Form] = []
     phrases: list[Form] = []
     for file in resources.files(__package__).joinpath("sentences").iterdir():
@@ -168,7 +168,8 @@ def catalogue() -> tuple[tuple[Form, ...], tuple[Form, ...]]:
             sentences += [_form(entry) for entry in content.get("sentence", ())]
             phrases += [_form(entry) for entry in content.get("phrase", ())]
     for found in (sentences, phrases):
-        found.sort(key=lambda form: -sum(map(len, form.pieces)))
+        # What begins with words is surer than what begins with any text.
+        found.sort(key=lambda form: (not form.pieces[0], -sum(map(len, form.pieces))))
     return tuple(sentences), tuple(phrases)
 
 
