@@ -26,7 +26,7 @@ from excision.settings import (
     TrainingSettings,
 )
 from tests.browser import browser  # noqa: F401 - a fixture for every test
-from tests.sharing import export_once, full_lessons, small_lessons  # noqa: F401 - the same
+from tests.sharing import export_once, full_lessons, import_own_share, small_lessons  # noqa: F401 - the same
 
 if TYPE_CHECKING:
     from excision import Detector
@@ -37,12 +37,20 @@ SIZE = (48, 40)
 def pytest_configure() -> None:
     """Hear Ctrl-C: a shell that runs tests in the background has them ignore it, and what they start too."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.disable()  # until the tests are collected: of what that makes, next to nothing is garbage
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Let the workers share the compiling of the tests."""
+    import_own_share(session.config)
 
 
 def pytest_collection_finish() -> None:
     """Keep what is there for good, half a million objects, out of every later search for garbage."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 _UMASK = os.umask(0o022)
