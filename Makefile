@@ -18,23 +18,24 @@ demo: $(INSTALLED)
 	$(BIN)/excision demo --out demo
 
 # After OpenVINO, training with torch in the same process can crash: the tests that may run it, tests/export, have one
-# of their own. What each says is shown when it ends. The tests build the documentation, too.
+# of their own. What each says is shown when it ends. The tests build the documentation, too. The other tests take
+# longest, and wait for servers, cameras and browsers: by `nice`, type checker and tests/export use what they leave.
 test: $(INSTALLED)
 	shared=$$(mktemp -d) && { EXCISION_TESTS_SHARED=$$shared $(MAKE) --jobs 3 --output-sync --keep-going \
 		lint test-openvino test-others; status=$$?; rm -r $$shared; exit $$status; }
 
 test-openvino: $(INSTALLED)
-	$(BIN)/python -m pytest tests/export
+	nice $(BIN)/python -m pytest tests/export
 
-# A file stays with one process, the longest files come first. Many tests wait for servers, cameras and browsers: one
-# process more than there are cores keeps the cores busy.
+# A file stays with one process, the longest files come first. As many tests wait, one process more than there are
+# cores keeps the cores busy.
 test-others: $(INSTALLED)
 	$(BIN)/python -m pytest --ignore tests/export --numprocesses $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check src tests experiments tools examples
 	$(BIN)/ruff format --check src tests experiments tools examples
-	$(BIN)/mypy
+	nice $(BIN)/mypy
 	$(BIN)/python tools/structure.py
 
 # Strict: a link that leads nowhere is an error.

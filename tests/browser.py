@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
+LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = ((390, "light"), (1280, "dark"))
+"""Width and scheme of the looks at a page that find what bars people.
+
+The layout depends on the width alone, and the colours on the scheme alone: each of them is seen once.
+"""
+
 # A container has neither a sandbox for root nor much shared memory; the pages are the project's own.
 _OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from excision.report.own_words import Words
 from excision.report.report import write_report
-from tests.browser import opened
+from tests.browser import LOOKS, opened
 from tests.report.results import evaluated, inspected
 from tests.station.test_pages_browser import findings
 
@@ -29,8 +29,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 @pytest.mark.parametrize("kind", ["evaluation", "inspection"])
 def test_nothing_serious_bars_anybody(
     browser: Any, reports: dict[str, str], kind: str, width: int, scheme: Any

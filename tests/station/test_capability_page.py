@@ -13,7 +13,7 @@ from excision.inspection.fingerprint import fingerprint
 from excision.method.folder_kinds import CAPABILITY
 from excision.report.capability_page import keep_capability, kept_content, write_capability_report
 from excision.runtime.inspector import Inspector
-from tests.browser import opened
+from tests.browser import LOOKS, opened
 from tests.capability.samples import sample
 from tests.station.conftest import Service, begin, end
 from tests.station.test_pages_browser import findings
@@ -38,8 +38,7 @@ def station(known: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     end(found)
 
 
-@pytest.mark.parametrize("width", [390, 1400])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_maps_are_shown(browser: Any, station: Service, width: int, scheme: Any) -> None:
     with opened(browser, f"{station.url}/models", width=width, scheme=scheme) as page:
         card = page.locator(".capability")

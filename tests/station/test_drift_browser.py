@@ -75,8 +75,7 @@ def test_a_warning_is_seen_decided_about_and_undone(browser: Any, drifted: Servi
         assert drifted.client.drift()["warning"]["statistic"] == "brightness"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1920])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1920, "dark")])
 def test_nothing_serious_bars_anybody_from_a_warning(
     browser: Any, drifted: Service, width: int, scheme: Any
 ) -> None:

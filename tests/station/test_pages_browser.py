@@ -57,8 +57,7 @@ def findings(page: Any) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1920])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1920, "light")])
 @pytest.mark.parametrize("path", PAGES[:-1])
 def test_nothing_serious_bars_anybody(
     browser: Any, filled: Service, path: str, width: int, scheme: Any

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser import opened
+from tests.browser import LOOKS, opened
 from tests.station.conftest import Service
 from tests.station.test_pages_browser import findings
 
@@ -129,8 +129,7 @@ def test_stages_are_compared_at_the_same_place(page: Any) -> None:
     assert page.get_by_role("button", name="Previous picture").is_enabled()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_the_dialog_bars_nobody(browser: Any, result: str, width: int, scheme: Any) -> None:
     with opened(browser, result, width=width, scheme=scheme) as page:
         page.locator(BIG).click()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import gc
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,7 +71,7 @@ def write_onnx(pipeline: Pipeline, path: Path) -> None:
     # Two images: with one, the exporter would fix the batch size to 1.
     example = torch.rand(2, image_format.channels, *image_format.size)
     batch = torch.export.Dim("batch", min=1, max=1024)
-    with torch.no_grad(), atomic_path(path) as temporary, _quiet(), _without_search_for_splits():
+    with torch.no_grad(), atomic_path(path) as temporary, _quiet(), _quick():
         program = torch.onnx.export(
             Graph(pipeline).eval(),
             (example,),
@@ -86,6 +87,19 @@ def write_onnx(pipeline: Pipeline, path: Path) -> None:
         for node in program.model.graph.all_nodes():
             node.metadata_props.clear()
         program.save(temporary, external_data=False)
+
+
+@contextlib.contextmanager
+def _quick() -> Iterator[None]:
+    """Spare the exporter two searches that find nothing: for garbage among its nodes, and for splits."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        with _without_search_for_splits():
+            yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 @contextlib.contextmanager

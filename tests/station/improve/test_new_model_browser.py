@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tests.browser import opened
+from tests.browser import LOOKS, opened
 from tests.method.recovery.test_training import TINY
 from tests.station.conftest import Start
 from tests.station.conftest import line as line  # noqa: PLC0414  the exported model
@@ -14,15 +14,12 @@ from tests.station.conftest import pictures as pictures  # noqa: PLC0414  as abo
 from tests.station.conftest import start as start  # noqa: PLC0414  as above
 from tests.station.test_pages_browser import findings
 
-WIDTHS = (390, 1280)
-
 
 def looks(browser: Any, url: str) -> None:
-    for scheme in ("light", "dark"):
-        for width in WIDTHS:
-            with opened(browser, url, width=width, scheme=scheme) as page:
-                assert findings(page) == []
-                assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for width, scheme in LOOKS:
+        with opened(browser, url, width=width, scheme=scheme) as page:
+            assert findings(page) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_a_new_model_without_a_command_line(

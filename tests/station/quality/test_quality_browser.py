@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from excision.station.store.records import StoredResult
 from excision.station.store.store import Store
-from tests.browser import opened
+from tests.browser import LOOKS, opened
 from tests.station.conftest import Service, begin, end
 from tests.station.parts.pictures import with_code
 from tests.station.test_pages_browser import findings
@@ -116,14 +116,6 @@ def test_classes_are_those_of_the_file_and_a_label_can_be_taken_back(browser: An
         plant.json(
             "POST", f"/v1/results/{place}/labels", {"truth": "defect", "who": "Ada", "defect_class": "dent"}
         )
-
-
-LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = (
-    (1280, "light"),
-    (390, "dark"),
-    (1280, "dark"),
-    (390, "light"),
-)
 
 
 def test_the_page_and_the_sheet(browser: Any, plant: Service, tmp_path: Path) -> None:
