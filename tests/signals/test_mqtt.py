@@ -167,7 +167,7 @@ def test_a_broker_that_is_killed_loses_and_doubles_nothing(broker: Broker) -> No
 
 
 def test_without_a_broker_nothing_hangs(tmp_path: Path) -> None:
-    settings = MqttSettings(host="127.0.0.1", port=free_port(), topic="x", timeout=1.0)
+    settings = MqttSettings(host="127.0.0.1", port=free_port(), topic="x", timeout=5.0)
     signal = settings.open("mqtt")
     signal.start(Line())
     before = time.monotonic()
@@ -175,7 +175,7 @@ def test_without_a_broker_nothing_hangs(tmp_path: Path) -> None:
         signal.send(a_report())
     with pytest.raises(SignalError):
         signal.show(LineState(True, False))
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 4
     with pytest.raises(SignalError, match="cannot be reached"):
         settings.check()
     signal.close()

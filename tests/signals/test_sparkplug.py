@@ -243,7 +243,7 @@ def test_a_broker_that_stands_still_has_no_report(broker: Broker) -> None:
 
 def test_without_a_broker_nothing_hangs() -> None:
     settings = SparkplugSettings(
-        host="127.0.0.1", port=free_port(), group_id="g", edge_node_id="e", timeout=1.0
+        host="127.0.0.1", port=free_port(), group_id="g", edge_node_id="e", timeout=5.0
     )
     signal = settings.open("sparkplug")
     signal.start(Line())
@@ -252,7 +252,7 @@ def test_without_a_broker_nothing_hangs() -> None:
         signal.send(a_report())
     with pytest.raises(SignalError, match="127"):
         signal.show(LineState(False, False))
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 4
     with pytest.raises(SignalError, match="cannot be reached"):
         settings.check()
     signal.close()

@@ -88,7 +88,7 @@ def test_a_foreign_lock_is_refused_soon_and_delays_nothing_else(start: Start, pi
         assert status == 503
         assert b"locked" in body
         assert headers["Retry-After"] == "5"
-        assert 4 < time.monotonic() - begin < 15
+        assert 4 < time.monotonic() - begin < 30
         # Labels wait in threads of their own: whatever else is asked for is answered meanwhile.
         pool = ThreadPoolExecutor(60)
         labels = [

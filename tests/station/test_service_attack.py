@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from excision.station.api.limits import ConnectionLimits
 from tests.station.conftest import Service, Start, begin, end
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
@@ -55,6 +56,9 @@ def said(service: Service, content: bytes) -> tuple[list[int], bytes]:
 def statuses(answer: bytes) -> list[int]:
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", answer)]
 
+
+SOON = ConnectionLimits().header_seconds / 2
+"""Answered within it, nobody has waited for the silent, each of whom is heard twice as long."""
 
 CLOSE = b"Connection: close\r\n"
 
@@ -258,12 +262,11 @@ def test_a_healthy_client_is_answered_among_six_hundred_hostile_ones(
         for _ in range(4):
             begun = time.monotonic()
             assert service.json("GET", "/healthz")[0] == 200
-            healthy = time.monotonic() - begun
-            assert healthy < 1
-            time.sleep(0.8)
+            assert time.monotonic() - begun < SOON
+            time.sleep(0.4)
         begun = time.monotonic()
         assert service.ask("POST", "/v1/inspect", image)[0] == 200
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < SOON
         body = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n' + image
         kind = "multipart/form-data; boundary=b"
         assert service.ask("POST", "/try", body + b"\r\n--b--\r\n", Content_Type=kind)[0] == 200
@@ -284,7 +287,7 @@ def test_more_connections_than_descriptors_stop_nothing(start: Start, tmp_path: 
     try:
         begun = time.monotonic()
         assert service.json("GET", "/healthz")[0] == 200
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < SOON
         count = len(list(Path(f"/proc/{service.process.pid}/fd").iterdir()))
         assert count < 190
     finally:
