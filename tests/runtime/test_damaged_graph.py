@@ -97,7 +97,7 @@ def absurd_sides(model: Any) -> None:
         (outside("model.json"), "in another file"),
         (outside_in_a_constant, "in another file"),
         (outside_in_a_sparse_tensor, "in another file"),
-        (endless, "a loop or a branch"),
+        (endless, "a loop"),
         (function, "functions"),
         (more_input, "the graph takes image .*more"),
         (other_name, "has no output 'score'"),

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from excision.data import Dataset, load_dataset
 from excision.detector import Detector
 from excision.errors import ModelError, SettingsError
+from excision.export.early_exit import branch_around_recovery, without_parts
 from excision.export.examples import graph_image, graph_input, with_defect
 from excision.export.graph import count_operations, write_onnx
 from excision.export.proof import Calibrating, prove
@@ -146,6 +147,9 @@ def _write_graph(
     if quantised is not None:
         with _one_step(tell, "quantising"):
             quantise(onnx, [graph_input(image) for image in _examples(detector, quantised)])
+    # In OpenVINO a branch costs more than it saves.
+    exits = to == "onnx" and detector.pipeline.scorer.counts_inside_alone
+    (branch_around_recovery if exits else without_parts)(onnx)
     if to == "openvino":
         try:
             import openvino

@@ -15,6 +15,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from excision.export import attention_graph, recovery_graph
+from excision.export.early_exit import ADDED
 from excision.export.quiet import errors_alone
 from excision.method.attention.networks import InstanceNorm
 from excision.method.pipeline import Pipeline
@@ -43,10 +44,14 @@ class Graph(nn.Module):
                     setattr(module, name, _InstanceNorm(child))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Inspect images (B, C, H, W) in [0, 1]; returns `OUTPUTS` in their order, the mask as 0 and 1."""
-        stages = self.pipeline.inspect(image)
+        """Inspect images (B, C, H, W) in [0, 1].
+
+        Returns:
+            `OUTPUTS` in their order, the mask as 0 and 1; and `ADDED`.
+        """
+        stages, added = self.pipeline.inspect_in_parts(image)
         shown = stages._replace(mask=stages.mask.to(image.dtype))._asdict()
-        return tuple(shown[name] for name in OUTPUTS)
+        return *(shown[name] for name in OUTPUTS), added
 
 
 class _InstanceNorm(nn.Module):
@@ -65,7 +70,7 @@ def write_onnx(pipeline: Pipeline, path: Path) -> None:
 
     Args:
         pipeline: trained pipeline.
-        path: path of the file.
+        path: path of the file; `ADDED` is among its outputs.
     """
     image_format = pipeline.image_format
     # Two images: with one, the exporter would fix the batch size to 1.
@@ -76,7 +81,7 @@ def write_onnx(pipeline: Pipeline, path: Path) -> None:
             Graph(pipeline).eval(),
             (example,),
             input_names=[INPUT],
-            output_names=list(OUTPUTS),
+            output_names=[*OUTPUTS, ADDED],
             dynamic_shapes={INPUT: {0: batch}},
             opset_version=OPSET,
             dynamo=True,

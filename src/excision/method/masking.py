@@ -21,27 +21,35 @@ class Masking(nn.Module):
 
     Attributes:
         threshold: (); cells of the patch grid with more attention than this are excised.
+        least: (); nothing is excised from an image whose largest attention of a cell is below this; None if
+            there is no early exit.
     """
 
     threshold: Tensor
+    least: Tensor | None
 
     def __init__(self, settings: MaskSettings) -> None:
         super().__init__()
         self.settings = settings
         self.register_buffer("threshold", torch.tensor(float("inf")))
+        self.register_buffer("least", torch.tensor(float("-inf")) if settings.early_exit > 0 else None)
 
-    def forward(self, images: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, cells: Tensor, *, spares: bool = False) -> tuple[Tensor, Tensor]:
         """Excise the cells with the most attention.
 
         Args:
             images: (B, C, H, W) in [0, 1].
             cells: (B, 1, h, w), attention of each cell of the patch grid.
+            spares: excise nothing from images below `least`. What is normal is learnt without.
 
         Returns:
             The mask (B, 1, H, W), bool, and the masked image (B, C, H, W) in [0, 1].
         """
         if self.settings.enabled:
-            mask = cells_to_mask(self.select(cells), self.settings.patch, (images.shape[2], images.shape[3]))
+            selected = self.select(cells)
+            if spares and self.least is not None:
+                selected &= cells.amax(dim=(2, 3), keepdim=True) >= self.least
+            mask = cells_to_mask(selected, self.settings.patch, (images.shape[2], images.shape[3]))
         else:
             mask = torch.zeros_like(images[:, :1], dtype=torch.bool)
         return mask, excise(images, mask, self.settings.fill, self.settings.patch)
@@ -53,11 +61,16 @@ class Masking(nn.Module):
     def learn(self, normal: Iterable[Tensor]) -> None:
         """Set the threshold so that, on average, the share `budget` of a normal image is excised.
 
+        With an early exit, `least` becomes that quantile of the largest attention of a normal image.
+
         Args:
             normal: attention of the patch grid of each normal image, (1, 1, h, w).
         """
-        values = np.concatenate([cells.flatten().cpu().numpy() for cells in normal])
-        self.threshold.fill_(float(np.quantile(values, 1 - self.settings.budget)))
+        each = [cells.flatten().cpu().numpy() for cells in normal]
+        self.threshold.fill_(float(np.quantile(np.concatenate(each), 1 - self.settings.budget)))
+        if self.least is not None:
+            largest = [float(values.max()) for values in each]
+            self.least.fill_(float(np.quantile(largest, self.settings.early_exit)))
 
 
 def patch_attention(attention: Tensor, patch: int) -> Tensor:

@@ -11,12 +11,15 @@ from excision.features.network import FeatureNetwork
 from excision.method.attention.model import Attention, Look
 from excision.method.masking import Masking
 from excision.method.recovery.unet import UNet
+from excision.method.scoring.combination import joined, of_residuals
 from excision.method.scoring.evidence import Evidence, ScorerInput
 from excision.method.scoring.scorer import Scorer
 from excision.method.scoring.stored import made_to_fit
 from excision.ops.resampling import enlarge
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
+
+_LEAST = "masking.least"
 
 
 class Stages(NamedTuple):
@@ -85,23 +88,31 @@ class Pipeline(nn.Module):
             raise ValueError(f"images are {given} pixels: this model was made for {wanted}")
         # One image at a time: in a batch, sums are rounded in a different order, and the score of an image
         # would depend on the rest of the batch. On a CPU it is also faster: the features stay in the cache.
-        singles = [self.inspect(image[None]) for image in images]
+        singles = [self._inspect_one(image[None]) for image in images]
         return Stages(*(torch.cat(parts) for parts in zip(*singles, strict=True)))
 
     def inspect(self, images: Tensor) -> Stages:
         """Inspect images as `forward` does, but as one batch: scores may differ in the last bits."""
-        given, masked_image = self._recover(images, self.look(images))
-        maps = self.scorer(given)
-        shown = given.recovery.mean.clamp(0, 1)
-        size = (images.shape[2], images.shape[3])
-        return Stages(
-            attention=enlarge(given.cells, self.settings.mask.patch, size),
-            mask=given.mask,
-            masked_image=masked_image,
-            recovery=torch.where(given.mask, shown, images) if self.scorer.counts_inside_alone else shown,
-            anomaly_map=maps,
-            score=self.scorer.score(maps),
-        )
+        return self.inspect_in_parts(images)[0]
+
+    def inspect_in_parts(self, images: Tensor) -> tuple[Stages, Tensor]:
+        """Inspect images as `inspect` does; also return what the recovery adds to the map, (B, 1, H, W) >= 0.
+
+        Of an image of which nothing was excised it is exactly 0, if only the hole counts.
+        """
+        given, masked_image = self._excise(images, self.look(images), spares=True)
+        given = self._recover(given, masked_image)
+        evidence = self.scorer.evidence(given)
+        added = of_residuals(self.scorer, evidence)
+        # What was added must stay as it is: the map is computed in its place.
+        return self._stages(given, masked_image, joined(self.scorer, evidence, added.clone())), added
+
+    def _inspect_one(self, image: Tensor) -> Stages:
+        """Inspect one image (1, C, H, W); without recovery if only the hole counts, and there is none."""
+        given, masked_image = self._excise(image, self.look(image), spares=True)
+        if not self.scorer.counts_inside_alone or bool(given.mask.any()):
+            given = self._recover(given, masked_image)
+        return self._stages(given, masked_image, self.scorer(given))
 
     @torch.no_grad()
     def evidence(self, images: Tensor) -> tuple[Evidence, Tensor]:
@@ -121,9 +132,9 @@ class Pipeline(nn.Module):
             for_residual: only residuals will be computed from it, which do not need the attention's features.
         """
         # Features that are compared are too many to be kept for each image.
-        if absolute is None or (self.scorer.compares_attention and not for_residual):
-            return self._recover(images, self.look(images))[0]
-        return self._recover(images, Look(absolute, None))[0]
+        known = absolute is not None and (for_residual or not self.scorer.compares_attention)
+        look = Look(absolute, None) if known and absolute is not None else self.look(images)
+        return self._recover(*self._excise(images, look))
 
     @torch.no_grad()
     def cells(self, images: Tensor) -> Tensor:
@@ -148,12 +159,40 @@ class Pipeline(nn.Module):
         Raises:
             RuntimeError: names or shapes do not match this pipeline.
         """
+        exits = self.masking.least
+        if exits is not None:
+            # A model without an early exit gets one when its normal statistics are learnt again.
+            tensors = {_LEAST: torch.full_like(exits, -torch.inf), **tensors}
+        elif _LEAST in tensors:
+            tensors = {name: tensor for name, tensor in tensors.items() if name != _LEAST}
         self.load_state_dict(made_to_fit(self.scorer, tensors, "scorer."))
 
-    def _recover(self, images: Tensor, look: Look) -> tuple[ScorerInput, Tensor]:
+    def _excise(self, images: Tensor, look: Look, *, spares: bool = False) -> tuple[ScorerInput, Tensor]:
+        """Return the input of the scorer, still without a recovery, and the masked image.
+
+        With `spares`, nothing is excised from images that draw too little attention (`mask.early_exit`).
+        """
         cells = self.attention.normal(look.cells)
-        mask, masked_image = self.masking(images, cells)
+        mask, masked_image = self.masking(images, cells, spares=spares)
+        return ScorerInput(images, cells, mask, None, look.features), masked_image
+
+    def _recover(self, given: ScorerInput, masked_image: Tensor) -> ScorerInput:
         skips = self.settings.recovery.skips("inference")
-        return ScorerInput(
-            images, cells, mask, self.recovery(masked_image, mask.to(images.dtype), skips), look.features
-        ), masked_image
+        recovery = self.recovery(masked_image, given.mask.to(masked_image.dtype), skips)
+        return given._replace(recovery=recovery)
+
+    def _stages(self, given: ScorerInput, masked_image: Tensor, maps: Tensor) -> Stages:
+        images, shown = given.images, given.images
+        if given.recovery is not None:
+            shown = given.recovery.mean.clamp(0, 1)
+            if self.scorer.counts_inside_alone:
+                shown = torch.where(given.mask, shown, images)
+        size = (images.shape[2], images.shape[3])
+        return Stages(
+            attention=enlarge(given.cells, self.settings.mask.patch, size),
+            mask=given.mask,
+            masked_image=masked_image,
+            recovery=shown,
+            anomaly_map=maps,
+            score=self.scorer.score(maps),
+        )

@@ -37,9 +37,9 @@ from excision.tiling.geometry import Tiling
 from excision.tiling.image_format import Channels, ImageFormat
 
 DESCRIPTION = EXPORTED_MODEL
-FORMAT = 4
+FORMAT = 5
 """Of the folders that are written. Graphs of format 1 call an output by its old name; formats 1 and 2 have no
-hashes; until format 3, promises had no confidence."""
+hashes; until format 3, promises had no confidence; until format 4, graphs had no branch."""
 
 VERDICT_FILES = (DESCRIPTION, *GRAPH_FILES, REGION, FITNESS, FEATURES)
 """Files that can change a verdict; fingerprints depend on this order, so it must not change."""

@@ -100,8 +100,25 @@ def _cut(graph: bytes, names: Sequence[str]) -> bytes:
     Raises:
         ModuleNotFoundError: the package onnx is not installed.
     """
-    import onnx.utils
+    import onnx
 
-    whole = onnx.utils.Extractor(onnx.load_from_string(graph))
-    part: bytes = whole.extract_model([INPUT], list(names)).SerializeToString()
+    model = onnx.load_from_string(graph)
+    whole, needed, nodes = model.graph, set(names), []
+    for node in reversed(whole.node):
+        if not needed.isdisjoint(node.output):
+            nodes.append(node)
+            needed.update(_taken(node))
+    outputs = {output.name: output for output in whole.output}
+    weights = [tensor for tensor in whole.initializer if tensor.name in needed]
+    del whole.node[:], whole.output[:], whole.initializer[:]
+    whole.node.extend(reversed(nodes))
+    whole.output.extend(outputs[name] for name in names)
+    whole.initializer.extend(weights)
+    part: bytes = model.SerializeToString()
     return part
+
+
+def _taken(node: Any) -> list[str]:
+    """Return the names of the values that a node takes; its branches may take more than its inputs."""
+    inner = [each for attribute in node.attribute for each in attribute.g.node]
+    return [*node.input, *(name for each in inner for name in each.input)]

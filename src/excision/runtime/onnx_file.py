@@ -1,7 +1,7 @@
 """Reads a graph in ONNX format, and refuses what could read other files or never end.
 
 A graph must hold all of its weights: otherwise ONNX Runtime would read them from the files that it names. It
-must not contain loops, branches or functions, so that the work for an image has a bound.
+must not contain loops or functions, so that the work for an image has a bound. Branches may not contain others.
 
 The file is walked through here, in a few milliseconds: a library that decodes the format takes longer to load
 than that, and copies all weights.
@@ -27,16 +27,20 @@ _MOST_KEY = 2**32
 _Fields: TypeAlias = "Mapping[int, _Fields | str]"
 
 _FUNCTION = "the graph contains functions: only graphs that `excision export` wrote are run"
-_BRANCH = "the graph contains a loop or a branch: only graphs that `excision export` wrote are run"
+_LOOP = "the graph contains a loop: only graphs that `excision export` wrote are run"
 _OUTSIDE = "the graph keeps weights in another file: they must be in the graph itself"
 
 _PLACE_OF_WEIGHTS = 14
+_KIND_OF_NODE, _BRANCHING = 4, b"If"
 # By the numbers of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, the fields that are looked into,
 # and what is said of those that are refused. All others are passed over.
 _TENSOR: _Fields = {13: _OUTSIDE, _PLACE_OF_WEIGHTS: _OUTSIDE}
 _SPARSE: _Fields = {1: _TENSOR, 2: _TENSOR}
-_ATTRIBUTE: _Fields = {5: _TENSOR, 6: _BRANCH, 10: _TENSOR, 11: _BRANCH, 22: _SPARSE, 23: _SPARSE}
-_GRAPH: _Fields = {1: {5: _ATTRIBUTE}, 5: _TENSOR, 15: _SPARSE}
+_ATTRIBUTE: _Fields = {5: _TENSOR, 6: _LOOP, 10: _TENSOR, 11: _LOOP, 22: _SPARSE, 23: _SPARSE}
+_BRANCH: _Fields = {1: {5: _ATTRIBUTE}, 5: _TENSOR, 15: _SPARSE}
+_NODE: _Fields = {5: _ATTRIBUTE}
+_BRANCHING_NODE: _Fields = {5: {**_ATTRIBUTE, 6: _BRANCH}}
+_GRAPH: _Fields = {1: _NODE, 5: _TENSOR, 15: _SPARSE}
 _MODEL: _Fields = {7: _GRAPH, 20: _FUNCTION, 25: _FUNCTION}
 
 
@@ -45,7 +49,8 @@ def read_onnx(path: Path) -> bytes:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is too large or no graph, needs another file, or contains loops, branches or functions.
+        ValueError: it is too large or no graph, needs another file, or contains loops or functions, or
+            branches within a branch.
     """
     content = read_bounded(path, MOST_BYTES)
     _check(content, 0, len(content), _MODEL)
@@ -65,7 +70,19 @@ def _check(content: bytes, start: int, end: int, known: _Fields) -> None:
             raise ValueError(inside)
         if stored != _CONTENT:
             raise _no_file()
+        if inside is _NODE and _branches(content, place, after):
+            inside = _BRANCHING_NODE
         _check(content, place, after, inside)
+
+
+def _branches(content: bytes, start: int, end: int) -> bool:
+    """Tell whether a node is a branch; each statement of its kind must say so."""
+    kinds = [
+        content[place:after]
+        for field, _, place, after in _fields(content, start, end)
+        if field == _KIND_OF_NODE
+    ]
+    return bool(kinds) and all(kind == _BRANCHING for kind in kinds)
 
 
 def _fields(content: bytes, place: int, end: int) -> Iterator[tuple[int, int, int, int]]:

@@ -47,16 +47,34 @@ def combined(scorer: Scorer, evidence: Evidence) -> Tensor:
     features of normal images, the more a difference from them counts. Those of networks are added with their
     weights: they tell what no other evidence does.
     """
+    return joined(scorer, evidence, of_residuals(scorer, evidence))
+
+
+def of_residuals(scorer: Scorer, evidence: Evidence) -> Tensor:
+    """Return what the residuals add to the anomaly map (B, 1, H, W) >= 0, before the weight of the edges.
+
+    Without a hole it is exactly 0: a residual of 0 has no surprisal.
+    """
+    if not evidence.residuals:
+        cells = evidence.attention
+        return cells.new_zeros(len(cells), 1, *scorer.image_format.size)
     if not scorer.counts_attention:
         return evidence.residuals[0]
-    *of_residuals, of_attention = scales(scorer.tails, evidence.appearance)
     score = scorer.settings.score
     found = [
         surprisal(residual, median, excess, score.residual_truncation)
-        for residual, (median, excess) in zip(evidence.residuals, of_residuals, strict=True)
+        for residual, (median, excess) in zip(
+            evidence.residuals, scales(scorer.tails, evidence.appearance)[:-1], strict=True
+        )
     ]
-    residual = reduce(torch.maximum, found).mul_(score.residual_weight)
-    attention = surprisal(evidence.attention, *of_attention)
+    return reduce(torch.maximum, found).mul_(score.residual_weight)
+
+
+def joined(scorer: Scorer, evidence: Evidence, residual: Tensor) -> Tensor:
+    """Return the anomaly map as `combined` does, with `of_residuals` given; it may be changed in place."""
+    if not scorer.counts_attention:
+        return residual
+    attention = surprisal(evidence.attention, *scales(scorer.tails, evidence.appearance)[-1])
     if evidence.pose is None or scorer.alignment is None:
         return _on_image(scorer, evidence, residual, attention)
     return _on_part(scorer, scorer.alignment, evidence, residual, attention)

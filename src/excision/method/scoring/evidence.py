@@ -15,7 +15,8 @@ class Evidence(NamedTuple):
 
     Attributes:
         residuals: R tensors (B, 1, H, W) >= 0 between image and recovery: the residual of each pixel and, if
-            R is 2, the broad residual; relative to the normal residual unless `score.relative` is 0.
+            R is 2, the broad residual; relative to the normal residual unless `score.relative` is 0. Empty if
+            nothing was excised and only the hole counts: they are 0.
         attention: (B, 1, ceil(H / patch), ceil(W / patch)) >= 0, attention of each cell, in standard
             deviations above the normal attention.
         distance: (B, 1, ceil(H / `FINE_CELL`), ceil(W / `FINE_CELL`)) >= 0, feature distance of each
@@ -56,12 +57,13 @@ class ScorerInput(NamedTuple):
         images: (B, C, H, W) in [0, 1].
         cells: (B, 1, h, w), attention of each cell of the patch grid.
         mask: (B, 1, H, W) bool, True where the image was excised.
-        recovery: mean and log-variance, each (B, C, H, W).
+        recovery: mean and log-variance, each (B, C, H, W); None if only the hole counts, and
+            nothing was excised.
         features: (B, C, h', w') of the attention network; None if they are not compared.
     """
 
     images: Tensor
     cells: Tensor
     mask: Tensor
-    recovery: Recovery
+    recovery: Recovery | None
     features: Tensor | None = None

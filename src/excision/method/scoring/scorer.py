@@ -86,7 +86,7 @@ class Scorer(nn.Module):
         """Compute the evidence of a defect."""
         relative = (
             found / self.normal_residual[:, view : view + 1]
-            for view, found in enumerate(self._residuals(given))
+            for view, found in enumerate(self._residuals(given) if given.recovery is not None else ())
         )
         images = given.images
         distance = pose = appearance = None
@@ -294,6 +294,7 @@ class Scorer(nn.Module):
 
     def _residuals(self, given: ScorerInput) -> list[Tensor]:
         """Compute the absolute residuals, each (B, 1, H, W) >= 0."""
+        assert given.recovery is not None
         score, inside = self.settings.score, given.mask if self.counts_inside_alone else None
         residuals = [anomaly_map(given.images, given.recovery, inside, score)]
         if self.residuals == 2:
