@@ -1,4 +1,4 @@
-"""The comparisons of features and of kinds of defect run on a small run of a drawn set."""
+"""The comparisons of features, kinds of defect and early exits run on a small run of a drawn set."""
 
 from __future__ import annotations
 
@@ -57,3 +57,10 @@ def test_each_kind_of_defect_is_counted(finished: tuple[Path, Path]) -> None:
     line = nursery.printed(SCRIPT.with_name("varying_parts.py"), *finished).strip()
     assert line.startswith("edges:gaussian, ") and "false alarms" in line
     assert line.count("of 1)") == len(PART_DEFECTS)
+
+
+def test_the_early_exit_is_measured(finished: tuple[Path, Path]) -> None:
+    script = SCRIPT.with_name("early_exit.py")
+    rows = nursery.printed(script, *finished, "--most", "2", "--no-times").splitlines()
+    cases = ["nothing excised", "bound", "bound, favourable", "early_exit = 0.25", "early_exit = 0.5"]
+    assert [row.split("|")[1].strip() for row in rows] == ["exit", "---", *cases]

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import NodeProto, TensorProto, helper
 
 from excision.runtime.onnx_file import read_onnx
 
@@ -26,19 +26,28 @@ def small() -> Any:
         helper.make_node("Constant", [], ["b"], sparse_value=sparse),
         helper.make_node("Add", ["x", "w"], ["y"], alpha=1.5, words=["one", "two"]),
     ]
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 2]) for name in "xy")
+    x, y, z = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 2]) for name in "xyz")
+    inner = [
+        helper.make_graph([helper.make_node("Identity", [taken], ["z"])], taken, [], [z], [weights])
+        for taken in "xy"
+    ]
+    nodes.append(helper.make_node("If", ["a"], ["d"], then_branch=inner[0], else_branch=inner[1]))
     graph = helper.make_graph(nodes, "small", [x], [y], [weights], doc_string="d" * 200)
     return helper.make_model(graph)
 
 
-def refused(model: Any) -> bool:
+def refused(model: Any, branches: bool = True) -> bool:
     """Whether a decoded model holds what is refused, looked for in every field of every message."""
     if isinstance(model, TensorProto) and (model.external_data or model.data_location):
         return True
+    if isinstance(model, NodeProto):
+        branches &= model.op_type == "If"
     for field, value in model.ListFields():
-        if field.name in ("g", "graphs", "functions", "training_info"):
+        if field.name in ("graphs", "functions", "training_info"):
             return True
-        if field.message_type is not None and any(map(refused, value if field.is_repeated else [value])):
+        inside = branches and field.name != "g"
+        messages = () if field.message_type is None else value if field.is_repeated else (value,)
+        if (field.name == "g" and not branches) or any(refused(each, inside) for each in messages):
             return True
     return False
 
@@ -95,3 +104,37 @@ def test_what_is_odd_is_refused(content: bytes, tmp_path: Path) -> None:
 
 def test_weights_in_the_graph_itself_may_say_so(tmp_path: Path) -> None:
     assert passes(b"\x3a\x04\x2a\x02\x70\x00", tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["Loop", "Scan", "if", ""])
+def test_only_a_branch_holds_a_graph(kind: str, tmp_path: Path) -> None:
+    model = small()
+    model.graph.node[-1].op_type = kind
+    assert refused(model) and not passes(model.SerializeToString(), tmp_path)
+
+
+def test_a_branch_that_also_says_that_it_is_a_loop_is_refused(tmp_path: Path) -> None:
+    model = small()
+    node = model.graph.node.pop()
+    twice = node.SerializeToString() + b"\x22\x04Loop"  # the last statement counts
+    content = model.graph.SerializeToString() + b"\x0a" + _length(twice) + twice
+    whole = b"\x3a" + _length(content) + content
+    assert onnx.ModelProto.FromString(whole).graph.node[-1].op_type == "Loop"
+    assert not passes(whole, tmp_path)
+
+
+def test_a_branch_within_a_branch_is_refused(tmp_path: Path) -> None:
+    model = small()
+    inner = model.graph.node[-1].attribute[0].g
+    inner.node.append(small().graph.node[-1])
+    assert refused(model) and not passes(model.SerializeToString(), tmp_path)
+
+
+def test_weights_of_a_branch_lie_in_the_graph(tmp_path: Path) -> None:
+    model = small()
+    model.graph.node[-1].attribute[1].g.initializer[0].data_location = TensorProto.EXTERNAL
+    assert refused(model) and not passes(model.SerializeToString(), tmp_path)
+
+
+def _length(content: bytes) -> bytes:
+    return bytes([len(content) & 127 | 128, len(content) >> 7])

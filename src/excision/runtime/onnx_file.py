@@ -1,7 +1,7 @@
 """Reads a graph in ONNX format, and refuses what could read other files or never end.
 
 A graph must hold all of its weights: otherwise ONNX Runtime would read them from the files that it names. It
-must not contain loops or functions, so that the work for an image has a bound. Branches may not contain others.
+must not contain loops or functions, so that the work for an image has a bound. A branch may hold no other.
 
 The file is walked through here, in a few milliseconds: a library that decodes the format takes longer to load
 than that, and copies all weights.

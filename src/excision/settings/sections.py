@@ -128,18 +128,18 @@ class MaskSettings:
             defects, large cells cover stains.
         budget: share of cells excised from a normal training image on average; sets the mask threshold.
         cap: largest share of cells excised from any image; those with the strongest attention are taken.
-        early_exit: share of normal images, those with the least attention, of which nothing is excised, so
-            that they need no recovery; 0 for none. It saves time, and changes scores.
         fill: content of the excised cells: "zero" (as in the paper), "mean" (of the image outside the mask)
             or "mosaic" (the mean of each cell).
+        early_exit: share of normal images, those with the least attention, of which nothing is excised, so
+            that they need no recovery; 0 for none. It saves time, and changes scores.
     """
 
     enabled: bool = field(default=True, metadata=FOR_EXPERIMENTS)
     patch: int = 8
     budget: float = 0.04
     cap: float = field(default=0.30, metadata=ADVANCED)
-    early_exit: float = field(default=0.0, metadata=ADVANCED)
     fill: Fill = field(default="zero", metadata=ADVANCED)
+    early_exit: float = field(default=0.0, metadata=ADVANCED)
 
     def __post_init__(self) -> None:
         require(self.patch >= 1, f"mask.patch is {self.patch}: it must be at least 1 pixel")
