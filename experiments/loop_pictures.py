@@ -3,11 +3,10 @@
     PYTHONPATH=src:. python experiments/loop_pictures.py RUN DATA --out docs/images/loop.png [--steps 40]
 
 RUN is a run folder of the part in any rotation, DATA the set "part" of `harder_sets.py` that trained it. This
-is the line of the end-to-end test on loopback. A GigE Vision camera sees the part, a second one its data
-matrix,
-a PLC triggers over Modbus TCP, and the verdict goes to MQTT, OPC UA and a webhook. People label parts, and
-the button Improve trains a real challenger, in few steps because the pictures show the way and no figures.
-Needs Aravis, mosquitto, Playwright, a Chromium and torch.
+is the line of the end-to-end test on loopback. A GigE Vision camera sees the part, a second camera its data
+matrix; a PLC triggers over Modbus TCP; the verdict goes to the PLC, MQTT, OPC UA and a webhook. People label
+parts, and the button Improve trains a real challenger, in few steps because the pictures show the way and no
+figures. This takes minutes. Needs Aravis, mosquitto, Playwright, a Chromium and torch.
 """
 
 from __future__ import annotations
@@ -171,7 +170,7 @@ def _inspect(around: Plant) -> int:
 
 
 def _go_round(page: Page, service: Service, number: int, panels: Panels) -> None:
-    picture = service.ask("GET", f"/v1/results/{number}/image")[2]
+    picture = service.ask("GET", f"/parts/{number}/picture.png")[2]
     panels.add(
         picture, "Trigger, picture", "A PLC triggers over Modbus; a GigE Vision camera takes the part."
     )
@@ -191,7 +190,7 @@ def _go_round(page: Page, service: Service, number: int, panels: Panels) -> None
     page.locator("#who").fill(WHO)
     page.locator("#label-defect").click()
     page.get_by_text("Labelled defect.").wait_for()
-    shoot("Label", "A person says what the part is.", ".judge, #label-defect")
+    shoot("Label", "A person says what the part is.", "section:has(#label-defect)")
     page.goto(f"{service.url}/improve?model={MODEL}")
     page.locator("#improve-who").fill(ENGINEER)
     page.locator("#begin-improve").click()
