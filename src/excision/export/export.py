@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from excision.data import Dataset, load_dataset
@@ -38,7 +39,9 @@ from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import TRAINING_SETTINGS, Description, Tile
 from excision.runtime.trained_on import TrainedOn, image_key
 from excision.runtime.verification import Proof
+from excision.system.cores import cores
 from excision.system.files import sha256
+from excision.system.in_order import in_order
 from excision.training import KNOWN_DEFECTS
 from excision.training.training_set import TrainingSet, prepare
 from excision.training.usable import Picture
@@ -98,7 +101,7 @@ def export(
             # The graph contains the network: how it was read is of no use there.
             replace(detector.pipeline.scorer.network.record, graph=None).save(out / FEATURES)
         _describe(detector, run, to, precision).sealed(out).save(out)
-        inspector = Inspector(out)
+        inspector = Inspector(out, threads=1, workers=cores())
         proof = prove(inspector, golden, calibrating, np.array(scores), allow_drift, tell)
         _copy_odd_image(run, out, detector.calibration, inspector.calibration)
         return proof
@@ -198,10 +201,16 @@ def _examples(detector: Detector, data: TrainingSet) -> list[NDArray[np.uint16]]
 
 
 def _scores(detector: Detector, held_out: list[Picture], tell: StageProgress) -> list[float]:
+    """Give torch's score of each image: as many at once as there are cores, with one thread each."""
     scores = []
-    for done, image in enumerate(held_out, start=1):
-        scores.append(next(detector.predict([image])).score)
-        tell("inspecting with torch", done, len(held_out))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for score in in_order(lambda image: next(detector.predict([image])).score, held_out, cores()):
+            scores.append(score)
+            tell("inspecting with torch", len(scores), len(held_out))
+    finally:
+        torch.set_num_threads(threads)
     return scores
 
 

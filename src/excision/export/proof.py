@@ -15,6 +15,7 @@ from excision.progress import StageProgress
 from excision.runtime.golden_file import Golden
 from excision.runtime.inspector import Inspector
 from excision.runtime.verification import DRIFT_LIMITS, Proof, replay
+from excision.system.in_order import in_order
 from excision.training.training_set import TrainingSet
 from excision.training.usable import Picture
 
@@ -124,8 +125,9 @@ def prove(
     # depend on its last bit, and so on the number of threads that torch had in training.
     torch_threshold = calibrating.setting(before + memory).threshold
     after = np.zeros_like(before)
-    for place, image in enumerate(calibrating.images):
-        after[place] = inspector.inspect(image).score
+    scores = in_order(lambda image: inspector.inspect(image).score, calibrating.images, inspector.workers)
+    for place, score in enumerate(scores):
+        after[place] = score
         tell("proving", place + 1, len(calibrating.images))
     new = calibrating.setting(after + memory)
     inspector.description = replace(inspector.description, calibration=new)
