@@ -64,10 +64,16 @@ def pytest_runtest_teardown() -> None:
 
 LONGEST = (
     "cli/test_benchmark.py",
-    "tiling/test_command_line.py",
+    "station/test_whole_line.py",
     "station/test_watch.py",
+    "station/improve/test_new_model_browser.py",
+    "tiling/test_command_line.py",
+    "cluster/test_ray_head.py",
     "station/test_pages_browser.py",
+    "cluster/test_ray_actors.py",
     "documents/test_notebooks.py",
+    "station/improve/test_improve.py",
+    "station/test_drift_browser.py",
     "cluster/test_job.py",
     "method/test_features_in_tiles.py",
     "station/test_service_models.py",
