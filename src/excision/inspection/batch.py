@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from excision.data.decode import probe_image
-from excision.data.layouts.mask_names import is_surely_mask, names_masks
 from excision.data.listing import list_images, passed_over
+from excision.data.mask_names import is_surely_mask, names_masks
 from excision.errors import DatasetError, ExcisionError, ImageError, SettingsError
 from excision.inspection.findings import findings
 from excision.inspection.log import JSONL, InspectionLog, InspectionRecord, read_log

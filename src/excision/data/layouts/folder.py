@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from excision.data.groups.known import with_groups
-from excision.data.layouts.mask_names import names_masks
 from excision.data.layouts.masks import Separated, separate, settled
 from excision.data.layouts.registry import Contents, Precedence, layout
 from excision.data.listing import (
@@ -15,6 +14,7 @@ from excision.data.listing import (
     passed_over,
     subfolders,
 )
+from excision.data.mask_names import names_masks
 from excision.data.masks import marks_defect
 from excision.data.records import GOOD, Sample
 from excision.data.splits import with_test_share

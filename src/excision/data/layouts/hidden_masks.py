@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from excision.data.layouts import mask_names as names
+from excision.data import mask_names as names
 from excision.data.listing import relative_name
 from excision.data.mask_shapes import kind_of_picture
 from excision.errors import DatasetError, ImageError

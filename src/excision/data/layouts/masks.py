@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from excision.data.layouts import mask_names as names
+from excision.data import mask_names as names
 from excision.data.layouts.hidden_masks import kind_of, refuse_hidden_masks
 from excision.data.listing import relative_name
 from excision.data.records import Sample, UnusedMask
