@@ -27,11 +27,13 @@ class _Compared(NamedTuple):
         found: (B, 1, h, w) >= 0, the surprisal of each position of its grid.
         own: the distance itself.
         cell: side of a position in pixels.
+        of_edges: whether the edges are compared, rather than features of a network.
     """
 
     found: Tensor
     own: PositionDistance
     cell: int
+    of_edges: bool
 
 
 def combined(scorer: Scorer, evidence: Evidence) -> Tensor:
@@ -89,7 +91,7 @@ def _on_image(scorer: Scorer, evidence: Evidence, residual: Tensor, attention: T
     if edges is not None:
         residual, attention = residual.mul_(1 - edges.weight), attention.mul_(1 - edges.weight)
     sums = {scorer.settings.mask.patch: attention}
-    for found, own, cell in _compared(scorer, evidence):
+    for found, own, cell, _ in _compared(scorer, evidence):
         told = found.mul_(own.weight)
         sums[cell] = sums[cell].add_(told) if cell in sums else told
     for cell, total in sums.items():
@@ -103,10 +105,11 @@ def _on_part(
     """Add what is said of positions on the aligned part, put back to where the part lies in the image."""
     assert evidence.pose is not None
     maps = residual.add_(enlarge(attention, scorer.settings.mask.patch, scorer.image_format.size))
-    for found, own, cell in _compared(scorer, evidence):
+    for found, own, cell, of_edges in _compared(scorer, evidence):
         judged = own.judged(evidence.seen[cell], evidence.appearance)
         told, shown = alignment.put_back(found, evidence.pose, cell, judged)
-        if own is scorer.feature_distance:
+        # Not `own is scorer.feature_distance`: while a graph is exported, each access gives another object.
+        if of_edges:
             # What was not compared, such as corners cut off by the rotation, has the other evidence in full.
             maps = maps.mul_(1 - own.weight * shown)
         maps = maps.add_(told.mul_(own.weight))
@@ -118,6 +121,7 @@ def _compared(scorer: Scorer, evidence: Evidence) -> Iterator[_Compared]:
     distances = [] if evidence.distance is None else [(FINE_CELL, evidence.distance)]
     cells = [grid.cell for grid, _ in scorer.compared()]
     distances += zip(cells, evidence.network_distances, strict=True)
-    for own, (cell, distance) in zip(scorer.distances, distances, strict=True):
+    for place, (own, (cell, distance)) in enumerate(zip(scorer.distances, distances, strict=True)):
         median, excess = scales(own.tail[..., None, :], evidence.appearance)[0]
-        yield _Compared(surprisal(distance, median, excess, own.truncation), own, cell)
+        of_edges = evidence.distance is not None and place == 0
+        yield _Compared(surprisal(distance, median, excess, own.truncation), own, cell, of_edges)
