@@ -18,6 +18,7 @@ from excision.method.calibration import check_thresholds
 from excision.runtime import model_folder
 from excision.runtime.model_folder import is_exported
 from excision.system.allocator import keep_freed_memory
+from excision.tiling.tile_threads import TileThreads
 
 if TYPE_CHECKING:
     from excision.predictions import Prediction, Predictor
@@ -112,7 +113,7 @@ def load_version(folder: Path, threads: int | None = None, workers: int = 1) -> 
     """
     weights_id = fingerprint(folder)
     exported = is_exported(folder)
-    predictor = _exported(folder, threads, workers) if exported else _trained(folder, threads)
+    predictor = _exported(folder, threads, workers) if exported else _trained(folder, threads, workers)
     try:
         check_thresholds(predictor.threshold, predictor.review_threshold)
     except SettingsError as error:
@@ -139,7 +140,7 @@ def _exported(folder: Path, threads: int | None, workers: int) -> Predictor:
     return inspector
 
 
-def _trained(folder: Path, threads: int | None) -> Predictor:
+def _trained(folder: Path, threads: int | None, workers: int) -> Predictor:
     import torch
 
     from excision.detector import Detector
@@ -148,6 +149,7 @@ def _trained(folder: Path, threads: int | None) -> Predictor:
         torch.set_num_threads(threads)
         keep_freed_memory()
     detector = Detector.load(folder)
+    detector.tile_threads = TileThreads(workers if detector.device.type == "cpu" else 1)
     # There are no golden images. So a plain surface must at least have a finite score.
     image_format = detector.image_format
     for _ in detector.predict([np.full((*image_format.size, image_format.channels), 0.5, np.float32)]):
