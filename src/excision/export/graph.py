@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import gc
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -16,7 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from excision.export import attention_graph, recovery_graph
 from excision.export.early_exit import ADDED
-from excision.export.quiet import errors_alone
+from excision.export.recording.model import record_model
+from excision.export.recording.recorder import UnrecordableError
+from excision.export.traced import save_traced
 from excision.method.attention.networks import InstanceNorm
 from excision.method.pipeline import Pipeline
 from excision.runtime.backend import INPUT, OUTPUTS
@@ -72,59 +71,19 @@ def write_onnx(pipeline: Pipeline, path: Path) -> None:
         pipeline: trained pipeline.
         path: path of the file; `ADDED` is among its outputs.
     """
-    image_format = pipeline.image_format
-    # Two images: with one, the exporter would fix the batch size to 1.
-    example = torch.rand(2, image_format.channels, *image_format.size)
-    batch = torch.export.Dim("batch", min=1, max=1024)
-    with torch.no_grad(), atomic_path(path) as temporary, _quiet(), _quick():
-        program = torch.onnx.export(
-            Graph(pipeline).eval(),
-            (example,),
-            input_names=[INPUT],
-            output_names=[*OUTPUTS, ADDED],
-            dynamic_shapes={INPUT: {0: batch}},
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-        assert program is not None  # always returned with `dynamo`
-        # Nobody needs to know where the sources lie on this machine, and equal models give equal files.
-        for node in program.model.graph.all_nodes():
-            node.metadata_props.clear()
-        program.save(temporary, external_data=False)
+    image_format, generator = pipeline.image_format, torch.Generator().manual_seed(0)
+    graph, outputs = Graph(pipeline).eval(), [*OUTPUTS, ADDED]
 
+    def example(images: int) -> Tensor:
+        return torch.rand(images, image_format.channels, *image_format.size, generator=generator)
 
-@contextlib.contextmanager
-def _quick() -> Iterator[None]:
-    """Spare the exporter two searches that find nothing: for garbage among its nodes, and for splits."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        with _without_search_for_splits():
-            yield
-    finally:
-        if collecting:
-            gc.enable()
-
-
-@contextlib.contextmanager
-def _without_search_for_splits() -> Iterator[None]:
-    """Have onnxscript's optimiser not look for pairs of slices that halve an array, of which there are none.
-
-    For each of the thousands of nodes this rule goes through all nodes, in which the optimiser spent three
-    quarters of its time.
-    """
-    try:
-        from onnxscript.rewriter.rules.common import slice_split_rule
-    except ImportError:  # of another version: it takes longer
-        yield
-        return
-    own = vars(slice_split_rule)
-    own["try_rewrite"] = lambda *_, **__: None
-    try:
-        yield
-    finally:
-        del own["try_rewrite"]
+    with atomic_path(path) as temporary:
+        try:
+            recorded = record_model(graph, example, INPUT, outputs, OPSET)
+        except UnrecordableError:
+            save_traced(graph, example, temporary, INPUT, outputs, OPSET)
+        else:
+            temporary.write_bytes(recorded.SerializeToString())
 
 
 def count_operations(pipeline: Pipeline) -> dict[str, int]:
@@ -149,11 +108,3 @@ def count_operations(pipeline: Pipeline) -> dict[str, int]:
             call()
         counted[name] = int(counter.get_total_flops())
     return counted
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress torch's messages about its internals, on which a user cannot act."""
-    with errors_alone("torch.onnx"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -1,0 +1,1 @@
+"""Records what a module computes as an ONNX graph: each call of torch becomes nodes that compute the same."""

@@ -1,0 +1,252 @@
+"""ONNX's nodes for torch's calls that are layers of networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from excision.export.recording.recorder import Emit, Operand, Recorder, UnrecordableError
+
+Pair = int | Sequence[int]
+
+
+def _conv2d(
+    recorder: Recorder,
+    result: Tensor,
+    operand: Operand,
+    weight: Operand,
+    bias: Operand | None = None,
+    stride: Pair = 1,
+    padding: Pair | str = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> str:
+    if isinstance(padding, str) or operand.ndim != 4:
+        raise UnrecordableError("a convolution with padding by name, or of one image alone")
+    inputs = [operand.name, weight.name, *([] if bias is None else [bias.name])]
+    return recorder.node(
+        "Conv",
+        *inputs,
+        kernel_shape=list(weight.shape[2:]),
+        strides=_pair(stride),
+        pads=_pair(padding) * 2,
+        dilations=_pair(dilation),
+        group=groups,
+    )
+
+
+def _linear(
+    recorder: Recorder, result: Tensor, operand: Operand, weight: Operand, bias: Operand | None = None
+) -> str:
+    if weight.name not in recorder.constants:
+        raise UnrecordableError("weights that depend on the input")
+    turned = recorder.constant(recorder.constants[weight.name].T, weight.dtype)
+    product = recorder.node("MatMul", operand.name, turned)
+    return product if bias is None else recorder.node("Add", product, bias.name)
+
+
+def _matmul(recorder: Recorder, result: Tensor, left: Operand, right: Operand) -> str:
+    return recorder.node("MatMul", left.name, right.name)
+
+
+def _addmm(
+    recorder: Recorder,
+    result: Tensor,
+    added: Operand,
+    left: Operand,
+    right: Operand,
+    *,
+    beta: float = 1,
+    alpha: float = 1,
+) -> str:
+    product, term = recorder.node("MatMul", left.name, right.name), added.name
+    if alpha != 1:
+        product = recorder.node("Mul", product, recorder.constant(alpha, result.dtype))
+    if beta != 1:
+        term = recorder.node("Mul", term, recorder.constant(beta, result.dtype))
+    return recorder.node("Add", product, term)
+
+
+def _instance_norm(
+    recorder: Recorder,
+    result: Tensor,
+    operand: Operand,
+    running_mean: None = None,
+    running_var: None = None,
+    weight: Operand | None = None,
+    bias: Operand | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> str:
+    if weight is None or bias is None or not use_input_stats:
+        raise UnrecordableError("instance normalisation without scale and shift")
+    return recorder.node("InstanceNormalization", operand.name, weight.name, bias.name, epsilon=eps)
+
+
+def _batch_norm(
+    recorder: Recorder,
+    result: Tensor,
+    operand: Operand,
+    running_mean: Operand | None,
+    running_var: Operand | None,
+    weight: Operand | None = None,
+    bias: Operand | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> str:
+    known = [each for each in (weight, bias, running_mean, running_var) if each is not None]
+    if training or len(known) < 4:
+        raise UnrecordableError("batch normalisation by the batch")
+    return recorder.node("BatchNormalization", operand.name, *(each.name for each in known), epsilon=eps)
+
+
+def _layer_norm(
+    recorder: Recorder,
+    result: Tensor,
+    operand: Operand,
+    normalized_shape: Sequence[int],
+    weight: Operand | None = None,
+    bias: Operand | None = None,
+    eps: float = 1e-5,
+) -> str:
+    if weight is None or bias is None:
+        raise UnrecordableError("layer normalisation without scale and shift")
+    inputs = (operand.name, weight.name, bias.name)
+    return recorder.node("LayerNormalization", *inputs, axis=-len(normalized_shape), epsilon=eps)
+
+
+def _avg_pool2d(
+    recorder: Recorder,
+    result: Tensor,
+    operand: Operand,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: None = None,
+) -> str:
+    padded = any(_pair(padding))
+    if divisor_override is not None or (padded and ceil_mode):
+        raise UnrecordableError("a mean over windows that count in another way")
+    return recorder.node(
+        "AveragePool",
+        operand.name,
+        kernel_shape=_pair(kernel_size),
+        strides=_pair(stride or kernel_size),
+        pads=_pair(padding) * 2,
+        ceil_mode=int(ceil_mode),
+        count_include_pad=int(count_include_pad and padded),
+    )
+
+
+def _max_pool2d(
+    recorder: Recorder,
+    result: Tensor,
+    operand: Operand,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> str:
+    if return_indices:
+        raise UnrecordableError("the places of largest values")
+    return recorder.node(
+        "MaxPool",
+        operand.name,
+        kernel_shape=_pair(kernel_size),
+        strides=_pair(stride or kernel_size),
+        pads=_pair(padding) * 2,
+        dilations=_pair(dilation),
+        ceil_mode=int(ceil_mode),
+    )
+
+
+def _adaptive_avg_pool2d(recorder: Recorder, result: Tensor, operand: Operand, output_size: Pair) -> str:
+    if _pair(output_size) != [1, 1]:
+        raise UnrecordableError("pooling to another size than one position")
+    return recorder.node("GlobalAveragePool", operand.name)
+
+
+def _interpolate(
+    recorder: Recorder,
+    result: Tensor,
+    operand: Operand,
+    size: Pair | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> str:
+    kinds: dict[str, dict[str, str | float]] = {
+        "nearest": {"mode": "nearest", "nearest_mode": "floor"},
+        "bilinear": {"mode": "linear"},
+        "bicubic": {"mode": "cubic", "cubic_coeff_a": -0.75},
+    }
+    scales = [after / before for after, before in zip(result.shape[2:], operand.shape[2:], strict=True)]
+    whole = all(scale == int(scale) for scale in scales)
+    # With a factor that gives no whole number of pixels, torch lays pixels by the factor, not by the sizes.
+    by_sizes = size is not None or bool(recompute_scale_factor)
+    if antialias or align_corners or operand.ndim != 4 or mode not in kinds or not (whole or by_sizes):
+        raise UnrecordableError(f"interpolation of the kind {mode}, by {scales}")
+    attributes = {
+        "coordinate_transformation_mode": "asymmetric" if mode == "nearest" else "half_pixel",
+        **kinds[mode],
+    }
+    if whole:
+        factors = recorder.constant([1.0, 1.0, *scales], torch.float32)
+        return recorder.node("Resize", operand.name, "", factors, **attributes)
+    own = recorder.node("Shape", operand.name, start=0, end=2)
+    sizes = recorder.node("Concat", own, recorder.constant(list(result.shape[2:])), axis=0)
+    return recorder.node("Resize", operand.name, "", "", sizes, **attributes)
+
+
+def _grid_sample(
+    recorder: Recorder,
+    result: Tensor,
+    operand: Operand,
+    grid: Operand,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> str:
+    modes = {"bilinear": "linear", "nearest": "nearest", "bicubic": "cubic"}
+    return recorder.node(
+        "GridSample",
+        operand.name,
+        grid.name,
+        mode=modes[mode],
+        padding_mode=padding_mode,
+        align_corners=int(bool(align_corners)),
+    )
+
+
+def _pair(given: Pair) -> list[int]:
+    if isinstance(given, int):
+        return [given] * 2
+    numbers = list(given)
+    return numbers * 2 if len(numbers) == 1 else numbers
+
+
+LAYERS: dict[str, Emit] = {
+    "conv2d": _conv2d,
+    "linear": _linear,
+    **dict.fromkeys(("matmul", "bmm", "mm"), _matmul),
+    "addmm": _addmm,
+    "instance_norm": _instance_norm,
+    "batch_norm": _batch_norm,
+    "layer_norm": _layer_norm,
+    "avg_pool2d": _avg_pool2d,
+    "max_pool2d": _max_pool2d,
+    "adaptive_avg_pool2d": _adaptive_avg_pool2d,
+    "interpolate": _interpolate,
+    "grid_sample": _grid_sample,
+}
+"""By the name of torch's function, without underscores before and after it."""
