@@ -43,17 +43,15 @@ def main(words: Sequence[str] | None = None) -> list[float]:
 
 def _compare(run: Path, rounds: int) -> float:
     pipeline = Detector.load(run, device="cpu").pipeline
-    graph, example = Graph(pipeline).eval(), _examples(pipeline)
+    graph, example, outputs = Graph(pipeline).eval(), _examples(pipeline), [*OUTPUTS, ADDED]
     with tempfile.TemporaryDirectory() as scratch:
         recorded, traced = (Path(scratch) / f"{way}.onnx" for way in ("recorded", "traced"))
 
         def record() -> None:
-            recorded.write_bytes(
-                record_model(graph, example, INPUT, [*OUTPUTS, ADDED], OPSET).SerializeToString()
-            )
+            recorded.write_bytes(record_model(graph, example, INPUT, outputs, OPSET).SerializeToString())
 
         def trace() -> None:
-            save_traced(graph, example, traced, INPUT, [*OUTPUTS, ADDED], OPSET)
+            save_traced(graph, example, traced, INPUT, outputs, OPSET)
 
         times = [[_seconds(way) for way in (record, trace)] for _ in range(rounds)]
         images = example(1).numpy()

@@ -75,7 +75,7 @@ def _record(
 
 
 def _named(nodes: Sequence[Node], given: str, outputs: Sequence[str]) -> list[Node]:
-    """Give the values that are outputs the names of these; only a value with two names needs a node for it."""
+    """Give values the names of the outputs that they are; only a value with two names needs a node for it."""
     names: dict[str, str] = {}
     kept = []
     for node in nodes:
