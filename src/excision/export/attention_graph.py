@@ -60,8 +60,8 @@ class _GraphAttention(Attention):
 class _Scale(nn.Module):
     """Local normalisation of images at one scale, as `local_normalise` does it, in phases.
 
-    The planes of an image of n x m pixels are kept as (B, 2, n / 2, m): first its even and then its odd rows,
-    and in each row first the even and then the odd columns.
+    An image of n x m pixels is kept as its four phases (B, 4, n / 2, m / 2): even rows and columns, odd rows
+    and even columns, even rows and odd columns, odd rows and columns.
 
     Args:
         size: (H, W) of the images at full size.
@@ -85,8 +85,8 @@ class _Scale(nn.Module):
                 _shrinking(side // self.source, factor // self.source, padded)
                 for side, padded in zip(size, self.sides, strict=True)
             )
-            self.register_buffer("rows", _by_row_phase(rows))
-            self.register_buffer("columns", _by_column_phase(columns).T.contiguous())
+            self.register_buffer("rows", _row_phases(rows))
+            self.register_buffer("columns", _column_phases(columns))
         self.windows = nn.ModuleList(
             _Window(self.sides, max(1, radius // WINDOW)) for radius in network.radii
         )
@@ -101,25 +101,22 @@ class _Scale(nn.Module):
             The normalised phases, (B, 4 * radii, n / 2, m / 2), and the means over blocks of 2 x 2 pixels,
             (B, 1, n / 2, m / 2), less a constant.
         """
-        height, width = (side // 2 for side in self.sides)
         phases = self._phases(grey)
         centred = phases - phases.mean(dim=(1, 2, 3), keepdim=True)
-        means = [_mean_of_phases(planes, width) for planes in (centred, centred * centred)]
-        relative = torch.cat([window(centred, *means) for window in self.windows], dim=1)
-        apart = relative.view(-1, relative.shape[1], height, 2, width).transpose(2, 3)
-        return apart.reshape(-1, 2 * relative.shape[1], height, width), means[0]
+        means = [_mean_of_phases(planes) for planes in (centred, centred * centred)]
+        return torch.cat([window(centred, *means) for window in self.windows], dim=1), means[0]
 
     def _phases(self, grey: Tensor) -> Tensor:
-        """Return the phases (B, 2, n / 2, m) of images (B, 1, H, W) at this scale."""
-        if self.factor > 1:
-            return self.rows @ grey @ self.columns
+        """Return the phases (B, 4, n / 2, m / 2) of images (B, 1, H, W) at this scale."""
         height, width = self.sides
+        if self.factor > 1:
+            return (self.rows @ grey @ self.columns).view(-1, 4, height // 2, width // 2)
         padding = (0, width - grey.shape[3], 0, height - grey.shape[2])
         padded = functional.pad(grey, padding, mode="replicate") if any(padding) else grey
         # In two steps, each of which is a fast copy: one that exchanges all axes at once is slow.
         columns = padded.view(-1, 1, height, width // 2, 2).permute(0, 4, 1, 2, 3)
-        rows = columns.reshape(-1, 2, height // 2, 2, width // 2).permute(0, 3, 2, 1, 4)
-        return rows.reshape(-1, 2, height // 2, width)
+        rows = columns.reshape(-1, 2, height // 2, 2, width // 2).transpose(2, 3)
+        return rows.reshape(-1, 4, height // 2, width // 2)
 
 
 class _Window(nn.Module):
@@ -140,8 +137,8 @@ class _Window(nn.Module):
         blocks = [side // factor for side in sides]
         reach = min(WINDOW, *(count - 1 for count in blocks))
         rows, columns = (enlarging_matrix(count, factor, reach) for count in blocks)
-        self.register_buffer("rows", _by_row_phase(rows))
-        self.register_buffer("columns", _by_column_phase(columns).T.contiguous())
+        self.register_buffer("rows", _row_phases(rows))
+        self.register_buffer("columns", _column_phases(columns))
         self.shrinks = factor > 2
         if self.shrinks:
             down, across = (
@@ -154,11 +151,11 @@ class _Window(nn.Module):
         """Normalise.
 
         Args:
-            centred: (B, 2, n / 2, m), phases of the image less its mean.
+            centred: (B, 4, n / 2, m / 2), phases of the image less its mean.
             mean: (B, 1, n / 2, m / 2), mean over its blocks of 2 x 2 pixels.
             square: the same of its square.
         """
-        mean, square = (self._local(planes) for planes in (mean, square))
+        mean, square = (self._local(planes).view(centred.shape) for planes in (mean, square))
         deviation = (square - mean * mean).clamp_min(0).add(FLAT**2).sqrt()
         return ((centred - mean) / deviation).clamp(-LIMIT, LIMIT)
 
@@ -175,15 +172,15 @@ def _first_convolution(stem: nn.Module) -> nn.Conv2d:
     first = nn.Conv2d(4 * inputs, outputs, 3, padding=1)
     # A sixth tap with the weight zero makes three pairs: the phases of one position.
     pairs = functional.pad(stem.weight, (0, 1, 0, 1)).view(outputs, inputs, 3, 2, 3, 2)
-    first.weight = nn.Parameter(pairs.permute(0, 1, 3, 5, 2, 4).reshape(first.weight.shape).contiguous())
+    first.weight = nn.Parameter(pairs.permute(0, 1, 5, 3, 2, 4).reshape(first.weight.shape).contiguous())
     first.bias = stem.bias
     return first
 
 
-def _mean_of_phases(planes: Tensor, width: int) -> Tensor:
-    """Average over the four phases: (B, 2, n / 2, m) to (B, 1, n / 2, m / 2)."""
-    rows = planes[:, :1] + planes[:, 1:]
-    return (rows[..., :width] + rows[..., width:]) * 0.25
+def _mean_of_phases(planes: Tensor) -> Tensor:
+    """Average over the four phases: (B, 4, n / 2, m / 2) to (B, 1, n / 2, m / 2)."""
+    halves = planes[:, :2] + planes[:, 2:]
+    return (halves[:, :1] + halves[:, 1:]) * 0.25
 
 
 def _shrinking(length: int, factor: int, padded: int) -> _Matrix:
@@ -194,11 +191,11 @@ def _shrinking(length: int, factor: int, padded: int) -> _Matrix:
     return means[np.minimum(np.arange(padded), blocks - 1)]
 
 
-def _by_row_phase(matrix: _Matrix) -> Tensor:
-    """Give even and odd rows of a matrix (n, k) apart: (2, n / 2, k)."""
-    return torch.from_numpy(np.stack((matrix[0::2], matrix[1::2])))
-
-
-def _by_column_phase(matrix: _Matrix) -> Tensor:
-    """Sort the rows of a matrix (n, k) by phase: first the even and then the odd ones."""
+def _row_phases(matrix: _Matrix) -> Tensor:
+    """Return the weights (n, k) for the even and then the odd rows, to multiply from the left."""
     return torch.from_numpy(np.concatenate((matrix[0::2], matrix[1::2])))
+
+
+def _column_phases(matrix: _Matrix) -> Tensor:
+    """Return the weights (2, k, m / 2) for the even and the odd columns, to multiply from the right."""
+    return torch.from_numpy(np.stack((matrix[0::2].T, matrix[1::2].T)))
