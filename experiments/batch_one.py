@@ -5,10 +5,11 @@
 
 A folder is timed in every engine and precision that it can be run in. After an @ stands the folder of the
 sources that inspect with it, such as those of an earlier version; without it, they are those of this script.
-Each combination has a process of its own, and the processes take turns, so that whatever else the machine does
-slows all alike. The table holds medians in milliseconds: from the file to the prediction, of the decoding and
-of the graph alone, the processor time, and the time from the start of a process to its first result. Ratios are
-medians over the turns of the time of the first folder divided by that of this one, in the same engine.
+Each combination has a process of its own, and the processes take turns, so that whatever else the machine
+does slows all alike. The table holds medians in milliseconds: from the file to the prediction, of decoding
+and of the graph alone, and of the processor time; and the seconds from the start of a process to its first
+result. Ratios are medians over the turns: the time of the first folder in the same engine, divided by that of
+this one.
 """
 
 from __future__ import annotations
@@ -70,6 +71,11 @@ class Timed:
         print(_AT_ONCE, file=self.process.stdin, flush=True)
         self.turns.append(Turn(*json.loads(self.process.stdout.readline())))
 
+    def stop(self) -> None:
+        """End the process."""
+        with self.process:
+            self.process.kill()
+
 
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -91,8 +97,7 @@ def main(words: Sequence[str] | None = None) -> int:
                     timed.take_turn()
         finally:
             for timed in processes:
-                timed.process.kill()
-                timed.process.wait()
+                timed.stop()
     rows = [_row(timed, processes) for timed in processes]
     _print(rows)
     if arguments.json is not None:
@@ -143,6 +148,7 @@ def _start(kind: Kind, picture: Path) -> Timed:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
+        process.communicate()
         raise SystemExit(f"{kind.folder}, {kind.name}: cannot be inspected with")
     return Timed(kind, process, time.perf_counter() - start, json.loads(line))
 

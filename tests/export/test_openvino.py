@@ -80,4 +80,16 @@ def test_several_at_once_give_what_one_gives(exports: Exports, precision: Any) -
 def test_as_many_are_computed_at_once_as_there_are_workers(exports: Exports) -> None:
     graph = OpenVinoBackend(exports["openvino"][0] / MODEL_FILES["openvino"], "fp32", 1, workers=3)
     for part in graph._compiled(OUTPUTS):
-        assert part.get_property("NUM_STREAMS") == 3
+        assert part.compiled.get_property("NUM_STREAMS") == 3
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_results_stay_as_they_are_when_another_image_is_inspected(exports: Exports, precision: Any) -> None:
+    folder = exports["openvino"][0]
+    graph = OpenVinoBackend(folder / MODEL_FILES["openvino"], precision, 1)
+    found = graph.run(surface(folder, 0.02))
+    before = {name: values.copy() for name, values in found.items()}
+    other = graph.run(surface(folder, 0.2))
+    assert not np.array_equal(other["anomaly_map"], found["anomaly_map"])
+    for name in OUTPUTS:
+        np.testing.assert_array_equal(found[name], before[name])
