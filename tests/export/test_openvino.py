@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,8 @@ def test_several_at_once_give_what_one_gives(exports: Exports, precision: Any) -
 def test_as_many_are_computed_at_once_as_there_are_workers(exports: Exports) -> None:
     graph = OpenVinoBackend(exports["openvino"][0] / MODEL_FILES["openvino"], "fp32", 1, workers=3)
     for part in graph._compiled(OUTPUTS):
-        assert part.compiled.get_property("NUM_STREAMS") == 3
+        # OpenVINO computes no more at once than there are cores.
+        assert part.compiled.get_property("NUM_STREAMS") == min(3, os.cpu_count() or 1)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
