@@ -91,7 +91,10 @@ def main(words: Sequence[str] | None = None) -> int:
         picture = arguments.picture or _golden_picture(kinds[0].folder, Path(scratch))
         processes: list[Timed] = []
         try:
-            processes += (_start(kind, picture) for kind in kinds)
+            for kind in kinds:
+                # A graph with a branch, which leaves the recovery out, cannot be run in OpenVINO.
+                if (started := _start(kind, picture)) is not None:
+                    processes.append(started)
             for _ in range(arguments.turns):
                 for timed in processes:
                     timed.take_turn()
@@ -134,7 +137,7 @@ def _golden_picture(folder: Path, scratch: Path) -> Path:
     return scratch / "image.png"
 
 
-def _start(kind: Kind, picture: Path) -> Timed:
+def _start(kind: Kind, picture: Path) -> Timed | None:
     count = {name: str(kind.threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     words = [kind.folder, kind.engine, kind.precision, kind.threads, picture]
     start = time.perf_counter()
@@ -149,7 +152,8 @@ def _start(kind: Kind, picture: Path) -> Timed:
     line = process.stdout.readline()
     if not line:
         process.communicate()
-        raise SystemExit(f"{kind.folder}, {kind.name}: cannot be inspected with")
+        print(f"{kind.folder}: left out: cannot be run in {kind.name}", file=sys.stderr)
+        return None
     return Timed(kind, process, time.perf_counter() - start, json.loads(line))
 
 
