@@ -16,8 +16,11 @@ from excision.runtime.onnx_file import read_onnx
 
 _FULL, _HALF = "f32", "bf16"
 
-_UNBOUNDED = ("Loop", "TensorIterator", "If")
-"""Operations with a graph of their own, whose work for an image may have no bound."""
+_LOOPS = ("Loop", "TensorIterator")
+"""Operations whose work for an image may have no bound."""
+
+_BRANCH = "If"
+"""Operation with graphs of its own. `read_onnx` has checked them in an ONNX file; OpenVINO's own has none."""
 
 
 class OpenVinoBackend:
@@ -87,7 +90,8 @@ class OpenVinoBackend:
             ValueError: it contains a loop or a branch.
         """
         model = self._core.read_model(self._path)
-        if any(node.get_type_name() in _UNBOUNDED for node in model.get_ops()):
+        refused = _LOOPS if self._path.suffix == ".onnx" else (*_LOOPS, _BRANCH)
+        if any(node.get_type_name() in refused for node in model.get_ops()):
             raise ValueError(
                 "the graph contains a loop or a branch: only graphs that `excision export` wrote are run"
             )
