@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from importlib import resources
 
@@ -56,4 +57,8 @@ def test_a_part_is_never_called_rarer_than_it_is(scores: list[float], score: flo
 
 def test_the_pages_say_the_same() -> None:
     text = resources.files("excision.station.pages").joinpath("translations", "en.toml").read_text("utf-8")
-    assert tomllib.loads(text)["p_value"] == TEXTS
+    said = {
+        name: re.sub(r"\{\w+:\w+\|(\w+)\}", r"\1", words)
+        for name, words in tomllib.loads(text)["p_value"].items()
+    }
+    assert said == TEXTS

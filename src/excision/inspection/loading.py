@@ -45,12 +45,10 @@ def load(
 
             return Inspector(folder, threads, device or "cpu", workers)
         case "run":
-            import torch
-
-            from excision.detector import Detector
+            from excision.detector import Detector, use_threads
 
             if threads is not None:
-                torch.set_num_threads(threads)
+                use_threads(threads)
                 keep_freed_memory()
             detector = Detector.load(folder, device or "auto")
             # A GPU computes one tile after another in any case.
