@@ -11,7 +11,6 @@ if a trigger has two.
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from kill_outcome import Outcome, report
+from kill_outcome import Outcome, try_line
 
 from tests.signals.broker import Broker, Subscriber
 from tests.station.conftest import Service, begin, end
@@ -55,17 +54,7 @@ topic = "{topic}"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("model", type=Path, help="exported model")
-    parser.add_argument("images", type=Path, help="folder of images that the cameras give")
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--deadline", default="2 s")
-    chosen = parser.parse_args()
-    outcome, verdicts = trial(chosen.model, chosen.images, chosen.kills, chosen.seed, chosen.deadline)
-    print(report([outcome]))
-    print(f"\nreports by verdict: {dict(verdicts)}")
-    return 0 if outcome.passed else 1
+    return try_line(__doc__, trial, "reports by verdict")
 
 
 def trial(model: Path, images: Path, kills: int, seed: int, deadline: str) -> tuple[Outcome, dict[str, int]]:

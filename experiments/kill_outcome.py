@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -43,3 +45,28 @@ def report(outcomes: Iterable[Outcome]) -> str:
         figures = (each.kills, each.answered, each.lost, each.duplicates, len(each.faults))
         lines.append(f"| {each.what} | {' | '.join(map(str, figures))} | {each.seconds / 60:.1f} |")
     return "\n".join([*lines, "", json.dumps([asdict(each) for each in outcomes], indent=2)])
+
+
+def try_line(
+    description: str | None,
+    trial: Callable[[Path, Path, int, int, str], tuple[Outcome, Mapping[str, int]]],
+    counted: str,
+) -> int:
+    """Run the command line of a trial of a station with cameras, and return its exit status.
+
+    Args:
+        description: of the script, for `--help`.
+        trial: takes model, images, kills, seed and deadline; returns its outcome, and numbers by verdict.
+        counted: what the numbers count.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("model", type=Path, help="exported model")
+    parser.add_argument("images", type=Path, help="folder of images that the cameras give")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--deadline", default="2 s")
+    chosen = parser.parse_args()
+    outcome, numbers = trial(chosen.model, chosen.images, chosen.kills, chosen.seed, chosen.deadline)
+    print(report([outcome]))
+    print(f"\n{counted}: {dict(numbers)}")
+    return 0 if outcome.passed else 1

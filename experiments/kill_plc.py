@@ -14,7 +14,6 @@ Ends with status 1 if not.
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-from kill_outcome import Outcome, report
+from kill_outcome import Outcome, try_line
 from plc_program import Answer, PlcProgram
 
 from excision.station.store.connection import RESULTS
@@ -52,17 +51,7 @@ release_timeout = "60 s"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("model", type=Path, help="exported model")
-    parser.add_argument("images", type=Path, help="folder of images that the cameras give")
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--deadline", default="2 s")
-    chosen = parser.parse_args()
-    outcome, verdicts = trial(chosen.model, chosen.images, chosen.kills, chosen.seed, chosen.deadline)
-    print(report([outcome]))
-    print(f"\nanswers to the PLC: {dict(verdicts)}")
-    return 0 if outcome.passed else 1
+    return try_line(__doc__, trial, "answers to the PLC")
 
 
 def trial(model: Path, images: Path, kills: int, seed: int, deadline: str) -> tuple[Outcome, Counter[str]]:

@@ -40,11 +40,12 @@ from excision.cluster.job import Ways, inspect_in_parts
 from excision.cluster.listing import walk_images
 from excision.inspection.batch import inspect_images
 from excision.inspection.loading import load
+from excision.system.cores import cores as available_cores
 
 
 def main() -> int:
     arguments = _arguments()
-    cores = len(os.sched_getaffinity(0))
+    cores = available_cores()
     with ExitStack() as stack:
         address = stack.enter_context(ray_cluster(cores)) if arguments.ray else None
         made = stack.enter_context(tempfile.TemporaryDirectory())

@@ -45,17 +45,28 @@ def load(
 
             return Inspector(folder, threads, device or "cpu", workers)
         case "run":
-            from excision.detector import Detector, use_threads
-
-            if threads is not None:
-                use_threads(threads)
-                keep_freed_memory()
-            detector = Detector.load(folder, device or "auto")
-            # A GPU computes one tile after another in any case.
-            detector.tile_threads = TileThreads(workers if detector.device.type == "cpu" else 1)
-            return detector
+            return load_run(folder, threads, device, workers)
         case _:
             raise ModelError(wrong_folder(folder, "model"))
+
+
+def load_run(
+    folder: Path, threads: int | None = None, device: Device | None = None, workers: int = 1
+) -> Detector:
+    """Open a run folder; arguments as for `load`.
+
+    Raises:
+        ModelError: the folder does not hold a finished run, or a file in it is damaged.
+    """
+    from excision.detector import Detector, use_threads
+
+    if threads is not None:
+        use_threads(threads)
+        keep_freed_memory()
+    detector = Detector.load(folder, device or "auto")
+    # A GPU computes one tile after another in any case.
+    detector.tile_threads = TileThreads(workers if detector.device.type == "cpu" else 1)
+    return detector
 
 
 def _local(folder: str | Path) -> Path:

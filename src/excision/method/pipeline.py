@@ -132,8 +132,8 @@ class Pipeline(nn.Module):
             for_residual: only residuals will be computed from it, which do not need the attention's features.
         """
         # Features that are compared are too many to be kept for each image.
-        known = absolute is not None and (for_residual or not self.scorer.compares_attention)
-        look = Look(absolute, None) if known and absolute is not None else self.look(images)
+        compared = self.scorer.compares_attention and not for_residual
+        look = self.look(images) if absolute is None or compared else Look(absolute, None)
         return self._recover(*self._excise(images, look))
 
     @torch.no_grad()

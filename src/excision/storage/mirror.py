@@ -54,12 +54,9 @@ def mirror(url: str) -> Path:
     name = url.rpartition("/")[2]
     # Everything else in the folder of the copy is removed: it must not be the cache itself.
     copy = home / ("data" if name.startswith(".") or not name else name)
-    with _alone(home):
-        _hold(home)
+    with _renewing(home):
         _update(copy, files, _read(home / _KNOWN))
         write_json(home / _KNOWN, {file.name: file.state for file in files})
-        os.utime(home)
-        _make_room(home)
     return copy
 
 
@@ -72,12 +69,8 @@ def mirror_file(url: str) -> Path:
     """
     home = _home(url)
     path = _inside(home / "data", RemoteFile(file_name(url), url, None, ""))
-    with _alone(home):
-        _hold(home)
-        with atomic_path(path) as temporary:
-            fetch_remote(url, temporary, MOST_BYTES, DatasetError)
-        os.utime(home)
-        _make_room(home)
+    with _renewing(home), atomic_path(path) as temporary:
+        fetch_remote(url, temporary, MOST_BYTES, DatasetError)
     return path
 
 
@@ -168,6 +161,16 @@ def _budget() -> int:
         return int(float(text or _DEFAULT_GIB) * 2**30)
     except (ValueError, OverflowError) as error:
         raise DatasetError(f"{BUDGET} is {text!r}: give a number of GiB") from error
+
+
+@contextmanager
+def _renewing(home: Path) -> Iterator[None]:
+    """Bring a copy up to date, alone; it then counts as used now, and others make room."""
+    with _alone(home):
+        _hold(home)
+        yield
+        os.utime(home)
+        _make_room(home)
 
 
 @contextmanager

@@ -119,6 +119,15 @@ def _layer_norm(
     return recorder.node("LayerNormalization", *inputs, axis=-len(normalized_shape), epsilon=eps)
 
 
+def _window(kernel_size: Pair, stride: Pair | None, padding: Pair) -> dict[str, list[int]]:
+    """Give the attributes of a window that moves over an image; by default by its own size."""
+    return {
+        "kernel_shape": _pair(kernel_size),
+        "strides": _pair(stride or kernel_size),
+        "pads": _pair(padding) * 2,
+    }
+
+
 def _avg_pool2d(
     recorder: Recorder,
     result: Tensor,
@@ -136,9 +145,7 @@ def _avg_pool2d(
     return recorder.node(
         "AveragePool",
         operand.name,
-        kernel_shape=_pair(kernel_size),
-        strides=_pair(stride or kernel_size),
-        pads=_pair(padding) * 2,
+        **_window(kernel_size, stride, padding),
         ceil_mode=int(ceil_mode),
         count_include_pad=int(count_include_pad and padded),
     )
@@ -160,9 +167,7 @@ def _max_pool2d(
     return recorder.node(
         "MaxPool",
         operand.name,
-        kernel_shape=_pair(kernel_size),
-        strides=_pair(stride or kernel_size),
-        pads=_pair(padding) * 2,
+        **_window(kernel_size, stride, padding),
         dilations=_pair(dilation),
         ceil_mode=int(ceil_mode),
     )

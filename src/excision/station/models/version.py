@@ -13,12 +13,11 @@ import numpy as np
 
 from excision.errors import ModelError, SettingsError
 from excision.inspection.fingerprint import DIGITS, fingerprint
+from excision.inspection.loading import load_run
 from excision.method import run_folder
 from excision.method.calibration import check_thresholds
 from excision.runtime import model_folder
 from excision.runtime.model_folder import is_exported
-from excision.system.allocator import keep_freed_memory
-from excision.tiling.tile_threads import TileThreads
 
 if TYPE_CHECKING:
     from excision.predictions import Prediction, Predictor
@@ -141,15 +140,7 @@ def _exported(folder: Path, threads: int | None, workers: int) -> Predictor:
 
 
 def _trained(folder: Path, threads: int | None, workers: int) -> Predictor:
-    import torch
-
-    from excision.detector import Detector
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-        keep_freed_memory()
-    detector = Detector.load(folder)
-    detector.tile_threads = TileThreads(workers if detector.device.type == "cpu" else 1)
+    detector = load_run(folder, threads, workers=workers)
     # There are no golden images. So a plain surface must at least have a finite score.
     image_format = detector.image_format
     for _ in detector.predict([np.full((*image_format.size, image_format.channels), 0.5, np.float32)]):
