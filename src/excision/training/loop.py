@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from excision.errors import ModelError
 from excision.progress import TrainingProgress
 from excision.system.interrupts import deferred_interrupt
+from excision.training.micro_batches import Gradients
 
+_CLIP = 1.0  # largest norm of the gradient
 _WARM_UP = 0.1  # share of the steps over which the learning rate rises
 
 B = TypeVar("B")
@@ -105,7 +107,7 @@ def optimise(
     optimiser: torch.optim.Optimizer,
     rate: float | None,
     what: str,
-    clip: float | None = 1.0,
+    clip: float | None = _CLIP,
 ) -> float:
     """Take one optimiser step.
 
@@ -124,16 +126,37 @@ def optimise(
         ModelError: the loss is not finite.
     """
     value = loss.item()
-    if not math.isfinite(value):
+    _check(value, what)
+    optimiser.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    _update(network, optimiser, rate, clip)
+    return value
+
+
+def optimise_by(
+    gradients: Gradients, network: nn.Module, optimiser: torch.optim.Optimizer, rate: float, what: str
+) -> float:
+    """Take one optimiser step with gradients that are known; arguments and result as for `optimise`."""
+    _check(gradients.loss, what)
+    for parameter, gradient in zip(network.parameters(), gradients.of, strict=True):
+        parameter.grad = gradient
+    _update(network, optimiser, rate, _CLIP)
+    return gradients.loss
+
+
+def _check(loss: float, what: str) -> None:
+    if not math.isfinite(loss):
         raise ModelError(
-            f"{what} diverged: its loss is {value}. Train again with a lower training.learning_rate"
+            f"{what} diverged: its loss is {loss}. Train again with a lower training.learning_rate"
         )
+
+
+def _update(
+    network: nn.Module, optimiser: torch.optim.Optimizer, rate: float | None, clip: float | None
+) -> None:
     if rate is not None:
         for group in optimiser.param_groups:
             group["lr"] = rate
-    optimiser.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
     if clip is not None:
         torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
     optimiser.step()
-    return value

@@ -147,20 +147,35 @@ def _train_surface(
             progress(step + 1, steps, {"loss": value})
 
 
-def lesson_loss(network: AttentionNetwork, lesson: Lesson) -> Tensor:
+def lesson_loss(network: AttentionNetwork, lesson: Lesson, batch: Lesson | None = None) -> Tensor:
     """Cross-entropy of every cell, plus a Dice loss, so that the background does not outweigh small digits.
 
     Milletari, Navab, Ahmadi, "V-Net", 3DV 2016, section 3.
+
+    Args:
+        network: attention network.
+        lesson: what it learns.
+        batch: the batch that the lesson is a micro-batch of; the losses of micro-batches add up to that of
+            the batch. None for a lesson that is a batch itself.
     """
     logits = network.locate(lesson.images.to(memory_format=torch.channels_last))
     target = grid_target(lesson.strokes, network.stride)
-    each_cell = functional.binary_cross_entropy_with_logits(logits, target, pos_weight=torch.tensor(3.0))
+    each_cell = functional.binary_cross_entropy_with_logits(
+        logits, target, pos_weight=torch.tensor(3.0), reduction="sum"
+    )
     found = torch.sigmoid(logits)
     overlap = (found * target).sum(dim=(1, 2, 3))
     extent = (found * found + target * target).sum(dim=(1, 2, 3))
-    present = target.amax(dim=(1, 2, 3)) > 0
     dice = 1 - (2 * overlap + 1) / (extent + 1)
-    return each_cell + 0.5 * (dice * present).sum() / present.sum().clamp_min(1)
+    whole = target if batch is None else grid_target(batch.strokes, network.stride)
+    return each_cell / whole.numel() + 0.5 * (dice * _present(target)).sum() / _present(
+        whole
+    ).sum().clamp_min(1)
+
+
+def _present(target: Tensor) -> Tensor:
+    """Return whether there is a stroke, (B,) bool, by the target (B, 1, h, w)."""
+    return target.amax(dim=(1, 2, 3)) > 0
 
 
 def grid_target(strokes: Tensor, stride: int) -> Tensor:

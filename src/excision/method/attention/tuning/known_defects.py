@@ -23,6 +23,7 @@ from excision.method.attention.tuning.pieces import grey, lit, random_window, re
 from excision.method.attention.tuning.poisson import poisson_blend
 from excision.method.attention.tuning.shapes import box_blur
 from excision.training.known_defects import KnownDefects, MarkedDefect
+from excision.training.micro_batches import MicroBatchLoss
 
 FloatImage = NDArray[np.float32]
 
@@ -98,16 +99,20 @@ class KnownLessons:
         return _drawn(defect, piece, rng, blend=not _OWN <= how < _OWN + _PASTED)
 
 
-def known_loss(network: AttentionNetwork, lesson: KnownLesson) -> Tensor:
-    """Return the weighted loss of known defects; the lesson is moved to the device of the network."""
+def known_losses(network: AttentionNetwork, lesson: KnownLesson) -> list[MicroBatchLoss]:
+    """Return the weighted losses of known defects, of pieces and of a bag; their sum is that of the lesson.
+
+    The lesson is moved to the device of the network.
+    """
     device = next(network.parameters()).device
-    loss = torch.zeros((), device=device)
+    losses: list[MicroBatchLoss] = []
     if lesson.pieces is not None:
         pieces = Lesson(*(part.to(device) for part in lesson.pieces))
-        loss = loss + lesson.pieces_weight * lesson_loss(network, pieces)
+        losses.append(lambda: lesson.pieces_weight * lesson_loss(network, pieces))
     if lesson.bag is not None:
-        loss = loss + lesson.bag_weight * bag_loss(network, lesson.bag.to(device))
-    return loss
+        bag = lesson.bag.to(device)
+        losses.append(lambda: lesson.bag_weight * bag_loss(network, bag))
+    return losses
 
 
 def _own(

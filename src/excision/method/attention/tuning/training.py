@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,18 +14,20 @@ from excision.method.attention.digits import Lesson
 from excision.method.attention.model import Attention
 from excision.method.attention.networks import AttentionNetwork
 from excision.method.attention.pretrain import lesson_loss
-from excision.method.attention.tuning.known_defects import KnownLesson, known_loss
+from excision.method.attention.tuning.known_defects import KnownLesson, known_losses
 from excision.method.attention.tuning.lessons import LessonSource
 from excision.method.run_folder import TUNING
 from excision.ops.memory_format import channels_last
 from excision.progress import Progress, TrainingProgress
 from excision.settings import Settings
 from excision.training.checkpoint import load_checkpoint, save_checkpoint
-from excision.training.loop import optimise, run_steps, warm_cosine
+from excision.training.loop import optimise_by, run_steps, warm_cosine
+from excision.training.micro_batches import MicroBatches, MicroBatchLoss
 from excision.training.training_set import TrainingSet
 
 _RATE = 2e-3
 _STEPS_AN_IMAGE = 8
+_MICRO_BATCHES = 2  # of the drawn defects; more of them, with fewer pieces each, take more time in all
 _MEMORY = 0.99  # decay of the running average of the weights, after enough steps
 
 
@@ -63,6 +66,7 @@ def tune(
     checkpoint_every: int,
     folder: Path | None = None,
     progress: TrainingProgress | None = None,
+    threads: int | None = None,
 ) -> None:
     """Tune the attention in place.
 
@@ -77,6 +81,8 @@ def tune(
         checkpoint_every: steps between checkpoints.
         folder: folder for the checkpoint; None writes none.
         progress: called with (finished steps, total steps, figures) after each step.
+        threads: number of threads that compute gradients, beside the one that draws; None takes as many as
+            torch would use for one operation. The weights do not depend on it.
 
     Raises:
         ModelError: the checkpoint is damaged, or the loss is not finite.
@@ -94,12 +100,12 @@ def tune(
         if path is not None:
             save_checkpoint(path, both, optimiser, finished)
 
-    loop = _Loop(network, both["average"], optimiser, steps, begin)
-
     def draw(step: int) -> _Drawn:
         return _Drawn(source.batch(step), source.known(step))
 
-    run_steps(loop, draw, steps, checkpoint_every, save, progress or (lambda *_: None))
+    with MicroBatches(network, threads) as micro_batches:
+        loop = _Loop(network, both["average"], optimiser, micro_batches, steps, begin)
+        run_steps(loop, draw, steps, checkpoint_every, save, progress or (lambda *_: None))
     network.load_state_dict(both["average"].state_dict())
     attention.requires_grad_(False).eval()
 
@@ -123,6 +129,7 @@ class _Loop:
         network: AttentionNetwork,
         average: nn.Module,
         optimiser: torch.optim.Optimizer,
+        micro_batches: MicroBatches,
         total: int,
         finished: int,
     ) -> None:
@@ -130,6 +137,7 @@ class _Loop:
         self._network = channels_last(network).train()
         self._average = average
         self._optimiser = optimiser
+        self._micro_batches = micro_batches
         self._total = total
 
     def run(self, step: int, batch: _Drawn) -> dict[str, float]:
@@ -140,14 +148,22 @@ class _Loop:
         """
         self.finished = None
         rate = warm_cosine(step, self._total, _RATE)
-        device = next(self._network.parameters()).device
-        loss = lesson_loss(self._network, Lesson(*(part.to(device) for part in batch.lesson)))
-        if batch.known is not None:
-            loss = loss + known_loss(self._network, batch.known)
-        value = optimise(loss, self._network, self._optimiser, rate, "the tuning of the attention")
+        gradients = self._micro_batches.gradients(self._losses(batch))
+        value = optimise_by(gradients, self._network, self._optimiser, rate, "the tuning of the attention")
         self._remember(step)
         self.finished = step + 1
         return {"loss": value, "learning_rate": rate}
+
+    def _losses(self, batch: _Drawn) -> list[MicroBatchLoss]:
+        """Return the losses of the micro-batches of a step."""
+        device = next(self._network.parameters()).device
+        lesson = Lesson(*(part.to(device) for part in batch.lesson))
+        # A GPU computes a whole batch at once.
+        cut = (part.tensor_split(_MICRO_BATCHES if device.type == "cpu" else 1) for part in lesson)
+        losses: list[MicroBatchLoss] = [
+            partial(lesson_loss, self._network, Lesson(*parts), lesson) for parts in zip(*cut, strict=True)
+        ]
+        return losses if batch.known is None else losses + known_losses(self._network, batch.known)
 
     @torch.no_grad()
     def _remember(self, step: int) -> None:
