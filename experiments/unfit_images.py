@@ -27,8 +27,8 @@ from scipy.ndimage import gaussian_filter
 from excision.data import load_dataset
 from excision.data.images import resize_image
 from excision.method.fitness import Fitness
+from excision.method.fitness.cell_statistics import noise_of
 from excision.method.fitness.cells import cut_cells
-from excision.method.fitness.image_statistics import noise_of
 from excision.method.fitness.learning import learn_fitness
 from excision.ops.unit_range import from_unit, to_unit
 from excision.settings import Settings

@@ -54,6 +54,17 @@ def dark(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return (image * 0.1).astype(np.uint8)
 
 
+def test_it_does_not_depend_on_what_else_computes_meanwhile(line: Path, good: NDArray[np.uint8]) -> None:
+    inspectors = [Inspector(line, threads=1), Inspector(line, threads=2), Inspector(line, workers=2)]
+    for image in (good, dark(good)):
+        found = [inspector.inspect(image) for inspector in inspectors]
+        expected = inspectors[0].fitness
+        assert expected is not None
+        statistics, unfit = expected.judge(inspectors[0].working(image))
+        for each in found:
+            assert (each.image_statistics, each.unfit) == (statistics, unfit)
+
+
 def test_detector_and_inspector_say_the_same(run: Path, line: Path, good: NDArray[np.uint8]) -> None:
     detector, inspector = Detector.load(run, device="cpu"), Inspector(line)
     for image in (good, dark(good), 255 - good):

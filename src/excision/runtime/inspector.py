@@ -8,10 +8,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,11 @@ from excision.runtime.backends import one_line, open_backend
 from excision.runtime.calibrated_folder import CalibratedFolder
 from excision.runtime.defect_criteria import DefectCriteria
 from excision.runtime.graph_checks import check_graph, check_results
+from excision.system.aside import begin_aside
 from excision.tiling.assembly import inspect_working
 from excision.tiling.tile_threads import TileThreads
+
+Judged: TypeAlias = tuple[dict[str, float] | None, tuple[str, ...]]
 
 
 class Inspector(CalibratedFolder):
@@ -157,17 +160,30 @@ class Inspector(CalibratedFolder):
             ModelError: the backend cannot compute it.
         """
         criteria = self.criteria if criteria is None else criteria
+        judged = self._begin_to_judge(working) if criteria is self.criteria else None
         found = inspect_working(working, self.image_format.tiling, self._compute, threads=self._tile_threads)
         score = found.score
         if not criteria.is_everything:
             score = criteria.apply(found.anomaly_map, found.lowest_threshold)
         if criteria is not self.criteria:
             return replace(found, score=score)
-        found = replace(found, score=score, p_value=self.calibration.p_value(score))
-        if self.fitness is None:
-            return found
-        statistics, reasons = self.fitness.judge(working)
-        return replace(found, image_statistics=statistics, unfit=reasons)
+        statistics, reasons = (None, ()) if judged is None else judged()
+        return replace(
+            found,
+            score=score,
+            p_value=self.calibration.p_value(score),
+            image_statistics=statistics,
+            unfit=reasons,
+        )
+
+    def _begin_to_judge(self, working: NDArray[np.uint16]) -> Callable[[], Judged] | None:
+        """Give what returns whether the image is fit, while the graph computes if a core may be left."""
+        if (fitness := self.fitness) is None:
+            return None
+        # Where several images are inspected at once, or one thread is wanted, a second one gains nothing.
+        if self.threads == 1 or self.workers > 1:
+            return lambda: fitness.judge(working)
+        return begin_aside(lambda: fitness.judge(working)).result
 
     def _compute(self, working: NDArray[np.uint16]) -> Prediction:
         """Inspect one working image, without criteria."""

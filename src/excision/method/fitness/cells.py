@@ -30,10 +30,11 @@ _LUMA = (77, 150, 29)
 
 
 class Cells(NamedTuple):
-    """The cells of an image, in reading order.
+    """The cells of an image.
 
     Attributes:
-        grey: (K, h, w), luma in [0, 65535].
+        grey: (h, K, w), luma in [0, 65535]: rows of a cell, cells in reading order, columns of a cell. What
+            is done to neighbours of all cells is so done to one long run of numbers.
         colour: (K, 3), means of red, green and blue in [0, 65535]; None for a grey image.
     """
 
@@ -57,26 +58,41 @@ def cut_cells(working: NDArray[np.uint16], grid: Grid) -> Cells:
     Raises:
         ValueError: the image is so small that a cell would have less than 4 x 4 pixels.
     """
-    height, width, channels = working.shape
-    (top, tall), (left, wide) = _spans(height, grid[0]), _spans(width, grid[1])
-    picked = np.stack([working[y : y + tall, x : x + wide] for y in top for x in left])
-    if channels == 1:
-        return Cells(picked[..., 0].astype(np.int32), None)
+    picked = _picked(working, grid)
+    tall, rows, columns, wide, channels = picked.shape
     # Channel by channel: numpy is slow along the short axis of the channels.
-    grey = np.zeros(picked.shape[:3], np.int32)
-    for channel, weight in enumerate(_LUMA):
-        grey += np.multiply(picked[..., channel], weight, dtype=np.int32)
+    planes = [
+        picked[..., channel].astype(np.int32, order="C").reshape(tall, rows * columns, wide)
+        for channel in range(channels)
+    ]
+    if channels == 1:
+        return Cells(planes[0], None)
+    some = [plane[::2].sum(axis=0, dtype=np.int32)[:, ::2].sum(axis=1, dtype=np.int32) for plane in planes]
+    grey = np.zeros_like(planes[0])
+    for plane, weight in zip(planes, _LUMA, strict=True):
+        grey += np.multiply(plane, weight, out=plane)
     grey >>= 8
-    some = picked[:, ::2, ::2]
-    sums = [some[..., channel].sum(axis=(1, 2), dtype=np.int32) for channel in range(channels)]
-    return Cells(grey, np.stack(sums, axis=1) / (some.shape[1] * some.shape[2]))
+    return Cells(grey, np.stack(some, axis=1) / (tall // 2 * (wide // 2)))
 
 
 def halved(cells: Whole) -> Whole:
-    """Add up squares of 2 x 2 pixels: (K, h, w) to (K, h // 2, w // 2)."""
-    tall, wide = cells.shape[1] // 2 * 2, cells.shape[2] // 2 * 2
-    rows = cells[:, 0:tall:2] + cells[:, 1:tall:2]
-    return np.ascontiguousarray(rows[:, :, 0:wide:2] + rows[:, :, 1:wide:2])
+    """Add up squares of 2 x 2 pixels: (h, K, w) to (h / 2, K, w / 2), with even h and w."""
+    rows = cells[0::2] + cells[1::2]
+    return rows[:, :, 0::2] + rows[:, :, 1::2]
+
+
+def _picked(working: NDArray[np.uint16], grid: Grid) -> NDArray[np.uint16]:
+    """Cut an image (H, W, C) into cells, (h, R, C, w, C): maybe a view of it."""
+    (height, width, channels), (rows, columns) = working.shape, grid
+    (top, tall), (left, wide) = _spans(height, rows), _spans(width, columns)
+    if height % rows == 0 and width % columns == 0:
+        whole = working.reshape(rows, height // rows, columns, width // columns, channels)
+        return whole[:, top[0] : top[0] + tall, :, left[0] : left[0] + wide].transpose(1, 0, 2, 3, 4)
+    picked = np.empty((tall, rows, columns, wide, channels), np.uint16)
+    lines = np.array(top) + np.arange(tall)[:, None]
+    for place, x in enumerate(left):
+        picked[:, :, place] = working[lines, x : x + wide]
+    return picked
 
 
 def _spans(length: int, count: int) -> tuple[list[int], int]:

@@ -180,7 +180,7 @@ class Norm:
         deviations["distance"] *= 0.5  # it adds up what the others show one by one
         clearly = deviations["gain"] if values["match"] > self.ranges["match"].centre - _FOUND else 0.0
         for name in ("down", "right"):
-            deviations[name] = float(np.clip(deviations[name], -clearly, clearly))
+            deviations[name] = min(max(deviations[name], -clearly), clearly)
         del deviations["gain"]
         for name in _TURNED:
             if self.ranges["match"].deviation(values["match"] + values[name]) < -_AS_GOOD:

@@ -59,14 +59,16 @@ class Template:
 
     def find(self, view: Floats) -> Found:
         """Find the template in a view (h, w) of another image."""
-        clipped = np.clip(view, *self._bounds)
+        least, most = self._bounds
+        clipped = np.minimum(np.maximum(view, least), most)
         centred = clipped - clipped.mean()
         unit = float(np.sqrt((centred * centred).sum() * self._energy)) + 1e-9
-        ways = np.stack([centred, centred[:, ::-1], centred[::-1], centred[::-1, ::-1]])
-        spectra = np.fft.rfft2(ways, self._padded) * self._conjugate
-        rows, columns = (side // _SEARCHED for side in view.shape)
-        places = np.arange(-rows, rows + 1)[:, None], np.arange(-columns, columns + 1)
-        correlations = np.fft.irfft2(spectra, self._padded)[:, *places] / unit
+        ways = np.concatenate((centred, centred[:, ::-1], centred[::-1], centred[::-1, ::-1]))
+        (rows, columns), (tall, wide) = (side // _SEARCHED for side in view.shape), self._padded
+        # Axis by axis, so that only the shifts that are looked at are transformed back.
+        spectra = np.fft.fft(np.fft.rfft(ways.reshape(4, *view.shape), wide), tall, axis=1)
+        found = np.fft.ifft(spectra * self._conjugate, axis=1)[:, np.arange(-rows, rows + 1)]
+        correlations = np.fft.irfft(found, wide)[:, :, np.arange(-columns, columns + 1)] / unit
         upright, best = correlations[0], correlations.max(axis=(1, 2))
         y, x = divmod(int(upright.argmax()), upright.shape[1])
         match = float(best[0])

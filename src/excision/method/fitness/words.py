@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from excision.method.fitness.image_statistics import CHROMA, DARKEST, FINEST
+from excision.method.fitness.cell_statistics import FINEST
+from excision.method.fitness.image_statistics import CHROMA, DARKEST
 
 _FARTHEST = 20.0
 """The logarithm to the base 2 of anything measured in [0, 1] in steps of 16 bits is nearer to 0."""
