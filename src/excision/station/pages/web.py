@@ -18,7 +18,7 @@ from excision.station.api.uploads import UploadError
 from excision.station.pages import strings
 from excision.station.pages.numbers import decimals, figure, local, moment, percent
 from excision.station.pages.sentences import reasons, translated
-from excision.station.people.rights import RoleError, may
+from excision.station.people.rights import RoleError, may, needed
 from excision.station.people.roles import Role, name_of, person_of
 from excision.station.station import Station
 
@@ -119,6 +119,7 @@ def render(request: Request, template: str, status: int = 200, /, **values: Any)
         has_people=hasattr(request.app.state, "station"),
         address_now=_address_of(request),
         may=lambda method, path: may(request, method, path),
+        needed=needed,
         path=request.url.path,
         htmx_config=HTMX,
         named=request.app.state.pages_named,
