@@ -17,13 +17,15 @@ from excision.data import load_dataset
 from excision.errors import ResultsError, SettingsError
 from excision.evaluation.intervals import rate_interval
 from excision.inspection.fingerprint import fingerprint
+from excision.report.capability_page import write_capability_report
 from excision.report.numbers import percent
 from excision.report.own_words import LOGO, WORDS, Words, keep_words, kept_words, read_logo
 from excision.report.provenance import changed_settings, provenance_of
 from excision.report.report import write_report
 from excision.settings import Settings
+from tests.capability.samples import sample
 from tests.compatibility.test_format_1 import HERE
-from tests.report.results import HOSTILE, Page, evaluated
+from tests.report.results import HOSTILE, Page, evaluated, inspected
 
 EXPORTED, RUN = HERE / "exported", HERE / "run"
 
@@ -197,3 +199,24 @@ def test_words_of_an_earlier_evaluation_go(tmp_path: Path) -> None:
 def logo_in(folder: Path) -> Path:
     Image.new("L", (30, 10)).save(folder / "own.png")
     return folder / "own.png"
+
+
+def test_every_report_that_somebody_signs_has_the_lines_for_it(measured: Path, tmp_path: Path) -> None:
+    words = Words(operator="M. Weber", customer="Example")
+    listed = inspected(tmp_path)
+    reports = {
+        "evaluation": write_report(measured, tmp_path / "evaluation.html", words),
+        "inspection": write_report(listed, tmp_path / "inspection.html", words),
+        "study": write_capability_report(tmp_path, sample(tmp_path), words),
+    }
+    for kind, path in reports.items():
+        page = Page(path)
+        assert page.all("section", "aria-labelledby").count("signing-title") == 1, kind
+        lines = page.source.partition('class="lines"')[2].partition("</section>")[0]
+        signed = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", lines)
+        blank = [("Name", ""), ("Place and date", ""), ("Signature", "")]
+        assert signed == [("Operator", "M. Weber"), *blank, ("Customer", "Example"), *blank], kind
+    # Nobody signs for suspects among training images.
+    about = json_of(listed / "about.json")
+    (listed / "about.json").write_text(json.dumps({**about, "searched": 3}), "utf-8")
+    assert "signing-title" not in write_report(listed, tmp_path / "suspects.html").read_text("utf-8")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.capability_options import DrawingOptions, RealOptions
-from excision.cli.options import GroupsOption, ModelArgument, OutOption
+from excision.cli.options import CustomerOption, GroupsOption, ModelArgument, OperatorOption, OutOption
 from excision.cli.output import say, say_notes, say_table, say_text
 from excision.cli.places import Use, own_folder
 from excision.progress import Bars
 
 if TYPE_CHECKING:
     from excision.capability.result import Capability
+    from excision.report.own_words import Words
 
 app = App(
     name="capability",
@@ -58,9 +59,12 @@ def capability(
             negative="",
         ),
     ] = False,
+    operator: OperatorOption = None,
+    customer: CustomerOption = None,
 ) -> int:
     """Measure the probability of detection with defects drawn on good parts."""
     from excision.capability.measure import measure_capability
+    from excision.report.own_words import Words
 
     if store:
         own_folder(model, "leave out --store")
@@ -81,18 +85,18 @@ def capability(
             )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; finished drawings are kept, and --resume goes on") from None
-    _report(result, out, model if store else None)
+    _report(result, out, model if store else None, Words(operator=operator, customer=customer))
     return 0 if result.fulfilled else 1
 
 
-def _report(result: Capability, out: Path, model: Path | None) -> None:
+def _report(result: Capability, out: Path, model: Path | None, words: Words) -> None:
     """Write and say the result, and store it in the model's folder if one is given."""
     from excision.method.folder_kinds import CAPABILITY
     from excision.report.capability_maps import write_maps
     from excision.report.capability_page import write_capability_report
 
     write_maps(out, result)
-    report = write_capability_report(out, result)
+    report = write_capability_report(out, result, words)
     _say(result)
     if model is not None:
         result.save(model / CAPABILITY)

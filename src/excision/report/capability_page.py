@@ -18,7 +18,9 @@ from excision.method.folder_kinds import CAPABILITY
 from excision.report.capability_figures import pod_chart
 from excision.report.capability_maps import map_picture, png_bytes
 from excision.report.capability_tables import Unit, observed_table, real_table, sizes_table
+from excision.report.own_words import Words
 from excision.report.page import digest, page_part, page_template
+from excision.report.signing import STUDIED, signing
 from excision.system.files import atomic_path
 from excision.version import __version__
 from excision.visualization import pictures
@@ -34,8 +36,13 @@ HONEST = (
 )
 
 
-def write_capability_report(folder: Path, capability: Capability) -> Path:
+def write_capability_report(folder: Path, capability: Capability, words: Words | None = None) -> Path:
     """Write the report of a study as one HTML file that loads nothing else, atomically.
+
+    Args:
+        folder: to write to.
+        capability: the study.
+        words: with the names of operator and customer, for the lines to sign on.
 
     Returns:
         The file that was written.
@@ -45,6 +52,7 @@ def write_capability_report(folder: Path, capability: Capability) -> Path:
     theme, script = page_part("theme.js"), page_part("report.js")
     content = {
         "study": capability_content(capability),
+        **signing(STUDIED, words or Words()),
         "title": f"What {capability.model} can see",
         "legend": pictures.heat_colours(),
         "version": __version__,

@@ -20,6 +20,7 @@ from excision.report.example_stages import EXAMPLES, StagedExample, read_example
 from excision.report.own_words import Words, kept_words
 from excision.report.page import digest, page_part, page_template, shared_part
 from excision.report.results_folder import ResultsFolder, Row, Summary, open_results
+from excision.report.signing import INSPECTED, MEASURED, signing
 from excision.report.tables import Table, histogram_table, kinds_table, thresholds_table
 from excision.report.wording import cover
 from excision.system.files import atomic_path
@@ -117,6 +118,7 @@ def _content(results: ResultsFolder, summary: Summary, words: Words, target: Pat
         "title": words.title or front.title,
         "words": words,
         "conditions": conditions_of(results, words),
+        **_signing(results, words),
         "paragraphs": [p for p in (words.notes or "").split("\n") if p.strip()],
         "notes": _notes(results, summary),
         "charts": [(chart, Markup(chart.inline())) for chart in charts.charts],
@@ -138,6 +140,16 @@ def _content(results: ResultsFolder, summary: Summary, words: Words, target: Pat
         "zoom": ZOOM,
         "boxed": BOXED,
     }
+
+
+def _signing(results: ResultsFolder, words: Words) -> dict[str, Any]:
+    about = results.about
+    if about.kind == "evaluation" and about.provenance is not None:
+        return signing(MEASURED, words)
+    # Nobody signs for suspects among training images, nor for figures of which the model is not known.
+    if about.kind == "evaluation" or about.searched is not None:
+        return {"acceptance": None, "people": ()}
+    return signing(INSPECTED, words)
 
 
 def _tables(results: ResultsFolder, summary: Summary) -> list[Table]:

@@ -54,7 +54,15 @@ PAGES = (
         "/alarms",
         "/alarms/now?full=yes",
     ),
-    *("/improve", "/new-model", "/new-model?name=early", "/new-model?name=late", "/work", "/work/clean-up"),
+    *(
+        "/improve",
+        f"/improve/{MODEL}/1/acceptance",
+        "/new-model",
+        "/new-model?name=early",
+        "/new-model?name=late",
+        "/work",
+        "/work/clean-up",
+    ),
     *("/account", "/users", "/audit?check=yes", "/signals", "/nowhere"),
 )
 BUSY = ("/improve", "/new-model?name=early")
@@ -238,3 +246,20 @@ def test_no_page_leads_to_what_a_role_may_not_use(app: FastAPI) -> None:
         assert theirs - set[tuple[str, str]]().union(*found[name].values()) == UNSEEN - {
             way for way in UNSEEN if way not in theirs
         }
+
+
+def test_a_comparison_is_a_sheet_to_sign(app: FastAPI) -> None:
+    async def look() -> list[str]:
+        cookie, address = await sign_in(app, "bo"), f"/improve/{MODEL}/1/acceptance"
+        assert (await ask(app, "GET", f"/improve/{MODEL}/9/acceptance", cookie=cookie))[0] == 404
+        return [
+            (await ask(app, "GET", address, cookie=cookie, accept_language=language))[2]
+            for language in ("en", "de", "zh")
+        ]
+
+    version = app.state.station.models.current(MODEL).version
+    for page, words in zip(
+        asyncio.run(look()), ("Place and date", "Ort und Datum", "地点和日期"), strict=True
+    ):
+        assert page.count(version) == 2 and page.count(words) == 2
+        assert page.count('class="signature"') == 2 and "<dd>bo</dd>" in page

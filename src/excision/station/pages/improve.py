@@ -32,6 +32,8 @@ _PICTURE = re.compile(r"[0-9]{4}_(image|champion|challenger)")
 _LARGEST_PICTURE = 16 * 2**20  # bytes
 _SHOWN = 50  # changed verdicts on the page; the folder has all of them
 
+_SIGNING = ("title", "about", "accepted", "conditions", "refused", "name", "place", "signature")
+
 
 @router.get("/improve")
 def page(request: Request, model: str = "") -> Response:
@@ -112,6 +114,23 @@ async def confirm(request: Request, name: str, result: int) -> Response:
     who = named(who_of(request, form))
     await writing_of(request).do(confirm_in, station_of(request).store, result, who, time.time())
     return RedirectResponse(f"/improve?model={name}#doubts", 303)
+
+
+@router.get("/improve/{name}/{number}/acceptance")
+def acceptance(request: Request, name: str, number: int) -> Response:
+    """Show a comparison on a sheet with lines to sign on."""
+    found, t = read_comparison(_challenger(request, name, number)), words_of(request)
+    if found is None:
+        raise HTTPException(404, f"there is no comparison of challenger {number}")
+    return render(
+        request,
+        "acceptance.html.j2",
+        model=name,
+        number=number,
+        found=found,
+        changed=sum(each.changed for each in found["images"]),
+        signing_words={word: t(f"signing.{word}") for word in _SIGNING},
+    )
 
 
 @router.get("/improve/{name}/{number}/pictures/{picture}.png")

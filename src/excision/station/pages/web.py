@@ -37,9 +37,10 @@ ASSETS = {
     "icon.svg": "image/svg+xml",
     "zoom.css": "text/css; charset=utf-8",
     "zoom.js": "text/javascript; charset=utf-8",
+    "signing.css": "text/css; charset=utf-8",
 }
 
-_SHARED = frozenset({"zoom.css", "zoom.js"})
+_SHARED = frozenset({"zoom.css", "zoom.js", "signing.css"})
 """Assets that reports embed, too: they lie with what draws pictures."""
 
 _ZOOM = (

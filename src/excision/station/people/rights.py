@@ -44,6 +44,7 @@ _LOOK = {
     "/try/{token}/{name}.png",
     "/improve",
     "/improve/now",
+    "/improve/{name}/{number}/acceptance",
     "/improve/{name}/{number}/pictures/{picture}.png",
     "/review/next",
     "/new-model",
