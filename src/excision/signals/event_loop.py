@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import TimeoutError as LateError
 from typing import Any, TypeVar
 
 from excision.signals.signal import SignalError
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -47,6 +50,19 @@ class LoopThread:
         except LateError as error:
             future.cancel()
             raise SignalError(f"{self._thread.name}: no answer within {timeout:g} s") from error
+
+    def end(self, last: Coroutine[Any, Any, None], timeout: float) -> None:
+        """Run what a connection does at its end, and end the thread; where that fails, it is logged.
+
+        Args:
+            last: coroutine to run in the loop.
+            timeout: seconds to wait for it.
+        """
+        try:
+            self.run(last, timeout)
+        except SignalError as error:
+            _log.warning("%s: %s", self._thread.name, error)
+        self.close()
 
     def close(self) -> None:
         """Cancel what still runs and end the thread. May be called twice."""

@@ -105,14 +105,9 @@ class ModbusSignal:
 
     def close(self) -> None:
         """End every connection."""
-        if self._thread is None:
-            return
-        try:
-            self._thread.run(self._close(), _MARGIN)
-        except SignalError as error:
-            _log.warning("%s: %s", self.name, error)
-        self._thread.close()
-        self._thread = None
+        if self._thread is not None:
+            self._thread.end(self._close(), _MARGIN)
+            self._thread = None
 
     def _running(self) -> tuple[LoopThread, Exchange]:
         if self._thread is None or self._exchange is None:

@@ -74,14 +74,9 @@ class OpcUaClient:
 
     def close(self) -> None:
         """End the session."""
-        if self._thread is None:
-            return
-        try:
-            self._thread.run(self._stop(), _CLOSE)
-        except SignalError as error:
-            _log.warning("%s: %s", self.name, error)
-        self._thread.close()
-        self._thread = None
+        if self._thread is not None:
+            self._thread.end(self._stop(), _CLOSE)
+            self._thread = None
 
     def datachange_notification(self, node: Any, value: Any, _: Any) -> None:
         """Take in that the PLC wrote its trigger."""

@@ -109,14 +109,9 @@ class OpcUaServer:
 
     def close(self) -> None:
         """End every session and stop listening."""
-        if self._thread is None:
-            return
-        try:
-            self._thread.run(self._stop(), _CLOSE)
-        except SignalError as error:
-            _log.warning("%s: %s", self.name, error)
-        self._thread.close()
-        self._thread = None
+        if self._thread is not None:
+            self._thread.end(self._stop(), _CLOSE)
+            self._thread = None
 
     def _running(self) -> LoopThread:
         if self._thread is None or self._methods is None or self._methods.space is None:
