@@ -26,35 +26,26 @@ from typing import Any
 from kill_outcome import Outcome, try_line
 
 from tests.signals.broker import Broker, Subscriber
+from tests.station import described
 from tests.station.conftest import Service, begin, end
 
 TOPIC = "plant/press3"
 PACE = 0.02  # seconds between two triggers
 _LAST = 60.0
 
-STATION = """
-[station]
-name = "press 3"
-[cameras.front]
-kind = "folder"
-path = "{images}"
-loop = true
-[cameras.back]
-kind = "folder"
-path = "{images}"
-loop = true
-[signals]
-deadline = "{deadline}"
-heartbeat = "200 ms"
-[signals.mqtt]
-host = "127.0.0.1"
-port = {port}
-topic = "{topic}"
-"""
-
 
 def main() -> int:
     return try_line(__doc__, trial, "reports by verdict")
+
+
+def _tables(images: Path, port: int, deadline: str) -> dict[str, Any]:
+    return {
+        "station": {"name": "press 3"},
+        "cameras.front": described.folder_camera(images, loop=True),
+        "cameras.back": described.folder_camera(images, loop=True),
+        "signals": {"deadline": deadline, "heartbeat": "200 ms"},
+        "signals.mqtt": described.broker(port, TOPIC),
+    }
 
 
 def trial(model: Path, images: Path, kills: int, seed: int, deadline: str) -> tuple[Outcome, dict[str, int]]:
@@ -62,10 +53,8 @@ def trial(model: Path, images: Path, kills: int, seed: int, deadline: str) -> tu
     start, moments = time.perf_counter(), random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        file = folder / "station.toml"
         with closing(Broker(folder)) as broker, closing(Subscriber(broker, f"{TOPIC}/#")) as line:
-            told = STATION.format(images=images.absolute(), port=broker.port, topic=TOPIC, deadline=deadline)
-            file.write_text(told, "utf-8")
+            file = described.describe(folder, _tables(images, broker.port, deadline))
             for number in range(1, kills + 1):
                 before = len(_accepted(line))
                 service = begin(f"fabric={model}", folder / "data", "--file", file)

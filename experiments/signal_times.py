@@ -29,28 +29,10 @@ import numpy as np
 
 from excision.data.listing import list_images
 from tests.signals.broker import Broker, Subscriber
+from tests.station import described
 from tests.station.conftest import Service, begin, end
 
 TOPIC = "plant/press3"
-
-STATION = """
-[station]
-name = "press 3"
-keep = "flagged"
-[cameras.front]
-kind = "folder"
-path = "{images}"
-loop = true
-[signals]
-deadline = "{deadline}"
-[signals.mqtt]
-host = "127.0.0.1"
-port = {port}
-topic = "{topic}"
-[signals.webhook]
-url = "http://127.0.0.1:{web}/"
-secret = {{ file = "key.txt" }}
-"""
 
 
 class Receiver(http.server.ThreadingHTTPServer):
@@ -117,10 +99,15 @@ def main(words: list[str] | None = None) -> int:
 
 def trial(folder: Path, broker: Broker, chosen: argparse.Namespace, clients: int) -> tuple[str, bool]:
     """Send the triggers, and print the rows; give what else to say, and whether every report has come."""
-    receiver, file = Receiver(), folder / "station.toml"
-    (folder / "key.txt").write_text("a key that both sides share", "ascii")
-    values = {"images": chosen.images.absolute(), "port": broker.port, "web": receiver.server_address[1]}
-    file.write_text(STATION.format(topic=TOPIC, deadline=chosen.deadline, **values), "utf-8")
+    receiver = Receiver()
+    tables = {
+        "station": {"name": "press 3", "keep": "flagged"},
+        "cameras.front": described.folder_camera(chosen.images, loop=True),
+        "signals": {"deadline": chosen.deadline},
+        "signals.mqtt": described.broker(broker.port, TOPIC),
+        "signals.webhook": described.webhook(receiver.server_address[1]),
+    }
+    file = described.describe(folder, tables)
     service = begin(f"bench={chosen.model}", folder / "data", "--file", file)
     try:
         with closing(Listener(broker)) as line, _load(service, chosen.images, clients):

@@ -23,38 +23,11 @@ from tests.capability.samples import sample
 from tests.signals.stand_in import wait_for
 from tests.signals.test_webhook import Server
 from tests.station.conftest import Service, begin, end, noise
+from tests.station.described import describe, folder_camera, webhook
 from tests.station.people.test_users import WORDS, set_up
 from tests.station.test_line import FORMAT_1
 from tests.station.test_pages import post
 from tests.station.test_pages_browser import AXE
-
-STATION = """
-[station]
-name = "press 3"
-[models.fabric]
-folder = "{model}"
-[cameras.front]
-kind = "folder"
-path = "{pictures}"
-[parts]
-views = ["front", "back"]
-timeout = "1 s"
-[defects]
-classes = ["Kratzer", "Delle"]
-[[shifts.shift]]
-name = "N1"
-start = "00:00"
-end = "00:00"
-[alarms]
-unfit_in_a_row = 2
-defects = "3 of 20"
-[signals]
-deadline = "30 s"
-self_triggered = ["front"]
-[signals.webhook]
-url = "http://127.0.0.1:{port}/"
-secret = {{ file = "key.txt" }}
-"""
 
 UNFIT = (
     "3.0 times darker than any training image: check light and exposure",
@@ -128,9 +101,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     sample(model, Inspector(model).threshold).save(model / CAPABILITY)
     server = Server()
     server.status = 422
-    (folder / "key.txt").write_text("a key that both sides share", "ascii")
-    file, data = folder / "station.toml", folder / "data"
-    file.write_text(STATION.format(model=model, pictures=FORMAT_1, port=server.server_address[1]), "utf-8")
+    file, data = describe(folder, tables(model, server.server_address[1])), folder / "data"
     set_up(data)
     service = begin(None, data, "--file", file)
     try:
@@ -141,6 +112,20 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         end(service)
         server.shutdown()
         server.server_close()
+
+
+def tables(model: Path, port: int) -> dict[str, Any]:
+    return {
+        "station": {"name": "press 3"},
+        "models.fabric": {"folder": model},
+        "cameras.front": folder_camera(FORMAT_1),
+        "parts": {"views": ["front", "back"], "timeout": "1 s"},
+        "defects": {"classes": ["Kratzer", "Delle"]},
+        "shifts.shift": [{"name": "N1", "start": "00:00", "end": "00:00"}],
+        "alarms": {"unfit_in_a_row": 2, "defects": "3 of 20"},
+        "signals": {"deadline": "30 s", "self_triggered": ["front"]},
+        "signals.webhook": webhook(port),
+    }
 
 
 def fill(service: Service) -> None:

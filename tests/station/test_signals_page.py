@@ -9,28 +9,20 @@ from tests.browser import opened
 from tests.signals.stand_in import wait_for
 from tests.signals.test_webhook import Server
 from tests.station.conftest import begin, end
+from tests.station.described import describe, folder_camera, webhook
 from tests.station.test_line import FORMAT_1
 from tests.station.test_pages_browser import findings
-
-STATION = """
-[cameras.front]
-kind = "folder"
-path = "{pictures}"
-[signals]
-deadline = "30 s"
-self_triggered = ["front"]
-[signals.webhook]
-url = "http://127.0.0.1:{port}/"
-secret = {{ file = "key.txt" }}
-"""
 
 
 def test_dead_letters_are_sent_again_and_discarded(browser: Any, tmp_path: Path) -> None:
     server = Server()
     server.status = 422
-    (tmp_path / "key.txt").write_text("a key that both sides share", "ascii")
-    file = tmp_path / "station.toml"
-    file.write_text(STATION.format(pictures=FORMAT_1, port=server.server_address[1]), "utf-8")
+    tables = {
+        "cameras.front": folder_camera(FORMAT_1),
+        "signals": {"deadline": "30 s", "self_triggered": ["front"]},
+        "signals.webhook": webhook(server.server_address[1]),
+    }
+    file = describe(tmp_path, tables)
     service = begin(f"fabric={FORMAT_1 / 'exported'}", tmp_path / "data", "--file", file)
     try:
         wait_for(lambda: len(server.posts) >= 4)

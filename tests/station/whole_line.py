@@ -18,6 +18,7 @@ from tests.cameras.fake_camera import fake_camera, port_of_cameras
 from tests.signals.broker import Broker, Subscriber
 from tests.signals.stand_in import free_port, wait_for
 from tests.signals.test_webhook import Server
+from tests.station.described import broker, describe, folder_camera, webhook
 from tests.station.test_line_plc import Plc, read
 
 if TYPE_CHECKING:
@@ -26,51 +27,6 @@ if TYPE_CHECKING:
 TOPIC = "plant/press 3"
 MODEL, LABEL = "fabric", "label"
 FRONT, BACK = "front", "back"
-
-_STATION = """
-[station]
-name = "press 3"
-data = "station"
-[models.{model}]
-folder = "{folder}"
-[models.label]
-folder = "{folder}"
-[cameras.front]
-kind = "genicam"
-trigger = "software"
-pixel_format = "Mono8"
-region = [0, 0, {width}, {height}]
-[cameras.back]
-kind = "folder"
-path = "{back}"
-loop = true
-[parts]
-views = ["front", "back"]
-code = "DataMatrix"
-code_views = ["back"]
-[signals]
-deadline = "30 s"
-models = {{ back = "label" }}
-[signals.modbus]
-port = {modbus}
-result_timeout = "60 s"
-acknowledge_timeout = "60 s"
-release_timeout = "60 s"
-[signals.mqtt]
-host = "127.0.0.1"
-port = {mqtt}
-topic = "{topic}"
-[signals.opcua]
-endpoint = "{opcua}"
-security = "none"
-anonymous = true
-[signals.webhook]
-url = "http://127.0.0.1:{web}/"
-secret = {{ file = "key.txt" }}
-[improve]
-runs = ["{run}"]
-images = ["{images}"]
-"""
 
 
 @dataclass(frozen=True)
@@ -129,27 +85,48 @@ def plant(
         name: of the model.
     """
     web, modbus, opcua = Server(), free_port(), free_port()
-    (folder / "key.txt").write_text("a key that both sides share", "ascii")
     with Image.open(next(front.iterdir())) as picture:
-        width, height = picture.size
+        size = picture.size
     with ExitStack() as stack:
         stack.callback(web.server_close)
         stack.callback(web.shutdown)
         stack.enter_context(port_of_cameras())
         stack.enter_context(fake_camera("EXC1", pictures=front))
-        broker = stack.enter_context(closing(Broker(folder)))
-        values = {
-            "modbus": modbus,
-            "mqtt": broker.port,
-            "opcua": _address(opcua),
-            "web": web.server_address[1],
-        }
-        values |= {"folder": model.absolute(), "run": run.absolute(), "images": images.absolute()}
-        values |= {"back": back.absolute(), "width": width, "height": height, "model": name}
-        file = folder / "station.toml"
-        file.write_text(_STATION.format(topic=TOPIC, **values), "utf-8")
-        listener = stack.enter_context(closing(Subscriber(broker, f"{TOPIC}/#")))
+        broker_ = stack.enter_context(closing(Broker(folder)))
+        ports = {"modbus": modbus, "mqtt": broker_.port, "opcua": opcua, "web": web.server_address[1]}
+        tables = _models(model, run, images, name) | _views(back, size) | _signals(ports)
+        file = describe(folder, tables)
+        listener = stack.enter_context(closing(Subscriber(broker_, f"{TOPIC}/#")))
         yield Plant(file, folder / "station", listener, web, modbus, opcua)
+
+
+def _models(model: Path, run: Path, images: Path, name: str) -> dict[str, Any]:
+    return {
+        "station": {"name": "press 3", "data": "station"},
+        f"models.{name}": {"folder": model.absolute()},
+        f"models.{LABEL}": {"folder": model.absolute()},
+        "improve": {"runs": [str(run.absolute())], "images": [str(images.absolute())]},
+    }
+
+
+def _views(back: Path, size: tuple[int, int]) -> dict[str, Any]:
+    genicam = {"kind": "genicam", "trigger": "software", "pixel_format": "Mono8", "region": [0, 0, *size]}
+    return {
+        f"cameras.{FRONT}": genicam,
+        f"cameras.{BACK}": folder_camera(back, loop=True),
+        "parts": {"views": [FRONT, BACK], "code": "DataMatrix", "code_views": [BACK]},
+    }
+
+
+def _signals(ports: dict[str, int]) -> dict[str, Any]:
+    patience = dict.fromkeys(("result_timeout", "acknowledge_timeout", "release_timeout"), "60 s")
+    return {
+        "signals": {"deadline": "30 s", "models": {BACK: LABEL}},
+        "signals.modbus": {"port": ports["modbus"], **patience},
+        "signals.mqtt": broker(ports["mqtt"], TOPIC),
+        "signals.opcua": {"endpoint": _address(ports["opcua"]), "security": "none", "anonymous": True},
+        "signals.webhook": webhook(ports["web"]),
+    }
 
 
 def draw_label(path: Path, serial: str, picture: NDArray[np.uint8]) -> None:
