@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from excision.data.pixels import MAX_PIXELS
@@ -27,6 +27,7 @@ from excision.station.parts.parts import Parts
 from excision.station.parts.settings import PartsSettings
 from excision.station.people.people import People
 from excision.station.people.settings import PeopleSettings
+from excision.station.quality.settings import ShiftsSettings
 from excision.station.station_file.file import StationFile
 from excision.station.station_file.serving import StationTable
 from excision.station.store.connection import RESULTS
@@ -177,7 +178,9 @@ class Station:
             self.parts = None if parts is None else Parts(self.store, parts)
             if self.parts is not None:
                 opened.callback(self.parts.close)
-            self.outbox = None if settings.outbox is None else Sender(self.store, settings.outbox)
+            shifts = settings.file.one(ShiftsSettings)
+            calendar = None if shifts is None else asdict(shifts)
+            self.outbox = None if settings.outbox is None else Sender(self.store, settings.outbox, calendar)
             if self.outbox is not None:
                 opened.callback(self.outbox.close)
             self._opened = opened.pop_all()

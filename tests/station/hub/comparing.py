@@ -17,6 +17,7 @@ COLUMNS = {
     ),
     "labels": "time, who, truth, note, defect_class, withdraws",
     "events": "time, who, model, what, details",
+    "parts": "time, serial, lot, recipe, expected, closed, verdict, reason",
 }
 """Of every table, besides what the hub adds."""
 
@@ -25,8 +26,9 @@ Rows = Counter[tuple[Any, ...]]
 
 def of_station(data: Path, name: str) -> dict[str, Rows]:
     """Give the rows of a station by table, each with the name and its number."""
-    # A label is sent as such, and its event is not.
-    tables = {**{table: table for table in COLUMNS}, "events": "events WHERE what <> 'labelled'"}
+    # A label is sent as such, and its event is not; a part once it has its verdict.
+    tables = {table: table for table in COLUMNS}
+    tables |= {"events": "events WHERE what <> 'labelled'", "parts": "parts WHERE closed IS NOT NULL"}
     with closing(sqlite3.connect(data / "results.sqlite")) as connection:
         return {
             table: Counter(
@@ -66,11 +68,20 @@ def wrong_counts(address: str) -> list[str]:
     import psycopg
 
     statement = """
-        SELECT hour, station, model, view, verdict, truth, images FROM excision.tally WHERE images != 0
+        SELECT hour, station, model, weights, view, verdict, truth, images, round(scores::numeric, 6)
+        FROM excision.tally WHERE images != 0
         EXCEPT ALL
-        SELECT floor(time / 3600), station, model, coalesce(view, ''), coalesce(verdict, 'failed'),
-            coalesce(truth, ''), count(*)
-        FROM excision.results GROUP BY 1, 2, 3, 4, 5, 6
+        SELECT floor(time / 3600), station, model, split_part(model_version, '.', 1), coalesce(view, ''),
+            coalesce(verdict, 'failed'), coalesce(truth, ''), count(*),
+            round(coalesce(sum(score), 0)::numeric, 6)
+        FROM excision.results GROUP BY 1, 2, 3, 4, 5, 6, 7
+    """
+    of_lots = """
+        SELECT lot, station, model, view, verdict, sum(images) FROM excision.lots
+        GROUP BY 1, 2, 3, 4, 5 HAVING sum(images) != 0
+        EXCEPT ALL
+        SELECT lot, station, model, coalesce(view, ''), coalesce(verdict, 'failed'), count(*)
+        FROM excision.results WHERE lot IS NOT NULL GROUP BY 1, 2, 3, 4, 5
     """
     with psycopg.connect(address) as connection:
-        return [f"the counts have {row}" for row in connection.execute(statement)]
+        return [f"the counts have {row}" for each in (statement, of_lots) for row in connection.execute(each)]

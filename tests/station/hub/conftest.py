@@ -121,6 +121,7 @@ class Line:
     name: str
     data: Path
     settings: OutboxSettings
+    shifts: dict[str, Any] | None = None
 
     def store(self) -> Store:
         return Store(self.data / "results.sqlite")
@@ -131,13 +132,15 @@ class Line:
             results = [result(next(COUNT), **fields) for _ in range(count)]
             return [number for number in store.add(results) if number is not None]
 
-    def label(self, number: int, truth: Literal["good", "defect"] = "defect") -> None:
+    def label(
+        self, number: int, truth: Literal["good", "defect"] = "defect", defect_class: str | None = None
+    ) -> None:
         with closing(self.store()) as store:
-            store.label(number, Label(truth, "Ada", "", time.time()))
+            store.label(number, Label(truth, "Ada", "", time.time(), defect_class))
 
     def send(self, until: Callable[[OutboxState], bool] | None = None, patience: float = 30.0) -> OutboxState:
         """Run the sender until nothing waits, or until its state is as asked for."""
-        with closing(self.store()) as store, closing(Sender(store, self.settings)) as sender:
+        with closing(self.store()) as store, closing(Sender(store, self.settings, self.shifts)) as sender:
             end = time.monotonic() + patience
             while time.monotonic() < end:
                 state = sender.state()

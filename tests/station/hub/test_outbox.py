@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ from excision.station.hub.messages import Message
 from excision.station.hub.store import HubStore
 from excision.station.outbox.rows import Rows as Sent
 from excision.station.outbox.settings import OutboxSettings
+from excision.station.parts.rows import Part, add_part, close_parts
+from excision.station.parts.verdict import PartVerdict
 from excision.station.store.records import Label, Withdrawal
-from excision.station.store.sequence import STREAMS, Place
+from excision.station.store.sequence import FORMAT, STREAMS, Place
 from tests.station.hub.comparing import Rows, of_hub, of_station, wrong_counts
 from tests.station.hub.conftest import BeginLine, Hub, Line
 
@@ -213,9 +216,44 @@ def test_labels_of_removed_results_are_kept_apart(hub: Hub, begin_line: BeginLin
     assert hub.ask("SELECT count(*) FROM results WHERE station = %s", line.name) == [(7,)]
 
 
+def test_parts_are_sent_in_turn_once_they_have_their_verdicts(hub: Hub, begin_line: BeginLine) -> None:
+    line, now = begin_line(), time.time()
+    with closing(line.store()) as store:
+        with store.transaction() as connection:
+            parts = [add_part(connection, Part(now, ("top", "side"))) for _ in range(3)]
+        for part in parts:
+            line.inspect(1, part=part.id, view="top", time=now)
+        verdicts: tuple[PartVerdict, ...] = ("defect", "good", "fault")
+        first, second, third = (
+            replace(part, closed=now + 1, verdict=verdict, reason="top: defect", serial="S", lot="L")
+            for part, verdict in zip(parts, verdicts, strict=True)
+        )
+        said = "SELECT number, verdict FROM parts WHERE station = %s ORDER BY number"
+        close_parts(store, [first, third])
+        line.send()
+        assert hub.ask(said, line.name) == [(1, "defect")], "the third waits behind the second"
+        assert hub.ask("SELECT count(lot) FROM results WHERE station = %s", line.name) == [(2,)]
+        close_parts(store, [second])
+        line.send()
+        assert hub.ask(said, line.name) == [(1, "defect"), (2, "good"), (3, "fault")]
+    assert lacking(hub, line) == {}
+    assert wrong_counts(hub.database) == []
+    # A lot that is known once the part is whole holds for rows that were sent before.
+    assert hub.ask("SELECT DISTINCT lot, serial FROM results WHERE station = %s", line.name) == [("L", "S")]
+
+
+def test_a_station_of_the_first_format_has_no_parts(hub: Hub, begin_line: BeginLine) -> None:
+    line = begin_line()
+    after = {stream: [0, ""] for stream in STREAMS if stream != "parts"}
+    for stands in (after, {**after, "events": [1, "x"]}):
+        body = message(line, format=1, after=stands, to={**after, "events": [1, "x"]}, rows={})
+        status, answer = hub.service.json("POST", "/hub/push", body)
+        assert status == 200 and answer["places"]["parts"] == [0, ""]
+
+
 def message(line: Line, **more: Any) -> dict[str, Any]:
     known = {
-        "format": 1,
+        "format": FORMAT,
         "version": "1",
         "station": line.name,
         "identity": f"secret of {line.name}",
@@ -278,7 +316,7 @@ def test_what_is_no_message_is_refused(hub: Hub, body: bytes) -> None:
 
 def test_too_large_and_too_new_messages_are_refused(hub: Hub, begin_line: BeginLine) -> None:
     line = begin_line()
-    status, answer = hub.service.json("POST", "/hub/push", message(line, format=2))
+    status, answer = hub.service.json("POST", "/hub/push", message(line, format=3))
     assert (status, "update the older" in answer["detail"]) == (409, True)
     assert hub.service.json_of("POST", "/hub/push", b" " * (5 * 2**20))[0] == 413
     for page in ("javascript:alert(1)", "http://a b", 'https://"x'):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import logging
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from excision.errors import StationError
 from excision.station.hub.database import Database
-from excision.station.hub.messages import Message
+from excision.station.hub.messages import Message, clean
 from excision.station.hub.rows import Adding
-from excision.station.store.sequence import FORMAT, STREAMS, Place, Places
+from excision.station.store.sequence import FORMATS, STREAMS, Place, Places
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -57,9 +58,9 @@ class Intake:
             ElsewhereError: the batch does not follow on what the hub has; nothing of it is taken.
             StoreError: the database cannot take it now.
         """
-        if message.format != FORMAT:
+        if message.format not in FORMATS:
             raise NotYoursError(
-                f"the station sends format {message.format}, and this hub reads {FORMAT}: "
+                f"the station sends format {message.format}, and this hub reads {FORMATS[-1]}: "
                 "update the older of the two"
             )
         now = time.time()
@@ -68,7 +69,7 @@ class Intake:
             stands = _places(connection, message.station)
             added = 0
             if message.after is not None:
-                if message.places("after") != stands:
+                if message.places("after", stands) != stands:
                     raise ElsewhereError("this batch does not follow on what the hub has")
                 adding = Adding(connection, message.station)
                 added = adding.add(message.rows)
@@ -77,7 +78,7 @@ class Intake:
                     (added, adding.refused, message.station),
                 )
                 _move(connection, message, stands)
-                stands = message.places("to")
+                stands = message.places("to", stands)
             (row,) = connection.execute(
                 "SELECT refused FROM stations WHERE name = %s", (message.station,)
             ).fetchall()
@@ -116,7 +117,7 @@ class Intake:
             )
         connection.execute(
             "UPDATE stations SET identity = %s, home = %s, page = %s, version = %s, last_seen = %s, "
-            "clock = %s, waiting = %s WHERE name = %s",
+            "clock = %s, waiting = %s, shifts = %s WHERE name = %s",
             (
                 identity,
                 message.home,
@@ -125,6 +126,7 @@ class Intake:
                 now,
                 message.sent - now,
                 message.waiting,
+                None if message.shifts is None else clean(json.dumps(message.shifts)),
                 message.station,
             ),
         )
@@ -137,7 +139,7 @@ def _places(connection: Connection[DictRow], station: str) -> Places:
 
 
 def _move(connection: Connection[DictRow], message: Message, stands: Places) -> None:
-    to = message.places("to")
+    to = message.places("to", stands)
     back = [stream for stream in STREAMS if to[stream].number < stands[stream].number]
     if back:
         _LOG.warning(

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from excision.station.outbox.settings import ADDRESS, LONGEST_NAME
-from excision.station.store.sequence import STREAMS, Place, Places, Stream
+from excision.station.store.sequence import FORMAT, STREAMS, Place, Places, Stream
 
 _LARGEST = 2**63 - 1
 _LATEST = 250_000_000_000.0  # seconds since 1970: nearly the year 9900, which is as far as dates go
@@ -129,10 +129,35 @@ class EventRow(_Row):
     details: Text
 
 
-ROWS: dict[Stream, type[ResultRow | LabelRow | EventRow]] = {
+class PartRow(_Row):
+    """A part of a station, which has its verdict."""
+
+    serial: Name | None = None
+    lot: Name | None = None
+    recipe: Name | None = None
+    expected: Text
+    closed: Time
+    verdict: Literal["good", "review", "defect", "unfit", "fault"]
+    reason: Text | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> PartRow:
+        """Refuse what no station writes, and what no page could show."""
+        _Views.model_validate({"expected": self.expected})
+        return self
+
+
+class _Views(BaseModel):
+    expected: Json[list[str]]
+
+
+AnyRow = ResultRow | LabelRow | EventRow | PartRow
+
+ROWS: dict[Stream, type[AnyRow]] = {
     "results": ResultRow,
     "labels": LabelRow,
     "events": EventRow,
+    "parts": PartRow,
 }
 
 
@@ -152,14 +177,21 @@ class Message(BaseModel):
     page: Annotated[Text, Field(max_length=500, pattern=f"^({ADDRESS})?$")] = ""
     sent: Time
     waiting: Annotated[int, Field(ge=0, le=_LARGEST)] = 0
+    shifts: dict[str, Any] | None = None
     after: dict[Stream, _Place] | None = None
     to: dict[Stream, _Place] | None = None
     rows: dict[Stream, Annotated[list[dict[str, Any]], Field(max_length=5000)]] = {}
 
-    def places(self, which: Literal["after", "to"]) -> Places:
-        """Give where the hub should stand before this batch, or after it."""
+    def places(self, which: Literal["after", "to"], stands: Places) -> Places:
+        """Give where the hub should stand before this batch, or after it.
+
+        Args:
+            which: before or after.
+            stands: where the hub stands; it goes on standing there in a stream that the format does not have.
+        """
         found = (self.after if which == "after" else self.to) or {}
-        return {stream: Place(*found.get(stream, Place())) for stream in STREAMS}
+        others = stands if self.format < FORMAT else {}
+        return {stream: Place(*found.get(stream, others.get(stream, Place()))) for stream in STREAMS}
 
 
 def reason_of(error: ValidationError) -> str:

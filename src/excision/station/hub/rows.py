@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from excision.station.hub.messages import ROWS, EventRow, LabelRow, ResultRow, reason_of
+from excision.station.hub.messages import ROWS, AnyRow, LabelRow, ResultRow, reason_of
 from excision.station.store.sequence import STREAMS, Stream, fingerprint
 
 if TYPE_CHECKING:
@@ -52,6 +52,17 @@ _TABLES: dict[Stream, dict[str, str]] = {
         "what": "text",
         "details": "text",
     },
+    "parts": {
+        **_KEY,
+        "time": "double precision",
+        "serial": "text",
+        "lot": "text",
+        "recipe": "text",
+        "expected": "text",
+        "closed": "double precision",
+        "verdict": "text",
+        "reason": "text",
+    },
 }
 
 _REFUSED = {**_KEY, "stream": "text", "received": "double precision", "reason": "text", "content": "text"}
@@ -66,7 +77,7 @@ class _Checked(NamedTuple):
 
     raw: Mapping[str, Any]
     mark: str
-    row: ResultRow | LabelRow | EventRow
+    row: AnyRow
 
 
 class Adding:

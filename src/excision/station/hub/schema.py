@@ -6,7 +6,9 @@ number there and its fingerprint: see `excision.station.store.sequence`.
 
 from __future__ import annotations
 
-VERSION = 3
+from excision.station.hub.schema_4 import quality
+
+VERSION = 4
 
 SCHEMA = "excision"
 
@@ -222,5 +224,5 @@ ALTER TABLE stations ADD COLUMN refused bigint NOT NULL DEFAULT 0;
 UPDATE stations SET refused = (SELECT count(*) FROM refused WHERE refused.station = stations.name);
 """
 
-STEPS: dict[int, str] = {1: _TABLES + _TRIGGERS, 2: _PARTS, 3: _REFUSED}
+STEPS: dict[int, str] = {1: _TABLES + _TRIGGERS, 2: _PARTS, 3: _REFUSED, 4: quality(_function, _trigger)}
 """What turns the tables of the version before into those of the version that is the key."""

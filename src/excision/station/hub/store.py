@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from excision.errors import SettingsError
 from excision.station.hub.database import Database
 from excision.station.hub.messages import clean
 from excision.station.hub.rows import COLUMNS
+from excision.station.parts.rows import Part, PartQuery, part_of
+from excision.station.quality.settings import ShiftsSettings, ShiftTable
 from excision.station.store.counting import Statement
 from excision.station.store.labelling import labels_of
 from excision.station.store.query import Query
@@ -17,6 +21,7 @@ from excision.station.store.reading import Results
 from excision.station.store.records import Label, StoredResult, from_row
 
 _INDEXED = re.compile(r" INDEXED BY \w+")
+_PART = ("id", "time", "expected", "serial", "lot", "recipe", "closed", "verdict", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,19 @@ class HubResult(StoredResult):
         number: of the result at the station.
     """
 
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HubPart(Part):
+    """A part of a station; its `id` is that of the hub.
+
+    Attributes:
+        station: its name.
+        number: of the part at the station.
+    """
+
+    station: str = ""
     number: int = 0
 
 
@@ -120,6 +138,39 @@ class HubStore(Results):
             [*filter(None, asked.values()), count],
         )
 
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Give the rows that a statement asks for, written for SQLite, each with its values by name."""
+        return self._database.rows(_translated(statement), [*map(clean, values)])
+
+    def calendars(self) -> dict[str, ShiftsSettings | None]:
+        """Give the calendar of shifts of each station, by name; None where it has none that can be used."""
+        rows = self._database.rows("SELECT name, shifts FROM stations ORDER BY name")
+        return {row["name"]: _calendar(row["shifts"]) for row in rows}
+
+    def newest_parts(self, query: PartQuery, count: int, before: int | None = None) -> list[HubPart]:
+        """Give parts of all stations, newest first, from behind the part of the number `before` on."""
+        conditions, values = query.where()
+        if before is not None:
+            conditions.append("(time, id) < (SELECT time, id FROM parts WHERE id = ?)")
+            values.append(before)
+        where = " AND ".join(conditions) or "TRUE"
+        statement = f"SELECT * FROM parts WHERE {where} ORDER BY time DESC, id DESC LIMIT ?"
+        return [_part(row) for row in self.rows(statement, [*values, count])]
+
+    def results_of(self, parts: Sequence[Part]) -> dict[int, list[HubResult]]:
+        """Give the results of parts by the number of the part at the hub, in the order in which they came."""
+        found: dict[int, list[HubResult]] = {part.id: [] for part in parts}
+        rows = self._database.rows(
+            "SELECT results.*, parts.id AS of_part FROM parts JOIN results "
+            "ON results.station = parts.station AND results.part = parts.number "
+            "AND results.time <= parts.closed + 3600 AND results.time >= parts.time - 3600 "
+            "WHERE parts.id = ANY(%s) ORDER BY of_part, results.number",
+            (list(found),),
+        )
+        for row in rows:
+            found[row["of_part"]].append(_result(row))
+        return found
+
     def check(self) -> None:
         """Look whether the database answers.
 
@@ -151,3 +202,21 @@ def _result(row: dict[str, Any]) -> HubResult:
     found = from_row({**row, "image": None})
     known = {name: getattr(found, name) for name in ("id", *COLUMNS)}
     return HubResult(**known, station=row["station"], number=row["number"])
+
+
+def _part(row: dict[str, Any]) -> HubPart:
+    station, number = row["station"], row["number"]
+    known = {name: row[name] for name in _PART}
+    found = part_of(known)
+    return HubPart(**{name: getattr(found, name) for name in _PART}, station=station, number=number)
+
+
+def _calendar(text: str | None) -> ShiftsSettings | None:
+    if text is None:
+        return None
+    try:
+        content = json.loads(text)
+        shifts = [ShiftTable(**{**each, "days": tuple(each["days"])}) for each in content["shift"]]
+        return ShiftsSettings(content["zone"], tuple(shifts))
+    except (ValueError, TypeError, KeyError, AttributeError, SettingsError):
+        return None

@@ -40,12 +40,15 @@ class Link(Transport):
         settings: where it is.
         identity: secret by which the hub knows this station again.
         home: where this station runs, so that a copy of it elsewhere is noticed.
+        shifts: calendar of its shifts; None where it has none.
     """
 
     _other = "hub"
     _most = 2**16
 
-    def __init__(self, settings: OutboxSettings, identity: str, home: str) -> None:
+    def __init__(
+        self, settings: OutboxSettings, identity: str, home: str, shifts: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(settings.url, settings.key, timeout=30.0, patience=0.0)
         self._who = {
             "format": FORMAT,
@@ -54,6 +57,7 @@ class Link(Transport):
             "identity": identity,
             "home": home,
             "page": settings.page,
+            "shifts": shifts,
         }
 
     def hello(self, waiting: int) -> Told:

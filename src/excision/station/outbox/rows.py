@@ -27,6 +27,7 @@ _COLUMNS: dict[Stream, str] = {
     "results": ", ".join(("id", *(name for name in STORED if name != "image"))),
     "labels": "id, result, time, who, truth, note, defect_class, withdraws",
     "events": "id, time, who, model, what, details",
+    "parts": "id, time, serial, lot, recipe, expected, closed, verdict, reason",
 }
 
 # A label is sent as such; its event in the audit trail would say the same once more.
@@ -34,6 +35,9 @@ _SENT: dict[Stream, str] = {
     "results": "results",
     "labels": "labels",
     "events": f"(SELECT * FROM events WHERE what <> '{LABELLED}')",
+    # Numbers are the sequence: a part that still waits for a view holds up those behind it for a moment.
+    "parts": "(SELECT * FROM parts WHERE id < coalesce("
+    "(SELECT min(id) FROM parts WHERE closed IS NULL), 9223372036854775807))",
 }
 
 Row = dict[str, Any]
@@ -128,6 +132,7 @@ class Rows:
         self._fill(batch, "results", self._after("results", after))
         self._fill(batch, "labels", self._labels(after, batch.to["results"].number))
         self._fill(batch, "events", self._after("events", after))
+        self._fill(batch, "parts", self._after("parts", after))
         return batch
 
     def _fill(self, batch: Batch, stream: Stream, rows: Iterator[Row]) -> None:

@@ -8,8 +8,10 @@ import random
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from excision.errors import ExcisionError, SettingsError
 from excision.station.lock import only_one
@@ -48,10 +50,13 @@ class Sender:
     Args:
         store: of the station; another thread may close it after `close`.
         settings: where the hub is.
+        shifts: calendar of the station's shifts, which the hub groups results by; None for none.
     """
 
-    def __init__(self, store: Store, settings: OutboxSettings) -> None:
-        self._store, self._settings = store, settings
+    def __init__(
+        self, store: Store, settings: OutboxSettings, shifts: Mapping[str, Any] | None = None
+    ) -> None:
+        self._store, self._settings, self._shifts = store, settings, shifts
         self._rows = Rows(store, settings.rows)
         self._link: Link | None = None
         # Where the hub stands, and after which rows the station goes on; None before they have agreed.
@@ -162,7 +167,7 @@ class Sender:
     def _agree(self) -> None:
         """Ask where the hub stands, and find out after which rows to go on."""
         if self._link is None:
-            self._link = Link(self._settings, self._rows.identity(), _home(self._store.path))
+            self._link = Link(self._settings, self._rows.identity(), _home(self._store.path), self._shifts)
         told = self._link.hello(self._state.total)
         self._heard(told)
         known, going_on, remark = self._rows.acknowledged(), dict[Stream, Place](), ""

@@ -18,16 +18,21 @@ from starlette.background import BackgroundTask
 from excision.station.pages.control_charts import average_chart, pareto_chart, proportion_chart
 from excision.station.pages.filters import Filter
 from excision.station.pages.handover import sheet_of
+from excision.station.pages.quality_source import quality_source
 from excision.station.pages.quality_view import PERIOD_COLUMNS, Asked, Quality
+from excision.station.pages.source import hub_of
+from excision.station.pages.stations import stations_of
 from excision.station.pages.web import PageRoute, render, station_of, words_of
-from excision.station.parts.rows import PartQuery, newest_parts, results_of, walk_parts
+from excision.station.parts.rows import PartQuery
 from excision.station.quality.counts import Bar
 from excision.station.quality.export import FORMS, TYPES, write_rows
 from excision.station.quality.rows import LABELLED_COLUMNS, labelled_rows
-from excision.station.store.store import Store
 from excision.station.work.tables import TABLES
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+sheets = APIRouter(route_class=PageRoute, include_in_schema=False)
+"""The hand-over sheet, which only a station has."""
 
 _PARTS = 50
 
@@ -47,14 +52,15 @@ _PART_COLUMNS = {
     "closed": "time",
 }
 
+_HUB_COLUMNS = {"station": "text", "number": "int"}
+
 
 @router.get("/quality")
 def quality(request: Request) -> Response:
     """Show how good the line is."""
-    station, t = station_of(request), words_of(request)
-    seen = Quality(station, Asked.of(request.query_params))
+    seen, t, hub = _seen(request), words_of(request), hub_of(request)
     groups, averages = seen.groups, seen.averages
-    parts = newest_parts(station.store, PartQuery(), _PARTS)
+    parts = seen.source.newest_parts(_PARTS)
     bars = {"classes": seen.classes, "lots": seen.by_lot, "shifts": seen.by_shift}
     return render(
         request,
@@ -72,13 +78,13 @@ def quality(request: Request) -> Response:
         },
         bars=bars,
         parts=parts,
-        views=results_of(station.store, [part.id for part in parts]),
-        assembled=station.parts is not None,
+        views=seen.source.views_of(parts),
+        stations=None if hub is None else stations_of(hub, seen.source.station, seen.choice.model),
         forms=FORMS,
     )
 
 
-@router.get("/quality/handover")
+@sheets.get("/quality/handover")
 def handover(request: Request, back: str = "") -> Response:
     """Show the hand-over sheet of the present shift, or of one before it; it prints to one page."""
     steps = int(back) if back.isascii() and back.isdigit() and len(back) < 4 else 0
@@ -103,7 +109,7 @@ async def download(request: Request, table: str, form: str) -> Response:
 def _written(request: Request, table: str, form: Any) -> Path:
     columns, rows = _TABLES[table](request)
     # Beside the results: the disk of the system may be small, or in memory.
-    handle, name = tempfile.mkstemp(prefix=TABLES, dir=station_of(request).settings.data)
+    handle, name = tempfile.mkstemp(prefix=TABLES, dir=_seen(request).source.folder)
     os.close(handle)
     path = Path(name)
     try:
@@ -119,21 +125,21 @@ Table = tuple[Mapping[str, str], Iterable[Mapping[str, Any]]]
 
 def _results(request: Request) -> Table:
     query = Filter.of(request.query_params).query
-    return LABELLED_COLUMNS, labelled_rows(station_of(request).store, query)
+    return LABELLED_COLUMNS, labelled_rows(_seen(request).source.store, query)
 
 
 def _parts(request: Request) -> Table:
     fields = request.query_params
-    query = PartQuery(serial=fields.get("serial") or None, lot=fields.get("lot") or None)
-    return _PART_COLUMNS, _as_rows(station_of(request).store, query)
-
-
-def _as_rows(store: Store, query: PartQuery) -> Iterable[Mapping[str, Any]]:
-    return (asdict(part) for part in walk_parts(store, query))
+    source = _seen(request).source
+    serial, lot = fields.get("serial") or None, fields.get("lot") or None
+    query = PartQuery(serial, lot, station=source.station or None)
+    columns = _PART_COLUMNS if hub_of(request) is None else {**_PART_COLUMNS, **_HUB_COLUMNS}
+    return columns, (asdict(part) for part in source.walk_parts(query))
 
 
 def _seen(request: Request) -> Quality:
-    return Quality(station_of(request), Asked.of(request.query_params))
+    asked = Asked.of(request.query_params)
+    return Quality(quality_source(request, asked.station), asked)
 
 
 def _bars(bars: list[Bar]) -> Table:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, tzinfo
 from functools import cached_property
 from typing import Any, Literal, get_args
 from urllib.parse import urlencode
 
+from excision.station.pages.quality_source import QualitySource
 from excision.station.pages.scale import Choice, choice_of
 from excision.station.quality.counts import (
     MOST_GROUPS,
@@ -21,7 +22,6 @@ from excision.station.quality.counts import (
     groups_of_spans,
     pareto,
 )
-from excision.station.quality.settings import ShiftsSettings
 from excision.station.quality.shifts import (
     Span,
     days_between,
@@ -30,7 +30,6 @@ from excision.station.quality.shifts import (
     zone_of,
 )
 from excision.station.quality.spc import AverageChart, ProportionChart, ewma_chart, p_chart
-from excision.station.station import Station
 from excision.station.store.query import Query
 
 By = Literal["hour", "shift", "day", "lot"]
@@ -54,6 +53,7 @@ class Asked:
         since: local time from which on results count, as a browser writes it; empty for a default.
         until: local time; empty for now.
         lot: whose defects the table of classes counts; empty for all.
+        station: name of a station of a hub; empty for all.
     """
 
     model: str = ""
@@ -62,6 +62,7 @@ class Asked:
     since: str = ""
     until: str = ""
     lot: str = ""
+    station: str = ""
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> Asked:
@@ -74,20 +75,24 @@ class Asked:
         """Give the part of an address behind the question mark."""
         return urlencode({name: value for name, value in {**asdict(self), **more}.items() if value})
 
+    def results(self, model: str) -> str:
+        """Give the same for the results of a model, of whatever time."""
+        return urlencode({"model": model, **({"station": self.station} if self.station else {})})
+
 
 class Quality:
-    """The counts, charts and tables of a station that a person asks for; each is computed when it is needed.
+    """The counts, charts and tables that a person asks for; each is computed when it is needed.
 
     Args:
-        station: with its results.
+        source: with the results.
         asked: what is asked for.
         now: seconds since 1970 in UTC; None for the present.
     """
 
-    def __init__(self, station: Station, asked: Asked, now: float | None = None) -> None:
-        self.station, self.asked = station, asked
+    def __init__(self, source: QualitySource, asked: Asked, now: float | None = None) -> None:
+        self.source, self.asked = source, asked
         self.now = time.time() if now is None else now
-        self.shifts = station.settings.file.one(ShiftsSettings)
+        self.shifts = source.shifts
         self.zone: tzinfo = zone_of(self.shifts)
         offered = [by for by in BYS if by != "shift" or (self.shifts is not None and self.shifts.shift)]
         self.bys: Sequence[By] = offered
@@ -103,8 +108,8 @@ class Quality:
     @cached_property
     def choice(self) -> Choice:
         """What there is to choose from; one model is always chosen."""
-        loaded = tuple(self.station.models.names)
-        choice = choice_of(self.station.store, loaded, self.since, self.asked.model, self.asked.view)
+        source, asked = self.source, self.asked
+        choice = choice_of(source.store, source.models, self.since, asked.model, asked.view, source.station)
         # A station may have no model yet.
         model = choice.model or next(iter(choice.models), "")
         return Choice(model, choice.view, choice.models, choice.views, True)
@@ -112,15 +117,20 @@ class Quality:
     @property
     def query(self) -> Query:
         """The results that are shown."""
-        return Query(self.since, self.until, model=self.choice.model, view=self.choice.view or None)
+        return Query(
+            self.since,
+            self.until,
+            model=self.choice.model,
+            view=self.choice.view or None,
+            station=self.source.station or None,
+        )
 
     @cached_property
     def groups(self) -> list[Group]:
         """Give the points of the charts, in order; the latest, where there are too many."""
-        model, view = self.choice.model, self.choice.view
         if self.by == "lot":
-            return groups_of_lots(self.station.store, model, view, self.since)
-        return groups_of_spans(self.station.store, self.spans[-MOST_GROUPS:], model, view)
+            return self._lots()
+        return self._spans(self.spans[-MOST_GROUPS:], self.source.station)
 
     @cached_property
     def spans(self) -> list[Span]:
@@ -158,29 +168,36 @@ class Quality:
     @cached_property
     def classes(self) -> list[Bar]:
         """Give the defects that people labelled, by class."""
-        store, lot = self.station.store, self.asked.lot
-        counts = defects_by_class(store, self.choice.model, self.choice.view, lot, self.since, self.until)
-        query = self.query if not lot else Query(self.since, self.until, lot=lot, model=self.choice.model)
+        store, lot, station = self.source.store, self.asked.lot, self.source.station
+        model, view = self.choice.model, self.choice.view
+        counts = defects_by_class(store, model, view, lot, self.since, self.until, station)
+        query = self.query if not lot else replace(self.query, lot=lot)
         labelled = sum(images for (_, truth), images in store.tally(query).items() if truth == "defect")
         return pareto({**counts, "": max(0, labelled - sum(counts.values()))})
 
     @cached_property
     def by_lot(self) -> list[Bar]:
         """Give the rejects by lot."""
-        model, view = self.choice.model, self.choice.view
-        found = groups_of_lots(self.station.store, model, view, self.since)
-        return pareto({group.name: group.rejects for group in found})
+        return pareto({group.name: group.rejects for group in self._lots()})
 
     @cached_property
     def by_shift(self) -> list[Bar]:
         """Give the rejects by shift, over all days."""
-        if self.shifts is None or not self.shifts.shift or self.until <= self.since:
-            return []
-        spans = shifts_between(self.shifts, self.since, self.until)[-MOST_GROUPS:]
         counts: Counter[str] = Counter()
-        for group in groups_of_spans(self.station.store, spans, self.choice.model, self.choice.view):
-            counts[group.name] += group.rejects
+        # Of several stations each has shifts of its own.
+        for station, shifts in self.source.calendars.items():
+            if shifts is None or not shifts.shift or self.until <= self.since:
+                continue
+            for group in self._spans(shifts_between(shifts, self.since, self.until)[-MOST_GROUPS:], station):
+                counts[group.name] += group.rejects
         return pareto(dict(counts))
+
+    def _lots(self) -> list[Group]:
+        model, view, station = self.choice.model, self.choice.view, self.source.station
+        return groups_of_lots(self.source.store, model, view, self.since, station=station)
+
+    def _spans(self, spans: Sequence[Span], station: str) -> list[Group]:
+        return groups_of_spans(self.source.store, spans, self.choice.model, self.choice.view, station)
 
     def periods(self) -> list[dict[str, Any]]:
         """Give the table behind the charts, one row for each point."""

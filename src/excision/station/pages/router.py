@@ -54,7 +54,7 @@ _STATION = (
         ("/try", "try"),
     ),
 )
-_HUB = ("Excision hub", (("/", "live"), ("/review", "review")))
+_HUB = ("Excision hub", (("/", "live"), ("/review", "review"), ("/quality", "quality")))
 """What stands at the head of every page: a name, and addresses with their words."""
 
 
@@ -77,6 +77,7 @@ def attach(app: FastAPI) -> FastAPI:
         next_labels.router,
         review.router,
         review.labelling,
+        quality.sheets,
         quality.router,
         models.router,
         improve.router,
@@ -111,7 +112,7 @@ def attach_hub(app: FastAPI) -> FastAPI:
     """
     app.state.pages_source = HubSource(app.state.hub)
     app.state.pages_named = _HUB
-    for router in (live.router, review.router, login.router, language.router, _assets):
+    for router in (live.router, review.router, quality.router, login.router, language.router, _assets):
         app.include_router(router)
     app.add_middleware(ForBrowsers)
     app.add_middleware(login.ToLogin)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from excision.station.quality.counts import Counted
 from excision.station.store.query import Query
-from excision.station.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,14 @@ class Choice:
         return Query(model=self.model or None, view=self.view or None)
 
 
-def choice_of(store: Store, loaded: tuple[str, ...], since: float, model: str, view: str) -> Choice:
+def choice_of(
+    store: Counted, loaded: tuple[str, ...], since: float, model: str, view: str, station: str = ""
+) -> Choice:
     """Say what there is to choose from since a time, and what was chosen; what there is not is all."""
+    condition, values = ("station = ?", [station]) if station else ("TRUE", [])
     rows = store.rows(
-        "SELECT DISTINCT model, view FROM tally WHERE hour >= ? AND images > 0", (int(since // 3600),)
+        f"SELECT DISTINCT model, view FROM tally WHERE hour >= ? AND images > 0 AND {condition}",
+        [int(since // 3600), *values],
     )
     models = tuple(dict.fromkeys((*loaded, *sorted({row["model"] for row in rows}))))
     views = tuple(sorted({row["view"] for row in rows if row["view"]}))

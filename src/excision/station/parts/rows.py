@@ -51,11 +51,19 @@ class PartQuery:
         serial: serial number.
         lot: that they belong to.
         verdict: on the part.
+        station: name of the station, at a hub.
     """
 
     serial: str | None = None
     lot: str | None = None
     verdict: PartVerdict | None = None
+    station: str | None = None
+
+    def where(self) -> tuple[list[str], list[Any]]:
+        """Give the conditions in SQL, with their values."""
+        asked = {"serial": self.serial, "lot": self.lot, "verdict": self.verdict, "station": self.station}
+        known = {f"{name} = ?": value for name, value in asked.items() if value is not None}
+        return list(known), list(known.values())
 
 
 def add_part(connection: sqlite3.Connection, part: Part) -> Part:
@@ -96,30 +104,23 @@ def close_parts(store: Store, parts: Iterable[Part]) -> None:
 
 def open_parts(store: Store) -> list[Part]:
     """Give the parts that have no verdict yet, the oldest first."""
-    return [_part(row) for row in store.rows("SELECT * FROM parts WHERE closed IS NULL ORDER BY id")]
+    return [part_of(row) for row in store.rows("SELECT * FROM parts WHERE closed IS NULL ORDER BY id")]
 
 
 def get_part(store: Store, number: int) -> Part | None:
     """Give the part of that number, or None."""
     rows = store.rows("SELECT * FROM parts WHERE id = ?", (number,))
-    return _part(rows[0]) if rows else None
+    return part_of(rows[0]) if rows else None
 
 
 def newest_parts(store: Store, query: PartQuery, count: int, before: int | None = None) -> list[Part]:
     """Give parts, newest first; only those with a number below `before`."""
-    conditions, values = ["TRUE"], list[Any]()
-    for condition, value in (
-        ("id < ?", before),
-        ("serial = ?", query.serial),
-        ("lot = ?", query.lot),
-        ("verdict = ?", query.verdict),
-    ):
-        if value is not None:
-            conditions.append(condition)
-            values.append(value)
-    where = " AND ".join(conditions)
+    conditions, values = query.where()
+    if before is not None:
+        conditions, values = [*conditions, "id < ?"], [*values, before]
+    where = " AND ".join(conditions) or "TRUE"
     rows = store.rows(f"SELECT * FROM parts WHERE {where} ORDER BY id DESC LIMIT ?", [*values, count])
-    return [_part(row) for row in rows]
+    return [part_of(row) for row in rows]
 
 
 def walk_parts(store: Store, query: PartQuery) -> Iterator[Part]:
@@ -145,7 +146,12 @@ def results_of(store: Store, numbers: Sequence[int]) -> dict[int, list[StoredRes
     return found
 
 
-def _part(row: sqlite3.Row | Mapping[str, Any]) -> Part:
+def part_of(row: sqlite3.Row | Mapping[str, Any]) -> Part:
+    """Give the part of a row.
+
+    Raises:
+        DamagedError: the row is damaged.
+    """
     values = dict(row)
     try:
         values["expected"] = tuple(map(str, json.loads(values["expected"])))

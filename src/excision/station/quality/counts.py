@@ -5,16 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from excision.station.quality.shifts import Span
-from excision.station.store.store import Store
+from excision.station.store.counting import Statement
 
 UNJUDGED = ("unfit", "failed")
 """Verdicts of images that no threshold judges."""
 
 MOST_GROUPS = 200
 """Spans or lots in one chart."""
+
+
+class Counted(Protocol):
+    """Where results are counted: the store of a station, or of a hub."""
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> Sequence[Any]:
+        """Give the rows that a statement asks for, each with its values by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +73,34 @@ class Bar:
     share: float
 
 
-def groups_of_spans(store: Store, spans: Sequence[Span], model: str, view: str = "") -> list[Group]:
+def groups_of_spans(
+    store: Counted, spans: Sequence[Span], model: str, view: str = "", station: str = ""
+) -> list[Group]:
     """Count the results of a model in spans of time.
 
     Whole hours come from the counts by the hour, and the rest from the results themselves.
 
     Args:
-        store: of the station.
+        store: of the station, or of a hub.
         spans: in order.
         model: name.
         view: camera or side of the part; empty for all.
+        station: name of a station of a hub; empty for all.
     """
     found = []
     for span in spans:
-        statement, values = _of_span(span, model, view)
+        statement, values = _of_span(span, _scope(model, view, station))
         found.append(_group(span.name, span.start, span.end, store.rows(statement, values)))
     return found
 
 
 def groups_of_lots(
-    store: Store, model: str, view: str = "", since: float | None = None, count: int = MOST_GROUPS
+    store: Counted,
+    model: str,
+    view: str = "",
+    since: float | None = None,
+    count: int = MOST_GROUPS,
+    station: str = "",
 ) -> list[Group]:
     """Count the results of a model in the lots that had results last, in the order of their first results.
 
@@ -95,14 +110,18 @@ def groups_of_lots(
         view: camera or side of the part; empty for all.
         since: only lots with a result from this time on.
         count: of lots at most.
+        station: name of a station of a hub; empty for all.
     """
-    names = _latest_lots(store, model, view, since, count)
+    names = _latest_lots(store, _scope(model, view, station), since, count)
+    if not names:
+        return []
     places = ", ".join("?" * len(names))
+    scope, values = _scope(model, view, station)
     rows = store.rows(
         "SELECT lot, verdict, '' AS weights, sum(images) AS images, 0.0 AS scores, min(first) AS first, "
-        f"max(last) AS last FROM lots WHERE lot IN ({places}) AND model = ? AND (? = '' OR view = ?) "
+        f"max(last) AS last FROM lots WHERE lot IN ({places}) AND {scope} "
         "GROUP BY lot, verdict",
-        [*names, model, view, view],
+        [*names, *values],
     )
     by_lot: dict[str, list[Any]] = {}
     for row in rows:
@@ -115,12 +134,13 @@ def groups_of_lots(
 
 
 def defects_by_class(
-    store: Store,
+    store: Counted,
     model: str,
     view: str = "",
     lot: str = "",
     since: float | None = None,
     until: float | None = None,
+    station: str = "",
 ) -> dict[str, int]:
     """Count the defects that people labelled with a class, by the class."""
     conditions, values = ["defect_class IS NOT NULL", "model = ?"], list[Any]([model])
@@ -129,6 +149,7 @@ def defects_by_class(
         ("lot = ?", lot),
         ("time >= ?", since),
         ("time < ?", until),
+        ("station = ?", station),
     ):
         if value not in (None, ""):
             conditions.append(condition)
@@ -155,26 +176,35 @@ def pareto(counts: dict[str, int]) -> list[Bar]:
 def _group(name: str, start: float, end: float, rows: Sequence[Any]) -> Group:
     group = Group(name, start, end)
     for row in rows:
-        verdict, images = row["verdict"], row["images"]
+        # A sum is a decimal number in PostgreSQL.
+        verdict, images = row["verdict"], int(row["images"])
         if not images:
             continue
         group.counts[verdict] = group.counts.get(verdict, 0) + images
         if verdict not in UNJUDGED:
             known, total = group.scores.get(row["weights"], (0, 0.0))
-            group.scores[row["weights"]] = (known + images, total + row["scores"])
+            group.scores[row["weights"]] = (known + images, total + float(row["scores"]))
     return group
 
 
-def _of_span(span: Span, model: str, view: str) -> tuple[str, list[Any]]:
+def _scope(model: str, view: str, station: str) -> Statement:
+    """Give the condition on counts, with its values; the tables of a station have no column for its name."""
+    others = {"view = ?": view, "station = ?": station}
+    asked = {"model = ?": model, **{condition: value for condition, value in others.items() if value}}
+    return " AND ".join(asked), list(asked.values())
+
+
+def _of_span(span: Span, scope: Statement) -> Statement:
+    condition, known = scope
+    of_results = condition.replace("view", "coalesce(view, '')")
     first, last = math.ceil(span.start / 3600), math.floor(span.end / 3600)
     edges = [(span.start, span.end)]
     parts, values = list[str](), list[Any]()
     if first < last:
         parts.append(
-            "SELECT verdict, weights, images, scores FROM tally "
-            "WHERE hour >= ? AND hour < ? AND model = ? AND (? = '' OR view = ?)"
+            f"SELECT verdict, weights, images, scores FROM tally WHERE hour >= ? AND hour < ? AND {condition}"
         )
-        values += [first, last, model, view, view]
+        values += [first, last, *known]
         edges = [(span.start, 3600.0 * first), (3600.0 * last, span.end)]
     for since, until in edges:
         if since < until:
@@ -183,9 +213,9 @@ def _of_span(span: Span, model: str, view: str) -> tuple[str, list[Any]]:
                 "substr(model_version, 1, instr(model_version || '.', '.') - 1) AS weights, 1 AS images, "
                 "coalesce(CASE WHEN abs(score) < 1e15 THEN score END, 0.0) AS scores "
                 "FROM results INDEXED BY results_by_time "
-                "WHERE time >= ? AND time < ? AND model = ? AND (? = '' OR coalesce(view, '') = ?)"
+                f"WHERE time >= ? AND time < ? AND {of_results}"
             )
-            values += [since, until, model, view, view]
+            values += [since, until, *known]
     together = " UNION ALL ".join(parts)
     return (
         "SELECT verdict, weights, sum(images) AS images, sum(scores) AS scores "
@@ -194,19 +224,18 @@ def _of_span(span: Span, model: str, view: str) -> tuple[str, list[Any]]:
     )
 
 
-def _latest_lots(store: Store, model: str, view: str, since: float | None, count: int) -> list[str]:
+def _latest_lots(store: Counted, scope: Statement, since: float | None, count: int) -> list[str]:
     """Give the names of lots, those with the latest results first; each page of the index is read once."""
+    condition, values = scope
     names: dict[str, None] = {}
     place: tuple[float, str] = (1e300, "")
     while len(names) < count:
         rows = store.rows(
-            "SELECT last, lot, model, view, images FROM lots INDEXED BY lots_by_last "
+            f"SELECT last, lot, images > 0 AND {condition} AS meant FROM lots INDEXED BY lots_by_last "
             "WHERE last <= ? AND (last, lot) < (?, ?) AND last >= ? ORDER BY last DESC, lot DESC LIMIT 500",
-            (place[0], *place, -1e300 if since is None else since),
+            [*values, place[0], *place, -1e300 if since is None else since],
         )
-        for row in rows:
-            if row["model"] == model and view in ("", row["view"]) and row["images"] > 0:
-                names.setdefault(row["lot"])
+        names |= dict.fromkeys(row["lot"] for row in rows if row["meant"])
         if len(rows) < 500:
             break
         place = rows[-1]["last"], rows[-1]["lot"]

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
+from excision.station.quality.counts import Counted
 from excision.station.store.query import Query
-from excision.station.store.store import Store
+from excision.station.store.records import StoredResult
 from excision.station.store.tables import COLUMNS
 
 LABELLED_COLUMNS = {**COLUMNS, "truth": "text", "defect_class": "text"}
 """Columns of `excision.station.store.tables`, and the label that counts."""
 
 
-def labelled_rows(store: Store, query: Query) -> Iterator[dict[str, Any]]:
+class Walked(Counted, Protocol):
+    """A store that is read in pages."""
+
+    def oldest(self, query: Query, count: int, after: int = 0) -> Sequence[StoredResult]:
+        """Give results, oldest first, from behind the result of the number `after` on; 0 for the first."""
+
+
+def labelled_rows(store: Walked, query: Query) -> Iterator[dict[str, Any]]:
     """Give results, oldest first, with the label that counts; memory stays flat."""
     after = 0
     while page := store.oldest(query, 500, after):

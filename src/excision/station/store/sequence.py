@@ -1,4 +1,4 @@
-"""What a station sends to a hub: rows of three streams, each numbered, and how a row is known again.
+"""What a station sends to a hub: rows of four streams, each numbered, and how a row is known again.
 
 The numbers of a stream only grow and are never used again, so they are the sequence in which its rows are
 sent. A number alone does not tell one row from another once a station was restored from an older copy: it
@@ -12,11 +12,14 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, get_args
 
-Stream = Literal["results", "labels", "events"]
+Stream = Literal["results", "labels", "events", "parts"]
 STREAMS: tuple[Stream, ...] = get_args(Stream)
 
-FORMAT = 1
+FORMAT = 2
 """Of what a station sends."""
+
+FORMATS = (1, 2)
+"""Those that a hub reads; the first had no parts."""
 
 PATH = "/hub/push"
 """Where a hub takes rows."""
@@ -35,6 +38,8 @@ _IDENTIFYING: dict[Stream, tuple[str, ...]] = {
     ),
     "labels": ("result", "time", "who", "truth", "note"),
     "events": ("time", "who", "model", "what", "details"),
+    # A part is sent once it has its verdict, and from then on it stays as it is.
+    "parts": ("time", "expected", "closed", "verdict"),
 }
 
 
