@@ -19,7 +19,7 @@ from PIL import Image
 from excision.errors import GoneError, ImageError, StationError
 from excision.inspection.batch import inspect_file
 from excision.runtime.inspector import Inspector
-from excision.station.api.schemas import ResultAnswer
+from excision.station.api.schemas import ResultAnswer, answer_of
 from excision.station.client import Answer, Client
 from excision.station.store.records import StoredResult
 from tests.station.conftest import Service, Start, files_of, form, noise
@@ -135,6 +135,38 @@ def test_unusual_parameters_mean_what_they_mean_in_a_plain_request(
         assert (status, result["source"], result["lot"], result["view"]) == (200, "a.png", "7", None)
     status, _, body = service.ask("POST", "/v1/inspect", image, X_Source="c.png")
     assert json.loads(body)["results"][0]["source"] == "c.png"
+
+
+def test_an_answer_is_what_the_result_says_later(service: Service, pictures: list[Path]) -> None:
+    for content in (pictures[0].read_bytes(), b"no image"):
+        _, told = service.json_of("POST", "/v1/inspect?source=a%20part&lot=7", content)
+        (result,) = told["results"]
+        del result["seconds"]["store"]
+        assert service.json("GET", f"/v1/results/{result['id']}")[1]["result"] == result
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"image": None}, {"time": 1767225600.0}, {"boxes": (), "score": None}]
+)
+def test_an_answer_has_the_form_that_is_described(changes: dict[str, Any]) -> None:
+    result = StoredResult(
+        time=1767225600.123456,
+        source="Teil ü",
+        model="parts",
+        model_version="3f9c1a7d52be",
+        threshold=20.4,
+        score=1e-7,
+        verdict="defect",
+        unfit=("dark",),
+        boxes=((1, 2, 3, 4),),
+        seconds={"queue": 1e-6},
+        image="images/2026-01-01/a.png",
+        id=17,
+    )
+    result = dataclasses.replace(result, **changes)
+    described = ResultAnswer.of(result).model_dump(mode="json")
+    assert json.loads(json.dumps(answer_of(result))) == described
+    assert list(answer_of(result)) == list(described)
 
 
 def test_paging_gives_each_result_once(start: Start, pictures: list[Path]) -> None:

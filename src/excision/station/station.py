@@ -211,6 +211,7 @@ class Station:
         uploads: Sequence[tuple[Path, str]],
         model: str | None = None,
         origin: Origin = UNKNOWN,
+        content: bytes | bytearray | None = None,
     ) -> list[Future[Outcome]]:
         """Accept images, all of them or none.
 
@@ -219,6 +220,7 @@ class Station:
                 here on the files are the station's.
             model: name of the model; None takes the default.
             origin: what is known of the part that the images show.
+            content: of an only upload, where it is still to be written to its file.
 
         Returns:
             For each the answer, once its result is on disk; where it could not be written, the future raises
@@ -232,7 +234,7 @@ class Station:
         self.guard.check()
         name = self.models.default if model is None else model
         self.models.slot(name)
-        jobs = [Job(path, source[:_LONGEST_SOURCE], name, origin) for path, source in uploads]
+        jobs = [Job(path, source[:_LONGEST_SOURCE], name, origin, content) for path, source in uploads]
         self.queue.offer(jobs)
         return [job.answer for job in jobs]
 

@@ -13,6 +13,7 @@ from excision.station.api.metrics import Metrics
 from excision.station.api.receiving import Places
 from excision.station.api.security import OPEN
 from excision.station.api.spool import Disk
+from excision.station.api.straight import Straight
 from excision.station.api.writing import Writing
 from excision.station.line.line import Line
 from excision.station.station import Station
@@ -62,6 +63,7 @@ def create_app(
         metrics=metrics,
         open_paths=open_paths,
         people=station.people,
+        inside=(Straight,),
     )
     app.state.station, app.state.line = station, line
     app.state.writing = Writing()

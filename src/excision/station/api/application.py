@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import Depends, FastAPI
+from starlette.types import ASGIApp
 
 from excision.station.api.access import Access
 from excision.station.api.errors import HANDLED, explain
@@ -26,6 +27,7 @@ def application(
     metrics: Metrics | None,
     open_paths: frozenset[str],
     people: People | None = None,
+    inside: Sequence[Callable[[ASGIApp], ASGIApp]] = (),
 ) -> FastAPI:
     """Give a service without routes, behind its access control, whose errors are explained.
 
@@ -37,6 +39,7 @@ def application(
         metrics: counts what is refused; None makes one.
         open_paths: paths that need no key.
         people: who may do what; None where whoever may come in may do everything.
+        inside: middleware behind the access control, the outermost last.
     """
 
     @asynccontextmanager
@@ -57,6 +60,8 @@ def application(
     )
     app.state.metrics = metrics or Metrics()
     app.state.access = Access(key, app.state.metrics, people)
+    for layer in inside:
+        app.add_middleware(layer)
     app.add_middleware(Security, access=app.state.access, open_paths=open_paths)
     for kind in HANDLED:
         app.add_exception_handler(kind, explain)

@@ -3,64 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+import contextlib
+from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 
 from excision.errors import BusyError, SettingsError, StoreError
 from excision.station.api.receiving import Places
-from excision.station.api.schemas import Inspected, Problem, Rejected, ResultAnswer
+from excision.station.api.schemas import Inspected, Problem, Rejected, answer_of
 from excision.station.api.uploads import Received, UploadError, drain, receive
-from excision.station.people.rights import permitted
 from excision.station.station import Station
 from excision.station.store.records import LONGEST_NAME, Origin
 from excision.station.work.queue import Outcome
 
+PATH = "/v1/inspect"
+
 _LONGEST = {"serial": LONGEST_NAME, "lot": LONGEST_NAME, "recipe": 64, "view": 64}
 _LONGEST_SOURCE, _LONGEST_MODEL = 500, 64
-_SAID = {"model": _LONGEST_MODEL, "source": _LONGEST_SOURCE, **_LONGEST}
+LONGEST = {"model": _LONGEST_MODEL, "source": _LONGEST_SOURCE, **_LONGEST}
+"""Characters at most of each parameter in the address; the header `X-Source` has those of `source`."""
 
-
-class _Straight(APIRoute):
-    """Takes a plain request to its function without FastAPI, which looks at every parameter anew.
-
-    That look takes a third of a millisecond, of which Python does one at a time. A request with anything
-    unusual goes through it as ever, and is answered by it.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        checked = super().get_route_handler()
-
-        async def handler(request: Request) -> Response:
-            said = _plain(request)
-            if said is None:
-                return await checked(request)
-            # The one dependency of every route, which FastAPI would call.
-            await permitted(request)
-            return await inspect(request, **said)
-
-        return handler
-
-
-def _plain(request: Request) -> dict[str, str] | None:
-    """Give the parameters of a request if each is known, there once, not empty and not too long."""
-    given = request.query_params.multi_items()
-    sources = request.headers.getlist("x-source")
-    said = dict(given)
-    known = all(name in _SAID and 0 < len(value) <= _SAID[name] for name, value in given)
-    if not known or len(said) < len(given) or len(sources) > 1:
-        return None
-    for source in sources:
-        if not 0 < len(source) <= _LONGEST_SOURCE:
-            return None
-        said["x_source"] = source
-    return said
-
-
-router = APIRouter(route_class=_Straight)
+router = APIRouter()
 
 _BINARY = {"type": "string", "format": "binary"}
 _BODY = {
@@ -99,7 +65,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/v1/inspect", response_model=Inspected, responses=_ANSWERS, openapi_extra=_BODY)
+@router.post(PATH, response_model=Inspected, responses=_ANSWERS, openapi_extra=_BODY)
 async def inspect(
     request: Request,
     model: Annotated[str | None, Query(max_length=_LONGEST_MODEL, description="Name of the model.")] = None,
@@ -128,7 +94,9 @@ async def inspect(
         places: Places = request.app.state.receiving
         place = places.take()
         try:
-            received = await receive(request, station.images, station.limits, source or x_source, place)
+            received = await receive(
+                request, station.images, station.limits, source or x_source, place, may_hold=True
+            )
         finally:
             places.leave(place)
     except (BusyError, UploadError, SettingsError, StoreError, OSError):
@@ -151,11 +119,29 @@ async def _outcomes(
         _check(station, model)
         known = {name: _name(name, said[name] or received.fields.get(name)) for name in said}
         origin = Origin(known["serial"], known["lot"], known["recipe"], known["view"])
-        answers = station.submit(received.uploads, model, origin)
+        answers = station.submit(received.uploads, model, origin, received.content)
     except BaseException:
         await received.discard()
         raise
-    return await asyncio.gather(*map(asyncio.wrap_future, answers))
+    try:
+        return [await _answered(answer) for answer in answers]
+    finally:
+        received.forget()
+
+
+async def _answered(answer: Future[Outcome]) -> Outcome:
+    """Wait for an answer; `asyncio.wrap_future` would take two more rounds of the loop."""
+    if not answer.done():
+        loop, arrival = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell(_: Future[Outcome]) -> None:
+            # The loop is closed where the server did not wait for the request.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(arrival.set)
+
+        answer.add_done_callback(tell)
+        await arrival.wait()
+    return answer.result()
 
 
 def _name(which: str, text: str | None) -> str | None:
@@ -173,9 +159,9 @@ def _name(which: str, text: str | None) -> str | None:
 
 
 def _answer(outcomes: list[Outcome]) -> JSONResponse:
-    results = [ResultAnswer.of(outcome.result) for outcome in outcomes]
-    error = results[0].error if len(results) == 1 else None
+    results = [answer_of(outcome.result) for outcome in outcomes]
+    error = results[0]["error"] if len(results) == 1 else None
     if error is None:
-        return JSONResponse(Inspected(results=results).model_dump(mode="json"))
+        return JSONResponse({"results": results})
     status = 500 if outcomes[0].station_fault else 422
-    return JSONResponse(Rejected(detail=error, results=results).model_dump(mode="json"), status)
+    return JSONResponse({"detail": error, "results": results}, status)

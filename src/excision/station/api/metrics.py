@@ -84,7 +84,8 @@ class Metrics:
             result = outcome.result
             self._images.labels(result.model, result.verdict or "failed").inc()
             for stage, seconds in result.seconds.items():
-                self._seconds.labels(stage).observe(seconds)
+                if stage != "store":  # which is of all together
+                    self._seconds.labels(stage).observe(seconds)
         self._seconds.labels("store").observe(storing)
 
     def refused(self, status: int) -> None:

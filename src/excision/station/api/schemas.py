@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -126,6 +126,21 @@ class ResultAnswer(BaseModel):
             time=moment(result.time),
             links=Links.of(result),
         )
+
+
+_VIEWS = {"image": "image", "overlay": "overlay.png", "map": "map.png", "map_tiff": "map.tiff"}
+
+
+def answer_of(result: StoredResult) -> dict[str, Any]:
+    """Give the answer for a result ready for JSON: what `ResultAnswer` gives, in a fraction of its time."""
+    here = f"/v1/results/{result.id}"
+    kept = result.image is not None
+    stages = {stage: f"{here}/stages/{stage}.png" for stage in STAGES} if kept else {}
+    links = {name: f"{here}/{view}" if kept else None for name, view in _VIEWS.items()}
+    said = {name: getattr(result, name, None) for name in ResultAnswer.model_fields}
+    said["time"] = moment(result.time).isoformat().replace("+00:00", "Z")
+    said["links"] = {"self": here, **links, "stages": stages}
+    return said
 
 
 class ResultDetail(BaseModel):

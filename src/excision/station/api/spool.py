@@ -44,6 +44,7 @@ class Spool:
         self._disk, self._place = disk, place
         self._files: dict[Path, bytearray] = {}
         self._held = 0
+        self._has_written = False
 
     def put(self, path: Path, data: bytes = b"") -> None:
         """Hold bytes that belong to the end of a file, which is made where it is new."""
@@ -60,27 +61,34 @@ class Spool:
         if self._held >= (_PIECE if self._disk.held < _ALL else _LEAST):
             await self.write()
 
+    def whole(self, path: Path) -> bytearray | None:
+        """Give all bytes of a file, which still count as held; None where they are many or partly written."""
+        if self._has_written or self._disk.held >= _ALL:
+            return None
+        return self._files.pop(path)
+
     async def write(self) -> None:
         """Write all that is held.
 
         Raises:
             OSError: the disk is full or at fault.
         """
-        files, self._files = self._files, {}
+        files, self._files, self._has_written = self._files, {}, True
         try:
             with self._place.waiting():
                 await self._disk.do(lambda: _append(files))
         finally:
-            self._forget()
+            self.forget()
 
     async def discard(self, paths: Sequence[Path]) -> None:
         """Forget what is held, and remove files."""
         self._files = {}
-        self._forget()
+        self.forget()
         if paths:
             await self._disk.do(lambda: _remove(paths))
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Count what was held no longer."""
         self._disk.held -= self._held
         self._held = 0
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect, Request
 
 from excision.station.api.receiving import Place
 from excision.station.api.spool import Spool
@@ -30,6 +30,7 @@ _IDLE, _WHOLE = 30.0, 300.0  # seconds without a byte, and for a whole request
 _DRAIN = 10.0  # seconds at most for the rest of a request that is refused
 _FIELDS = ("source", "model", "serial", "lot", "recipe", "view")
 _LONGEST_FIELD = 1000
+_READ = "excision.read"  # of a request: its body has been read to the end
 
 
 class UploadError(Exception):
@@ -52,19 +53,31 @@ class Received:
         spool: the files, on their way to the disk.
         uploads: of each image the file, and the name that the client gave it.
         fields: other fields of a form, by name.
+        content: of an only image that is still to be written to its file; it counts as held until `forget`.
     """
 
     spool: Spool
     uploads: list[tuple[Path, str]] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
+    content: bytearray | None = None
 
     async def discard(self) -> None:
         """Remove the files again."""
-        await self.spool.discard([path for path, _ in self.uploads])
+        await self.spool.discard([path for path, _ in self.uploads] if self.content is None else [])
+
+    def forget(self) -> None:
+        """Say that nothing is held in memory any longer."""
+        self.spool.forget()
 
 
 async def receive(
-    request: Request, images: Images, limits: Limits, source: str | None, place: Place
+    request: Request,
+    images: Images,
+    limits: Limits,
+    source: str | None,
+    place: Place,
+    *,
+    may_hold: bool = False,
 ) -> Received:
     """Write the images of a request to files: of a form with files, or the body itself.
 
@@ -74,6 +87,8 @@ async def receive(
         limits: enforced while the bytes come in.
         source: name of an image that is the body itself; in a form, of images that have none.
         place: that the request has taken; a slow sender may lose it.
+        may_hold: leave a small image that is alone in `content`: whoever inspects it writes it to its file,
+            which spares a change of threads.
 
     Raises:
         UploadError: the body is too large, comes too slowly, is cut short or is no proper form; no file is
@@ -93,7 +108,10 @@ async def receive(
             await _body(_chunks(request, limits, place), images, received, source or "upload")
         if not received.uploads:
             raise UploadError(400, "the request holds no image")
-        await received.spool.write()
+        if may_hold and len(received.uploads) == 1:
+            received.content = received.spool.whole(received.uploads[0][0])
+        if received.content is None:
+            await received.spool.write()
     except BaseException:
         await received.discard()
         raise
@@ -103,6 +121,8 @@ async def receive(
 async def drain(request: Request, limits: Limits) -> None:
     """Read on, within reason, what is refused: a client in the middle of sending hears no answer."""
     left = limits.max_bytes
+    if request.scope.get(_READ):
+        return
     with contextlib.suppress(Exception):
         async with asyncio.timeout(_DRAIN):
             async for chunk in request.stream():
@@ -138,17 +158,20 @@ async def _form(chunks: AsyncIterator[bytes], form: _Form, boundary: bytes | Non
 
 
 async def _chunks(request: Request, limits: Limits, place: Place) -> AsyncIterator[bytes]:
-    stream, total, deadline = request.stream(), 0, time.monotonic() + _WHOLE
-    while True:
+    # Not by `request.stream`: each of its steps, the last empty one too, would need a time limit of its own.
+    total, deadline, more = 0, time.monotonic() + _WHOLE, True
+    while more:
         try:
             async with asyncio.timeout(min(_IDLE, deadline - time.monotonic())) as place.timeout:
-                chunk = await anext(stream, None)
+                message = await request.receive()
         except TimeoutError:
             raise UploadError(408, "the image comes too slowly") from None
         finally:
             place.timeout = None
-        if chunk is None:
-            return
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        request.scope[_READ] = not more
         total += len(chunk)
         place.received(len(chunk))
         if total > limits.max_bytes:

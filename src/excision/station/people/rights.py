@@ -149,6 +149,19 @@ async def permitted(request: Request) -> None:
     Raises:
         RoleError: the role is too low.
     """
-    least, person = needed(request.method, request.scope["route"].path), person_of(request)
+    check_role(request, request.scope["route"].path)
+
+
+def check_role(request: Request, path: str) -> None:
+    """Refuse a request to a route that needs a higher role.
+
+    Args:
+        request: of somebody.
+        path: of the route as it was declared.
+
+    Raises:
+        RoleError: the role is too low.
+    """
+    least, person = needed(request.method, path), person_of(request)
     if not person.role.covers(least):
         raise RoleError(least, person.role)

@@ -164,7 +164,10 @@ def as_row(result: StoredResult) -> tuple[Any, ...]:
     # Not `dataclasses.asdict`: it copies every number, and took a third of the time of storing a result.
     values = {name: getattr(result, name) for name in STORED}
     values |= {name: json.dumps(values[name]) for name in _AS_JSON}
-    return tuple(as_text(value) if isinstance(value, str) else value for value in values.values())
+    return tuple(
+        value if not isinstance(value, str) or value.isascii() else as_text(value)
+        for value in values.values()
+    )
 
 
 def from_row(row: sqlite3.Row | Mapping[str, Any]) -> StoredResult:

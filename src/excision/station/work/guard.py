@@ -9,7 +9,14 @@ import threading
 import uuid
 from pathlib import Path
 
-from excision.errors import DamagedError, ReadOnlyError, ReplacedError, StoreBusyError, StoreError
+from excision.errors import (
+    DamagedError,
+    DiskFullError,
+    ReadOnlyError,
+    ReplacedError,
+    StoreBusyError,
+    StoreError,
+)
 from excision.station.store.faults import DISK, Fault, of_sqlite, of_system
 from excision.station.store.store import Store
 
@@ -65,14 +72,20 @@ class Guard:
         Args:
             error: of SQLite, of the system, or a fault already; None is given for any other.
         """
-        if isinstance(error, StoreError | StoreBusyError):
-            return error
         if isinstance(error, sqlite3.Error):
-            return of_sqlite(error, self._store.path)
+            return self._noted(of_sqlite(error, self._store.path))
+        if isinstance(error, StoreError | StoreBusyError):
+            return self._noted(error)
         if isinstance(error, OSError) and (error.errno in DISK or self._is_ours(error)):
             self._disk = of_system(error, self._store.path)
             return self._disk
         return None
+
+    def _noted(self, fault: Fault | None) -> Fault | None:
+        """Remember a full disk until there is room for an image again: a row needs far less."""
+        if isinstance(fault, DiskFullError):
+            self._disk = fault
+        return fault
 
     def _is_ours(self, error: OSError) -> bool:
         """Tell whether an error is of the folder of uploads; kept images may be missing without a fault."""

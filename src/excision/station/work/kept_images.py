@@ -59,7 +59,9 @@ class Images:
         """Give a new path for the bytes of an upload; nothing that a client sends becomes part of it."""
         return self._incoming / uuid.uuid4().hex
 
-    def place(self, upload: Path, verdict: Verdict | None, when: float) -> str | None:
+    def place(
+        self, upload: Path, verdict: Verdict | None, when: float, content: bytes | bytearray | None = None
+    ) -> str | None:
         """Say where an upload is to be kept, relative to the station's folder; None for nowhere.
 
         What could not be inspected is not kept: anybody could fill the disk with it.
@@ -68,11 +70,12 @@ class Images:
             upload: as it arrived.
             verdict: of the inspection.
             when: of the inspection, seconds since 1970 in UTC.
+            content: of the upload, where it is known; otherwise the file is looked at.
         """
         if verdict is None or self.keep == "none" or (self.keep == "flagged" and verdict == "good"):
             return None
         day = datetime.fromtimestamp(when, UTC).strftime(DAY)
-        return f"{IMAGES}/{day}/{upload.name}{ending(upload)}"
+        return f"{IMAGES}/{day}/{upload.name}{ending(upload, content)}"
 
     def settle(self, uploads: list[tuple[Path, str]]) -> None:
         """Move uploads to where they are kept and flush them to disk, so that a result may refer to them.
@@ -80,16 +83,25 @@ class Images:
         Raises:
             OSError: the disk is full, or cannot be written to.
         """
-        folders = set()
+        # Paths as text: this is done for every image, and making paths takes longer than moving files.
+        moved, folders, root = [], set(), os.fspath(self.folder)
         for upload, place in uploads:
-            target = self.folder / place
-            if target.parent not in folders:
-                target.parent.mkdir(mode=FOLDER, parents=True, exist_ok=True)
-                folders.add(target.parent)
-            _sync(upload)
-            upload.replace(target)
-        for folder in folders:
-            _sync(folder)
+            target = f"{root}/{place}"
+            folder = target.rpartition("/")[0]
+            try:
+                upload.replace(target)
+            except FileNotFoundError:
+                # The first image of a day; it is raised again where it is the upload that is gone.
+                Path(folder).mkdir(mode=FOLDER, parents=True, exist_ok=True)
+                upload.replace(target)
+            moved.append(target)
+            folders.add(folder)
+        # Under their new names: the journal takes the move along, and flushing the folder finds it done.
+        for target in moved:
+            _sync(target)
+        if os.name != "nt":  # Windows opens no folders; it writes their entries by itself
+            for folder in folders:
+                _sync(folder, os.O_RDONLY)
 
     def find(self, place: str | None) -> Path | None:
         """Give the file that a result refers to, or None where it is not, or no longer, kept or readable."""
@@ -118,17 +130,22 @@ def is_inside(image: str) -> bool:
     return not parts.is_absolute() and ".." not in parts.parts and bool(parts.parts) and "\0" not in image
 
 
-def ending(path: Path) -> str:
-    """Give the ending of an image file by its first bytes; what it is called is its sender's word."""
-    with path.open("rb") as stream:
-        start = stream.read(8)
+def ending(path: Path, content: bytes | bytearray | None = None) -> str:
+    """Give the ending of an image file by its first bytes; what it is called is its sender's word.
+
+    Args:
+        path: of the file.
+        content: of the file, where it is known; otherwise the file is looked at.
+    """
+    if content is None:
+        with path.open("rb") as stream:
+            content = stream.read(8)
+    start = bytes(content[:8])
     return next((ending for magic, ending in _ENDINGS if start.startswith(magic)), ".bin")
 
 
-def _sync(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # Windows opens no folders; it writes their entries by itself
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+def _sync(path: Path | str, mode: int = os.O_RDWR) -> None:
+    descriptor = os.open(path, mode)
     try:
         os.fsync(descriptor)
     finally:

@@ -46,6 +46,7 @@ class Job:
         source: name that the client gave it.
         model: name of the model.
         origin: what is known of the part.
+        content: bytes that are still to be written to `path`; None where they are there.
         accepted: by `time.perf_counter`.
         answer: is there once the result is on disk.
     """
@@ -54,8 +55,19 @@ class Job:
     source: str
     model: str
     origin: Origin = UNKNOWN
+    content: bytes | bytearray | None = field(default=None, repr=False)
     accepted: float = field(default_factory=time.perf_counter)
     answer: Future[Outcome] = field(default_factory=_promise)
+
+    def write(self) -> None:
+        """Write the bytes to the file, unless they are there.
+
+        Raises:
+            OSError: the disk is full or at fault.
+        """
+        if self.content is not None:
+            with self.path.open("xb") as stream:
+                stream.write(self.content)
 
 
 class JobQueue:

@@ -76,6 +76,8 @@ def inspect_upload(
     found = findings(prediction, size)
     result = replace(
         blank,
+        image=images.place(job.path, found.verdict, now, job.content),
+        seconds=blank.seconds | timings,
         score=found.score,
         verdict=found.verdict,
         defect_area_share=found.defect_area_share,
@@ -86,8 +88,7 @@ def inspect_upload(
         width=size[1],
         height=size[0],
     )
-    place = images.place(job.path, result.verdict, now)
-    return Outcome(replace(result, image=place, seconds=blank.seconds | timings))
+    return Outcome(result)
 
 
 def _size(path: Path, max_pixels: int) -> tuple[int, int]:

@@ -106,6 +106,7 @@ class Workers:
     def _run(self) -> None:
         while (job := self._jobs.take()) is not None:
             try:
+                job.write()
                 self._ready.put((job, self._inspect(job)))
             except Exception as error:
                 self._refuse([job], error)
@@ -142,17 +143,18 @@ class Workers:
             self._refuse(jobs, error)
             return
         storing = time.perf_counter() - start
-        _remove(jobs)
+        _remove([job for job, outcome in zip(jobs, outcomes, strict=True) if outcome.result.image is None])
         self._jobs.release(len(jobs))
+        took = {"store": round(storing, 6)}
         known = [
-            replace(outcome, result=replace(outcome.result, id=number or 0))
+            replace(outcome, result=replace(found, id=number or 0, seconds=found.seconds | took))
             for outcome, number in zip(outcomes, numbers, strict=True)
+            for found in (outcome.result,)
         ]
         if self._observer is not None:
             self._observer.answered(known, storing)
         for job, outcome in zip(jobs, known, strict=True):
-            seconds = outcome.result.seconds | {"store": round(storing, 6)}
-            job.answer.set_result(replace(outcome, result=replace(outcome.result, seconds=seconds)))
+            job.answer.set_result(outcome)
 
     def _assigned(self, outcomes: list[Outcome]) -> list[Outcome]:
         if self._parts is None:
