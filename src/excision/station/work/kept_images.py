@@ -94,6 +94,7 @@ class Images:
                 # The first image of a day; it is raised again where it is the upload that is gone.
                 Path(folder).mkdir(mode=FOLDER, parents=True, exist_ok=True)
                 upload.replace(target)
+                folders |= {f"{root}/{IMAGES}", root}
             moved.append(target)
             folders.add(folder)
         # Under their new names: the journal takes the move along, and flushing the folder finds it done.
