@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ import pytest
 from asyncua import Client, Server, ua
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 
 from excision.errors import SettingsError
 from excision.signals.event_loop import LoopThread
-from excision.signals.opcua.certificate import ensure_certificate, own_identity
+from excision.signals.opcua.certificate import application_uri, ensure_certificate, own_identity
 from excision.signals.opcua.client import OpcUaClient
 from excision.signals.opcua.companion import NAMESPACE
 from excision.signals.opcua.server import OpcUaServer
@@ -344,6 +348,17 @@ def test_the_identity_stays_when_the_machine_gets_another_name(
     monkeypatch.setattr("socket.gethostname", lambda: "renamed")
     assert own_identity(settings) == (first, files)
     assert own_identity(replace(settings, certificates=tmp_path / "new"))[0] == "urn:renamed:excision"
+
+
+def test_a_certificate_of_an_authority_may_state_no_identity(tmp_path: Path) -> None:
+    _, key = ensure_certificate(tmp_path, PLC_URI)
+    private: Any = serialization.load_pem_private_key(key.read_bytes(), None)
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "press 3")]), datetime.now(UTC)
+    plain = x509.CertificateBuilder(name, name, private.public_key(), 1, now, now + timedelta(days=9))
+    content = plain.sign(private, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    (tmp_path / "certificate.der").write_bytes(content)
+    settings = OpcUaSettings(certificates=tmp_path, user="plc", password=Secret(env="X"))
+    assert own_identity(settings)[0] == application_uri()
 
 
 def test_only_trusted_certificates_get_in_where_a_folder_names_them(

@@ -143,6 +143,14 @@ def test_check(server: Server, secret: Secret) -> None:
         settings(server, secret, url=f"http://127.0.0.1:{free_port()}/").check()
 
 
+def test_a_name_that_cannot_be_looked_up_is_said(secret: Secret) -> None:
+    wrong = WebhookSettings(url=f"http://{'x' * 70}/", secret=secret)  # a part of a name has 63 at most
+    with pytest.raises(SignalError, match=r"x{70}: cannot be reached"):
+        wrong.check()
+    with pytest.raises(SignalError, match=r"x{70}"):
+        wrong.open("webhook").send(a_report())
+
+
 @pytest.mark.parametrize("url", ["", "ftp://x", "http://", "http://u:p@x/", "http://x/#a", "http://x/ä"])
 def test_wrong_addresses_are_refused(secret: Secret, url: str) -> None:
     with pytest.raises(SettingsError, match="url"):

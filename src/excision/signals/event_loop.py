@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as LateError
 from typing import Any, TypeVar
 
@@ -39,7 +40,7 @@ class LoopThread:
             timeout: seconds to wait, after which the coroutine is cancelled.
 
         Raises:
-            SignalError: it took longer, or the loop is closed.
+            SignalError: it took longer, or the loop was closed before or meanwhile.
         """
         if not self._thread.is_alive():
             coroutine.close()
@@ -50,6 +51,8 @@ class LoopThread:
         except LateError as error:
             future.cancel()
             raise SignalError(f"{self._thread.name}: no answer within {timeout:g} s") from error
+        except CancelledError as error:
+            raise SignalError(f"{self._thread.name}: was closed before the answer came") from error
 
     def end(self, last: Coroutine[Any, Any, None], timeout: float) -> None:
         """Run what a connection does at its end, and end the thread; where that fails, it is logged.

@@ -35,6 +35,8 @@ def check_port(host: str, port: int) -> None:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(where)
+    except UnicodeError as error:
+        raise SignalError(f"{host}:{port}: this is no name of a machine ({error})") from error
     except OSError as error:
         told = f"{host}:{port}: cannot be listened at ({error.strerror or error})"
         if error.errno == errno.EADDRINUSE:

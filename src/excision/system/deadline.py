@@ -12,14 +12,13 @@ class Deadline:
 
     Args:
         seconds: from entering the context.
-
-    Attributes:
-        wire: the socket, once there is one.
     """
 
     def __init__(self, seconds: float) -> None:
-        self.wire: socket.socket | None = None
-        self._timer = threading.Timer(seconds, self._shut)
+        self._wire: socket.socket | None = None
+        self._is_over = False
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True
 
     def __enter__(self) -> Deadline:
@@ -29,7 +28,18 @@ class Deadline:
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
 
-    def _shut(self) -> None:
-        if self.wire is not None:
+    def watch(self, wire: socket.socket) -> None:
+        """Shut this socket when the time is up; at once if connecting has used it up."""
+        with self._lock:
+            self._wire = wire
+            self._shut_if_over()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._is_over = True
+            self._shut_if_over()
+
+    def _shut_if_over(self) -> None:
+        if self._is_over and self._wire is not None:
             with suppress(OSError):
-                self.wire.shutdown(socket.SHUT_RDWR)
+                self._wire.shutdown(socket.SHUT_RDWR)

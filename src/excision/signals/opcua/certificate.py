@@ -36,7 +36,11 @@ def stated_uri(certificate: Path) -> str:
     from cryptography import x509
 
     loaded = x509.load_der_x509_certificate(certificate.read_bytes())
-    names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    try:
+        names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        # A plant's own authority may issue a certificate that states none.
+        return application_uri()
     found = names.get_values_for_type(x509.UniformResourceIdentifier)
     return str(found[0]) if found else application_uri()
 

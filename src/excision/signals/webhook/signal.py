@@ -99,7 +99,8 @@ class WebhookSignal:
         with closing(self._connection()) as connection:
             try:
                 connection.connect()
-            except OSError as error:
+            except (OSError, UnicodeError) as error:
+                # A part of a host's name that is too long is no name that could be looked up.
                 raise SignalError(f"{self._where}: cannot be reached ({error})") from error
 
     @property
@@ -121,7 +122,7 @@ class WebhookSignal:
         with closing(self._connection()) as connection, Deadline(self._settings.timeout) as deadline:
             try:
                 connection.connect()
-                deadline.wire = connection.sock
+                deadline.watch(connection.sock)
                 connection.request("POST", target, body, headers)
                 answer = connection.getresponse()
                 text = answer.read(_MOST).decode("utf-8", "replace")

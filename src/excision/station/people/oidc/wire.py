@@ -68,7 +68,7 @@ class Wire:
         with closing(self._connection(url)) as connection, Deadline(self._timeout) as deadline:
             try:
                 connection.connect()
-                deadline.wire = connection.sock
+                deadline.watch(connection.sock)
                 connection.request("GET" if body is None else "POST", target, body, headers)
                 answer = connection.getresponse()
                 content = answer.read(_MOST + 1)
