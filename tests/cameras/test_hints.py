@@ -56,6 +56,14 @@ def test_focus_is_compared_with_the_best_and_does_not_depend_on_the_light() -> N
     assert dim.sharpness == pytest.approx(sharp.sharpness, rel=0.1)
 
 
+@pytest.mark.parametrize("shape", [(32, 8192), (1, 4096), (4096, 2), (1, 1), (2, 300, 3)])
+def test_rows_of_a_line_scan_camera_are_judged(shape: tuple[int, ...]) -> None:
+    one, other = (np.random.default_rng(seed).integers(90, 160, shape, np.uint8) for seed in range(2))
+    assert hints_of(look_at(one), 0.0, None) == []
+    if one.size > 1:
+        assert is_same(look_at(one), look_at(one)) and not is_same(look_at(one), look_at(other))
+
+
 def test_motion_is_a_change_since_the_picture_just_before() -> None:
     look = look_at(part(0))
     assert hints_of(look, look.sharpness, look_at(part(0))) == []

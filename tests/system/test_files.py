@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from excision.storage.folder import LocalFolder
 from excision.system.files import (
     atomic_path,
     remove_leftovers,
@@ -71,19 +73,50 @@ def test_result_is_readable_as_any_new_file_is(tmp_path: Path) -> None:
     write_text(tmp_path / "ours", "")
     (tmp_path / "plain").touch()
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
-    before = os.umask(0)
-    os.umask(before)
-    assert before == os.umask(before)  # writing has left it as it was
+
+
+def test_writing_never_opens_the_files_of_other_threads_to_everybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The umask can only be read by changing it, for all threads of the process."""
+    changed: list[int] = []
+
+    def change(mask: int) -> int:
+        changed.append(mask)
+        return 0o022
+
+    monkeypatch.setattr(os, "umask", change)
+    write_text(tmp_path / "ours", "")
+    LocalFolder(tmp_path).claim("plan.json", b"{}")
+    assert changed == []
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_the_umask_of_the_user_decides_who_reads(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        write_text(tmp_path / "written", "")
+        LocalFolder(tmp_path).claim("claimed", b"")
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(("written", "claimed"), 0o666 & ~mask)
 
 
 def test_remove_leftovers_takes_only_what_a_killed_writer_left(tmp_path: Path) -> None:
     target = tmp_path / "checkpoint.safetensors"
     write_bytes(target, b"whole")
-    others = {".checkpoint-x.txt", ".model-x.safetensors", "checkpoint-x.safetensors"}
-    for name in {".checkpoint-abc.safetensors", *others}:
+    others = {
+        ".checkpoint-12345678.txt",
+        ".model-12345678.safetensors",
+        "checkpoint-12345678.safetensors",
+        ".checkpoint-of-friday.safetensors",  # somebody's own
+    }
+    for name in {".checkpoint-a_3x0kq9.safetensors", ".checkpoint-0123abcd.safetensors", *others}:
         (tmp_path / name).touch()
-    remove_leftovers(target)
-    assert names(tmp_path) == {"checkpoint.safetensors", *others}
+    with atomic_path(tmp_path / "checkpoint-2.safetensors") as begun:
+        remove_leftovers(target)
+        assert names(tmp_path) == {"checkpoint.safetensors", begun.name, *others}
     remove_leftovers(tmp_path / "nowhere" / "a.txt")
 
 

@@ -123,7 +123,8 @@ def _sharpness(grey: NDArray[np.float32]) -> float:
 
 def _detail(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     """Take means over cells, which evens out the noise of the sensor, less their neighbourhood."""
-    cell = max(1, max(grey.shape) // _GRID)
+    # A few rows of a line-scan camera are narrower than a cell would be.
+    cell = max(1, min(max(grey.shape) // _GRID, *grey.shape))
     rows, columns = (size // cell for size in grey.shape)
     cells = grey[: rows * cell, : columns * cell].reshape(rows, cell, columns, cell).mean(axis=(1, 3))
     padded = np.pad(cells, 1, mode="edge")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from excision.errors import ResultsError
-from excision.system.files import atomic_path
+from excision.system.files import atomic_path, temporary_beside
 
 MOST_BYTES = 2**30
 """Largest file that is read from a folder of results."""
@@ -86,15 +85,12 @@ class LocalFolder:
     def claim(self, name: str, content: bytes) -> None:
         target = self._path / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent
-        )
+        temporary = temporary_beside(target)
         try:
-            with os.fdopen(handle, "wb") as stream:
+            with temporary.open("wb") as stream:
                 stream.write(content)
                 stream.flush()
-                os.fsync(handle)
-            Path(temporary).chmod(0o644)
+                os.fsync(stream.fileno())
             try:
                 # Unlike a rename, this fails if another process was first.
                 os.link(temporary, target)
@@ -103,9 +99,9 @@ class LocalFolder:
             except OSError:
                 # Some network drives know no links.
                 if not target.exists():
-                    Path(temporary).replace(target)
+                    temporary.replace(target)
         finally:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
     def tidy(self, below: str) -> None:
         with suppress(FileNotFoundError), os.scandir(self._path / below) as entries:

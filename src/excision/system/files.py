@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,34 +20,51 @@ if TYPE_CHECKING:
 _PREFIX = 64
 """Bytes of a name that its temporary name begins with."""
 
+_RANDOM = 8
+"""Characters that tell the temporary files of one name apart."""
+
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """Give a temporary path beside `target`; on success it replaces the target in one step.
 
-    A crash, a kill or an exception leaves the old file unchanged. The temporary name keeps the suffix,
-    because image writers choose the format by it.
+    A crash, a kill or an exception leaves the old file unchanged. The new one has the mode that any new file
+    of this process has.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=_prefix(target), suffix=_suffix(target), dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = temporary_beside(target)
     try:
+        mode = temporary.stat().st_mode & 0o777
         yield temporary
         _sync(temporary)
-        # mkstemp makes files private, but other users of the line have to read the results.
-        temporary.chmod(0o666 & ~_umask())
+        # A library may have put a file of its own there, which only its owner can read.
+        temporary.chmod(mode)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def temporary_beside(target: Path) -> Path:
+    """Create an empty hidden file beside `target`, which `remove_leftovers` recognises.
+
+    Its name keeps the suffix, because image writers choose the format by it. Its mode is left to the system:
+    to ask for the umask of the process means to change it, and another thread could make a file meanwhile.
+    """
+    name = f"{_prefix(target)}{secrets.token_hex(_RANDOM // 2)}{_suffix(target)}"
+    temporary = target.with_name(name)
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    return temporary
+
+
 def remove_leftovers(target: Path) -> None:
     """Remove the temporary files that killed processes left beside `target`, which nothing may be writing."""
-    prefix = _prefix(target)
+    # The random characters are those of `tempfile`, which earlier versions used.
+    made = re.compile(
+        f"{re.escape(_prefix(target))}[0-9a-z_]{{{_RANDOM}}}{re.escape(_suffix(target))}", re.DOTALL
+    )
     if target.parent.is_dir():
         for path in target.parent.iterdir():
-            if path.name.startswith(prefix) and path.suffix == _suffix(target):
+            if made.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
 
@@ -100,9 +118,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
