@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from excision.cluster.listing import list_entries, tar_entries, walk_images
 from excision.data.listing import list_images
 from excision.errors import DatasetError
-from excision.storage.ahead import Reader
+from excision.storage.ahead import Reader, _bring
 from excision.storage.entry import Entry, local_path
+from excision.storage.fetch import fetch
 
 NAMES = st.lists(
     st.lists(
@@ -105,14 +106,26 @@ def test_tar_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
             list(tar_entries(tmp_path / f"{name}.tar"))
 
 
-def test_a_full_disk_is_no_fault_of_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_disk_is_no_fault_of_an_image(tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    (tmp_path / "t.tar").write_bytes(bytes(100))
+    fsspec.filesystem("memory").pipe("/full/a.png", bytes(100))
+    target = tmp_path / "target"
+    target.symlink_to("/dev/full")
+    for image in (Entry(f"{tmp_path}/t.tar#a", offset=0, size=20), Entry("memory://full/a.png")):
+        with pytest.raises(OSError, match="No space left"):
+            _bring(image, target, fetch)
+
+
+def test_a_quota_that_is_used_up_is_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "t.tar").write_bytes(bytes(100))
 
     def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
     monkeypatch.setattr("excision.storage.fetch._copy", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="quota exceeded"):
         list(Reader().read([Entry(f"{tmp_path}/t.tar#a", offset=0, size=20)]))
 
 

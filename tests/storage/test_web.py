@@ -105,6 +105,13 @@ def test_what_is_refused_for_good_is_not_tried_again(site: str, tmp_path: Path) 
     assert _Quiet.forbidden == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_disk_is_no_fault_of_the_web_server(site: str, tmp_path: Path) -> None:
+    (tmp_path / "target").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: '.*target'"):
+        fetch(Entry(f"{site}/0.png"), tmp_path / "target")
+
+
 def test_file_urls_are_paths(tmp_path: Path) -> None:
     urls = [f"file://{path}" for path in (MODEL, FORMAT_1 / "1.png", tmp_path / "out")]
     assert main(["inspect", *urls[:2], "--out", urls[2]]) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -13,14 +12,13 @@ from excision.errors import ImageError
 from excision.storage.entry import Entry, local_path
 from excision.storage.fetch import fetch, needs_fetching
 from excision.storage.image_table import TableRows
+from excision.system.files import is_disk_full
 
 BUDGET = 2**30
 """Bytes of images that are read ahead at most, by default."""
 
 THREADS = 8
 """Images that are read at once, by default: most of the time each waits for the storage."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _Brought = tuple[Path | str, int]
 """The file of an image, or the reason why there is none, and the bytes that it takes on the disk."""
@@ -121,8 +119,8 @@ def _bring(entry: Entry, target: Path, fetch: Callable[[Entry, Path], None]) -> 
         target.unlink(missing_ok=True)
         return str(error), 0
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _FULL:
-            # The disk is at fault, and would be with every other image.
+        # A full disk is no fault of this image, and would be one of every other image, too.
+        if is_disk_full(error):
             raise
         # Storage libraries raise errors of their own; one image must not end the others.
         target.unlink(missing_ok=True)

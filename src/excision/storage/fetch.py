@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 from typing import BinaryIO
 
 from excision.errors import ImageError
 from excision.storage.entry import Entry, local_path
+from excision.system.files import is_disk_full
 
 MOST_BYTES = 2 * 2**30
 """Largest file of an image."""
@@ -25,6 +25,7 @@ def fetch(entry: Entry, target: Path) -> None:
 
     Raises:
         ImageError: it cannot be read, or is too large.
+        OSError: the file cannot be written.
     """
     if entry.size is not None and entry.size > MOST_BYTES:
         raise ImageError(f"{entry.uri}: has more than {MOST_BYTES >> 20} MiB")
@@ -39,7 +40,7 @@ def fetch(entry: Entry, target: Path) -> None:
             source.seek(entry.offset or 0)
             _copy(source, stream, entry)
     except OSError as error:
-        if error.filename == str(target) or error.errno == errno.ENOSPC:
+        if error.filename == str(target) or is_disk_full(error):
             raise
         raise ImageError(f"{entry.uri}: cannot be read ({error.strerror})") from error
 

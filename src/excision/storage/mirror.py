@@ -39,6 +39,7 @@ def mirror(url: str) -> Path:
 
     Raises:
         DatasetError: it is empty, larger than the cache, cannot be read, or has a name that is no file's.
+        OSError: the disk of the cache is full.
         SettingsError: what the URL needs is not installed.
     """
     url = url.rstrip("/")
@@ -65,6 +66,7 @@ def mirror_file(url: str) -> Path:
 
     Raises:
         DatasetError: it cannot be read, or its name is none of a file on a disk.
+        OSError: the disk of the cache is full.
         SettingsError: what the URL needs is not installed.
     """
     home = _home(url)
@@ -87,9 +89,17 @@ def _home(url: str) -> Path:
 def _update(copy: Path, files: Iterable[RemoteFile], known: dict[str, str]) -> None:
     """Make a local folder hold exactly these files."""
     wanted = {_inside(copy, file): file for file in files}
+    for path, file in wanted.items():
+        # Storage has no folders: there, one name may begin with another and a slash.
+        if not wanted.keys().isdisjoint(path.parents):
+            raise DatasetError(f"{file.url}: there is also a file with the name of its folder; rename one")
     for path in _below(copy):
         if path not in wanted:
             path.unlink()
+    for path in wanted:
+        if path.is_dir():
+            # It was a folder until now, and nothing of what it held is wanted.
+            shutil.rmtree(path)
     stale = [
         (path, file)
         for path, file in wanted.items()
@@ -124,13 +134,21 @@ def _make_room(keep: Path) -> None:
     for leftover in keep.parent.glob(f"{'[0-9a-f]' * _DIGITS}.*.gone"):
         # A process was killed while it removed this copy.
         shutil.rmtree(leftover, ignore_errors=True)
-    homes = sorted(filter(_is_ours, keep.parent.iterdir()), key=lambda home: home.stat().st_mtime)
-    sizes = {home: sum(path.lstat().st_size for path in _below(home)) for home in homes}
+    homes = sorted(filter(_is_ours, keep.parent.iterdir()), key=lambda home: _stated(home).st_mtime)
+    sizes = {home: sum(_stated(path).st_size for path in _below(home)) for home in homes}
     for home in homes:
         if sum(sizes.values()) <= _budget():
             return
         if home != keep and _removed(home):
             del sizes[home]
+
+
+def _stated(path: Path) -> os.stat_result:
+    """Give what the system says of a file; zeros of one that another process has just removed."""
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return os.stat_result([0] * 10)
 
 
 def _is_ours(folder: Path) -> bool:

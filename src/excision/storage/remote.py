@@ -12,6 +12,7 @@ from typing import IO, Any, TypeVar
 
 from excision.errors import DatasetError, ExcisionError, SettingsError
 from excision.storage.entry import is_url
+from excision.system.files import is_disk_full
 
 _PIECE = 4 * 2**20
 """Bytes that are asked for at once: most images come with one request."""
@@ -96,7 +97,7 @@ def retried(call: Callable[..., T], *words: Any, **named: Any) -> T:
         except _FINAL:
             raise
         except Exception as error:
-            if type(error).__name__ in _HOPELESS or _is_refused(error):
+            if type(error).__name__ in _HOPELESS or _is_refused(error) or is_disk_full(error):
                 raise
             time.sleep(random.uniform(0, min(_FIRST_WAIT * 2**attempt, _LONGEST_WAIT)))
     return call(*words, **named)
@@ -125,6 +126,11 @@ def fetch_remote(
         kind: error that is raised if the file is missing, too large, or cannot be read.
         offset: first byte; None takes the whole file.
         size: bytes from there.
+
+    Raises:
+        ExcisionError: of that kind.
+        SettingsError: what the URL needs is not installed.
+        OSError: the local disk is full.
     """
     try:
         if size == 0 and offset is not None:
@@ -140,6 +146,9 @@ def fetch_remote(
     except FileNotFoundError as error:
         raise kind(f"{url}: no such file") from error
     except Exception as error:
+        if is_disk_full(error):
+            assert isinstance(error, OSError)
+            raise OSError(error.errno, error.strerror, str(target)) from error
         # Each storage library raises errors of its own.
         raise kind(f"{url}: cannot be read ({type(error).__name__}: {error})") from error
 

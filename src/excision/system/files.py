@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -94,6 +95,11 @@ def write_tensors(target: Path, tensors: dict[str, Tensor], metadata: dict[str, 
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_bytes(target, save(plain, metadata))
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Tell whether an error says that the disk, or the share of it that its user may fill, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def sha256(path: Path) -> str:
