@@ -30,6 +30,7 @@ from excision.features.network import Normalise
 from excision.features.record import FeatureRecord
 from excision.features.registry import build_network, open_network
 from excision.features.resnet import ResNet
+from excision.features.weights_file import Names, load_file
 
 PLAIN = Normalise((0.0,), (1.0,))
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -329,6 +330,7 @@ def test_positions_are_interpolated_between_those_of_the_file(tmp_path: Path) ->
         (lambda state: state.pop("layer3.0.conv2.weight"), "lacks layer3.0.conv2.weight"),
         (lambda state: state.update({"layer1.2.conv1.weight": torch.zeros(1)}), "unknown tensors layer1.2"),
         (lambda state: state.update({"conv1.weight": torch.zeros(64, 3, 3, 3)}), r"shape \(64, 3, 3, 3\)"),
+        (lambda state: state.update({"bn1.weight": torch.tensor(1.0)}), r"shape \(1,\), not \(64,\)"),
         (lambda state: state.update({"conv1.weight": torch.full((64, 3, 7, 7), np.nan)}), "not finite"),
         (lambda state: state.update({"bn1.weight": torch.zeros(2**21)}), "too large"),
     ],
@@ -336,6 +338,14 @@ def test_positions_are_interpolated_between_those_of_the_file(tmp_path: Path) ->
 def test_weights_of_another_network_are_refused(change: Any, told: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=told):
         open_network(saved(tmp_path / "weights.safetensors", "resnet18", change))
+
+
+def test_parts_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file({"weight.a": torch.zeros(1, 2), "weight.b": torch.zeros(2, 5), "bias": torch.zeros(3)}, path)
+    names = Names(joined={r"weight\.a": ("weight", 0, 2), r"weight\.b": ("weight", 1, 2)})
+    with pytest.raises(ModelError, match=r"weights\.safetensors: the tensors of weight do not fit together"):
+        load_file(nn.Linear(2, 3), FeatureChoice(str(path), SIZE, "dinov2_vits14"), names)
 
 
 def test_what_is_no_safetensors_is_refused(tmp_path: Path) -> None:

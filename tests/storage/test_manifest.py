@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from excision.errors import DatasetError
 from excision.storage.ahead import Reader
-from excision.storage.entry import Entry, is_url, local_path, uri_of
+from excision.storage.entry import Entry, is_url, local_path, read_entry, uri_of
 from excision.storage.manifest import open_manifest, write_manifest
 
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
@@ -144,6 +144,9 @@ def test_names_of_files() -> None:
     assert local_path("file:///a%20b.png") == Path("/a b.png")
     assert local_path("file://localhost/a.png") == Path("/a.png")
     assert local_path("s3://b/k.png") is None
+    # What signs the URL of the manifest is no part of the folder that it lies in.
+    signed = read_entry({"uri": "1.png"}, "https://h/d/m.parquet?sig=a/b", 1)
+    assert signed.uri == "https://h/d/1.png"
     assert uri_of(Path("a#b.png")) == str(Path("a#b.png").absolute())
 
 

@@ -12,6 +12,7 @@ import pytest
 from excision.errors import DatasetError
 from excision.storage import mirror
 from excision.storage.mirror import _alone, _removed
+from excision.storage.remote import RemoteFile
 
 
 def test_who_waits_for_a_copy_that_is_removed_gets_a_new_one(tmp_path: Path) -> None:
@@ -85,6 +86,6 @@ def test_a_folder_becomes_a_file_and_a_file_a_folder(tmp_path: Path, monkeypatch
 
 
 def test_a_file_with_the_name_of_a_folder_is_named(tmp_path: Path) -> None:
-    files = [mirror.RemoteFile(name, f"s3://plant/{name}", 1, "") for name in ("a", "a/1.png")]
+    files = [RemoteFile(name, f"s3://plant/{name}", 1, "") for name in ("a", "a/1.png")]
     with pytest.raises(DatasetError, match=r"s3://plant/a/1\.png: there is also a file with the name"):
         mirror._update(tmp_path, files, {})

@@ -24,6 +24,7 @@ from excision.storage.fetch import fetch
 from excision.storage.manifest import open_manifest
 from excision.storage.mirror import mirror
 from excision.storage.opening import open_folder
+from excision.storage.outgoing import outgoing_folder
 from excision.storage.remote import RemoteFile, list_remote, locate
 from tests.cluster.conftest import FORMAT_1, MODEL, rows_of, verdicts_of
 from tests.storage.server import Unreliable, s3_environment, s3_server, unreliable
@@ -110,6 +111,16 @@ def test_rows_of_a_table_are_read_in_pieces_through_failures(proxy: Unreliable, 
     proxy.share = 0.2
     found = [Path(one).read_bytes() for one in Reader().read(list(open_manifest(url).read(0, 12)))]
     assert found == images
+
+
+def test_a_folder_that_was_made_by_hand_is_empty() -> None:
+    """A console makes it as an empty file with a slash at its end."""
+    for key, content in (("by-hand/", b""), ("by-hand/sub/", b""), ("by-hand/sub/x.json", b"{}")):
+        storage().call_s3("put_object", Bucket="plant", Key=key, Body=content)
+    assert sorted(open_folder("s3://plant/by-hand").names("")) == ["sub"]
+    assert list(open_folder("s3://plant/by-hand").names("sub")) == ["x.json"]
+    storage().call_s3("put_object", Bucket="plant", Key="fresh/", Body=b"")
+    assert outgoing_folder("s3://plant/fresh").url == "s3://plant/fresh"
 
 
 def test_what_is_not_there_is_not_tried_again(proxy: Unreliable, tmp_path: Path) -> None:

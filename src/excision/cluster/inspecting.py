@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from excision.cluster.parts import PartRow, finished_parts, read_part, write_part
+from excision.cluster.parts import PartRow, read_part, write_part
 from excision.cluster.plan import Pictured, Plan
 from excision.inspection.batch import failed, inspect_file
 from excision.predictions import Predictor, Verdict
@@ -48,9 +48,14 @@ class PartInspector:
 
         Args:
             part: number of the part.
-            begins: called with the number of each image within the part before it is inspected.
+            begins: called with the number of each image within the part before it is read and inspected; not
+                with those that are kept or must not be inspected.
             again: keep the results that an earlier inspection of the part has, and try those that failed.
             deadly: images within the part that must not be inspected, with the reason.
+
+        Raises:
+            DatasetError: the manifest is damaged.
+            ResultsError: the part is damaged, or cannot be written.
         """
         entries = list(self._manifest.read(*self._plan.span(part)))
         kept = list(self._kept(part)) if again else [None] * len(entries)
@@ -70,7 +75,7 @@ class PartInspector:
         write_part(self._folder, self._plan, part, rows)
 
     def _kept(self, part: int) -> Iterator[PartRow | None]:
-        if part not in finished_parts(self._folder, self._plan):
+        if not self._folder.exists(self._plan.name(part)):
             yield from [None] * self._plan.span(part)[1]
             return
         for row in read_part(self._folder, self._plan, part):
@@ -86,10 +91,11 @@ class PartInspector:
         deadly: Mapping[int, str],
     ) -> PartRow:
         threshold, name = self._predictor.threshold, without_secrets(entry.uri)
-        begins(place)
         if place in deadly:
-            record = failed(name, threshold, f"{name}: {deadly[place]}")
-        elif reason := _why_not(found := next(read), entry):
+            # It is not begun: a process that dies afterwards has begun nothing that it could die of.
+            return PartRow(failed(name, threshold, f"{name}: {deadly[place]}"), entry.group, entry.serial)
+        begins(place)
+        if reason := _why_not(found := next(read), entry):
             record = failed(name, threshold, without_secrets(reason))
         else:
             # Two rows of a table may have the same name.

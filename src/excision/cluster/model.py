@@ -14,7 +14,7 @@ from excision.registry.registry import local_version
 from excision.storage.entry import local_path
 from excision.storage.folder import MOST_BYTES
 from excision.storage.opening import open_folder
-from excision.storage.remote import fetch_remote
+from excision.storage.remote import WEB, fetch_remote
 
 
 @contextmanager
@@ -25,7 +25,9 @@ def local_model(place: Path | str) -> Iterator[Path]:
         place: path or URL of a run folder or an exported folder, or an address in a registry.
 
     Raises:
-        ModelError: a file cannot be read.
+        ModelError: there is no model, a file of it cannot be read, or the URL is that of a web server, which
+            lists no folder.
+        ResultsError: a folder in object storage cannot be listed.
         SettingsError: what the URL needs is not installed.
     """
     if is_address(str(place)):
@@ -35,6 +37,8 @@ def local_model(place: Path | str) -> Iterator[Path]:
     if path is not None:
         yield path
         return
+    if str(place).partition("://")[0].lower() in WEB:
+        raise ModelError(f"{place}: a web server lists no folder; copy the model to this machine first")
     folder = open_folder(str(place))
     with tempfile.TemporaryDirectory(prefix="excision-") as made:
         found = set(folder.names(""))

@@ -103,7 +103,7 @@ class DinoV2(nn.Module):
         if name != "pos_embed" or tensor.ndim != 3 or tensor.shape[1] == self.pos_embed.shape[1]:
             return tensor
         side = round((tensor.shape[1] - 1) ** 0.5)
-        if side * side != tensor.shape[1] - 1:
+        if side == 0 or side * side != tensor.shape[1] - 1:
             return tensor
         plane = tensor[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
         resized = functional.interpolate(plane, self.grid, mode="bicubic", align_corners=False)

@@ -127,7 +127,7 @@ def load_file(
         raise ModelError(f"{path}: these are no weights of {kind}: the file {' and '.join(told)}")
     state = {}
     for name, parts in found.items():
-        whole = fitted(name, torch.cat([part for part in parts if part is not None]))
+        whole = fitted(name, _joined(parts, path, name))
         if _essential(whole.shape) != _essential(wanted[name]):
             raise ModelError(
                 f"{path}: these are no weights of {kind}: {name} has the shape {tuple(whole.shape)}, "
@@ -137,6 +137,18 @@ def load_file(
             raise ModelError(f"{path}: {name} holds values that are not finite numbers")
         state[name] = whole.reshape(wanted[name])
     network.load_state_dict(state)
+
+
+def _joined(parts: Sequence[Tensor | None], path: Path, name: str) -> Tensor:
+    """Join tensors of a file along their first axis; a single number becomes a tensor of one.
+
+    Raises:
+        ModelError: their shapes do not fit together.
+    """
+    try:
+        return torch.cat([part.view(part.shape or (1,)) for part in parts if part is not None])
+    except RuntimeError as error:
+        raise ModelError(f"{path}: the tensors of {name} do not fit together: {error}") from error
 
 
 def _essential(shape: Sequence[int]) -> list[int]:

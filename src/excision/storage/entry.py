@@ -109,7 +109,7 @@ def _from(manifest: str, place: str, column: str, where: str) -> str:
         ) from error
     if is_url(place) or Path(place).is_absolute():
         return place
-    folder = manifest.rpartition("/")[0] if is_url(manifest) else Path(manifest).absolute().parent
+    folder = bare(manifest).rpartition("/")[0] if is_url(manifest) else Path(manifest).absolute().parent
     return f"{folder}/{place}"
 
 

@@ -10,7 +10,12 @@ from excision.storage.folder import Folder, LocalFolder
 
 
 def open_folder(place: Path | str) -> Folder:
-    """Open a folder by its path or URL; it need not exist."""
+    """Open a folder by its path or URL; it need not exist.
+
+    Raises:
+        ResultsError: it is a file, or the URL is that of a web server.
+        SettingsError: what the URL needs is not installed.
+    """
     path = local_path(str(place)) if isinstance(place, str) else place
     if path is None:
         from excision.storage.remote_folder import RemoteFolder

@@ -19,6 +19,7 @@ class RemoteFolder:
     """A folder in object storage, by its URL.
 
     Raises:
+        ResultsError: the URL is that of a web server.
         SettingsError: what the URL needs is not installed.
     """
 
@@ -45,8 +46,10 @@ class RemoteFolder:
             return
         except Exception as error:
             raise self._cannot("listed", below, error) from error
-        for path in found:
-            yield str(path).rstrip("/").rpartition("/")[2]
+        for path in (str(each).rstrip("/") for each in found):
+            # A folder that was made by hand is an empty file there, with the name of the folder.
+            if path != folder.rstrip("/"):
+                yield path.rpartition("/")[2]
 
     @contextmanager
     def reading(self, name: str) -> Iterator[Path]:
