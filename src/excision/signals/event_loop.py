@@ -6,8 +6,9 @@ import asyncio
 import logging
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as LateError
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from excision.signals.signal import SignalError
@@ -29,6 +30,7 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self.loop = asyncio.new_event_loop()
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -42,10 +44,7 @@ class LoopThread:
         Raises:
             SignalError: it took longer, or the loop was closed before or meanwhile.
         """
-        if not self._thread.is_alive():
-            coroutine.close()
-            raise SignalError(f"{self._thread.name}: is closed")
-        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        future = self._submitted(coroutine)
         try:
             return future.result(timeout)
         except LateError as error:
@@ -69,9 +68,17 @@ class LoopThread:
 
     def close(self) -> None:
         """Cancel what still runs and end the thread. May be called twice."""
-        if self._thread.is_alive():
+        self._closed.set()
+        with suppress(RuntimeError):  # it has ended already
             self.loop.call_soon_threadsafe(self.loop.stop)
-            self._thread.join(STOP)
+        self._thread.join(STOP)
+
+    def _submitted(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        with suppress(RuntimeError):  # `close` has ended the loop meanwhile
+            if not self._closed.is_set():
+                return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        coroutine.close()
+        raise SignalError(f"{self._thread.name}: is closed")
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
