@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from excision.method.attention.digits import smooth_fields
 from excision.method.attention.tuning.drawn_defects import draw_defect
 from excision.method.attention.tuning.lessons import LessonSource
 from excision.method.attention.tuning.shapes import box_blur, random_region
@@ -51,6 +52,32 @@ def test_box_blur_agrees_with_scipy_away_from_the_border(radius: int) -> None:
     expected = ndimage.uniform_filter(ndimage.uniform_filter(plane, 2 * radius + 1), 2 * radius + 1)
     inner = (slice(8, -8), slice(8, -8))
     np.testing.assert_allclose(box_blur(plane, radius)[inner], expected[inner], atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(12, 9), (3, 20)])
+def test_box_blur_averages_what_is_inside_at_the_border(shape: tuple[int, int]) -> None:
+    plane = np.random.default_rng(1).random(shape)
+    expected = plane
+    for _ in range(2):
+        expected = np.array(
+            [
+                [expected[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3].mean() for x in range(shape[1])]
+                for y in range(shape[0])
+            ]
+        )
+    np.testing.assert_allclose(box_blur(plane.astype(np.float32), 2), expected, atol=1e-6)
+    whole = box_blur(np.ones(shape, np.float32), 2)
+    assert (whole <= 1).all() and whole == pytest.approx(1)
+
+
+@pytest.mark.parametrize("knots", [3, 8])
+def test_smooth_fields_are_noise_between_knots_as_torch_interpolates_it(knots: int) -> None:
+    coarse = np.random.default_rng(2).standard_normal((1, 2, knots, knots), dtype=np.float32)
+    expected = torch.nn.functional.interpolate(
+        torch.from_numpy(coarse), size=(40, 40), mode="bicubic", align_corners=True
+    )
+    found = smooth_fields(np.random.default_rng(2), 2, 40, knots)
+    np.testing.assert_allclose(found, expected[0].numpy(), atol=2e-6)
 
 
 def test_a_defect_changes_the_surface_only_near_where_it_says() -> None:

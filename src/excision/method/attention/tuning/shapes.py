@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
+from torch import Tensor
 
 from excision.method.attention.digits import smooth_fields
 
@@ -39,31 +41,39 @@ def box_blur(plane: FloatImage, radius: int) -> FloatImage:
     """Average (H, W) twice over a square window of side 2 * `radius` + 1."""
     if radius == 0:
         return plane
-    blurred = torch.from_numpy(plane)[None, None]
-    for _ in range(2):
-        blurred = functional.avg_pool2d(blurred, 2 * radius + 1, 1, radius, count_include_pad=False)
-    result: FloatImage = blurred[0, 0].numpy()
+    down, across = (_averaging(side, radius) for side in plane.shape)
+    blurred = down @ torch.from_numpy(plane) @ across.T
+    result: FloatImage = blurred.numpy().clip(plane.min(), plane.max())
     return result
+
+
+@lru_cache(maxsize=64)
+def _averaging(side: int, radius: int) -> Tensor:
+    """Return the matrix (side, side) that averages twice over the pixels up to `radius` away."""
+    place = torch.arange(side)
+    near = ((place[:, None] - place).abs() <= radius).double()
+    once = near / near.sum(dim=1, keepdim=True)
+    return (once @ once).float()
 
 
 def _blob(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
     field = smooth_fields(rng, 1, size, int(rng.integers(3, 9)))[0]
     high = field > np.quantile(field, rng.uniform(0.6, 0.97))
-    y, x = np.mgrid[:size, :size]
-    centre, radius = rng.uniform(0, size, size=2), size * rng.uniform(0.1, 0.5)
+    y, x = _pixels(size)
+    centre, radius = rng.uniform(0, size, size=2).tolist(), size * rng.uniform(0.1, 0.5)
     near = (y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2
     blob: NDArray[np.bool_] = high & near
     return blob
 
 
 def _spot(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
-    radius = size * np.exp(rng.uniform(np.log(0.02), np.log(0.35)))
-    stretch, angle = np.exp(rng.uniform(-1, 1)), rng.uniform(0, np.pi)
-    centre = rng.uniform(0, size, size=2)
-    y, x = np.mgrid[:size, :size]
+    radius = size * math.exp(rng.uniform(math.log(0.02), math.log(0.35)))
+    stretch, angle = math.exp(rng.uniform(-1, 1)), rng.uniform(0, np.pi)
+    centre = rng.uniform(0, size, size=2).tolist()
+    y, x = _pixels(size)
     dy, dx = y - centre[0], x - centre[1]
-    u = (np.cos(angle) * dx + np.sin(angle) * dy) / stretch
-    v = (np.cos(angle) * dy - np.sin(angle) * dx) * stretch
+    u = (math.cos(angle) * dx + math.sin(angle) * dy) / stretch
+    v = (math.cos(angle) * dy - math.sin(angle) * dx) * stretch
     uneven = 0.6 * rng.random() * radius**2 * smooth_fields(rng, 1, size, 8)[0]
     inside: NDArray[np.bool_] = u**2 + v**2 + uneven < radius**2
     return inside
@@ -83,8 +93,15 @@ def _band(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
 def _across(rng: np.random.Generator, size: int) -> FloatImage:
     """Signed distance in pixels from a wavy line through the picture, most often along a side of it."""
     along_side = rng.random() < 0.6
-    angle = rng.choice((0.0, np.pi / 2)) + rng.normal(0, 0.2) if along_side else rng.uniform(0, np.pi)
-    y, x = np.mgrid[:size, :size].astype(np.float32) - size / 2
+    angle = float(rng.choice((0.0, np.pi / 2))) + rng.normal(0, 0.2) if along_side else rng.uniform(0, np.pi)
+    y, x = (plane - size / 2 for plane in _pixels(size))
     wave = 0.05 * size * rng.random() * smooth_fields(rng, 1, size, 5)[0]
-    distance: FloatImage = np.cos(angle) * x + np.sin(angle) * y + wave - rng.uniform(-0.4, 0.4) * size
+    offset = rng.uniform(-0.4, 0.4) * size
+    distance: FloatImage = math.cos(angle) * x + math.sin(angle) * y + (wave - offset)
     return distance
+
+
+def _pixels(size: int) -> tuple[FloatImage, FloatImage]:
+    """Return the position of each row, (size, 1), and of each column, (1, size), in pixels."""
+    along = np.arange(size, dtype=np.float32)
+    return along[:, None], along[None, :]

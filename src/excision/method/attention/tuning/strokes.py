@@ -21,11 +21,18 @@ def pen_stroke(rng: np.random.Generator) -> NDArray[np.uint8]:
     start = rng.uniform(_MARGIN + 1, SIDE - _MARGIN - 1, size=2)
     for _ in range(rng.choice([1, 2, 3], p=[0.5, 0.35, 0.15])):
         path = _smooth(_wander(rng, start))
-        pen.line([(x, y) for y, x in path * _FINER], fill=255, width=round(2 * radius), joint="curve")
-        for y, x in path[[0, -1]] * _FINER:
-            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+        points = (path * _FINER)[:, ::-1]
+        pen.line(points.ravel().tolist(), fill=255, width=round(2 * radius))
+        _dot(pen, points[1:-1], radius - 1)  # joints; those that `line` draws take most of its time
+        _dot(pen, points[[0, -1]], radius)
         start = path[rng.integers(len(path))]
     return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX))
+
+
+def _dot(pen: ImageDraw.ImageDraw, points: Points, radius: float) -> None:
+    """Draw a disc around each point (x, y) of (N, 2)."""
+    for corners in np.concatenate((points - radius, points + radius), axis=1).tolist():
+        pen.ellipse(corners, fill=255)
 
 
 def _wander(rng: np.random.Generator, start: Points) -> Points:
