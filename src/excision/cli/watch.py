@@ -9,12 +9,13 @@ from cyclopts import App, Parameter
 
 from excision.cli.hub_options import OutboxOptions
 from excision.cli.options import AlsoOption, ModelArgument
-from excision.cli.output import say
+from excision.cli.output import say, say_notes
 from excision.cli.retention_options import RetentionOptions
 
 if TYPE_CHECKING:
     from excision.station.hot_folder.settings import WatchSettings
     from excision.station.outbox.settings import OutboxSettings
+    from excision.station.parts.settings import PartsSettings
 
 app = App(
     name="watch",
@@ -24,6 +25,7 @@ app = App(
     "```\n"
     "excision watch line/parts incoming/ --out station/\n"
     "excision watch line/parts incoming/ --out station/ --after move --also csv\n"
+    "excision watch line/parts incoming/ --out station/ --names '{serial}_{view}' --file station.toml\n"
     "```",
 )
 
@@ -61,8 +63,16 @@ def watch(
     names: Annotated[
         str | None,
         Parameter(
-            help="Regular expression for paths below the folder; its groups (?P<serial>...), (?P<lot>...) "
-            "and (?P<view>...) say which part an image shows."
+            help="What file names say of the part: a template such as {serial}_{view} or "
+            "{lot}/{serial}_{view}.png, with the fields {serial}, {lot}, {recipe} and {view}, and * for "
+            "anything; or a regular expression with groups such as (?P<serial>...)."
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        Parameter(
+            help="File that describes the station: [parts] says which views make a part and which codes are "
+            "read, and [station] gives its name."
         ),
     ] = None,
     also: AlsoOption = None,
@@ -79,8 +89,29 @@ def watch(
     rules = retention.rules()
     tables = tuple(dict.fromkeys(also or ()))
     with keeping(out, rules):
-        settings = WatchSettings(after, settle, stop_after, idle_exit, tables, order, stale, names)
+        parts, station = (None, None) if file is None else _tables_of(file)
+        if station is None and hub is not None:
+            station = hub.station
+        settings = WatchSettings(
+            after, settle, stop_after, idle_exit, tables, order, stale, names, parts, station
+        )
         return follow(model, folder, out, settings, hub)
+
+
+def _tables_of(path: Path) -> tuple[PartsSettings | None, str | None]:
+    """Give how parts are put together, and the name of the station, as its file says."""
+    from excision.station.parts.settings import PartsSettings
+    from excision.station.station_file.file import read_station_file
+    from excision.station.station_file.serving import StationTable
+
+    file = read_station_file(path)
+    table = file.one(StationTable)
+    unused = [f"[{name}]" for name in file.tables if name not in ("parts", "station")]
+    if unused:
+        say_notes(
+            [f"{path}: a hot folder uses [parts] and the name in [station], but not {', '.join(unused)}"]
+        )
+    return file.one(PartsSettings), None if table is None else table.name
 
 
 def follow(

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from excision.inspection import outcome
+from excision.station.parts.verdict import PART_VERDICTS
 from excision.system.names import printable
 
 if TYPE_CHECKING:
@@ -71,4 +72,8 @@ def counted(counts: WatchCounts) -> str:
             None: counts.failed,
         }
     )
-    return f"{text}, {counts.moved} moved" if counts.moved else text
+    text = f"{text}, {counts.moved} moved" if counts.moved else text
+    parts = [f"{counts.parts[verdict]} {verdict}" for verdict in PART_VERDICTS if verdict in counts.parts]
+    if counts.open_parts:
+        parts.append(f"{counts.open_parts} without a verdict")
+    return f"{text}; parts: {', '.join(parts)}" if parts else text

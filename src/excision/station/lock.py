@@ -10,7 +10,7 @@ from pathlib import Path
 from excision.errors import SettingsError
 from excision.system.access import FILE, FOLDER
 
-LOCK, SERVICE_LOCK = "watch.lock", "service.lock"
+LOCK, SERVICE_LOCK, _PARTS_LOCK = "watch.lock", "service.lock", "parts.lock"
 
 
 @contextmanager
@@ -21,6 +21,18 @@ def only_watcher(out: Path) -> Iterator[None]:
         SettingsError: another process holds it, or this system has no such locks.
     """
     with only_one(out, LOCK, "excision watch", "another watcher writes", "--out"):
+        yield
+
+
+@contextmanager
+def only_parts(out: Path, option: str) -> Iterator[None]:
+    """Hold a folder of results for one process that puts its parts together: a service or a watcher.
+
+    Raises:
+        SettingsError: another process holds it, or this system has no such locks.
+    """
+    other = "another process puts parts together ([parts])"
+    with only_one(out, _PARTS_LOCK, "[parts]", other, option):
         yield
 
 

@@ -18,7 +18,7 @@ from excision.station.drift import Drift
 from excision.station.improve.settings import ImproveSettings
 from excision.station.improve.shadow import Shadows
 from excision.station.improve.workshop import Workshop
-from excision.station.lock import SERVICE_LOCK, only_one
+from excision.station.lock import SERVICE_LOCK, only_one, only_parts
 from excision.station.models.live import Live
 from excision.station.models.registry import ModelRegistry
 from excision.station.outbox.sender import Sender
@@ -175,6 +175,8 @@ class Station:
             for name in self.models.names:
                 self.drift.begin(name, self.models.current(name).weights_id)
             parts = settings.file.one(PartsSettings)
+            if parts is not None:
+                opened.enter_context(only_parts(settings.data, "--data"))
             self.parts = None if parts is None else Parts(self.store, parts)
             if self.parts is not None:
                 opened.callback(self.parts.close)

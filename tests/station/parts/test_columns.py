@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from excision.errors import ResultsError, SettingsError, StationError
-from excision.station.hot_folder.names import check_pattern, origin_of
+from excision.station.hot_folder.names import NamePattern
 from excision.station.store.query import Query
 from excision.station.store.records import Label, Origin, Withdrawal, standing
 from excision.station.store.store import Store
@@ -77,14 +77,14 @@ def test_withdrawn_labels_stay_on_record_and_do_not_count(tmp_path: Path) -> Non
 
 
 def test_paths_say_which_part_it_is() -> None:
-    pattern = r"(?P<lot>[^/]+)/(?P<serial>[^_/.]+)(_(?P<view>[a-z]+))?[.]"
-    assert origin_of("7/A-1_top.png", pattern) == Origin(serial="A-1", lot="7", view="top")
-    assert origin_of("7/A-1.png", pattern) == Origin(serial="A-1", lot="7")
-    assert origin_of("A-1.png", pattern) == origin_of("7/A-1.png", None) == Origin()
-    assert origin_of(f"7/{'x' * 201}.png", pattern) == Origin(lot="7")
+    pattern = NamePattern(r"(?P<lot>[^/]+)/(?P<serial>[^_/.]+)(_(?P<view>[a-z]+))?[.]")
+    assert pattern.read("7/A-1_top.png").origin == Origin(serial="A-1", lot="7", view="top")
+    assert pattern.read("7/A-1.png").origin == Origin(serial="A-1", lot="7")
+    assert pattern.read("A-1.png").origin == Origin()
+    assert pattern.read(f"7/{'x' * 201}.png").origin == Origin(lot="7")
     for wrong, why in (("(", "no regular"), ("(?P<part>x)", "names part"), ("x+", "names no group")):
         with pytest.raises(SettingsError, match=why):
-            check_pattern(wrong)
+            NamePattern(wrong)
 
 
 def test_a_client_says_which_part_it_is(service: Service, pictures: list[Path]) -> None:

@@ -16,9 +16,11 @@ from excision.predictions import Predictor
 from excision.station.drift import Drift
 from excision.station.hot_folder.folder import HotFile, Phase
 from excision.station.hot_folder.moving import free_path, move_file
-from excision.station.hot_folder.names import origin_of
+from excision.station.hot_folder.names import Named
 from excision.station.hot_folder.scan import Found, state_of
 from excision.station.hot_folder.settings import Listeners, WatchCounts, WatchSettings
+from excision.station.parts.codes import Reading
+from excision.station.parts.parts import Parts
 from excision.station.store.faults import DISK
 from excision.station.store.records import StoredResult, as_text
 from excision.station.store.store import Store
@@ -41,9 +43,8 @@ class FileWork:
         listeners: whom to tell.
         store: of the results.
         tables: written beside it.
-
-    Attributes:
-        counts: what was done so far.
+        counts: of what was done so far.
+        parts: puts the results together to parts; None where each stands alone.
     """
 
     def __init__(
@@ -55,11 +56,14 @@ class FileWork:
         listeners: Listeners,
         store: Store,
         tables: Sequence[LiveTable],
+        counts: WatchCounts,
+        parts: Parts | None = None,
     ) -> None:
         self._predictor, self._identity = predictor, identity
         self._out, self._settings, self._listeners = out, settings, listeners
-        self._store, self._tables = store, tables
-        self.counts = WatchCounts()
+        self._store, self._tables, self._parts = store, tables, parts
+        self._pattern = settings.pattern
+        self.counts = counts
         self._in_vain = 0
         self._drift = Drift(store, self._known, lambda _, warning: self._warn_of_drift(warning))
 
@@ -102,6 +106,8 @@ class FileWork:
     def _inspect(self, file: HotFile) -> StoredResult | None:
         """Inspect a file and keep the result; None where it changed meanwhile or is to be tried again."""
         path = Path(file.path)
+        named = Named() if self._pattern is None else self._pattern.read(file.shown)
+        code = None if self._parts is None else self._parts.read_code(path, named.origin.view)
         line = self._line(path, f"{file.size} {file.mtime_ns}")
         size = _size_of(path)
         if state_of(file.path) != (file.size, file.mtime_ns):
@@ -112,16 +118,35 @@ class FileWork:
             if file.tries < _TRIES:
                 file.ready_at = time.monotonic() + self._settings.settle
                 return None
-        result = self._result(file, line, size)
-        (number,) = self._store.add([result])
-        if number is None:
+        result = self._stored(self._result(file, line, size, named), code)
+        if result is None:
             return self._store.of_file(file.path, file.size, file.mtime_ns)
-        result = dataclasses.replace(result, id=number)
         for table in self._tables:
             self._add_to(table, result)
         self._count(file, result)
         self._drift.count([result])
+        if self._parts is not None:
+            self._parts.count([result])
+        self._note_name(file, named, result)
         return result
+
+    def _stored(self, result: StoredResult, code: Reading | None) -> StoredResult | None:
+        """Store a result, and give it with its number and its part; None where the file has one already."""
+        if self._parts is not None:
+            return self._parts.add([result], [code])[0]
+        (number,) = self._store.add([result])
+        return None if number is None else dataclasses.replace(result, id=number)
+
+    def _note_name(self, file: HotFile, named: Named, result: StoredResult) -> None:
+        """Say what a person should know of a file's name: nobody would miss a part that no name tells of."""
+        expected = () if self._parts is None else self._parts.settings.views
+        no_part = (
+            f"it belongs to no part of {', '.join(expected)}" if expected and result.part is None else ""
+        )
+        if self._pattern is None or not (no_part or (named.fault and self._pattern.is_template)):
+            return
+        fault = named.fault or f"shows the view {named.origin.view}"
+        self._listeners.note(printable("; ".join(filter(None, (f"{file.path}: {fault}", no_part)))))
 
     def _line(self, path: Path, state: str) -> InspectionRecord:
         """Inspect a file; whatever is wrong with it becomes the error of its record, and stops nothing.
@@ -152,7 +177,9 @@ class FileWork:
             # The result is in the store, and the row is written with a later one.
             self._listeners.note(f"a table cannot be written now ({error.strerror}); its rows follow later")
 
-    def _result(self, file: HotFile, line: InspectionRecord, size: tuple[int, int] | None) -> StoredResult:
+    def _result(
+        self, file: HotFile, line: InspectionRecord, size: tuple[int, int] | None, named: Named
+    ) -> StoredResult:
         moved = self._settings.after == "move"
         return StoredResult(
             time=time.time(),
@@ -175,7 +202,8 @@ class FileWork:
             image=self._free_image(file, line.verdict) if moved else None,
             file_size=file.size,
             file_mtime_ns=file.mtime_ns,
-            **origin_of(file.shown, self._settings.names).columns(),
+            station=self._settings.station,
+            **named.origin.columns(),
         )
 
     def _count(self, file: HotFile, result: StoredResult) -> None:

@@ -26,6 +26,7 @@ class HotFile:
         phase: "settling" until it is complete and inspected, "moving" if only the move is left,
             otherwise "done".
         ready_at: when it may be dealt with, in seconds of the monotonic clock.
+        came: when it was last written, or first seen so, whichever is earlier, in seconds since 1970.
         tries: how often it could not be read.
     """
 
@@ -35,6 +36,7 @@ class HotFile:
     mtime_ns: int
     phase: Phase
     ready_at: float
+    came: float
     tries: int = 0
 
     def waited(self, settle: float) -> float:
@@ -61,6 +63,8 @@ class HotFolder:
     Attributes:
         waiting: files that were not dealt with when the folder was last looked at.
         settling: those of them that have no result yet.
+        complete_until: time, in seconds since 1970, up to which every file that came has a result, or was
+            among those that the last look gave.
     """
 
     def __init__(
@@ -77,11 +81,12 @@ class HotFolder:
         self._unreadable: set[str] = set()
         self._passed_over: set[str] = set()
         self.waiting = self.settling = 0
+        self.complete_until = 0.0
 
     def look(self) -> list[HotFile]:
         """Look at every file once, and give those that are ready, in the order they were written."""
         start, before, unreadable = time.monotonic(), self._files, set[str]()
-        self._files = {}
+        self._files, complete = {}, time.time()
         ready, waiting, settling = list[HotFile](), 0, 0
         for found in scan(self._folder, self._leave_out, self._noting(unreadable), self._pass_over):
             file = self._followed(before.get(found.path), found)
@@ -91,7 +96,12 @@ class HotFolder:
                 settling += file.phase == "settling"
                 if file.ready_at <= start:
                     ready.append(file)
+                elif file.phase == "settling":
+                    complete = min(complete, file.came)
         self.waiting, self.settling, self._unreadable = waiting, settling, unreadable
+        if str(self._folder) not in unreadable:
+            # While the folder is out of reach, nobody knows what lies in it.
+            self.complete_until = complete
         return sorted(ready, key=lambda file: (file.mtime_ns, file.path))
 
     def _followed(self, known: HotFile | None, found: Found) -> HotFile:
@@ -100,7 +110,8 @@ class HotFolder:
         phase = self._phase_of(found)
         # The clock is read after the file: whatever is seen later was seen at least `settle` later.
         ready_at = time.monotonic() + self._settle if phase == "settling" else 0.0
-        file = HotFile(found.path, found.shown, found.size, found.mtime_ns, phase, ready_at)
+        came = min(found.mtime_ns / 1e9, time.time())
+        file = HotFile(found.path, found.shown, found.size, found.mtime_ns, phase, ready_at, came)
         if phase == "done":
             file.finish()
         return file

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from excision.errors import SettingsError
-from excision.station.hot_folder.names import check_pattern
+from excision.station.hot_folder.names import NamePattern
+from excision.station.parts.settings import PartsSettings
+from excision.station.parts.verdict import PartVerdict
 from excision.station.store.tables import Format
 
 
@@ -24,8 +26,10 @@ class WatchSettings:
         also: tables to write beside the store.
         order: "oldest" or "newest" files first; None for the oldest, until one has waited for `stale`.
         stale: seconds after which a waiting file makes the newest go first.
-        names: regular expression that is searched for in the path of a file below the hot folder; what its
-            groups `serial`, `lot` and `view` match belongs to the result. None takes nothing from it.
+        names: template of paths below the hot folder, such as "{serial}_{view}", or a regular expression that
+            is searched for in them: serial, lot, recipe and view of the result. None takes nothing from them.
+        parts: how views are put together to parts, and which codes are read; None for neither.
+        station: name that results carry; None for none.
     """
 
     after: Literal["leave", "move"] = "leave"
@@ -36,10 +40,11 @@ class WatchSettings:
     order: Literal["oldest", "newest"] | None = None
     stale: float = 60.0
     names: str | None = None
+    parts: PartsSettings | None = None
+    station: str | None = None
 
     def __post_init__(self) -> None:
-        if self.names is not None:
-            check_pattern(self.names)
+        self._check_names()
         if not self.stale >= 0:
             raise SettingsError(f"--stale is {self.stale:g}: it must be 0 seconds or more")
         if self.settle < 0:
@@ -48,6 +53,29 @@ class WatchSettings:
             raise SettingsError(f"--stop-after is {self.stop_after}: it must be at least 1")
         if self.idle_exit is not None and self.idle_exit < 0:
             raise SettingsError(f"--idle-exit is {self.idle_exit:g}: it must be 0 seconds or more")
+
+    @property
+    def pattern(self) -> NamePattern | None:
+        """Give what reads the names of files; None where nothing is taken from them."""
+        views = () if self.parts is None else self.parts.views
+        return None if self.names is None else NamePattern(self.names, views)
+
+    def _check_names(self) -> None:
+        pattern = self.pattern
+        fields = frozenset[str]() if pattern is None else pattern.fields
+        if self.parts is None or not self.parts.views:
+            return
+        views = ", ".join(self.parts.views)
+        if "view" not in fields:
+            raise SettingsError(
+                f"[parts] has the views {views}, but nothing says which of them a file shows: add --names, "
+                'such as --names "{serial}_{view}"'
+            )
+        if "serial" not in fields and not self.parts.formats:
+            raise SettingsError(
+                f"nothing says which images of {views} show the same part: name {{serial}} in --names, or "
+                "set code in [parts] to read it from the images"
+            )
 
 
 @dataclass(slots=True)
@@ -59,6 +87,8 @@ class WatchCounts:
         failed: images that could not be inspected.
         moved: files that were moved, also those that an earlier watcher had inspected.
         waiting: files that are in the folder and not dealt with.
+        parts: number of parts of each verdict; empty where none are put together.
+        open_parts: those without a verdict.
         last: path of the last image, and what was found.
     """
 
@@ -69,6 +99,8 @@ class WatchCounts:
     failed: int = 0
     moved: int = 0
     waiting: int = 0
+    parts: dict[PartVerdict, int] = field(default_factory=dict)
+    open_parts: int = 0
     last: str = ""
 
     @property

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import accumulate
 from pathlib import Path
 
 from excision.errors import ResultsError, SettingsError
@@ -14,10 +16,12 @@ from excision.predictions import Predictor
 from excision.station.hot_folder.file_work import FileWork
 from excision.station.hot_folder.folder import HotFile, HotFolder
 from excision.station.hot_folder.hold import FolderHold
+from excision.station.hot_folder.part_work import putting_together
 from excision.station.hot_folder.patience import AGAIN, Patience
 from excision.station.hot_folder.scan import state_of, within
 from excision.station.hot_folder.settings import Listeners, WatchCounts, WatchSettings
 from excision.station.lock import only_watcher
+from excision.station.parts.parts import Parts
 from excision.station.store.connection import RESULTS
 from excision.station.store.store import Store
 from excision.station.store.tables import LiveTable
@@ -67,10 +71,12 @@ def watch(
             tables = [
                 stack.enter_context(LiveTable(store, out / f"results.{form}", form)) for form in settings.also
             ]
-            work = FileWork(predictor, identity, out, settings, listeners, store, tables)
+            counts = WatchCounts()
+            parts = stack.enter_context(putting_together(store, out, settings, counts, listeners))
+            work = FileWork(predictor, identity, out, settings, listeners, store, tables, counts, parts)
             hot = HotFolder(folder, out, settings.settle, work.phase_of, listeners.note)
             patience = Patience(out / RESULTS, settings.idle_exit, listeners.note)
-            watcher = _Watcher(hot, hold, work, patience, settings, listeners)
+            watcher = _Watcher(hot, hold, work, patience, settings, listeners, parts)
             listeners.ready()
             return watcher.run()
     except sqlite3.Error as error:
@@ -111,7 +117,9 @@ class _Watcher:
         patience: Patience,
         settings: WatchSettings,
         listeners: Listeners,
+        parts: Parts | None,
     ) -> None:
+        self._parts = parts
         self._folder, self._hold, self._work = folder, hold, work
         self._patience, self._settings, self._listeners = patience, settings, listeners
         self._counts = work.counts
@@ -125,12 +133,13 @@ class _Watcher:
                 spent = time.monotonic() - start
                 done = self._work_on(ready, until=time.monotonic() + max(_WORK, _LOOK_SHARE * spent))
             self._counts.waiting = self._folder.waiting - done
+            self._counts.open_parts = 0 if self._parts is None else self._parts.waiting
             self._listeners.progress(self._counts)
             now = time.monotonic()
             if self._patience.waits:
                 self._pause(AGAIN)
                 continue
-            if self._folder.settling or done:
+            if self._folder.settling or done or self._counts.open_parts:
                 busy = now
             elif self._settings.idle_exit is not None and now - busy >= self._settings.idle_exit:
                 break
@@ -160,11 +169,23 @@ class _Watcher:
 
     def _work_on(self, ready: Sequence[HotFile], until: float) -> int:
         """Deal with files one after another until that time, and give how many were dealt with."""
+        came = [file.came if file.phase == "settling" else math.inf for file in ready]
+        waiting = list(accumulate(reversed(came), min, initial=self._folder.complete_until))[::-1]
+        again = math.inf
         for done, file in enumerate(ready):
+            # Before the file: it may have come after the deadline of the part that it shows.
+            self._give_up(min(again, waiting[done]))
             if self._ended() or time.monotonic() > until:
                 return done
             if state_of(file.path) == (file.size, file.mtime_ns):
                 self._work.deal_with(file)
             self._counts.waiting = self._folder.waiting - done - 1
             self._listeners.progress(self._counts)
+            if file.phase == "settling":
+                again = min(again, file.came)
+        self._give_up(min(again, waiting[-1]))
         return len(ready)
+
+    def _give_up(self, until: float) -> None:
+        if self._parts is not None:
+            self._parts.give_up(until)

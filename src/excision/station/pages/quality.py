@@ -24,6 +24,7 @@ from excision.station.pages.source import hub_of
 from excision.station.pages.stations import stations_of
 from excision.station.pages.web import PageRoute, render, station_of, words_of
 from excision.station.parts.rows import PartQuery
+from excision.station.parts.table import PART_COLUMNS
 from excision.station.quality.counts import Bar
 from excision.station.quality.export import FORMS, TYPES, write_rows
 from excision.station.quality.rows import LABELLED_COLUMNS, labelled_rows
@@ -40,17 +41,6 @@ _PARTS = 50
 _WRITING = CapacityLimiter(1)
 
 _BAR_COLUMNS = {"name": "text", "count": "int", "cumulative_share": "float"}
-_PART_COLUMNS = {
-    "id": "int",
-    "time": "time",
-    "serial": "text",
-    "lot": "text",
-    "recipe": "text",
-    "verdict": "text",
-    "reason": "text",
-    "expected": "texts",
-    "closed": "time",
-}
 
 _HUB_COLUMNS = {"station": "text", "number": "int"}
 
@@ -133,7 +123,7 @@ def _parts(request: Request) -> Table:
     source = _seen(request).source
     serial, lot = fields.get("serial") or None, fields.get("lot") or None
     query = PartQuery(serial, lot, station=source.station or None)
-    columns = _PART_COLUMNS if hub_of(request) is None else {**_PART_COLUMNS, **_HUB_COLUMNS}
+    columns = PART_COLUMNS if hub_of(request) is None else {**PART_COLUMNS, **_HUB_COLUMNS}
     return columns, (asdict(part) for part in source.walk_parts(query))
 
 

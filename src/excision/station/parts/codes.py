@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from excision.errors import ImageError
 from excision.station.parts.formats import formats_of
 from excision.station.parts.settings import PartsSettings
 from excision.station.store.records import LONGEST_NAME
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_LOG = logging.getLogger(__name__)
 
 _SHOWN = 5  # codes in a message
 
@@ -56,6 +60,18 @@ def read_code(image: Path, settings: PartsSettings) -> Reading:
         for rows, band in found.bands(1):
             grey[rows] = np.rint(band[..., 0] * 65535.0)
     return code_in(grey, settings)
+
+
+def try_code(image: Path, settings: PartsSettings) -> Reading:
+    """Read the code of a part as `read_code` does; never raises."""
+    try:
+        return read_code(image, settings)
+    except ImageError:
+        return Reading(fault="no code could be read: the image is damaged")
+    except Exception as error:
+        # The image was accepted, so it must get a result, with or without a code.
+        _LOG.exception("reading a code failed")
+        return Reading(fault=f"no code could be read ({type(error).__name__})")
 
 
 def code_in(grey: NDArray[np.uint8] | NDArray[np.uint16], settings: PartsSettings) -> Reading:

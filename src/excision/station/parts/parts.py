@@ -5,16 +5,26 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from excision.errors import BusyError, ImageError, StoreError
-from excision.station.parts.codes import Reading, read_code
+from excision.errors import BusyError, StoreError
+from excision.station.parts.codes import Reading, try_code
 from excision.station.parts.formats import formats_of
-from excision.station.parts.rows import Part, add_part, close_parts, get_part, open_parts, results_of
+from excision.station.parts.open_part import LateViews, OpenPart, with_code
+from excision.station.parts.rows import (
+    Part,
+    add_part,
+    close_parts,
+    faults_of,
+    get_part,
+    note_fault,
+    open_parts,
+    results_of,
+)
 from excision.station.parts.settings import PartsSettings
-from excision.station.parts.verdict import Seen, verdict_of
+from excision.station.parts.verdict import verdict_of
 from excision.station.store.records import StoredResult
 from excision.station.store.store import Store
 
@@ -26,25 +36,6 @@ Listener = Callable[[Part], None]
 """Is called with each part that has its verdict; it must not wait."""
 
 
-@dataclass
-class _Open:
-    """A part without a verdict: what has come of it, and what is on its way to the disk."""
-
-    part: Part
-    deadline: float
-    seen: dict[str, Seen] = field(default_factory=dict)
-    coming: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def is_complete(self) -> bool:
-        """Tell whether every view is there."""
-        return self.seen.keys() >= set(self.part.expected) and bool(self.seen)
-
-    def lacks(self, view: str) -> bool:
-        """Tell whether a view has not come yet."""
-        return view not in self.seen and view not in self.coming
-
-
 class Parts:
     """The parts of a station. Results are assigned to parts before they are stored, and counted after.
 
@@ -54,26 +45,27 @@ class Parts:
     Args:
         store: of the station.
         settings: which views make a part.
+        by_clock: whether parts are given up at their deadlines; otherwise by `give_up` alone.
 
     Raises:
         SettingsError: zxing-cpp, which the settings ask for, is missing, or knows no such code.
     """
 
-    def __init__(self, store: Store, settings: PartsSettings) -> None:
+    def __init__(self, store: Store, settings: PartsSettings, *, by_clock: bool = True) -> None:
         if settings.formats:
             # Otherwise every part would be a fault, and each would be a line in the log.
             formats_of(settings.formats)
         self._store, self._settings = store, settings
         self._listeners: list[Listener] = []
-        self._open: dict[int, _Open] = {}
-        # A view that comes after the verdict belongs to its part, and changes nothing.
-        self._late: dict[tuple[str, str], tuple[int, float]] = {}
+        self._open: dict[int, OpenPart] = {}
+        self._late = LateViews()
         self._change = threading.Condition()
         self._ended = False
         for part in open_parts(store):
             self._restore(part)
         self._thread = threading.Thread(target=self._run, name="parts", daemon=True)
-        self._thread.start()
+        if by_clock:
+            self._thread.start()
 
     @property
     def settings(self) -> PartsSettings:
@@ -120,7 +112,7 @@ class Parts:
             with self._store.transaction() as connection:
                 now = time.time()
                 part = add_part(connection, Part(now, expected, serial, lot, recipe, now + seconds))
-            self._open[part.id] = _Open(part, deadline=time.monotonic() + seconds)
+            self._open[part.id] = OpenPart(part, deadline=time.monotonic() + seconds)
             self._change.notify()
         return part.id
 
@@ -137,34 +129,59 @@ class Parts:
         """
         given = []
         with self._change:
-            new: list[_Open] = []
+            new, faults = list[OpenPart](), list[tuple[OpenPart, str, str]]()
             for result, code in zip(results, codes, strict=True):
-                known, fault = _with_code(result, code)
+                known, fault = with_code(result, code)
                 part = self._part_of(known, fault, new)
                 given.append((known, part))
-            if new:
-                with self._store.transaction() as connection:
-                    for one in new:
-                        one.part = add_part(connection, one.part)
-                self._open.update((one.part.id, one) for one in new)
-                self._change.notify()
+                if fault and isinstance(part, OpenPart):
+                    faults.append((part, known.view or "", fault))
+            if new or faults:
+                try:
+                    self._write(new, faults)
+                except BaseException:
+                    _forget((part, known) for known, part in given)
+                    raise
         return [
             known if part is None else replace(known, part=part if isinstance(part, int) else part.part.id)
             for known, part in given
         ]
 
+    def add(
+        self, results: Sequence[StoredResult], codes: Sequence[Reading | None]
+    ) -> list[StoredResult | None]:
+        """Store results with their parts, all of it or nothing; `count` them afterwards.
+
+        Args:
+            results: not in the store yet.
+            codes: what was read from each image; None where no code was looked for.
+
+        Returns:
+            Each with its number; None for a file that is in the store already.
+
+        Raises:
+            StoreError: the disk or the file is at fault.
+            StoreBusyError: another process has locked the file.
+        """
+        with self._change:
+            before, assigned = set(self._open), list[StoredResult]()
+            try:
+                with self._store.transaction():
+                    assigned = self.assign(results, codes)
+                    numbers = self._store.add(assigned)
+            except BaseException:
+                # Their rows are gone as well.
+                self._open = {number: one for number, one in self._open.items() if number in before}
+                self.dropped(assigned)
+                raise
+        return [
+            None if number is None else replace(result, id=number)
+            for result, number in zip(assigned, numbers, strict=True)
+        ]
+
     def read_code(self, image: Path, view: str | None) -> Reading | None:
         """Read the code of a part from the image of a view; None where none is looked for. Never raises."""
-        if not self._settings.reads_code(view):
-            return None
-        try:
-            return read_code(image, self._settings)
-        except ImageError:
-            return Reading(fault="no code could be read: the image is damaged")
-        except Exception as error:
-            # The image was accepted, so it must get a result, with or without a code.
-            _LOG.exception("reading a code failed")
-            return Reading(fault=f"no code could be read ({type(error).__name__})")
+        return try_code(image, self._settings) if self._settings.reads_code(view) else None
 
     def count(self, results: Sequence[StoredResult]) -> None:
         """Count results that are on disk; a part whose last view is there gets its verdict."""
@@ -173,37 +190,62 @@ class Parts:
             for result in results:
                 one = self._open.get(result.part or 0)
                 if one is not None and result.id:
-                    _take(one, result)
+                    one.take(result)
                     touched.append(one)
             self._finish([one for one in touched if one.is_complete])
+
+    def give_up(self, until: float) -> None:
+        """Give a verdict to the parts whose deadline is before a time, and to those that lack nothing.
+
+        Args:
+            until: in seconds since 1970: every picture that came before then has been counted.
+        """
+        with self._change:
+            due = [
+                one for one in self._open.values() if one.is_complete or (one.part.deadline or 0.0) < until
+            ]
+            self._finish(due)
+            self._late.forget()
 
     def dropped(self, results: Sequence[StoredResult]) -> None:
         """Forget results that could not be stored after all: their views may come once more."""
         with self._change:
-            for result in results:
-                one = self._open.get(result.part or 0)
-                if one is not None:
-                    one.coming.pop(result.view or "", None)
+            _forget((self._open.get(result.part or 0), result) for result in results)
 
     def close(self) -> None:
         """End; parts without a verdict get it after the next start."""
         with self._change:
             self._ended = True
             self._change.notify()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _write(self, new: Sequence[OpenPart], faults: Sequence[tuple[OpenPart, str, str]]) -> None:
+        """Write new parts, and what is wrong with codes: (part, view, fault)."""
+        with self._store.transaction() as connection:
+            for one in new:
+                one.part = add_part(connection, one.part)
+            for one, view, fault in faults:
+                note_fault(connection, one.part.id, view, fault)
+        self._open.update((one.part.id, one) for one in new)
+        self._change.notify()
 
     def _restore(self, part: Part) -> None:
         left = 0.0 if part.deadline is None else part.deadline - time.time()
-        one = _Open(part, deadline=time.monotonic() + min(max(left, 0.0), self._settings.timeout))
+        one = OpenPart(part, deadline=time.monotonic() + min(max(left, 0.0), self._settings.timeout))
+        faults = faults_of(part)
         for result in results_of(self._store, [part.id])[part.id]:
-            if self._settings.reads_code(result.view) and result.serial is None and result.lot is None:
-                one.coming[result.view or ""] = "no code was read before the station was restarted"
-            _take(one, result)
+            view = result.view or ""
+            one.coming[view] = faults.get(view, "")
+            if not faults.get(view) and self._settings.reads_code(view) and not (result.serial or result.lot):
+                one.coming[view] = "no code was read before the station was restarted"
+            one.learn(result)
+            one.take(result)
         if one.is_complete:
             one.deadline = time.monotonic()
         self._open[part.id] = one
 
-    def _part_of(self, result: StoredResult, fault: str, new: list[_Open]) -> _Open | int | None:
+    def _part_of(self, result: StoredResult, fault: str, new: list[OpenPart]) -> OpenPart | int | None:
         """Give the open part of a result, the number of one that has its verdict, or None for no part."""
         view = result.view or ""
         expected = self._settings.views
@@ -215,24 +257,20 @@ class Parts:
             return None
         else:
             one = self._find(result.serial, view, new)
-            if one is None and result.serial is not None and (result.serial, view) in self._late:
-                return self._late.pop((result.serial, view))[0]
+            late = None if one is not None else self._late.take(result.serial, view)
+            if late is not None:
+                return late
         if one is None:
             seconds = self._settings.timeout
             now = time.time()
             part = Part(now, expected, result.serial, result.lot, result.recipe, now + seconds)
-            one = _Open(part, deadline=time.monotonic() + seconds)
+            one = OpenPart(part, deadline=time.monotonic() + seconds)
             new.append(one)
         one.coming[view] = fault
-        one.part = replace(
-            one.part,
-            serial=one.part.serial or result.serial,
-            lot=one.part.lot or result.lot,
-            recipe=one.part.recipe or result.recipe,
-        )
+        one.learn(result)
         return one
 
-    def _find(self, serial: str | None, view: str, new: list[_Open]) -> _Open | None:
+    def _find(self, serial: str | None, view: str, new: list[OpenPart]) -> OpenPart | None:
         if serial is None or not self._settings.views:
             return None
         return next(
@@ -244,7 +282,7 @@ class Parts:
             None,
         )
 
-    def _finish(self, ready: Sequence[_Open]) -> None:
+    def _finish(self, ready: Sequence[OpenPart]) -> None:
         """Give parts their verdicts; what cannot be written now stays open, and is tried again."""
         if not ready:
             return
@@ -262,10 +300,7 @@ class Parts:
             return
         for part in closed:
             one = self._open.pop(part.id)
-            if part.serial is not None:
-                until = time.monotonic() + self._settings.timeout
-                late = [view for view in part.expected if view not in one.seen]
-                self._late.update({(part.serial, view): (part.id, until) for view in late})
+            self._late.expect(part, one.seen, until=time.monotonic() + self._settings.timeout)
             self._tell(part)
 
     def _tell(self, part: Part) -> None:
@@ -292,23 +327,10 @@ class Parts:
                     _LOG.exception("parts could not be finished; they are tried again")
                     for one in self._open.values():
                         one.deadline = now + _AGAIN
-                self._late = {key: found for key, found in self._late.items() if found[1] > now}
+                self._late.forget()
 
 
-def _with_code(result: StoredResult, code: Reading | None) -> tuple[StoredResult, str]:
-    """Give a result with what its code says, and what is wrong with the code, in words."""
-    if code is None:
-        return result, ""
-    fault = code.fault
-    for name, said, read in (("serial", result.serial, code.serial), ("lot", result.lot, code.lot)):
-        if said is not None and read is not None and said != read:
-            fault = f"the code says {name} {read}, but {said} was given"
-    known = replace(result, serial=result.serial or code.serial, lot=result.lot or code.lot)
-    return known, fault
-
-
-def _take(one: _Open, result: StoredResult) -> None:
-    view = result.view or ""
-    reason = result.error or "; ".join(result.unfit)
-    fault = one.coming.pop(view, "")
-    one.seen[view] = Seen(result.verdict or "fault", reason, fault)
+def _forget(given: Iterable[tuple[OpenPart | int | None, StoredResult]]) -> None:
+    for one, result in given:
+        if isinstance(one, OpenPart):
+            one.coming.pop(result.view or "", None)

@@ -27,7 +27,8 @@ class Part:
         deadline: time at which it gets its verdict in any case; None for never.
         closed: time of its verdict; None while views are missing.
         verdict: on the part; None while views are missing.
-        reason: which view decided, or what was missing, in words.
+        reason: which view decided, or what was missing, in words; of a part without a verdict, what was wrong
+            with its codes so far (see `faults_of`).
         id: number in the store; 0 before it is there.
     """
 
@@ -82,6 +83,21 @@ def add_part(connection: sqlite3.Connection, part: Part) -> Part:
     return replace(part, id=cursor.lastrowid or 0)
 
 
+def note_fault(connection: sqlite3.Connection, number: int, view: str, fault: str) -> None:
+    """Keep what is wrong with the code of a view of an open part: a restart must not make the part good."""
+    line = as_text(f"{view}\t{' '.join(fault.split())}")
+    connection.execute(
+        "UPDATE parts SET reason = coalesce(reason || char(10), '') || ? WHERE id = ? AND closed IS NULL",
+        (line, number),
+    )
+
+
+def faults_of(part: Part) -> dict[str, str]:
+    """Give what was wrong with the codes of an open part, by view."""
+    lines = [line.partition("\t") for line in (part.reason or "").splitlines()]
+    return {view: fault for view, _, fault in lines}
+
+
 def close_parts(store: Store, parts: Iterable[Part]) -> None:
     """Keep the verdicts of parts, in one transaction.
 
@@ -129,6 +145,15 @@ def walk_parts(store: Store, query: PartQuery) -> Iterator[Part]:
     while page := newest_parts(store, query, 500, before):
         yield from page
         before = page[-1].id
+
+
+def closed_parts(store: Store) -> Iterator[Part]:
+    """Give all parts that have a verdict, oldest first; memory stays flat."""
+    after = 0
+    statement = "SELECT * FROM parts WHERE closed IS NOT NULL AND id > ? ORDER BY id LIMIT 500"
+    while page := [part_of(row) for row in store.rows(statement, (after,))]:
+        yield from page
+        after = page[-1].id
 
 
 def results_of(store: Store, numbers: Sequence[int]) -> dict[int, list[StoredResult]]:

@@ -49,12 +49,17 @@ def write_rows(path: Path, form: Form, columns: Mapping[str, str], rows: Iterabl
             stream.write((",".join(columns) + "\n").encode())
         for row in rows:
             count += 1
-            if form == "csv":
-                line = csv_row(_flat(row, columns).values())
-            else:
-                line = json.dumps({name: row[name] for name in columns}, ensure_ascii=False) + "\n"
-            stream.write(line.encode("utf-8", errors="backslashreplace"))
+            stream.write(row_line(row, columns, form))
     return count
+
+
+def row_line(row: Mapping[str, Any], columns: Mapping[str, str], form: Literal["csv", "jsonl"]) -> bytes:
+    """Give the line of a row, with its end."""
+    if form == "csv":
+        line = csv_row(_flat(row, columns).values())
+    else:
+        line = json.dumps({name: row[name] for name in columns}, ensure_ascii=False) + "\n"
+    return line.encode("utf-8", errors="backslashreplace")
 
 
 def _flat(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:

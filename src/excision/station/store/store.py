@@ -276,6 +276,8 @@ class Store(Results):
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Change something, as a whole or not at all; it is on disk when the block ends.
 
+        Within a block of the same thread, this one is part of that.
+
         Raises:
             StoreError: the disk or the file is at fault.
             StoreBusyError: another process has locked the file.
@@ -284,6 +286,9 @@ class Store(Results):
             with explained(self.path):
                 self.check()
                 connection = self._connection
+                if connection.in_transaction:
+                    yield connection
+                    return
                 # Whoever comes after one that has waited in vain need not wait as long.
                 wait = _SHORT_WAIT if isinstance(self.fault, StoreBusyError) else WAIT
                 connection.execute(f"PRAGMA busy_timeout = {round(1000 * wait)}")
