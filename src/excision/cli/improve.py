@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -85,13 +85,15 @@ def improve(
     called = name or (deployed or model).resolve().name
     if accept:
         _accept(station, accept, who)
+    threshold, review_threshold = _thresholds(station, called, deployed)
     job = Job(
         "improve",
         called,
         station,
         run=model,
         deployed=deployed,
-        threshold=_threshold(station, called, deployed),
+        threshold=threshold,
+        review_threshold=review_threshold,
         originals=tuple(data or ()),
         steps=STEPS if steps is None else steps,
         from_nothing=from_nothing,
@@ -118,8 +120,10 @@ def _accept(station: Path, numbers: list[int], who: str) -> None:
         say(f"Result {number}: {who.strip()} also says {label.truth}, as {label.who} did.")
 
 
-def _threshold(station: Path, name: str, deployed: Path | None) -> float | None:
-    """Give the threshold that a person last set for the deployed folder; None for its own."""
+def _thresholds(
+    station: Path, name: str, deployed: Path | None
+) -> tuple[float, float | None] | tuple[None, None]:
+    """Give the thresholds that a person last set for the deployed folder; none for its own."""
     from contextlib import closing
 
     from excision.inspection.fingerprint import fingerprint
@@ -128,10 +132,9 @@ def _threshold(station: Path, name: str, deployed: Path | None) -> float | None:
     from excision.station.store.store import Store
 
     if deployed is None or not (station / RESULTS).is_file():
-        return None
+        return None, None
     with closing(Store(station / RESULTS)) as store:
-        found = thresholds_of(store, name, fingerprint(deployed))
-    return None if found is None else found[0]
+        return thresholds_of(store, name, fingerprint(deployed)) or (None, None)
 
 
 def _report(folder: Path) -> None:
@@ -159,6 +162,7 @@ def _report(folder: Path) -> None:
                 "Threshold",
                 f"{found['champion']['threshold']:.6g} before, {found['challenger']['threshold']:.6g}",
             ),
+            *_zones(found),
             ("Promise", found["challenger"]["promise"]),
             ("Time", ", ".join(f"{step} {took:.0f} s" for step, took in seconds.items())),
             ("Challenger", folder / EXPORT),
@@ -179,6 +183,18 @@ def _report(folder: Path) -> None:
     )
     changed = [each for each in found["images"] if each.changed]
     say(f"{len(changed)} changed verdicts: {folder / 'pictures'}; result: {found['answer']}")
+
+
+def _zones(found: dict[str, Any]) -> list[tuple[str, str]]:
+    zones = [found[each].get("zone") for each in ("champion", "challenger")]
+    if not any(zones):
+        return []
+    told = [
+        "none" if zone is None else f"from {zone['threshold']:.6g} ({zone['parts']} of these parts)"
+        for zone in zones
+    ]
+    rate = next(zone["rate"] for zone in zones if zone is not None)
+    return [("Grey zone", f"{told[0]} before, {told[1]}; rate {rate:.2%}")]
 
 
 def _say_doubts(doubts: tuple[Doubt, ...]) -> None:

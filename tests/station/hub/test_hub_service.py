@@ -155,7 +155,7 @@ def test_a_station_tells_how_its_hub_is(tmp_path: Path, request: pytest.FixtureR
     assert "excision_outbox_trouble 1.0" in text
     found = json.loads(get(service, "/healthz"))
     assert found["status"] == "ok", "a hub that is away is no fault of the station"
-    assert found["outbox"]["waiting"] == {"results": 1, "labels": 0, "events": 1}
+    assert found["outbox"]["waiting"] == {"results": 1, "labels": 0, "events": 1, "parts": 0}
     assert found["outbox"]["trouble"] is True
     assert "127.0.0.1" not in json.dumps(found), "anybody may ask: it does not say where the hub is"
     page = get(service, "/")

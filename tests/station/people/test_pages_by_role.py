@@ -129,10 +129,11 @@ def furnish(station: Station, models: Path) -> None:
     Standing("done", "compare").save(out)
     shutil.copytree(models / MODEL, out / EXPORT)
     described = {"version": version.version, "threshold": version.threshold, "promise": "", "folder": ""}
+    zone = {"threshold": version.threshold / 2, "rate": 0.15, "parts": 1}
     judged = [Judged(1, "a.png", False, "1", 0.1, 0.2, "good", "defect")]
     content = {
-        "champion": described,
-        "challenger": described,
+        "champion": described | {"zone": zone},
+        "challenger": described | {"zone": zone | {"parts": 7}},
         **figures(judged),
         "counts": dict.fromkeys(("original", "train", "known", "compare_good", "compare_defects"), 1),
         "doubts": [Doubt(1, "good", "ada", 0.5, "why").to_json()],
@@ -262,4 +263,5 @@ def test_a_comparison_is_a_sheet_to_sign(app: FastAPI) -> None:
         asyncio.run(look()), ("Place and date", "Ort und Datum", "地点和日期"), strict=True
     ):
         assert page.count(version) == 2 and page.count(words) == 2
+        assert "15 %" in page and "7" in page.partition("15 %")[2][:200]
         assert page.count('class="signature"') == 2 and "<dd>bo</dd>" in page

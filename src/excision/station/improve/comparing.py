@@ -14,9 +14,12 @@ from PIL import Image
 from excision.errors import ExcisionError, ImageError
 from excision.evaluation.metrics import average_precision, image_auroc
 from excision.evaluation.paired import RateChange, holm, paired_auroc, ranking_change, rate_change
+from excision.method.calibration import Calibration
 from excision.predictions import Prediction
 from excision.progress import Shown
+from excision.runtime.model_folder import Description
 from excision.station.improve.collection import Collection, Member
+from excision.station.improve.grey_zone import rate_of, zone_of
 from excision.station.improve.job import COMPARISON, EXPORT, PICTURES, Job
 from excision.station.models.version import Version, load_version
 from excision.station.work.renderings import draw
@@ -74,6 +77,7 @@ def compare(job: Job, collection: Collection, out: Path, shown: Shown) -> dict[s
     """
     assert job.run is not None  # of an improvement
     champion, challenger = load_version(job.deployed or job.run), load_version(out / EXPORT)
+    zones = zone_of(job), Description.load(out / EXPORT).review
     champion = champion.with_thresholds(job.threshold or champion.threshold, None)
     challenger = challenger.with_thresholds(challenger.threshold, None)
     members = collection.of("compare")
@@ -87,8 +91,8 @@ def compare(job: Job, collection: Collection, out: Path, shown: Shown) -> dict[s
             skipped[member.name] = str(error)
         shown.stage("comparing", done, len(members))
     content = {
-        "champion": _describe(champion),
-        "challenger": _describe(challenger),
+        "champion": _describe(champion, zones[0], [each.old for each in judged]),
+        "challenger": _describe(challenger, zones[1], [each.new for each in judged]),
         **figures(judged),
         "counts": _counts(collection),
         "doubts": [doubt.to_json() for doubt in collection.doubts],
@@ -199,13 +203,20 @@ def _draw(folder: Path, number: int, before: Prediction, after: Prediction) -> N
     write_bytes(folder / f"{number:04d}_challenger.png", draw(after, "overlay"))
 
 
-def _describe(version: Version) -> dict[str, Any]:
+def _describe(version: Version, zone: Calibration | None, scores: Sequence[float]) -> dict[str, Any]:
     calibration: Any = getattr(version.predictor, "calibration", None)
     return {
         "folder": str(version.folder),
         "version": version.version,
         "threshold": version.threshold,
         "promise": "" if calibration is None else calibration.explain(),
+        "zone": None
+        if zone is None
+        else {
+            "threshold": zone.threshold,
+            "rate": rate_of(zone),
+            "parts": sum(zone.threshold < score <= version.threshold for score in scores),
+        },
     }
 
 

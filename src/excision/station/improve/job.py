@@ -46,7 +46,8 @@ class Job:
         station: folder of the station.
         run: run folder of the model in use; None for a new model.
         deployed: folder of the model in use; None where it is the run folder itself.
-        threshold: decision threshold in use; None for the one of that folder.
+        threshold: decision threshold in use; None for the thresholds of that folder.
+        review_threshold: where the grey zone in use begins, beside `threshold`; None for no such zone.
         originals: folders that are searched for the images of the run.
         steps: steps of the recovery network.
         tuning: largest number of steps of the attention.
@@ -63,6 +64,7 @@ class Job:
     run: Path | None = None
     deployed: Path | None = None
     threshold: float | None = None
+    review_threshold: float | None = None
     originals: tuple[Path, ...] = ()
     steps: int = STEPS
     tuning: int = TUNING

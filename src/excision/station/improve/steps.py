@@ -229,9 +229,12 @@ def _export(job: Job, out: Path, shown: Shown) -> list[str]:
 
 def _compare(job: Job, out: Path, shown: Shown) -> list[str]:
     from excision.station.improve.comparing import compare
+    from excision.station.improve.grey_zone import take_over_zone
 
+    # A step is done as a whole: a challenger without its zone could not be told from one that has none.
+    notes = take_over_zone(job, out / EXPORT)
     compare(job, _collected(out), out, shown)
-    return []
+    return notes
 
 
 def _collected(out: Path) -> Collection:

@@ -162,6 +162,7 @@ def _start(request: Request, name: str, who: str, allow_missing: bool) -> None:
         run=run,
         deployed=version.folder,
         threshold=version.threshold,
+        review_threshold=version.review_threshold,
         originals=images_of(run, chosen.images),
         allow_missing=allow_missing,
         who=who,
