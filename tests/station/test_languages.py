@@ -62,6 +62,9 @@ TEXTS = """() => {
   return [...found];
 }"""
 
+DRAWN = "svg text, svg title, svg desc, td.n, .sizes td:not(.code)"
+"""What is drawn, and tables of figures."""
+
 # Names that somebody gave, units, standards, and what programs take.
 NAMES = re.compile(
     r"[\w./*#=%-]*\.(?:png|toml|csv|jsonl|zip|tiff?|bmp|sqlite)\b|--[\w-]+|\b[0-9a-f]{8,64}(?:[.-][0-9a-f]+)*\b"
@@ -171,6 +174,7 @@ def signed_in(service: Service) -> str:
 def seen(browser: Any, service: Service, language: str) -> dict[str, set[str]]:
     """Look at every page; gives its texts, after a look for what bars people."""
     found, name, session = {}, *signed_in(service).split("=", 1)
+    points: set[str] = set()
     with browser.new_context(locale=language, viewport={"width": 390, "height": 900}) as context:
         context.add_cookies([{"name": name, "value": session, "url": service.url}])
         page = context.new_page()
@@ -179,6 +183,10 @@ def seen(browser: Any, service: Service, language: str) -> dict[str, set[str]]:
             assert page.locator("html").get_attribute("lang") == language[:2], path
             page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
             found[path] = set(page.evaluate(TEXTS))
+            for text in page.locator(DRAWN).all_text_contents():
+                signs = set(re.findall(r"\d([.,])\d", text))
+                assert signs <= {"," if language == "de-DE" else "."}, (language, path, text)
+                points |= {text} if signs else set()
             assert page.evaluate("document.documentElement.scrollWidth") <= 390, (language, path)
             if folder := os.environ.get("EXCISION_PICTURES"):
                 page.screenshot(
@@ -190,6 +198,7 @@ def seen(browser: Any, service: Service, language: str) -> dict[str, set[str]]:
                 report = page.evaluate("axe.run({rules: {'color-contrast': {enabled: false}}})")
                 serious = [one for one in report["violations"] if one["impact"] in ("serious", "critical")]
                 assert serious == [], (language, path)
+    assert len(points) > 5, "numbers with decimals are drawn"
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,12 +43,14 @@ class HistogramWords:
         score: name of the horizontal axis.
         images: name of the vertical axis where it counts images.
         description: for people who do not see it; empty for one in English that is made from the figures.
+        number: writes a number as it stands in the drawing, from the way it is written in English.
     """
 
     title: str = "Anomaly scores"
     score: str = "Anomaly score"
     images: str = "Images"
     description: str = ""
+    number: Callable[[str], str] = str
 
 
 _ENGLISH = HistogramWords()
@@ -108,7 +110,8 @@ def draw_histogram(
     y = Scale(0, highest, BOTTOM, TOP + 14)
     title = "Share of its kind" if shares else words.images
     levels = share_marks(highest) if shares else [m for m in marks(0, highest) if m[0] == int(m[0])]
-    chart.axes(Axis(words.score, x, marks(x.low, x.high)), Axis(title, y, levels))
+    scores = [(value, words.number(label)) for value, label in marks(x.low, x.high)]
+    chart.axes(Axis(words.score, x, scores), Axis(title, y, levels))
     for name, values in heights.items():
         if totals[name] and values.any():
             points = _outline(histogram.edges, values, x, y)
@@ -120,7 +123,7 @@ def draw_histogram(
         place = x(value)
         chart.line((place, BOTTOM), (place, TOP + 6), "review-threshold" if number else "threshold")
         left = place > (LEFT + RIGHT) / 2
-        line = f"{name} {value:.4g}"
+        line = f"{name} {words.number(f'{value:.4g}')}"
         chart.text(
             (place + (-5 if left else 5), TOP + 18 + 16 * number), line, "halo", "end" if left else "start"
         )

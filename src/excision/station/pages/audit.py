@@ -9,8 +9,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 
 from excision.station.api.schemas import LARGEST_NUMBER
-from excision.station.pages.charts import NONE
-from excision.station.pages.numbers import in_language, moment
+from excision.station.pages.numbers import NONE, in_language, moment
 from excision.station.pages.sentences import translated
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, station_of, words_of

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from html import escape
 from itertools import groupby
 from typing import Literal
 
 from excision.method.calibration import Calibration
+from excision.station.pages.numbers import figure, written
 from excision.station.pages.strings import Words
 from excision.station.store.records import StoredResult
 from excision.visualization.svg import Scale, marks
@@ -19,9 +21,6 @@ _SIZES = {"wide": (960, 260), "narrow": (440, 260)}
 
 # How far above the threshold a score may stand, as a multiple of it, before the rest is squeezed.
 _FAR = 3.0
-
-NONE = "\N{EN DASH}"
-"""Shown in place of a missing number."""
 
 # As drawn in a square of 24 by 24 pixels around its middle.
 SHAPES = {
@@ -52,8 +51,8 @@ def score_chart(results: Sequence[StoredResult], t: Words, size: Literal["wide",
     lowest = min([0.0, *scored])
     x = Scale(-0.5, len(results) - 0.5, _LEFT, width - _AFTER)
     y = Scale(lowest, highest if highest > lowest else lowest + 1, height - _BELOW, _TOP)
-    parts = [*_levels(x, y), *_times(results, x, y), *_thresholds(results, x, y)]
-    parts += [_point(result, x(number), y) for number, result in enumerate(results)]
+    parts = [*_levels(x, y, t.language), *_times(results, x, y), *_thresholds(results, x, y)]
+    parts += [_point(result, x(number), y, t.language) for number, result in enumerate(results)]
     name = f"scores-{size}"
     return (
         f'<svg class="chart {size}" role="img" viewBox="0 0 {width} {height}" '
@@ -72,22 +71,23 @@ def histogram(calibration: Calibration, thresholds: dict[str, float], t: Words) 
     name = t("models.held_out")
     first = next(iter(thresholds.values()))
     counted = count_scores({name: np.array(calibration.scores, dtype=np.float64)}, first)
-    lines = "; ".join(f"{line} {value:.4g}" for line, value in thresholds.items())
+    lines = "; ".join(f"{line} {figure(value, t.language)}" for line, value in thresholds.items())
     words = HistogramWords(
         t("chart.title"),
         t("chart.axis"),
         t("chart.images"),
         t("chart.histogram", n=len(calibration.scores), lines=lines),
+        partial(written, language=t.language),
     )
     return draw_histogram(counted, thresholds, {name: "good"}, shares=False, words=words).inline()
 
 
-def _levels(x: Scale, y: Scale) -> list[str]:
+def _levels(x: Scale, y: Scale, language: str) -> list[str]:
     parts = []
     for value, words in marks(y.low, y.high, 5):
         place = y(value)
         parts.append(f'<path class="grid" d="M{_LEFT} {place:.1f}H{x.end}"/>')
-        parts.append(_text(_LEFT - 8, place + 5, words, "mark", "end"))
+        parts.append(_text(_LEFT - 8, place + 5, written(words, language), "mark", "end"))
     return parts
 
 
@@ -117,13 +117,13 @@ def _thresholds(results: Sequence[StoredResult], x: Scale, y: Scale) -> list[str
     return parts
 
 
-def _point(result: StoredResult, place: float, y: Scale) -> str:
+def _point(result: StoredResult, place: float, y: Scale, language: str) -> str:
     verdict = result.verdict or "failed"
     height = y.start if result.score is None else y(result.score)
-    score = NONE if result.score is None else f"{result.score:.4g}"
+    said = escape(f"{result.source}: {figure(result.score, language)}")
     return (
         f'<g transform="translate({place:.1f} {height:.1f})"><path class="point {verdict}" '
-        f'd="{SHAPES[verdict]}"><title>{escape(f"{result.source}: {score}")}</title></path></g>'
+        f'd="{SHAPES[verdict]}"><title>{said}</title></path></g>'
     )
 
 
@@ -133,9 +133,9 @@ def _describe(results: Sequence[StoredResult], t: Words) -> str:
     return t(
         "chart.describe",
         count=len(results),
-        low=f"{min(scores):.4g}" if scores else NONE,
-        high=f"{max(scores):.4g}" if scores else NONE,
-        threshold=f"{results[-1].threshold:.4g}",
+        low=figure(min(scores, default=None), t.language),
+        high=figure(max(scores, default=None), t.language),
+        threshold=figure(results[-1].threshold, t.language),
         alarms=alarms,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Literal
 
-from excision.station.pages.charts import NONE
+from excision.station.pages.numbers import NONE, figure, percent, written
 from excision.station.pages.strings import Words
 from excision.station.quality.counts import Bar, Group
 from excision.station.quality.spc import AverageChart, ProportionChart
@@ -30,7 +30,7 @@ def proportion_chart(groups: Sequence[Group], chart: ProportionChart, t: Words, 
         max(*shares, *(point.upper for point in chart.points if point.share is not None)),
         size,
     )
-    parts = [*_levels(x, y, percent=True), *_names(groups, x, y)]
+    parts = [*_levels(x, y, t.language, " %"), *_names(groups, x, y)]
     for edge in ("upper", "lower"):
         places = [
             None if p.share is None else (x(n), y(getattr(p, edge))) for n, p in enumerate(chart.points)
@@ -43,11 +43,12 @@ def proportion_chart(groups: Sequence[Group], chart: ProportionChart, t: Words, 
     for number, (group, point) in enumerate(zip(groups, chart.points, strict=True)):
         if point.share is not None:
             rules = ", ".join(map(str, point.rules))
-            said = f"{group.name}: {group.rejects} / {group.inspected} = {100 * point.share:.3g} %"
+            said = f"{group.name}: {group.rejects} / {group.inspected} = {percent(point.share, t.language)}"
             said += f" ({t('quality.rule')} {rules})" if rules else ""
             parts.append(_point(x(number), y(point.share), bool(point.rules), said))
     flagged = sum(bool(point.rules) for point in chart.points)
-    words = t("quality.p_describe", count=len(shares), centre=f"{100 * chart.centre:.3g}", flagged=flagged)
+    centre = written(f"{100 * chart.centre:.3g}", t.language)
+    words = t("quality.p_describe", count=len(shares), centre=centre, flagged=flagged)
     return _svg(f"p-{size}", size, t("quality.p_title"), words, parts)
 
 
@@ -59,7 +60,7 @@ def average_chart(groups: Sequence[Group], chart: AverageChart, t: Words, size: 
     low = min(*values, *(point.lower for point in chart.points))
     high = max(*values, *(point.upper for point in chart.points))
     x, y = _scales(len(groups), low, high, size)
-    parts = [*_levels(x, y), *_names(groups, x, y)]
+    parts = [*_levels(x, y, t.language), *_names(groups, x, y)]
     for edge in ("upper", "lower"):
         parts.append(
             _steps([(x(n), y(getattr(p, edge))) for n, p in enumerate(chart.points)], x, len(groups))
@@ -73,10 +74,13 @@ def average_chart(groups: Sequence[Group], chart: AverageChart, t: Words, size: 
     )
     for number, (group, point) in enumerate(zip(groups, chart.points, strict=True)):
         if point.value is not None:
-            said = f"{group.name}: {point.average:.4g} ({t('quality.mean')} {point.value:.4g})"
+            average, mean = (figure(value, t.language) for value in (point.average, point.value))
+            said = f"{group.name}: {average} ({t('quality.mean')} {mean})"
             parts.append(_point(x(number), y(point.average), point.out, said))
     out = sum(point.out for point in chart.points)
-    words = t("quality.ewma_describe", count=len(values), centre=f"{chart.centre:.4g}", flagged=out)
+    words = t(
+        "quality.ewma_describe", count=len(values), centre=figure(chart.centre, t.language), flagged=out
+    )
     return _svg(f"ewma-{size}", size, t("quality.ewma_title"), words, parts)
 
 
@@ -116,12 +120,12 @@ def _scales(count: int, low: float, high: float, size: Size) -> tuple[Scale, Sca
     return x, y
 
 
-def _levels(x: Scale, y: Scale, percent: bool = False) -> list[str]:
-    parts, factor = [], 100.0 if percent else 1.0
+def _levels(x: Scale, y: Scale, language: str, unit: str = "") -> list[str]:
+    parts, factor = [], 100.0 if unit else 1.0
     for value, words in marks(factor * y.low, factor * y.high, 5):
         place = y(value / factor)
         parts.append(f'<path class="grid" d="M{x.start:.1f} {place:.1f}H{x.end:.1f}"/>')
-        said = f"{words} %" if percent else words
+        said = f"{written(words, language)}{unit}"
         parts.append(
             f'<text class="mark" x="{x.start - 8:.1f}" y="{place + 5:.1f}" text-anchor="end">{said}</text>'
         )

@@ -13,6 +13,7 @@ from excision.inspection.drift.wording import SCORE, measure_of
 from excision.method.fitness.words import place_of
 from excision.station.api.writing import writing_of
 from excision.station.drift import Decision
+from excision.station.pages.numbers import in_language, written
 from excision.station.pages.sentences import translated
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, small_form, station_of, who_of, words_of
@@ -167,7 +168,7 @@ def _draw(statistic: dict[str, Any], found: dict[str, Any], t: Words) -> str:
     lowest = 0.0 if low >= 0 else low - margin  # none of these is less than nothing
     x = Scale(1, max(found["parts"], 2), _LEFT, _WIDTH)
     y = Scale(max(low - margin, lowest), high + margin, _BELOW, _TOP)
-    parts = [_axes(x, y)]
+    parts = [_axes(x, y, t.language)]
     if usual is not None:
         height = max(y(usual[0]) - y(usual[2]), 1.0)
         parts.append(
@@ -185,14 +186,17 @@ def _draw(statistic: dict[str, Any], found: dict[str, Any], t: Words) -> str:
     )
 
 
-def _axes(x: Scale, y: Scale) -> str:
+def _axes(x: Scale, y: Scale, language: str) -> str:
     """Draw values at the left, in the unit that the caption names, and numbers of parts below."""
     values = "".join(
-        f'<text x="{_LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">{label}</text>'
+        f'<text x="{_LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">{written(label, language)}</text>'
         for value, label in marks(y.low, y.high, 3)
     )
     numbers = "".join(
-        f'<text x="{place:.0f}" y="{_HEIGHT - 3}" text-anchor="{anchor}">{number:,.0f}</text>'
-        for place, anchor, number in ((_LEFT, "start", x.low), (_WIDTH, "end", x.high))
+        f'<text x="{place:.0f}" y="{_HEIGHT - 3}" text-anchor="{anchor}">{number}</text>'
+        for place, anchor, number in (
+            (_LEFT, "start", in_language(f"{x.low:,.0f}", language)),
+            (_WIDTH, "end", in_language(f"{x.high:,.0f}", language)),
+        )
     )
     return f'<path class="axis" d="M{_LEFT} {_TOP}V{_BELOW}H{_WIDTH}"/>{values}{numbers}'

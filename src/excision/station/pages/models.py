@@ -17,6 +17,7 @@ from excision.station.pages import tasks
 from excision.station.pages.capability import capability_of, map_of
 from excision.station.pages.charts import histogram
 from excision.station.pages.jobs import Jobs
+from excision.station.pages.numbers import written
 from excision.station.pages.promises import Statement, calibration_of, statements
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, small_form, station_of, wants_part, who_of, words_of
@@ -195,7 +196,10 @@ def _facts(version: Version, t: Words) -> list[tuple[str, str]]:
         (t("models.size"), t("models.size_value", height=height, width=width, n=description.channels)),
         (t("models.tiles"), t("no") if description.tile is None else t("yes")),
         (t("models.minimum_area"), t("models.pixels", n=description.minimum_area)),
-        (t("models.operations"), f"{sum(description.operations.values()) / 1e9:.3g} GFLOP"),
+        (
+            t("models.operations"),
+            written(f"{sum(description.operations.values()) / 1e9:.3g} GFLOP", t.language),
+        ),
     ]
     if description.data:
         facts.append((t("models.data"), description.data[:12]))

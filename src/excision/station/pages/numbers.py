@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from excision.station.pages.charts import NONE
+NONE = "\N{EN DASH}"
+"""Shown in place of a missing number."""
 
 _COMMA = {"de"}
 """Languages that write a comma before decimals."""
@@ -14,17 +15,17 @@ _DAY = {"de": "%d.%m.%Y"}
 
 def figure(value: float | None, language: str = "") -> str:
     """Write a score: four digits; a dash for none."""
-    return NONE if value is None else _decimals(f"{value:.4g}", language)
+    return NONE if value is None else written(f"{value:.4g}", language)
 
 
 def percent(share: float, language: str = "") -> str:
     """Write a share in per cent: three digits."""
-    return _decimals(f"{100 * share:.3g} %", language)
+    return written(f"{100 * share:.3g} %", language)
 
 
 def decimals(value: float, places: int, language: str = "", *, sign: bool = False) -> str:
     """Write a number with so many decimals, and with its sign if that matters."""
-    return _decimals(f"{value:{'+' if sign else ''}.{places}f}", language)
+    return written(f"{value:{'+' if sign else ''}.{places}f}", language)
 
 
 def moment(seconds: float, language: str = "") -> str:
@@ -42,5 +43,6 @@ def in_language(number: str, language: str) -> str:
     return number.translate(str.maketrans(",.", ".,")) if language in _COMMA else number
 
 
-def _decimals(text: str, language: str) -> str:
+def written(text: str, language: str) -> str:
+    """Write text with a number in it, which has no separators of thousands, with the sign of a language."""
     return text.replace(".", ",") if language in _COMMA else text
