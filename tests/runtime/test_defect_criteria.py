@@ -76,7 +76,21 @@ def test_polygons_are_in_pixels_of_their_own_image(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "size = [3]", "size = [9, 9]\npolygons = [[1]]", "{", "size = [9, 9]\npolygons = []"]
+    "text",
+    [
+        "",
+        "size = [3]",
+        "size = [9, 9]\npolygons = [[1]]",
+        "{",
+        "size = [9, 9]\npolygons = []",
+        "size = [inf, 9]\npolygons = [[[0, 0], [9, 0], [9, 9]]]",
+        "size = [1000000, 1000000]\npolygons = [[[0, 0], [9, 0], [9, 9]]]",  # a terabyte
+        "size = [9, 9]\npolygons = [[[inf, 0], [9, 0], [9, 9]]]",
+        "size = [9, 9]\npolygons = [[[nan, 0], [9, 0], [9, 9]]]",
+        "polygons = " + 9999 * "[",
+        "# " + 2**20 * "x",
+    ],
+    ids=len,
 )
 def test_damaged_polygons_are_named(text: str, tmp_path: Path) -> None:
     path = tmp_path / "roi.toml"

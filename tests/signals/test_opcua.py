@@ -377,6 +377,9 @@ def test_only_trusted_certificates_get_in_where_a_folder_names_them(
         settings.check()
     trusted.mkdir()
     known, _ = ensure_certificate(tmp_path / "client", PLC_URI)
+    (trusted / "plc.der").write_bytes(known.read_bytes()[:99])
+    with pytest.raises(SettingsError, match=f"trusted is {trusted}: a certificate in it is damaged"):
+        settings.check()
     (trusted / "plc.der").write_bytes(known.read_bytes())
     assert "with the right user and password" in settings.check()[1]
     signal = OpcUaServer("opcua", settings)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +14,18 @@ from PIL import Image
 from excision.data.decode import read_pixels
 from excision.data.images import resize_mask
 from excision.errors import SettingsError
+from excision.method.stored_calibration import require
 from excision.ops.bands import band_rows
 from excision.ops.connected_components import find_runs
+from excision.runtime import description_checks as checks
 from excision.system.files import atomic_path
 
 FloatImage = NDArray[np.float32]
 
 REGION = "region.png"
+
+_MOST_BYTES = 2**20  # of a file of polygons
+_MOST_PIXELS = 2**30  # of the image that they were drawn on
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,19 +170,27 @@ def read_region(path: Path, size: tuple[int, int] | None) -> NDArray[np.bool_]:
 
 
 def _polygons(path: Path) -> NDArray[np.bool_]:
-    import tomllib
-
     from PIL import ImageDraw
 
+    from excision.system.toml_file import read_toml
+
+    content = read_toml(path, _MOST_BYTES, "polygons")
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
-        height, width = (int(side) for side in content["size"])
+        height, width = (checks.whole(side, "a side of size", 1, _MOST_PIXELS) for side in content["size"])
+        require(height * width <= _MOST_PIXELS, f"size has more than {_MOST_PIXELS} pixels")
         canvas = Image.new("1", (width, height))
         for polygon in content["polygons"]:
-            ImageDraw.Draw(canvas).polygon([(float(x), float(y)) for x, y in polygon], fill=1)
-    except (UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+            ImageDraw.Draw(canvas).polygon([_corner(corner) for corner in polygon], fill=1)
+    except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(
             f"{path}: these are not polygons ({error}); write size = [H, W] and "
             "polygons = [[[x, y], [x, y], [x, y]]]"
         ) from error
     return np.asarray(canvas, dtype=bool)
+
+
+def _corner(corner: Any) -> tuple[float, float]:
+    x, y = map(float, corner)
+    # Pillow draws somewhere else instead of refusing it.
+    require(math.isfinite(x) and math.isfinite(y), f"a corner is {corner}")
+    return x, y

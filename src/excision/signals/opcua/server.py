@@ -241,12 +241,16 @@ async def trusting(folder: Path) -> CertificateValidator:
     """Give a validator that lets in the certificates of a folder alone.
 
     Raises:
-        SettingsError: there is no such folder.
+        SettingsError: there is no such folder, or a certificate in it cannot be read.
     """
     if not folder.is_dir():
         raise SettingsError(f"trusted is {folder}: there is no such folder")
     store = TrustStore([folder], [])
-    await store.load()
+    try:
+        await store.load()
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SettingsError(f"trusted is {folder}: a certificate in it is damaged ({reason})") from error
     options = CertificateValidatorOptions.TIME_RANGE | CertificateValidatorOptions.TRUSTED
     return CertificateValidator(options | CertificateValidatorOptions.PEER_CLIENT, store)
 
