@@ -14,7 +14,8 @@ from excision.cli import run as main
 from excision.errors import ModelError, SettingsError
 from excision.inspection.fingerprint import fingerprint
 from excision.registry.address import Address, is_address
-from excision.registry.registry import CLAIM, VERSION, Registry, Version, local_version
+from excision.registry.records import Version
+from excision.registry.registry import CLAIM, VERSION, Registry, local_version
 from excision.station.models.registry import named_folders
 from tests.storage.server import s3_environment, s3_server
 

@@ -11,6 +11,7 @@ from excision.benchmark import child
 from excision.benchmark.plan import CELL, EAR, ERROR, ROUNDS, THROUGHPUT, Cell, Plan, stored_identity
 from excision.benchmark.sources import Source
 from excision.errors import ModelError, SettingsError
+from excision.jobs.child import how_it_ended
 from excision.jobs.pool import Job, Pool
 from excision.method.run_folder import read_json
 from excision.system.files import write_json
@@ -176,8 +177,7 @@ class Study:
         if status == 0:
             return
         if not (folder / ERROR).is_file():
-            how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-            write_json(folder / ERROR, {"error": f"its process {how}"})
+            write_json(folder / ERROR, {"error": how_it_ended(status)})
         self._fail(name, read_json(folder / ERROR)["error"])
 
     def _fail(self, name: str, error: str) -> None:

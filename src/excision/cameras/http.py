@@ -127,7 +127,8 @@ class HttpSource:
                 raise CameraError(f"{self.where}: the picture did not come whole within {seconds:g} s")
         announced = answer.headers.get("Content-Length")
         if not content or (announced is not None and announced.strip() != str(len(content))):
-            raise DamagedFrameError(f"{self.where}: the answer has {len(content)} of {announced} bytes")
+            of = "" if announced is None else f" of {announced}"
+            raise DamagedFrameError(f"{self.where}: the answer has {len(content)}{of} bytes")
         return bytes(content)
 
 

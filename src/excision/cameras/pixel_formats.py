@@ -110,7 +110,7 @@ def to_pixels(data: bytes, name: str, size: tuple[int, int], padding: int = 0) -
     values = _values(data, form, height, width * form.channels, padding)
     pixels = values.reshape(height, width, form.channels)
     if form.is_bayer:
-        pixels = demosaic(pixels[..., 0], form.colours)  # type: ignore[arg-type]
+        pixels = demosaic(pixels[..., 0], form.colours)  # type: ignore[arg-type]  # `is_bayer` says so
     elif form.colours.startswith("BGR"):
         pixels = pixels[..., 2::-1]
     elif form.colours == "RGBa":
@@ -137,7 +137,8 @@ def _values(data: bytes, form: PixelFormat, height: int, across: int, padding: i
 def _unpack(stored: NDArray[np.uint8], form: PixelFormat, count: int) -> NDArray[np.uint16]:
     """Read `count` values from bytes."""
     if form.bits == 8:
-        return stored.astype(np.uint16) if form.is_bayer else stored  # type: ignore[return-value]
+        # Sums of neighbours need more than 8 bits; all others stay as they are, uncopied.
+        return stored.astype(np.uint16) if form.is_bayer else stored  # type: ignore[return-value]  # uint8
     if not form.packing:
         return stored.view("<u2").astype(np.uint16, copy=False)
     together = 8 // np.gcd(8, form.bits) if form.packing == "p" else 2

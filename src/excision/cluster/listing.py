@@ -51,7 +51,7 @@ def list_entries(
                 uri = uri_of(image)
                 if uri not in named and not _was_walked(image, folders):
                     yield Entry(uri)
-            folders.append(os.path.abspath(path))  # noqa: PTH100
+            folders.append(os.path.abspath(path))  # noqa: PTH100  links stay as they are named
         elif is_manifest(name):
             manifest = open_manifest(name)
             yield from manifest.read(0, manifest.rows)
@@ -78,7 +78,7 @@ def _refuse_lance(folder: Path) -> None:
 
 def _was_walked(image: Path, folders: Iterable[str]) -> bool:
     """Tell whether a walk through one of these folders has given an image."""
-    path = Path(os.path.abspath(image))  # noqa: PTH100
+    path = Path(os.path.abspath(image))  # noqa: PTH100  as above
     if not is_image_name(path.name) or not os.path.lexists(path):
         return False
     for folder in folders:
@@ -112,7 +112,7 @@ def _walk(folder: Path, seen: set[str], notes: list[str] | None) -> Iterator[Pat
         return
     seen.add(real)
     try:
-        names = sorted(os.listdir(folder))  # noqa: PTH208
+        names = sorted(os.listdir(folder))  # noqa: PTH208  names alone: paths would take memory
     except OSError:
         if notes is not None:
             notes.append(f"{folder}: the folder cannot be read")
@@ -144,7 +144,7 @@ def tar_entries(place: Path | str) -> Iterator[Entry]:
         with _opened(place) as stream, tarfile.open(fileobj=_Bounded(stream), mode="r:") as archive:
             while (member := archive.next()) is not None:
                 # The archive would keep all of its members.
-                archive.members.clear()  # type: ignore[attr-defined]
+                archive.members.clear()  # type: ignore[attr-defined]  # it is not documented
                 if member.isreg() and not member.issparse() and is_image_name(Path(member.name).name):
                     name = member.name.replace("#", "%23")
                     yield Entry(f"{uri}#{name}", offset=member.offset_data, size=member.size)

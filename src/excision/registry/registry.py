@@ -13,7 +13,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,57 +23,19 @@ from excision.inspection.fingerprint import fingerprint
 from excision.method.folder_kinds import folder_kind, wrong_folder
 from excision.registry.address import LATEST, Address, check_name
 from excision.registry.files import MODEL_FILES, model_files
+from excision.registry.records import Stage, Version
 from excision.storage.entry import local_path
 from excision.storage.opening import open_folder
 from excision.system.dates import today
 from excision.system.files import atomic_path, sha256, write_json
 from excision.system.secrets import without_secrets
 from excision.system.strict_json import read_json
-from excision.version import __version__
 
 VERSION, CLAIM, STAGES = "version.json", "claim.txt", "stages"
 FORMAT = 1
 
 _MOST_HISTORY = 1000
 _ATTEMPTS = 100  # numbers that others may take at the same time
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A version of a model; it never changes.
-
-    Attributes:
-        name: of the model.
-        number: such as "0001".
-        model: fingerprint: 12 digits that change with whatever could change a verdict.
-        files: SHA-256 of each file, by name.
-        date: day on which it was added.
-        notes: words of whoever added it.
-        excision: version that added it.
-    """
-
-    name: str
-    number: str
-    model: str
-    files: dict[str, str]
-    date: str
-    notes: str = ""
-    excision: str = __version__
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What a stage points to.
-
-    Attributes:
-        version: number of the version.
-        date: day since which it does.
-        before: earlier ones, the latest last.
-    """
-
-    version: str
-    date: str
-    before: tuple[tuple[str, str], ...] = field(default_factory=tuple)
 
 
 class Registry:
@@ -137,7 +99,7 @@ class Registry:
         """
         found = [self._read(name, number) for number in self._numbers(name)]
         if not found:
-            raise ModelError(f"{self.place}: there is no model {name}; excision registry list names them")
+            raise ModelError(f"{self.shown}: there is no model {name}; excision registry list names them")
         return found
 
     def find(self, name: str, which: str = LATEST) -> Version:
@@ -154,18 +116,22 @@ class Registry:
             stage = self.stage(name, which)
             if stage is None:
                 raise ModelError(
-                    f"{self.place}/{name}: no version is in the stage {which}; "
+                    f"{self.shown}/{name}: no version is in the stage {which}; "
                     "set it with `excision registry stage`"
                 )
             number = stage.version
         # As text: a number with thousands of digits is none that `int` reads.
         number = number.lstrip("0").zfill(4)
         if number not in self._numbers(name):
-            raise ModelError(f"{self.place}/{name}: there is no version {number[:20]}")
+            raise ModelError(f"{self.shown}/{name}: there is no version {number[:20]}")
         return self._read(name, number)
 
     def stages(self, name: str) -> dict[str, Stage]:
-        """Give the stages of a model."""
+        """Give the stages of a model, by name.
+
+        Raises:
+            ModelError: the file of a stage is damaged.
+        """
         found = {}
         for file in sorted(self._folder.names(f"{name}/{STAGES}")):
             stage = self.stage(name, file.removesuffix(".json")) if file.endswith(".json") else None
@@ -187,7 +153,7 @@ class Registry:
             before = tuple((str(number), str(date)) for number, date in content["before"])
             return Stage(str(content["version"]), str(content["date"]), before)
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{self.place}/{path}: this is no stage: {error!r}") from error
+            raise ModelError(f"{self.shown}/{path}: this is no stage: {error!r}") from error
 
     def set_stage(self, name: str, stage: str, which: str) -> Stage:
         """Let a stage point to a version, and remember the one before.
@@ -213,11 +179,11 @@ class Registry:
             ModelError: there is none.
         """
         if self.stage(name, stage) is None:
-            raise ModelError(f"{self.place}/{name}: no version was in the stage {stage} before")
+            raise ModelError(f"{self.shown}/{name}: no version was in the stage {stage} before")
         with self._one_at_a_time(name):
             now = self.stage(name, stage)
             if now is None or not now.before:
-                raise ModelError(f"{self.place}/{name}: no version was in the stage {stage} before")
+                raise ModelError(f"{self.shown}/{name}: no version was in the stage {stage} before")
             number = self.find(name, now.before[-1][0]).number
             return self._point(name, stage, Stage(number, today(), now.before[:-1]))
 
@@ -245,7 +211,8 @@ class Registry:
                 ):
                     shutil.copyfile(source, target)
                     if sha256(target) != wanted:
-                        raise ModelError(f"{self.location(version)}/{file}: is not the file that was added")
+                        where = without_secrets(self.location(version))
+                        raise ModelError(f"{where}/{file}: is not the file that was added")
             if out.exists():
                 out.rmdir()
             part.rename(out)
@@ -285,7 +252,7 @@ class Registry:
             with self._folder.reading(claim) as found:
                 if found.read_bytes() == mine:
                     return f"{number:04d}"
-        raise ModelError(f"{self.place}/{name}: others add versions all the time; try again")
+        raise ModelError(f"{self.shown}/{name}: others add versions all the time; try again")
 
     def _numbers(self, name: str) -> list[str]:
         found = (number for number in self._folder.names(name) if number.isdecimal())
@@ -298,12 +265,12 @@ class Registry:
         content = self._json(path)
         try:
             if content.pop("format") > FORMAT:
-                raise ModelError(f"{self.place}/{path}: a later version of Excision wrote this: update")
+                raise ModelError(f"{self.shown}/{path}: a later version of Excision wrote this: update")
             version = Version(**content)
             if (version.name, version.number) != (name, number) or not set(version.files) <= set(MODEL_FILES):
                 raise ValueError("it is that of another version")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelError(f"{self.place}/{path}: this is no version of a model: {error}") from error
+            raise ModelError(f"{self.shown}/{path}: this is no version of a model: {error}") from error
         return version
 
     def _json(self, path: str) -> Any:
@@ -330,5 +297,6 @@ def local_version(place: str) -> Path:
         folder = mirror(location)
     for file, wanted in version.files.items():
         if not (folder / file).is_file() or sha256(folder / file) != wanted:
-            raise ModelError(f"{location}/{file}: is missing, or is not the file that was added")
+            where = without_secrets(location)
+            raise ModelError(f"{where}/{file}: is missing, or is not the file that was added")
     return folder

@@ -30,8 +30,8 @@ _AGAIN = (0.2, 5.0)  # seconds before the first and the last attempt to connect 
 _READ = {"coil": 2000, "discrete": 2000, "holding": 125, "input": 125}
 _WRITE = {"coil": 1968, "holding": 123}
 _BITS = [name for name in FROM_PLC if not WIDTHS[name]]
-_WORDS = [name for name in FROM_PLC if WIDTHS[name]]
-_FIRST: tuple[Table, ...] = ("holding", "coil")  # numbers are there before the bit that says so
+_WORDS = [name for name in FROM_PLC if WIDTHS[name]]  # read only where the trigger rises
+_WRITING_ORDER: tuple[Table, ...] = ("holding", "coil")  # numbers are there before the bit that says so
 
 
 class PlcClient:
@@ -84,7 +84,7 @@ class PlcClient:
         Raises:
             SignalError: the PLC does not answer, or refuses.
         """
-        for table in _FIRST:
+        for table in _WRITING_ORDER:
             for first, values in runs(image.get(table, {}), _WRITE[table]):
                 if table == "coil":
                     await self._ask("write_coils", table, first, [bool(one) for one in values])

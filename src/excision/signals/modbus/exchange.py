@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from excision.signals.modbus.addresses import FROM_PLC, WIDTHS
 from excision.signals.modbus.handshake import Fault, Handshake, Inputs, Offer, Result
 from excision.signals.modbus.image import Image, Layout
 from excision.signals.signal import Commands, LineState, Report, SignalError
@@ -155,11 +154,6 @@ class Exchange:
         if number > len(self._settings.recipes):
             raise SignalError(f"recipe {number} of {len(self._settings.recipes)} in `recipes`")
         return self._settings.recipes[number - 1]
-
-
-def watched() -> tuple[list[str], list[str]]:
-    """Give the signals of the PLC that are bits, and those that are read with a trigger."""
-    return [name for name in FROM_PLC if not WIDTHS[name]], [name for name in FROM_PLC if WIDTHS[name]]
 
 
 def _result_of(report: Report) -> Result:

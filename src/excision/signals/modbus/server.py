@@ -49,7 +49,7 @@ class StationServer:
     def port(self) -> int:
         """The port that it listens at."""
         assert self._server is not None
-        return int(self._server.transport.sockets[0].getsockname()[1])  # type: ignore[attr-defined]
+        return int(self._server.transport.sockets[0].getsockname()[1])  # type: ignore[attr-defined]  # pymodbus
 
     async def open(self) -> None:
         """Listen.
