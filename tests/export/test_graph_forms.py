@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from excision.export import attention_graph, recovery_graph
+from excision.export import attention_graph, edge_graph, recovery_graph
 from excision.method.attention.model import Attention
 from excision.method.recovery.unet import UNet
+from excision.method.scoring.edge_features import edge_features
 from excision.ops.resampling import repeat
 from excision.settings import MaskSettings, Normalisation, RecoverySettings, Settings
 
@@ -25,6 +26,15 @@ def test_attention_is_the_same_at_any_size(size: tuple[int, int]) -> None:
         assert expected is not None and found is not None
         assert found.shape == expected.shape
         assert torch.allclose(found, expected, rtol=1e-5, atol=_ROUNDING)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 64, 48), (1, 3, 45, 70)])
+def test_edges_are_the_same(shape: tuple[int, ...]) -> None:
+    images = torch.rand(shape, generator=torch.Generator().manual_seed(2)) * 0.1 + 0.4
+    images[:, :, 20:30, 15:] += 0.3
+    found, expected = edge_graph.edge_features(images), edge_features(images)
+    assert found.shape == expected.shape
+    assert torch.allclose(found, expected, atol=1e-6)
 
 
 def test_other_attention_and_large_images_stay_as_they_are() -> None:

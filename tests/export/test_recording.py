@@ -22,6 +22,14 @@ _SHAPE = (4, 6, 8)
 _WEIGHT = torch.linspace(-1, 1, 6 * 4 * 9).view(6, 4, 3, 3)
 _ROW = torch.linspace(0.5, 2, 8)
 
+
+def _joined(one: Tensor, other: Tensor) -> Tensor:
+    joined = torch.cat((one, other, one + 1), dim=1)
+    # What was joined does not change with what it was joined of.
+    other.add_(1)
+    return other + joined[:, 4:8, 0:, :8] * joined[:, :4] - joined[:, 8:] + joined[:, 1:5]
+
+
 COMPUTED: dict[str, Compute] = {
     "scalars and types": lambda x: (2 - x * 3 + 1) / (x.abs() + 1) - 1 / (x + 3) + (x > 0.2) * 2 + (x <= 0.5),
     "two values": lambda x: torch.maximum(x, 1 - x) + torch.minimum(x, x * x),
@@ -30,7 +38,11 @@ COMPUTED: dict[str, Compute] = {
         x.exp() + (x + 1).log() + x.sin() + x.cos() + x.tanh() + x.sigmoid() + x.reciprocal()
     ),
     "activations": lambda x: (
-        functional.silu(x) + functional.gelu(x) + functional.relu6(8 * x) + functional.hardswish(4 * x)
+        functional.silu(x)
+        + functional.softsign(x - 0.5)
+        + functional.gelu(x)
+        + functional.relu6(8 * x)
+        + functional.hardswish(4 * x)
     ),
     "limits": lambda x: x.clamp(0.2, 0.8) + x.clamp_min(0.3) + x.clamp_max(0.6) + x.clamp(min=_ROW - 1),
     "choice": lambda x: torch.where((x > 0.3) & ~(x > 0.7) | (x == 0), x, -x).masked_fill(x >= 0.9, 3.0),
@@ -101,6 +113,10 @@ COMPUTED: dict[str, Compute] = {
     "sampled": lambda x: functional.grid_sample(
         x, (x[:, :2].permute(0, 2, 3, 1) - 0.3) * 2, padding_mode="border", align_corners=False
     ),
+    "sampled square": lambda x: functional.grid_sample(
+        x[..., :6], (x[:, :2].permute(0, 2, 3, 1) - 0.3) * 3, padding_mode="border", align_corners=False
+    ),
+    "joined parts": lambda x: _joined(x, x * 2),
     "constants of the batch": lambda x: (
         x + torch.ones(len(x), 1, 1, 8) + torch.zeros_like(x)[:, :1] + x.new_zeros(1)
     ),
@@ -110,6 +126,12 @@ COMPUTED: dict[str, Compute] = {
     ),
     "constants are computed once": lambda x: x * (_ROW.square().sum() + _WEIGHT.mean()),
 }
+
+
+def _cut(x: Tensor) -> Tensor:
+    left, right = x * 2, x + 1
+    joined = torch.cat((left, right), dim=3)
+    return joined[..., :8] + joined[..., 8:][:, :, 0:6] + x.narrow(2, 0, 6)
 
 
 class _Module(nn.Module):
@@ -192,3 +214,12 @@ def test_what_is_not_recorded_is_traced(tmp_path_factory: pytest.TempPathFactory
     for count in (1, 3):
         (found,) = session.run(None, {"image": _example(count).numpy()})
         np.testing.assert_allclose(found, module(_example(count))[0].numpy(), rtol=1e-5)
+
+
+def test_what_was_just_joined_is_not_cut_apart_again() -> None:
+    model = record_model(_Module(_cut), _example, "image", ["out"], OPSET)
+    assert "Slice" not in {node.op_type for node in model.graph.node}
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    images = _example(3)
+    (found,) = session.run(None, {"image": images.numpy()})
+    np.testing.assert_allclose(found, _cut(images).numpy(), rtol=1e-6)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from excision.export import attention_graph, recovery_graph
+from excision.export import attention_graph, edge_graph, recovery_graph
 from excision.export.early_exit import ADDED
 from excision.export.recording.model import record_model
 from excision.export.recording.recorder import UnrecordableError
@@ -37,6 +37,7 @@ class Graph(nn.Module):
         size, settings = pipeline.image_format.size, pipeline.settings
         self.pipeline.attention = attention_graph.for_graph(self.pipeline.attention, size)
         self.pipeline.recovery = recovery_graph.for_graph(self.pipeline.recovery, settings)
+        self.pipeline.scorer.describe_edges = edge_graph.edge_features
         for module in list(self.pipeline.modules()):
             for name, child in module.named_children():
                 if isinstance(child, InstanceNorm):

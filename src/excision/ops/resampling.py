@@ -59,7 +59,7 @@ def enlarge(planes: Tensor, factor: int, size: Size | None = None, reach: int = 
     if factor == 1 and reach == 0:
         return planes[:, :, :height, :width]
     if factor == 2 and max(planes.shape[2:]) > _LARGE:
-        means = _window_mean(_window_mean(planes, reach, 2), reach, 3)
+        means = _window_mean(_window_mean(planes, reach, 2), reach, 3) if reach else planes
         full = functional.interpolate(means, scale_factor=2, mode="bilinear", align_corners=False)
         return full[:, :, :height, :width]
     rows = _weights(planes.shape[2], factor, reach, planes)[:height]

@@ -224,6 +224,7 @@ ARITHMETIC: dict[str, Emit] = {
     "tanh": _one("Tanh"),
     "sigmoid": _one("Sigmoid"),
     "relu": _one("Relu"),
+    "softsign": _one("Softsign"),
     "hardswish": _one("HardSwish"),
     "relu6": _relu6,
     "silu": _silu,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from excision.export.recording.recorder import Emit, Operand, Recorder, Scalar, UnrecordableError
+from excision.export.recording.recorder import Emit, Joined, Operand, Recorder, Scalar, UnrecordableError
 
 _TO_THE_END = 2**63 - 1
 
@@ -59,21 +59,42 @@ def _repeat(recorder: Recorder, result: Tensor, operand: Operand, *repeats: int 
     return recorder.node("Tile", operand.name, recorder.constant(times))
 
 
-def _slice(recorder: Recorder, operand: str, slices: dict[int, slice]) -> str:
+def _slice(recorder: Recorder, operand: Operand, slices: dict[int, slice]) -> str:
     """Cut slices of axes, by their numbers."""
-    if not slices:
-        return operand
-    starts = [each.start or 0 for each in slices.values()]
-    ends = [_TO_THE_END if each.stop is None else each.stop for each in slices.values()]
-    steps = [each.step or 1 for each in slices.values()]
-    return recorder.node("Slice", operand, *map(recorder.constant, (starts, ends, list(slices), steps)))
+    # The batch may have any length.
+    cut = {axis: each for axis, each in slices.items() if axis == 0 or not _is_all(each, operand.shape[axis])}
+    if not cut:
+        return operand.name
+    if (part := _joined_part(recorder, operand, cut)) is not None:
+        return part
+    starts = [each.start or 0 for each in cut.values()]
+    ends = [_TO_THE_END if each.stop is None else each.stop for each in cut.values()]
+    steps = [each.step or 1 for each in cut.values()]
+    return recorder.node("Slice", operand.name, *map(recorder.constant, (starts, ends, list(cut), steps)))
+
+
+def _is_all(cut: slice, length: int) -> bool:
+    return cut.indices(length) == (0, length, 1)
+
+
+def _joined_part(recorder: Recorder, operand: Operand, cut: dict[int, slice]) -> str | None:
+    """Return the name of what was joined to the operand, where one axis is cut to just that part of it."""
+    joined = recorder.joined.get(operand.name)
+    if joined is None or [*cut] != [joined.axis]:
+        return None
+    start = 0
+    for name, length in joined.parts:
+        if cut[joined.axis].indices(operand.shape[joined.axis]) == (start, start + length, 1):
+            return name
+        start += length
+    return None
 
 
 def _narrow(recorder: Recorder, result: Tensor, operand: Operand, dim: int, start: int, length: int) -> str:
     axis = dim % operand.ndim
     if start < 0:
         start += operand.shape[axis]
-    return _slice(recorder, operand.name, {axis: slice(start, start + length)})
+    return _slice(recorder, operand, {axis: slice(start, start + length)})
 
 
 def _getitem(recorder: Recorder, result: Tensor, operand: Operand, index: object) -> str:
@@ -97,7 +118,7 @@ def _getitem(recorder: Recorder, result: Tensor, operand: Operand, index: object
         else:
             raise UnrecordableError("an index that is not a number or a slice")
         axis += 1
-    name = _slice(recorder, operand.name, slices)
+    name = _slice(recorder, operand, slices)
     if all(isinstance(part, slice) or part is Ellipsis for part in parts):
         return name
     return recorder.node("Reshape", name, recorder.constant(list(result.shape)))
@@ -117,8 +138,13 @@ def _split(
 
 
 def _cat(recorder: Recorder, result: Tensor, tensors: Sequence[Operand], dim: int = 0) -> str:
-    names = [recorder.cast(each, result.dtype) for each in tensors if each.shape != (0,)]
-    return recorder.node("Concat", *names, axis=dim % result.ndim)
+    parts = [each for each in tensors if each.shape != (0,)]
+    names, axis = [recorder.cast(each, result.dtype) for each in parts], dim % result.ndim
+    name = recorder.node("Concat", *names, axis=axis)
+    if axis > 0:
+        lengths = (each.shape[axis] for each in parts)
+        recorder.joined[name] = Joined(axis, tuple(zip(names, lengths, strict=True)))
+    return name
 
 
 def _stack(recorder: Recorder, result: Tensor, tensors: Sequence[Operand], dim: int = 0) -> str:

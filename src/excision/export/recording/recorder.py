@@ -61,6 +61,19 @@ class Operand:
 Scalar = bool | int | float
 
 
+@dataclass(frozen=True)
+class Joined:
+    """Of what a value was joined.
+
+    Attributes:
+        axis: along which it was joined, not the batch.
+        parts: name and length of each.
+    """
+
+    axis: int
+    parts: tuple[tuple[str, int], ...]
+
+
 class Recorder(TorchFunctionMode):
     """Records calls while it is entered as a context.
 
@@ -73,12 +86,14 @@ class Recorder(TorchFunctionMode):
     Attributes:
         nodes: in the order in which they are computed.
         constants: by their names.
+        joined: of what values were joined, by their names.
     """
 
     def __init__(self, operators: dict[str, Emit]) -> None:
         super().__init__()
         self.nodes: list[Node] = []
         self.constants: dict[str, NDArray[Any]] = {}
+        self.joined: dict[str, Joined] = {}
         self._operators = operators
         self._numbers = itertools.count()
         # The counter of changes in place is shared by all views of an array: it shows whether a name is still

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,9 +14,16 @@ from excision.features.record import FINE_CELL
 from excision.ops.colour import to_grey
 from excision.ops.resampling import shrink
 
+SATURATION = 0.1
+"""Response in standard deviations of the image that saturates to one half."""
+
+REACH = 2
+"""Pixels by which the filters reach beyond the pixel that they describe."""
+
+Oriented = Callable[[Tensor, int], list[Tensor]]
+
 _DIRECTIONS = 4
 _WIDTHS = (1, 2, 4)  # pixels
-_SATURATION = 0.1  # standard deviations of the image; the response that saturates to one half
 _FLAT = 0.02  # standard deviation of the brightness of an image that shows nothing but noise
 
 
@@ -25,7 +34,7 @@ def count_features(channels: int) -> int:
     return 2 * (oriented + colours)
 
 
-def edge_features(images: Tensor) -> Tensor:
+def edge_features(images: Tensor, oriented: Oriented | None = None) -> Tensor:
     """Describe the edges and lines at each position: their strength, direction and polarity.
 
     The brightness, in standard deviations of the image, is filtered with the first and second derivatives of
@@ -38,6 +47,7 @@ def edge_features(images: Tensor) -> Tensor:
 
     Args:
         images: (B, C, H, W) in [0, 1], C of 1 or 3, each side at least 32.
+        oriented: computes the features of edges and lines of one width; None takes `oriented_features`.
 
     Returns:
         (B, `count_features(C)`, ceil(H / `FINE_CELL`), ceil(W / `FINE_CELL`)) in (-1, 1); unaffected by
@@ -47,18 +57,31 @@ def edge_features(images: Tensor) -> Tensor:
     height, width = brightness.shape[2:]
     beyond = (0, -width % FINE_CELL, 0, -height % FINE_CELL)
     seen = functional.pad(brightness, beyond, mode="replicate")
-    filters = torch.from_numpy(_FILTERS).to(seen)
+    oriented = oriented or oriented_features
     found = []
     for line in _WIDTHS:
         if line > 1:
             seen = shrink(seen, 2)
-        responses = functional.conv2d(functional.pad(seen, (2,) * 4, mode="reflect"), filters)
-        found += _means(responses, FINE_CELL // line)
+        found += oriented(seen, FINE_CELL // line)
     if images.shape[1] == 3:
         red, green, blue = images[:, :1], images[:, 1:2], images[:, 2:]
         opponents = torch.cat((red - green, (red + green) / 2 - blue), dim=1) / deviation
         found += _means(functional.pad(opponents, beyond, mode="replicate"), FINE_CELL)
     return torch.cat(found, dim=1)
+
+
+def oriented_features(seen: Tensor, side: int) -> list[Tensor]:
+    """Return the mean response and the mean absolute response of each filter.
+
+    Args:
+        seen: (B, 1, H, W) in standard deviations, both sides multiples of `side`.
+        side: of a position in pixels of `seen`.
+
+    Returns:
+        Two of (B, `len(FILTERS)`, H / `side`, W / `side`), in (-1, 1).
+    """
+    filters = torch.from_numpy(FILTERS).to(seen)
+    return _means(functional.conv2d(functional.pad(seen, (REACH,) * 4, mode="reflect"), filters), side)
 
 
 def in_deviations(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,11 +100,11 @@ def _means(responses: Tensor, side: int) -> list[Tensor]:
 
     Works in place: allocating memory of that size would take longer than the computation.
     """
-    saturated = responses.div_(responses.abs().add_(_SATURATION))
-    return [_pool(saturated, side), _pool(saturated.abs_(), side)]
+    saturated = responses.div_(responses.abs().add_(SATURATION))
+    return [pool(saturated, side), pool(saturated.abs_(), side)]
 
 
-def _pool(planes: Tensor, side: int) -> Tensor:
+def pool(planes: Tensor, side: int) -> Tensor:
     """Average over squares, first along the columns, where memory is contiguous."""
     batch, channels, height, width = planes.shape
     rows = planes.reshape(batch, channels, height // side, side, width).mean(dim=3)
@@ -101,4 +124,5 @@ def _derivatives() -> NDArray[np.float32]:
     return np.array(filters, dtype=np.float32)[:, None]
 
 
-_FILTERS = _derivatives()
+FILTERS = _derivatives()
+"""(2 * directions, 1, 5, 5), filters of the first and second derivatives in each direction."""

@@ -73,10 +73,9 @@ class Posing(nn.Module):
         back = torch.cat((-angle, -turn(shift, -angle)), dim=1)
         places = where(planes, back, pitch, step, self.size)
         shown = within(places)[:, None].to(planes.dtype)
-        told = read(planes, places) * shown
-        if judged is not None:
-            shown = read(judged, places) * shown
-        both = enlarge(torch.cat((told, shown), dim=1), step, self.size)
+        given = planes if judged is None else torch.cat((planes, judged), dim=1)
+        found = read(given, places) * shown
+        both = enlarge(found if judged is not None else torch.cat((found, shown), dim=1), step, self.size)
         return both[:, :1], both[:, 1:]
 
 

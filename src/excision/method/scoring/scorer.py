@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +51,7 @@ class Scorer(nn.Module):
             absolute.
         tails: (R + 1, 2), for each residual and for the attention: median over normal images of the largest
             value, and mean excess of those above it; (appearances, R + 1, 2) if there are several.
+        describe_edges: computes the features of edges and lines, as `edge_features` does.
         feature_distance: feature distance of each position; None if it does not count, since positions differ
             from image to image.
         alignment: estimates the pose of the part, and which of several appearances it has; None if positions
@@ -61,6 +62,7 @@ class Scorer(nn.Module):
 
     normal_residual: Tensor
     tails: Tensor
+    describe_edges: Callable[[Tensor], Tensor]
 
     def __init__(
         self, settings: Settings, image_format: ImageFormat, network: FeatureNetwork | None = None
@@ -73,6 +75,7 @@ class Scorer(nn.Module):
         residuals = 2 if settings.score.broad > 0 else 1
         self.register_buffer("normal_residual", torch.ones(1, residuals, *size))
         self.register_buffer("tails", torch.ones(residuals + 1, 2))
+        self.describe_edges = edge_features
         self.feature_distance: FeatureDistance | None = None
         self.alignment: Posing | None = None
         self.network = network if settings.compares_features else None
@@ -95,7 +98,7 @@ class Scorer(nn.Module):
             images = self.alignment.align(images, pose)
         shown = self._shown(pose)
         if self.feature_distance is not None:
-            distance = self.feature_distance(edge_features(images), shown[FINE_CELL], appearance)
+            distance = self.feature_distance(self.describe_edges(images), shown[FINE_CELL], appearance)
         of_network = tuple(self._of_networks(images, shown, appearance, given.features))
         attention = given.cells.clamp_min(0)
         return Evidence(tuple(relative), attention, distance, pose, shown, of_network, appearance)
