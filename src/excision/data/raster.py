@@ -25,6 +25,7 @@ from excision.data.pixels import (
     upright_size,
 )
 
+_PNG = b"\x89PNG\r\n\x1a\n"
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "PPM", "GIF", "WEBP", "JPEG2000")
 _KNOWN = "BMP, GIF, JPEG, JPEG 2000, PBM, grey PFM, PGM, PNG, PPM, TIFF and WebP"
 """What is read here and by the other readers, for messages."""
@@ -137,8 +138,8 @@ def _opened(stream: BinaryIO) -> Iterator[tuple[Image.Image, int]]:
     """Open a file and give its image, not yet decoded, with its EXIF orientation."""
     with without_warnings():
         try:
-            image = Image.open(stream, formats=_FORMATS)
-        except UnidentifiedImageError as error:
+            image = _identified(stream)
+        except (UnidentifiedImageError, SyntaxError) as error:
             raise RefusedError(f"the file is damaged or not an image; known are {_KNOWN}") from error
         check_size(image.height, image.width)
         # The method of the base class reads only the header.
@@ -147,6 +148,18 @@ def _opened(stream: BinaryIO) -> Iterator[tuple[Image.Image, int]]:
     if image.format in ("JPEG", "MPO"):
         _check_length(stream, image.height * image.width)
     yield image, turned
+
+
+def _identified(stream: BinaryIO) -> Image.Image:
+    """Open a file of any format that is known."""
+    start = stream.read(len(_PNG))
+    stream.seek(0)
+    if start != _PNG:
+        return Image.open(stream, formats=_FORMATS)
+    # It loads the readers of five formats first, that of JPEG with a part of Python that starts programs.
+    from PIL.PngImagePlugin import PngImageFile
+
+    return PngImageFile(stream)
 
 
 def _check_length(stream: BinaryIO, pixels: int) -> None:
