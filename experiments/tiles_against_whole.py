@@ -74,7 +74,7 @@ def for_whole(detector: Detector, good: Sequence[NDArray[np.uint16]]) -> Pipelin
     learn_attention(pipeline, normal)
     sums = pipeline.scorer.residual_sums()
     for image in normal(lambda *_: None):
-        pipeline.scorer.add_residual(sums, pipeline.scorer_input(image))
+        sums.add(*pipeline.scorer.residual_of(pipeline.scorer_input(image)))
     pipeline.scorer.fit_residual(sums)
     return pipeline
 

@@ -52,7 +52,7 @@ def learnt_without(pipeline: Pipeline, fold: int | None) -> Pipeline:
         )
     sums = alone.scorer.residual_sums()
     for image in kept:
-        alone.scorer.add_residual(sums, alone.scorer_input(image))
+        sums.add(*alone.scorer.residual_of(alone.scorer_input(image)))
     alone.scorer.fit_residual(sums)
     return alone
 
@@ -62,6 +62,24 @@ def assert_same(found: Pipeline, wanted: Pipeline, ignored: tuple[str, ...]) -> 
     for name, tensor in found.state_dict().items():
         if not name.endswith(ignored):
             torch.testing.assert_close(tensor, expected[name], rtol=1e-4, atol=1e-6)
+
+
+def test_attention_and_residuals_do_not_depend_on_how_many_images_are_computed_at_once() -> None:
+    learnt, before = [], torch.get_num_threads()
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        try:
+            pipeline = trained()
+            copies = learn_normal(pipeline, NORMAL)
+        finally:
+            torch.set_num_threads(before)
+        learnt.append([each.state_dict() for each in (pipeline, *copies)])
+    for one, several in zip(*learnt, strict=True):
+        assert one["scorer.normal_residual"].std() > 0
+        for name, tensor in one.items():
+            # Features are still learnt by all threads together.
+            if name.startswith(("attention.", "masking.", "scorer.normal_residual")):
+                assert torch.equal(tensor, several[name]), name
 
 
 def test_each_copy_is_learnt_without_its_fold_and_the_tails_are_those_of_images_left_out() -> None:

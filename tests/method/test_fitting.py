@@ -42,7 +42,7 @@ def set_mask_threshold(pipeline: Pipeline) -> None:
 def set_normal_residual(pipeline: Pipeline) -> None:
     sums = pipeline.scorer.residual_sums()
     for image in IMAGES:
-        pipeline.scorer.add_residual(sums, pipeline.scorer_input(image))
+        sums.add(*pipeline.scorer.residual_of(pipeline.scorer_input(image)))
     pipeline.scorer.fit_residual(sums)
 
 

@@ -38,6 +38,7 @@ from excision.system.files import write_json
 from excision.system.usage import usage
 from excision.training.given_defects import Defects
 from excision.training.given_groups import Groups
+from excision.training.side_by_side import at_once
 from excision.training.training_set import TrainingSet
 
 
@@ -291,13 +292,15 @@ class Detector(FittedDetector):
         normal = NormalImages.of(data, self.device)
         copies = learn_normal(self.pipeline, normal, stage)
         settings, self.calibration_ = self.pipeline.settings, None
+        # Large images are too large to be in memory together.
+        count = at_once(self.device) if self.image_format.tiling is None else 1
         if out_of_fold is not None:
             scores = fold_scores(out_of_fold, data, settings.calibration.folds)
         elif data.cross_fits and copies:
             fit = CrossFit.of(copies, normal, data, self._inspect_with)
-            scores = cross_calibration_scores(data, fit, self._score_one, stage)
+            scores = cross_calibration_scores(data, fit, self._score_one, stage, count)
         else:
-            scores = held_out_scores(data, self._score_one, stage)
+            scores = held_out_scores(data, self._score_one, stage, count)
         self._set_threshold(scores, settings)
         self.fitness_ = learn_fitness(data, settings.calibration, stage)
 

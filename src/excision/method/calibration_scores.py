@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from excision.method.calibration import Calibration, calibrate
 from excision.progress import StageProgress, of_stage
 from excision.settings import CalibrationSettings
+from excision.training.side_by_side import side_by_side
 from excision.training.training_set import TrainingSet
 from excision.training.usable import Picture
 
@@ -68,21 +69,24 @@ class CalibrationScores:
         )
 
 
-def held_out_scores(data: TrainingSet, score: Score, stage: StageProgress | None) -> CalibrationScores:
+def held_out_scores(
+    data: TrainingSet, score: Score, stage: StageProgress | None, count: int = 1
+) -> CalibrationScores:
     """Score the images that were held out, in their order.
 
     Args:
         data: images of a training.
         score: scores an image.
         stage: called with (stage, done, total).
+        count: number of images that are scored at once.
 
     Raises:
         ImageError: an image can no longer be read.
     """
     tell = of_stage(stage, CALIBRATING)
     scores: list[float] = []
-    for image in data.calibration_images():
-        scores.append(score(image))
+    for found in side_by_side(score, data.calibration_images(), count):
+        scores.append(found)
         tell(len(scores), len(data.calibration))
     return CalibrationScores.of(scores, data.calibration, data)
 

@@ -48,7 +48,7 @@ def with_cross_calibration(data: TrainingSet, settings: Settings) -> TrainingSet
 
 
 def cross_calibration_scores(
-    data: TrainingSet, fit: CrossFit[D], score: Score, stage: StageProgress | None
+    data: TrainingSet, fit: CrossFit[D], score: Score, stage: StageProgress | None, count: int = 1
 ) -> CalibrationScores:
     """Score training and held-out images; only the latter are returned if the networks remember the former.
 
@@ -57,12 +57,13 @@ def cross_calibration_scores(
         fit: inspects each training image by statistics that its group took no part in.
         score: scores a held-out image.
         stage: called with (stage, done, total).
+        count: number of images that are scored at once.
 
     Raises:
         ImageError: an image can no longer be read.
     """
-    seen = fit.scores(data, stage)
-    new = held_out_scores(data, score, stage)
+    seen = fit.scores(data, stage, count)
+    new = held_out_scores(data, score, stage, count)
     seen_groups = [data.groups[name] for name in data.sources]
     chance = memory_p_value(seen, seen_groups, new.scores, new.groups)
     if chance < LEVEL:

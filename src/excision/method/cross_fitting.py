@@ -12,6 +12,7 @@ from excision.method.normal_statistics import learn_normal
 from excision.method.pipeline import Pipeline
 from excision.predictions import Detection
 from excision.progress import StageProgress, of_stage
+from excision.training.side_by_side import side_by_side
 from excision.training.training_set import TrainingSet
 from excision.training.usable import Picture
 
@@ -55,20 +56,22 @@ class CrossFit(Generic[D]):
         """
         return self._inspect(self._copies[self._fold_of[name]], picture)
 
-    def scores(self, data: TrainingSet, stage: StageProgress | None = None) -> list[float]:
+    def scores(self, data: TrainingSet, stage: StageProgress | None = None, count: int = 1) -> list[float]:
         """Return the out-of-fold anomaly score of each training image, in the order of `data.sources`.
 
         Args:
             data: the training images.
             stage: called with (stage, done, total).
+            count: number of images that are inspected at once.
 
         Raises:
             ImageError: an image can no longer be read.
         """
         tell = of_stage(stage, "cross-fitted scores")
         found: list[float] = []
-        for name, picture in zip(data.sources, data.training_images(), strict=True):
-            found.append(self.inspect(name, picture).score)
+        named = zip(data.sources, data.training_images(), strict=True)
+        for score in side_by_side(lambda each: self.inspect(*each).score, named, count):
+            found.append(score)
             tell(len(found), len(data.sources))
         return found
 

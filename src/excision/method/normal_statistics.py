@@ -14,7 +14,9 @@ from torch import Tensor
 
 from excision.method.normal_images import NormalImages
 from excision.method.pipeline import Pipeline
+from excision.method.scoring.evidence import Largest
 from excision.progress import StageProgress, of_stage
+from excision.training.side_by_side import at_once, side_by_side
 
 T = TypeVar("T")
 
@@ -32,7 +34,8 @@ def learn_attention(
     Returns:
         The absolute attention (1, 1, h, w) of each image.
     """
-    absolute = [pipeline.absolute_cells(image) for image in normal(of_stage(stage, "normal attention"))]
+    images = normal(of_stage(stage, "normal attention"))
+    absolute = list(side_by_side(pipeline.absolute_cells, images, _at_once(pipeline)))
     _fit_attention(pipeline, absolute)
     return absolute
 
@@ -94,10 +97,21 @@ def _learn_residual(
     learners = [*copies, pipeline]
     sums = [each.scorer.residual_sums() for each in learners]
     images = normal(of_stage(stage, "normal residual"))
-    for image, cells, fold in zip(images, absolute, normal.folds, strict=True):
-        for number, (each, of_it) in enumerate(zip(learners, sums, strict=True)):
-            if number != fold or each is pipeline:
-                each.scorer.add_residual(of_it, each.scorer_input(image, cells, for_residual=True))
+    # One image with one learner at a time, so that few residuals are held before they are added.
+    shown = (
+        (number, image, cells)
+        for image, cells, fold in zip(images, absolute, normal.folds, strict=True)
+        for number, each in enumerate(learners)
+        if number != fold or each is pipeline
+    )
+
+    def residual(item: tuple[int, Tensor, Tensor]) -> tuple[int, tuple[list[Tensor], Tensor | None]]:
+        number, image, cells = item
+        learner = learners[number]
+        return number, learner.scorer.residual_of(learner.scorer_input(image, cells, for_residual=True))
+
+    for number, found in side_by_side(residual, shown, _at_once(pipeline)):
+        sums[number].add(*found)
     for each, of_it in zip(learners, sums, strict=True):
         each.scorer.fit_residual(of_it)
 
@@ -112,14 +126,22 @@ def _learn_tails(
     """Learn the tails from the evidence of each image by the copy that leaves its fold out."""
     if not pipeline.scorer.counts_attention:
         return
-    largest = []
     images = normal(of_stage(stage, "tails"))
-    for image, cells, fold in zip(images, absolute, normal.folds, strict=True):
+
+    def judged(item: tuple[Tensor, Tensor, int]) -> Largest:
+        image, cells, fold = item
         judge = copies[fold] if copies else pipeline
-        largest.append(judge.scorer.largest(judge.scorer_input(image, cells)))
+        return judge.scorer.largest(judge.scorer_input(image, cells))
+
+    items = zip(images, absolute, normal.folds, strict=True)
+    largest = list(side_by_side(judged, items, _at_once(pipeline)))
     pipeline.scorer.fit_tails(largest)
     for fold, each in enumerate(copies):
         each.scorer.fit_tails(_without(fold, largest, normal.folds))
+
+
+def _at_once(pipeline: Pipeline) -> int:
+    return at_once(next(pipeline.parameters()).device)
 
 
 def _sharing_networks(pipeline: Pipeline) -> Pipeline:

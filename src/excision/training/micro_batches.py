@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from types import TracebackType
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+
+from excision.training.side_by_side import one_thread_each
 
 MicroBatchLoss = Callable[[], Tensor]
 """Computes what a micro-batch adds to the loss of the batch, a differentiable scalar."""
@@ -44,15 +47,14 @@ class MicroBatches:
 
     def __init__(self, network: nn.Module, threads: int | None = None) -> None:
         self._parameters = list(network.parameters())
-        self._before = torch.get_num_threads()
-        self._threads = threads or self._before
+        self._threads = threads
+        self._opened = ExitStack()
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Self:
-        self._before = torch.get_num_threads()
-        torch.set_num_threads(1)  # threads that are started from now on take it over
-        if self._threads > 1:
-            self._pool = ThreadPoolExecutor(self._threads, "micro-batch")
+        threads = self._opened.enter_context(one_thread_each())
+        if (self._threads or threads) > 1:
+            self._pool = ThreadPoolExecutor(self._threads or threads, "micro-batch")
         return self
 
     def __exit__(
@@ -60,7 +62,7 @@ class MicroBatches:
     ) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(self._before)
+        self._opened.close()
 
     def gradients(self, losses: Sequence[MicroBatchLoss]) -> Gradients:
         """Return loss and gradients of a batch, of which each of `losses` computes a micro-batch."""

@@ -186,13 +186,13 @@ class Scorer(nn.Module):
             distance.fit(merged(moments.network[grid.name]))
 
     def residual_sums(self) -> ResidualSums:
-        """Return empty sums, to which `add_residual` adds the residuals of normal images."""
+        """Return empty sums, to which the residuals of normal images are added."""
         return ResidualSums.zeros(self.normal_residual[:, : self.residuals])
 
     @torch.no_grad()
-    def add_residual(self, sums: ResidualSums, given: ScorerInput) -> None:
-        """Add the absolute residuals of a normal image to the sums."""
-        sums.add(self._residuals(given), given.mask if self.counts_inside_alone else None)
+    def residual_of(self, given: ScorerInput) -> tuple[list[Tensor], Tensor | None]:
+        """Return the absolute residuals of a normal image, and where they count: what the sums take."""
+        return self._residuals(given), given.mask if self.counts_inside_alone else None
 
     @torch.no_grad()
     def fit_residual(self, sums: ResidualSums) -> None:
