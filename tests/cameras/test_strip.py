@@ -91,15 +91,30 @@ def test_a_defect_that_a_cut_divides_has_one_box(
     overlap = data.draw(st.integers(1, height - 1))
     total = max([y + tall for _, y, _, tall in defects], default=0) + 40
     images = cut(np.zeros((total, 30), np.uint8), [total], height, overlap)
-    boxes = []
+    boxes: list[tuple[int, int, list[Box]]] = []
     for row, image in images:
         inside = []
         for x, y, width, tall in defects:
             top, bottom = max(y, row) - row, min(y + tall, row + len(image)) - row
             if bottom > top:
                 inside.append((x, top, width, bottom - top))
-        boxes.append((row, inside))
-    assert join_boxes(boxes) == join_boxes([(0, defects)])
+        boxes.append((len(boxes), row, inside))
+    found = list(join_boxes(boxes))
+    assert sorted(box for box, _ in found) == sorted(box for box, _ in join_boxes([(0, 0, defects)]))
+    for box, shown in found:
+        inside_it = [
+            number
+            for number, row, inside in boxes
+            if any(_holds(box, (x, row + y, w, h)) for x, y, w, h in inside)
+        ]
+        assert sorted(shown) == inside_it
+
+
+def _holds(box: Box, other: Box) -> bool:
+    return all(
+        box[axis] <= other[axis] and other[axis] + other[axis + 2] <= box[axis] + box[axis + 2]
+        for axis in (0, 1)
+    )
 
 
 def test_a_camera_of_blocks_gives_one_strip(tmp_path: Path) -> None:
@@ -107,7 +122,9 @@ def test_a_camera_of_blocks_gives_one_strip(tmp_path: Path) -> None:
     for number in range(10):
         Image.fromarray(strip[16 * number : 16 * (number + 1)]).save(tmp_path / f"{number}.png")
     with closing(
-        open_camera("web", FolderSettings(path=tmp_path, strip_height=50, strip_overlap=10))
+        open_camera(
+            "web", FolderSettings(path=tmp_path, strip_height=50, strip_overlap=10, strip_row_mm=0.05)
+        )
     ) as camera:
         camera.start()
         frames = []
@@ -115,6 +132,10 @@ def test_a_camera_of_blocks_gives_one_strip(tmp_path: Path) -> None:
             while True:
                 frames.append(camera.grab(10.0))
     assert [frame.row for frame in frames] == [0, 40, 80, 110]
+    assert {frame.row_mm for frame in frames} == {0.05}
+    (began,) = {frame.strip for frame in frames}
+    assert began is not None
+    assert 0 <= frames[0].time - began / 1e6 < 60
     for frame in frames:
         assert frame.row is not None
         assert np.array_equal(frame.pixels, strip[frame.row : frame.row + 50])

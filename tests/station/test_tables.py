@@ -96,6 +96,9 @@ def test_columns_are_the_fields_of_a_result() -> None:
         "station": "text",
         "view": "text",
         "part": "int",
+        "strip": "int",
+        "strip_row": "int",
+        "strip_row_mm": "float",
     }
     assert next(iter(COLUMNS)) == "id"
     assert list(COLUMNS) == [

@@ -32,6 +32,9 @@ class Frame:
         dropped: pictures lost between the previous one that was grabbed and this one.
         row: of a line-scan camera, number of the first row in the strip; None of any other.
         source: file that it was read from; None of a camera that is not a folder.
+        strip: of a line-scan camera, which strip: the time at which it began, microseconds since 1970. Every
+            start of the camera begins one.
+        row_mm: of a line-scan camera, millimetres from one row to the next; None where nobody said.
     """
 
     pixels: Pixels
@@ -41,6 +44,8 @@ class Frame:
     dropped: int = 0
     row: int | None = None
     source: str | None = None
+    strip: int | None = None
+    row_mm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

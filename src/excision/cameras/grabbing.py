@@ -105,7 +105,8 @@ class GrabbingCamera:
                 shot = held.shot
                 # What has waited in a folder or a file is taken when it is grabbed.
                 taken = time.time() if self._source.patient else shot.time
-                return Frame(pixels, taken, held.number, self.name, dropped, shot.row, shot.source)
+                place = (shot.row, shot.source, shot.strip, shot.row_mm)
+                return Frame(pixels, taken, held.number, self.name, dropped, *place)
 
     def _ask(self) -> None:
         with self._changed:

@@ -25,6 +25,8 @@ class CommonSettings:
         strip_height: of a line-scan camera, rows of one image of the endless strip; None keeps the pictures
             as they come.
         strip_overlap: rows that neighbouring images of the strip have in common.
+        strip_row_mm: millimetres from one row to the next, such as the step of the encoder.
+        strip_length: rows of one part, or of any length that gets one verdict.
     """
 
     kind: ClassVar[str] = ""
@@ -32,6 +34,8 @@ class CommonSettings:
     buffer: int = 8
     strip_height: int | None = None
     strip_overlap: int = 0
+    strip_row_mm: float | None = None
+    strip_length: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.buffer <= MOST_BUFFERED:
@@ -39,6 +43,12 @@ class CommonSettings:
         height, overlap = self.strip_height, self.strip_overlap
         if height is None and overlap:
             raise SettingsError("strip_overlap needs strip_height, the rows of one image")
+        for name in ("strip_row_mm", "strip_length"):
+            given = getattr(self, name)
+            if given is not None and height is None:
+                raise SettingsError(f"{name} needs strip_height, the rows of one image")
+            if given is not None and not given > 0:
+                raise SettingsError(f"{name} is {given:g}: it must be above 0")
         if height is not None and not 1 <= height <= MOST_ROWS:
             raise SettingsError(f"strip_height is {height}: it must lie between 1 and {MOST_ROWS}")
         if height is not None and not 0 <= overlap < height:
@@ -63,7 +73,7 @@ class CommonSettings:
 
             if source.on_demand:
                 raise SettingsError("strip_height has no meaning for pictures that are taken one by one")
-            source = StripSource(source, self.strip_height, self.strip_overlap)
+            source = StripSource(source, self.strip_height, self.strip_overlap, self.strip_row_mm)
         return GrabbingCamera(name, self.kind, source, self.buffer)
 
     def check(self) -> str:

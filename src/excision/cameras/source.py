@@ -20,6 +20,8 @@ class Shot:
         lost: pictures that the source took and lost before this one, by its own count.
         source: file that the picture is from, if any.
         row: first row in the strip of a line-scan camera.
+        strip: that the row belongs to, as in `Frame`.
+        row_mm: from one row to the next, in millimetres, where it is known.
     """
 
     make: Callable[[], Pixels]
@@ -27,6 +29,8 @@ class Shot:
     lost: int = 0
     source: str | None = None
     row: int | None = None
+    strip: int | None = None
+    row_mm: float | None = None
 
 
 class Source(Protocol):

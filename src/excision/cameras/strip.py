@@ -78,12 +78,22 @@ def _fit(above: Pixels, below: Pixels) -> bool:
 
 
 class StripSource:
-    """Gives the images of a strip instead of the pictures of a line-scan camera; see `Source`."""
+    """Gives the images of a strip instead of the pictures of a line-scan camera; see `Source`.
+
+    The strip begins with the first rows. Its rows are counted on when the camera is lost and comes back.
+
+    Args:
+        source: of blocks of rows.
+        height: rows of one image.
+        overlap: rows that two neighbouring images share.
+        row_mm: millimetres from one row to the next; None where it is unknown.
+    """
 
     on_demand = False
 
-    def __init__(self, source: Source, height: int, overlap: int) -> None:
-        self._source = source
+    def __init__(self, source: Source, height: int, overlap: int, row_mm: float | None = None) -> None:
+        self._source, self._row_mm = source, row_mm
+        self._strip: int | None = None
         self._cutter = StripCutter(height, overlap)
         self._ready: deque[Shot] = deque()
         self._block = self._lost = 0
@@ -133,20 +143,24 @@ class StripSource:
             self._end = error
             return
         except (CameraEndError, CameraError) as error:
-            self._cut(self._cutter.gap(), None)
+            # Nobody knows how many rows will be missing: one at least, so that nothing is joined across.
+            self._cut(self._cutter.gap(1), None)
             self._end = error
             return
         if shot.lost:
             self._cut(self._cutter.gap(self._block * shot.lost), shot)
             self._lost += shot.lost
         self._block = len(rows)
+        if self._strip is None:
+            self._strip = round(1e6 * shot.time)
         self._cut(self._cutter.push(rows), shot)
 
     def _cut(self, images: Iterable[tuple[int, Pixels]], shot: Shot | None) -> None:
         for row, image in images:
             lost, self._lost = self._lost, 0
             taken, source = (time.time(), None) if shot is None else (shot.time, shot.source)
-            self._ready.append(Shot(partial(_as_it_is, image), taken, lost, source, row))
+            make = partial(_as_it_is, image)
+            self._ready.append(Shot(make, taken, lost, source, row, self._strip, self._row_mm))
 
 
 def _as_it_is(image: Pixels) -> Pixels:

@@ -87,6 +87,8 @@ class CameraOptions:
     strip_overlap: Annotated[
         int | None, Parameter(help="Rows that neighbouring images of the strip have in common.")
     ] = None
+    strip_row_mm: Annotated[float | None, _more("Millimetres from one row to the next.")] = None
+    strip_length: Annotated[int | None, _more("Rows that get one verdict together.")] = None
 
     def settings(self) -> tuple[str, CommonSettings]:
         """Return the name of the camera and its settings.

@@ -71,6 +71,9 @@ class Report:
         view: name of the camera; None where the report is about several views, or about none.
         time: of the report, seconds since 1970 in UTC.
         triggered: time of the trigger, seconds since 1970 in UTC.
+        strip: of an image of a line-scan camera, which strip: when it began, microseconds since 1970.
+        strip_row: number of the image's first row in the strip.
+        strip_row_mm: millimetres from one row to the next, where it is known.
         deadline_missed: whether no verdict was there at the deadline; the verdict is "fault" then.
     """
 
@@ -91,6 +94,9 @@ class Report:
     triggered: float | None = None
     deadline_missed: bool = False
     origin: str | None = None
+    strip: int | None = None
+    strip_row: int | None = None
+    strip_row_mm: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it for JSON; a number that is not finite, which JSON lacks, is None."""

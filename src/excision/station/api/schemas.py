@@ -43,6 +43,9 @@ _EXAMPLE: JsonValue = {
     "station": "press-3",
     "view": "front",
     "part": None,
+    "strip": None,
+    "strip_row": None,
+    "strip_row_mm": None,
     "links": {
         "self": "/v1/results/17",
         "image": "/v1/results/17/image",
@@ -116,6 +119,11 @@ class ResultAnswer(BaseModel):
     station: str | None = Field(description="name of the station")
     view: str | None = Field(description="which camera or side of the part the image shows")
     part: int | None = Field(description="number of the part that the image is a view of")
+    strip: int | None = Field(
+        description="of a line-scan camera: time at which its strip began, microseconds since 1970"
+    )
+    strip_row: int | None = Field(description="number of the first row of the image in the strip, from 0")
+    strip_row_mm: float | None = Field(description="millimetres from one row to the next, where it is known")
     links: Links
 
     @classmethod

@@ -39,6 +39,9 @@ class Answer:
         station: name of the station.
         view: which camera or side of the part the image shows.
         part: number of the part that the image is a view of.
+        strip: of a line-scan camera, time at which its strip began, microseconds since 1970.
+        strip_row: number of the first row of the image in the strip, from 0.
+        strip_row_mm: millimetres from one row to the next, where it is known.
     """
 
     id: int
@@ -66,6 +69,9 @@ class Answer:
     station: str | None = None
     view: str | None = None
     part: int | None = None
+    strip: int | None = None
+    strip_row: int | None = None
+    strip_row_mm: float | None = None
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> Answer:

@@ -199,7 +199,7 @@ def _translated(statement: str) -> str:
 
 
 def _result(row: dict[str, Any]) -> HubResult:
-    found = from_row({**row, "image": None})
+    found = from_row({"image": None, "strip": None, "strip_row": None, "strip_row_mm": None, **row})
     known = {name: getattr(found, name) for name in ("id", *COLUMNS)}
     return HubResult(**known, station=row["station"], number=row["number"])
 

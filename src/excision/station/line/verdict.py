@@ -79,6 +79,9 @@ def report_of(trigger: Trigger, answers: Mapping[str, Answer], station: str | No
         result=answer.id,
         serial=report.serial or answer.serial,
         recipe=report.recipe or answer.model,
+        strip=answer.strip,
+        strip_row=answer.strip_row,
+        strip_row_mm=answer.strip_row_mm,
     )
 
 

@@ -94,7 +94,8 @@ class View:
         try:
             write_frame(path, frame)
             trigger = pending.trigger
-            origin = Origin(trigger.serial, trigger.lot, trigger.recipe, self.name, pending.part)
+            place = (frame.strip, frame.row, frame.row_mm)
+            origin = Origin(trigger.serial, trigger.lot, trigger.recipe, self.name, pending.part, *place)
             source = f"{self.name}/{trigger.number}"
             (answer,) = self._station.submit([(path, source)], self._model(pending), origin)
         except (ExcisionError, OSError, KeyError) as error:

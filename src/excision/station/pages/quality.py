@@ -22,6 +22,7 @@ from excision.station.pages.quality_source import quality_source
 from excision.station.pages.quality_view import PERIOD_COLUMNS, Asked, Quality
 from excision.station.pages.source import hub_of
 from excision.station.pages.stations import stations_of
+from excision.station.pages.strip_tables import STRIP_TABLES, latest_defects
 from excision.station.pages.web import PageRoute, render, station_of, words_of
 from excision.station.parts.rows import PartQuery
 from excision.station.parts.table import PART_COLUMNS
@@ -70,6 +71,7 @@ def quality(request: Request) -> Response:
         parts=parts,
         views=seen.source.views_of(parts),
         stations=None if hub is None else stations_of(hub, seen.source.station, seen.choice.model),
+        strips=latest_defects(request),
         forms=FORMS,
     )
 
@@ -140,6 +142,7 @@ def _bars(bars: list[Bar]) -> Table:
 _TABLES: Mapping[str, Callable[[Request], Table]] = {
     "results": _results,
     "parts": _parts,
+    **STRIP_TABLES,
     "periods": lambda request: (PERIOD_COLUMNS, _seen(request).periods()),
     "classes": lambda request: _bars(_seen(request).classes),
     "lots": lambda request: _bars(_seen(request).by_lot),

@@ -13,9 +13,10 @@ from excision.station.store.schema_7 import PARTS
 from excision.station.store.schema_8 import PEOPLE
 from excision.station.store.schema_9 import SIGNALS
 from excision.station.store.schema_11 import OUTSIDE
+from excision.station.store.schema_12 import STRIPS
 from excision.station.store.schema_shadows import SHADOWS
 
-_STEPS = {**STEPS, 7: PARTS, 8: PEOPLE, 9: SIGNALS, 10: SHADOWS, 11: OUTSIDE}
+_STEPS = {**STEPS, 7: PARTS, 8: PEOPLE, 9: SIGNALS, 10: SHADOWS, 11: OUTSIDE, 12: STRIPS}
 """What turns a file of the version before into one of the version that is the key.
 
 A new file is made as one of version 6 and then taken through the steps after it, as any other."""

@@ -48,6 +48,10 @@ class StoredResult:
         station: name of the station; None where it has none.
         view: which camera or side of the part the image shows; None where there is one view alone.
         part: number of the part that the image is a view of; None where views are not put together.
+        strip: of a line-scan camera, which strip the image is from: the time at which it began, microseconds
+            since 1970; None of any other image.
+        strip_row: number of the image's first row in the strip, from 0.
+        strip_row_mm: millimetres from one row to the next; None where nobody said.
         id: number in the store; 0 before it is there.
     """
 
@@ -77,6 +81,9 @@ class StoredResult:
     station: str | None = None
     view: str | None = None
     part: int | None = None
+    strip: int | None = None
+    strip_row: int | None = None
+    strip_row_mm: float | None = None
     id: int = 0
 
 
@@ -90,6 +97,9 @@ class Origin:
         recipe: that was asked for, which names a model.
         view: which camera or side of the part the image shows.
         part: number of the part that the image is a view of.
+        strip: of a line-scan camera that the image is from.
+        strip_row: number of its first row in the strip.
+        strip_row_mm: millimetres from one row to the next.
     """
 
     serial: str | None = None
@@ -97,6 +107,9 @@ class Origin:
     recipe: str | None = None
     view: str | None = None
     part: int | None = None
+    strip: int | None = None
+    strip_row: int | None = None
+    strip_row_mm: float | None = None
 
     def columns(self) -> dict[str, Any]:
         """Give the columns of a result, by name."""
