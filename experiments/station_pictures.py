@@ -150,7 +150,7 @@ def shrink(path: Path, width: int) -> None:
     with Image.open(path) as picture:
         height = round(picture.height * width / picture.width)
         smaller = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-    few = smaller.quantize(_COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
+    few = smaller.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.FLOYDSTEINBERG)
     few.save(path, optimize=True)
 
 

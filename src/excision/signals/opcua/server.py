@@ -87,7 +87,7 @@ class OpcUaServer:
         self._thread = LoopThread(f"signals.{self.name}")
         try:
             self._thread.run(self._open(commands), _OPEN)
-        except (SignalError, SettingsError):
+        except BaseException:
             self.close()
             raise
 
