@@ -23,7 +23,7 @@ def test_resuming_removes_what_any_killed_writer_left(tmp_path: Path) -> None:
     begun = {path.name for path in tmp_path.iterdir()}
     for name in (SETTINGS, FINGERPRINT, TUNING, CHECKPOINT, MODEL):
         stem, _, suffix = name.partition(".")
-        (tmp_path / f".{stem}-abc123.{suffix}").write_bytes(b"half")
+        (tmp_path / f".{stem}-abc1_234.{suffix}").write_bytes(b"half")
     (tmp_path / ".notes.txt").write_text("somebody's own", "utf-8")
     prepare_run(tmp_path, Settings(), FORMAT, {"files": []}, resume=True)
     assert {path.name for path in tmp_path.iterdir()} == begun | {".notes.txt"}
