@@ -29,6 +29,11 @@ _MESSAGES = ("NBIRTH", "NDATA", "NDEATH", "NCMD")
 BIRTH, DATA, DEATH, COMMAND = (f"spBv1.0/plant/{kind}/press 3" for kind in _MESSAGES)
 
 
+def test_every_field_of_a_report_is_a_metric() -> None:
+    fields = {f"Report/{field.name}" for field in dataclasses.fields(Report)}
+    assert {name for name in KINDS if name.startswith("Report/")} == fields
+
+
 class Host(Subscriber):
     """Keeps what it hears, read by hand, with its QoS and retain flag."""
 
@@ -219,7 +224,8 @@ def test_a_broker_that_is_killed_loses_no_report(broker: Broker) -> None:
         assert [each["seq"] for each in (birth, *data)] == list(range(len(data) + 1))
         heard += data
         if number:
-            assert [metric["is_historical"] for metric in data[0]["metrics"].values()] == [True] * 17
+            assert all(metric["is_historical"] for metric in data[0]["metrics"].values())
+            assert len(data[0]["metrics"]) == len(dataclasses.fields(Report))
             assert "is_historical" not in data[-1]["metrics"]["Report/id"]
         host.close()
     ids = [values(each)["Report/id"] for each in heard]
