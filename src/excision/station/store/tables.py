@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, Self
+from typing import Any, BinaryIO, Generic, Literal, Self, TypeVar
 
 from excision.station.store.query import Query
 from excision.station.store.records import StoredResult
@@ -15,6 +16,9 @@ from excision.system.files import atomic_path
 from excision.system.parquet import columns_of, write_parquet
 
 Format = Literal["csv", "jsonl", "parquet"]
+LineFormat = Literal["csv", "jsonl"]
+
+Row = TypeVar("Row")
 
 _KINDS = columns_of(StoredResult, time="time", unfit="texts")
 
@@ -52,13 +56,13 @@ def write_table(store: Store, path: Path, form: Format, query: Query | None = No
     return count
 
 
-class LiveTable:
-    """A table that follows a store: whole from the beginning, and each further result at once.
+class FollowingTable(ABC, Generic[Row]):
+    """A table that follows a store: whole from the beginning, and each further row at once.
 
     Parquet can only be written as a whole: it follows when the table is closed.
 
     Args:
-        store: with the results so far.
+        store: with the rows so far.
         path: file to write.
         form: "csv", "jsonl" or "parquet".
 
@@ -68,7 +72,7 @@ class LiveTable:
 
     def __init__(self, store: Store, path: Path, form: Format) -> None:
         self._store, self._path, self._form = store, path, form
-        write_table(store, path, form)
+        self._write()
         self._stream: BinaryIO | None = None if form == "parquet" else path.open("ab")
 
     def __enter__(self) -> Self:
@@ -80,13 +84,31 @@ class LiveTable:
         if self._stream is not None:
             self._stream.close()
         elif error is None:
-            write_table(self._store, self._path, self._form)
+            self._write()
 
-    def add(self, result: StoredResult) -> None:
-        """Write a result that the store has just got."""
-        if self._stream is not None:
-            self._stream.write(_line(result, self._form))
+    def add(self, row: Row) -> None:
+        """Write a row that the store has just got."""
+        if self._stream is not None and self._form != "parquet":
+            self._stream.write(self._line(row, self._form))
             self._stream.flush()
+
+    @abstractmethod
+    def _write(self) -> None:
+        """Write the whole table."""
+
+    @abstractmethod
+    def _line(self, row: Row, form: LineFormat) -> bytes:
+        """Give the line of one row."""
+
+
+class LiveTable(FollowingTable[StoredResult]):
+    """The results of a store as they come."""
+
+    def _write(self) -> None:
+        write_table(self._store, self._path, self._form)
+
+    def _line(self, row: StoredResult, form: LineFormat) -> bytes:
+        return _line(row, form)
 
 
 def _as_dict(result: StoredResult) -> dict[str, Any]:
