@@ -14,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from excision.data import Dataset, load_dataset
@@ -43,6 +42,7 @@ from excision.system.cores import cores
 from excision.system.files import sha256
 from excision.system.in_order import in_order
 from excision.training import KNOWN_DEFECTS
+from excision.training.side_by_side import one_thread_each
 from excision.training.training_set import TrainingSet, prepare
 from excision.training.usable import Picture
 from excision.version import __version__
@@ -203,14 +203,10 @@ def _examples(detector: Detector, data: TrainingSet) -> list[NDArray[np.uint16]]
 def _scores(detector: Detector, held_out: list[Picture], tell: StageProgress) -> list[float]:
     """Give torch's score of each image: as many at once as there are cores, with one thread each."""
     scores = []
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread_each():
         for score in in_order(lambda image: next(detector.predict([image])).score, held_out, cores()):
             scores.append(score)
             tell("inspecting with torch", len(scores), len(held_out))
-    finally:
-        torch.set_num_threads(threads)
     return scores
 
 
