@@ -15,6 +15,7 @@ from excision.errors import ModelError
 from excision.method.attention.digits import Lesson
 from excision.method.attention.networks import SurfaceAttention
 from excision.method.attention.pretrain import lesson_loss
+from excision.training.adamw import AdamW
 from excision.training.loop import optimise, optimise_by
 from excision.training.micro_batches import MicroBatches
 
@@ -117,7 +118,7 @@ def test_a_step_by_gradients_is_that_by_the_loss() -> None:
     for by_loss in (True, False):
         torch.manual_seed(5)
         network = nn.Linear(3, 1)
-        optimiser = torch.optim.AdamW(network.parameters())
+        optimiser = AdamW(network.parameters(), lr=1e-3, weight_decay=0.01)
         loss = partial(lambda module: 100 * module(torch.ones(1, 3)).square().sum(), network)
         for _ in range(3):
             if by_loss:
@@ -132,7 +133,7 @@ def test_a_step_by_gradients_is_that_by_the_loss() -> None:
 
 def test_a_loss_that_is_not_finite_changes_nothing() -> None:
     line = Line()
-    optimiser = torch.optim.AdamW(line.parameters())
+    optimiser = AdamW(line.parameters(), lr=1e-3, weight_decay=0.01)
     with MicroBatches(line, 1) as micro_batches:
         gradients = micro_batches.gradients([partial(line.loss, float("nan"))])
     with pytest.raises(ModelError, match="the test diverged"):

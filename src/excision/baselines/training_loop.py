@@ -14,6 +14,7 @@ from excision.baselines.base import TrainingJob
 from excision.method.recovery.training import compute_dtype, learning_rate
 from excision.ops.unit_range import to_unit
 from excision.settings import Settings
+from excision.training.adamw import AdamW, Optimiser
 from excision.training.loop import optimise
 
 Loss = Callable[[Tensor, np.random.Generator], Tensor]
@@ -41,7 +42,7 @@ def train_network(network: nn.Module, job: TrainingJob, loss: Loss) -> int:
         ModelError: the loss is not finite.
     """
     training = job.settings.training
-    optimiser = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=1e-4)
+    optimiser = AdamW(network.parameters(), lr=training.learning_rate, weight_decay=1e-4)
     network.train()
     timed = job.seconds is not None
     total = _WARM_UP + _TIMED if timed else training.steps
@@ -75,7 +76,7 @@ def draw_crops(job: TrainingJob, rng: np.random.Generator) -> Tensor:
 
 
 def _step(
-    network: nn.Module, optimiser: torch.optim.Optimizer, job: TrainingJob, loss: Loss, step: int, total: int
+    network: nn.Module, optimiser: Optimiser, job: TrainingJob, loss: Loss, step: int, total: int
 ) -> float:
     settings = job.settings
     rng = np.random.default_rng((settings.training.seed, step))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from excision.errors import ModelError
 from excision.progress import TrainingProgress
 from excision.system.interrupts import deferred_interrupt
+from excision.training.adamw import Optimiser
 from excision.training.micro_batches import Gradients
 
 _CLIP = 1.0  # largest norm of the gradient
@@ -104,7 +105,7 @@ def warm_cosine(step: int, total: int, peak: float) -> float:
 def optimise(
     loss: Tensor,
     network: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Optimiser,
     rate: float | None,
     what: str,
     clip: float | None = _CLIP,
@@ -134,7 +135,7 @@ def optimise(
 
 
 def optimise_by(
-    gradients: Gradients, network: nn.Module, optimiser: torch.optim.Optimizer, rate: float, what: str
+    gradients: Gradients, network: nn.Module, optimiser: Optimiser, rate: float, what: str
 ) -> float:
     """Take one optimiser step with gradients that are known; arguments and result as for `optimise`."""
     _check(gradients.loss, what)
@@ -151,9 +152,7 @@ def _check(loss: float, what: str) -> None:
         )
 
 
-def _update(
-    network: nn.Module, optimiser: torch.optim.Optimizer, rate: float | None, clip: float | None
-) -> None:
+def _update(network: nn.Module, optimiser: Optimiser, rate: float | None, clip: float | None) -> None:
     if rate is not None:
         for group in optimiser.param_groups:
             group["lr"] = rate

@@ -22,6 +22,7 @@ from excision.method.recovery.unet import UNet
 from excision.method.run_folder import CHECKPOINT, LOG
 from excision.ops.memory_format import channels_last
 from excision.settings import Normalisation
+from excision.training.adamw import AdamW
 from excision.training.checkpoint import load_checkpoint
 from tests.method.recovery.test_training import CPU, TINY, network, source, steps_of, with_training
 
@@ -132,7 +133,7 @@ def test_interrupt_inside_a_step_keeps_no_half_of_it(
         "forward": (UNet, "forward"),
         "loss": (training, "training_loss"),
         "clipping": (torch.nn.utils, "clip_grad_norm_"),
-        "update": (torch.optim.AdamW, "step"),
+        "update": (AdamW, "step"),
     }[place]
     original = getattr(owner, name)
 
@@ -194,9 +195,9 @@ def test_log_has_each_step_once_after_a_resume(tmp_path: Path) -> None:
 def test_restored_optimiser_is_laid_out_in_memory_as_its_parameters(tmp_path: Path) -> None:
     train(network(), source(TINY), TINY, CPU, tmp_path)
     unet = channels_last(network())
-    optimiser = torch.optim.AdamW(unet.parameters())
+    optimiser = AdamW(unet.parameters(), lr=1e-3, weight_decay=0)
     assert load_checkpoint(tmp_path / CHECKPOINT, unet, optimiser) == STEPS
-    states = [(parameter, optimiser.state[parameter]) for parameter in unet.parameters()]
+    states = [(each, optimiser.state()[number]) for number, each in enumerate(unet.parameters())]
     assert all(state["step"] > 0 for _, state in states)
     for parameter, state in states:
         for name in ("exp_avg", "exp_avg_sq"):

@@ -18,6 +18,7 @@ from excision.ops.memory_format import channels_last
 from excision.progress import TrainingProgress
 from excision.settings import Precision, Settings
 from excision.system.files import write_text
+from excision.training.adamw import AdamW
 from excision.training.checkpoint import load_checkpoint, save_checkpoint
 from excision.training.loop import optimise, run_steps, warm_cosine
 
@@ -50,7 +51,7 @@ def train(
         ModelError: the checkpoint is damaged or belongs to other settings, or the loss is not finite.
     """
     channels_last(network.to(device))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.training.learning_rate, weight_decay=1e-4)
+    optimiser = AdamW(network.parameters(), lr=settings.training.learning_rate, weight_decay=1e-4)
     begin = 0
     if folder is not None and (folder / CHECKPOINT).is_file():
         begin = load_checkpoint(folder / CHECKPOINT, network, optimiser)
@@ -80,7 +81,7 @@ class _Loop:
     def __init__(
         self,
         network: UNet,
-        optimiser: torch.optim.Optimizer,
+        optimiser: AdamW,
         settings: Settings,
         device: torch.device,
         finished: int,

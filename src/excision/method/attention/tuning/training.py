@@ -20,6 +20,7 @@ from excision.method.run_folder import TUNING
 from excision.ops.memory_format import channels_last
 from excision.progress import Progress, TrainingProgress
 from excision.settings import Settings
+from excision.training.adamw import AdamW
 from excision.training.checkpoint import load_checkpoint, save_checkpoint
 from excision.training.loop import optimise_by, run_steps, warm_cosine
 from excision.training.micro_batches import MicroBatches, MicroBatchLoss
@@ -90,7 +91,7 @@ def tune(
     attention.requires_grad_(True)
     network = attention.network
     both = nn.ModuleDict({"live": network, "average": copy.deepcopy(network)})
-    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-3)
+    optimiser = AdamW(network.parameters(), lr=_RATE, weight_decay=1e-3)
     path = None if folder is None else folder / TUNING
     begin = 0
     if path is not None and path.is_file():
@@ -128,7 +129,7 @@ class _Loop:
         self,
         network: AttentionNetwork,
         average: nn.Module,
-        optimiser: torch.optim.Optimizer,
+        optimiser: AdamW,
         micro_batches: MicroBatches,
         total: int,
         finished: int,
