@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from excision.cli import run as main
+from excision.data import load_dataset
 from excision.detector import Detector
 from excision.export import export
 from excision.method.run_folder import FINGERPRINT, TRAINING, read_json
@@ -102,6 +103,17 @@ def test_a_training_without_suspects_is_the_same_with_the_option(mixed: Path, tm
     assert train(clean, plain, "--few") == train(clean, asked, "--few", "--drop-suspects") == 0
     assert (plain / "model.safetensors").read_bytes() == (asked / "model.safetensors").read_bytes()
     assert not (asked / "suspects").exists() and not (asked / "with_suspects").exists()
+
+
+def test_what_the_fit_learnt_gives_the_same_suspects_as_learning_it_again(
+    mixed: Path, plain: tuple[Path, str]
+) -> None:
+    """The training kept the statistics of its fit; a detector that was loaded has none to keep."""
+    run, _ = plain
+    again = Detector.load(run, device="cpu").suspects(load_dataset(mixed), run=run)
+    with (run / "suspects" / "suspects.csv").open(newline="") as stream:
+        kept = {row["image"]: float(row["score"]) for row in csv.DictReader(stream)}
+    assert {each.name: each.score for each, _ in again} == kept
 
 
 def test_scores_that_calibrated_are_not_computed_again(

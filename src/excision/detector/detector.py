@@ -23,17 +23,16 @@ from excision.method.few_images import warn_if_few
 from excision.method.fitness.learning import learn_fitness
 from excision.method.fitting import train_pipeline
 from excision.method.fold_training import out_of_fold_scores
-from excision.method.inference import ablated
 from excision.method.normal_images import NormalImages
 from excision.method.normal_statistics import learn_normal
 from excision.method.parameters import Parameters
-from excision.method.suspect_search import search_suspects
+from excision.method.suspect_search import KeptFit, search_suspects
 from excision.method.suspects import Suspect
 from excision.method.unused_features import warn_if_unused
 from excision.method.warm_start import check_same_networks, read_warm_start, start_from
 from excision.predictions import Prediction
 from excision.progress import Progress, StageProgress, TrainingProgress, of_stage
-from excision.settings import AnomalyMapKind, Settings
+from excision.settings import Settings
 from excision.system.files import write_json
 from excision.system.usage import usage
 from excision.training.given_defects import Defects
@@ -82,6 +81,7 @@ class Detector(FittedDetector):
         false_alarm_rate: float | None = None,
     ) -> None:
         super().__init__(Parameters(settings, device, size, tile, steps, seed, false_alarm_rate))
+        self._kept_fit: KeptFit[Prediction] | None = None
 
     def __repr__(self) -> str:
         """Return the given parameters and a summary of the fit."""
@@ -102,6 +102,7 @@ class Detector(FittedDetector):
         groups: Groups | None = None,
         defects: Defects | None = None,
         warm_start: str | Path | None = None,
+        for_suspects: bool = False,
     ) -> Self:
         """Train and calibrate on the normal training images.
 
@@ -124,6 +125,8 @@ class Detector(FittedDetector):
             warm_start: finished run folder whose attention and recovery networks the training starts from;
                 all statistics and the threshold are learnt anew. No image that they have been trained on is
                 held out to set the threshold. None starts from nothing.
+            for_suspects: keep in memory what `suspects` needs. If that is called next, with the same data
+                set, it learns no statistics again.
 
         Raises:
             DatasetError: there are no normal images, or too few to hold some out; `groups` does not fit; or
@@ -155,13 +158,15 @@ class Detector(FittedDetector):
                 # The run may have been killed after the model was written but before the clean-up.
                 run_folder.remove_checkpoints(run)
                 return self._load(run)
-        self.calibration_ = None
+        self.calibration_ = self._kept_fit = None
         tiles = run / run_folder.TILES if run is not None else None
         folds = self.settings.calibration.folds
         with data.materialised(tiles, of_stage(stage, "cutting tiles")):
             scores = out_of_fold_scores(data, folds, run, self._score_fold, stage) if folds else None
             self._train(data, run, progress, stage, warm_start)
-            self._learn_normal(data, stage, scores)
+            cross = self._learn_normal(data, stage, scores)
+        if for_suspects:
+            self._kept_fit = KeptFit(dataset, self.pipeline, data, cross)
         data = replace(data, cross_fits=self.calibration.cross_fitted > 0)
         if run is not None:
             facts = usage(time.perf_counter() - start)
@@ -224,14 +229,19 @@ class Detector(FittedDetector):
             ImageError: an image can no longer be read.
             ModelError: the detector has not been fitted.
         """
+        tell = None if stage is None else partial(_of_suspects, stage)
+        kept, self._kept_fit = self._kept_fit, None
+        search = partial(search_suspects, inspect=self._predict_one, stage=tell, count=self._at_once)
+        if kept is not None and kept.is_of(dataset, self.pipeline):
+            yield from search(kept.data, self.calibration, lambda: kept.cross_fit)
+            return
         settings = self.pipeline.settings.settled(self.image_format)
         recorded = None if run is None else run_start.recorded_groups(Path(run))
-        tell = None if stage is None else partial(_of_suspects, stage)
         warm = None if run is None else run_start.recorded_warm_start(Path(run))
         data = self._prepare(dataset, settings, tell, recorded, groups, warm=warm)
         with data.materialised(None, of_stage(tell, "cutting tiles")):
             fit = partial(cross_fit, self.pipeline, data, self.device, self._inspect_with, tell)
-            yield from search_suspects(data, self.calibration, fit, self._predict_one, tell)
+            yield from search(data, self.calibration, fit)
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Self:
@@ -243,28 +253,6 @@ class Detector(FittedDetector):
         detector = cls(device=device)._load(Path(folder))
         detector.parameters = replace(detector.parameters, settings=detector.settings)
         return detector
-
-    def with_inference(
-        self, *, mask: bool = True, skips: str | None = None, kind: AnomalyMapKind | None = None
-    ) -> Detector:
-        """Return a detector with the same weights and a different inference, for ablation studies.
-
-        The decision threshold is unchanged and promises no false-alarm rate for the new scores, which have
-        no p-value either.
-
-        Args:
-            mask: False excises nothing and counts every pixel.
-            skips: skip connections that are on, as in `RecoverySettings`; None leaves them unchanged.
-            kind: kind of comparison, as in `ScoreSettings.map`; None leaves it unchanged.
-        """
-        settings = ablated(self.pipeline.settings, mask=mask, skips=skips, kind=kind)
-        twin = Detector(settings, device=str(self.device))
-        twin.pipeline_ = self._build(settings, self.image_format, features=self.pipeline.scorer.network)
-        twin.pipeline_.load_learned(self.pipeline.state_dict())
-        twin.calibration_ = self.calibration_
-        twin.fitness_ = self.fitness_
-        twin._is_comparable = self._is_comparable and settings == self.pipeline.settings
-        return twin
 
     def _train(
         self,
@@ -287,22 +275,24 @@ class Detector(FittedDetector):
 
     def _learn_normal(
         self, data: TrainingSet, stage: StageProgress | None, out_of_fold: Sequence[float] | None = None
-    ) -> None:
+    ) -> CrossFit[Prediction]:
         """Learn normal statistics from the training images, and the threshold from held-out ones or folds."""
-        normal = NormalImages.of(data, self.device)
-        copies = learn_normal(self.pipeline, normal, stage)
         settings, self.calibration_ = self.pipeline.settings, None
-        # Large images are too large to be in memory together.
-        count = at_once(self.device) if self.image_format.tiling is None else 1
+        fit, count = cross_fit(self.pipeline, data, self.device, self._inspect_with, stage), self._at_once
         if out_of_fold is not None:
             scores = fold_scores(out_of_fold, data, settings.calibration.folds)
-        elif data.cross_fits and copies:
-            fit = CrossFit.of(copies, normal, data, self._inspect_with)
+        elif data.cross_fits and fit.is_out_of_fold:
             scores = cross_calibration_scores(data, fit, self._score_one, stage, count)
         else:
             scores = held_out_scores(data, self._score_one, stage, count)
         self._set_threshold(scores, settings)
         self.fitness_ = learn_fitness(data, settings.calibration, stage)
+        return fit
+
+    @property
+    def _at_once(self) -> int:
+        """Number of images that are inspected at once; large ones are too large to be in memory together."""
+        return at_once(self.device) if self.image_format.tiling is None else 1
 
     def _score_fold(self, data: TrainingSet, folder: Path | None, progress: Progress) -> Sequence[float]:
         """Train a model with the same settings on other images, and score those that it does not see."""

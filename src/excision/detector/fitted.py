@@ -19,13 +19,13 @@ from excision.method.attention.dino import new_attention
 from excision.method.attention.model import Attention
 from excision.method.calibration import Calibration, check_thresholds
 from excision.method.folder_kinds import folder_kind, wrong_folder
-from excision.method.inference import infer
+from excision.method.inference import ablated, infer
 from excision.method.parameters import ParameterMixin, Parameters
 from excision.method.pipeline import Pipeline
 from excision.method.stored_weights import check_weights
 from excision.ops.memory_format import channels_last
 from excision.predictions import Prediction
-from excision.settings import Settings
+from excision.settings import AnomalyMapKind, Settings
 from excision.settings.scoring import DistanceKind
 from excision.tiling.image_format import ImageFormat
 from excision.training.usable import Picture
@@ -96,6 +96,28 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
         twin = copy.copy(self)
         twin.calibration_ = own.moved_to(threshold)
         twin._set_from = (twin.calibration_, own)
+        return twin
+
+    def with_inference(
+        self, *, mask: bool = True, skips: str | None = None, kind: AnomalyMapKind | None = None
+    ) -> Self:
+        """Return a detector with the same weights and a different inference, for ablation studies.
+
+        The decision threshold is unchanged and promises no false-alarm rate for the new scores, which have
+        no p-value either.
+
+        Args:
+            mask: False excises nothing and counts every pixel.
+            skips: skip connections that are on, as in `RecoverySettings`; None leaves them unchanged.
+            kind: kind of comparison, as in `ScoreSettings.map`; None leaves it unchanged.
+        """
+        settings = ablated(self.pipeline.settings, mask=mask, skips=skips, kind=kind)
+        twin = copy.copy(self)
+        twin.settings = settings
+        twin.parameters = replace(self.parameters, settings=settings)
+        twin.pipeline_ = twin._build(settings, self.image_format, features=self.pipeline.scorer.network)
+        twin.pipeline_.load_learned(self.pipeline.state_dict())
+        twin._is_comparable = self._is_comparable and settings == self.pipeline.settings
         return twin
 
     def with_features(

@@ -47,6 +47,11 @@ class CrossFit(Generic[D]):
         fold_of = {name: normal.fold_of[group] for name, group in data.source_groups.items()}
         return cls(copies, fold_of, inspect)
 
+    @property
+    def is_out_of_fold(self) -> bool:
+        """Whether there are copies that leave a fold out; a single training image has none."""
+        return len(self._copies) > 1
+
     def inspect(self, name: str, picture: Picture) -> D:
         """Inspect a training image by the statistics that leave its group out.
 

@@ -46,8 +46,7 @@ def train_run(
     """
     if drop_suspects or dropped_images(out):
         dataset = _without_suspects(detector, dataset, out, shown, defects)
-    again = resume or is_begun(out)
-    detector.fit(dataset, out, again, progress=shown.training, stage=shown.stage, defects=defects)
+    _fit(detector, dataset, out, shown, defects, resume=resume or is_begun(out))
     found = () if dataset.dropped else _write_found(detector, dataset, out, out, shown)
     shutil.rmtree(out / FIRST, ignore_errors=True)
     return dataset, found
@@ -80,7 +79,7 @@ def _without_suspects(
     if is_begun(out):
         return dataset.without(dropped_images(out))
     first = out / FIRST
-    detector.fit(dataset, first, resume=True, progress=shown.training, stage=shown.stage, defects=defects)
+    _fit(detector, dataset, first, shown, defects, resume=True)
     suspects = _write_found(detector, dataset, first, out, shown)
     if suspects:
         return dataset.without(suspect.name for suspect in suspects)
@@ -89,6 +88,12 @@ def _without_suspects(
         path.rename(out / path.name)
     first.rmdir()
     return dataset
+
+
+def _fit(
+    detector: Detector, dataset: Dataset, run: Path, shown: Shown, defects: Defects | None, *, resume: bool
+) -> None:
+    detector.fit(dataset, run, resume, shown.training, shown.stage, defects=defects, for_suspects=True)
 
 
 def _write_found(
