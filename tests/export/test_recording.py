@@ -93,6 +93,7 @@ COMPUTED: dict[str, Compute] = {
         + functional.batch_norm(x, _ROW[:4], _ROW[4:], _ROW[2:6], _ROW[:4])
         + functional.layer_norm(x, (8,), _ROW, _ROW)
     ),
+    "lengths": lambda x: functional.normalize(x) + functional.normalize(x * 1e-4, dim=-1, eps=1e-3),
     "softmax": lambda x: functional.softmax(x, dim=1) + x.softmax(-1),
     "pooled": lambda x: (
         functional.avg_pool2d(x, 4, ceil_mode=True)[..., :1, :1]

@@ -119,6 +119,22 @@ def _layer_norm(
     return recorder.node("LayerNormalization", *inputs, axis=-len(normalized_shape), epsilon=eps)
 
 
+def _normalize(
+    recorder: Recorder,
+    result: Tensor,
+    operand: Operand,
+    p: float = 2.0,
+    dim: int = 1,
+    eps: float = 1e-12,
+    out: None = None,
+) -> str:
+    if p != 2:
+        raise UnrecordableError("a length that is not the Euclidean one")
+    length = recorder.node("ReduceL2", operand.name, recorder.constant([dim]), keepdims=1)
+    least = recorder.node("Clip", length, recorder.constant(eps, result.dtype))
+    return recorder.node("Div", operand.name, least)
+
+
 def _window(kernel_size: Pair, stride: Pair | None, padding: Pair) -> dict[str, list[int]]:
     """Give the attributes of a window that moves over an image; by default by its own size."""
     return {
@@ -264,6 +280,7 @@ LAYERS: dict[str, Emit] = {
     "instance_norm": _instance_norm,
     "batch_norm": _batch_norm,
     "layer_norm": _layer_norm,
+    "normalize": _normalize,
     "avg_pool2d": _avg_pool2d,
     "max_pool2d": _max_pool2d,
     "adaptive_avg_pool2d": _adaptive_avg_pool2d,
