@@ -1,6 +1,7 @@
 """A real browser for tests of pages: the Chromium of this machine, driven by Playwright.
 
-`browser` is a fixture of every test; `opened` shows a page in it. Without Playwright or Chromium the tests
+`browser` is a fixture of every test; `opened` shows a page in it, `findings` and `bars_nobody` say what bars
+people from a page. Without Playwright or Chromium the tests
 that ask for one are skipped with the reason. Playwright's own browsers are never downloaded.
 """
 
@@ -9,6 +10,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -23,6 +26,15 @@ LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = ((390, "light"), (1280
 
 The layout depends on the width alone, and the colours on the scheme alone: each of them is seen once.
 """
+
+_AXE = Path(__file__).parent / "station" / "vendor" / "axe.min.js"
+_RUN = """async (without) => {
+  const rules = Object.fromEntries(without.map((rule) => [rule, { enabled: false }]));
+  const found = await axe.run({ resultTypes: ["violations"], rules });
+  const serious = found.violations.filter((one) => ["serious", "critical"].includes(one.impact));
+  return [found.passes.length, serious.map((one) => `${one.id}: ${one.nodes[0].html.slice(0, 200)}`)];
+}"""
+"""Gives how many rules a page follows, and what is serious: the whole report takes longer than to make it."""
 
 # A container has neither a sandbox for root nor much shared memory; the pages are the project's own.
 _OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage"]
@@ -67,3 +79,32 @@ def opened(
         page.goto(url)
         yield page
         assert not errors, errors
+
+
+@cache
+def _axe() -> str:
+    return _AXE.read_text("utf-8")
+
+
+def findings(page: Page, *without: str) -> list[str]:
+    """Run axe, without some of its rules, and give what is serious."""
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(_axe())
+    followed, serious = page.evaluate(_RUN, without)
+    assert followed > 10
+    return list(serious)
+
+
+def bars_nobody(page: Page, *, wide: int = 0) -> None:
+    """Look at a page at each of `LOOKS`: it has nothing serious, and nothing sticks out.
+
+    Args:
+        page: keeps the last of these looks.
+        wide: another width than that of the last look.
+    """
+    first, last = LOOKS
+    for width, scheme in (first, (wide or last[0], last[1])):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        assert findings(page) == [], (page.url, width, scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, (page.url, width)

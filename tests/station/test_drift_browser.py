@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from excision.inspection.drift import DriftSettings
 from excision.inspection.fingerprint import fingerprint
@@ -16,10 +15,9 @@ from excision.runtime.inspector import Inspector
 from excision.station.drift import Drift
 from excision.station.store.records import StoredResult
 from excision.station.store.store import Store
-from tests.browser import opened
-from tests.station.conftest import Service, Start, noise
+from tests.browser import bars_nobody, opened
+from tests.station.conftest import Start, noise
 from tests.station.test_drift import EXPORTED
-from tests.station.test_pages_browser import findings
 
 
 def fill(data: Path, moved: bool) -> None:
@@ -47,20 +45,22 @@ def fill(data: Path, moved: bool) -> None:
     store.close()
 
 
-@pytest.fixture
-def drifted(start: Start, tmp_path: Path) -> Service:
+def test_a_warning_is_seen_decided_about_and_undone_and_bars_nobody(
+    browser: Any, start: Start, tmp_path: Path
+) -> None:
     fill(tmp_path / "station", moved=True)
-    return start(model=EXPORTED)
-
-
-def test_a_warning_is_seen_decided_about_and_undone(browser: Any, drifted: Service) -> None:
+    drifted = start(model=EXPORTED)
     with opened(browser, drifted.url) as page:
         banner = page.locator("#drift-banner")
         assert "Brightness has been lower for about" in banner.inner_text()
+        bars_nobody(page, wide=1920)
         assert page.locator("#drift .moved").count() == 1
         page.click("#drift-banner a:has-text('First part')")
         assert 650 <= int(page.url.rpartition("=")[2]) <= 750
         page.go_back()
+        page.click("button:has-text('Cause removed')")
+        bars_nobody(page, wide=1920)
+        page.keyboard.press("Escape")
         page.click("button:has-text('Accept as normal')")
         page.fill("dialog[open] input[name=who]", "M. Weber")
         page.click("dialog[open] button.primary")
@@ -75,17 +75,6 @@ def test_a_warning_is_seen_decided_about_and_undone(browser: Any, drifted: Servi
         assert drifted.client.drift()["warning"]["statistic"] == "brightness"
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1920, "dark")])
-def test_nothing_serious_bars_anybody_from_a_warning(
-    browser: Any, drifted: Service, width: int, scheme: Any
-) -> None:
-    with opened(browser, drifted.url, width=width, height=1080, scheme=scheme) as page:
-        assert findings(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        page.click("button:has-text('Cause removed')")
-        assert findings(page) == []
-
-
 def test_a_warning_appears_by_itself(browser: Any, start: Start, tmp_path: Path) -> None:
     fill(tmp_path / "station", moved=False)
     service = start(model=EXPORTED)
@@ -94,6 +83,8 @@ def test_a_warning_appears_by_itself(browser: Any, start: Start, tmp_path: Path)
         # Noise is nothing like the parts before: its score is far above theirs.
         for seed in range(160):
             service.client.inspect(noise(seed))
+            if seed % 20 == 19 and service.client.drift()["warning"]:
+                break
         page.wait_for_selector("#drift-banner section", timeout=15_000)
         assert "The line has drifted" in page.inner_text("#drift-banner")
         text = service.ask("GET", "/metrics")[2].decode()

@@ -19,6 +19,7 @@ import pytest
 from excision.method.folder_kinds import CAPABILITY
 from excision.runtime.inspector import Inspector
 from excision.station.store.store import Store
+from tests.browser import findings
 from tests.capability.samples import sample
 from tests.signals.stand_in import wait_for
 from tests.signals.test_webhook import Server
@@ -27,7 +28,6 @@ from tests.station.described import describe, folder_camera, webhook
 from tests.station.people.test_users import WORDS, set_up
 from tests.station.test_line import FORMAT_1
 from tests.station.test_pages import post
-from tests.station.test_pages_browser import AXE
 
 UNFIT = (
     "3.0 times darker than any training image: check light and exposure",
@@ -194,10 +194,7 @@ def seen(browser: Any, service: Service, language: str) -> dict[str, set[str]]:
                 )
             if language != "en-GB":
                 # Colours are the same in every language, and looked at in English.
-                page.evaluate(AXE)
-                report = page.evaluate("axe.run({rules: {'color-contrast': {enabled: false}}})")
-                serious = [one for one in report["violations"] if one["impact"] in ("serious", "critical")]
-                assert serious == [], (language, path)
+                assert findings(page, "color-contrast") == [], (language, path)
     assert len(points) > 5, "numbers with decimals are drawn"
     return found
 

@@ -21,7 +21,7 @@ from excision.station.store.connection import RESULTS
 from excision.station.store.query import Query
 from excision.station.store.shadows import shadow_counts, shadow_runs
 from excision.station.store.store import Store
-from tests.browser import opened
+from tests.browser import bars_nobody, opened
 from tests.cameras.fake_camera import need_aravis
 from tests.signals.broker import needs_mosquitto
 from tests.signals.stand_in import wait_for
@@ -33,7 +33,6 @@ from tests.station.improve.conftest import seen as seen  # noqa: PLC0414  as abo
 from tests.station.people.test_people_browser import sign_in
 from tests.station.people.test_users import KEY, set_up
 from tests.station.people.test_users import sign_in as sign_in_by_form
-from tests.station.test_pages_browser import findings
 from tests.station.whole_line import LABEL, MODEL, TOPIC, Plant, draw_label, plant
 
 pytest.importorskip("zxingcpp")
@@ -233,7 +232,6 @@ def compares(page: Any, url: str) -> None:
     bars_nobody(page)
     page.goto(f"{url}/review/next?model={MODEL}")
     bars_nobody(page)
-    page.set_viewport_size({"width": 1280, "height": 900})
     page.goto(f"{url}/improve?model={MODEL}")
 
 
@@ -247,14 +245,6 @@ def rolls_back(page: Any, url: str) -> None:
 def press(page: Any, opens: str, confirms: str) -> None:
     page.get_by_role("button", name=opens).click()
     page.get_by_role("dialog").get_by_role("button", name=confirms).click()
-
-
-def bars_nobody(page: Any) -> None:
-    for scheme, width in (("light", 390), ("dark", 1280)):
-        page.emulate_media(color_scheme=scheme)
-        page.set_viewport_size({"width": width, "height": 900})
-        assert findings(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def shadow_has_seen(folder: Path, least: int) -> None:

@@ -10,7 +10,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -18,19 +18,14 @@ import pytest
 from excision.station.parts.rows import Part, add_part, close_parts
 from excision.station.parts.verdict import PartVerdict
 from excision.station.quality.settings import ShiftsSettings, ShiftTable
-from tests.browser import opened
+from tests.browser import bars_nobody, opened
 from tests.station.hub.conftest import Hub, Line, make_line
-from tests.station.test_pages_browser import findings
 
 DAY = ShiftsSettings(
     "Europe/Berlin", (ShiftTable("early", "06:00", "14:00"), ShiftTable("late", "14:00", "22:00"))
 )
 NIGHT = ShiftsSettings("Europe/Berlin", (ShiftTable("all day", "00:00", "00:00"),))
 VIEWS = ("top", "side")
-LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = (
-    *((1400, "light"), (1400, "dark")),
-    *((390, "light"), (390, "dark")),
-)
 
 
 @dataclass
@@ -101,14 +96,15 @@ def test_the_figures_of_all_stations_are_those_of_each_together(plant: Plant) ->
         periods = plant.table("periods", **asked)
         inspected = Counter(row["lot"] for row in meant)
         assert {row["name"]: row["inspected"] for row in periods} == inspected
-        for by in ("hour", "day"):
+        for by in ("day", "hour"):  # of the hours there are always enough for averages
             table = plant.table("periods", **{**asked, "by": by})
             assert sum(row["inspected"] for row in table) == len(meant)
             assert sum(row["defect"] for row in table) == len(bad)
         one = plant.table("periods", **{**asked, "by": "day", "view": "top"})
         assert sum(row["inspected"] for row in one) == len(meant) / 2
         scores = [row["mean_score"] for row in table if row["mean_score"] is not None]
-        assert min(row["score"] for row in meant) <= min(scores) <= max(scores) < 2
+        given = [row["score"] for row in meant]
+        assert min(given) <= min(scores) <= max(scores) <= max(given)
 
 
 def test_each_station_is_grouped_by_its_own_shifts(plant: Plant) -> None:
@@ -159,14 +155,11 @@ def test_tables_can_be_had_as_files(plant: Plant) -> None:
 
 
 def test_the_page_bars_nobody(browser: Any, plant: Plant) -> None:
-    for width, scheme in LOOKS:
-        with opened(browser, f"{plant.hub.service.url}/quality?by=hour", width=width, scheme=scheme) as page:
-            for path in ("/quality?by=hour", "/quality?by=lot&station=Mill+7"):
-                page.goto(plant.hub.service.url + path)
-                assert findings(page) == [], (path, width, scheme)
-                assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
-                assert page.locator("svg.chart .point").count() >= 6
-                assert page.get_by_role("link", name="Hand-over sheet").count() == 0
-                if folder := os.environ.get("EXCISION_PICTURES"):
-                    name = f"hub-quality-{'lot' if 'lot' in path else 'hour'}-{width}-{scheme}.png"
-                    page.screenshot(path=Path(folder) / name, full_page=True)
+    for path in ("/quality?by=hour", "/quality?by=lot&station=Mill+7"):
+        with opened(browser, plant.hub.service.url + path) as page:
+            bars_nobody(page)
+            assert page.locator("svg.chart .point").count() >= 6
+            assert page.get_by_role("link", name="Hand-over sheet").count() == 0
+            if folder := os.environ.get("EXCISION_PICTURES"):
+                name = f"hub-quality-{'lot' if 'lot' in path else 'hour'}.png"
+                page.screenshot(path=Path(folder) / name, full_page=True)

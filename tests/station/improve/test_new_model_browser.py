@@ -6,20 +6,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tests.browser import LOOKS, opened
+from tests.browser import bars_nobody, opened
 from tests.method.recovery.test_training import TINY
 from tests.station.conftest import Start
 from tests.station.conftest import line as line  # noqa: PLC0414  the exported model
 from tests.station.conftest import pictures as pictures  # noqa: PLC0414  as above
 from tests.station.conftest import start as start  # noqa: PLC0414  as above
-from tests.station.test_pages_browser import findings
-
-
-def looks(browser: Any, url: str) -> None:
-    for width, scheme in LOOKS:
-        with opened(browser, url, width=width, scheme=scheme) as page:
-            assert findings(page) == []
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_a_new_model_without_a_command_line(
@@ -48,9 +40,10 @@ def test_a_new_model_without_a_command_line(
         page.get_by_label("Wanted false-alarm rate, %").fill("30")
         page.get_by_role("button", name="Set").click()
         page.get_by_role("heading", name="Go live").wait_for()
-    looks(browser, f"{service.url}/new-model?name=bracket")
-    looks(browser, f"{service.url}/new-model")
-    with opened(browser, f"{service.url}/new-model?name=bracket") as page:
+        bars_nobody(page)
+        page.goto(f"{service.url}/new-model")
+        bars_nobody(page)
+        page.goto(f"{service.url}/new-model?name=bracket")
         page.get_by_role("button", name="Put live …").click()
         page.get_by_role("dialog").get_by_role("button", name="Put live").click()
         page.wait_for_url("**/models*")
