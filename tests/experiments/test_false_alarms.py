@@ -17,6 +17,7 @@ from tests.conftest import draw_surface
 if TYPE_CHECKING:
     import calibration_draws
 
+SHORT = ("--steps", 1, "--tuning", 1, "--draws", 2)
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
@@ -122,4 +123,4 @@ def test_the_short_form_goes_from_images_to_tables(tmp_path: Path) -> None:
 
 
 def short_form(form: str, data: Path, out: Path) -> str:
-    return nursery.printed(EXPERIMENTS / "false_alarms.py", form, data, "--out", out, "--quick")
+    return nursery.printed(EXPERIMENTS / "false_alarms.py", form, data, "--out", out, *SHORT)

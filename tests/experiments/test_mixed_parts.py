@@ -1,4 +1,4 @@
-"""The comparison of one appearance with several runs on a small run of a set with two parts."""
+"""The comparison of one appearance with several runs on a set with two parts."""
 
 from __future__ import annotations
 
@@ -7,15 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from excision import Detector
-from excision.settings import (
-    AttentionSettings,
-    CalibrationSettings,
-    RecoverySettings,
-    Settings,
-    TrainingSettings,
-)
 from tests import nursery
+from tests.cli.conftest import parts as parts  # noqa: PLC0414  a fixture of the command line, used here too
+from tests.export.conftest import run as run  # noqa: PLC0414  as above
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "mixed_parts.py"
 
@@ -33,18 +27,11 @@ def draw_parts(folder: Path, count: int, scratched: bool = False) -> None:
         Image.fromarray((image.clip(0, 1) * 255).astype(np.uint8)).save(folder / f"{number:03d}.png")
 
 
-def test_the_experiment_prints_its_table(tmp_path: Path) -> None:
-    data, run = tmp_path / "data", tmp_path / "run"
+def test_the_experiment_prints_its_table(run: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
     draw_parts(data / "train" / "good", 30)
     draw_parts(data / "test" / "good", 2)
     draw_parts(data / "test" / "scratch", 2, scratched=True)
-    settings = Settings(
-        recovery=RecoverySettings(width=4, depth=2),
-        attention=AttentionSettings(tuning=2),
-        training=TrainingSettings(steps=2),
-        calibration=CalibrationSettings(unfit_rate=0.0),
-    )
-    Detector(settings, device="cpu").fit(data, run=run)
     printed = nursery.printed(SCRIPT, data, run)
     assert "\n| one | " in printed
     assert "\n| 2, of 11 and 13 images | " in printed

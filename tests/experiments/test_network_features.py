@@ -1,4 +1,4 @@
-"""The comparisons of features, kinds of defect and early exits run on a small run of a drawn set."""
+"""The comparisons of features, kinds of defect and early exits run on a small run and a drawn set."""
 
 from __future__ import annotations
 
@@ -6,38 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from excision import Detector
 from excision.errors import ModelError
 from excision.features.efficientnet import weights_file
-from excision.settings import (
-    AttentionSettings,
-    CalibrationSettings,
-    RecoverySettings,
-    Settings,
-    TrainingSettings,
-)
 from excision.synthetic.dataset import write_synthetic
 from excision.synthetic.defects import PART_DEFECTS
 from tests import nursery
+from tests.cli.conftest import parts as parts  # noqa: PLC0414  a fixture of the command line, used here too
+from tests.export.conftest import run as run  # noqa: PLC0414  as above
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "network_features.py"
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Return a drawn set of parts and a small run of it."""
-    folder = tmp_path_factory.mktemp("finished")
-    data, run = folder / "data", folder / "run"
+def finished(run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return a drawn set of parts and a small run, whose normal statistics are learnt again from it."""
+    data = tmp_path_factory.mktemp("finished") / "data"
     write_synthetic(
         data, size=(64, 64), train=20, test_good=3, per_defect=1, surfaces=["machined_part"], seed=1
     )
-    settings = Settings(
-        recovery=RecoverySettings(width=4, depth=2),
-        attention=AttentionSettings(tuning=2),
-        training=TrainingSettings(steps=2),
-        calibration=CalibrationSettings(unfit_rate=0.0),
-    )
-    Detector(settings, device="cpu").fit(data, run=run)
     return data, run
 
 

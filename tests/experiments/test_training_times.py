@@ -15,6 +15,6 @@ def test_stages_and_graphs(run: Path, parts: Path) -> None:
     printed = nursery.printed(EXPERIMENTS / "training_stages.py", parts, "--steps", 2, "--tuning", 1)
     stages = [line.split("|")[1].strip() for line in printed.splitlines()]
     assert {"tuning attention", "recovery", "normal residual", "all"} <= set(stages)
-    row = nursery.printed(EXPERIMENTS / "graph_times.py", run, "--rounds", 1).splitlines()[-1].split("|")
-    recorded, traced, apart = (float(row[place]) for place in (2, 3, 6))
-    assert recorded < traced and apart < 1e-4
+    words = (run, "--rounds", 1, "--no-tracer")
+    row = nursery.printed(EXPERIMENTS / "graph_times.py", *words).splitlines()[-1].split("|")
+    assert float(row[2]) > 0 and float(row[6]) < 1e-4
