@@ -213,6 +213,16 @@ def test_ablation_changes_one_part(name: str) -> None:
 
 def test_rows_of_what_trains_otherwise() -> None:
     labels = {name: [row.label for row in ablation(name, Settings())] for name in ABLATIONS}
+    assert labels["attention"] == [
+        "none",
+        "random",
+        "random, tuned",
+        "plain MNIST",
+        "surface MNIST",
+        "surface MNIST, tuned",
+    ]
+    masked = {row.label: row.variant.settings.mask.enabled for row in ablation("attention", Settings())}
+    assert [label for label, enabled in masked.items() if not enabled] == ["none"]
     assert labels["budget"] == ["0.02", "0.04", "0.1"]
     assert labels["loss"] == ["nll", "l2", "ssim", "msgms"]
     assert labels["evidence"] == [

@@ -17,17 +17,15 @@ import pytest
 import tomli_w
 from PIL import Image
 
-from excision.benchmark import child
+from excision.benchmark import child, plan, study, throughput
 from excision.cli import run as main
 from excision.data import load_dataset
 from excision.detector import Detector
 from excision.evaluation.evaluate import measure
 from excision.jobs.on_ray import RayPool
 from excision.jobs.pool import Ended, Hear, Job
-from excision.method.attention.model import Attention
 from excision.method.calibration import calibrate
 from excision.method.run_folder import CHECKPOINT, MODEL, SETTINGS, TRAINING, read_json
-from excision.settings import Settings
 from tests.benchmark.conftest import fake_baseline, kolektor, second
 from tests.benchmark.fakes import NAME
 from tests.cli.conftest import SMALL, command, environment, excision, untuned
@@ -38,6 +36,8 @@ __all__ = ["fake_baseline", "kolektor", "second"]
 TINY = untuned(SMALL)
 FEW = [*TINY, "--false-alarm-rate", "40%", "--steps", "10"]
 TWO = [*FEW[:-1], "2"]
+ROUNDS = 2
+"""Rounds of timing in this process."""
 
 
 def call(*words: object) -> int:
@@ -46,7 +46,10 @@ def call(*words: object) -> int:
 
 @pytest.fixture
 def inside(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Let jobs be done in this process, which is faster; gives the list of those done."""
+    """Let jobs be done in this process, which is faster, and time little; gives the list of those done."""
+    monkeypatch.setattr(throughput, "SINGLES", 1)
+    for module in (throughput, study):
+        monkeypatch.setattr(module, "ROUNDS", ROUNDS)
     jobs: list[dict[str, Any]] = []
 
     def do(job: dict[str, Any]) -> int:
@@ -188,8 +191,13 @@ def test_budget_is_the_time_of_ear(paper: tuple[Path, str]) -> None:
 
 
 def test_finished_work_is_not_done_again(
-    paper: tuple[Path, str], kolektor: Path, tmp_path: Path, inside: list[dict[str, Any]]
+    paper: tuple[Path, str],
+    kolektor: Path,
+    tmp_path: Path,
+    inside: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(study, "ROUNDS", plan.ROUNDS)  # it was made in another process
     words = ["--preset", "paper", "--methods", f"ear,{NAME}", "--seeds", 1, *FEW]
     assert call("benchmark", kolektor, *words, "--out", paper[0], "--json", tmp_path / "again.json") == 0
     assert inside == []
@@ -212,10 +220,11 @@ def test_other_settings_are_refused(
     inside: list[dict[str, Any]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    valued = [word for word in FEW[3:] if word != "--calibration.no-cross-fit"]
+    flags = [word for word in FEW[3:] if ".no-" in word]
+    valued = [word for word in FEW[3:] if word not in flags]
     options = {**dict(zip(valued[::2], valued[1::2], strict=True)), **dict([changed])}
     words = ["--methods", f"ear,{NAME}", "--seeds", 1, *FEW[:3]]
-    words += ["--calibration.no-cross-fit", *(word for pair in options.items() for word in pair)]
+    words += [*flags, *(word for pair in options.items() for word in pair)]
     assert call("benchmark", kolektor, *words, "--out", paper[0]) == 2
     assert said in capsys.readouterr().err
     assert inside == []
@@ -242,7 +251,7 @@ def test_two_data_sets_and_seeds(
     assert [line["label"] for line in content["methods"]["mean over the data sets"]] == [NAME, "EAR"]
     timed = read_json(out / "surface-2" / "throughput.json")
     assert timed["timed"] == ["ear", NAME]
-    assert len(timed["rounds"]) == 7
+    assert len(timed["rounds"]) == ROUNDS
 
 
 @pytest.mark.usefixtures("inside")
@@ -269,51 +278,36 @@ def test_timing_goes_on(kolektor: Path, tmp_path: Path, inside: list[dict[str, A
     assert call("benchmark", kolektor, *words) == 0
     file = tmp_path / "out" / "surface" / "throughput.json"
     content = read_json(file)
-    kept = content["rounds"] = content["rounds"][:3]
+    kept = content["rounds"] = content["rounds"][:1]
     file.write_text(json.dumps(content))
     assert call("benchmark", kolektor, *words) == 0
-    assert read_json(file)["rounds"][:3] == kept
-    assert len(read_json(file)["rounds"]) == 7
+    assert read_json(file)["rounds"][:1] == kept
+    assert len(read_json(file)["rounds"]) == ROUNDS
     assert [job["kind"] for job in inside] == ["cell", "throughput", "throughput"]
     # Without EAR there is nothing to compare with.
     assert read_json(file)["summary"][NAME]["1"]["ratio"] is None
     assert inside[0]["seconds"] is None
 
 
-def test_ablations_share_runs(
-    kolektor: Path, tmp_path: Path, inside: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Whichever weights the package ships: what is tested here does not need good ones.
-    monkeypatch.setattr(Attention, "pretrained", Attention)
+def test_ablations_share_runs(kolektor: Path, tmp_path: Path, inside: list[dict[str, Any]]) -> None:
     out, file = tmp_path / "out", tmp_path / "all.json"
-    names = "attention,fill,skips,map"
-    words = ["--ablations", names, "--seeds", 1, *SMALL, *TWO[len(TINY) :]]
+    words = ["--ablations", "fill,skips,map", "--seeds", 1, *TWO]
     assert call("benchmark", kolektor, *words, "--out", out, "--json", file) == 0
-    # EAR, seven that train otherwise, three skips and three maps besides its own, and nothing to time.
-    assert [job["kind"] for job in inside] == ["cell"] * 14
+    # EAR, two that train otherwise, three skips and three maps besides its own, and nothing to time.
+    assert [job["kind"] for job in inside] == ["cell"] * 9
     content = read_json(file)
     labels = {
         title: [line["label"] for line in tables["surface"]] for title, tables in content["ablations"].items()
     }
     assert labels == {
-        "attention": [
-            "none",
-            "random",
-            "random, tuned",
-            "plain MNIST",
-            "surface MNIST",
-            "surface MNIST, tuned",
-        ],
         "fill": ["zero", "mean", "mosaic"],
         "skips": ["all", "level 1 off", "level 2 off", "none"],
         "map": ["squared", "likelihood", "ssim", "msgms"],
     }
     assert all(line["seeds"] == 1 for tables in content["ablations"].values() for line in tables["surface"])
-    # EAR, and five and two that train otherwise.
-    assert len(list(out.glob(f"surface/*/*/{MODEL}"))) == 8
+    # EAR, and two that train otherwise.
+    assert len(list(out.glob(f"surface/*/*/{MODEL}"))) == 3
     assert "| skips | image AUROC |" in (out / "benchmark.md").read_text("utf-8")
-    none = Settings.load(out / "surface" / "ear-attention-none" / "seed-0" / SETTINGS)
-    assert not none.mask.enabled
     # By another way to the same: the settings of the saved run, changed by hand.
     for key, section, name, value in (
         ("ear-map-msgms", "score", "map", "msgms"),

@@ -35,8 +35,6 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(mixed: Path, out: Path, *more: str, cross_fit: bool = False) -> int:
     words = [word for word in SMALL if not cross_fit or word != "--calibration.no-cross-fit"]
-    # Nothing here lies askew, and the search for poses would take half of the time.
-    words.append("--score.no-align")
     return main(["train", str(mixed), "--out", str(out), *words, "--steps", "20", "--groups", "each", *more])
 
 

@@ -56,8 +56,8 @@ def children(parent: int) -> list[int]:
 def test_stopped_and_killed_it_goes_on_to_the_same_weights(
     plants: Path, tmp_path: Path, here: PoolHere
 ) -> None:
-    file, out = fleet_of(plants, tmp_path, "steps = 900"), tmp_path / "out"
-    words: list[object] = ["fleet", "train", file, "--out", out, "--workers", 2]
+    file, out = fleet_of(plants, tmp_path, "steps = 150"), tmp_path / "out"
+    words: list[object] = ["fleet", "train", file, "--out", out, "--workers", 1]
     long = out / "b"
     done = lambda: (long / CHECKPOINT).is_file() and rows_state(out / "a") == "finished"  # noqa: E731
     process = started(words, done)

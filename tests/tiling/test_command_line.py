@@ -1,4 +1,4 @@
-"""Strips of 4096 x 256 pixels from end to end, by the command line."""
+"""Strips of 2560 x 128 pixels from end to end, by the command line."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from excision.runtime.inspector import Inspector
 from tests.cli.conftest import excision, inside
 from tests.conftest import draw_surface
 
-SIZE = (256, 4096)
+SIZE = (128, 2560)
 TINY = shlex.split(
-    "--tile 256 512 --steps 8 --recovery.width 4 --training.crop 64 --training.batch 2 "
+    "--tile 128 320 --steps 8 --recovery.width 4 --training.crop 64 --training.batch 2 "
     "--training.precision float32 --attention.tuning 1 --false-alarm-rate 40% --few"
 )
 
@@ -28,13 +28,16 @@ TINY = shlex.split(
 @pytest.fixture(scope="module")
 def strips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set in the layout of MVTec AD: four strips to train on, two to test, one with a hole."""
-    root = tmp_path_factory.mktemp("strips") / "steel"
+    return drawn(tmp_path_factory.mktemp("strips") / "steel", SIZE)
+
+
+def drawn(root: Path, size: tuple[int, int]) -> Path:
     for number in range(5):
         folder = root / ("train" if number < 4 else "test") / "good"
         folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(draw_surface(number, SIZE)).save(folder / f"{number}.png")
-    pixels, truth = draw_surface(9, SIZE), np.zeros(SIZE, dtype=np.uint8)
-    pixels[100:130, 3000:3040], truth[100:130, 3000:3040] = 250, 255
+        Image.fromarray(draw_surface(number, size)).save(folder / f"{number}.png")
+    pixels, truth = draw_surface(9, size), np.zeros(size, dtype=np.uint8)
+    pixels[50:80, 2000:2040], truth[50:80, 2000:2040] = 250, 255
     for name, picture in (("test/hole/9.png", pixels), ("ground_truth/hole/9_mask.png", truth)):
         (root / name).parent.mkdir(parents=True)
         Image.fromarray(picture).save(root / name)
@@ -59,14 +62,15 @@ def line(strips: Path, run: tuple[Path, str], tmp_path_factory: pytest.TempPathF
 
 def test_training_says_what_it_cut(run: tuple[Path, str]) -> None:
     assert "3 good images in 24 tiles; calibrated on the same images, cross-fitted, and on 1" in run[1]
-    assert "256 x 512 pixels (height x width), a tile at full resolution" in run[1]
+    assert "128 x 320 pixels (height x width), a tile at full resolution" in run[1]
     found = Detector.load(run[0], device="cpu").image_format
-    assert (found.size, found.channels) == ((256, 512), 1)
-    assert found.tiling is not None and found.tiling.size == (256, 512)
+    assert (found.size, found.channels) == ((128, 320), 1)
+    assert found.tiling is not None and found.tiling.size == (128, 320)
     assert inside("info", run[0]).returncode == 0
 
 
-def test_strips_take_tiles_without_being_told(strips: Path, tmp_path: Path) -> None:
+def test_strips_take_tiles_without_being_told(tmp_path: Path) -> None:
+    strips = drawn(tmp_path / "steel", (256, 4096))
     told = " ".join(inside("check", strips).stdout.split())
     assert (
         "at full resolution, in tiles of 256 x 256 pixels (height x width), because the images are strips"
@@ -94,10 +98,10 @@ def test_run_and_line_find_the_hole_at_its_place(
         (found,) = read_log(tmp_path / name)
         scores.append(found.score)
         # Boxes are pixels of the file.
-        assert any(2900 < x < 3140 and 60 < y < 170 for x, y, _, _ in found.boxes)
+        assert any(1900 < x < 2140 and 10 < y < 120 for x, y, _, _ in found.boxes)
         assert found.overlay is not None
         with Image.open(tmp_path / name / found.overlay) as overlay:
-            assert overlay.size == (2048, 128)
+            assert overlay.size == (1280, 64)
     assert scores[0] == pytest.approx(scores[1], rel=1e-3)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ _FINEST = 64  # points along the short side
 _STEPS = (4, 3, 1)  # Gauss-Newton steps on grids four times as coarse, twice as coarse, and the finest
 _TURNS = 24  # evenly spaced rotations from which the alignment of normal images starts
 _ROUNDS = 4
+_AT_ONCE = 8  # images whose poses are found at once
 _TURN = 2 * math.pi / _TURNS
 _STEADY = 1e-4  # share of each diagonal term added to it; the rotation of a disc is undetermined
 _ALIKE = 0.04  # share of the mean image's variance by which it differs from itself in another rotation
@@ -93,7 +94,7 @@ class Alignment(Posing):
         for _ in range(_ROUNDS):
             self.load_mean(small[: len(poses)], poses)
             self.alike = self._looks_alike() if several else None
-            poses = _centred(torch.cat([self.settle(each) for each in small]))
+            poses = _centred(torch.cat([self.settle(torch.cat(each)) for each in _batches(small)]))
         self.load_mean(small, poses)
         apart = turns[:, :1] - poses[:, 0]
         self.starts = turns[(apart.cos() >= math.cos(_TURN)).any(dim=1)]
@@ -227,6 +228,11 @@ def every_turn() -> Tensor:
     starts[1:, 0] = torch.arange(2, _TURNS + 1) // 2 * _TURN
     starts[2::2, 0] *= -1
     return starts
+
+
+def _batches(small: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """Divide small images: the work of a step is so little that calling it for each image takes most time."""
+    return (list(small[start : start + _AT_ONCE]) for start in range(0, len(small), _AT_ONCE))
 
 
 def best_pose(poses: Tensor, misfits: Tensor) -> tuple[Tensor, Tensor]:
