@@ -16,7 +16,8 @@ from excision.baselines.padim import PaDiM
 from excision.baselines.patchcore import PatchCore
 from excision.errors import ModelError
 from excision.features.efficientnet import weights_file
-from excision.method.scoring.learning import FeatureMoments, Images
+from excision.method.scoring.learning import FeatureMoments
+from excision.method.scoring.observing import Images
 from excision.method.scoring.scorer import Scorer
 from excision.settings import ImageSettings, Settings
 from excision.synthetic.surfaces import cast_grain
@@ -128,9 +129,9 @@ def test_the_alignment_of_a_symmetrical_part_is_loaded_again(tmp_path: Path) -> 
 def test_the_alignment_is_learnt_from_as_many_images_as_that_of_ear(monkeypatch: pytest.MonkeyPatch) -> None:
     learnt, learn = [], Scorer.learn_features
 
-    def counted(scorer: Scorer, images: Images, folds: list[int]) -> FeatureMoments:
+    def counted(scorer: Scorer, images: Images, folds: list[int], count: int) -> FeatureMoments:
         learnt.append(len(list(images())))
-        return learn(scorer, images, folds)
+        return learn(scorer, images, folds, count=count)
 
     monkeypatch.setattr(Scorer, "learn_features", counted)
     monkeypatch.setattr("excision.baselines.aligned.MOST_IMAGES", 9)

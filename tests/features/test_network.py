@@ -112,7 +112,7 @@ def test_features_are_those_of_the_slow_version(size: tuple[int, int]) -> None:
     # Of a size that every square fits into, so that scipy and the network see the same squares.
     training = torch.rand(6, 1, 64, 96, generator=generator)
     found = network((8, 16, 32), (5, 7, 9))
-    found.learn_scale(torch.split(training, 1))
+    found.learn_scale(map(found.units, torch.split(training, 1)))
     for place, features in enumerate(found(images)):
         np.testing.assert_allclose(features.numpy(), slow(found, images, training, place), atol=1e-3)
 
@@ -147,7 +147,7 @@ def test_directions_are_orthonormal_and_always_the_same() -> None:
 
 def test_a_channel_that_never_varies_is_not_blown_up() -> None:
     found = network()
-    found.learn_scale([torch.full((1, 1, 40, 48), 0.5)] * 3)
+    found.learn_scale([found.units(torch.full((1, 1, 40, 48), 0.5))] * 3)
     assert found(torch.full((1, 1, 40, 48), 0.5))[0].abs().max() < 1e-5
     assert found(torch.full((1, 1, 40, 48), 0.6))[0].abs().max() < 10
 

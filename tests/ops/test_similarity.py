@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from excision.ops.filters import gaussian_blur
+from excision.ops.filters import frugal_blur, gaussian_blur
 from excision.ops.similarity import gms_map, msgms_map, ssim_map
 
 FloatArray = NDArray[np.float64]
+Blur = Callable[[torch.Tensor, float], torch.Tensor]
 SIZES = [(24, 31), (16, 16), (13, 40)]
 
 
@@ -54,34 +57,44 @@ def slow_gms(x: FloatArray, y: FloatArray) -> FloatArray:
     return result
 
 
+BOTH = pytest.mark.parametrize("blur", [gaussian_blur, frugal_blur])
+
+
+@BOTH
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 2.5])
-def test_blur_is_that_of_scipy(size: tuple[int, int], sigma: float) -> None:
+def test_blur_is_that_of_scipy(size: tuple[int, int], sigma: float, blur: Blur) -> None:
     plane, _ = pair(size)
     radius = max(1, round(3 * sigma))
     expected = ndimage.gaussian_filter(plane, sigma, radius=radius, mode="mirror")
-    np.testing.assert_allclose(gaussian_blur(tensors(plane)[0], sigma)[0, 0], expected, atol=1e-9)
+    np.testing.assert_allclose(blur(tensors(plane)[0], sigma)[0, 0], expected, atol=1e-9)
 
 
-def test_blur_by_nothing_changes_nothing() -> None:
+@BOTH
+def test_blur_by_nothing_changes_nothing(blur: Blur) -> None:
     plane = tensors(pair((8, 8))[0])[0]
-    assert torch.equal(gaussian_blur(plane, 0), plane)
+    assert torch.equal(blur(plane, 0), plane)
 
 
-def test_blur_of_an_image_smaller_than_its_window() -> None:
+@BOTH
+def test_blur_of_an_image_smaller_than_its_window(blur: Blur) -> None:
     plane = torch.rand(1, 2, 3, 30)
-    blurred = gaussian_blur(plane, 4.0)
+    blurred = blur(plane, 4.0)
     assert blurred.shape == plane.shape
     assert plane.min() <= blurred.min() and blurred.max() <= plane.max()
-    torch.testing.assert_close(
-        gaussian_blur(torch.full((1, 1, 1, 1), 0.3), 9.0), torch.full((1, 1, 1, 1), 0.3)
-    )
+    torch.testing.assert_close(blur(torch.full((1, 1, 1, 1), 0.3), 9.0), torch.full((1, 1, 1, 1), 0.3))
 
 
-def test_blur_keeps_images_and_channels_apart() -> None:
+def test_both_blurs_repeat_the_border_alike_where_the_window_is_larger_than_the_image() -> None:
+    plane = torch.rand(1, 2, 3, 30, dtype=torch.float64)
+    torch.testing.assert_close(frugal_blur(plane, 4.0), gaussian_blur(plane, 4.0))
+
+
+@BOTH
+def test_blur_keeps_images_and_channels_apart(blur: Blur) -> None:
     batch = torch.rand(2, 3, 12, 12)
-    blurred = gaussian_blur(batch, 1.0)
-    torch.testing.assert_close(blurred[1:, 2:], gaussian_blur(batch[1:, 2:], 1.0))
+    blurred = blur(batch, 1.0)
+    torch.testing.assert_close(blurred[1:, 2:], blur(batch[1:, 2:], 1.0))
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from excision.training.side_by_side import at_once, side_by_side
+from excision.training.side_by_side import at_once, several_at_once, side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +57,11 @@ def test_whoever_stops_early_gets_the_threads_back() -> None:
 def test_a_gpu_computes_one_image_after_another() -> None:
     assert at_once(torch.device("cuda")) == 1
     assert at_once(torch.device("cpu")) == 3
+
+
+def test_a_block_has_one_thread_for_each_of_several_images_and_tells_how_many() -> None:
+    with several_at_once(torch.device("cpu")) as count:
+        assert (count, torch.get_num_threads()) == (3, 1)
+    with several_at_once(torch.device("cuda")) as count:
+        assert (count, torch.get_num_threads()) == (1, 3)
+    assert torch.get_num_threads() == 3

@@ -23,6 +23,7 @@ from excision.ops.resampling import shrink
 from excision.ops.spread import evenly_spread
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
+from excision.training.side_by_side import several_at_once
 
 _CELL = 4  # pixels of the grid on which a map is transformed back
 
@@ -56,7 +57,8 @@ class AlignedNetwork(BaselineNetwork):
             return (job.image(index) for index in chosen)
 
         scorer = Scorer(Settings(), job.data.image_format).to(job.device)
-        scorer.learn_features(images, [0] * len(chosen))
+        with several_at_once(job.device) as count:
+            scorer.learn_features(images, [0] * len(chosen), count=count)
         # With one fold, nothing confirms that there are several appearances.
         if isinstance(scorer.alignment, Alignment):
             self.alignment = scorer.alignment

@@ -80,13 +80,18 @@ class FeatureNetwork(nn.Module):
         return [projection(maps, size) for projection in self.projections]
 
     @torch.no_grad()
-    def learn_scale(self, images: Iterable[Tensor]) -> None:
-        """Bring each channel to mean 0 and deviation 1 over normal images (1, C, H, W) in [0, 1]."""
+    def units(self, image: Tensor) -> list[Tensor]:
+        """Describe an image (1, C, H, W) in [0, 1] for `learn_scale`: for each grid (1, F, h, w)."""
+        maps, size = self.backbone(image), (image.shape[2], image.shape[3])
+        return [projection.unit(maps, size) for projection in self._each()]
+
+    @torch.no_grad()
+    def learn_scale(self, units: Iterable[Sequence[Tensor]]) -> None:
+        """Bring each channel to mean 0 and deviation 1 over normal images, of which `units` are given."""
         moments = [ChannelMoments() for _ in self.projections]
-        for image in images:
-            maps, size = self.backbone(image), (image.shape[2], image.shape[3])
-            for projection, own in zip(self._each(), moments, strict=True):
-                own.add(projection.unit(maps, size))
+        for grids in units:
+            for own, each in zip(moments, grids, strict=True):
+                own.add(each)
         for projection, own in zip(self._each(), moments, strict=True):
             projection.learn_scale(own)
 

@@ -10,13 +10,14 @@ import copy
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 from excision.method.normal_images import NormalImages
 from excision.method.pipeline import Pipeline
 from excision.method.scoring.evidence import Largest
 from excision.progress import StageProgress, of_stage
-from excision.training.side_by_side import at_once, side_by_side
+from excision.training.side_by_side import several_at_once, side_by_side
 
 T = TypeVar("T")
 
@@ -34,10 +35,8 @@ def learn_attention(
     Returns:
         The absolute attention (1, 1, h, w) of each image.
     """
-    images = normal(of_stage(stage, "normal attention"))
-    absolute = list(side_by_side(pipeline.absolute_cells, images, _at_once(pipeline)))
-    _fit_attention(pipeline, absolute)
-    return absolute
+    with several_at_once(_device(pipeline)) as count:
+        return _learn_attention(pipeline, normal, stage, count)
 
 
 def learn_normal(
@@ -60,18 +59,42 @@ def learn_normal(
         The copy for each fold. It shares the networks, and its tails leave the fold out, too. None if there
         is only one image.
     """
-    absolute = learn_attention(pipeline, normal, stage)
+    with several_at_once(_device(pipeline)) as count:
+        absolute = _learn_attention(pipeline, normal, stage, count)
+        copies = _learn_features(pipeline, normal, absolute, stage, count)
+        _learn_residual(pipeline, copies, normal, absolute, stage, count)
+        _learn_tails(pipeline, copies, normal, absolute, stage, count)
+    return copies
+
+
+def _learn_attention(
+    pipeline: Pipeline, normal: NormalImages, stage: StageProgress | None, count: int
+) -> list[Tensor]:
+    """Learn as `learn_attention` does, from `count` images at once."""
+    images = normal(of_stage(stage, "normal attention"))
+    absolute = list(side_by_side(pipeline.absolute_cells, images, count))
+    _fit_attention(pipeline, absolute)
+    return absolute
+
+
+def _learn_features(
+    pipeline: Pipeline,
+    normal: NormalImages,
+    absolute: Sequence[Tensor],
+    stage: StageProgress | None,
+    count: int,
+) -> list[Pipeline]:
+    """Learn which features are normal; return the copy of the pipeline for each fold."""
     moments = pipeline.scorer.learn_features(
         lambda: normal(of_stage(stage, "normal features")),
         normal.folds,
         lambda image: pipeline.look(image).features,
+        count,
     )
     copies = [_sharing_networks(pipeline) for _ in range(normal.fold_count if normal.fold_count > 1 else 0)]
     for fold, each in enumerate(copies):
         _fit_attention(each, _without(fold, absolute, normal.folds))
         each.scorer.fit_features(moments.without(fold))
-    _learn_residual(pipeline, copies, normal, absolute, stage)
-    _learn_tails(pipeline, copies, normal, absolute, stage)
     return copies
 
 
@@ -90,6 +113,7 @@ def _learn_residual(
     normal: NormalImages,
     absolute: Sequence[Tensor],
     stage: StageProgress | None,
+    count: int,
 ) -> None:
     """Learn the normal residual of the pipeline and of each copy; a copy recovers with its own masks."""
     if pipeline.settings.score.relative == 0:
@@ -110,7 +134,7 @@ def _learn_residual(
         learner = learners[number]
         return number, learner.scorer.residual_of(learner.scorer_input(image, cells, for_residual=True))
 
-    for number, found in side_by_side(residual, shown, _at_once(pipeline)):
+    for number, found in side_by_side(residual, shown, count):
         sums[number].add(*found)
     for each, of_it in zip(learners, sums, strict=True):
         each.scorer.fit_residual(of_it)
@@ -122,6 +146,7 @@ def _learn_tails(
     normal: NormalImages,
     absolute: Sequence[Tensor],
     stage: StageProgress | None,
+    count: int,
 ) -> None:
     """Learn the tails from the evidence of each image by the copy that leaves its fold out."""
     if not pipeline.scorer.counts_attention:
@@ -134,14 +159,14 @@ def _learn_tails(
         return judge.scorer.largest(judge.scorer_input(image, cells))
 
     items = zip(images, absolute, normal.folds, strict=True)
-    largest = list(side_by_side(judged, items, _at_once(pipeline)))
+    largest = list(side_by_side(judged, items, count))
     pipeline.scorer.fit_tails(largest)
     for fold, each in enumerate(copies):
         each.scorer.fit_tails(_without(fold, largest, normal.folds))
 
 
-def _at_once(pipeline: Pipeline) -> int:
-    return at_once(next(pipeline.parameters()).device)
+def _device(pipeline: Pipeline) -> torch.device:
+    return next(pipeline.parameters()).device
 
 
 def _sharing_networks(pipeline: Pipeline) -> Pipeline:

@@ -36,6 +36,20 @@ def at_once(device: torch.device) -> int:
     return min(torch.get_num_threads(), _MOST) if device.type == "cpu" else 1
 
 
+@contextmanager
+def several_at_once(device: torch.device) -> Iterator[int]:
+    """Let torch compute each operation with one thread during a block, if it has several on this device.
+
+    Gives how many images are to be computed at once in the block, as `at_once` does before it.
+    """
+    count = at_once(device)
+    if count == 1:
+        yield count
+        return
+    with one_thread_each():
+        yield count
+
+
 def side_by_side(work: Callable[[T], R], items: Iterable[T], count: int) -> Iterator[R]:
     """Call `work` with each item, `count` at once, and give the results in the order of the items.
 

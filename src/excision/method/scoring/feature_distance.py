@@ -7,7 +7,7 @@ The distance is that of Defard, Setkov, Loesch, Audigier, "PaDiM", ICPR Workshop
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -101,6 +101,11 @@ class FeatureDistance(PositionDistance):
         if self.certainty is None or appearance is None:
             return self.certainty
         return self.certainty[appearance]
+
+    def position_moments(self) -> Any:
+        """Return moments of no image that tell what position explains, and need little memory."""
+        means = self.means
+        return self._of_appearances(lambda: PositionMoments((1, *means.shape[1:]), means.device))
 
     def new_moments(self, _: int) -> Moments:
         """Return moments of no image."""

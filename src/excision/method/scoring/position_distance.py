@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
@@ -102,15 +103,17 @@ class PositionDistance(nn.Module):
             folds: fold of each image, counted from 0.
             count: number of folds.
         """
-        found = [self._empty(len(folds)) for _ in range(count)]
-        for each, fold in zip(features, folds, strict=True):
-            found[fold].add(*(each if isinstance(each, tuple) else (each,)))
-        return found
+        empty = partial(self.empty_moments, len(folds))
+        return moments_of([empty], ([each] for each in features), folds, count)[0]
 
-    def _empty(self, images: int) -> Any:
+    def empty_moments(self, images: int) -> Any:
+        """Return moments of no image; the features of this number of images will be added to them."""
+        return self._of_appearances(partial(self.new_moments, images))
+
+    def _of_appearances(self, empty: Callable[[], Any]) -> Any:
         if self.appearances == 1:
-            return self.new_moments(images)
-        return MomentsOfAppearances([self.new_moments(images) for _ in range(self.appearances)])
+            return empty()
+        return MomentsOfAppearances([empty() for _ in range(self.appearances)])
 
     def fit(self, moments: Any) -> None:
         """Fit the distance and the explained variance to the moments of normal images.
@@ -119,6 +122,31 @@ class PositionDistance(nn.Module):
         underestimated.
         """
         raise NotImplementedError
+
+
+@torch.no_grad()
+def moments_of(
+    empty: Sequence[Callable[[], Any]],
+    features: Iterable[Sequence[Observed]],
+    folds: Sequence[int],
+    count: int | None = None,
+) -> list[list[Any]]:
+    """Sum up several kinds of features in one pass, as `PositionDistance.moments` does for one.
+
+    Args:
+        empty: for each kind, returns moments of no image.
+        features: of each image, of each kind.
+        folds: fold of each image, counted from 0.
+        count: number of folds; None takes that of the last fold.
+
+    Returns:
+        For each kind the moments of each fold.
+    """
+    found = [[each() for _ in range(count or max(folds) + 1)] for each in empty]
+    for of_image, fold in zip(features, folds, strict=True):
+        for own, each in zip(found, of_image, strict=True):
+            own[fold].add(*(each if isinstance(each, tuple) else (each,)))
+    return found
 
 
 class PositionMoments:
@@ -144,7 +172,7 @@ class PositionMoments:
 
     def empty(self) -> Self:
         """Return moments of no image, of the same kind."""
-        raise NotImplementedError
+        return type(self)(self.sums.shape, self.sums.device)
 
     @property
     def each(self) -> Sequence[Self]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from excision.method.recovery.unet import Recovery
-from excision.ops.filters import gaussian_blur
+from excision.ops.filters import frugal_blur, gaussian_blur
 from excision.ops.resampling import repeat, shrink
 from excision.ops.similarity import msgms_map, ssim_map
 from excision.settings import ScoreSettings
@@ -134,7 +134,7 @@ def mean_residual(total: Tensor, seen: Tensor, radius: float) -> Tensor:
         (1, R, H, W) > 0 in the units of the maps; all ones if normal images have no residual at all.
     """
     everywhere = total.sum(dim=(2, 3), keepdim=True) / seen.sum().clamp_min(1)
-    level = (gaussian_blur(total, radius) + everywhere) / (gaussian_blur(seen, radius) + 1)
+    level = (frugal_blur(total, radius) + everywhere) / (frugal_blur(seen, radius) + 1)
     return torch.where(everywhere == 0, 1.0, level)
 
 

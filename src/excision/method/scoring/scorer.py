@@ -21,14 +21,13 @@ from excision.method.scoring.combination import combined
 from excision.method.scoring.edge_features import count_features, edge_features
 from excision.method.scoring.evidence import Evidence, Largest, ScorerInput
 from excision.method.scoring.feature_distance import FeatureDistance
-from excision.method.scoring.learning import (
-    Describe,
-    FeatureMoments,
-    Images,
+from excision.method.scoring.learning import FeatureMoments, learn_edges
+from excision.method.scoring.network_learning import (
+    DescribeAttention,
     learn_attention_features,
-    learn_edges,
     learn_network,
 )
+from excision.method.scoring.observing import Images, Normal
 from excision.method.scoring.own_level import above_own_level
 from excision.method.scoring.poses import Posing
 from excision.method.scoring.position_distance import PositionDistance, merged
@@ -155,7 +154,11 @@ class Scorer(nn.Module):
 
     @torch.no_grad()
     def learn_features(
-        self, images: Images, folds: Sequence[int], describe: Describe = lambda _: None
+        self,
+        images: Images,
+        folds: Sequence[int],
+        describe: DescribeAttention = lambda _: None,
+        count: int = 1,
     ) -> FeatureMoments:
         """Learn which features are normal, if feature distances are to count.
 
@@ -163,19 +166,21 @@ class Scorer(nn.Module):
         of the edges that position does not explain. On a surface without a shape, it leaves most of it.
 
         Args:
-            images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to 13 times.
+            images: returns an iterator over normal images (1, C, H, W) in [0, 1]; called up to 12 times.
             folds: fold of each image, counted from 0.
             describe: returns the features of the attention network in an image, or None.
+            count: number of images that are looked at at once.
 
         Returns:
             The moments of the features of each fold, for the distances that count.
         """
         self.feature_distance = self.alignment = None
         self.network_distances = nn.ModuleDict()
-        edges = learn_edges(self, images, folds) if self.compares_positions else []
+        normal = Normal(images, folds, count)
+        edges = learn_edges(self, normal) if self.compares_positions else []
         self.divide_tails()
-        of_attention = learn_attention_features(self, images, folds, describe)
-        return FeatureMoments(edges, of_attention | learn_network(self, images, folds))
+        of_attention = learn_attention_features(self, normal, describe)
+        return FeatureMoments(edges, {**of_attention, **learn_network(self, normal)})
 
     @torch.no_grad()
     def fit_features(self, moments: FeatureMoments) -> None:
