@@ -147,6 +147,25 @@ def test_unreadable_images_are_recorded_and_the_rest_go_on(dataset: Dataset, tmp
     assert broken.name in (tmp_path / "out/report.html").read_text("utf-8")
 
 
+def test_several_workers_give_the_same_evaluation_in_the_same_order(dataset: Dataset, tmp_path: Path) -> None:
+    dataset.test[0].image.write_bytes(b"broken")
+    masks = [sample.mask for sample in dataset.test if isinstance(sample.mask, Path)]
+    masks[0].unlink()
+    save(masks[1], np.ones((10, 10), bool))
+    found = []
+    for workers in (1, 3):
+        out, progress = tmp_path / str(workers), list[tuple[int, int]]()
+        evaluation = evaluate(
+            FakePredictor(), dataset, out, lambda *done, to=progress: to.append(done), workers=workers
+        )
+        assert progress == [(number, 24) for number in range(1, 25)]
+        pictures = {path.relative_to(out): path.read_bytes() for path in sorted(out.rglob("overlays/*"))}
+        assert len(pictures) == 23
+        found.append((replace(evaluation, ms_per_image=0).to_json(), pictures))
+    assert found[0] == found[1]
+    assert len(found[0][0]["skipped"]) == 1
+
+
 def test_a_score_that_is_no_number_is_recorded(dataset: Dataset) -> None:
     class Broken(FakePredictor):
         def predict(self, images: Iterable[Path]) -> Iterator[Prediction]:

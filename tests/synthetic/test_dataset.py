@@ -26,8 +26,13 @@ def hashes(root: Path) -> dict[str, str]:
     return {p.relative_to(root).as_posix(): sha256(p) for p in sorted(root.rglob("*.png"))}
 
 
-def test_the_same_bytes_every_time(tmp_path: Path) -> None:
-    write_synthetic(tmp_path / "a", seed=3, **SMALL)
+def test_the_same_bytes_every_time_on_any_number_of_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("excision.synthetic.dataset.cores", lambda: 3)
+        write_synthetic(tmp_path / "a", seed=3, **SMALL)
+    monkeypatch.setattr("excision.synthetic.dataset.cores", lambda: 1)
     write_synthetic(tmp_path / "b", seed=3, **SMALL)
     write_synthetic(tmp_path / "b", seed=3, **SMALL)
     write_synthetic(tmp_path / "c", seed=4, **SMALL)

@@ -45,6 +45,7 @@ def demo(
     from excision.detector import Detector
     from excision.report.writing import evaluate
     from excision.synthetic.dataset import write_synthetic
+    from excision.training.side_by_side import several_at_once
 
     data, run, evaluation = out / "data", out / "run", out / "evaluation"
     settings = Settings(
@@ -65,7 +66,10 @@ def demo(
         )
         dataset = load_dataset(data)
         detector.fit(dataset, run, resume=True, progress=bars.training, stage=bars.stage)
-        figures = evaluate(detector, dataset, evaluation, progress=bars.part("evaluating"))
+        with several_at_once(detector.device) as workers:
+            figures = evaluate(
+                detector, dataset, evaluation, progress=bars.part("evaluating"), workers=workers
+            )
     show_pictures(detector, run, dataset)
     report(detector, run, origin="derived from the images")
     say()

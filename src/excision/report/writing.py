@@ -53,6 +53,7 @@ def evaluate(
     *,
     model: Path | None = None,
     words: Words | None = None,
+    workers: int = 1,
 ) -> Evaluation:
     """Measure a detector on the test images of a data set, and write the results.
 
@@ -63,6 +64,7 @@ def evaluate(
         progress: called after each image.
         model: folder of the detector, whose version and settings the report names; None if there is none.
         words: of the user, for the report.
+        workers: images inspected at once, as in `measure`.
 
     Raises:
         DatasetError: there is no test image, or none that can be read.
@@ -72,10 +74,10 @@ def evaluate(
     if out is not None and out.exists() and not out.is_dir():
         raise SettingsError(f"{out}: is a file; name a folder for the results")
     if out is None:
-        return measure(predictor, dataset, progress)
+        return measure(predictor, dataset, progress, workers=workers)
     # Before the work: what is replaced meanwhile must not pass for what was measured.
     source = provenance_of(model, dataset)
-    evaluation = measure(predictor, dataset, progress, partial(keep_overlay, out))
+    evaluation = measure(predictor, dataset, progress, partial(keep_overlay, out), workers)
     keep_words(out, words or Words())
     write_evaluation(out, evaluation, dataset, predictor, source)
     return evaluation

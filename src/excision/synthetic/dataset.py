@@ -21,7 +21,9 @@ from excision.progress import Progress
 from excision.synthetic.defects import DEFECTS, PART_DEFECTS, Defective, Draw
 from excision.synthetic.parts import MACHINED_CONTRAST, machined_part
 from excision.synthetic.surfaces import SURFACES, FloatImage, Size
+from excision.system.cores import cores
 from excision.system.files import write_bytes
+from excision.system.in_order import in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,15 @@ def write_synthetic(
     pictures = list(_pictures(train, test_good, per_defect, surfaces))
     roots = {surface: out / surface if len(surfaces) > 1 else out for surface in surfaces}
     _refuse_other_files(out, [_places(roots[picture.surface], picture) for picture in pictures])
-    for done, picture in enumerate(pictures, start=1):
+
+    def write(picture: _Picture) -> None:
         image, mask = picture.draw(seed, size)
         image_path, mask_path = _places(roots[picture.surface], picture)
         write_bytes(image_path, _png(image))
         if mask is not None:
             write_bytes(mask_path, _png(mask))
+
+    for done, _ in enumerate(in_order(write, pictures, cores()), start=1):
         if progress is not None:
             progress(done, len(pictures))
 
