@@ -33,6 +33,7 @@ from excision.method.warm_start import check_same_networks, read_warm_start, sta
 from excision.predictions import Prediction
 from excision.progress import Progress, StageProgress, TrainingProgress, of_stage
 from excision.settings import Settings
+from excision.system.allocator import share_memory_of_threads
 from excision.system.files import write_json
 from excision.system.usage import usage
 from excision.training.given_defects import Defects
@@ -137,6 +138,7 @@ class Detector(FittedDetector):
                 `defects` and the attention is not tuned; or the networks of `warm_start` do not fit.
         """
         start = time.perf_counter()
+        share_memory_of_threads()
         run = Path(run) if run is not None else None
         if run is not None:
             run_start.check_free(run, resume=resume)

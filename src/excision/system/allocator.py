@@ -6,7 +6,7 @@ import ctypes
 from contextlib import suppress
 
 # Names of glibc's `mallopt`, from malloc.h (GNU C Library manual, "Malloc Tunable Parameters").
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _LARGEST = 2**25  # the largest threshold that glibc takes; a larger block goes back to the system at once
 _KEPT = 2**28  # bytes that are kept at the end of the heap
 
@@ -18,7 +18,20 @@ def keep_freed_memory() -> None:
     page, and pages are given and taken under a lock that all threads of the process share. Without effect
     where the C library is not glibc.
     """
+    _set(_MMAP_THRESHOLD, _LARGEST)
+    _set(_TRIM_THRESHOLD, _KEPT)
+
+
+def share_memory_of_threads() -> None:
+    """Let threads that begin from now on take memory from one arena, instead of one for each thread.
+
+    What a thread has freed can then be used by the others. Threads that take large blocks hardly wait for
+    each other. It holds until the process ends. Without effect where the C library is not glibc, or once the
+    process has many arenas.
+    """
+    _set(_ARENA_MAX, 1)
+
+
+def _set(name: int, value: int) -> None:
     with suppress(AttributeError, OSError, TypeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_MMAP_THRESHOLD, _LARGEST)
-        mallopt(_TRIM_THRESHOLD, _KEPT)
+        ctypes.CDLL(None).mallopt(name, value)
