@@ -29,6 +29,7 @@ from excision.system.extras import needed_extra
 from excision.system.names import printable
 from excision.system.secrets import without_secrets
 from excision.system.streams import Streams
+from excision.system.waiting import wait_asleep
 from excision.version import __version__
 
 ERROR, STOPPED = 2, 130
@@ -101,6 +102,7 @@ def build(everything: bool = False, list_only: bool = False) -> App:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status; an error is one line on stderr."""
+    wait_asleep()
     streams = Streams()
     warnings.showwarning = partial(_show_warning, warnings.showwarning)
     status = run(sys.argv[1:] if arguments is None else arguments)
