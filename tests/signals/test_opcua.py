@@ -34,6 +34,7 @@ from excision.signals.opcua.tags import report_number
 from excision.signals.signal import LineState, SignalError
 from excision.system.credentials import Secret
 from excision.system.duration import Duration
+from excision.system.garbage import without_searches
 from tests.signals.stand_in import StandIn, free_port, keep_sending, report, wait_for
 
 READY = LineState(ready=True, busy=False, recipe="parts", lot="L-1", time=1.0)
@@ -69,16 +70,22 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     signal.close()
 
 
+_LOADED = set[str]()
+
+
 @asynccontextmanager
 async def connected(running: Running, user: str = "plc", password: str = "right") -> AsyncIterator[Client]:
-    client = Client(running.url, timeout=4)
+    client = Client(running.url, timeout=30)
     client.application_uri = PLC_URI
     files = ensure_certificate(running.folder / "client", PLC_URI)
     await client.set_security(SecurityPolicyBasic256Sha256, str(files[0]), str(files[1]))
     client.set_user(user)
     client.set_password(password)
     async with client:
-        await client.load_data_type_definitions()
+        # They become classes of the library, for all clients and for good.
+        if running.url not in _LOADED:
+            await client.load_data_type_definitions()
+            _LOADED.add(running.url)
         yield client
 
 
@@ -418,7 +425,8 @@ class PlcServer:
                 return User(UserRole.User) if (username, password) == ("station", "secret") else None
 
         server = Server(user_manager=Users())
-        await server.init()
+        with without_searches():
+            await server.init()
         server.set_endpoint(url)
         await server.set_application_uri(PLC_URI)
         server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from excision.export.quiet import errors_alone
+from excision.system.garbage import without_searches
 
 
 def save_traced(
@@ -54,14 +54,8 @@ def save_traced(
 @contextlib.contextmanager
 def _quick() -> Iterator[None]:
     """Spare the exporter two searches that find nothing: for garbage among its nodes, and for splits."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        with _without_search_for_splits():
-            yield
-    finally:
-        if collecting:
-            gc.enable()
+    with without_searches(), _without_search_for_splits():
+        yield
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from excision.signals.opcua.space import Space
 from excision.signals.opcua.states import VisionStates
 from excision.signals.opcua.tags import VERDICT_CODES, report_number
 from excision.signals.signal import Commands, LineState, Report, SignalError
+from excision.system.garbage import without_searches
 from excision.version import __version__
 
 if TYPE_CHECKING:
@@ -124,9 +125,10 @@ class OpcUaServer:
             self.name, commands, self._states, self._settings.recipes, self._move
         )
         self._server = server = Server(user_manager=_Users(self.name, self._settings, self._password))
-        await server.init()
-        await self._configure(server)
-        space = await Space.build(server, methods.table(), self._settings.recipes)
+        with without_searches():  # for garbage among the thousands of nodes: a third of the time
+            await server.init()
+            await self._configure(server)
+            space = await Space.build(server, methods.table(), self._settings.recipes)
         methods.results = Results(space.types, self._settings.results)
         methods.space = space
         await space.show_configuration(methods.configuration())
