@@ -14,7 +14,7 @@ FORMAT_1 = ROOT / "tests" / "compatibility" / "format_1"
 
 def test_killed_workers_and_commands_lose_and_double_nothing() -> None:
     words = [sys.executable, "experiments/kill_parts.py", str(FORMAT_1 / "exported"), str(FORMAT_1)]
-    words += ["--images", "160", "--kills", "4"]
+    words += ["--images", "120", "--kills", "3"]
     done = subprocess.run(
         words,
         cwd=ROOT,
@@ -25,4 +25,4 @@ def test_killed_workers_and_commands_lose_and_double_nothing() -> None:
         timeout=200,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "160 images, 0 faults" in done.stdout
+    assert "120 images, 0 faults" in done.stdout

@@ -26,6 +26,7 @@ from tests.cli.conftest import parts as parts  # noqa: PLC0414  a fixture of the
 from tests.export.conftest import exports as exports  # noqa: PLC0414  as above
 from tests.export.conftest import run as run  # noqa: PLC0414  as above
 from tests.nursery import INSPECTING, Program
+from tests.nursery import run as run_program
 
 START = 120.0
 
@@ -125,6 +126,13 @@ def begin(
         process.stdout.close()
         pytest.fail(f"the service ended with status {process.wait(START)}")
     return Service(process, int(line.rsplit(":", 1)[1]), data)
+
+
+def serve(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run `excision serve`, which is to be refused, to its end."""
+    done = run_program(["-m", "excision", "serve", *words], INSPECTING, env=environment())
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
 
 
 def end(service: Service) -> None:

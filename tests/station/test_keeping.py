@@ -29,7 +29,7 @@ from excision.station.work.kept_images import Images
 from excision.station.work.retention import Cleanup, Rules
 from tests.cli.conftest import environment, excision
 from tests.nursery import INSPECTING, Program
-from tests.station.conftest import Start
+from tests.station.conftest import Start, serve
 from tests.station.test_faults import small_disk as small_disk  # noqa: PLC0414  a fixture
 from tests.station.test_faults import stored, until
 from tests.station.test_store import FAILED, GOOD
@@ -201,7 +201,7 @@ def test_a_folder_that_everybody_may_read_is_named(line: Path, tmp_path: Path) -
     # Not as it is made: another test in this process may have narrowed the mask for new files.
     data.chmod(0o755)
     (data / "service.lock").mkdir()
-    done = excision("serve", line, "--data", data, "--port", 0)
+    done = serve(line, "--data", data, "--port", 0)
     assert f"{data}: open to everybody (mode 755); close it with: chmod 700 {data}" in done.stderr
     assert stat.S_IMODE(data.stat().st_mode) == 0o755
 

@@ -18,8 +18,7 @@ from excision.station.api.sessions import Sessions
 from excision.station.pages.inside import inside
 from excision.station.people.attempts import LONGEST
 from excision.system.keys import Key, exposure_of, read_key
-from tests.cli.conftest import excision
-from tests.station.conftest import Service, Start
+from tests.station.conftest import Service, Start, serve
 from tests.station.test_pages import post
 
 KEY = "Schlüssel für Prüfstand ß"
@@ -79,7 +78,7 @@ def test_the_environment_is_read_as_strictly(monkeypatch: pytest.MonkeyPatch, va
 
 def test_a_short_key_ends_the_start(line: Path, tmp_path: Path) -> None:
     (tmp_path / "key.txt").write_text("secret\n")
-    done = excision("serve", line, "--data", tmp_path / "station", "--api-key-file", tmp_path / "key.txt")
+    done = serve(line, "--data", tmp_path / "station", "--api-key-file", tmp_path / "key.txt")
     assert done.returncode == 2
     assert "secrets.token_urlsafe" in done.stderr
     assert "'secret" not in done.stderr
@@ -319,7 +318,7 @@ def test_an_option_for_the_proxy_is_checked(line: Path, tmp_path: Path) -> None:
         (("--behind-proxy", "127.0.0.1"), "--api-key-file"),
         (("--connections", "0"), "connections is 0"),
     ):
-        done = excision("serve", line, "--data", tmp_path / "station", *words)
+        done = serve(line, "--data", tmp_path / "station", *words)
         assert done.returncode == 2
         assert reason in done.stderr, done.stderr
 

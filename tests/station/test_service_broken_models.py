@@ -22,8 +22,7 @@ from excision.errors import ModelError
 from excision.runtime.golden_file import GOLDEN, Golden
 from excision.runtime.model_folder import DESCRIPTION, Description
 from excision.runtime.trial import try_out
-from tests.cli.conftest import excision
-from tests.station.conftest import Service, Start
+from tests.station.conftest import Service, Start, serve
 
 GRAPH = "model.onnx"
 
@@ -149,7 +148,7 @@ def test_no_broken_folder_takes_over_in_place_or_starts(start: Start, line: Path
         service.process.send_signal(signal.SIGHUP)
         time.sleep(1.5)
         assert in_use(service) == before
-        done = excision("serve", folder, "--data", tmp_path / name, "--port", 0)
+        done = serve(folder, "--data", tmp_path / name, "--port", 0)
         assert done.returncode == 2 and BROKEN[name][1] in done.stderr.replace("\n", " "), (name, done.stderr)
         shutil.copytree(line, folder, dirs_exist_ok=True)
 

@@ -19,8 +19,7 @@ import pytest
 
 from excision.errors import BusyError
 from excision.station.client import Client
-from tests.cli.conftest import excision
-from tests.station.conftest import Service, Start, files_of, form
+from tests.station.conftest import Service, Start, files_of, form, serve
 
 
 def rows(data: Path, column: str) -> list[str]:
@@ -206,7 +205,7 @@ def test_leftovers_of_a_kill_are_set_aside_at_the_start(start: Start, pictures: 
 
 def test_one_service_for_each_folder(start: Start, line: Path) -> None:
     service = start()
-    done = excision("serve", line, "--data", service.data, "--port", 0)
+    done = serve(line, "--data", service.data, "--port", 0)
     assert done.returncode == 2
     assert "another service runs here already" in done.stderr
     assert service.json("GET", "/healthz")[0] == 200

@@ -22,8 +22,7 @@ from schemathesis.specs.openapi.checks import (
 
 from excision.errors import StationError
 from excision.station.client import Client
-from tests.cli.conftest import excision
-from tests.station.conftest import Service, Start
+from tests.station.conftest import Service, Start, serve
 
 KEY = "correct horse, battery staple"
 CLOSED = ["/v1/results", "/v1/models", "/metrics", "/openapi.json", "/v1/results/1", "/none"]
@@ -56,11 +55,11 @@ def test_the_key_is_asked_for(start: Start, tmp_path: Path, pictures: list[Path]
 
 def test_other_machines_need_a_key(line: Path, tmp_path: Path) -> None:
     for host in ("0.0.0.0", "::", "192.0.2.1"):
-        done = excision("serve", line, "--data", tmp_path / "station", "--host", host)
+        done = serve(line, "--data", tmp_path / "station", "--host", host)
         assert done.returncode == 2
         assert "--api-key-file" in done.stderr
     (tmp_path / "key.txt").write_text("\n")
-    done = excision("serve", line, "--data", tmp_path / "station", "--api-key-file", tmp_path / "key.txt")
+    done = serve(line, "--data", tmp_path / "station", "--api-key-file", tmp_path / "key.txt")
     assert done.returncode == 2
     assert "first line" in done.stderr
 
@@ -100,13 +99,13 @@ def test_every_answer_has_the_headers(service: Service) -> None:
 def test_odd_options_are_explained(
     line: Path, tmp_path: Path, options: tuple[object, ...], reason: str
 ) -> None:
-    done = excision("serve", line, "--data", tmp_path / "station", *options)
+    done = serve(line, "--data", tmp_path / "station", *options)
     assert done.returncode == 2
     assert reason in done.stderr.lower()
 
 
 def test_a_port_that_is_taken_is_explained(service: Service, line: Path, tmp_path: Path) -> None:
-    done = excision("serve", line, "--data", tmp_path / "station", "--port", service.port)
+    done = serve(line, "--data", tmp_path / "station", "--port", service.port)
     assert done.returncode == 2
     assert str(service.port) in done.stderr
 
@@ -125,7 +124,7 @@ def test_the_service_keeps_what_it_describes(
         operation = found.ok()
         asked.add(operation.label)
 
-        @settings(max_examples=15, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=8, suppress_health_check=list(HealthCheck))
         @given(operation.as_strategy(generation_mode=mode))
         def keeps(case: schemathesis.Case[Any]) -> None:
             response = case.call(timeout=60)

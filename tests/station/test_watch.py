@@ -410,7 +410,7 @@ assert not {{"torch", "pyarrow", "matplotlib", "scipy"}} & set(sys.modules)
 def test_kills_lose_and_double_nothing(line: Path, parts: Path, after: str) -> None:
     script = [sys.executable, str(ROOT / "experiments" / "kill_watch.py"), str(line), str(parts)]
     done = subprocess.run(
-        [*script, "--kills", "3", "--after", after],
+        [*script, "--kills", "2", "--after", after],
         capture_output=True, text=True, check=False, env=environment(), timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

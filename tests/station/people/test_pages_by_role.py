@@ -198,8 +198,9 @@ def route_of(method: str, address: str) -> tuple[str, str]:
     return method, min(fitting, key=lambda known: known.count("{"))
 
 
-async def seen_by(app: FastAPI, name: str, pages: tuple[str, ...]) -> dict[str, set[tuple[str, str]]]:
-    cookie = await sign_in(app, name)
+async def seen_by(
+    app: FastAPI, name: str, cookie: str, pages: tuple[str, ...]
+) -> dict[str, set[tuple[str, str]]]:
     found: dict[str, set[tuple[str, str]]] = {}
     for page in pages:
         status, _, text = await ask(app, "GET", page, cookie=cookie)
@@ -214,16 +215,17 @@ async def seen_by(app: FastAPI, name: str, pages: tuple[str, ...]) -> dict[str, 
 async def walk(app: FastAPI) -> dict[str, dict[str, set[tuple[str, str]]]]:
     station: Station = app.state.station
     found: dict[str, dict[str, set[tuple[str, str]]]] = {}
-    warned = {name: (await seen_by(app, name, ("/",)))["/"] for name in WORDS}
+    cookies = {name: await sign_in(app, name) for name in WORDS}
+    warned = {name: (await seen_by(app, name, cookie, ("/",)))["/"] for name, cookie in cookies.items()}
     station.drift.decide(MODEL, station.models.current(MODEL).weights_id, "accept", "test")
-    for name in WORDS:
-        found[name] = await seen_by(app, name, PAGES) | {"/ while it warns": warned[name]}
+    for name, cookie in cookies.items():
+        found[name] = await seen_by(app, name, cookie, PAGES) | {"/ while it warns": warned[name]}
         for page, model in zip(BUSY, (MODEL, "early"), strict=True):
             out = home(station.settings.data, model) / "0001"
             job = Job.load(out)
             assert job is not None
             station.workshop._doing = Doing(job, out)
-            found[name] |= {f"{page} while it runs": (await seen_by(app, name, (page,)))[page]}
+            found[name] |= {f"{page} while it runs": (await seen_by(app, name, cookie, (page,)))[page]}
             station.workshop._doing = None
     return found
 

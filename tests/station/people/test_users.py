@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,7 @@ KEY = "a key of sixteen characters"
 def users(tmp_path: Path) -> Users:
     store = Store(tmp_path / "results.sqlite")
     found = Users(store)
-    for name, role in zip(WORDS, ("admin", "engineer", "reviewer", "operator"), strict=True):
-        found.add(name, role_of(role), WORDS[name], "test")
+    add_all(found)
     return found
 
 
@@ -42,11 +42,20 @@ def sign_in(service: Service, name: str, password: str | None = None) -> tuple[i
     return status, (headers.get("Set-Cookie") or "").partition(";")[0]
 
 
+_hashed_once = cache(passwords.hashed)  # each hash takes long by intent
+
+
+def add_all(users: Users) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "hashed", _hashed_once)
+        for name, role in zip(WORDS, ("admin", "engineer", "reviewer", "operator"), strict=True):
+            users.add(name, role_of(role), WORDS[name], "test")
+
+
 def set_up(data: Path) -> None:
     data.mkdir(exist_ok=True)
     with closing(Store(data / "results.sqlite")) as store:
-        for name, role in zip(WORDS, ("admin", "engineer", "reviewer", "operator"), strict=True):
-            Users(store).add(name, role_of(role), WORDS[name], "test")
+        add_all(Users(store))
 
 
 def test_the_command_line_sets_users_up(tmp_path: Path) -> None:
