@@ -31,28 +31,32 @@ def annotated(request: pytest.FixtureRequest, tmp_path: Path, parts: Path) -> tu
     return write.__name__, root
 
 
+def evaluated(run: Path, data: Path, file: Path) -> dict[str, float]:
+    done = inside("evaluate", run, data, "--json", file)
+    assert done.returncode == 0, done.stderr
+    figures: dict[str, float] = json.loads(file.read_text("utf-8"))
+    return {name: value for name, value in figures.items() if name.startswith(("image", "pix", "aupro"))}
+
+
+@pytest.fixture(scope="module")
+def plain(
+    parts: Path, trained: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, float]:
+    """The figures of the folder itself."""
+    return evaluated(trained[0], parts, tmp_path_factory.mktemp("plain") / "figures.json")
+
+
 def test_check_and_evaluate_find_what_they_find_in_the_folder(
-    annotated: tuple[str, Path], parts: Path, trained: tuple[Path, str], tmp_path: Path
+    annotated: tuple[str, Path], plain: dict[str, float], trained: tuple[Path, str], tmp_path: Path
 ) -> None:
     layout, root = annotated
     done = inside("check", root)
     assert done.returncode == 0, done.stderr
     assert layout in done.stdout
     assert "mask" not in done.stdout
-    found = []
-    for number, data in enumerate((root, parts)):
-        file = tmp_path / f"{number}.json"
-        done = inside("evaluate", trained[0], data, "--json", file)
-        assert done.returncode == 0, done.stderr
-        found.append(
-            {
-                k: v
-                for k, v in json.loads(file.read_text("utf-8")).items()
-                if k.startswith(("image", "pix", "aupro"))
-            }
-        )
-    assert found[0] == found[1]
-    assert found[0]["pixel_auroc"] is not None
+    found = evaluated(trained[0], root, tmp_path / "figures.json")
+    assert found == plain
+    assert found["pixel_auroc"] is not None
 
 
 def test_train_takes_the_good_images_alone(parts: Path, tmp_path: Path) -> None:

@@ -94,6 +94,10 @@ COMPUTED: dict[str, Compute] = {
         + functional.layer_norm(x, (8,), _ROW, _ROW)
     ),
     "lengths": lambda x: functional.normalize(x) + functional.normalize(x * 1e-4, dim=-1, eps=1e-3),
+    "attention": lambda x: (
+        functional.scaled_dot_product_attention(x, x * 2, x + 1)
+        + functional.scaled_dot_product_attention(x, x, x, scale=0.1)
+    ),
     "softmax": lambda x: functional.softmax(x, dim=1) + x.softmax(-1),
     "pooled": lambda x: (
         functional.avg_pool2d(x, 4, ceil_mode=True)[..., :1, :1]

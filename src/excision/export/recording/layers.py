@@ -135,6 +135,27 @@ def _normalize(
     return recorder.node("Div", operand.name, least)
 
 
+def _scaled_dot_product_attention(
+    recorder: Recorder,
+    result: Tensor,
+    query: Operand,
+    key: Operand,
+    value: Operand,
+    attn_mask: None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> str:
+    if attn_mask is not None or dropout_p or is_causal:
+        raise UnrecordableError("attention with a mask or dropout")
+    factor = query.shape[-1] ** -0.5 if scale is None else scale
+    *before, last, widest = range(key.ndim)
+    turned = recorder.node("Transpose", key.name, perm=[*before, widest, last])
+    scaled = recorder.node("Mul", query.name, recorder.constant(factor, result.dtype))
+    weights = recorder.node("Softmax", recorder.node("MatMul", scaled, turned), axis=-1)
+    return recorder.node("MatMul", weights, value.name)
+
+
 def _window(kernel_size: Pair, stride: Pair | None, padding: Pair) -> dict[str, list[int]]:
     """Give the attributes of a window that moves over an image; by default by its own size."""
     return {
@@ -281,6 +302,7 @@ LAYERS: dict[str, Emit] = {
     "batch_norm": _batch_norm,
     "layer_norm": _layer_norm,
     "normalize": _normalize,
+    "scaled_dot_product_attention": _scaled_dot_product_attention,
     "avg_pool2d": _avg_pool2d,
     "max_pool2d": _max_pool2d,
     "adaptive_avg_pool2d": _adaptive_avg_pool2d,
