@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +10,6 @@ import pytest
 from excision.cluster.batches import BatchInspector
 from excision.errors import SettingsError
 from excision.runtime import Inspector
-from tests.cli.conftest import environment
 from tests.cluster.conftest import FORMAT_1, MODEL
 
 PATHS = [FORMAT_1 / f"{number}.png" for number in range(4)]
@@ -47,34 +43,3 @@ def test_a_batch_without_images_is_refused() -> None:
     assert (list(nothing["verdict"]), list(nothing["error"])) == ([None], ["there is no image"])
     with pytest.raises(SettingsError, match="holds int: give bytes or text"):
         BatchInspector(MODEL)({"bytes": [5]})
-
-
-PIPELINE = """
-import os
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-import ray
-from excision.cluster.batches import BatchInspector
-ray.init("local", num_cpus=2, include_dashboard=False, object_store_memory=128 * 2**20, log_to_driver=False)
-ray.data.DataContext.get_current().enable_progress_bars = False
-images = ray.data.read_binary_files({paths!r}, include_paths=True)
-results = images.map_batches(BatchInspector, fn_constructor_args=[{model!r}], concurrency=1, batch_size=2)
-for row in sorted(results.take_all(), key=lambda row: row["path"]):
-    print(row["verdict"], repr(float(row["score"])))
-"""
-
-
-def test_a_pipeline_of_ray_data() -> None:
-    pytest.importorskip("ray")
-    script = PIPELINE.format(paths=list(map(str, PATHS)), model=str(MODEL))
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-        env=environment(),
-    )
-    assert done.returncode == 0, done.stderr
-    inspector = Inspector(MODEL, threads=1)
-    alone = [next(inspector.predict([Path(path)])) for path in PATHS]
-    assert done.stdout.splitlines()[-4:] == [f"{one.verdict} {one.score!r}" for one in alone]

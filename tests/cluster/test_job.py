@@ -24,8 +24,9 @@ from excision.inspection.batch import find_images, inspect_images
 from excision.inspection.log import read_log
 from excision.runtime import Inspector
 from excision.storage.manifest import open_manifest
-from tests.cli.conftest import command, environment
+from tests.cli.conftest import environment
 from tests.cluster.conftest import MODEL, rows_of, verdicts_of
+from tests.nursery import INSPECTING, Program
 
 Pictures = Callable[[int], Path]
 
@@ -128,13 +129,9 @@ def test_images_that_failed_are_tried_again_on_request(pictures: Pictures, tmp_p
 
 
 def started(*words: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command("inspect", *words),
-        text=True,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    pipe = subprocess.PIPE
+    begun = ["-m", "excision", "inspect", *words]
+    return Program(begun, INSPECTING, text=True, env=environment(), stdout=pipe, stderr=pipe)
 
 
 def wait_for_parts(out: Path, count: int) -> None:
@@ -149,7 +146,7 @@ def wait_for_parts(out: Path, count: int) -> None:
 def test_ctrl_c_and_sigterm_keep_the_finished_parts(
     pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images, out, temporary = pictures(120), tmp_path / "out", tmp_path / "temporary"
+    images, out, temporary = pictures(80), tmp_path / "out", tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     left = 0
@@ -161,9 +158,9 @@ def test_ctrl_c_and_sigterm_keep_the_finished_parts(
         assert process.returncode == 130, said
         assert "finished parts are kept, and the same command continues" in said
         assert list(temporary.iterdir()) == [], "a worker left images behind"
-        assert left + 8 <= len(rows_of(out)) < 120
+        assert left + 8 <= len(rows_of(out)) < 80
         left = len(rows_of(out))
-    inspect_in_parts(MODEL, [images], out, Ways(workers=2), sources=[str(images)])
+    inspect_in_parts(MODEL, [images], out, Ways(), sources=[str(images)])
     assert [Path(row.record.image).name for row in rows_of(out)] == names_in(images)
 
 

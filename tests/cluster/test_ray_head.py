@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from excision.runtime import Inspector
 from excision.storage.opening import open_folder
 from excision.storage.outgoing import upload
 from tests.cli.conftest import environment
@@ -62,6 +63,20 @@ class Plant:
             check=False,
             timeout=200,
         )
+
+    def compute(self, code: str, *words: str) -> str:
+        """Run a program of Ray's user to its good end, and give what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            cwd=self.work,
+            env={**self.environment, "RAY_AUTH_MODE": "token"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +174,26 @@ def test_an_image_that_kills_its_actors_is_a_failure(plant: Plant) -> None:
     assert f"{folder}/deadly.png: the process that inspected it died 3 times" in done.stdout
 
 
+PIPELINE = """
+import ray
+from excision.cluster.batches import BatchInspector
+ray.init("auto", log_to_driver=False)
+ray.data.DataContext.get_current().enable_progress_bars = False
+images = ray.data.read_binary_files({paths!r}, include_paths=True)
+results = images.map_batches(BatchInspector, fn_constructor_args=[{model!r}], concurrency=1, batch_size=2)
+for row in sorted(results.take_all(), key=lambda row: row["path"]):
+    print(row["verdict"], repr(float(row["score"])))
+"""
+
+
+def test_a_pipeline_of_ray_data(plant: Plant) -> None:
+    paths = [FORMAT_1 / f"{number}.png" for number in range(4)]
+    done = plant.compute(PIPELINE.format(paths=list(map(str, paths)), model=str(MODEL)))
+    inspector = Inspector(MODEL, threads=1)
+    alone = [next(inspector.predict([path])) for path in paths]
+    assert done.splitlines()[-4:] == [f"{one.verdict} {one.score!r}" for one in alone]
+
+
 TAKES = """
 import sys
 import ray
@@ -178,15 +213,5 @@ print(min(free))
 
 def test_actors_take_their_share_of_a_gpu(plant: Plant) -> None:
     """Ray keeps a share of the GPU for each actor; here the actors compute on the processor."""
-    out = plant.work / "results"
-    done = subprocess.run(
-        [sys.executable, "-c", TAKES, str(out)],
-        cwd=plant.work,
-        env={**plant.environment, "RAY_AUTH_MODE": "token"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[-1] == "0.5"
+    done = plant.compute(TAKES, str(plant.work / "results"))
+    assert done.split()[-1] == "0.5"

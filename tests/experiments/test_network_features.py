@@ -22,7 +22,7 @@ def finished(run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     """Return a drawn set of parts and a small run, whose normal statistics are learnt again from it."""
     data = tmp_path_factory.mktemp("finished") / "data"
     write_synthetic(
-        data, size=(64, 64), train=20, test_good=3, per_defect=1, surfaces=["machined_part"], seed=1
+        data, size=(64, 64), train=14, test_good=3, per_defect=1, surfaces=["machined_part"], seed=1
     )
     return data, run
 

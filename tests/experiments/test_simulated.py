@@ -35,7 +35,7 @@ FITTED = load("fitted_tail")
 )
 def test_the_promise_is_kept_as_often_as_it_says(case: tuple[int, int, float, str, float]) -> None:
     """The short form of the study."""
-    found = SIMULATED.simulate(SIMULATED.Case(*case), 250, seed=1)
+    found = SIMULATED.simulate(SIMULATED.Case(*case), 120, seed=1)
     assert max(found.failed_images, found.failed_groups) <= found.allowed
     assert found.true <= found.promised
 
