@@ -46,10 +46,13 @@ class Plant:
         images: that they get.
         folder: for everything.
         postgres: keeps the hub's database.
+        pause: seconds between two images of a station.
     """
 
-    def __init__(self, model: Path, images: list[Path], folder: Path, postgres: Postgres) -> None:
-        self._model, self._images, self._postgres = model, images, postgres
+    def __init__(
+        self, model: Path, images: list[Path], folder: Path, postgres: Postgres, pause: float
+    ) -> None:
+        self._model, self._images, self._postgres, self._pause = model, images, postgres, pause
         self.database = database = postgres.create("hub")
         self.service_data, self.watched, self.watcher_data = (
             folder / n for n in ("service", "in", "watcher")
@@ -113,7 +116,7 @@ class Plant:
         return begin_watch(self._model, self.watched, self.watcher_data, *options)
 
     def _feed(self) -> None:
-        """Send and drop images, and label some, as fast as they are taken."""
+        """Send and drop images, and label some."""
         chance = random.Random(1)
         while not self._ended.is_set():
             self._sent += 1
@@ -127,7 +130,7 @@ class Plant:
                 answer = client.inspect(image, source=f"part_{self._sent}")
                 if chance.random() < 0.3:
                     client.label(answer.id, chance.choice(("good", "defect")), who="Ada")
-            self._ended.wait(0.02)
+            self._ended.wait(self._pause)
 
 
 def main() -> None:
@@ -137,12 +140,13 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--longest", type=float, default=3.0, help="seconds between two kills, at most")
+    parser.add_argument("--pause", type=float, default=0.02, help="seconds between two images")
     arguments = parser.parse_args()
     images = sorted(path for path in arguments.images.rglob("*") if path.suffix in (".png", ".jpg"))
     chance, done = random.Random(arguments.seed), Counter[str]()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        plant = Plant(arguments.model, images, folder, stack.enter_context(running()))
+        plant = Plant(arguments.model, images, folder, stack.enter_context(running()), arguments.pause)
         stack.callback(plant.end)
         kinds = ("hub", SERVICE, WATCHER, f"link of {SERVICE}", f"link of {WATCHER}", DATABASE)
         for number in range(arguments.kills):

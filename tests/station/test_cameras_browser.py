@@ -24,7 +24,7 @@ def watched(start: Start, tmp_path: Path) -> Service:
     file = tmp_path / "station.toml"
     file.write_text(
         '[signals]\nself_triggered = ["front"]\n'
-        '[cameras.front]\nkind = "folder"\npath = "pictures"\nloop = true\nrate = 400\nbuffer = 2\n'
+        '[cameras.front]\nkind = "folder"\npath = "pictures"\nloop = true\nrate = 100\nbuffer = 2\n'
         '[cameras.back]\nkind = "folder"\npath = "nowhere"\n'
     )
     return start("--file", file, model=EXPORTED)
@@ -48,7 +48,7 @@ def test_cameras_are_seen_with_their_rate_and_what_they_drop(
     text = watched.ask("GET", "/metrics")[2].decode()
     assert 'excision_camera_connected{camera="front"} 1.0' in text
     figures = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("excision_camera_"))
-    assert float(figures['excision_camera_rate{camera="front"}']) == pytest.approx(400, rel=0.5)
+    assert float(figures['excision_camera_rate{camera="front"}']) == pytest.approx(100, rel=0.5)
     frames = float(figures['excision_camera_frames_total{camera="front"}'])
     assert 10 <= float(figures['excision_camera_dropped_total{camera="front"}']) < frames
     assert float(figures['excision_camera_damaged_total{camera="front"}']) == 0

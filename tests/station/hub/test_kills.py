@@ -26,7 +26,7 @@ def test_each_result_is_at_the_hub_once_after_kills() -> None:
         "5",
     ]
     done = subprocess.run(
-        [sys.executable, *words, "--longest", "0.5"],
+        [sys.executable, *words, "--longest", "0.5", "--pause", "0.2"],
         capture_output=True, text=True, check=False, env=environment(), timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
