@@ -179,7 +179,7 @@ def seen(browser: Any, service: Service, language: str) -> dict[str, set[str]]:
         context.add_cookies([{"name": name, "value": session, "url": service.url}])
         page = context.new_page()
         for path in PAGES:
-            page.goto(service.url + path)
+            page.goto(service.url + path, wait_until="domcontentloaded")  # without waiting for pictures
             assert page.locator("html").get_attribute("lang") == language[:2], path
             page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
             found[path] = set(page.evaluate(TEXTS))

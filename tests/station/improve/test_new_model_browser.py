@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from excision.settings import AttentionSettings
 from tests.browser import bars_nobody, opened
 from tests.method.recovery.test_training import TINY
 from tests.station.conftest import Start
@@ -18,7 +20,8 @@ def test_a_new_model_without_a_command_line(
     browser: Any, start: Start, seen: Path, pictures: list[Path], tmp_path: Path
 ) -> None:
     """Of a station without any model: collect, check, train, look, calibrate, go live."""
-    TINY.save(tmp_path / "tiny.toml")
+    # Tuning is slow in a process that the tests do not begin.
+    replace(TINY, attention=AttentionSettings(tuning=0)).save(tmp_path / "tiny.toml")
     described = tmp_path / "station.toml"
     described.write_text(f"[improve]\nsettings = {str(tmp_path / 'tiny.toml')!r}\n")
     data = tmp_path / "station"
