@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from excision.ops.reduction import shrink_mask
 from excision.predictions import Detection, Prediction, Predictor
 from excision.progress import Progress
 from excision.report.charts import charts_of
-from excision.report.example_stages import write_examples, write_examples_of
+from excision.report.example_stages import write_examples_of
 from excision.report.own_words import Words, keep_words
 from excision.report.provenance import Provenance, provenance_of
 from excision.report.report import write_report
@@ -79,7 +79,7 @@ def evaluate(
     source = provenance_of(model, dataset)
     evaluation = measure(predictor, dataset, progress, partial(keep_overlay, out), workers)
     keep_words(out, words or Words())
-    write_evaluation(out, evaluation, dataset, predictor, source)
+    write_evaluation(out, evaluation, dataset, predictor, source, workers)
     return evaluation
 
 
@@ -98,10 +98,11 @@ def write_evaluation(
     dataset: Dataset,
     predictor: Predictor,
     source: Provenance | None = None,
+    workers: int = 1,
 ) -> None:
     """Write everything except the overlays to a folder, replacing the files of an earlier evaluation.
 
-    The examples are predicted again, one by one: keeping every stage of all images would take too much
+    The examples are predicted again, `workers` at once: keeping every stage of all images would take too much
     memory.
     """
     write_json(out / EVALUATION, evaluation.to_json())
@@ -119,7 +120,15 @@ def write_evaluation(
             provenance=source,
         ),
     )
-    write_examples(out, _examples(dataset, predictor, choose_examples(evaluation.images)))
+    images = {image.name: image for image in choose_examples(evaluation.images)}
+    samples = {sample.name: sample for sample in dataset.test}
+
+    def shown_again(name: str) -> Example:
+        sample = samples[name]
+        prediction = next(iter(predictor.predict([sample.image])))
+        return Example(name, images[name].label, prediction.overview(), _truth(sample, prediction))
+
+    write_examples_of(out, images, shown_again, workers)
     _write_charts(out)
     write_report(out)
 
@@ -184,14 +193,6 @@ def _write_charts(out: Path) -> None:
             (out / FIGURES / old).unlink(missing_ok=True)
     for name, chart in names.items():
         write_text(out / FIGURES / name, chart.standalone())
-
-
-def _examples(dataset: Dataset, predictor: Predictor, images: Sequence[ScoredImage]) -> Iterator[Example]:
-    samples = {sample.name: sample for sample in dataset.test}
-    for image in images:
-        sample = samples[image.name]
-        prediction = next(iter(predictor.predict([sample.image])))
-        yield Example(image.name, image.label, prediction.overview(), _truth(sample, prediction))
 
 
 def _truth(sample: Sample, prediction: Prediction) -> NDArray[np.bool_] | None:
