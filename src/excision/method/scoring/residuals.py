@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from excision.method.recovery.unet import Recovery
+from excision.ops.colour import channels
 from excision.ops.filters import frugal_blur, gaussian_blur
 from excision.ops.resampling import repeat, shrink
 from excision.ops.similarity import msgms_map, ssim_map
@@ -159,4 +160,7 @@ def _smooth_inside(values: Tensor, inside: Tensor, sigma: float) -> Tensor:
 def _mean_channel(values: Tensor) -> Tensor:
     """Average over the channels: (B, C, H, W) to (B, 1, H, W)."""
     # An exported graph would compute the mean of a single channel as well, and slowly.
-    return values if values.shape[1] == 1 else values.mean(dim=1, keepdim=True)
+    if values.shape[1] == 1:
+        return values
+    red, green, blue = channels(values)
+    return (red + green + blue) / 3
