@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics as oracle
@@ -35,6 +35,7 @@ def test_areas_agree_with_scikit_learn(images: list[tuple[bool, float]]) -> None
     assert metrics.average_precision(defective, scores) == pytest.approx(expected, abs=1e-12)
 
 
+@settings(max_examples=30)
 @given(IMAGES)
 def test_best_f1_is_that_of_the_best_threshold(images: list[tuple[bool, float]]) -> None:
     defective, scores = both(images)

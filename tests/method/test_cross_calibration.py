@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
@@ -111,6 +111,7 @@ def test_a_stored_number_that_cannot_be_is_refused(crossed: Detector) -> None:
             stored_calibration({**content, "cross_fitted": wrong}, "it")
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.integers(2, 6))
 def test_memory_is_tested_as_scipy_does_by_permutation(seed: int, seen: int, new: int) -> None:
     rng = np.random.default_rng(seed)
