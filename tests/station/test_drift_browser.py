@@ -83,7 +83,7 @@ def test_a_warning_appears_by_itself(browser: Any, start: Start, tmp_path: Path)
         # Noise is nothing like the parts before: its score is far above theirs.
         for seed in range(160):
             service.client.inspect(noise(seed))
-            if seed % 20 == 19 and service.client.drift()["warning"]:
+            if seed % 10 == 9 and service.client.drift()["warning"]:
                 break
         page.wait_for_selector("#drift-banner section", timeout=15_000)
         assert "The line has drifted" in page.inner_text("#drift-banner")
