@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -82,3 +85,17 @@ def test_a_memory_of_another_network_is_refused() -> None:
         other.restore({1: {"step": zero}})
     with pytest.raises(IndexError):
         other.restore({2: {"step": zero}})
+
+
+def test_a_step_imports_no_compiler() -> None:
+    script = """
+import sys, torch
+from excision.training.adamw import AdamW
+from excision.training.loop import optimise
+
+line = torch.nn.Linear(2, 1)
+optimise(line(torch.ones(1, 2)).sum(), line, AdamW(line.parameters(), 0.01, 0.1), 0.01, "the test")
+print([name for name in ("torch._dynamo", "sympy", "matplotlib", "scipy") if name in sys.modules])
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
