@@ -126,7 +126,7 @@ def test_detector() -> None:
         "score_samples": "(self, images, *, color='rgb')",
         "set_params": "(self, **parameters)",
         "fit": "(self, dataset, run=None, resume=False, progress=None, stage=None, *, groups=None, "
-        "defects=None, warm_start=None)",
+        "defects=None, warm_start=None, for_suspects=False)",
         "load": "(folder, device='auto')",
         "pipeline": "",
         "predict": "(self, images, *, color='rgb')",
