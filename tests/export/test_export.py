@@ -337,3 +337,12 @@ def test_no_image_of_a_batch_changes_the_outputs_of_another(with_distance: Writt
     graph = open_backend(with_distance.folder, "onnx", "fp32", threads=1)
     working = (with_distance.images * 65535).round().numpy().astype(np.uint16).transpose(0, 2, 3, 1)
     assert largest_batch(graph, working) == MOST_TOGETHER
+
+
+def test_a_missing_openvino_is_named_before_the_work(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    with pytest.raises(ModelError, match="pip install openvino"):
+        module.export(run, tmp_path / "no-data", tmp_path / "out", to="openvino")
+    assert not (tmp_path / "out").exists()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,7 @@ def export(
 
     Raises:
         ModelError: the run is not finished, or the exported model drifts too far; `out` is then removed.
+        ModelError: the package of the backend is not installed.
         SettingsError: `out` is not empty, or the backend does not support the precision.
     """
     check_wish(out, to, precision)
@@ -115,6 +117,7 @@ def check_wish(out: Path, to: BackendName, precision: Precision) -> None:
     """Check what can be known before the work.
 
     Raises:
+        ModelError: the package of the backend is not installed.
         SettingsError: `out` is not empty, or the backend does not support the precision.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -123,6 +126,8 @@ def check_wish(out: Path, to: BackendName, precision: Precision) -> None:
         raise SettingsError(
             f"{to} computes only in {' or '.join(PRECISIONS[to])}: choose --to openvino for {precision}"
         )
+    if to == "openvino" and find_spec("openvino") is None:
+        raise ModelError("an export for OpenVINO needs that package: pip install openvino")
 
 
 def _training_data(
@@ -154,10 +159,8 @@ def _write_graph(
     exits = to == "onnx" and detector.pipeline.scorer.counts_inside_alone
     (branch_around_recovery if exits else without_parts)(onnx)
     if to == "openvino":
-        try:
-            import openvino
-        except ModuleNotFoundError as error:
-            raise ModelError("an export for OpenVINO needs that package: pip install openvino") from error
+        import openvino
+
         with _one_step(tell, "converting"):
             openvino.save_model(openvino.convert_model(onnx), out / MODEL_FILES[to], compress_to_fp16=False)
             onnx.unlink()
