@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -95,3 +97,29 @@ def test_results_stay_as_they_are_when_another_image_is_inspected(exports: Expor
     assert not np.array_equal(other["anomaly_map"], found["anomaly_map"])
     for name in OUTPUTS:
         np.testing.assert_array_equal(found[name], before[name])
+
+
+def test_threads_that_infer_first_at_once_do_not_wait_forever(exports: Exports) -> None:
+    """In a process of its own, where nothing has been inferred yet."""
+    graph, images = exports["openvino"][0] / MODEL_FILES["openvino"], surface(exports["openvino"][0], 0.1)
+    code = f"""
+import sys, threading
+from pathlib import Path
+import numpy as np
+from excision.runtime.openvino_backend import OpenVinoBackend
+
+graph = OpenVinoBackend(Path({str(graph)!r}), "fp32", threads=1)
+images, together = np.zeros({images.shape}, np.float32), threading.Barrier(8)
+sys.setswitchinterval(1e-6)
+
+def infer():
+    together.wait()
+    graph.run(images)
+
+threads = [threading.Thread(target=infer) for _ in range(8)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import queue
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ _FULL, _HALF = "f32", "bf16"
 
 _LOOPS = ("Loop", "TensorIterator")
 """Operations whose work for an image may have no bound."""
+
+# In its first inference, OpenVINO builds tables of numpy's types. A thread that builds them and lets others
+# run meanwhile, and one that then asks for them, wait for each other forever.
+_building, _built = threading.Lock(), threading.Event()
 
 _BRANCH = "If"
 """Operation with graphs of its own. `read_onnx` has checked them in an ONNX file; OpenVINO's own has none."""
@@ -160,11 +165,19 @@ class _Part:
             request = self._idle.get_nowait()
         except queue.Empty:
             request = self.compiled.create_infer_request()
-        found = request.infer(given, share_inputs=True, share_outputs=True)
-        # Copies, since the next inspection writes its results to the same memory.
-        results = [np.array(found[place]) for place in range(len(self.compiled.outputs))]
+        if _built.is_set():
+            results = self._compute(request, given)
+        else:
+            with _building:
+                results = self._compute(request, given)
+            _built.set()
         self._idle.put(request)
         return results
+
+    def _compute(self, request: Any, given: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        found = request.infer(given, share_inputs=True, share_outputs=True)
+        # Copies, since the next inspection writes its results to the same memory.
+        return [np.array(found[place]) for place in range(len(self.compiled.outputs))]
 
 
 def _port(node: Any) -> Port:
