@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container
 from dataclasses import dataclass, field, replace
 
 from excision.station.parts.codes import Reading
@@ -27,6 +26,20 @@ class OpenPart:
     deadline: float
     seen: dict[str, Seen] = field(default_factory=dict)
     coming: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def begin(
+        cls,
+        expected: tuple[str, ...],
+        serial: str | None,
+        lot: str | None,
+        recipe: str | None,
+        timeout: float,
+    ) -> OpenPart:
+        """Give a part of this moment, without a row yet, that gets its verdict after so many seconds."""
+        now = time.time()
+        row = Part(now, expected, serial, lot, recipe, now + timeout)
+        return cls(row, deadline=time.monotonic() + timeout)
 
     @property
     def is_complete(self) -> bool:
@@ -52,28 +65,6 @@ class OpenPart:
         reason = result.error or "; ".join(result.unfit)
         fault = self.coming.pop(view, "")
         self.seen[view] = Seen(result.verdict or "fault", reason, fault)
-
-
-class LateViews:
-    """Views that were missing at the verdict: a late one belongs to its part, and changes nothing."""
-
-    def __init__(self) -> None:
-        self._parts: dict[tuple[str, str], tuple[int, float]] = {}
-
-    def expect(self, part: Part, seen: Container[str], until: float) -> None:
-        """Expect the views that a part lacks, until so many seconds of the monotonic clock."""
-        if part.serial is not None:
-            late = [view for view in part.expected if view not in seen]
-            self._parts.update({(part.serial, view): (part.id, until) for view in late})
-
-    def take(self, serial: str | None, view: str) -> int | None:
-        """Give the number of the part that a view was missing of, once; None for no such part."""
-        return None if serial is None else self._parts.pop((serial, view), (None, 0.0))[0]
-
-    def forget(self) -> None:
-        """Expect no more what has not come in time."""
-        now = time.monotonic()
-        self._parts = {key: found for key, found in self._parts.items() if found[1] > now}
 
 
 def with_code(result: StoredResult, code: Reading | None) -> tuple[StoredResult, str]:

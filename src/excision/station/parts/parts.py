@@ -12,12 +12,12 @@ from pathlib import Path
 from excision.errors import BusyError, StoreError
 from excision.station.parts.codes import Reading, try_code
 from excision.station.parts.formats import formats_of
-from excision.station.parts.open_part import LateViews, OpenPart, with_code
+from excision.station.parts.open_part import OpenPart, with_code
+from excision.station.parts.open_parts import OpenParts
 from excision.station.parts.rows import (
     Part,
     add_part,
     close_parts,
-    faults_of,
     get_part,
     note_fault,
     open_parts,
@@ -57,12 +57,11 @@ class Parts:
             formats_of(settings.formats)
         self._store, self._settings = store, settings
         self._listeners: list[Listener] = []
-        self._open: dict[int, OpenPart] = {}
-        self._late = LateViews()
+        self._open = OpenParts(settings)
         self._change = threading.Condition()
         self._ended = False
         for part in open_parts(store):
-            self._restore(part)
+            self._open.restore(part, results_of(store, [part.id])[part.id])
         self._thread = threading.Thread(target=self._run, name="parts", daemon=True)
         if by_clock:
             self._thread.start()
@@ -109,12 +108,9 @@ class Parts:
         expected = self._settings.views if views is None else tuple(views)
         seconds = self._settings.timeout if timeout is None else timeout
         with self._change:
-            with self._store.transaction() as connection:
-                now = time.time()
-                part = add_part(connection, Part(now, expected, serial, lot, recipe, now + seconds))
-            self._open[part.id] = OpenPart(part, deadline=time.monotonic() + seconds)
-            self._change.notify()
-        return part.id
+            one = OpenPart.begin(expected, serial, lot, recipe, seconds)
+            self._write([one], [])
+        return one.part.id
 
     def assign(self, results: Sequence[StoredResult], codes: Sequence[Reading | None]) -> list[StoredResult]:
         """Give results, which are not stored yet, with their parts, and with what their codes say.
@@ -132,7 +128,7 @@ class Parts:
             new, faults = list[OpenPart](), list[tuple[OpenPart, str, str]]()
             for result, code in zip(results, codes, strict=True):
                 known, fault = with_code(result, code)
-                part = self._part_of(known, fault, new)
+                part = self._open.part_of(known, fault, new)
                 given.append((known, part))
                 if fault and isinstance(part, OpenPart):
                     faults.append((part, known.view or "", fault))
@@ -164,14 +160,14 @@ class Parts:
             StoreBusyError: another process has locked the file.
         """
         with self._change:
-            before, assigned = set(self._open), list[StoredResult]()
+            before, assigned = self._open.numbers, list[StoredResult]()
             try:
                 with self._store.transaction():
                     assigned = self.assign(results, codes)
                     numbers = self._store.add(assigned)
             except BaseException:
                 # Their rows are gone as well.
-                self._open = {number: one for number, one in self._open.items() if number in before}
+                self._open.keep(before)
                 self.dropped(assigned)
                 raise
         return [
@@ -188,7 +184,7 @@ class Parts:
         with self._change:
             touched = []
             for result in results:
-                one = self._open.get(result.part or 0)
+                one = self._open.get(result.part)
                 if one is not None and result.id:
                     one.take(result)
                     touched.append(one)
@@ -201,16 +197,13 @@ class Parts:
             until: in seconds since 1970: every picture that came before then has been counted.
         """
         with self._change:
-            due = [
-                one for one in self._open.values() if one.is_complete or (one.part.deadline or 0.0) < until
-            ]
-            self._finish(due)
-            self._late.forget()
+            self._finish([one for one in self._open if one.is_complete or (one.part.deadline or 0.0) < until])
+            self._open.forget_late()
 
     def dropped(self, results: Sequence[StoredResult]) -> None:
         """Forget results that could not be stored after all: their views may come once more."""
         with self._change:
-            _forget((self._open.get(result.part or 0), result) for result in results)
+            _forget((self._open.get(result.part), result) for result in results)
 
     def close(self) -> None:
         """End; parts without a verdict get it after the next start."""
@@ -227,60 +220,8 @@ class Parts:
                 one.part = add_part(connection, one.part)
             for one, view, fault in faults:
                 note_fault(connection, one.part.id, view, fault)
-        self._open.update((one.part.id, one) for one in new)
+        self._open.add(new)
         self._change.notify()
-
-    def _restore(self, part: Part) -> None:
-        left = 0.0 if part.deadline is None else part.deadline - time.time()
-        one = OpenPart(part, deadline=time.monotonic() + min(max(left, 0.0), self._settings.timeout))
-        faults = faults_of(part)
-        for result in results_of(self._store, [part.id])[part.id]:
-            view = result.view or ""
-            one.coming[view] = faults.get(view, "")
-            if not faults.get(view) and self._settings.reads_code(view) and not (result.serial or result.lot):
-                one.coming[view] = "no code was read before the station was restarted"
-            one.learn(result)
-            one.take(result)
-        if one.is_complete:
-            one.deadline = time.monotonic()
-        self._open[part.id] = one
-
-    def _part_of(self, result: StoredResult, fault: str, new: list[OpenPart]) -> OpenPart | int | None:
-        """Give the open part of a result, the number of one that has its verdict, or None for no part."""
-        view = result.view or ""
-        expected = self._settings.views
-        if result.part is not None:
-            one = self._open.get(result.part)
-            if one is None:
-                return result.part
-        elif expected and view not in expected:
-            return None
-        else:
-            one = self._find(result.serial, view, new)
-            late = None if one is not None else self._late.take(result.serial, view)
-            if late is not None:
-                return late
-        if one is None:
-            seconds = self._settings.timeout
-            now = time.time()
-            part = Part(now, expected, result.serial, result.lot, result.recipe, now + seconds)
-            one = OpenPart(part, deadline=time.monotonic() + seconds)
-            new.append(one)
-        one.coming[view] = fault
-        one.learn(result)
-        return one
-
-    def _find(self, serial: str | None, view: str, new: list[OpenPart]) -> OpenPart | None:
-        if serial is None or not self._settings.views:
-            return None
-        return next(
-            (
-                one
-                for one in (*self._open.values(), *new)
-                if one.part.serial == serial and one.lacks(view) and view in one.part.expected
-            ),
-            None,
-        )
 
     def _finish(self, ready: Sequence[OpenPart]) -> None:
         """Give parts their verdicts; what cannot be written now stays open, and is tried again."""
@@ -299,8 +240,7 @@ class Parts:
             self._change.notify()
             return
         for part in closed:
-            one = self._open.pop(part.id)
-            self._late.expect(part, one.seen, until=time.monotonic() + self._settings.timeout)
+            self._open.close(part)
             self._tell(part)
 
     def _tell(self, part: Part) -> None:
@@ -314,20 +254,20 @@ class Parts:
     def _run(self) -> None:
         while True:
             with self._change:
-                left = min((one.deadline for one in self._open.values()), default=None)
+                left = min((one.deadline for one in self._open), default=None)
                 if not self._ended:
                     self._change.wait(None if left is None else max(0.0, left - time.monotonic()))
                 if self._ended:
                     return
                 now = time.monotonic()
                 try:
-                    self._finish([one for one in self._open.values() if one.deadline <= now])
+                    self._finish([one for one in self._open if one.deadline <= now])
                 except Exception:
                     # Without this thread no part would get its verdict at its deadline.
                     _LOG.exception("parts could not be finished; they are tried again")
-                    for one in self._open.values():
+                    for one in self._open:
                         one.deadline = now + _AGAIN
-                self._late.forget()
+                self._open.forget_late()
 
 
 def _forget(given: Iterable[tuple[OpenPart | int | None, StoredResult]]) -> None:
