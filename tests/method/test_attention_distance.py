@@ -12,7 +12,7 @@ from excision.method.normal_images import NormalImages
 from excision.method.normal_statistics import learn_normal
 from excision.method.pipeline import Pipeline
 from excision.method.scoring.attention_distance import AttentionDistance, attention_features
-from excision.method.scoring.position_distance import merged
+from excision.method.scoring.position_moments import merged
 from excision.method.scoring.surprisal import surprisal, tail
 from excision.ops.resampling import enlarge
 from tests.method.test_pipeline import ASIDE, FORMAT, PARTS, parts, parts_aside

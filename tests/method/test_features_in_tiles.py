@@ -27,7 +27,8 @@ from excision.method.pipeline import Pipeline
 from excision.method.run_folder import MODEL
 from excision.method.scoring.own_level import above_own_level
 from excision.method.scoring.pooled_distance import PooledDistance, PooledMoments
-from excision.method.scoring.position_distance import PositionDistance, merged
+from excision.method.scoring.position_distance import PositionDistance
+from excision.method.scoring.position_moments import merged
 from excision.method.scoring.surprisal import surprisal
 from excision.ops.resampling import enlarge
 from excision.runtime import Inspector

@@ -28,7 +28,8 @@ from excision.method.run_folder import load_model
 from excision.method.scoring.memory_distance import MemoryDistance
 from excision.method.scoring.network_distances import new_distances
 from excision.method.scoring.own_level import above_own_level
-from excision.method.scoring.position_distance import PositionDistance, merged
+from excision.method.scoring.position_distance import PositionDistance
+from excision.method.scoring.position_moments import merged
 from excision.method.scoring.scorer import Scorer
 from excision.method.scoring.surprisal import surprisal, tail
 from excision.ops.resampling import enlarge

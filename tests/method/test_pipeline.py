@@ -12,7 +12,7 @@ from scipy import ndimage
 from excision.method.attention.model import Attention
 from excision.method.pipeline import Pipeline
 from excision.method.scoring.edge_features import edge_features
-from excision.method.scoring.position_distance import merged
+from excision.method.scoring.position_moments import merged
 from excision.method.scoring.surprisal import tail
 from excision.settings import MaskSettings, RecoverySettings, ScoreSettings, Settings
 from excision.synthetic.parts import machined_part

@@ -24,7 +24,8 @@ from excision.method.scoring.feature_distance import FeatureDistance
 from excision.method.scoring.learning import _explains_more
 from excision.method.scoring.memory_distance import MemoryDistance
 from excision.method.scoring.pooled_distance import PooledDistance
-from excision.method.scoring.position_distance import PositionDistance, held_out_variance, merged
+from excision.method.scoring.position_distance import PositionDistance
+from excision.method.scoring.position_moments import held_out_variance, merged
 from excision.method.scoring.stored import made_to_fit
 from excision.method.scoring.surprisal import tail
 from excision.settings import MaskSettings, RecoverySettings, Settings

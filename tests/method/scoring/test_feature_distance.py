@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from excision.method.scoring.feature_distance import FeatureDistance, Moments
-from excision.method.scoring.position_distance import merged
+from excision.method.scoring.position_moments import merged
 
 Array = NDArray[np.float64]
 

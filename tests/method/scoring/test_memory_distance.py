@@ -9,7 +9,7 @@ from scipy.spatial import KDTree
 
 from excision.method.scoring.feature_distance import FeatureDistance
 from excision.method.scoring.memory_distance import MOST_KEPT, MemoryDistance
-from excision.method.scoring.position_distance import merged
+from excision.method.scoring.position_moments import merged
 
 GRID = (6, 8)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from excision.errors import RareAppearanceWarning
 from excision.method.scoring.alignment import Alignment, every_turn
-from excision.method.scoring.position_distance import LEAST_IMAGES
+from excision.method.scoring.position_moments import LEAST_IMAGES
 from excision.ops.resampling import Size
 
 MOST_APPEARANCES = 8

@@ -16,13 +16,12 @@ from excision.method.scoring.feature_distance import FeatureDistance, Moments
 from excision.method.scoring.network_learning import NetworkMoments
 from excision.method.scoring.observing import Normal, observer
 from excision.method.scoring.poses import Posing
-from excision.method.scoring.position_distance import (
+from excision.method.scoring.position_distance import Observed, moments_of
+from excision.method.scoring.position_moments import (
     MomentsOfAppearances,
-    Observed,
     PositionMoments,
     held_out_variance,
     merged,
-    moments_of,
 )
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from excision.method.scoring.position_distance import MomentsOfAppearances, PositionDistance, PositionMoments
+from excision.method.scoring.position_distance import PositionDistance
+from excision.method.scoring.position_moments import MomentsOfAppearances, PositionMoments
 from excision.ops.nearest import greedy_coreset, nearest
 
 MOST_KEPT = 2048

@@ -14,14 +14,8 @@ from excision.features.record import Grid
 from excision.method.scoring.attention_distance import AttentionDistance, attention_features, attention_grid
 from excision.method.scoring.network_distances import new_distances
 from excision.method.scoring.observing import Normal, observer
-from excision.method.scoring.position_distance import (
-    MomentsOfAppearances,
-    Observed,
-    PositionDistance,
-    PositionMoments,
-    merged,
-    moments_of,
-)
+from excision.method.scoring.position_distance import Observed, PositionDistance, moments_of
+from excision.method.scoring.position_moments import MomentsOfAppearances, PositionMoments, merged
 
 if TYPE_CHECKING:
     from excision.method.scoring.scorer import Scorer

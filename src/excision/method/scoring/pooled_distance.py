@@ -12,12 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from excision.method.scoring.position_distance import (
-    WITHOUT_POSITION,
-    MomentsOfAppearances,
-    PositionDistance,
-    PositionMoments,
-)
+from excision.method.scoring.position_distance import WITHOUT_POSITION, PositionDistance
+from excision.method.scoring.position_moments import MomentsOfAppearances, PositionMoments
 from excision.ops.filters import gaussian_blur
 from excision.ops.whitening import identities, inverse_factor, variance_floor
 

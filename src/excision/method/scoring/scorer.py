@@ -30,7 +30,8 @@ from excision.method.scoring.network_learning import (
 from excision.method.scoring.observing import Images, Normal
 from excision.method.scoring.own_level import above_own_level
 from excision.method.scoring.poses import Posing
-from excision.method.scoring.position_distance import PositionDistance, merged
+from excision.method.scoring.position_distance import PositionDistance
+from excision.method.scoring.position_moments import merged
 from excision.method.scoring.residuals import ResidualSums, anomaly_map, anomaly_score, broad_residual
 from excision.method.scoring.surprisal import tail
 from excision.settings import Settings
