@@ -14,10 +14,11 @@ from excision.export.recording.batches import Constants, for_any_batch
 from excision.export.recording.layers import LAYERS
 from excision.export.recording.layout import LAYOUT
 from excision.export.recording.recorder import Node, Recorder, UnrecordableError, onnx_type
+from excision.export.recording.spatial import SPATIAL
 
 _BATCHES = 2, 3
 _IR_VERSION = 10  # the one that came with opset 20's first packages
-_OPERATORS = {**ARITHMETIC, **LAYOUT, **LAYERS}
+_OPERATORS = {**ARITHMETIC, **LAYOUT, **LAYERS, **SPATIAL}
 
 
 @torch.no_grad()
