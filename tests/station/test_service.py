@@ -19,7 +19,7 @@ from PIL import Image
 from excision.errors import GoneError, ImageError, StationError
 from excision.inspection.batch import inspect_file
 from excision.runtime.inspector import Inspector
-from excision.station.api.schemas import ResultAnswer, answer_of
+from excision.station.api.result_schemas import ResultAnswer, answer_of
 from excision.station.client import Answer, Client
 from excision.station.store.records import StoredResult
 from tests.station.conftest import Service, Start, files_of, form, noise

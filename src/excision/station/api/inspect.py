@@ -13,7 +13,8 @@ from fastapi.responses import JSONResponse
 
 from excision.errors import BusyError, SettingsError, StoreError
 from excision.station.api.receiving import Places
-from excision.station.api.schemas import Inspected, Problem, Rejected, answer_of
+from excision.station.api.result_schemas import Inspected, Rejected, answer_of
+from excision.station.api.schemas import Problem
 from excision.station.api.uploads import Received, UploadError, drain, receive
 from excision.station.station import Station
 from excision.station.store.records import LONGEST_NAME, Origin

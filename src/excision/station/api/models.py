@@ -7,16 +7,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request
 
-from excision.station.api.schemas import (
+from excision.station.api.model_schemas import (
     Event,
     History,
     LoadRequest,
     ModelAnswer,
     ModelList,
-    Problem,
     RollbackRequest,
     ThresholdRequest,
 )
+from excision.station.api.schemas import Problem
 from excision.station.api.writing import writing_of
 from excision.station.models.registry import ModelRegistry
 from excision.station.people.roles import name_of

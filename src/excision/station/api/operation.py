@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from excision.station.api.schemas import Health, OutboxAnswer
+from excision.station.api.operation_schemas import Health, OutboxAnswer
 from excision.station.station import Station
 
 router = APIRouter()

@@ -13,13 +13,8 @@ from fastapi.responses import FileResponse
 
 from excision.errors import GoneError
 from excision.station.api.label_schemas import LabelAnswer, NewLabel, NewWithdrawal
-from excision.station.api.schemas import (
-    LARGEST_NUMBER,
-    Problem,
-    ResultAnswer,
-    ResultDetail,
-    ResultPage,
-)
+from excision.station.api.result_schemas import ResultAnswer, ResultDetail, ResultPage
+from excision.station.api.schemas import LARGEST_NUMBER, Problem
 from excision.station.api.writing import writing_of
 from excision.station.people.roles import name_of
 from excision.station.quality.settings import DefectsSettings, class_of
