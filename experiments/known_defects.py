@@ -47,7 +47,8 @@ from excision.method.normal_statistics import learn_attention, learn_normal
 from excision.ops.memory_format import image_tensor
 from excision.system.files import write_json
 from excision.training.known_defects import KnownDefects, KnownImage
-from excision.training.training_set import TrainingSet, prepare
+from excision.training.preparing import prepare
+from excision.training.training_set import TrainingSet
 
 MOST = 10**6
 _UNSEEN, _BATCHES = 10_007, 20  # seed and number of the batches of drawn defects that no tuning has seen

@@ -38,7 +38,7 @@ from excision.method.cross_fitting import cross_fit
 from excision.method.pipeline import Pipeline
 from excision.predictions import Prediction
 from excision.settings import Settings
-from excision.training.training_set import prepare
+from excision.training.preparing import prepare
 from excision.training.usable import Picture
 
 CONFIDENCE = 0.9

@@ -33,7 +33,7 @@ from excision.method.fitness.learning import learn_fitness
 from excision.ops.unit_range import from_unit, to_unit
 from excision.settings import Settings
 from excision.synthetic.dataset import SUBJECTS, write_synthetic
-from excision.training.training_set import prepare
+from excision.training.preparing import prepare
 
 Working = NDArray[np.uint16]
 Image = NDArray[np.float32]

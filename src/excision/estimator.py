@@ -26,7 +26,8 @@ from excision.tiling.image_format import ImageFormat
 from excision.tiling.tile_threads import TileThreads
 from excision.training.given_defects import Defects, check_tuned
 from excision.training.given_groups import Groups
-from excision.training.training_set import TrainingSet, prepare
+from excision.training.preparing import prepare
+from excision.training.training_set import TrainingSet
 from excision.training.warm_start import WarmStart
 
 Image = NDArray[Any] | str | Path

@@ -16,7 +16,7 @@ from excision.baselines.training_loop import draw_crops, train_network
 from excision.errors import ModelError, SettingsError
 from excision.settings import ImageSettings, RecoverySettings, Settings, TrainingSettings
 from excision.synthetic.surfaces import cast_grain
-from excision.training.training_set import prepare
+from excision.training.preparing import prepare
 from tests.baselines import common
 
 TRAINED = ("ae", "unet", "unet-no-skips", "riad", "draem")

@@ -17,7 +17,7 @@ from excision.data.inputs import input_image
 from excision.errors import ImageError
 from excision.settings import Settings
 from excision.station.client.upload import image_bytes
-from excision.training.training_set import prepare
+from excision.training.preparing import prepare
 
 GREY = np.random.default_rng(0).integers(0, 256, (40, 56), dtype=np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 256, (40, 56, 3), dtype=np.uint8)

@@ -20,7 +20,7 @@ from excision.data.working_size import SmallestDefect, WorkingSize
 from excision.errors import DatasetError
 from excision.settings import Settings
 from excision.tiling.image_format import ImageFormat
-from excision.training.training_set import prepare
+from excision.training.preparing import prepare
 from tests.data.conftest import Draw
 
 

@@ -25,7 +25,7 @@ from excision.data.groups.names import natural
 from excision.data.groups.times import stamp, time_in_name
 from excision.errors import DatasetError, SettingsError
 from excision.settings import CalibrationSettings, Settings
-from excision.training.training_set import prepare
+from excision.training.preparing import prepare
 
 
 def images(*names: str) -> dict[str, Path]:

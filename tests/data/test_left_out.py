@@ -14,7 +14,7 @@ from excision.data import load_dataset
 from excision.data.check import inspect_dataset
 from excision.errors import DatasetError
 from excision.settings import Settings
-from excision.training.training_set import prepare
+from excision.training.preparing import prepare
 from tests.data.conftest import Draw
 
 

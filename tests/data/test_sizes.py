@@ -14,7 +14,7 @@ from excision.data import load_dataset
 from excision.data.check import inspect_dataset
 from excision.data.sizes import MAX_WORKING_PIXELS, Reduction, Size, default_size, strip_tile
 from excision.settings import ImageSettings, RecoverySettings, ScoreSettings, Settings
-from excision.training.training_set import prepare
+from excision.training.preparing import prepare
 from tests.data.conftest import Draw
 
 

@@ -24,8 +24,8 @@ from excision.data.working_size import (
 from excision.errors import SettingsError
 from excision.settings import ImageSettings, MaskSettings, ScoreSettings, Settings
 from excision.settings.length import parse_length
+from excision.training.preparing import prepare
 from excision.training.sizing import choose_size, choose_tiling, defect_wish, relative_time
-from excision.training.training_set import prepare
 from tests.data.conftest import Draw
 
 PART: Size = (1024, 1024)

@@ -17,7 +17,8 @@ from excision.method.fold_training import out_of_fold_scores
 from excision.method.run_folder import FOLDS, OTHER_FILES, VERDICT_FILES
 from excision.progress import Progress
 from excision.settings import CalibrationSettings, Settings
-from excision.training.training_set import TrainingSet, prepare
+from excision.training.preparing import prepare
+from excision.training.training_set import TrainingSet
 from tests.conftest import draw_surface
 from tests.method.recovery.test_resume import CrashError
 from tests.method.recovery.test_training import TINY

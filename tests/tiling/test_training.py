@@ -20,7 +20,7 @@ from excision.method.run_start import prepare_run
 from excision.settings import ImageSettings, Settings
 from excision.tiling.geometry import Tiling
 from excision.tiling.image_format import ImageFormat
-from excision.training.training_set import prepare
+from excision.training.preparing import prepare
 from tests.tiling.conftest import TILE, draw_strip
 
 

@@ -22,7 +22,8 @@ from excision.runtime.trained_on import TRAINED_ON, TrainedOn
 from excision.settings import AttentionSettings, MaskSettings
 from excision.system.files import sha256
 from excision.training import training_set
-from excision.training.training_set import TrainingSet, prepare
+from excision.training.preparing import prepare
+from excision.training.training_set import TrainingSet
 from excision.training.usable import Picture, picture_hash
 from tests.conftest import SIZE, draw_surface
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from excision import Detector, Settings, load_dataset
 from excision.errors import DatasetError, FewGroupsWarning, FewImagesWarning
-from excision.training.training_set import prepare
+from excision.training.preparing import prepare
 from tests.conftest import draw_surface
 
 

@@ -43,8 +43,9 @@ from excision.system.cores import cores
 from excision.system.files import sha256
 from excision.system.in_order import in_order
 from excision.training import KNOWN_DEFECTS
+from excision.training.preparing import prepare
 from excision.training.side_by_side import one_thread_each
-from excision.training.training_set import TrainingSet, prepare
+from excision.training.training_set import TrainingSet
 from excision.training.usable import Picture
 from excision.version import __version__
 
