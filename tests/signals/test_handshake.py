@@ -7,16 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from excision.signals.modbus.handshake import (
-    Fault,
-    Handshake,
-    Inputs,
-    Offer,
-    Outputs,
-    Phase,
-    Result,
-    Timing,
-)
+from excision.signals.modbus.handshake import Handshake
+from excision.signals.modbus.handshake_types import Fault, Inputs, Offer, Outputs, Phase, Result, Timing
 
 TIMING = Timing(result=2.0, acknowledge=1.0, release=1.0, hold=0.1)
 GOOD = Result("a", "good", number=7, trigger=1, score=0.5, threshold=1.0)

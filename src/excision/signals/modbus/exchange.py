@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from excision.signals.modbus.handshake import Fault, Handshake, Inputs, Offer, Result
+from excision.signals.modbus.handshake import Handshake
+from excision.signals.modbus.handshake_types import Fault, Inputs, Offer, Result
 from excision.signals.modbus.image import Image, Layout
 from excision.signals.signal import Commands, LineState, Report, SignalError
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from excision.signals.modbus.addresses import FROM_PLC, STATUS, TEXT, WIDTHS, Address, Table
-from excision.signals.modbus.handshake import VERDICTS, Fault, Inputs, Outputs
+from excision.signals.modbus.handshake_types import VERDICTS, Fault, Inputs, Outputs
 
 Image = dict[Table, dict[int, int]]
 """Bits and registers of each table by their addresses."""

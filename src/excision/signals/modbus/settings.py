@@ -16,7 +16,7 @@ from excision.signals.modbus.addresses import (
     default_map,
     read_address,
 )
-from excision.signals.modbus.handshake import Timing
+from excision.signals.modbus.handshake_types import Timing
 from excision.system.duration import Duration
 
 if TYPE_CHECKING:
