@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,22 +99,16 @@ def log_to_mlflow(
         return Logged(run.info.run_id, logged.model_uri, None if version is None else str(version))
 
 
-class _own_files:  # noqa: N801  a context, used like a function
-    """A folder with the files of a model alone, without its reports."""
-
-    def __init__(self, model: Path) -> None:
-        self._model, self._made = model, tempfile.TemporaryDirectory(prefix="excision-")
-
-    def __enter__(self) -> str:
+@contextmanager
+def _own_files(model: Path) -> Iterator[str]:
+    """Give a folder with the files of a model alone, without its reports, for as long as it is needed."""
+    with tempfile.TemporaryDirectory(prefix="excision-") as made:
         # MLflow keeps the name of the folder.
-        folder = Path(self._made.name) / "model"
+        folder = Path(made) / "model"
         folder.mkdir()
-        for file in model_files(self._model):
+        for file in model_files(model):
             shutil.copyfile(file, folder / file.name)
-        return str(folder)
-
-    def __exit__(self, *_: object) -> None:
-        self._made.cleanup()
+        yield str(folder)
 
 
 def _calibration(model: Path, kind: str) -> Calibration:
