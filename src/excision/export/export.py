@@ -82,8 +82,8 @@ def export(
         How far the exported model differs from torch, on golden and held-out images.
 
     Raises:
-        ModelError: the run is not finished, or the exported model drifts too far; `out` is then removed.
-        ModelError: the package of the backend is not installed.
+        ModelError: the run is not finished, the package of the backend is not installed, or the exported
+            model drifts too far; `out` is then removed.
         SettingsError: `out` is not empty, or the backend does not support the precision.
     """
     check_wish(out, to, precision)
