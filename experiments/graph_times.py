@@ -14,6 +14,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -29,6 +30,8 @@ from excision.export.recording.model import record_model
 from excision.export.traced import save_traced
 from excision.method.pipeline import Pipeline
 from excision.runtime.backend import INPUT, OUTPUTS
+
+_OUTPUTS = [*OUTPUTS, ADDED]
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -49,12 +52,7 @@ def _recorded(run: Path, rounds: int) -> str:
     graph, example = Graph(pipeline).eval(), _examples(pipeline)
     with tempfile.TemporaryDirectory() as scratch:
         path, image = Path(scratch) / "recorded.onnx", example(1)
-
-        def record() -> None:
-            model = record_model(graph, example, INPUT, [*OUTPUTS, ADDED], OPSET)
-            path.write_bytes(model.SerializeToString())
-
-        seconds = median(_seconds(record) for _ in range(rounds))
+        seconds = median(_seconds(partial(_record, graph, example, path)) for _ in range(rounds))
         first, nodes = _scores(path, image.numpy())
     with torch.no_grad():
         second = float(pipeline(image).score)
@@ -67,23 +65,25 @@ def _apart(first: float, second: float) -> float:
 
 def _compare(run: Path, rounds: int) -> str:
     pipeline = Detector.load(run, device="cpu").pipeline
-    graph, example, outputs = Graph(pipeline).eval(), _examples(pipeline), [*OUTPUTS, ADDED]
+    graph, example = Graph(pipeline).eval(), _examples(pipeline)
     with tempfile.TemporaryDirectory() as scratch:
         recorded, traced = (Path(scratch) / f"{way}.onnx" for way in ("recorded", "traced"))
-
-        def record() -> None:
-            recorded.write_bytes(record_model(graph, example, INPUT, outputs, OPSET).SerializeToString())
-
-        def trace() -> None:
-            save_traced(graph, example, traced, INPUT, outputs, OPSET)
-
-        times = [[_seconds(way) for way in (record, trace)] for _ in range(rounds)]
+        ways = partial(_record, graph, example, recorded), partial(_trace, graph, example, traced)
+        times = [[_seconds(way) for way in ways] for _ in range(rounds)]
         images = example(1).numpy()
         (first, nodes), (second, others) = (_scores(path, images) for path in (recorded, traced))
     fast, slow = (median(way) for way in zip(*times, strict=True))
     ratio = median(each[1] / each[0] for each in times)
     apart = _apart(first, second)
     return f"| {run.name} | {fast:.2f} | {slow:.1f} | {ratio:.0f} | {nodes}, {others} | {apart:.1e} |"
+
+
+def _record(graph: Graph, example: Callable[[int], Tensor], path: Path) -> None:
+    path.write_bytes(record_model(graph, example, INPUT, _OUTPUTS, OPSET).SerializeToString())
+
+
+def _trace(graph: Graph, example: Callable[[int], Tensor], path: Path) -> None:
+    save_traced(graph, example, path, INPUT, _OUTPUTS, OPSET)
 
 
 def _examples(pipeline: Pipeline) -> Callable[[int], Tensor]:
