@@ -151,15 +151,8 @@ class Detector(FittedDetector):
         if run is None or not run_start.is_begun(run):
             warn_if_few(data, self.settings)
             warn_if_unused(self.settings, data.image_format)
-        if run is not None:
-            features = self._open_features(data.image_format)
-            record = None if features is None else features.record
-            fingerprint = data.fingerprint()
-            run_start.prepare_run(run, self.settings, data.image_format, fingerprint, record, resume=resume)
-            if (run / run_folder.MODEL).is_file():
-                # The run may have been killed after the model was written but before the clean-up.
-                run_folder.remove_checkpoints(run)
-                return self._load(run)
+        if run is not None and not self._begin_run(run, data, resume):
+            return self._load(run)
         self.calibration_ = self._kept_fit = None
         tiles = run / run_folder.TILES if run is not None else None
         folds = self.settings.calibration.folds
@@ -255,6 +248,17 @@ class Detector(FittedDetector):
         detector = cls(device=device)._load(Path(folder))
         detector.parameters = replace(detector.parameters, settings=detector.settings)
         return detector
+
+    def _begin_run(self, run: Path, data: TrainingSet, resume: bool) -> bool:
+        """Begin or resume a run in its folder; False where it has a finished model already."""
+        features = self._open_features(data.image_format)
+        record, fingerprint = None if features is None else features.record, data.fingerprint()
+        run_start.prepare_run(run, self.settings, data.image_format, fingerprint, record, resume=resume)
+        if not (run / run_folder.MODEL).is_file():
+            return True
+        # The run may have been killed after the model was written but before the clean-up.
+        run_folder.remove_checkpoints(run)
+        return False
 
     def _train(
         self,
