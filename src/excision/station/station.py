@@ -146,45 +146,10 @@ class Station:
         settings = self.settings
         workers, threads = settings.threading
         with ExitStack() as opened:
-            opened.enter_context(
-                only_one(settings.data, SERVICE_LOCK, "excision serve", "another service runs", "--data")
-            )
-            self.store = Store(settings.data / RESULTS)
-            opened.callback(self.store.close)
-            note_settings(self.store, settings.file.given)
-            self.people = People(self.store, settings.file.one(PeopleSettings))
-            live = Live(settings.data)
-            self.models = ModelRegistry(
-                settings.models, self.store, settings.models_below, threads, live, workers
-            )
-            self.images = Images(settings.data, settings.keep)
-            self.quarantined = tidy(settings.data, self.store)
-            remove_tables(settings.data)
-            self.guard = Guard(self.store, settings.data / INCOMING)
-            opened.callback(self.guard.close)
-            self.upkeep = Upkeep(settings.data / RESULTS, settings.retention)
-            opened.callback(self.upkeep.close)
-            self.alarms = Alarms(self.store, settings.file.one(AlarmSettings), lambda: self.guard.fault)
-            opened.callback(self.alarms.close)
-            self.drift = Drift(
-                self.store,
-                self._predictor_of,
-                lambda model, warning: self.alarms.drifted(model, warning.words),
-            )
-            opened.callback(self.drift.close)
-            for name in self.models.names:
-                self.drift.begin(name, self.models.current(name).weights_id)
-            parts = settings.file.one(PartsSettings)
-            if parts is not None:
-                opened.enter_context(only_parts(settings.data, "--data"))
-            self.parts = None if parts is None else Parts(self.store, parts)
-            if self.parts is not None:
-                opened.callback(self.parts.close)
-            shifts = settings.file.one(ShiftsSettings)
-            calendar = None if shifts is None else asdict(shifts)
-            self.outbox = None if settings.outbox is None else Sender(self.store, settings.outbox, calendar)
-            if self.outbox is not None:
-                opened.callback(self.outbox.close)
+            self._open_folder(opened, threads, workers)
+            self._begin_watching(opened)
+            self.parts = self._begin_parts(opened)
+            self.outbox = self._begin_sending(opened)
             self._opened = opened.pop_all()
         self.renderings = Renderings(self.images, self.models)
         self.queue = JobQueue(settings.queue)
@@ -195,6 +160,59 @@ class Station:
         self._workers = Workers(
             self.queue, self._inspect, self.store, self.images, workers, self.guard.explain, self, self.parts
         )
+
+    def _open_folder(self, opened: ExitStack, threads: int, workers: int) -> None:
+        """Take the folder, load the models, and set aside what a killed process left."""
+        settings = self.settings
+        opened.enter_context(
+            only_one(settings.data, SERVICE_LOCK, "excision serve", "another service runs", "--data")
+        )
+        self.store = Store(settings.data / RESULTS)
+        opened.callback(self.store.close)
+        note_settings(self.store, settings.file.given)
+        self.people = People(self.store, settings.file.one(PeopleSettings))
+        live = Live(settings.data)
+        self.models = ModelRegistry(
+            settings.models, self.store, settings.models_below, threads, live, workers
+        )
+        self.images = Images(settings.data, settings.keep)
+        self.quarantined = tidy(settings.data, self.store)
+        remove_tables(settings.data)
+
+    def _begin_watching(self, opened: ExitStack) -> None:
+        """Watch over the disk, the kept images, and the line."""
+        settings = self.settings
+        self.guard = Guard(self.store, settings.data / INCOMING)
+        opened.callback(self.guard.close)
+        self.upkeep = Upkeep(settings.data / RESULTS, settings.retention)
+        opened.callback(self.upkeep.close)
+        self.alarms = Alarms(self.store, settings.file.one(AlarmSettings), lambda: self.guard.fault)
+        opened.callback(self.alarms.close)
+        self.drift = Drift(
+            self.store,
+            self._predictor_of,
+            lambda model, warning: self.alarms.drifted(model, warning.words),
+        )
+        opened.callback(self.drift.close)
+        for name in self.models.names:
+            self.drift.begin(name, self.models.current(name).weights_id)
+
+    def _begin_parts(self, opened: ExitStack) -> Parts | None:
+        settings = self.settings.file.one(PartsSettings)
+        if settings is None:
+            return None
+        opened.enter_context(only_parts(self.settings.data, "--data"))
+        parts = Parts(self.store, settings)
+        opened.callback(parts.close)
+        return parts
+
+    def _begin_sending(self, opened: ExitStack) -> Sender | None:
+        if self.settings.outbox is None:
+            return None
+        shifts = self.settings.file.one(ShiftsSettings)
+        outbox = Sender(self.store, self.settings.outbox, None if shifts is None else asdict(shifts))
+        opened.callback(outbox.close)
+        return outbox
 
     @property
     def is_alive(self) -> bool:
