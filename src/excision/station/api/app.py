@@ -23,6 +23,15 @@ _ABOUT = (
     "inspected alone: the same image gives the same anomaly score, bit for bit. What was answered is on disk."
 )
 
+_ROUTERS = (
+    inspect.router,
+    results.router,
+    models.router,
+    drift.router,
+    alarms.router,
+    operation.router,
+)
+
 _MOST_RECEIVED = 2  # requests whose images are coming in, as a multiple of the places in the queue
 
 
@@ -72,14 +81,6 @@ def create_app(
     if line is not None:
         app.state.metrics.register(CameraMetrics(line.camera_states))
     app.state.receiving = Places(_MOST_RECEIVED * station.queue.bound)
-    for router in (
-        inspect.router,
-        results.router,
-        models.router,
-        drift.router,
-        alarms.router,
-        operation.router,
-        *routers,
-    ):
+    for router in (*_ROUTERS, *routers):
         app.include_router(router)
     return app
