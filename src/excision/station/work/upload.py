@@ -45,19 +45,8 @@ def inspect_upload(
         limits: of its size.
         station: name of the station, which the result carries.
     """
-    # Microseconds are what an answer shows: asking for results since the time of one must find that one.
-    start, now = time.perf_counter(), round(time.time(), 6)
-    blank = StoredResult(
-        time=now,
-        source=job.source,
-        model=job.model,
-        model_version=version.version,
-        threshold=version.threshold,
-        review_threshold=version.review_threshold,
-        seconds={"queue": round(start - job.accepted, 6)},
-        station=station,
-        **job.origin.columns(),
-    )
+    start = time.perf_counter()
+    blank = _blank(job, version, station, start)
     try:
         size = _size(job.path, limits.max_pixels)
         prediction = version.inspect(job.path)
@@ -76,7 +65,7 @@ def inspect_upload(
     found = findings(prediction, size)
     result = replace(
         blank,
-        image=images.place(job.path, found.verdict, now, job.content),
+        image=images.place(job.path, found.verdict, blank.time, job.content),
         seconds=blank.seconds | timings,
         score=found.score,
         verdict=found.verdict,
@@ -89,6 +78,22 @@ def inspect_upload(
         height=size[0],
     )
     return Outcome(result)
+
+
+def _blank(job: Job, version: Version, station: str | None, start: float) -> StoredResult:
+    """Give what is known of a result before its inspection, which begins at `start`, by the counter."""
+    return StoredResult(
+        # Microseconds are what an answer shows: asking for results since the time of one must find that one.
+        time=round(time.time(), 6),
+        source=job.source,
+        model=job.model,
+        model_version=version.version,
+        threshold=version.threshold,
+        review_threshold=version.review_threshold,
+        seconds={"queue": round(start - job.accepted, 6)},
+        station=station,
+        **job.origin.columns(),
+    )
 
 
 def _size(path: Path, max_pixels: int) -> tuple[int, int]:
