@@ -93,28 +93,7 @@ class Intake:
             "VALUES (%s, %s, %s, %s, %s, %s, 0, 0, 0) ON CONFLICT DO NOTHING",
             (message.station, identity, message.home, message.page, message.version, now),
         )
-        # Under a second name each of its results would be kept twice.
-        other = connection.execute(
-            "SELECT name FROM stations WHERE identity = %s AND name <> %s", (identity, message.station)
-        ).fetchone()
-        if other is not None:
-            raise NotYoursError(
-                f"these results are known here as those of {other['name']}: send them under this name, or "
-                "let a copy of its folder begin with an empty one"
-            )
-        # One batch of a station after another, whatever its link does.
-        known = connection.execute(
-            "SELECT * FROM stations WHERE name = %s FOR UPDATE", (message.station,)
-        ).fetchone()
-        assert known is not None
-        if known["identity"] is not None and not hmac.compare_digest(known["identity"], identity):
-            raise NotYoursError(
-                f"another station is called {message.station} here: give this one another name with --station"
-            )
-        if known["home"] != message.home and 0 <= now - known["last_seen"] < _ELSEWHERE:
-            raise NotYoursError(
-                f"a copy of {message.station} sends from another folder or machine: stop one of the two"
-            )
+        _check(connection, message, identity, now)
         connection.execute(
             "UPDATE stations SET identity = %s, home = %s, page = %s, version = %s, last_seen = %s, "
             "clock = %s, waiting = %s, shifts = %s WHERE name = %s",
@@ -129,6 +108,36 @@ class Intake:
                 None if message.shifts is None else clean(json.dumps(message.shifts)),
                 message.station,
             ),
+        )
+
+
+def _check(connection: Connection[DictRow], message: Message, identity: str, now: float) -> None:
+    """See that a station is the one that has its name, and that it runs once; hold its row from here on.
+
+    Raises:
+        NotYoursError: it is not, or a copy of it is at work elsewhere.
+    """
+    # Under a second name each of its results would be kept twice.
+    other = connection.execute(
+        "SELECT name FROM stations WHERE identity = %s AND name <> %s", (identity, message.station)
+    ).fetchone()
+    if other is not None:
+        raise NotYoursError(
+            f"these results are known here as those of {other['name']}: send them under this name, or "
+            "let a copy of its folder begin with an empty one"
+        )
+    # One batch of a station after another, whatever its link does.
+    known = connection.execute(
+        "SELECT * FROM stations WHERE name = %s FOR UPDATE", (message.station,)
+    ).fetchone()
+    assert known is not None
+    if known["identity"] is not None and not hmac.compare_digest(known["identity"], identity):
+        raise NotYoursError(
+            f"another station is called {message.station} here: give this one another name with --station"
+        )
+    if known["home"] != message.home and 0 <= now - known["last_seen"] < _ELSEWHERE:
+        raise NotYoursError(
+            f"a copy of {message.station} sends from another folder or machine: stop one of the two"
         )
 
 
