@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from excision.benchmark.aggregate import Line, line, mean_line
-from excision.benchmark.plan import EAR, SEEDLESS, Row
+from excision.benchmark.notes import notes_on
+from excision.benchmark.plan import Row
 from excision.benchmark.sources import Source
 from excision.benchmark.study import Study
 from excision.benchmark.tables import (
@@ -15,7 +16,6 @@ from excision.benchmark.tables import (
     METHOD_HEAD,
     RATE_HEAD,
     ablation_cells,
-    machine_lines,
     markdown_table,
     method_cells,
     rate_cells,
@@ -117,7 +117,7 @@ def collect(study: Study) -> Results:
         cells=cells,
         throughput={name: content for name, content in throughput.items() if content},
         failures=dict(study.failures),
-        notes=_notes(study, cells, throughput),
+        notes=notes_on(plan, cells, throughput),
     )
 
 
@@ -140,58 +140,3 @@ def _tables(study: Study, rows: tuple[Row, ...]) -> dict[str, list[Line]]:
 def _line(study: Study, source: Source, row: Row) -> Line:
     timed = study.throughput(source).get("summary", {}).get(row.variant.key)
     return line(row.label, row.variant.key, study.cells(source, row.variant.key), timed)
-
-
-def _over(seeds: tuple[int, ...]) -> str:
-    if len(seeds) == 1:
-        return f"One seed: {seeds[0]}."
-    return f"Mean ± sample standard deviation over the seeds {', '.join(map(str, seeds))}."
-
-
-def _notes(study: Study, cells: list[dict[str, Any]], throughput: dict[str, dict[str, Any]]) -> list[str]:
-    plan = study.plan
-    machines = [*(cell["machine"] for cell in cells), *(t["machine"] for t in throughput.values() if t)]
-    notes = [
-        _over(plan.seeds),
-        *(f"Machine: {machine}." for machine in machine_lines(machines)),
-    ]
-    if any(row.variant.method != EAR for row in plan.rows):
-        budgets = {cell.budget for cell in plan.cells() if cell.variant.method != EAR}
-        given = {
-            EAR: "as many seconds of training as EAR took with the same data and seed",
-            "steps": f"{plan.rows[0].variant.settings.training.steps} training steps",
-        }
-        (budget,) = budgets
-        time = given[budget] if isinstance(budget, str) else f"{budget:g} minutes of training"
-        notes.append(f"Every baseline that is trained by gradient descent was given {time}.")
-    if cells:
-        notes.append(
-            "At the calibrated threshold: the false-alarm rate that the calibration promises if 1 % or 5 % "
-            "are wanted, the rate observed on the good test images, and the share of the defective ones that "
-            "are found. EAR may calibrate on training images, too; a baseline calibrates on held-out images "
-            "alone, so it often has to promise a higher rate."
-        )
-    if any(row.variant.method in SEEDLESS for row in plan.rows):
-        notes.append(
-            "PaDiM is measured once: the seed decides nothing in it but which tiles it learns from, where "
-            "images are inspected in tiles."
-        )
-    taken = [f"{cell['dataset']} {cell['seed']}" for cell in cells if cell.get("trained_on") is not None]
-    if taken:
-        notes.append(
-            "Finished runs stand for the training of EAR, for these data sets and seeds: "
-            f"{', '.join(taken)}. Their networks are taken, and all normal statistics and the threshold are "
-            "learnt again. Training minutes are those of the whole run, on its machine."
-        )
-    if any(throughput.values()):
-        notes.append(
-            "Images per second: the methods take turns on the same test images. Figures are the median over "
-            "the rounds and, in brackets, the median ratio to EAR in the same round. Each method runs in the "
-            "fastest precision that the processor computes natively. The mean over data sets is geometric."
-        )
-    in_tiles = dict.fromkeys(cell["dataset"] for cell in cells if cell["image"].get("tile"))
-    if in_tiles:
-        notes.append(
-            f"Inspected in tiles at full resolution, so images per second are tiles: {', '.join(in_tiles)}."
-        )
-    return notes
