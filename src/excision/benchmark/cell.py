@@ -49,25 +49,9 @@ def run_cell(job: dict[str, Any], bars: Bars) -> None:
     inference = Inference(**identity["inference"])
     clock = Clock(folder, identity)
     if identity["method"] == EAR:
-        if inference == Inference() and job["finished"] is not None:
-            _take_over(Path(job["finished"]), settings, dataset, run, clock, bars)
-        elif inference == Inference():
-            _train_ear(settings, dataset, run, clock, bars)
-        detector = with_inference(Detector.load(run), inference)
-        if inference.map is not None or inference.features is not None:
-            # Another map has another unit, and so another normal residual and another threshold.
-            detector.recalibrate(dataset, bars.stage, groups=recorded_groups(run))
-        if inference.features is not None:
-            detector.save(folder)
-        facts = _measured(detector, detector.pipeline, detector.calibration, dataset, bars)
-        facts |= {"passes": 1, "image": _image(detector.image_format)}
+        facts = _ear(job, settings, inference, dataset, clock, bars)
     else:
-        kind = baseline(identity["method"])
-        if not (clock.finished and (run / MODEL).is_file()):
-            _train_baseline(identity["method"], settings, dataset, run, clock, job["seconds"], bars)
-        found = kind.load(run)
-        facts = _measured(found, found.network, found.calibration, dataset, bars)
-        facts |= {"passes": found.network.passes, "image": _image(found.image_format)}
+        facts = _baseline(job, settings, dataset, clock, bars)
     # A variant that is only measured here was trained elsewhere: its training time is recorded there.
     spent = clock.seconds if folder == run else read_json(run / CELL)["training_seconds"]
     if job["finished"] is not None:
@@ -87,6 +71,37 @@ def run_cell(job: dict[str, Any], bars: Bars) -> None:
         "peak_memory_mb": round(clock.peak_memory_mb, 1),
     }
     write_json(folder / CELL, content)
+
+
+def _ear(
+    job: dict[str, Any], settings: Settings, inference: Inference, dataset: Dataset, clock: Clock, bars: Bars
+) -> dict[str, Any]:
+    """Train EAR unless a finished run stands for it, or the cell is only another inference; measure it."""
+    run = Path(job["run"])
+    if inference == Inference() and job["finished"] is not None:
+        _take_over(Path(job["finished"]), settings, dataset, run, clock, bars)
+    elif inference == Inference():
+        _train_ear(settings, dataset, run, clock, bars)
+    detector = with_inference(Detector.load(run), inference)
+    if inference.map is not None or inference.features is not None:
+        # Another map has another unit, and so another normal residual and another threshold.
+        detector.recalibrate(dataset, bars.stage, groups=recorded_groups(run))
+    if inference.features is not None:
+        detector.save(Path(job["folder"]))
+    facts = _measured(detector, detector.pipeline, detector.calibration, dataset, bars)
+    return facts | {"passes": 1, "image": _image(detector.image_format)}
+
+
+def _baseline(
+    job: dict[str, Any], settings: Settings, dataset: Dataset, clock: Clock, bars: Bars
+) -> dict[str, Any]:
+    """Train a baseline unless that is done, and measure it."""
+    name, run = job["identity"]["method"], Path(job["run"])
+    if not (clock.finished and (run / MODEL).is_file()):
+        _train_baseline(name, settings, dataset, run, clock, job["seconds"], bars)
+    found = baseline(name).load(run)
+    facts = _measured(found, found.network, found.calibration, dataset, bars)
+    return facts | {"passes": found.network.passes, "image": _image(found.image_format)}
 
 
 def with_inference(detector: Detector, inference: Inference) -> Detector:
