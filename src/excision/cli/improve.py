@@ -148,41 +148,48 @@ def _report(folder: Path) -> None:
     for note in standing.notes:
         say_text(f"Note: {note}")
     _say_doubts(collection.doubts)
-    counts, seconds = found["counts"], standing.seconds or {}
     say_facts(
         [
-            ("Trained on", f"{counts['original']} original images, {counts['train']} new good parts"),
-            ("Known defects", str(counts["known"])),
-            (
-                "Compared on",
-                f"{counts['compare_good']} good parts, {counts['compare_defects']} defects, "
-                "which neither model was trained on",
-            ),
-            (
-                "Threshold",
-                f"{found['champion']['threshold']:.6g} before, {found['challenger']['threshold']:.6g}",
-            ),
-            *_zones(found),
-            ("Promise", found["challenger"]["promise"]),
-            ("Time", ", ".join(f"{step} {took:.0f} s" for step, took in seconds.items())),
+            *_facts(found),
+            ("Time", ", ".join(f"{step} {took:.0f} s" for step, took in (standing.seconds or {}).items())),
             ("Challenger", folder / EXPORT),
         ]
     )
-    rows = [
-        [
-            row["name"],
-            f"{row['old']:.4f}",
-            f"{row['new']:.4f}",
-            "-" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}",
-            "-" if row["adjusted"] is None else f"{row['adjusted']:.3f}",
-        ]
-        for row in found["rows"]
-    ]
     say_table(
-        "Champion and challenger", ("figure", "before", "new", "change, 95 % interval", "p, adjusted"), rows
+        "Champion and challenger",
+        ("figure", "before", "new", "change, 95 % interval", "p, adjusted"),
+        [_row(row) for row in found["rows"]],
     )
     changed = [each for each in found["images"] if each.changed]
     say(f"{len(changed)} changed verdicts: {folder / 'pictures'}; result: {found['answer']}")
+
+
+def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Give what a comparison rests on, and the thresholds of both models."""
+    counts, champion, challenger = found["counts"], found["champion"], found["challenger"]
+    return [
+        ("Trained on", f"{counts['original']} original images, {counts['train']} new good parts"),
+        ("Known defects", str(counts["known"])),
+        (
+            "Compared on",
+            f"{counts['compare_good']} good parts, {counts['compare_defects']} defects, "
+            "which neither model was trained on",
+        ),
+        ("Threshold", f"{champion['threshold']:.6g} before, {challenger['threshold']:.6g}"),
+        *_zones(found),
+        ("Promise", challenger["promise"]),
+    ]
+
+
+def _row(row: dict[str, Any]) -> list[str]:
+    """Give a figure of both models as a row of the table."""
+    return [
+        row["name"],
+        f"{row['old']:.4f}",
+        f"{row['new']:.4f}",
+        "-" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}",
+        "-" if row["adjusted"] is None else f"{row['adjusted']:.3f}",
+    ]
 
 
 def _zones(found: dict[str, Any]) -> list[tuple[str, str]]:
