@@ -20,14 +20,13 @@ from excision.station.pages.pictures import LARGE, LARGEST, THUMB, has_image, ha
 from excision.station.pages.rarity import rarity_of
 from excision.station.pages.scale import Choice, choice_of
 from excision.station.pages.shift import HOURS, Shift, budget_of, read_shift
-from excision.station.pages.source import hub_of, source_of
+from excision.station.pages.source import Source, hub_of, source_of
 from excision.station.pages.stations import CLOCK, stations_of
 from excision.station.pages.strings import Words
 from excision.station.pages.web import PageRoute, render, station_of, words_of
-from excision.station.station import Station
 from excision.station.store.query import Query
 from excision.station.store.reading import Results
-from excision.station.store.records import standing
+from excision.station.store.records import StoredResult, standing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -98,11 +97,7 @@ def _content(request: Request, shift: Shift, station: str, model: str, view: str
     charted = store.newest(shown, _CHARTED)[::-1] if is_one_scale else []
     counts = store.count(shown)
     truths = {result.id: _last_truth(store, result.id) for result in recent}
-    own = (
-        {"budget": None, "drift": [], "outbox": None}
-        if choice is None
-        else _own(station_of(request), shift, choice, t)
-    )
+    own = _own(request, shift, choice, t)
     cameras = cameras_of(request)
     parts = list(truths.items())
     what = (own, cameras, stations, choice, newest, counts, parts, [result.id for result in charted])
@@ -114,9 +109,7 @@ def _content(request: Request, shift: Shift, station: str, model: str, view: str
         "clock": CLOCK,
         "shift": shift,
         "lengths": HOURS,
-        "newest": newest,
-        "rarity": "" if newest is None else rarity_of(source, newest, t),
-        "drawn": newest is not None and has_stages(source, newest),
+        **_newest(source, newest, t),
         "recent": [(result, has_image(source, result), truths[result.id]) for result in recent],
         "counts": counts,
         "total": sum(counts.values()),
@@ -127,8 +120,22 @@ def _content(request: Request, shift: Shift, station: str, model: str, view: str
     }
 
 
-def _own(station: Station, shift: Shift, choice: Choice, t: Words) -> dict[str, Any]:
-    """Give what a station knows beside its results."""
+def _newest(source: Source, newest: StoredResult | None, t: Words) -> dict[str, Any]:
+    """Give the newest result, how rare its score is, and whether its stages can be shown."""
+    if newest is None:
+        return {"newest": None, "rarity": "", "drawn": False}
+    return {
+        "newest": newest,
+        "rarity": rarity_of(source, newest, t),
+        "drawn": has_stages(source, newest),
+    }
+
+
+def _own(request: Request, shift: Shift, choice: Choice | None, t: Words) -> dict[str, Any]:
+    """Give what a station knows beside its results; nothing of it at a hub, which has no choice of models."""
+    if choice is None:
+        return {"budget": None, "drift": [], "outbox": None}
+    station = station_of(request)
     return {
         "budget": budget_of(station.store, station.models, replace(choice.query, since=shift.since)),
         "drift": panels_of(station, t),
