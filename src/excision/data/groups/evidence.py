@@ -30,6 +30,9 @@ _MOST_ORDERS, _LEAST_ORDERS = 999, 199
 _WORK = 600_000
 """Images times random orders that are enough."""
 
+_AT_ONCE = 2**17
+"""Numbers, of all random orders together that are looked at in one call: one megabyte."""
+
 
 @dataclass(frozen=True, slots=True)
 class Test:
@@ -90,11 +93,12 @@ def test_order(values: Features, seed: int = 0) -> Test:
     return Test(p_value, float(max(lagged[most], lagged.max() if p_value < 0.05 else 0.0)))
 
 
-def _serial(values: Features) -> Features:
-    """Give for each component lag 1, lags 1 to 5, and the range of the cumulated sum: (3 D,)."""
-    lags = [(values[lag:] * values[:-lag]).sum(0) for lag in range(1, min(_LAGS, len(values) - 2) + 1)]
-    cumulated = np.cumsum(values, axis=0)
-    return np.concatenate([lags[0], np.sum(lags, axis=0), np.ptp(cumulated, axis=0)])
+def _serial(orders: Features) -> Features:
+    """Give lag 1, lags 1 to 5 and the range of the cumulated sum of each component: (B, N, D) to (B, 3 D)."""
+    longest = min(_LAGS, orders.shape[1] - 2)
+    lags = [(orders[:, lag:] * orders[:, :-lag]).sum(1) for lag in range(1, longest + 1)]
+    cumulated = np.cumsum(orders, axis=1)
+    return np.concatenate([lags[0], np.sum(lags, axis=0), np.ptp(cumulated, axis=1)], axis=1)
 
 
 def test_groups(values: Features, groups: Sequence[str], seed: int = 0) -> Test:
@@ -105,15 +109,15 @@ def test_groups(values: Features, groups: Sequence[str], seed: int = 0) -> Test:
     order = np.argsort(labels, kind="stable")
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
 
-    def between(rows: Features) -> Features:
-        sums = np.add.reduceat(rows, starts, axis=0)
-        spread: Features = (sums**2 / sizes[:, np.newaxis]).sum(0) / len(rows)
+    def between(orders: Features) -> Features:
+        sums = np.add.reduceat(orders, starts, axis=1)
+        spread: Features = (sums**2 / sizes[:, np.newaxis]).sum(1) / len(values)
         return spread
 
     ordered = values[order]
     p_value, departures = _permuted(ordered, between, seed)
     by_chance = (len(sizes) - 1) / (len(values) - 1)
-    share = (between(ordered) - by_chance) / (1 - by_chance)
+    share = (between(ordered[np.newaxis])[0] - by_chance) / (1 - by_chance)
     return Test(p_value, float(np.clip(share[int(np.argmax(departures))], 0, 1)))
 
 
@@ -122,13 +126,22 @@ def _permuted(
 ) -> tuple[float, Features]:
     """Compare statistics with those of random orders of the rows.
 
+    Args:
+        values: (N, D).
+        statistic: takes orders of the rows (B, N, D), and gives (B, S).
+        seed: of the random orders.
+
     Returns:
         The p-value of the largest departure, and each departure in standard deviations.
     """
     rng = np.random.default_rng(seed)
-    orders = int(np.clip(_WORK // len(values), _LEAST_ORDERS, _MOST_ORDERS))
-    random = np.stack([statistic(values[rng.permutation(len(values))]) for _ in range(orders)])
+    count = int(np.clip(_WORK // len(values), _LEAST_ORDERS, _MOST_ORDERS))
+    step = max(1, _AT_ONCE // values.size)
+    random = np.concatenate([
+        statistic(values[[rng.permutation(len(values)) for _ in range(min(step, count - done))]])
+        for done in range(0, count, step)
+    ])
     mean, spread = random.mean(0), random.std(0) + 1e-12
-    found = (statistic(values) - mean) / spread
+    found = (statistic(values[np.newaxis])[0] - mean) / spread
     largest = ((random - mean) / spread).max(1)
-    return float((1 + (largest >= found.max() - 1e-9).sum()) / (1 + orders)), found
+    return float((1 + (largest >= found.max() - 1e-9).sum()) / (1 + count)), found
