@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -87,6 +87,7 @@ class Unreliable(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 256  # connections that wait to be taken: further ones would fail
 
     def __init__(self, behind: int) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -117,16 +118,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._forward(content, cut=fate == "cut")
 
     def _forward(self, content: bytes, *, cut: bool) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=30)
-        connection.request(self.command, self.path, content, dict(self.headers))
-        answer = connection.getresponse()
-        body = answer.read()
+        with closing(http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=120)) as connection:
+            connection.request(self.command, self.path, content, dict(self.headers))
+            answer = connection.getresponse()
+            body = answer.read()
         headers = {
             name: value
             for name, value in answer.getheaders()
             if name.lower() not in ("connection", "transfer-encoding", "server", "date")
         }
-        connection.close()
         self._answer(answer.status, headers, body, cut=cut)
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes, *, cut: bool = False) -> None:

@@ -65,7 +65,7 @@ def test_images_are_listed_in_order_and_page_by_page(
 ) -> None:
     monkeypatch.setattr(remote, "_PAGE", 100)
     names = sorted(f"list/{letter}/{number}.png" for letter in "ab" for number in range(120))
-    storage().pipe({f"plant/{name}": b"x" for name in names})
+    storage().pipe({f"plant/{name}": b"x" for name in names}, batch_size=8)
     for name in ("list/.hidden.png", "list/notes.txt", "list/results/overlays/1.png", "list2/1.png"):
         put(name, b"x")
     proxy.requests.clear()
