@@ -137,10 +137,12 @@ def _permuted(
     rng = np.random.default_rng(seed)
     count = int(np.clip(_WORK // len(values), _LEAST_ORDERS, _MOST_ORDERS))
     step = max(1, _AT_ONCE // values.size)
-    random = np.concatenate([
-        statistic(values[[rng.permutation(len(values)) for _ in range(min(step, count - done))]])
-        for done in range(0, count, step)
-    ])
+    random = np.concatenate(
+        [
+            statistic(values[[rng.permutation(len(values)) for _ in range(min(step, count - done))]])
+            for done in range(0, count, step)
+        ]
+    )
     mean, spread = random.mean(0), random.std(0) + 1e-12
     found = (statistic(values[np.newaxis])[0] - mean) / spread
     largest = ((random - mean) / spread).max(1)
