@@ -13,6 +13,7 @@ import pytest
 
 from excision.errors import SettingsError, StoreError
 from excision.station.parts.codes import Reading
+from excision.station.parts.open_parts import LateViews
 from excision.station.parts.parts import Parts
 from excision.station.parts.rows import Part, PartQuery, newest_parts, walk_parts
 from excision.station.parts.settings import PartsSettings
@@ -60,7 +61,7 @@ def arrive(
     return assigned.part
 
 
-def wait_for(parts: Parts, number: int | None, patience: float = 10.0) -> Part:
+def wait_for(parts: Parts, number: int | None, patience: float = 60.0) -> Part:
     end = time.monotonic() + patience
     while time.monotonic() < end:
         found = parts.get(number or 0)
@@ -123,6 +124,17 @@ def test_a_missing_view_is_said_at_the_deadline_and_a_late_one_changes_nothing(
     assert parts.waiting == 0
 
 
+def test_a_late_view_is_expected_only_for_a_while() -> None:
+    late, part = LateViews(), Part(time.time(), ("top", "side"), serial="A", id=7)
+    late.expect(part, {"top"}, until=time.monotonic() + 3600)
+    assert late.take("A", "top") is None
+    assert late.take("A", "side") == 7
+    assert late.take("A", "side") is None
+    # After its time the same serial number is that of another part, even if nobody has forgotten it yet.
+    late.expect(part, {"top"}, until=time.monotonic())
+    assert late.take("A", "side") is None
+
+
 def test_a_trigger_announces_its_part_and_the_code_of_one_view_names_it(store: Store, begin: Begin) -> None:
     parts = begin(PartsSettings(code="DataMatrix", code_views=("top",)))
     number = parts.open(("top", "side"), lot="7")
@@ -175,7 +187,18 @@ def test_a_killed_station_loses_no_part(store: Store, begin: Begin) -> None:
         connection.execute("UPDATE parts SET closed = NULL, verdict = NULL WHERE id = ?", (half,))
         connection.execute("UPDATE parts SET deadline = 1.0 WHERE id = ?", (half,))
     # Its deadline has passed while the station was off.
-    assert wait_for(begin(), half, 2.0).verdict == "good"
+    assert wait_for(begin(), half).verdict == "good"
+
+
+@pytest.mark.parametrize("view", ["top", "left\tright", "up\ndown\u2028"])
+def test_a_killed_station_remembers_what_was_wrong_with_a_code(store: Store, begin: Begin, view: str) -> None:
+    settings = PartsSettings(code="QRCode")
+    result = replace(GOOD, source="a.png", view=view, serial="A")
+    # Stored, and not counted before the end.
+    (assigned,) = begin(settings).assign([result], [Reading(fault="two codes differ")])
+    store.add([assigned])
+    part = wait_for(begin(settings), assigned.part)
+    assert (part.verdict, "two codes differ" in (part.reason or "")) == ("fault", True)
 
 
 def test_an_image_that_could_not_be_stored_may_come_again(store: Store, begin: Begin) -> None:

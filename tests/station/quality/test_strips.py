@@ -115,6 +115,28 @@ def test_each_length_has_a_verdict_and_is_never_good_with_rows_missing(store: St
     assert list(length_rows(store, {})) == []
 
 
+class _Growing(Store):
+    """A store that gets another image once a reader has seen all there are, as that of a running station."""
+
+    has_grown = False
+
+    def rows(self, statement: str, values: Any = ()) -> Any:
+        found = super().rows(statement, values)
+        if not found and not self.has_grown:
+            self.has_grown = True
+            self.add([image(900, (1, 1, 1, 1))])
+        return found
+
+
+def test_lengths_are_read_while_images_come(tmp_path: Path) -> None:
+    store = _Growing(tmp_path / "results.sqlite")
+    store.add([image(0, (4, 85, 3, 15)), image(80)])
+    (first,) = length_rows(store, {"web": 200})
+    assert (first["number"], first["last_row"], first["defects"]) == (1, 179, 1)
+    assert store.has_grown
+    assert [row["number"] for row in length_rows(store, {"web": 200})] == [1, 2, 3, 4, 5]
+
+
 def test_a_line_keeps_and_reports_where_in_the_strip_an_image_lies(line: Path, tmp_path: Path) -> None:
     chance = np.random.default_rng(0)
     (tmp_path / "web").mkdir()
@@ -126,7 +148,7 @@ def test_a_line_keeps_and_reports_where_in_the_strip_an_image_lies(line: Path, t
         "web"
     )
     listener = Listener()
-    settings = LineSettings(deadline=20.0, self_triggered=("web",))
+    settings = LineSettings(deadline=120.0, self_triggered=("web",))
     with running(tmp_path / "data", line, [camera], [listener], settings):
         reports = listener.wait(5)
     # 240 rows: the last image reaches back.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Container, Iterable, Iterator
 
 from excision.station.parts.open_part import OpenPart
-from excision.station.parts.rows import Part, faults_of
+from excision.station.parts.rows import Part, fault_of
 from excision.station.parts.settings import PartsSettings
 from excision.station.store.records import StoredResult
 
@@ -52,11 +52,10 @@ class OpenParts:
         """Add a part from before a restart with the results that it had."""
         left = 0.0 if part.deadline is None else part.deadline - time.time()
         one = OpenPart(part, deadline=time.monotonic() + min(max(left, 0.0), self._settings.timeout))
-        faults = faults_of(part)
         for result in results:
             view = result.view or ""
-            one.coming[view] = faults.get(view, "")
-            if not faults.get(view) and self._settings.reads_code(view) and not (result.serial or result.lot):
+            one.coming[view] = fault_of(part, view)
+            if not one.coming[view] and self._settings.reads_code(view) and not (result.serial or result.lot):
                 one.coming[view] = "no code was read before the station was restarted"
             one.learn(result)
             one.take(result)
@@ -127,8 +126,11 @@ class LateViews:
             self._parts.update({(part.serial, view): (part.id, until) for view in late})
 
     def take(self, serial: str | None, view: str) -> int | None:
-        """Give the number of the part that a view was missing of, once; None for no such part."""
-        return None if serial is None else self._parts.pop((serial, view), (None, 0.0))[0]
+        """Give the number of the part that a view was missing of, once; None for no such part in time."""
+        if serial is None:
+            return None
+        number, until = self._parts.pop((serial, view), (None, 0.0))
+        return number if until > time.monotonic() else None
 
     def forget(self) -> None:
         """Expect no more what has not come in time."""

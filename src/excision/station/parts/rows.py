@@ -28,7 +28,7 @@ class Part:
         closed: time of its verdict; None while views are missing.
         verdict: on the part; None while views are missing.
         reason: which view decided, or what was missing, in words; of a part without a verdict, what was wrong
-            with its codes so far (see `faults_of`).
+            with its codes so far (see `fault_of`).
         id: number in the store; 0 before it is there.
     """
 
@@ -85,17 +85,22 @@ def add_part(connection: sqlite3.Connection, part: Part) -> Part:
 
 def note_fault(connection: sqlite3.Connection, number: int, view: str, fault: str) -> None:
     """Keep what is wrong with the code of a view of an open part: a restart must not make the part good."""
-    line = as_text(f"{view}\t{' '.join(fault.split())}")
+    line = f"{_one_line(view)}\t{_one_line(fault)}"
     connection.execute(
         "UPDATE parts SET reason = coalesce(reason || char(10), '') || ? WHERE id = ? AND closed IS NULL",
         (line, number),
     )
 
 
-def faults_of(part: Part) -> dict[str, str]:
-    """Give what was wrong with the codes of an open part, by view."""
+def fault_of(part: Part, view: str) -> str:
+    """Give what was wrong with the code of a view of an open part; empty for nothing."""
     lines = [line.partition("\t") for line in (part.reason or "").splitlines()]
-    return {view: fault for view, _, fault in lines}
+    return {name: fault for name, _, fault in lines}.get(_one_line(view), "")
+
+
+def _one_line(text: str) -> str:
+    """Give text without tabs and ends of lines, which the names of files may have."""
+    return " ".join(as_text(text).split())
 
 
 def close_parts(store: Store, parts: Iterable[Part]) -> None:

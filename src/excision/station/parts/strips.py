@@ -207,16 +207,23 @@ def length_rows(store: Store, lengths: dict[str, int]) -> Iterator[dict[str, Any
 
 def _lengths(store: Store, strip: Strip, rows: int) -> Iterator[dict[str, Any]]:
     found: dict[int, _Length] = {}
-    end, row_mm = 0, None
-    for image in images(store, strip):
-        for number, missing in _shares(end, image.row, rows):
-            found.setdefault(number, _Length()).missing += missing
-        row_mm = image.row_mm or row_mm
-        plain: PartVerdict = image.verdict if image.verdict in ("unfit", "fault") else "good"
-        for number, _ in _shares(image.row, image.row + image.rows, rows):
-            found.setdefault(number, _Length()).verdicts.append(plain)
-        end = max(end, image.row + image.rows)
-    for defect in defects(images(store, strip)):
+    end = 0
+    row_mm: float | None = None
+
+    def noted() -> Iterator[StripImage]:
+        nonlocal end, row_mm
+        for image in images(store, strip):
+            for number, missing in _shares(end, image.row, rows):
+                found.setdefault(number, _Length()).missing += missing
+            row_mm = image.row_mm or row_mm
+            plain: PartVerdict = image.verdict if image.verdict in ("unfit", "fault") else "good"
+            for number, _ in _shares(image.row, image.row + image.rows, rows):
+                found.setdefault(number, _Length()).verdicts.append(plain)
+            end = max(end, image.row + image.rows)
+            yield image
+
+    # Read once: the station may store further images meanwhile, whose lengths are not known here.
+    for defect in defects(noted()):
         _, y, _, height = defect.box
         for number, _ in _shares(y, y + height, rows):
             found[number].verdicts.append(defect.verdict)
