@@ -6,6 +6,7 @@ import csv
 import io
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,9 +68,18 @@ def test_suspects_are_named_with_their_maps_and_left_out_on_request(
     assert "are defective" not in page and "Defects found" not in page
     assert len(list((run / "suspects" / "overlays").iterdir())) == len(suspects(run))
 
+    kept, fit = [], Detector.fit
+
+    def fitted(detector: Detector, *given: Any, for_suspects: bool, **named: Any) -> Detector:
+        kept.append(for_suspects)
+        return fit(detector, *given, for_suspects=for_suspects, **named)
+
+    monkeypatch.setattr(Detector, "fit", fitted)
     without = tmp_path / "without"
     assert train(mixed, without, "--few", "--drop-suspects") == 0
     assert "Left out" in capsys.readouterr().out
+    # Of the second training, no suspects are looked for.
+    assert kept == [True, False]
     assert set(dropped_images(without)) == suspects(without) == suspects(run)
     used = read_json(without / FINGERPRINT)
     assert not suspects(run) & {*used["training"], *used["calibration"]}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 
@@ -92,6 +92,10 @@ class Detector(FittedDetector):
         fitted = f"fitted to {height} x {width} {kind} images, threshold {self.threshold:.4g}"
         return f"<Detector({self.parameters}) {fitted}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Give what a copy needs: it neither holds nor pickles the images that were kept for `suspects`."""
+        return {**vars(self), "_kept_fit": None}
+
     def fit(
         self,
         dataset: Trainable,
@@ -127,7 +131,7 @@ class Detector(FittedDetector):
                 all statistics and the threshold are learnt anew. No image that they have been trained on is
                 held out to set the threshold. None starts from nothing.
             for_suspects: keep in memory what `suspects` needs. If that is called next, with the same data
-                set, it learns no statistics again.
+                set, it learns no statistics again. A copy of the detector does not keep it.
 
         Raises:
             DatasetError: there are no normal images, or too few to hold some out; `groups` does not fit; or
@@ -138,6 +142,7 @@ class Detector(FittedDetector):
                 `defects` and the attention is not tuned; or the networks of `warm_start` do not fit.
         """
         start = time.perf_counter()
+        self._kept_fit = None
         share_memory_of_threads()
         run = Path(run) if run is not None else None
         if run is not None:
@@ -153,7 +158,7 @@ class Detector(FittedDetector):
             warn_if_unused(self.settings, data.image_format)
         if run is not None and not self._begin_run(run, data, resume):
             return self._load(run)
-        self.calibration_ = self._kept_fit = None
+        self.calibration_ = None
         tiles = run / run_folder.TILES if run is not None else None
         folds = self.settings.calibration.folds
         with data.materialised(tiles, of_stage(stage, "cutting tiles")):
@@ -189,6 +194,7 @@ class Detector(FittedDetector):
             DatasetError: there are no normal images, or too few to hold some out; or `groups` does not fit.
             ModelError: the detector has not been fitted.
         """
+        self._kept_fit = None
         settings = self.pipeline.settings.settled(self.image_format).without_folds()
         data = self._prepare(dataset, settings, stage, groups=groups)
         if not self.settings.calibration.folds:

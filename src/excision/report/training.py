@@ -46,7 +46,8 @@ def train_run(
     """
     if drop_suspects or dropped_images(out):
         dataset = _without_suspects(detector, dataset, out, shown, defects)
-    _fit(detector, dataset, out, shown, defects, resume=resume or is_begun(out))
+    again = resume or is_begun(out)
+    _fit(detector, dataset, out, shown, defects, resume=again, for_suspects=not dataset.dropped)
     found = () if dataset.dropped else _write_found(detector, dataset, out, out, shown)
     shutil.rmtree(out / FIRST, ignore_errors=True)
     return dataset, found
@@ -79,7 +80,7 @@ def _without_suspects(
     if is_begun(out):
         return dataset.without(dropped_images(out))
     first = out / FIRST
-    _fit(detector, dataset, first, shown, defects, resume=True)
+    _fit(detector, dataset, first, shown, defects, resume=True, for_suspects=True)
     suspects = _write_found(detector, dataset, first, out, shown)
     if suspects:
         return dataset.without(suspect.name for suspect in suspects)
@@ -91,9 +92,18 @@ def _without_suspects(
 
 
 def _fit(
-    detector: Detector, dataset: Dataset, run: Path, shown: Shown, defects: Defects | None, *, resume: bool
+    detector: Detector,
+    dataset: Dataset,
+    run: Path,
+    shown: Shown,
+    defects: Defects | None,
+    *,
+    resume: bool,
+    for_suspects: bool,
 ) -> None:
-    detector.fit(dataset, run, resume, shown.training, shown.stage, defects=defects, for_suspects=True)
+    detector.fit(
+        dataset, run, resume, shown.training, shown.stage, defects=defects, for_suspects=for_suspects
+    )
 
 
 def _write_found(
