@@ -65,3 +65,13 @@ def test_a_block_has_one_thread_for_each_of_several_images_and_tells_how_many() 
     with several_at_once(torch.device("cuda")) as count:
         assert (count, torch.get_num_threads()) == (1, 3)
     assert torch.get_num_threads() == 3
+
+
+def test_whoever_stops_early_within_a_block_leaves_all_threads_to_what_comes_next() -> None:
+    """The traceback of an error may keep the iterator after the end of the block."""
+    with several_at_once(torch.device("cpu")) as count:
+        found = side_by_side(lambda item: item, range(100), count)
+        assert next(found) == 0
+    assert torch.get_num_threads() == 3
+    del found
+    assert torch.get_num_threads() == 3

@@ -24,6 +24,11 @@ _MOST = 8  # images at once: each needs memory of its own
 def one_thread_each() -> Iterator[int]:
     """Let torch compute each operation with one thread during a block; gives how many it used before."""
     before = torch.get_num_threads()
+    if before == 1:
+        # A block inside another one may end after it, as an iterator that an error has left does. What it
+        # would then set back to is not how many threads there were at first.
+        yield before
+        return
     torch.set_num_threads(1)  # threads that are started from now on take it over
     try:
         yield before
