@@ -17,7 +17,7 @@ from excision.data.masks import read_mask
 from excision.errors import DatasetError, SettingsError
 from excision.synthetic.dataset import SUBJECTS, write_synthetic
 from excision.synthetic.defects import DEFECTS
-from excision.system.files import sha256
+from excision.system.files import sha256, temporary_beside
 
 SMALL: dict[str, Any] = {"size": (96, 80), "train": 2, "test_good": 1, "per_defect": 2}
 
@@ -41,6 +41,22 @@ def test_the_same_bytes_every_time_on_any_number_of_cores(
     assert set(first) == set(hashes(tmp_path / "c"))
     assert not {h for n, h in first.items() if "mask" not in n} & set(hashes(tmp_path / "c").values())
     assert len({h for n, h in first.items() if "mask" not in n}) == 4 * (2 + 1 + 4 * 2) + 2
+
+
+def test_an_interrupted_drawing_can_be_drawn_again(tmp_path: Path) -> None:
+    """A thread that the end of the process stops while it writes leaves a temporary file."""
+    write_synthetic(tmp_path, **SMALL, surfaces=["woven_fabric"])
+    whole = hashes(tmp_path)
+    for name in whole:
+        temporary_beside(tmp_path / name)
+    assert len(hashes(tmp_path)) == 2 * len(whole)
+    write_synthetic(tmp_path, **SMALL, surfaces=["woven_fabric"])
+    assert hashes(tmp_path) == whole
+    own = tmp_path / "train" / "good" / ".notes"
+    own.touch()
+    with pytest.raises(DatasetError, match=r"contains other files \(\.notes\)"):
+        write_synthetic(tmp_path, **SMALL, surfaces=["woven_fabric"])
+    assert own.is_file()
 
 
 def test_a_larger_data_set_begins_with_the_smaller(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from excision.system.files import (
     atomic_path,
     remove_leftovers,
     sha256,
+    temporary_beside,
     write_bytes,
     write_json,
     write_tensors,
@@ -117,6 +118,21 @@ def test_remove_leftovers_takes_only_what_a_killed_writer_left(tmp_path: Path) -
         remove_leftovers(target)
         assert names(tmp_path) == {"checkpoint.safetensors", begun.name, *others}
     remove_leftovers(tmp_path / "nowhere" / "a.txt")
+
+
+def test_leftovers_of_several_files_are_removed_at_once(tmp_path: Path) -> None:
+    folder, others = tmp_path / "masks", {".000-12345678.tif", ".002-12345678.png", ".001-12345678.png"}
+    folder.mkdir()
+    # The last has a suffix that is too long for a temporary name, which then has none.
+    long = tmp_path / f"a.b.{'c' * 70}"
+    targets = [tmp_path / "000.png", tmp_path / "001", folder / "000_mask.png", long]
+    for name in others:
+        (tmp_path / name).touch()
+    for target in targets:
+        temporary_beside(target)
+    remove_leftovers(*targets)
+    assert names(tmp_path) == {*others, "masks"}
+    assert not names(folder)
 
 
 WRITE_FOR_EVER = """

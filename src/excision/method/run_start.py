@@ -72,8 +72,7 @@ def prepare_run(
                 "give the same data again, or choose another folder"
             )
         _same_features(folder, features)
-        for name in _FILES:
-            remove_leftovers(folder / name)
+        remove_leftovers(*(folder / name for name in _FILES))
         return
     try:
         # A run counts as begun once both files exist, so a kill in between does no harm.

@@ -22,7 +22,7 @@ from excision.synthetic.defects import DEFECTS, PART_DEFECTS, Defective, Draw
 from excision.synthetic.parts import MACHINED_CONTRAST, machined_part
 from excision.synthetic.surfaces import SURFACES, FloatImage, Size
 from excision.system.cores import cores
-from excision.system.files import write_bytes
+from excision.system.files import remove_leftovers, write_bytes
 from excision.system.in_order import in_order
 
 
@@ -146,11 +146,17 @@ def _check(seed: int, size: tuple[int, int], counts: tuple[int, ...], surfaces: 
 
 
 def _refuse_other_files(out: Path, places: list[tuple[Path, Path]]) -> None:
-    """Refuse a folder with other files; a data set may be written over itself."""
+    """Refuse a folder with other files; a data set, or what was written of one, may be written over."""
     planned = {path for pair in places for path in pair}
-    other = next((p for p in sorted(out.rglob("*")) if p.is_file() and p not in planned), None)
+    if _other_file(out, planned) is not None:
+        remove_leftovers(*planned)
+    other = _other_file(out, planned)
     if other is not None:
         raise DatasetError(f"{out}: contains other files ({other.name}); choose an empty folder")
+
+
+def _other_file(out: Path, planned: set[Path]) -> Path | None:
+    return next((path for path in sorted(out.rglob("*")) if path.is_file() and path not in planned), None)
 
 
 def _eight_bit(image: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -24,6 +24,8 @@ _PREFIX = 64
 _RANDOM = 8
 """Characters that tell the temporary files of one name apart."""
 
+_CHARACTERS = re.compile(rf"[0-9a-z_]{{{_RANDOM}}}")  # those of `tempfile`, which earlier versions used
+
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
@@ -57,15 +59,16 @@ def temporary_beside(target: Path) -> Path:
     return temporary
 
 
-def remove_leftovers(target: Path) -> None:
-    """Remove the temporary files that killed processes left beside `target`, which nothing may be writing."""
-    # The random characters are those of `tempfile`, which earlier versions used.
-    made = re.compile(
-        f"{re.escape(_prefix(target))}[0-9a-z_]{{{_RANDOM}}}{re.escape(_suffix(target))}", re.DOTALL
-    )
-    if target.parent.is_dir():
-        for path in target.parent.iterdir():
-            if made.fullmatch(path.name):
+def remove_leftovers(*targets: Path) -> None:
+    """Remove the temporary files that killed processes left beside targets, which nothing may be writing."""
+    beginnings: dict[tuple[Path, str], set[str]] = {}
+    for target in targets:
+        beginnings.setdefault((target.parent, _suffix(target)), set()).add(_prefix(target))
+    for (folder, suffix), prefixes in beginnings.items():
+        for path in list(folder.iterdir()) if folder.is_dir() else ():
+            head = path.name.removesuffix(suffix)
+            prefix, random = head[:-_RANDOM], head[-_RANDOM:]
+            if path.name == head + suffix and prefix in prefixes and _CHARACTERS.fullmatch(random):
                 path.unlink(missing_ok=True)
 
 
