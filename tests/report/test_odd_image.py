@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from excision.cli import run as command_line
@@ -85,6 +87,28 @@ def test_the_figure_of_a_training_shows_it(tmp_path: Path) -> None:
         with Image.open(write_training_figure(tmp_path, replace(calibration, odd=odd))) as figure:
             sizes.append(figure.size)
     assert sizes[1] == (sizes[0][0], 2 * sizes[0][1])
+
+
+@pytest.mark.parametrize("name", ["20.png", f"{'shift of the night/' * 12}20.png"])
+def test_what_is_said_of_it_is_below_the_upper_half_however_long_its_name_is(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "log.jsonl").write_text(json.dumps({"step": 1, "loss": 1}))
+    scores = [*np.linspace(1, 2, 20).tolist(), 40.0]
+    calibration = calibrate(scores, 0.05, names=[*map(str, range(20)), name])
+    keep_odd_image(tmp_path, calibration.odd, {name: Path(name)}, inspecting(Path(name)))  # type: ignore[arg-type]
+    drawn: list[Figure] = []
+    savefig = Figure.savefig
+
+    def kept(figure: Figure, *given: Any, **named: Any) -> None:
+        drawn.append(figure)
+        savefig(figure, *given, **named)
+
+    monkeypatch.setattr(Figure, "savefig", kept)
+    write_training_figure(tmp_path, calibration)
+    drawn[0].draw_without_rendering()
+    _, right, odd = drawn[0].axes
+    assert odd.title.get_window_extent().y1 < right.xaxis.label.get_window_extent().y0
 
 
 def test_an_image_that_is_not_there_has_no_picture(tmp_path: Path) -> None:

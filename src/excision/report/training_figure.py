@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import json
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from excision.method.calibration import Calibration, Odd
+from excision.method.calibration import Calibration
 from excision.method.calibration.sentences import explain_odd
 from excision.method.folder_kinds import ODD_IMAGE
 from excision.method.run_folder import LOG
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 FIGURE = "figures/training.png"
 """Where the figure is in a run folder."""
 
+_WIDTH, _LINE = 100, 0.024  # letters in a line about an odd image, and its height as a share of the figure
+
 
 def write_training_figure(run: Path, calibration: Calibration) -> Path:
     """Draw `FIGURE` in a run folder from its log and calibration, and return its path.
@@ -32,12 +35,13 @@ def write_training_figure(run: Path, calibration: Calibration) -> Path:
 
     odd = calibration.odd if (run / ODD_IMAGE).is_file() else None
     figure = Figure(figsize=(9, 3.2 if odd is None else 6.4))
-    # Fixed margins: to have matplotlib find them doubles the time of the figure.
+    # To have matplotlib find the margins doubles the time of the figure.
     upper = 0.0 if odd is None else 0.5
     margins = {"left": 0.09, "right": 0.985, "bottom": _within(upper, 0.17), "top": _within(upper, 0.9)}
     _draw_course(figure.subplots(1, 2, gridspec_kw={**margins, "wspace": 0.22}), run, calibration)
     if odd is not None:
-        _draw_odd(figure.add_axes((0.02, 0.02, 0.96, 0.41)), run, odd)
+        told = textwrap.wrap(explain_odd(odd), _WIDTH)
+        _draw_odd(figure.add_axes((0.02, 0.02, 0.96, 0.47 - _LINE * len(told))), run, told)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=120)
     target = run / FIGURE
@@ -64,8 +68,8 @@ def _draw_course(both: Any, run: Path, calibration: Calibration) -> None:
         axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_odd(axes: Axes, run: Path, odd: Odd) -> None:
+def _draw_odd(axes: Axes, run: Path, told: Sequence[str]) -> None:
     with Image.open(run / ODD_IMAGE) as picture:
         axes.imshow(picture.convert("RGB"))
-    axes.set_title(textwrap.fill(explain_odd(odd), 100), fontsize=9)
+    axes.set_title("\n".join(told), fontsize=9)
     axes.set_axis_off()

@@ -1,4 +1,4 @@
-"""The optimiser of every training: AdamW."""
+"""AdamW, the optimiser of every training of a detector or a baseline."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-_MEMORY, _MEMORY_OF_SQUARES = 0.9, 0.999  # decay of the running means of the gradient and of its square
-_LEAST = 1e-8  # added to the divisor
+_BETA_1, _BETA_2 = 0.9, 0.999  # decay of the running means of the gradient and of its square
+_EPSILON = 1e-8
 
 
 class Optimiser(Protocol):
@@ -71,15 +71,15 @@ class AdamW:
         gradients = [each.grad for each in weights if each.grad is not None]
         rate = self.param_groups[0]["lr"]
         torch._foreach_mul_(weights, 1 - rate * self._decay)
-        torch._foreach_lerp_(means, gradients, 1 - _MEMORY)
-        torch._foreach_mul_(squares, _MEMORY_OF_SQUARES)
-        torch._foreach_addcmul_(squares, gradients, gradients, 1 - _MEMORY_OF_SQUARES)
-        # Both means begin with zero, and are too small by these factors.
+        torch._foreach_lerp_(means, gradients, 1 - _BETA_1)
+        torch._foreach_mul_(squares, _BETA_2)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - _BETA_2)
+        # Bias correction: both means begin with zero, and are too small by these factors.
         divisors = torch._foreach_sqrt(squares)
-        torch._foreach_div_(divisors, [(1 - _MEMORY_OF_SQUARES**count) ** 0.5 for count in counts])
-        torch._foreach_add_(divisors, _LEAST)
+        torch._foreach_div_(divisors, [(1 - _BETA_2**count) ** 0.5 for count in counts])
+        torch._foreach_add_(divisors, _EPSILON)
         torch._foreach_addcdiv_(
-            weights, means, divisors, [-(rate / (1 - _MEMORY**count)) for count in counts]
+            weights, means, divisors, [-(rate / (1 - _BETA_1**count)) for count in counts]
         )
 
     def state(self) -> dict[int, dict[str, Tensor]]:
