@@ -10,9 +10,7 @@ from excision.cli import main
 from excision.system.waiting import wait_asleep
 
 
-def test_the_command_line_lets_threads_sleep_before_torch_is_imported(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_command_line_lets_threads_sleep_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GOMP_SPINCOUNT", "restored at the end")

@@ -29,7 +29,7 @@ class CrossFit(Generic[D]):
     threshold, feature distance, normal residual, and tails.
 
     Args:
-        copies: `learn_normal` of the pipeline.
+        copies: what `learn_normal` returned, or the pipeline alone if that is nothing.
         fold_of: fold of each training image by name.
         inspect: inspects an image with a pipeline.
     """
@@ -93,7 +93,7 @@ def cross_fit(
     Args:
         pipeline: trained pipeline; its own statistics are learnt again, which changes nothing if they were
             learnt from `data`.
-        data: training images, at least two; tiles must be materialised.
+        data: training images; tiles must be materialised.
         device: device that the pipeline is on.
         inspect: inspects an image with a pipeline.
         stage: called with (stage, done, total).

@@ -56,8 +56,8 @@ def learn_normal(
         stage: called with (stage, done, total).
 
     Returns:
-        The copy for each fold. It shares the networks, and its tails leave the fold out, too. None if there
-        is only one image.
+        The copy for each fold. It shares the networks, and its tails leave the fold out, too. The list is
+        empty if there is only one image.
     """
     with several_at_once(_device(pipeline)) as count:
         absolute = _learn_attention(pipeline, normal, stage, count)

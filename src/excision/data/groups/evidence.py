@@ -31,7 +31,7 @@ _WORK = 600_000
 """Images times random orders that are enough."""
 
 _AT_ONCE = 2**17
-"""Numbers, of all random orders together that are looked at in one call: one megabyte."""
+"""Numbers in the random orders of one call, a megabyte as float64: larger arrays leave the cache."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ def moments_of(
         empty: for each kind, returns moments of no image.
         features: of each image, of each kind.
         folds: fold of each image, counted from 0.
-        count: number of folds; None takes that of the last fold.
+        count: number of folds; None takes one more than the largest of `folds`.
 
     Returns:
         For each kind the moments of each fold.
