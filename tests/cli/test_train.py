@@ -172,14 +172,14 @@ def stop_in_training(parts: Path, run: Path, number: signal.Signals, *options: s
     words = ["-m", "excision", "train", parts, "--out", run, *TINY, "--steps", STEPS, *options]
     pipe = subprocess.PIPE
     with Program(words, TRAINING, stdout=pipe, stderr=pipe, env=environment()) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not (checkpoint.exists() and checkpoint.stat().st_mtime_ns > before):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.005)
         time.sleep(random.uniform(0, 0.2))
         process.send_signal(number)
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=300)
     return process.returncode, told.decode()
 
 

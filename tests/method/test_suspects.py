@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from excision.method.attention.model import Attention
+from excision.method.calibration import calibrate
+from excision.method.cross_fitting import CrossFit
+from excision.method.pipeline import Pipeline
+from excision.method.suspect_search import search_suspects
 from excision.method.suspects import ScoredImage, find_suspects, tail_p_values
+from excision.predictions import Prediction
+from excision.settings import CalibrationSettings, Settings
+from excision.training.preparing import prepare
+from excision.training.usable import Picture
+from tests.conftest import draw_surface
+from tests.evaluation.fakes import prediction
 
 
 def scored(scores: list[float]) -> list[ScoredImage]:
@@ -64,3 +77,19 @@ def test_the_unit_of_the_scores_does_not_matter(scores: list[float], unit: float
     assert np.all(np.diff(once[order]) <= 0)
     if np.ptp(np.quantile(scores, [0.5, 0.8])) > 1e-3:
         np.testing.assert_allclose(tail_p_values([unit * s for s in scores]), once, rtol=1e-6, atol=1e-12)
+
+
+def test_held_out_images_are_inspected_several_at_once_too() -> None:
+    settings = Settings(calibration=CalibrationSettings(holdout=0.5, groups="each"))
+    data = prepare([draw_surface(number) for number in range(12)], settings)
+    pipeline, meeting = Pipeline(settings, data.image_format, Attention()), threading.Barrier(2, timeout=60)
+    found = prediction(np.zeros((4, 4, 1), np.float32))
+    fit = CrossFit([pipeline], dict.fromkeys(data.sources, 0), lambda *_: found)
+
+    def held_out(_: Picture) -> Prediction:
+        meeting.wait()  # passes only if two are inspected at once
+        return found
+
+    assert len(data.calibration) == 6
+    threshold = calibrate([1.0, 2.0], 0.5)
+    assert list(search_suspects(data, threshold, lambda: fit, held_out, count=2)) == []

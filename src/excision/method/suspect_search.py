@@ -12,6 +12,7 @@ from excision.method.pipeline import Pipeline
 from excision.method.suspects import ScoredImage, Suspect, find_suspects
 from excision.predictions import Detection
 from excision.progress import StageProgress
+from excision.training.side_by_side import side_by_side
 from excision.training.training_set import TrainingSet
 from excision.training.usable import Picture
 
@@ -67,7 +68,8 @@ def search_suspects(
     fit = None if known.keys() == {*data.sources, *data.calibration} else cross_fit()
     if fit is not None:
         known = dict(zip(data.sources, fit.scores(data, stage, count), strict=True))
-        known |= {name: inspect(data.picture(name)).score for name in data.calibration}
+        held_out = side_by_side(lambda each: inspect(each).score, data.calibration_images(), count)
+        known |= dict(zip(data.calibration, held_out, strict=True))
     images = [ScoredImage(name, known[name], "training") for name in data.sources]
     images += [ScoredImage(name, known[name], "calibration") for name in data.calibration]
     for suspect in find_suspects(images):
