@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -101,6 +102,22 @@ def test_each_operation_has_one_thread_until_the_end(threads: int) -> None:
         raise RuntimeError("torn")
     assert seen == [1, 1]
     assert torch.get_num_threads() == 4
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_an_interrupt_at_the_end_leaves_torch_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end waits for micro-batches that have begun: that is when an impatient user asks again."""
+    shutdown = ThreadPoolExecutor.shutdown
+
+    def interrupted(pool: ThreadPoolExecutor, **chosen: bool) -> None:
+        shutdown(pool, **chosen)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", interrupted)
+    with pytest.raises(KeyboardInterrupt) as held, MicroBatches(Line(), 2):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 4
+    del held  # a traceback that is kept, as in a notebook, keeps what is not ended
 
 
 @pytest.mark.parametrize("threads", [1, 2])

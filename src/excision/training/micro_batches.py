@@ -55,13 +55,12 @@ class MicroBatches:
         threads = self._opened.enter_context(one_thread_each())
         if (self._threads or threads) > 1:
             self._pool = ThreadPoolExecutor(self._threads or threads, "micro-batch")
+            self._opened.callback(self._pool.shutdown, cancel_futures=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
         self._opened.close()
 
     def gradients(self, losses: Sequence[MicroBatchLoss]) -> Gradients:

@@ -25,8 +25,8 @@ def one_thread_each() -> Iterator[int]:
     """Let torch compute each operation with one thread during a block; gives how many it used before."""
     before = torch.get_num_threads()
     if before == 1:
-        # A block inside another one may end after it, as an iterator that an error has left does. What it
-        # would then set back to is not how many threads there were at first.
+        # An iterator that an error has left may end after the block around it: setting one thread again
+        # would then undo what that block has set back.
         yield before
         return
     torch.set_num_threads(1)  # threads that are started from now on take it over
