@@ -24,7 +24,7 @@ from excision.method.fitness.learning import learn_fitness
 from excision.method.fitting import train_pipeline
 from excision.method.fold_training import out_of_fold_scores
 from excision.method.normal_images import NormalImages
-from excision.method.normal_statistics import learn_normal
+from excision.method.normal_statistics import learn_normal, with_own_statistics
 from excision.method.parameters import Parameters
 from excision.method.suspect_search import KeptFit, search_suspects
 from excision.method.suspects import Suspect
@@ -199,6 +199,8 @@ class Detector(FittedDetector):
         data = self._prepare(dataset, settings, stage, groups=groups)
         if not self.settings.calibration.folds:
             data = with_cross_calibration(data, settings)
+        # A detector with other thresholds or another inference may share what is learnt here.
+        self.pipeline_ = with_own_statistics(self.pipeline)
         with data.materialised(None, of_stage(stage, "cutting tiles")):
             self._learn_normal(data, stage)
         return self
@@ -241,7 +243,8 @@ class Detector(FittedDetector):
         warm = None if run is None else run_start.recorded_warm_start(Path(run))
         data = self._prepare(dataset, settings, tell, recorded, groups, warm=warm)
         with data.materialised(None, of_stage(tell, "cutting tiles")):
-            fit = partial(cross_fit, self.pipeline, data, self.device, self._inspect_with, tell)
+            twin = with_own_statistics(self.pipeline)
+            fit = partial(cross_fit, twin, data, self.device, self._inspect_with, tell)
             yield from search(data, self.calibration, fit)
 
     @classmethod

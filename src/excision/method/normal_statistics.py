@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from excision.method.normal_images import NormalImages
 from excision.method.pipeline import Pipeline
@@ -65,6 +65,13 @@ def learn_normal(
         _learn_residual(pipeline, copies, normal, absolute, stage, count)
         _learn_tails(pipeline, copies, normal, absolute, stage, count)
     return copies
+
+
+def with_own_statistics(pipeline: Pipeline) -> Pipeline:
+    """Copy what `learn_normal` changes in a pipeline; the networks stay shared."""
+    features = pipeline.scorer.network
+    backbone = () if features is None else (features.backbone,)
+    return _sharing(pipeline, pipeline.attention.network, pipeline.recovery, *backbone)
 
 
 def _learn_attention(
@@ -172,8 +179,12 @@ def _device(pipeline: Pipeline) -> torch.device:
 def _sharing_networks(pipeline: Pipeline) -> Pipeline:
     """Copy the statistics of a pipeline; the networks and the alignment stay shared."""
     scorer = pipeline.scorer
-    shared = (pipeline.attention.network, pipeline.recovery, scorer.alignment, scorer.network)
-    return copy.deepcopy(pipeline, {id(part): part for part in shared})
+    return _sharing(pipeline, pipeline.attention.network, pipeline.recovery, scorer.alignment, scorer.network)
+
+
+def _sharing(pipeline: Pipeline, *parts: nn.Module | None) -> Pipeline:
+    """Copy a pipeline except for parts of it."""
+    return copy.deepcopy(pipeline, {id(part): part for part in parts})
 
 
 def _without(fold: int, items: Iterable[T], folds: Iterable[int]) -> list[T]:
