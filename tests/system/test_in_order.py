@@ -65,6 +65,27 @@ def test_an_error_comes_in_the_place_of_its_result(workers: int, error: type[Bas
         next(results)
 
 
+def test_what_has_begun_ends_before_an_error_goes_on() -> None:
+    """Else the end of the process could stop a thread in the middle, and leave half of a file."""
+    begun, go_on, ended = threading.Barrier(3, timeout=60), threading.Event(), []
+
+    def work(item: int) -> None:
+        if item > 0:
+            begun.wait()
+            go_on.wait(60)
+            ended.append(item)
+
+    def use() -> None:
+        for _ in in_order(work, range(3), 3):
+            begun.wait()
+            threading.Timer(0.05, go_on.set).start()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        use()
+    assert sorted(ended) == [1, 2]
+
+
 def test_what_is_in_progress_is_given_after_a_request_to_stop() -> None:
     """The slow one that began is waited for; what waits behind it is not begun."""
     begun, stopped, go_on = [], threading.Event(), threading.Event()

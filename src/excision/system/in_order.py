@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from collections import deque
@@ -30,7 +31,8 @@ def in_order(
     """Call `work` with each item in several threads, and give the results in the order of the items.
 
     No more than three items a thread are taken ahead of the result that is given next, so memory does not
-    grow with their number. The threads end with the iterator.
+    grow with their number. The threads end with the iterator; after an error, what has begun has `GRACE`
+    seconds to end.
 
     Args:
         work: is called from several threads at once; of one thread if `workers` is 1.
@@ -88,13 +90,22 @@ class _Threads:
             thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # What nobody waits for any more must not hold up the end.
         with suppress(queue.Empty):
             while task := self._tasks.get_nowait():
                 task[0].cancel()
         for _thread in self._threads:
             self._tasks.put(None)
+        if kind is not None and not sys.is_finalizing():
+            self._wait()
+
+    def _wait(self) -> None:
+        """Let work that has begun end: the end of the process would stop it, and leave half of a file."""
+        end = time.monotonic() + GRACE
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(max(end - time.monotonic(), 0))
 
     def begin(self, item: Any) -> Future[Any]:
         future: Future[Any] = Future()
