@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -38,8 +39,14 @@ libc.fclose(stream)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has arenas")
-@pytest.mark.parametrize(("kind", "fewest", "most"), [("shared", 1, 1), ("apart", 2, 99)])
-def test_threads_share_one_arena_from_then_on(kind: str, fewest: int, most: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "chosen", "fewest", "most"),
+    [("shared", {}, 1, 1), ("apart", {}, 2, 99), ("shared", {"MALLOC_ARENA_MAX": "2"}, 2, 2)],
+)
+def test_threads_share_one_arena_from_then_on_unless_the_user_has_chosen(
+    kind: str, chosen: dict[str, str], fewest: int, most: int, tmp_path: Path
+) -> None:
     told = tmp_path / "arenas.xml"
-    subprocess.run([sys.executable, "-c", _SCRIPT, kind, str(told)], check=True)
+    own = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    subprocess.run([sys.executable, "-c", _SCRIPT, kind, str(told)], check=True, env={**own, **chosen})
     assert fewest <= told.read_text().count("<heap ") <= most

@@ -113,7 +113,8 @@ class Detector(FittedDetector):
 
         Any earlier fit is discarded: fitting on X1 and then on X2 is the same as fitting on X2 only. Before
         the training a `FewImagesWarning` says if the held-out images are so few that they can promise neither
-        the wanted false-alarm rate nor one of 5 %.
+        the wanted false-alarm rate nor one of 5 %. With glibc, threads of this process that begin later share
+        one arena of memory, unless the environment has MALLOC_ARENA_MAX.
 
         Args:
             dataset: a data set, its path, or images that are all normal, in any form that `predict` takes.
