@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ try:
 except CameraError as error:
     pytest.skip(str(error), allow_module_level=True)
 
-WAIT = 10.0
+WAIT = 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -34,12 +35,16 @@ def shot(**settings: Any) -> np.ndarray[Any, Any]:
 
 def test_a_camera_that_runs_freely_gives_its_pictures() -> None:
     with closing(open_camera("front", BaslerSettings(frame_rate=50.0))) as camera:
+        begun = time.time()
         camera.start()
         frames = [camera.grab(WAIT) for _ in range(10)]
-    assert [frame.number for frame in frames] == list(range(1, 11))
+        device = camera._source._camera  # type: ignore[attr-defined]
+        assert device.AcquisitionFrameRateAbs.Value == pytest.approx(50.0, abs=1)
+    assert [frame.number for frame in frames] == list(accumulate(1 + frame.dropped for frame in frames))
     assert frames[0].pixels.shape == (1040, 1024)
-    assert abs(frames[0].time - time.time()) < 10
-    assert np.median(np.diff([frame.time for frame in frames])) == pytest.approx(0.02, abs=0.005)
+    assert begun - 1 < frames[0].time <= time.time()
+    # A busy machine makes the steps longer, and never shorter.
+    assert np.median(np.diff([frame.time for frame in frames])) > 0.015
     assert camera.state().where == "Basler Emulation 0815-0000"
 
 

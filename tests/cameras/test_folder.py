@@ -12,7 +12,7 @@ from excision.cameras.camera import open_camera
 from excision.cameras.folder import FolderSettings
 from excision.errors import CameraEndError, CameraError, SettingsError
 
-WAIT = 10.0
+WAIT = 60.0
 
 
 def fill(folder: Path, count: int) -> list[Path]:
@@ -100,7 +100,7 @@ def test_pictures_older_than_asked_for_are_passed_over(tmp_path: Path) -> None:
         now = time.time()
         frame = camera.grab(WAIT, since=now)
     assert frame.time >= now
-    assert 90 < settled_rate(tmp_path) < 110
+    assert 10 < settled_rate(tmp_path) < 40
 
 
 def test_pictures_between_two_triggers_are_not_counted_as_dropped(tmp_path: Path) -> None:
@@ -116,8 +116,10 @@ def test_pictures_between_two_triggers_are_not_counted_as_dropped(tmp_path: Path
             assert frame.dropped == 0
         assert camera.state().dropped == before
         camera.grab(WAIT)
-        time.sleep(0.1)
-        assert camera.state().dropped > before
+        end = time.monotonic() + WAIT
+        while camera.state().dropped == before:
+            assert time.monotonic() < end
+            time.sleep(0.01)
 
 
 def test_an_image_that_waits_in_a_folder_answers_a_later_trigger(tmp_path: Path) -> None:
@@ -133,7 +135,7 @@ def test_an_image_that_waits_in_a_folder_answers_a_later_trigger(tmp_path: Path)
 
 
 def settled_rate(folder: Path) -> float:
-    with closing(open_camera("front", FolderSettings(path=folder, loop=True, rate=100))) as camera:
+    with closing(open_camera("front", FolderSettings(path=folder, loop=True, rate=20))) as camera:
         camera.start()
         time.sleep(1.0)
         return camera.state().rate
@@ -143,6 +145,10 @@ def test_a_folder_that_appears_later_is_found(tmp_path: Path) -> None:
     folder = tmp_path / "later"
     with closing(open_camera("front", FolderSettings(path=folder))) as camera:
         camera.start()
+        end = time.monotonic() + WAIT
+        while camera.state().connection == "connecting":
+            assert time.monotonic() < end
+            time.sleep(0.01)
         with pytest.raises(CameraError, match="there is no such folder"):
             camera.grab(0.3)
         assert camera.state().connection == "disconnected"

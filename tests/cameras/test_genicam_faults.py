@@ -14,7 +14,7 @@ from excision.cameras.genicam import GenicamSettings
 from excision.errors import CameraError
 from tests.cameras.fake_camera import ADDRESS, fake_camera, need_aravis, port_of_cameras
 
-WAIT = 10.0
+WAIT = 60.0
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,10 +38,11 @@ def test_pictures_with_lost_packets_are_dropped_and_counted() -> None:
 def grabbed(**settings: Any) -> CameraState:
     with closing(opened(frame_rate=40.0, **settings)) as camera:
         camera.start()
-        for _ in range(40):
-            frame = camera.grab(WAIT)
+        frames = [camera.grab(WAIT) for _ in range(40)]
+        # Further ones may be lost before the camera says how many there are.
         state = camera.state()
-    assert frame.number == 40 + state.dropped
+    dropped = sum(frame.dropped for frame in frames)
+    assert frames[-1].number == 40 + dropped and state.dropped >= dropped
     return state
 
 
@@ -55,13 +56,13 @@ def test_a_camera_that_dies_and_comes_back_is_taken_again() -> None:
                 camera.grab(1.0)
         until(lambda: camera.state().connection == "disconnected")
         with fake_camera():
-            until(lambda: camera.state().reconnects == 1)
+            until(lambda: camera.state().reconnects >= 1)
             now = time.time()
             assert camera.grab(WAIT, since=now).time >= now
             assert camera.state().fault is None
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -73,9 +74,9 @@ def test_a_camera_that_a_killed_process_left_running_is_taken_over() -> None:
         "from excision.cameras.genicam import GenicamSettings as S\n"
         f"camera = S(device={ADDRESS!r}, frame_rate=25.0).open('front')\n"
         "camera.start()\n"
-        "camera.grab(20.0)\n"
+        "camera.grab(120.0)\n"
         "print('grabbed', flush=True)\n"
-        "camera.grab(20.0, since=2e9)\n"
+        "camera.grab(120.0, since=2e9)\n"
     )
     with fake_camera():
         with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as killed:
@@ -84,4 +85,5 @@ def test_a_camera_that_a_killed_process_left_running_is_taken_over() -> None:
             killed.kill()
         with closing(opened(frame_rate=25.0)) as camera:
             camera.start()
-            assert camera.grab(WAIT).number == 1
+            frame = camera.grab(WAIT)
+            assert frame.number == 1 + frame.dropped

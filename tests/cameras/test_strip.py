@@ -130,7 +130,7 @@ def test_a_camera_of_blocks_gives_one_strip(tmp_path: Path) -> None:
         frames = []
         with pytest.raises(CameraEndError):
             while True:
-                frames.append(camera.grab(10.0))
+                frames.append(camera.grab(60.0))
     assert [frame.row for frame in frames] == [0, 40, 80, 110]
     assert {frame.row_mm for frame in frames} == {0.05}
     (began,) = {frame.strip for frame in frames}
@@ -149,9 +149,9 @@ def test_a_broken_block_ends_the_strip(tmp_path: Path) -> None:
         open_camera("web", FolderSettings(path=tmp_path, strip_height=32, strip_overlap=0))
     ) as camera:
         camera.start()
-        frames = [camera.grab(10.0) for _ in range(3)]
+        frames = [camera.grab(60.0) for _ in range(3)]
         with pytest.raises(CameraEndError):
-            camera.grab(10.0)
+            camera.grab(60.0)
     assert [frame.row for frame in frames] == [0, 16, 64]
     assert [sorted({int(one) for one in frame.pixels[:, 0]}) for frame in frames] == [[0, 1], [1, 2], [4, 5]]
     assert camera.state().damaged == 1

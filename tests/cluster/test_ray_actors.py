@@ -21,7 +21,7 @@ def test_killed_actors_and_drivers_lose_and_double_nothing() -> None:
     words = [sys.executable, "experiments/kill_parts.py", str(MODEL), str(FORMAT_1)]
     words += ["--images", "600", "--kills", "2", "--engine", "ray"]
     done = subprocess.run(
-        words, cwd=ROOT, capture_output=True, text=True, check=False, env=environment(), timeout=280
+        words, cwd=ROOT, capture_output=True, text=True, check=False, env=environment(), timeout=900
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "600 images, 0 faults" in done.stdout

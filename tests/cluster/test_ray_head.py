@@ -61,7 +61,7 @@ class Plant:
             capture_output=True,
             text=True,
             check=False,
-            timeout=200,
+            timeout=900,
         )
 
     def compute(self, code: str, *words: str) -> str:
@@ -73,7 +73,7 @@ class Plant:
             capture_output=True,
             text=True,
             check=False,
-            timeout=240,
+            timeout=900,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -127,7 +127,7 @@ class _running:  # noqa: N801  used as a function
             )
 
     def __enter__(self) -> None:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while "Ray runtime started" not in self._log.read_text("utf-8", "replace"):
             assert self._process.poll() is None and time.monotonic() < until, self._log.read_text("utf-8")
             time.sleep(0.1)

@@ -54,7 +54,7 @@ class Broker:
         self._process = subprocess.Popen(
             [PROGRAM, "-c", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             assert self._process.poll() is None, "mosquitto has ended"
             with socket.socket() as wire:
@@ -69,7 +69,7 @@ class Broker:
         saved = self._config.with_name("mosquitto.db")
         before = saved.stat().st_mtime_ns if saved.exists() else 0
         self._process.send_signal(signal.SIGUSR1)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not saved.exists() or saved.stat().st_mtime_ns == before:
             assert time.monotonic() < end
             time.sleep(0.02)
@@ -77,12 +77,12 @@ class Broker:
     def kill(self) -> None:
         assert self._process is not None
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def close(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
 
 
 class Subscriber:
@@ -112,7 +112,7 @@ class Subscriber:
         self._client.on_message = self._hear
         self._client.connect("127.0.0.1", broker.port, 5)
         self._client.loop_start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
 
     def _hear(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         try:
@@ -125,13 +125,13 @@ class Subscriber:
 
     def publish(self, topic: str, content: Any = None, retain: bool = False) -> None:
         payload = content if isinstance(content, bytes) else b"" if content is None else json.dumps(content)
-        self._client.publish(topic, payload, 1, retain).wait_for_publish(10)
+        self._client.publish(topic, payload, 1, retain).wait_for_publish(60)
 
     def on(self, topic: str) -> list[Any]:
         with self._change:
             return [content for where, content, _ in self.messages if where == topic]
 
-    def wait(self, topic: str, count: int, seconds: float = 30.0) -> list[Any]:
+    def wait(self, topic: str, count: int, seconds: float = 60.0) -> list[Any]:
         """Give what was heard on a topic once there are so many messages."""
         with self._change:
             enough = self._change.wait_for(

@@ -78,7 +78,7 @@ def report(trigger: int | None, verdict: ReportVerdict = "good", result: int | N
     )
 
 
-def keep_sending(signal: Signal, report: Report, seconds: float = 30.0) -> None:
+def keep_sending(signal: Signal, report: Report, seconds: float = 60.0) -> None:
     """Send a report again until it has arrived, as the outbox of a station does."""
     ends = time.monotonic() + seconds
     while True:
@@ -88,7 +88,7 @@ def keep_sending(signal: Signal, report: Report, seconds: float = 30.0) -> None:
             assert time.monotonic() < ends, "it did not arrive"
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until something is so."""
     ends = time.monotonic() + seconds
     while not condition():

@@ -32,7 +32,7 @@ class Plc:
     """What the program of a PLC does, over the default map of a station that is the server."""
 
     def __init__(self, port: int) -> None:
-        self._client = ModbusTcpClient("127.0.0.1", port=port, timeout=2)
+        self._client = ModbusTcpClient("127.0.0.1", port=port, timeout=60)
         assert self._client.connect()  # type: ignore[no-untyped-call]  # pymodbus
 
     def write(self, coil: int, on: bool) -> None:
@@ -67,7 +67,10 @@ class Plc:
 
 
 def started(**given: Duration) -> tuple[ModbusSignal, StandIn]:
-    settings = ModbusSettings(port=0, recipes=("parts", "casting"), **given)  # type: ignore[arg-type]
+    """Give a station; each time-out is a minute unless it is given."""
+    names = ("result_timeout", "acknowledge_timeout", "release_timeout", "silence")
+    patience = {**dict.fromkeys(names, LONG), **given}
+    settings = ModbusSettings(port=0, recipes=("parts", "casting"), **patience)  # type: ignore[arg-type]
     signal, stand_in = ModbusSignal("modbus", settings), StandIn()
     signal.start(stand_in)
     return signal, stand_in
@@ -75,7 +78,7 @@ def started(**given: Duration) -> tuple[ModbusSignal, StandIn]:
 
 @pytest.fixture
 def station() -> Iterator[tuple[ModbusSignal, StandIn]]:
-    signal, stand_in = started(result_timeout=LONG, acknowledge_timeout=LONG, release_timeout=LONG)
+    signal, stand_in = started()
     yield signal, stand_in
     signal.close()
 
@@ -95,7 +98,7 @@ def test_a_plc_polls_the_station_through_one_part(station: tuple[ModbusSignal, S
     plc.recipe(2)
     plc.write(TRIGGER, True)
     assert plc.on == {"busy"}
-    asked = stand_in.triggers.get(timeout=30)
+    asked = stand_in.triggers.get(timeout=60)
     assert (asked["origin"], asked["serial"], asked["lot"]) == ("modbus", "S-0815", "LOT 4")
     assert asked["recipe"] == "casting"
     with ThreadPoolExecutor() as pool:
@@ -107,48 +110,65 @@ def test_a_plc_polls_the_station_through_one_part(station: tuple[ModbusSignal, S
         assert words["status"] == 1 << STATUS.index("result_valid") | 1 << STATUS.index("defect")
         assert not sent.done()
         plc.write(ACKNOWLEDGE, True)
-        sent.result(30)
+        sent.result(60)
     assert plc.on == set()
     plc.write(TRIGGER, False)
     plc.write(ACKNOWLEDGE, False)
     wait_for(lambda: plc.on == {"ready"})
 
 
-def test_time_outs_over_the_wire() -> None:
-    signal, stand_in = started(
-        result_timeout=Duration(1.5), acknowledge_timeout=QUARTER, release_timeout=QUARTER
-    )
+@contextlib.contextmanager
+def impatient(**given: Duration) -> Iterator[tuple[ModbusSignal, StandIn, Plc]]:
+    """Give a station of which one time-out is short, so that no other can come first."""
+    signal, stand_in = started(**given)
     plc = Plc(signal.port)
     try:
-        time_outs(signal, stand_in, plc)
+        yield signal, stand_in, plc
     finally:
         plc.close()
         signal.close()
 
 
-def time_outs(signal: ModbusSignal, stand_in: StandIn, plc: Plc) -> None:
-    plc.write(TRIGGER, True)
-    wait_for(lambda: plc.on == {"result_valid", "no_verdict", "fault"})
-    assert plc.words["fault_code"] == 2
-    signal.send(report(1))  # too late: settled at once, and not shown
-    assert plc.words["verdict"] == 5
-    plc.write(ACKNOWLEDGE, True)
-    wait_for(lambda: plc.words["fault_code"] == 4)
-    plc.write(TRIGGER, False)
-    plc.write(ACKNOWLEDGE, False)
-    wait_for(lambda: plc.on == {"ready", "fault"})
-    plc.write(RESET, True)
-    assert plc.on == {"ready"} and stand_in.acknowledged == 1
-    plc.write(RESET, False)
-    plc.write(TRIGGER, True)
-    late = report(2)
-    with pytest.raises(SignalError, match="has not acknowledged result 7"):
-        signal.send(late)
-    assert plc.on == {"result_valid", "good", "fault"} and plc.words["fault_code"] == 3
-    with ThreadPoolExecutor() as pool:
-        again = pool.submit(keep_sending, signal, late)  # as the outbox does
+def test_a_result_that_comes_late() -> None:
+    with impatient(result_timeout=QUARTER) as (signal, stand_in, plc):
+        plc.write(TRIGGER, True)
+        wait_for(lambda: plc.on == {"result_valid", "no_verdict", "fault"})
+        assert plc.words["fault_code"] == 2
+        signal.send(report(1))  # too late: settled at once, and not shown
+        assert plc.words["verdict"] == 5
         plc.write(ACKNOWLEDGE, True)
-        again.result(30)
+        plc.write(TRIGGER, False)
+        plc.write(ACKNOWLEDGE, False)
+        wait_for(lambda: plc.on == {"ready", "fault"})
+        plc.write(RESET, True)
+        assert plc.on == {"ready"} and stand_in.acknowledged == 1
+
+
+def test_a_plc_that_acknowledges_late() -> None:
+    with impatient(acknowledge_timeout=QUARTER) as (signal, _, plc):
+        plc.write(TRIGGER, True)
+        late = report(1)
+        with pytest.raises(SignalError, match="has not acknowledged result 7"):
+            signal.send(late)
+        assert plc.on == {"result_valid", "good", "fault"} and plc.words["fault_code"] == 3
+        with ThreadPoolExecutor() as pool:
+            again = pool.submit(keep_sending, signal, late)  # as the outbox does
+            plc.write(ACKNOWLEDGE, True)
+            again.result(60)
+
+
+def test_a_plc_that_does_not_lower_its_signals() -> None:
+    with impatient(release_timeout=QUARTER) as (signal, _, plc):
+        plc.write(TRIGGER, True)
+        with ThreadPoolExecutor() as pool:
+            sent = pool.submit(keep_sending, signal, report(1))
+            wait_for(lambda: "result_valid" in plc.on)
+            plc.write(ACKNOWLEDGE, True)
+            sent.result(60)
+        wait_for(lambda: plc.words["fault_code"] == 4)
+        plc.write(TRIGGER, False)
+        plc.write(ACKNOWLEDGE, False)
+        wait_for(lambda: plc.on == {"ready", "fault"})
 
 
 def test_a_trigger_while_busy_is_counted(station: tuple[ModbusSignal, StandIn], plc: Plc) -> None:
@@ -193,7 +213,7 @@ def test_requests_that_arrive_together_are_all_answered(station: tuple[ModbusSig
         return struct.pack(">HHHB", number, 0, len(content) + 1, 255) + content
 
     read = bytes([2, 0, 0, 0, 8])
-    with socket.create_connection(("127.0.0.1", signal.port), 2) as line:
+    with socket.create_connection(("127.0.0.1", signal.port), 60) as line:
         line.sendall(frame(1, read) + frame(2, bytes([5, 0, 0, 0xFF, 0])) + frame(3, read)[:-2])
         line.sendall(frame(3, read)[-2:])
         got = b""
@@ -206,10 +226,10 @@ def test_requests_that_arrive_together_are_all_answered(station: tuple[ModbusSig
 
 def test_nonsense_ends_its_connection_alone(station: tuple[ModbusSignal, StandIn], plc: Plc) -> None:
     for nonsense in (b"GET / HTTP/1.1\r\n\r\n", b"\0\1\0\0\xff\xff" + b"x" * 300, b"\0\1\0\0\0\1\1"):
-        with socket.create_connection(("127.0.0.1", station[0].port), 2) as line:
+        with socket.create_connection(("127.0.0.1", station[0].port), 60) as line:
             line.sendall(nonsense)
             assert line.recv(10) == b""
-    with socket.create_connection(("127.0.0.1", station[0].port), 2) as line:
+    with socket.create_connection(("127.0.0.1", station[0].port), 60) as line:
         line.sendall(struct.pack(">HHHBBHH", 1, 0, 6, 1, 4, 60000, 10))
         assert line.recv(20)[7:] == bytes([0x84, 2])  # illegal data address
     assert plc.on == {"ready"}
@@ -220,7 +240,7 @@ def test_strangers_are_not_let_in() -> None:
     signal.start(stand_in)
     try:
         where = ("127.0.0.1", signal.port)
-        with socket.create_connection(where, 2) as line, contextlib.suppress(ConnectionResetError):
+        with socket.create_connection(where, 60) as line, contextlib.suppress(ConnectionResetError):
             line.sendall(struct.pack(">HHHBBHBB", 1, 0, 6, 1, 5, 0, 0xFF, 0))
             assert line.recv(10) == b""
         assert stand_in.triggers.empty()
@@ -229,17 +249,15 @@ def test_strangers_are_not_let_in() -> None:
 
 
 def test_a_silent_plc_is_a_fault() -> None:
-    stand_in = StandIn()
-    signal = ModbusSignal("modbus", ModbusSettings(port=0, silence=Duration(0.2)))
-    signal.start(stand_in)
-    plc = Plc(signal.port)
-    try:
-        assert plc.on == {"ready"}
-        threading.Event().wait(0.4)
-        assert plc.on == {"ready", "fault"} and plc.words["fault_code"] == 6
-    finally:
-        plc.close()
-        signal.close()
+    with impatient(silence=QUARTER) as (_, _, plc):
+
+        def is_noticed() -> bool:
+            # Each look ends the silence, so it has to be a rare one.
+            threading.Event().wait(0.4)
+            return plc.on == {"ready", "fault"}
+
+        wait_for(is_noticed)
+        assert plc.words["fault_code"] == 6
 
 
 def test_a_port_in_use_is_said() -> None:
@@ -260,7 +278,7 @@ class PlcServer:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._server = asyncio.run_coroutine_threadsafe(self._open(port), self._loop).result(30)
+        self._server = asyncio.run_coroutine_threadsafe(self._open(port), self._loop).result(60)
 
     async def _open(self, port: int) -> ModbusTcpServer:
         bits = [SimData(0, count=32, values=False, datatype=DataType.BITS)]
@@ -272,31 +290,40 @@ class PlcServer:
 
     def write(self, coil: int, on: bool) -> None:
         values = self._server.async_setValues(1, 15, coil, [on])
-        asyncio.run_coroutine_threadsafe(values, self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(values, self._loop).result(60)
 
     @property
     def on(self) -> set[str]:
         values = self._server.async_getValues(1, 1, 16, len(STATUS))
-        got = asyncio.run_coroutine_threadsafe(values, self._loop).result(30)
+        got = asyncio.run_coroutine_threadsafe(values, self._loop).result(60)
         return {name for name, value in zip(STATUS, got, strict=True) if value}
 
     def word(self, name: str) -> int:
         first = int(default_map("client")[name].partition(":")[2])
         values = self._server.async_getValues(1, 3, first, WIDTHS[name])
-        got = asyncio.run_coroutine_threadsafe(values, self._loop).result(30)
+        got = asyncio.run_coroutine_threadsafe(values, self._loop).result(60)
         return int(sum(one << 16 * at for at, one in enumerate(reversed(got))))
 
     def close(self) -> None:
         ended = self._server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus
-        asyncio.run_coroutine_threadsafe(ended, self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(ended, self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(60)
         self._loop.close()
 
 
 def test_the_station_polls_a_plc_which_goes_away_and_returns() -> None:
     port = free_port()
-    settings = ModbusSettings(mode="client", port=port, acknowledged_by="trigger", hold=Duration(0.05))
+    settings = ModbusSettings(
+        mode="client",
+        port=port,
+        acknowledged_by="trigger",
+        hold=Duration(0.05),
+        result_timeout=LONG,
+        acknowledge_timeout=QUARTER,
+        release_timeout=LONG,
+        silence=LONG,
+    )
     signal, stand_in = ModbusSignal("press", settings), StandIn()
     signal.start(stand_in)
     try:
@@ -306,7 +333,7 @@ def test_the_station_polls_a_plc_which_goes_away_and_returns() -> None:
         wait_for(lambda: plc.on == {"ready"})
         assert "24 signals" not in settings.check() and "trigger is off" in settings.check()
         plc.write(TRIGGER, True)
-        assert stand_in.triggers.get(timeout=30)["origin"] == "press"
+        assert stand_in.triggers.get(timeout=60)["origin"] == "press"
         wait_for(lambda: plc.on == {"busy"})
         plc.close()  # the PLC is switched off while the station works
         with pytest.raises(SignalError, match="has not acknowledged"):
@@ -318,7 +345,7 @@ def test_the_station_polls_a_plc_which_goes_away_and_returns() -> None:
         with ThreadPoolExecutor() as pool:
             sent = pool.submit(keep_sending, signal, late)
             plc.write(TRIGGER, False)
-            sent.result(30)
+            sent.result(60)
         wait_for(lambda: "ready" in plc.on)
         before = plc.word("heartbeat")
         wait_for(lambda: plc.word("heartbeat") != before)
@@ -337,7 +364,7 @@ def test_reports_of_other_triggers_are_passed_over_unless_asked_for() -> None:
     try:
         with ThreadPoolExecutor() as pool:
             sent = pool.submit(keep_sending, signal, report(5, "review"))
-            sent.result(30)
+            sent.result(60)
     finally:
         shown.close()
         signal.close()
@@ -394,7 +421,7 @@ def test_bits_of_registers_and_the_low_word_first() -> None:
             client.write_register(50, 0xFFFF)  # not the PLC's to write
             assert client.read_holding_registers(50).registers == [0b1100]
             client.write_register(60, 0b11)
-            sent.result(30)
+            sent.result(60)
     finally:
         client.close()  # type: ignore[no-untyped-call]  # pymodbus
         signal.close()

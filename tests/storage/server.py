@@ -67,7 +67,7 @@ def s3_server() -> Iterator[int]:
 
 
 def _wait(port: int) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while time.monotonic() < until:
         try:
             socket.create_connection(("127.0.0.1", port)).close()
@@ -154,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
 def unreliable(behind: int) -> Iterator[Unreliable]:
     """Run the proxy before the server at a port."""
     proxy = Unreliable(behind)
-    thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+    thread = threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield proxy

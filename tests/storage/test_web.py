@@ -46,12 +46,16 @@ class _Quiet(SimpleHTTPRequestHandler):
         """Print nothing."""
 
 
+class _Site(ThreadingHTTPServer):
+    request_queue_size = 256  # connections that wait to be taken: further ones would fail
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[str]:
     """A web server with the images of the first release, and in `made` with what the test makes."""
     _Quiet.made = tmp_path
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(FORMAT_1))) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+    with _Site(("127.0.0.1", 0), partial(_Quiet, directory=str(FORMAT_1))) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
