@@ -46,7 +46,7 @@ class Listener:
     def close(self) -> None:
         self.closed = True
 
-    def wait(self, count: int, seconds: float = 20.0) -> list[Report]:
+    def wait(self, count: int, seconds: float = 60.0) -> list[Report]:
         """Give the reports once there are so many."""
         with self._change:
             assert self._change.wait_for(lambda: len(self.reports) >= count, seconds), self.reports
@@ -68,7 +68,7 @@ def running(
     """A station with one model and a line that runs."""
     station = Station(StationSettings(data=data, models={"fabric": model}, workers=1, name="press 3"))
     try:
-        line = Line(station, settings or LineSettings(deadline=20.0, heartbeat=0.1), cameras, signals)
+        line = Line(station, settings or LineSettings(deadline=120.0, heartbeat=0.1), cameras, signals)
         line.start()
         try:
             yield line
@@ -78,7 +78,7 @@ def running(
         station.close()
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for a condition."""
     end = time.monotonic() + seconds
     while not condition():

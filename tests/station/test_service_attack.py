@@ -30,7 +30,7 @@ def hasty(line: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
     end(found)
 
 
-def wire_to(service: Service, content: bytes = b"", timeout: float = 20.0) -> socket.socket:
+def wire_to(service: Service, content: bytes = b"", timeout: float = 120.0) -> socket.socket:
     wire = socket.create_connection(("127.0.0.1", service.port), timeout=timeout)
     with contextlib.suppress(OSError):
         wire.sendall(content)
@@ -196,7 +196,7 @@ def test_slow_senders_are_parted_from(hasty: Service) -> None:
     start = time.monotonic()
     wires = {kind: wire_to(hasty, content) for kind, (content, _) in silent.items()}
     found = {kind: statuses(heard(wire)) for kind, wire in wires.items()}
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 100
     for wire in wires.values():
         wire.close()
     assert found == {kind: expected for kind, (_, expected) in silent.items()}
@@ -208,7 +208,7 @@ def test_a_byte_now_and_then_is_not_enough(hasty: Service) -> None:
     ended: dict[str, float] = {}
     start = time.monotonic()
     wires = {"header": header, "body": body, "lines": lines}
-    while len(ended) < 3 and time.monotonic() - start < 60:
+    while len(ended) < 3 and time.monotonic() - start < 240:
         time.sleep(0.1)
         for name, wire in wires.items():
             try:
@@ -231,7 +231,7 @@ def test_who_does_not_read_the_answer_is_parted_from(hasty: Service) -> None:
     wire.settimeout(1)
     wire.connect(("127.0.0.1", hasty.port))
     asked = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 8
-    end_of_patience = time.monotonic() + 30
+    end_of_patience = time.monotonic() + 120
     with pytest.raises((ConnectionResetError, BrokenPipeError)):
         while time.monotonic() < end_of_patience:
             with contextlib.suppress(TimeoutError):
@@ -336,7 +336,7 @@ def test_a_stop_does_not_wait_for_the_silent(start: Start) -> None:
     service.json("GET", "/healthz")
     begun = time.monotonic()
     assert service.stop(signal.SIGTERM) == 0
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60
     for wire in wires:
         wire.close()
 

@@ -57,7 +57,7 @@ class Wire:
                 near.close()
                 continue
             try:
-                far = socket.create_connection(("127.0.0.1", self.behind), timeout=10)
+                far = socket.create_connection(("127.0.0.1", self.behind), timeout=60)
             except OSError:
                 near.close()
                 continue
