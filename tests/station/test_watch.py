@@ -337,11 +337,11 @@ def test_stop_after_so_many(hot: Path, tmp_path: Path) -> None:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(1200):
+    for _ in range(4800):
         if condition():
             return
         time.sleep(0.05)
-    raise AssertionError("it did not happen within a minute")
+    raise AssertionError("it did not happen within four minutes")
 
 
 @contextmanager
@@ -369,7 +369,7 @@ def test_a_request_to_stop_ends_with_a_summary(line: Path, tmp_path: Path, numbe
         (tmp_path / "hot" / "broken.png").write_bytes(b"no image")
         wait_for(inspected(tmp_path, 2))
         process.send_signal(number)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=240)
     assert process.returncode == 0, stderr
     assert "1 not inspected" in stdout
     assert str(tmp_path / "out" / RESULTS) in stdout
@@ -383,13 +383,13 @@ def test_one_watcher_for_each_folder_of_results(line: Path, tmp_path: Path) -> N
         save(tmp_path / "hot" / "1.png", surface(1, (64, 64)))
         wait_for(inspected(tmp_path, 1))
         with start(line, tmp_path) as second:
-            _, stderr = second.communicate(timeout=60)
+            _, stderr = second.communicate(timeout=240)
         assert second.returncode == 2
         assert f"another watcher writes here already (process {first.pid})" in stderr
         first.kill()
     with start(line, tmp_path, "--stop-after", 1) as third:
         save(tmp_path / "hot" / "2.png", surface(2, (64, 64)))
-        _, stderr = third.communicate(timeout=60)
+        _, stderr = third.communicate(timeout=240)
     assert third.returncode == 0, stderr
 
 
@@ -411,6 +411,6 @@ def test_kills_lose_and_double_nothing(line: Path, parts: Path, after: str) -> N
     script = [sys.executable, str(ROOT / "experiments" / "kill_watch.py"), str(line), str(parts)]
     done = subprocess.run(
         [*script, "--kills", "2", "--after", after],
-        capture_output=True, text=True, check=False, env=environment(), timeout=300,
+        capture_output=True, text=True, check=False, env=environment(), timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

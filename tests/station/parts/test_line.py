@@ -34,7 +34,7 @@ def test_the_report_of_a_trigger_is_that_of_its_part(line: Path, tmp_path: Path)
     station = Station(known)
     listener = Listener()
     cameras = [folder_camera("top", top), folder_camera("side", side)]
-    running = Line(station, LineSettings(deadline=20.0, heartbeat=0.1), cameras, [listener])
+    running = Line(station, LineSettings(deadline=120.0, heartbeat=0.1), cameras, [listener])
     try:
         running.start()
         running.trigger("test", lot="7")

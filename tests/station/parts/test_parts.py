@@ -13,7 +13,6 @@ import pytest
 
 from excision.errors import SettingsError, StoreError
 from excision.station.parts.codes import Reading
-from excision.station.parts.open_parts import LateViews
 from excision.station.parts.parts import Parts
 from excision.station.parts.rows import Part, PartQuery, newest_parts, walk_parts
 from excision.station.parts.settings import PartsSettings
@@ -115,24 +114,35 @@ def test_views_of_a_serial_number_are_one_part(store: Store, begin: Begin) -> No
 def test_a_missing_view_is_said_at_the_deadline_and_a_late_one_changes_nothing(
     store: Store, begin: Begin
 ) -> None:
-    parts = begin(PartsSettings(views=("top", "side"), timeout=0.3))
-    number = arrive(store, parts, "top", serial="A")
+    parts = begin()
+    number = parts.open(serial="A", timeout=0.05)
     part = wait_for(parts, number)
-    assert (part.verdict, part.reason) == ("fault", "no picture of side came in time")
+    assert (part.verdict, part.reason) == ("fault", "no picture of top, side came in time")
     assert arrive(store, parts, "side", serial="A", verdict="defect") == number
-    assert parts.get(number or 0) == part
+    assert parts.get(number) == part
     assert parts.waiting == 0
 
 
-def test_a_late_view_is_expected_only_for_a_while() -> None:
-    late, part = LateViews(), Part(time.time(), ("top", "side"), serial="A", id=7)
-    late.expect(part, {"top"}, until=time.monotonic() + 3600)
-    assert late.take("A", "top") is None
-    assert late.take("A", "side") == 7
-    assert late.take("A", "side") is None
-    # After its time the same serial number is that of another part, even if nobody has forgotten it yet.
-    late.expect(part, {"top"}, until=time.monotonic())
-    assert late.take("A", "side") is None
+def test_a_late_view_is_expected_for_a_while_only(store: Store, begin: Begin) -> None:
+    parts = begin(PartsSettings(views=("top", "side"), timeout=0.1))
+    number = arrive(store, parts, "top", serial="A")
+    wait_for(parts, number)
+    time.sleep(0.2)
+    # It is that of the next part with this serial number, though nothing has happened since.
+    assert arrive(store, parts, "side", serial="A") == (number or 0) + 1
+
+
+def test_of_pictures_in_a_folder_their_own_time_says_which_are_late(store: Store) -> None:
+    parts = Parts(store, PartsSettings(views=("top", "side"), timeout=0.1), by_clock=False)
+    first, second = (arrive(store, parts, "top", serial=serial) for serial in "AB")
+    deadline = max((parts.get(number or 0) or Part(0.0, ())).deadline or 0.0 for number in (first, second))
+    parts.give_up(deadline + 0.01)
+    time.sleep(0.2)
+    parts.give_up(deadline + 0.02)
+    assert arrive(store, parts, "side", serial="A") == first
+    parts.give_up(deadline + 0.2)
+    assert arrive(store, parts, "side", serial="B") == (second or 0) + 1
+    parts.close()
 
 
 def test_a_trigger_announces_its_part_and_the_code_of_one_view_names_it(store: Store, begin: Begin) -> None:

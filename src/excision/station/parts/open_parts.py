@@ -63,14 +63,14 @@ class OpenParts:
             one.deadline = time.monotonic()
         self.add([one])
 
-    def close(self, part: Part) -> None:
-        """Forget a part that has its verdict, but expect the views that it lacks for a while."""
+    def close(self, part: Part, until: float) -> None:
+        """Forget a part that has its verdict, but expect the views that it lacks until a time."""
         one = self._parts.pop(part.id)
-        self._late.expect(part, one.seen, until=time.monotonic() + self._settings.timeout)
+        self._late.expect(part, one.seen, until)
 
-    def forget_late(self) -> None:
-        """Expect no more the late views that have not come in time."""
-        self._late.forget()
+    def forget_late(self, now: float) -> None:
+        """Expect no more the late views that were expected until then."""
+        self._late.forget(now)
 
     def part_of(self, result: StoredResult, fault: str, new: list[OpenPart]) -> OpenPart | int | None:
         """Give the open part of a result, the number of one that has its verdict, or None for no part.
@@ -120,19 +120,17 @@ class LateViews:
         self._parts: dict[tuple[str, str], tuple[int, float]] = {}
 
     def expect(self, part: Part, seen: Container[str], until: float) -> None:
-        """Expect the views that a part lacks, until so many seconds of the monotonic clock."""
+        """Expect the views that a part lacks until a time, by the clock of whoever calls `forget`."""
         if part.serial is not None:
             late = [view for view in part.expected if view not in seen]
             self._parts.update({(part.serial, view): (part.id, until) for view in late})
 
     def take(self, serial: str | None, view: str) -> int | None:
-        """Give the number of the part that a view was missing of, once; None for no such part in time."""
+        """Give the number of the part that a view was missing of, once; None for no such part."""
         if serial is None:
             return None
-        number, until = self._parts.pop((serial, view), (None, 0.0))
-        return number if until > time.monotonic() else None
+        return self._parts.pop((serial, view), (None, 0.0))[0]
 
-    def forget(self) -> None:
-        """Expect no more what has not come in time."""
-        now = time.monotonic()
+    def forget(self, now: float) -> None:
+        """Expect no more what was expected until then."""
         self._parts = {key: found for key, found in self._parts.items() if found[1] > now}

@@ -59,7 +59,7 @@ class Parts:
         self._listeners: list[Listener] = []
         self._open = OpenParts(settings)
         self._change = threading.Condition()
-        self._ended = False
+        self._ended, self._by_clock = False, by_clock
         for part in open_parts(store):
             self._open.restore(part, results_of(store, [part.id])[part.id])
         self._thread = threading.Thread(target=self._run, name="parts", daemon=True)
@@ -125,6 +125,8 @@ class Parts:
         """
         given = []
         with self._change:
+            if self._by_clock:
+                self._open.forget_late(time.monotonic())
             new, faults = list[OpenPart](), list[tuple[OpenPart, str, str]]()
             for result, code in zip(results, codes, strict=True):
                 known, fault = with_code(result, code)
@@ -198,7 +200,7 @@ class Parts:
         """
         with self._change:
             self._finish([one for one in self._open if one.is_complete or (one.part.deadline or 0.0) < until])
-            self._open.forget_late()
+            self._open.forget_late(until)
 
     def dropped(self, results: Sequence[StoredResult]) -> None:
         """Forget results that could not be stored after all: their views may come once more."""
@@ -240,7 +242,9 @@ class Parts:
             self._change.notify()
             return
         for part in closed:
-            self._open.close(part)
+            # Of pictures that lie in a folder, their own time counts: they may wait there for hours.
+            begins = time.monotonic() if self._by_clock else part.deadline or 0.0
+            self._open.close(part, begins + self._settings.timeout)
             self._tell(part)
 
     def _tell(self, part: Part) -> None:
@@ -267,7 +271,6 @@ class Parts:
                     _LOG.exception("parts could not be finished; they are tried again")
                     for one in self._open:
                         one.deadline = now + _AGAIN
-                self._open.forget_late()
 
 
 def _forget(given: Iterable[tuple[OpenPart | int | None, StoredResult]]) -> None:
