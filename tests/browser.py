@@ -27,6 +27,9 @@ LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = ((390, "light"), (1280
 The layout depends on the width alone, and the colours on the scheme alone: each of them is seen once.
 """
 
+PATIENCE = 120_000
+"""Milliseconds for whatever a page is waited for; the machine may be busy."""
+
 _AXE = Path(__file__).parent / "station" / "vendor" / "axe.min.js"
 _RUN = """async (without) => {
   const rules = Object.fromEntries(without.map((rule) => [rule, { enabled: false }]));
@@ -72,6 +75,7 @@ def opened(
 ) -> Iterator[Page]:
     """Show a page in a context of its own; on leaving, whatever the page logged as an error is refused."""
     with browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme) as context:
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))

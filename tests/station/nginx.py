@@ -55,7 +55,7 @@ def nginx(folder: Path, configuration: str, port: int) -> Iterator[Path]:
         yield folder / "station.crt"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)
 
 
 def free_port() -> int:
@@ -65,10 +65,10 @@ def free_port() -> int:
 
 
 def _until_open(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         assert process.poll() is None, "nginx ended"
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", port), timeout=60).close()
         except OSError:
             time.sleep(0.05)
         else:

@@ -184,7 +184,7 @@ def test_a_camera_that_stays_away_is_an_alarm_once(store: Store) -> None:
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not true():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -216,7 +216,7 @@ def test_alarms_of_a_service(start: Start, line: Path, tmp_path: Path) -> None:
     service = start("--file", file)
     for seed in range(2):
         service.ask("POST", f"/v1/inspect?source={seed}.png", b"no image" + noise(seed)[:9])
-    end = time.monotonic() + 10
+    end = time.monotonic() + 120
     while not (found := service.json("GET", "/v1/alarms")[1]["standing"]) and time.monotonic() < end:
         time.sleep(0.05)
     assert [(alarm["kind"], alarm["model"]) for alarm in found] == [("unfit_in_a_row", "fabric")]

@@ -34,9 +34,7 @@ def test_cameras_are_seen_with_their_rate_and_what_they_drop(
     browser: Any, watched: Service, tmp_path: Path
 ) -> None:
     with opened(browser, watched.url) as page:
-        page.wait_for_function(
-            "/ [1-9]\\d+ dropped/.test(document.querySelector('#camera-front').innerText)", timeout=20_000
-        )
+        page.wait_for_function("/ [1-9]\\d+ dropped/.test(document.querySelector('#camera-front').innerText)")
         front, back = page.inner_text("#camera-front"), page.inner_text("#camera-back")
         assert "Connected" in front
         assert "pictures per second" in front
@@ -44,7 +42,7 @@ def test_cameras_are_seen_with_their_rate_and_what_they_drop(
         bars_nobody(page)
         (tmp_path / "nowhere").mkdir()
         (tmp_path / "nowhere" / "1.png").write_bytes((tmp_path / "pictures" / "1.png").read_bytes())
-        page.wait_for_selector("#camera-back:not(.disconnected)", timeout=20_000)
+        page.wait_for_selector("#camera-back:not(.disconnected)")
     text = watched.ask("GET", "/metrics")[2].decode()
     assert 'excision_camera_connected{camera="front"} 1.0' in text
     figures = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("excision_camera_"))

@@ -87,7 +87,7 @@ def test_a_warning_appears_by_itself(browser: Any, start: Start, tmp_path: Path)
             service.client.inspect(noise(seed))
             if seed % 10 == 9 and service.client.drift()["warning"]:
                 break
-        page.wait_for_selector("#drift-banner section", timeout=15_000)
+        page.wait_for_selector("#drift-banner section")
         assert "The line has drifted" in page.inner_text("#drift-banner")
         text = service.ask("GET", "/metrics")[2].decode()
         assert 'excision_drift_warning{model="exported"} 1.0' in text

@@ -19,7 +19,7 @@ import pytest
 from excision.method.folder_kinds import CAPABILITY
 from excision.runtime.inspector import Inspector
 from excision.station.store.store import Store
-from tests.browser import findings
+from tests.browser import PATIENCE, findings
 from tests.capability.samples import sample
 from tests.signals.stand_in import wait_for
 from tests.signals.test_webhook import Server
@@ -126,7 +126,7 @@ def tables(model: Path, port: int) -> dict[str, Any]:
         "defects": {"classes": ["Kratzer", "Delle"]},
         "shifts.shift": [{"name": "N1", "start": "00:00", "end": "00:00"}],
         "alarms": {"unfit_in_a_row": 2, "defects": "3 of 20"},
-        "signals": {"deadline": "30 s", "self_triggered": ["front"]},
+        "signals": {"deadline": "120 s", "self_triggered": ["front"]},
         "signals.webhook": webhook(port),
     }
 
@@ -176,6 +176,7 @@ def seen(browser: Any, service: Service, language: str) -> dict[str, set[str]]:
     found, name, session = {}, *signed_in(service).split("=", 1)
     points: set[str] = set()
     with browser.new_context(locale=language, viewport={"width": 390, "height": 900}) as context:
+        context.set_default_timeout(PATIENCE)
         context.add_cookies([{"name": name, "value": session, "url": service.url}])
         page = context.new_page()
         for path in PAGES:

@@ -25,7 +25,7 @@ class Plc:
     """The program of a PLC over the default map: one part after another."""
 
     def __init__(self, port: int) -> None:
-        self._client = ModbusTcpClient("127.0.0.1", port=port, timeout=5)
+        self._client = ModbusTcpClient("127.0.0.1", port=port, timeout=60)
         assert self._client.connect()  # type: ignore[no-untyped-call]  # pymodbus
 
     @property
@@ -66,7 +66,10 @@ def pictures(parts: Path) -> Path:
 
 def test_a_plc_gets_a_verdict_for_each_part(tmp_path: Path, line: Path, pictures: Path) -> None:
     modbus = ModbusSignal(
-        "modbus", ModbusSettings(port=0, result_timeout=LONG, acknowledge_timeout=LONG, release_timeout=LONG)
+        "modbus",
+        ModbusSettings(
+            port=0, result_timeout=LONG, acknowledge_timeout=LONG, release_timeout=LONG, silence=LONG
+        ),
     )
     url = f"opc.tcp://127.0.0.1:{free_port()}/excision"
     opcua = OpcUaServer("opcua", OpcUaSettings(endpoint=url, security="none", anonymous=True))

@@ -75,18 +75,18 @@ def prometheus(keyed: Service, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield f"http://{address}"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 def ask(prometheus: str, path: str, **query: str) -> Any:
-    with urlopen(f"{prometheus}/api/v1/{path}?{urlencode(query)}", timeout=10) as answer:
+    with urlopen(f"{prometheus}/api/v1/{path}?{urlencode(query)}", timeout=60) as answer:
         return json.load(answer)["data"]
 
 
 def series(prometheus: str, query: str, wanted: int = 1) -> list[Any]:
-    """Ask until there are so many series, for half a minute at most."""
+    """Ask until there are so many series, for two minutes at most."""
     found: list[Any] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while len(found) < wanted and time.monotonic() < deadline:
         try:
             found = ask(prometheus, "query", query=query)["result"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser import bars_nobody, findings, opened
+from tests.browser import PATIENCE, bars_nobody, findings, opened
 from tests.station.conftest import UNFIT, Service, Start, keep_unfit
 
 PAGES = (
@@ -236,6 +236,7 @@ def test_a_station_that_is_gone_is_said(browser: Any, start: Start, pictures: li
     service.client.inspect(pictures[0])
     # What the browser logs about the lost connection is the point here, so no `opened`.
     with browser.new_context() as context:
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.goto(service.url)
         service.process.kill()

@@ -124,7 +124,7 @@ def test_a_key_with_umlauts_is_known_in_every_encoding(start: Start, tmp_path: P
 
 
 def _status(service: Service, name: str, value: bytes) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=120)
     try:
         connection.request("GET", "/v1/models", headers={name: value})
         return connection.getresponse().status

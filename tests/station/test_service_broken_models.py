@@ -23,6 +23,7 @@ from excision.runtime.golden_file import GOLDEN, Golden
 from excision.runtime.model_folder import DESCRIPTION, Description
 from excision.runtime.trial import try_out
 from tests.station.conftest import Service, Start, serve
+from tests.station.lines import until
 
 GRAPH = "model.onnx"
 
@@ -141,12 +142,13 @@ def test_no_broken_folder_takes_over(start: Start, line: Path, pictures: list[Pa
 def test_no_broken_folder_takes_over_in_place_or_starts(start: Start, line: Path, tmp_path: Path) -> None:
     folder = tmp_path / "fabric"
     shutil.copytree(line, folder)
-    service = start(model=folder)
+    log = tmp_path / "log"
+    service = start(model=folder, log=log)
     before = in_use(service)
-    for name in ("huge", "maps", "edited", "no_golden"):
+    for count, name in enumerate(("huge", "maps", "edited", "no_golden"), start=1):
         BROKEN[name][0](folder)
         service.process.send_signal(signal.SIGHUP)
-        time.sleep(1.5)
+        until(lambda count=count: log.read_text("utf-8").count("fabric is unchanged") == count)  # type: ignore[misc]  # mypy infers no type here
         assert in_use(service) == before
         done = serve(folder, "--data", tmp_path / name, "--port", 0)
         assert done.returncode == 2 and BROKEN[name][1] in done.stderr.replace("\n", " "), (name, done.stderr)
@@ -156,13 +158,13 @@ def test_no_broken_folder_takes_over_in_place_or_starts(start: Start, line: Path
 def test_a_graph_that_crashes_or_never_ends_is_named(line: Path) -> None:
     try_out(line, 1)
     for code, seconds, reason in (
-        (f"import os; os.kill(os.getpid(), {int(signal.SIGSEGV)})", 60.0, "crashed"),
-        ("import time; time.sleep(60)", 0.5, "longer than 0.5 seconds"),
-        ("raise MemoryError('no room')", 60.0, "no room"),
+        (f"import os; os.kill(os.getpid(), {int(signal.SIGSEGV)})", 600.0, "crashed"),
+        ("import time; time.sleep(600)", 0.5, "longer than 0.5 seconds"),
+        ("raise MemoryError('no room')", 600.0, "no room"),
     ):
         begin = time.monotonic()
         with pytest.raises(ModelError, match=reason):
             try_out(line, 1, seconds, [sys.executable, "-c", code])
-        assert time.monotonic() - begin < 30
+        assert time.monotonic() - begin < 300
     with pytest.raises(ModelError, match="no process could be started"):
         try_out(line, 1, 1.0, [os.devnull])

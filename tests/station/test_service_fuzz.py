@@ -157,7 +157,7 @@ def test_every_route_stands_odd_input(
         if mark:
             path = begun + (_escaped(part) or "x") + rest.partition("}")[2]
     asked = "&".join(f"{name}={_escaped(word)}" for name, word in query)
-    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=120)
     try:
         sent = {name: value.encode("latin-1") for name, value in headers.items()}
         connection.request(method, f"{path}?{asked}", None if method == "GET" else body, sent)
@@ -203,7 +203,7 @@ def test_the_soak_of_hostile_requests_in_short(line: Path, pictures: list[Path])
         text=True,
         check=False,
         env=environment(),
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     outcome = json.loads(done.stdout.splitlines()[0])

@@ -6,8 +6,8 @@ import json
 import shutil
 import signal
 import threading
-import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from excision.station.models.registry import ModelRegistry, named_folders
 from excision.station.store.query import Query
 from excision.station.store.store import Store
 from tests.station.conftest import Service, Start, serve
+from tests.station.lines import until
 
 
 @pytest.fixture(scope="module")
@@ -163,18 +164,15 @@ def test_infinite_thresholds_are_refused(service: Service) -> None:
 def test_a_hangup_loads_a_changed_folder(start: Start, line: Path, shelf: Path, tmp_path: Path) -> None:
     folder = tmp_path / "fabric"
     shutil.copytree(line, folder)
-    service = start(model=folder)
+    service = start(model=folder, log=tmp_path / "log")
     before = current(service)
     (folder / "model.onnx").write_bytes(b"no graph")
     service.process.send_signal(signal.SIGHUP)
-    time.sleep(1.0)
+    until(lambda: "fabric is unchanged" in (tmp_path / "log").read_text("utf-8"))
     assert current(service) == before
     shutil.copytree(shelf / "next", folder, dirs_exist_ok=True)
     service.process.send_signal(signal.SIGHUP)
-    end = time.monotonic() + 60
-    while current(service) == before:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    until(lambda: current(service) != before)
     assert current(service)["version"] == fingerprint(shelf / "next")
 
 
@@ -191,11 +189,17 @@ def test_verdicts_never_mix_versions_while_one_takes_over(
     threads = [threading.Thread(target=client) for _ in range(3)]
     for thread in threads:
         thread.start()
+
+    def is_seen(version: str, since: int) -> bool:
+        return any(answer.model_version == version for answer in seen[since:])
+
     versions = {current(service)["version"]: current(service)["threshold"]}
+    until(lambda: bool(seen))
     for what, body in (("load", {"folder": "next"}), ("rollback", {}), ("rollback", {})):
+        already = len(seen)
         _, answer = service.json("POST", f"/v1/models/fabric/{what}", body)
         versions[answer["current"]["version"]] = answer["current"]["threshold"]
-        time.sleep(0.2)
+        until(partial(is_seen, answer["current"]["version"], already))
     stop.set()
     for thread in threads:
         thread.join()

@@ -40,7 +40,7 @@ class Proxied:
         """Send a request over TLS from one of the addresses of this machine."""
         context = ssl.create_default_context(cafile=str(self.certificate))
         connection = http.client.HTTPSConnection(
-            "127.0.0.1", self.port, timeout=30, context=context, source_address=(source, 0)
+            "127.0.0.1", self.port, timeout=120, context=context, source_address=(source, 0)
         )
         return _asked(connection, method, path, body, headers)
 
@@ -49,7 +49,7 @@ class Proxied:
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
         """Send a request past the proxy."""
         connection = http.client.HTTPConnection(
-            "127.0.0.1", self.service.port, timeout=30, source_address=(source, 0)
+            "127.0.0.1", self.service.port, timeout=120, source_address=(source, 0)
         )
         return _asked(connection, method, path, body, headers)
 

@@ -39,7 +39,7 @@ class Pair:
     def inspect(self, image: bytes, source: str, key: str = KEY) -> tuple[int, str, bytes]:
         """Send an image; gives the status, the service that answered, and the answer."""
         context = ssl.create_default_context(cafile=str(self.certificate))
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=120, context=context)
         try:
             connection.request("POST", f"/v1/inspect?source={source}", image, {"X-API-Key": key})
             answer = connection.getresponse()
@@ -118,7 +118,7 @@ def test_the_proxy_passes_images_alone_and_only_with_the_key(pair: Pair) -> None
     assert pair.inspect(noise(1), "a", key="wrong")[0] == 401
     context = ssl.create_default_context(cafile=str(pair.certificate))
     for path in ("/", "/review", "/v1/results", "/metrics"):
-        connection = http.client.HTTPSConnection("127.0.0.1", pair.port, timeout=30, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", pair.port, timeout=120, context=context)
         connection.request("GET", path, headers={"X-API-Key": KEY})
         assert connection.getresponse().status == 404
         connection.close()

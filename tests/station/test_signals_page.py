@@ -18,7 +18,7 @@ def test_dead_letters_are_sent_again_and_discarded(browser: Any, tmp_path: Path)
     server.status = 422
     tables = {
         "cameras.front": folder_camera(FORMAT_1),
-        "signals": {"deadline": "30 s", "self_triggered": ["front"]},
+        "signals": {"deadline": "120 s", "self_triggered": ["front"]},
         "signals.webhook": webhook(server.server_address[1]),
     }
     file = describe(tmp_path, tables)

@@ -82,7 +82,7 @@ def go(around: Plant) -> Iterator[Go]:
     def start() -> Service:
         before = len(around.listener.on(f"{TOPIC}/state"))
         started.append(begin(None, around.data, "--file", around.file, "--api-key-file", key))
-        wait_for(lambda: any(one.get("ready") for one in around.listener.on(f"{TOPIC}/state")[before:]), 60)
+        wait_for(lambda: any(one.get("ready") for one in around.listener.on(f"{TOPIC}/state")[before:]), 240)
         return started[-1]
 
     yield start
@@ -191,7 +191,7 @@ def improves(page: Any, url: str) -> None:
 def killed_between(around: Plant, service: Service, go: Go) -> Service:
     """Kill the station in the middle of an improvement and of a part; give the one that goes on."""
     (out,) = challengers(around.data, MODEL)
-    wait_for(lambda: Standing.load(out).step != "collect", 120)
+    wait_for(lambda: Standing.load(out).step != "collect", 600)
     with closing(around.plc()) as plc:
         wait_for(lambda: "ready" in plc.on)
         plc.raise_trigger()
@@ -225,7 +225,7 @@ def goes_live(page: Any, around: Plant, service: Service) -> None:
 
 def compares(page: Any, url: str) -> None:
     """Look at the comparison, and run the challenger beside the model in use."""
-    page.locator("#compared-title").wait_for(timeout=240_000)
+    page.locator("#compared-title").wait_for(timeout=1_800_000)
     assert "that neither model was trained on" in page.locator("main").inner_text()
     press(page, "Run beside …", "Run beside")
     page.get_by_text("Running since").wait_for()
@@ -253,7 +253,7 @@ def shadow_has_seen(folder: Path, least: int) -> None:
             (run,) = shadow_runs(store, MODEL)
             return sum(shadow_counts(store, run.id).values()) + run.dropped >= least
 
-    wait_for(has, 60)
+    wait_for(has, 240)
 
 
 def version_of(service: Service) -> str:

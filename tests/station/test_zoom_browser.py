@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser import bars_nobody, opened
+from tests.browser import PATIENCE, bars_nobody, opened
 from tests.station.conftest import Service
 
 BIG = ".pictured > .zoomable"
@@ -97,6 +97,7 @@ def test_a_drag_moves_and_nothing_leaves_the_room(page: Any) -> None:
 
 def test_two_fingers_zoom(browser: Any, result: str) -> None:
     with browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True) as context:
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.goto(result)
         page.locator(BIG).tap()

@@ -119,9 +119,10 @@ def _views(back: Path, size: tuple[int, int]) -> dict[str, Any]:
 
 
 def _signals(ports: dict[str, int]) -> dict[str, Any]:
-    patience = dict.fromkeys(("result_timeout", "acknowledge_timeout", "release_timeout"), "60 s")
+    names = ("result_timeout", "acknowledge_timeout", "release_timeout", "silence")
+    patience = dict.fromkeys(names, "240 s")
     return {
-        "signals": {"deadline": "30 s", "models": {BACK: LABEL}},
+        "signals": {"deadline": "120 s", "models": {BACK: LABEL}},
         "signals.modbus": {"port": ports["modbus"], **patience},
         "signals.mqtt": broker(ports["mqtt"], TOPIC),
         "signals.opcua": {"endpoint": _address(ports["opcua"]), "security": "none", "anonymous": True},

@@ -138,7 +138,9 @@ class Line:
         with closing(self.store()) as store:
             store.label(number, Label(truth, "Ada", "", time.time(), defect_class))
 
-    def send(self, until: Callable[[OutboxState], bool] | None = None, patience: float = 120.0) -> OutboxState:
+    def send(
+        self, until: Callable[[OutboxState], bool] | None = None, patience: float = 120.0
+    ) -> OutboxState:
         """Run the sender until nothing waits, or until its state is as asked for."""
         with closing(self.store()) as store, closing(Sender(store, self.settings, self.shifts)) as sender:
             end = time.monotonic() + patience

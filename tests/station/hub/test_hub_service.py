@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 
 from excision.cli import run as command_line
-from tests.browser import bars_nobody
+from tests.browser import PATIENCE, bars_nobody
 from tests.station.conftest import Service, begin, end
 from tests.station.hub.comparing import of_hub, of_station
 from tests.station.hub.conftest import BeginLine, Hub, StartHub, begin_hub, begin_watch, make_line
@@ -86,6 +86,7 @@ def test_review_steps_through_a_station_and_links_to_it(plant: Hub) -> None:
 
 def test_nothing_serious_bars_anybody(browser: Any, plant: Hub) -> None:
     with browser.new_context() as context:
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         for path in ("/", "/?station=Halle+1&model=front", "/review?station=Halle+1"):
             page.goto(plant.service.url + path)

@@ -39,7 +39,7 @@ def test_a_new_model_without_a_command_line(
         page.get_by_text("images train").wait_for()
         page.locator("#train-who").fill("E. Engineer")
         page.locator("#train-model").click()
-        page.get_by_role("heading", name="Go live").wait_for(timeout=240_000)
+        page.get_by_role("heading", name="Go live").wait_for(timeout=1_800_000)
         page.get_by_label("Wanted false-alarm rate, %").fill("30")
         page.get_by_role("button", name="Set").click()
         page.get_by_role("heading", name="Go live").wait_for()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from excision.station.store.store import Store
-from tests.browser import bars_nobody, findings, opened
+from tests.browser import PATIENCE, bars_nobody, findings, opened
 from tests.station.conftest import Service, begin, end, noise
 from tests.station.people.test_users import WORDS, set_up
 from tests.station.test_pages import post
@@ -162,6 +162,7 @@ def test_pages_speak_the_language_of_the_browser(
 ) -> None:
     """And another that somebody chooses; `test_languages` reads every page in each of them."""
     with browser.new_context(locale=accepted) as context:
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.goto(f"{peopled.url}/login")
         page.locator("[name=name]").fill("ada")

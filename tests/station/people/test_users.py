@@ -21,6 +21,7 @@ from excision.station.people.users import Users, role_of
 from excision.station.store.store import Store
 from tests.cli.conftest import excision, inside
 from tests.station.conftest import Service, Start
+from tests.station.lines import until
 from tests.station.test_pages import post
 
 WORDS = {"ada": "correct horse 1", "bo": "battery staple 2", "cy": "paper clip 33", "di": "four seasons 4"}
@@ -169,9 +170,9 @@ def test_a_name_of_nobody_takes_as_long_as_one_of_somebody(users: Users) -> None
     seconds: dict[str, list[float]] = {"ada": [], "nobody": []}
     for place in range(4):
         for name, taken in seconds.items():
-            start = time.perf_counter()
+            start = time.process_time()
             assert people.sign_in(name, "wrong word", f"10.0.{place}.7") is None
-            taken.append(time.perf_counter() - start)
+            taken.append(time.process_time() - start)
     assert 0.5 < min(seconds["ada"]) / min(seconds["nobody"]) < 2
 
 
@@ -200,8 +201,7 @@ def test_roles_in_a_service(start: Start, tmp_path: Path, pictures: list[Path]) 
     old = headers["Set-Cookie"].partition(";")[0]
     assert status == 303 and service.ask("GET", "/", Cookie=old)[0] == 200
     set_up(service.data)
-    time.sleep(1.2)
-    assert service.ask("GET", "/", Cookie=old)[0] == 401
+    until(lambda: service.ask("GET", "/", Cookie=old)[0] == 401)
     cookies = {}
     for name in WORDS:
         status, cookies[name] = sign_in(service, name)
@@ -231,12 +231,10 @@ def test_roles_in_a_service(start: Start, tmp_path: Path, pictures: list[Path]) 
     assert service.ask("GET", "/v1/results")[0] == 401
     # A change by another process ends the session within a second or so, and only that one.
     assert inside("station", "user", "role", service.data, "bo", "operator").returncode == 0
-    time.sleep(1.2)
-    assert service.ask("GET", "/", Cookie=cookies["bo"])[0] == 401
+    until(lambda: service.ask("GET", "/", Cookie=cookies["bo"])[0] == 401)
     assert service.ask("GET", "/", Cookie=cookies["cy"])[0] == 200
     assert inside("station", "user", "disable", service.data, "cy").returncode == 0
-    time.sleep(1.2)
-    assert service.ask("GET", "/", Cookie=cookies["cy"])[0] == 401
+    until(lambda: service.ask("GET", "/", Cookie=cookies["cy"])[0] == 401)
     assert sign_in(service, "cy")[0] == 403
     # Wrong words are slowed down; nothing that was typed is logged.
     answers = [sign_in(service, "di", "my secret guess 1")[0] for _ in range(7)]

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from excision.station.store.records import StoredResult
 from excision.station.store.store import Store
 from tests.browser import bars_nobody, findings, opened
 from tests.station.conftest import Service, begin, end
+from tests.station.lines import until
 from tests.station.parts.pictures import with_code
 
 pytest.importorskip("zxingcpp")
@@ -30,7 +32,7 @@ folder = "{model}"
 folder = "{model}"
 [parts]
 views = ["top", "side"]
-timeout = "1 s"
+timeout = "2 s"
 code = "DataMatrix"
 code_views = ["top"]
 [defects]
@@ -74,17 +76,25 @@ def plant(line: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 def test_a_part_of_two_views_is_named_by_its_code(plant: Service) -> None:
     client = plant.client
-    top = client.inspect(with_code("A-4711", 1), view="top", lot="L9")
-    assert (top.serial, top.station) == ("A-4711", "press 3")
-    side = client.inspect(with_code(None, 2), view="side", serial="A-4711")
+    for number in range(20):
+        begun, serial = time.monotonic(), f"A-{4711 + number}"
+        top = client.inspect(with_code(serial, 1), view="top", lot="L9")
+        assert (top.serial, top.station) == (serial, "press 3")
+        side = client.inspect(with_code(None, 2), view="side", serial=serial)
+        # On a busy machine the part may have had its verdict before.
+        if time.monotonic() - begun < 2:
+            break
     assert side.part == top.part is not None
     unread = client.inspect(with_code(None, 3), view="top")
-    time.sleep(1.5)
-    with Store(plant.data / "results.sqlite").transaction() as connection:
-        rows = connection.execute("SELECT id, verdict, reason, serial FROM parts ORDER BY id").fetchall()
-    parts = {row["id"]: row for row in rows}
+
+    def verdicts() -> dict[int, dict[str, Any]]:
+        with closing(Store(plant.data / "results.sqlite")) as store:
+            return {row["id"]: dict(row) for row in store.rows("SELECT * FROM parts")}
+
+    until(lambda: all(part["verdict"] for part in verdicts().values()))
+    parts = verdicts()
     assert top.part is not None and unread.part is not None
-    assert parts[top.part]["serial"] == "A-4711"
+    assert parts[top.part]["serial"] == serial
     assert parts[top.part]["verdict"] not in (None, "fault")
     assert parts[unread.part]["verdict"] in ("fault", "defect")
     assert "no code found (DataMatrix)" in parts[unread.part]["reason"]
