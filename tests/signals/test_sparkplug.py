@@ -123,6 +123,7 @@ def test_the_broker_speaks_for_a_station_that_vanishes(broker: Broker) -> None:
     assert wire is not None
     # As a cable that is pulled: no farewell.
     signal._connection._client.loop_stop()
+    wire.close()
     (death,) = host.wait(DEATH, 1)
     assert values(death) == {"bdSeq": 0} and death["qos"] == 1 and "seq" not in death
     host.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def test_cameras_are_seen_with_their_rate_and_what_they_drop(
     browser: Any, watched: Service, tmp_path: Path
 ) -> None:
     with opened(browser, watched.url) as page:
-        page.wait_for_function("/ [1-9]\\d+ dropped/.test(document.querySelector('#camera-front').innerText)")
+        page.locator("#camera-front", has_text=re.compile(r" [1-9]\d+ dropped")).wait_for()
         front, back = page.inner_text("#camera-front"), page.inner_text("#camera-back")
         assert "Connected" in front
         assert "pictures per second" in front
@@ -46,7 +47,7 @@ def test_cameras_are_seen_with_their_rate_and_what_they_drop(
     text = watched.ask("GET", "/metrics")[2].decode()
     assert 'excision_camera_connected{camera="front"} 1.0' in text
     figures = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("excision_camera_"))
-    assert float(figures['excision_camera_rate{camera="front"}']) == pytest.approx(100, rel=0.5)
+    assert 2 < float(figures['excision_camera_rate{camera="front"}']) < 150
     frames = float(figures['excision_camera_frames_total{camera="front"}'])
     assert 10 <= float(figures['excision_camera_dropped_total{camera="front"}']) < frames
     assert float(figures['excision_camera_damaged_total{camera="front"}']) == 0

@@ -97,7 +97,7 @@ def test_an_impatient_client_gives_up(pictures: list[Path]) -> None:
     with HTTPServer(("127.0.0.1", 0), Busy) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with pytest.raises(BusyError):
-            Client(f"http://127.0.0.1:{server.server_port}", patience=1.5).inspect(pictures[0])
+            Client(f"http://127.0.0.1:{server.server_port}", patience=1.9).inspect(pictures[0])
         server.shutdown()
     assert len(asked) == 2
     assert asked[1] - asked[0] >= 1
