@@ -534,7 +534,7 @@ def test_a_client_writes_tags_of_a_plc_that_goes_away_and_returns(tmp_path: Path
             for level in (False, True):
                 plc.set("Trigger", level, ua.VariantType.Boolean)
                 time.sleep(0.3)
-            return plc.get("Report") != 0
+            return bool(plc.get("Report"))
 
         wait_for(is_told)  # a fault, as this trigger gets no report
         assert plc.get("Good") is False

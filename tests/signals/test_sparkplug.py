@@ -66,6 +66,17 @@ def begun(broker: Broker, line: Any = None, **more: Any) -> SparkplugSignal:
     return signal
 
 
+def gate_of(signal: SparkplugSignal) -> threading.Event:
+    """Give an event: while it is cleared, the signal does not try to connect."""
+    gate = threading.Event()
+
+    def wait(*_: object) -> None:
+        gate.wait(60)
+
+    signal._connection._client.on_pre_connect = wait
+    return gate
+
+
 def a_report(number: int = 1, **more: Any) -> Report:
     return Report(str(uuid.uuid4()), number, "good", **{"time": time.time(), **more})
 
@@ -182,9 +193,9 @@ def test_the_sequence_wraps_after_255(broker: Broker) -> None:
 
 def test_a_broker_that_is_killed_loses_no_report(broker: Broker) -> None:
     """As the station does it: each report again until `send` returns."""
-    hosts, gate = [Host(broker)], threading.Event()
+    hosts = [Host(broker)]
     signal = begun(broker, timeout=2.0)
-    signal._connection._client.on_pre_connect = lambda *_: gate.wait(60)
+    gate = gate_of(signal)
     reports: list[Report] = []
     failures, killed = list[SignalError](), threading.Semaphore(0)
 
