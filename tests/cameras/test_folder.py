@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,8 +174,18 @@ def test_the_check_says_what_came(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"buffer": 0}, {"rate": 0.0}, {"strip_overlap": 4}, {"strip_height": 4, "strip_overlap": 4}]
+    "wrong",
+    [
+        {"buffer": 0},
+        {"rate": 0.0},
+        {"strip_overlap": 4},
+        {"strip_height": 4, "strip_overlap": 4},
+        {"strip_row_mm": 0.1},
+        {"strip_height": 4, "strip_row_mm": math.inf},
+        {"strip_height": 4, "strip_row_mm": math.nan},
+        {"strip_height": 4, "strip_length": 0},
+    ],
 )
-def test_settings_out_of_range_are_named(wrong: dict[str, int]) -> None:
+def test_settings_out_of_range_are_named(wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match=f"^{max(wrong)} "):
-        FolderSettings(path=Path(), **wrong)  # type: ignore[arg-type]
+        FolderSettings(path=Path(), **wrong)

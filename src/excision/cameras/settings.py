@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import closing
 from dataclasses import dataclass
 from typing import ClassVar
@@ -47,8 +48,8 @@ class CommonSettings:
             given = getattr(self, name)
             if given is not None and height is None:
                 raise SettingsError(f"{name} needs strip_height, the rows of one image")
-            if given is not None and not given > 0:
-                raise SettingsError(f"{name} is {given:g}: it must be above 0")
+            if given is not None and not 0 < given < math.inf:
+                raise SettingsError(f"{name} is {given:g}: it must be above 0, and finite")
         if height is not None and not 1 <= height <= MOST_ROWS:
             raise SettingsError(f"strip_height is {height}: it must lie between 1 and {MOST_ROWS}")
         if height is not None and not 0 <= overlap < height:

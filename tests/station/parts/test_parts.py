@@ -132,6 +132,29 @@ def test_a_late_view_is_expected_for_a_while_only(store: Store, begin: Begin) ->
     assert arrive(store, parts, "side", serial="A") == (number or 0) + 1
 
 
+def test_a_late_view_that_could_not_be_stored_is_late_when_it_comes_again(
+    store: Store, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = begin()
+    number = parts.open(serial="A", timeout=0.05)
+    wait_for(parts, number)
+    (assigned,) = parts.assign([replace(GOOD, source="x.png", view="side", serial="A")], [None])
+    assert assigned.part == number
+    parts.dropped([assigned])
+    # Nor where another part of the same batch could not be begun.
+    both = [replace(GOOD, source=f"{serial}.png", view="side", serial=serial) for serial in "AB"]
+
+    def full(_: Store) -> Any:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as patch, pytest.raises(StoreError):
+        patch.setattr(Store, "transaction", full)
+        parts.assign(both, [None, None])
+    assert arrive(store, parts, "side", serial="A") == number
+    # And once it is there, the same view once more is that of another part.
+    assert arrive(store, parts, "side", serial="A") == number + 1
+
+
 def test_of_pictures_in_a_folder_their_own_time_says_which_are_late(store: Store) -> None:
     parts = Parts(store, PartsSettings(views=("top", "side"), timeout=0.1), by_clock=False)
     first, second = (arrive(store, parts, "top", serial=serial) for serial in "AB")

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from excision.cameras.folder import FolderSettings
+from excision.errors import DamagedError
 from excision.predictions import Box
 from excision.station.line.settings import LineSettings
 from excision.station.parts.strips import Strip, defect_rows, defects, images, length_rows, strips
@@ -113,6 +114,15 @@ def test_each_length_has_a_verdict_and_is_never_good_with_rows_missing(store: St
         -1
     ] == "good"
     assert list(length_rows(store, {})) == []
+
+
+def test_damaged_boxes_are_said_to_be_damage(store: Store) -> None:
+    store.add([image(0, (4, 85, 3, 15)), image(80)])
+    for damage in ("x", "7", "[[1, 2]]", "[[1, 2, 3, null]]"):
+        with store.transaction() as connection:
+            connection.execute("UPDATE results SET boxes = ? WHERE id = 1", (damage,))
+        with pytest.raises(DamagedError, match="result 1 is damaged"):
+            list(defect_rows(store))
 
 
 class _Growing(Store):

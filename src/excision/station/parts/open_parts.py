@@ -68,6 +68,14 @@ class OpenParts:
         one = self._parts.pop(part.id)
         self._late.expect(part, one.seen, until)
 
+    def settle(self, result: StoredResult) -> None:
+        """Count a late view that is on disk."""
+        self._late.settle(result.part, result.view or "")
+
+    def put_back(self, result: StoredResult) -> None:
+        """Expect a late view once more, which could not be stored."""
+        self._late.put_back(result.part, result.view or "")
+
     def forget_late(self, now: float) -> None:
         """Expect no more the late views that were expected until then."""
         self._late.forget(now)
@@ -118,6 +126,7 @@ class LateViews:
 
     def __init__(self) -> None:
         self._parts: dict[tuple[str, str], tuple[int, float]] = {}
+        self._coming: dict[tuple[int | None, str], tuple[str, float]] = {}
 
     def expect(self, part: Part, seen: Container[str], until: float) -> None:
         """Expect the views that a part lacks until a time, by the clock of whoever calls `forget`."""
@@ -126,10 +135,25 @@ class LateViews:
             self._parts.update({(part.serial, view): (part.id, until) for view in late})
 
     def take(self, serial: str | None, view: str) -> int | None:
-        """Give the number of the part that a view was missing of, once; None for no such part."""
-        if serial is None:
+        """Give the number of the part that a view was missing of; None for no such part.
+
+        Once, unless the view is put back: `settle` or `put_back` must follow.
+        """
+        if serial is None or (serial, view) not in self._parts:
             return None
-        return self._parts.pop((serial, view), (None, 0.0))[0]
+        number, until = self._parts.pop((serial, view))
+        self._coming[number, view] = serial, until
+        return number
+
+    def settle(self, number: int | None, view: str) -> None:
+        """Say that a view that was taken is on disk."""
+        self._coming.pop((number, view), None)
+
+    def put_back(self, number: int | None, view: str) -> None:
+        """Expect a view again that was taken and could not be stored."""
+        taken = self._coming.pop((number, view), None)
+        if taken is not None and number is not None:
+            self._parts[taken[0], view] = number, taken[1]
 
     def forget(self, now: float) -> None:
         """Expect no more what was expected until then."""

@@ -139,6 +139,9 @@ class Parts:
                     self._write(new, faults)
                 except BaseException:
                     _forget((part, known) for known, part in given)
+                    for known, part in given:
+                        if isinstance(part, int):
+                            self._open.put_back(replace(known, part=part))
                     raise
         return [
             known if part is None else replace(known, part=part if isinstance(part, int) else part.part.id)
@@ -187,7 +190,9 @@ class Parts:
             touched = []
             for result in results:
                 one = self._open.get(result.part)
-                if one is not None and result.id:
+                if one is None:
+                    self._open.settle(result)
+                elif result.id:
                     one.take(result)
                     touched.append(one)
             self._finish([one for one in touched if one.is_complete])
@@ -206,6 +211,8 @@ class Parts:
         """Forget results that could not be stored after all: their views may come once more."""
         with self._change:
             _forget((self._open.get(result.part), result) for result in results)
+            for result in results:
+                self._open.put_back(result)
 
     def close(self) -> None:
         """End; parts without a verdict get it after the next start."""

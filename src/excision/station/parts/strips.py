@@ -10,6 +10,7 @@ from typing import Any
 from excision.cameras.strip_boxes import join_boxes
 from excision.ops.boxes import Box
 from excision.station.parts.verdict import PartVerdict, worst
+from excision.station.store.records import damaged
 from excision.station.store.store import Store
 
 _PAGE = 500
@@ -260,6 +261,9 @@ def _head(strip: Strip, first: int, last: int, row_mm: float | None) -> dict[str
 
 def _image(row: Any, rows: int) -> StripImage:
     verdict: PartVerdict = row["verdict"] or "fault"
-    boxes = json.loads(row["boxes"]) if verdict in ("defect", "review") else []
-    given = tuple((int(x), int(y), int(width), int(height)) for x, y, width, height in boxes)
+    try:
+        boxes = json.loads(row["boxes"]) if verdict in ("defect", "review") else []
+        given = tuple((int(x), int(y), int(width), int(height)) for x, y, width, height in boxes)
+    except (TypeError, ValueError) as error:
+        raise damaged(row["id"], error) from error
     return StripImage(row["id"], row["strip_row"], rows, row["strip_row_mm"], verdict, row["score"], given)

@@ -196,8 +196,13 @@ def from_row(row: sqlite3.Row | Mapping[str, Any]) -> StoredResult:
         values["unfit"] = tuple(map(str, json.loads(values["unfit"])))
         values["image_statistics"] = json.loads(values["image_statistics"])
     except (TypeError, ValueError) as error:
-        raise DamagedError(f"result {values['id']} is damaged in the file of results ({error})") from error
+        raise damaged(values["id"], error) from error
     return StoredResult(**values)
+
+
+def damaged(number: int, error: Exception) -> DamagedError:
+    """Give the error that says which result is damaged."""
+    return DamagedError(f"result {number} is damaged in the file of results ({error})")
 
 
 def as_text(name: str) -> str:
