@@ -38,7 +38,7 @@ def full_lessons(monkeypatch: pytest.MonkeyPatch) -> None:
     from excision.method.attention.tuning import lessons
     from tests.small_lessons import FULL
 
-    monkeypatch.setattr(lessons, "_AREA", FULL)
+    monkeypatch.setattr(lessons, "BATCH_PIXELS", FULL)
 
 
 def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -5,5 +5,5 @@ Of the small images of tests these are 170 pieces, and two steps took four fifth
 
 from excision.method.attention.tuning import lessons
 
-FULL, SMALL = lessons._AREA, 1
-lessons._AREA = SMALL
+FULL, SMALL = lessons.BATCH_PIXELS, 1
+lessons.BATCH_PIXELS = SMALL

@@ -23,7 +23,9 @@ from excision.training.known_defects import KnownDefects
 FloatImage = NDArray[np.float32]
 
 _SIDE = 192  # side of a piece in pixels, if the image is that large
-_AREA = 2**18  # pixels in a batch
+BATCH_PIXELS = 2**18
+"""Pixels in a batch, at least two pieces: 7 pieces of large images."""
+
 _DRAWING = 128  # side in pixels of the square in which a defect is drawn
 _GOOD = 0.25  # share of the pieces without a defect
 _STRIDE = ATTENTION_STRIDES["surface"]  # sides of pieces are multiples of it, which suits the finer grid too
@@ -58,7 +60,7 @@ class LessonSource:
         self._known = None if known is None else KnownLessons(known, self._cut)
         height, width = (max(_STRIDE, min(side, _SIDE) // _STRIDE * _STRIDE) for side in size)
         self._piece = (height, width)
-        self._batch = max(2, _AREA // (height * width))
+        self._batch = max(2, BATCH_PIXELS // (height * width))
 
     def batch(self, step: int) -> Lesson:
         """Return the batch of a step; it depends only on the seed and the step, never on earlier calls."""
