@@ -1,6 +1,6 @@
-"""Importing this lets a step of tuning the attention see two pieces of images, not 2^18 pixels of them.
+"""Importing this lets a step of tuning the attention see two pieces of images, not `BATCH_PIXELS` of them.
 
-Of the small images of tests these are 170 pieces, and two steps took four fifths of the time of a training.
+Of the small images of tests these are a hundred pieces and more, and two steps took most of the time of a training.
 """
 
 from excision.method.attention.tuning import lessons
