@@ -18,8 +18,9 @@ from excision.benchmark.peers.efficient_ad import EfficientAD
 from excision.benchmark.peers.energy import Energy
 from excision.benchmark.peers.engines import ENGINES, Engine, engines_of
 from excision.benchmark.peers.memory import PaDiM, PatchCore
+from excision.benchmark.peers.roofline import roofline
 from excision.benchmark.peers.subjects import EAR, SUBJECTS, names_of
-from excision.benchmark.peers.tables import HEAD, cells, failures, markdown, roofline, short_cells
+from excision.benchmark.peers.tables import HEAD, cells, failures, markdown, short_cells
 from excision.benchmark.peers.trained_networks import FlowStep
 from excision.errors import ModelError, SettingsError
 

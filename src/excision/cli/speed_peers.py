@@ -96,9 +96,10 @@ def time_peers(options: PeerOptions, out: Path, json: Path | None) -> int:
     """
     from excision.benchmark.peers.engines import engines_of
     from excision.benchmark.peers.own import train_own
+    from excision.benchmark.peers.roofline import roofline
     from excision.benchmark.peers.study import PeerStudy
     from excision.benchmark.peers.subjects import SIZE, names_of
-    from excision.benchmark.peers.tables import SHORT, failures, markdown, notes_of, roofline, short_cells
+    from excision.benchmark.peers.tables import SHORT, failures, markdown, notes_of, short_cells
     from excision.system.files import write_bytes, write_json
 
     names, engines, threads = names_of(options.peers), engines_of(options.engines), options.threads()

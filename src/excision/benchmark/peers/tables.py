@@ -1,8 +1,7 @@
-"""What was timed, as tables and as a roofline."""
+"""What was timed, as tables."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -128,53 +127,3 @@ def markdown(content: dict[str, Any]) -> str:
             "",
         ]
     )
-
-
-def roofline(content: dict[str, Any], threads: int) -> bytes | None:
-    """Draw each method's rate against what this machine can do, as a PNG; None if nothing was timed.
-
-    Williams, Waterman, Patterson, "Roofline: an insightful visual performance model", CACM 2009. The level
-    roof is the largest rate of a matrix product in float32, measured between the rounds. Operators that are
-    fused read and write less than the traffic that is counted here.
-    """
-    from matplotlib.figure import Figure
-
-    from excision.report.figures import DEFECT_COLOUR, GOOD_COLOUR
-
-    rows = [row for row in rows_of(content) if row[2] == threads and "error" not in row[3]]
-    rows = [row for row in rows if row[1].precision == "fp32"]
-    if not rows:
-        return None
-    figure = Figure(figsize=(8.0, 5.2), layout="constrained", facecolor="white")
-    axes = figure.subplots()
-    marks = {"torch": "o", "onnx": "s", "openvino": "^"}
-    for name, engine, _, figures in rows:
-        cost = content["costs"][name]
-        place = (cost["operations"] / cost["traffic"], figures["gflops"])
-        colour = DEFECT_COLOUR if name == EAR else GOOD_COLOUR
-        axes.plot(*place, marks[engine.name], color=colour, markersize=6)
-        if engine.name == "torch":
-            axes.annotate(label_of(name), place, (6, -10), textcoords="offset points", fontsize=8)
-    roof = max(row[3]["peak_gflops"] for row in rows)
-    axes.axhline(roof, color="0.4", linewidth=1)
-    axes.annotate(
-        f"matrix product: {roof:.0f} GFLOP/s",
-        (0.01, roof),
-        (0, 4),
-        fontsize=8,
-        xycoords=("axes fraction", "data"),
-        textcoords="offset points",
-    )
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlabel="Operations per byte of traffic",
-        ylabel="GFLOP/s",
-        title=f"float32, {threads} thread{'s' if threads > 1 else ''}: "
-        "torch (circle), ONNX Runtime (square), OpenVINO (triangle)",
-    )
-    axes.title.set_fontsize(9)
-    axes.margins(x=0.15, y=0.15)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=130, metadata={"Software": None})
-    return stream.getvalue()
