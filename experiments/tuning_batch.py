@@ -32,7 +32,6 @@ from excision.method.run_folder import read_json
 from excision.settings import Settings, TrainingSettings
 from excision.system.files import write_json
 
-_SIDE = 192  # of a piece of a large image, in pixels
 _FIGURES = ("image_auroc", "image_ap", "aupro")
 
 
@@ -77,7 +76,7 @@ def _settings(seed: int, steps: int | None) -> Settings:
 
 def trained(dataset: Dataset, settings: Settings, pieces: int) -> dict[str, Any]:
     """Train with so many pieces in a batch, and give the figures of detection and time."""
-    lessons.BATCH_PIXELS = pieces * _SIDE**2
+    lessons.BATCH_PIXELS = pieces * lessons.PIECE_SIDE**2
     start = time.process_time()
     detector = Detector(settings, device="cpu").fit(dataset)
     seconds = time.process_time() - start

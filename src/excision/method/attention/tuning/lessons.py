@@ -22,7 +22,9 @@ from excision.training.known_defects import KnownDefects
 
 FloatImage = NDArray[np.float32]
 
-_SIDE = 192  # side of a piece in pixels, if the image is that large
+PIECE_SIDE = 192
+"""Side of a piece in pixels, if the image is that large."""
+
 BATCH_PIXELS = 2**18
 """Pixels in a batch, at least two pieces: 7 pieces of large images."""
 
@@ -58,7 +60,7 @@ class LessonSource:
         self._seed = seed
         self._replay = replay
         self._known = None if known is None else KnownLessons(known, self._cut)
-        height, width = (max(_STRIDE, min(side, _SIDE) // _STRIDE * _STRIDE) for side in size)
+        height, width = (max(_STRIDE, min(side, PIECE_SIDE) // _STRIDE * _STRIDE) for side in size)
         self._piece = (height, width)
         self._batch = max(2, BATCH_PIXELS // (height * width))
 
