@@ -244,8 +244,12 @@ class Detector(FittedDetector):
         warm = None if run is None else run_start.recorded_warm_start(Path(run))
         data = self._prepare(dataset, settings, tell, recorded, groups, warm=warm)
         with data.materialised(None, of_stage(tell, "cutting tiles")):
-            twin = with_own_statistics(self.pipeline)
-            fit = partial(cross_fit, twin, data, self.device, self._inspect_with, tell)
+
+            def fit() -> CrossFit[Prediction]:
+                # The model keeps its own statistics; where all scores are known, none are learnt.
+                twin = with_own_statistics(self.pipeline)
+                return cross_fit(twin, data, self.device, self._inspect_with, tell)
+
             yield from search(data, self.calibration, fit)
 
     @classmethod
