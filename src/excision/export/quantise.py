@@ -5,12 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from excision.export.quiet import errors_alone
+from excision.export.value_ranges import Range, value_ranges
 from excision.runtime.backend import INPUT
 from excision.system.files import atomic_path
 
@@ -37,16 +38,35 @@ def quantise(path: Path, images: Sequence[NDArray[np.float32]]) -> None:
     with tempfile.TemporaryDirectory() as scratch, errors_alone(), atomic_path(path) as temporary:
         folded = Path(scratch) / "folded.onnx"
         _fold_constants(path, folded)
+        convolutions = _large_convolutions(folded)
+        tensors = list(dict.fromkeys(tensor for each in convolutions for tensor in (each.input, each.output)))
+        ranges = value_ranges(folded, tensors, images)
         quantize_static(
             folded,
             temporary,
-            _reader(images),
+            _reader(images[:1]),
             quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv"],
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_quantize=_large_convolutions(folded),
+            nodes_to_quantize=[each.node for each in convolutions],
+            # Its own search for ranges takes several times as long: it computes the whole graph as it
+            # stands, one image after another. It insists on a search, so one image remains.
+            extra_options={"TensorQuantOverrides": {name: [_override(ranges[name])] for name in tensors}},
         )
+
+
+class _Convolution(NamedTuple):
+    """Names of a convolution and of the tensors that it reads and writes."""
+
+    node: str
+    input: str
+    output: str
+
+
+def _override(values: Range) -> dict[str, np.float32]:
+    return {"rmin": np.float32(values.least), "rmax": np.float32(values.greatest)}
 
 
 def _fold_constants(path: Path, folded: Path) -> None:
@@ -59,8 +79,8 @@ def _fold_constants(path: Path, folded: Path) -> None:
     onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def _large_convolutions(path: Path) -> list[str]:
-    """Return the names of the nodes to quantise."""
+def _large_convolutions(path: Path) -> list[_Convolution]:
+    """Return the convolutions to quantise."""
     import onnx
 
     graph = onnx.load(path).graph
@@ -70,7 +90,7 @@ def _large_convolutions(path: Path) -> list[str]:
         if node.op_type == "Conv":
             _, inputs, *window = shapes[node.input[1]]
             if inputs >= _LEAST_INPUTS and min(window) >= _LEAST_SIDE:
-                chosen.append(node.name)
+                chosen.append(_Convolution(node.name, node.input[0], node.output[0]))
     return chosen
 
 
