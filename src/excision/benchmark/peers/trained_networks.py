@@ -45,7 +45,7 @@ class FastFlow(nn.Module):
         super().__init__()
         self.backbone, channels = resnet("resnet18")
         self.norms = nn.ModuleList(
-            nn.LayerNorm((width, size[0] // stride, size[1] // stride))
+            nn.LayerNorm([width, size[0] // stride, size[1] // stride])
             for width, stride in zip(channels, (4, 8, 16), strict=True)
         )
         self.flows = nn.ModuleList(
