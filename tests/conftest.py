@@ -48,7 +48,6 @@ def pytest_collection(session: pytest.Session) -> None:
 
 def pytest_collection_finish() -> None:
     """Keep what is there for good, half a million objects, out of every later search for garbage."""
-    gc.collect()
     gc.freeze()
     gc.enable()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -58,7 +60,9 @@ def learnt(size: tuple[int, int], lying: list[Pose] | None = None) -> Alignment:
     return alignment
 
 
-ALIGNED = {size: learnt(size) for size in SIZES}
+@cache
+def learnt_once(size: tuple[int, int]) -> Alignment:
+    return learnt(size)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -67,7 +71,7 @@ ALIGNED = {size: learnt(size) for size in SIZES}
 def test_the_pose_is_found_to_a_fraction_of_a_pixel_in_any_light(
     size: tuple[int, int], angle: float, right: float, down: float, light: float
 ) -> None:
-    found = ALIGNED[size](light * part(size, (angle, right, down), 0.01, seed=99))[0].numpy()
+    found = learnt_once(size)(light * part(size, (angle, right, down), 0.01, seed=99))[0].numpy()
     assert found[0] == pytest.approx(angle, abs=0.01)
     assert found[1:] == pytest.approx((right, down), abs=0.4)
 
@@ -132,7 +136,7 @@ def test_what_was_not_judged_is_not_shown() -> None:
 
 def test_an_aligned_part_looks_as_it_usually_lies() -> None:
     size = SIZES[0]
-    alignment, lying = ALIGNED[size], part(size, (0.1, 6, -5))
+    alignment, lying = learnt_once(size), part(size, (0.1, 6, -5))
     straight = alignment.align(lying, alignment(lying))
     inner = (..., slice(12, -12), slice(12, -12))
     off, left = (float((each - part(size))[inner].abs().mean()) for each in (lying, straight))
@@ -151,7 +155,7 @@ def test_the_mean_is_sharp_though_the_parts_lie_apart() -> None:
 
 def test_an_image_is_judged_alone_as_in_a_batch() -> None:
     size = SIZES[1]
-    alignment = ALIGNED[size]
+    alignment = learnt_once(size)
     batch = torch.cat([part(size, pose, 0.02, seed) for seed, pose in enumerate(poses(4, seed=3))])
     together = alignment(batch)
     aligned = alignment.align(batch, together)
@@ -166,7 +170,7 @@ def test_an_image_is_judged_alone_as_in_a_batch() -> None:
 def test_images_with_nothing_on_them_have_some_pose(image: torch.Tensor) -> None:
     empty = Alignment((96, 96))
     empty.learn([image] * 8)
-    for alignment in (empty, ALIGNED[(96, 96)]):
+    for alignment in (empty, learnt_once((96, 96))):
         for each in (image, part((96, 96)), torch.rand(1, 1, 96, 96)):
             angle, right, down = alignment(each)[0].tolist()
             assert np.isfinite(angle) and abs(right) <= 24 and abs(down) <= 24
@@ -189,7 +193,7 @@ def test_parts_in_any_rotation_are_found_and_others_not_upside_down() -> None:
     size, angles = SIZES[0], np.random.default_rng(0).uniform(-np.pi, np.pi, 24)
     anyhow = Alignment(size)
     anyhow.learn(part(size, (angle, 0, 0), 0.01, seed) for seed, angle in enumerate(angles))
-    upright = ALIGNED[size]
+    upright = learnt_once(size)
     straight = part(size)
     for alignment, finds in ((anyhow, True), (upright, False)):
         turned = part(size, (3, 2, -1), 0.01)
@@ -247,7 +251,7 @@ def test_a_symmetrical_part_that_always_lies_alike_is_not_turned() -> None:
 
 
 def test_other_parts_are_not_compared_in_several_poses() -> None:
-    assert all(each.alike is None for each in ALIGNED.values())
+    assert all(learnt_once(size).alike is None for size in SIZES)
 
 
 def test_alignment_of_few_images_must_help_more() -> None:
