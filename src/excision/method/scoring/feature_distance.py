@@ -16,12 +16,14 @@ from torch.nn import functional
 from excision.method.scoring.position_distance import PositionDistance
 from excision.method.scoring.position_moments import MomentsOfAppearances, PositionMoments
 from excision.ops.filters import gaussian_blur
+from excision.ops.triangles import lower_triangle, symmetric
 from excision.ops.whitening import identities, inverse_factor, variance_floor
 
 _MOST_BLOCKS = 1024
 _NEIGHBOURS = 1.0  # positions, standard deviation
 _OF_ALL = 0.02  # weight of the mean covariance over all positions in that of a block seen in all images
 _LEAST = 1e-6  # smallest divisor
+_AT_ONCE = 64  # matrices, or entries of all matrices
 _LEAST_PARTS = 2  # folds that must have seen a position: one alone cannot be judged by the others
 
 
@@ -162,13 +164,15 @@ class Moments(PositionMoments):
 
     Attributes:
         owner: as given.
+        products: (blocks, C * (C + 1) / 2), lower triangles of the sums of x xᵀ over the positions of each.
     """
 
     def __init__(self, owner: FeatureDistance) -> None:
         super().__init__((1, *owner.means.shape[1:]), owner.means.device)
         self.owner = owner
-        blocks = len(owner.whitening) // owner.appearances
-        self.products = torch.zeros_like(owner.whitening[:blocks], dtype=torch.float64)
+        matrices, channels = len(owner.whitening) // owner.appearances, owner.whitening.shape[-1]
+        triangle = channels * (channels + 1) // 2
+        self.products = self.sums.new_zeros(matrices, triangle)
 
     def empty(self) -> Self:
         """Return moments of no image, of the same kind."""
@@ -179,7 +183,8 @@ class Moments(PositionMoments):
         super().add(features, seen)
         blocks = self._blocks(features.double())
         shown = blocks if seen is None else blocks * self._blocks(seen.double())
-        self.products += shown @ blocks.transpose(1, 2)
+        for part in _parts(len(blocks)):
+            self.products[part] += lower_triangle(shown[part] @ blocks[part].transpose(1, 2))
 
     def include(self, other: Self) -> None:
         """Add the images that other moments are of."""
@@ -194,19 +199,31 @@ class Moments(PositionMoments):
         its conjugate: Gelman et al., "Bayesian data analysis", 3rd edition, 2013, section 3.6). Its weight
         grows as fewer images show the block.
         """
-        centre = self._blocks(self.means)
-        spread = self.products - (centre * self._blocks(self.shown)) @ centre.transpose(1, 2)
-        free = self._blocks(self._freedom()).sum(dim=2, keepdim=True)
-        whole = self.count * self._blocks(torch.ones_like(self.shown)).sum(dim=2, keepdim=True)
+        like = self.owner.means
+        inverse = torch.empty_like(self.owner.whitening[: len(self.products)])
+        covariances, floor = self._covariances()
+        for part in _parts(len(inverse)):
+            inverse[part] = inverse_factor(symmetric(covariances[part]) + floor)
+        return _Statistics(self.means.to(like), inverse, self._certainty().to(like))
+
+    def _covariances(self) -> tuple[Tensor, Tensor]:
+        """Return the covariance of each block, as a lower triangle, and what is to be added to each."""
+        centre, shown = self._blocks(self.means), self._blocks(self.shown)
+        spread = self.products.clone()
+        for part in _parts(len(spread)):
+            spread[part] -= lower_triangle((centre[part] * shown[part]) @ centre[part].transpose(1, 2))
+        free = self._blocks(self._freedom()).sum(dim=(1, 2))[:, None]
+        whole = self.count * self._blocks(torch.ones_like(self.shown)).sum(dim=(1, 2))[:, None]
         of_all = spread.sum(dim=0) / free.sum()
         # Relative to what all images would give; on both sides averaged over neighbouring blocks.
-        spread, share = self._smooth(spread / whole), self._smooth(free / whole)
-        own = spread / torch.where(share > 0, share, 1)
+        share = self._smooth(free / whole)
         least = self._weight_of_all()
         prior = least / (least + (1 - least) * share)
-        inverse = inverse_factor((1 - prior) * own + prior * of_all + variance_floor(of_all))
-        like = self.owner.means
-        return _Statistics(self.means.to(like), inverse.to(like), self._certainty().to(like))
+        divisor = torch.where(share > 0, share, 1)
+        for part in _parts(spread.shape[1]):
+            own = self._smooth(spread[:, part] / whole) / divisor
+            spread[:, part] = (1 - prior) * own + prior * of_all[part]
+        return spread, variance_floor(symmetric(of_all))
 
     def _freedom(self) -> Tensor:
         """Return the images (1, 1, h, w) that each position's covariance is worth, of `count` at most.
@@ -239,10 +256,14 @@ class Moments(PositionMoments):
         channels = len(self.owner.whitening[0])
         return max(_OF_ALL, channels / (channels + self.count * self.owner.side**2))
 
-    def _smooth(self, covariances: Tensor) -> Tensor:
-        """Average over neighbouring blocks; (blocks, ...)."""
-        blocks = len(covariances)
+    def _smooth(self, each: Tensor) -> Tensor:
+        """Average values of the blocks (blocks, values) over neighbouring ones."""
         across = -(-self.owner.grid[1] // self.owner.side)
-        planes = covariances.view(blocks // across, across, -1).permute(2, 0, 1)[None]
+        planes = each.view(-1, across, each.shape[1]).permute(2, 0, 1)[None]
         smooth = gaussian_blur(planes, _NEIGHBOURS / self.owner.side)
-        return smooth[0].permute(1, 2, 0).reshape(covariances.shape)
+        return smooth[0].permute(1, 2, 0).reshape(each.shape)
+
+
+def _parts(length: int) -> list[slice]:
+    """Divide a length, so that what is computed of each part needs little memory."""
+    return [slice(start, start + _AT_ONCE) for start in range(0, length, _AT_ONCE)]
