@@ -19,7 +19,8 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+"""In this order: the first has the same engine and no windows, and takes a third of the processor time."""
 
 LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = ((390, "light"), (1280, "dark"))
 """Width and scheme of the looks at a page that find what bars people.
@@ -57,7 +58,7 @@ def browser() -> Iterator[Browser]:
     )
     chromium = find_chromium()
     if chromium is None:
-        pytest.skip("no Chromium on this machine: install it, on Debian by apt-get install chromium")
+        pytest.skip("no Chromium on this machine: install it, on Debian by apt-get install chromium-headless-shell")
     with playwright.sync_playwright() as driver:
         running = driver.chromium.launch(executable_path=chromium, args=_OPTIONS)
         yield running

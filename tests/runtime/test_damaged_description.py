@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import json
 import math
@@ -19,6 +20,7 @@ from excision.errors import ModelError
 from excision.method.calibration import calibrate
 from excision.predictions import Prediction
 from excision.runtime import Inspector
+from excision.runtime.backends import open_backend
 from excision.runtime.defect_criteria import REGION, DefectCriteria
 from excision.runtime.model_folder import DESCRIPTION, Description
 from excision.runtime.verification import verify
@@ -29,6 +31,12 @@ VALUES: tuple[Any, ...] = (
     *([], {}, [None], {"x": 1}, [100_000, 100_000], "a\nb" * 1000, [[1]] * 100),
 )
 MOST_MEMORY = 64 * 2**20
+
+
+@pytest.fixture
+def opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open a graph once for each way in which a description has it opened: the graph itself is never changed."""
+    monkeypatch.setattr("excision.runtime.inspector.open_backend", functools.cache(open_backend))
 
 
 def facts(prediction: Prediction) -> tuple[Any, ...]:
@@ -48,6 +56,7 @@ def outcome(folder: Path) -> tuple[Any, ...] | None:
     return facts(inspector.inspect(IMAGE))
 
 
+@pytest.mark.usefixtures("opened_once")
 @pytest.mark.parametrize("make", [old_folder, sealed_folder])
 def test_a_changed_entry_is_seen_or_means_nothing(make: Callable[[Path], Path], tmp_path: Path) -> None:
     folder = make(tmp_path)
@@ -165,6 +174,7 @@ def test_a_grey_zone_above_the_threshold_is_refused(tmp_path: Path) -> None:
         Description.load(folder)
 
 
+@pytest.mark.usefixtures("opened_once")
 def test_calibrating_again_seals_again(tmp_path: Path) -> None:
     for folder in (old_folder(tmp_path), sealed_folder(tmp_path)):
         inspector = Inspector(folder, threads=1)

@@ -9,7 +9,7 @@ than that, and copies all weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -25,6 +25,7 @@ _LONGEST_NUMBER = 10  # bytes
 _MOST_KEY = 2**32
 
 _Fields: TypeAlias = "Mapping[int, _Fields | str]"
+_Field: TypeAlias = tuple[int, int, int, int]
 
 _FUNCTION = "the graph contains functions: only graphs that `excision export` wrote are run"
 _LOOP = "the graph contains a loop: only graphs that `excision export` wrote are run"
@@ -59,7 +60,12 @@ def read_onnx(path: Path) -> bytes:
 
 def _check(content: bytes, start: int, end: int, known: _Fields) -> None:
     """Check the fields of a message, and those of the messages in it."""
-    for field, stored, place, after in _fields(content, start, end):
+    fields = _fields(content, start, end)
+    if known is _NODE:
+        fields = iter(whole := list(fields))
+        if _branches(content, whole):
+            known = _BRANCHING_NODE
+    for field, stored, place, after in fields:
         inside = known.get(field)
         if inside is None:
             continue
@@ -70,31 +76,33 @@ def _check(content: bytes, start: int, end: int, known: _Fields) -> None:
             raise ValueError(inside)
         if stored != _CONTENT:
             raise _no_file()
-        if inside is _NODE and _branches(content, place, after):
-            inside = _BRANCHING_NODE
         _check(content, place, after, inside)
 
 
-def _branches(content: bytes, start: int, end: int) -> bool:
+def _branches(content: bytes, node: Sequence[_Field]) -> bool:
     """Tell whether a node is a branch; each statement of its kind must say so."""
-    kinds = [
-        content[place:after]
-        for field, _, place, after in _fields(content, start, end)
-        if field == _KIND_OF_NODE
-    ]
+    kinds = [content[place:after] for field, _, place, after in node if field == _KIND_OF_NODE]
     return bool(kinds) and all(kind == _BRANCHING for kind in kinds)
 
 
-def _fields(content: bytes, place: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def _fields(content: bytes, place: int, end: int) -> Iterator[_Field]:
     """Give of each field its number, how it is stored, and where its value begins and ends.
 
     A field may occur any number of times; whichever of them counts for a reader, it is among these.
     """
     while place < end:
-        key, place = _number(content, place, end)
+        # Of tens of thousands of numbers nearly all are of one byte: calls for them would take most of the time.
+        key = content[place]
+        if key < 128:
+            place += 1
+        else:
+            key, place = _number(content, place, end)
         field, stored, after = key >> 3, key & 7, place
         if stored == _CONTENT:
-            length, place = _number(content, place, end)
+            if place < end and (length := content[place]) < 128:
+                place += 1
+            else:
+                length, place = _number(content, place, end)
             after = place + length
         elif stored == _NUMBER:
             after = _number(content, place, end)[1]
