@@ -58,7 +58,7 @@ def browser() -> Iterator[Browser]:
     )
     chromium = find_chromium()
     if chromium is None:
-        pytest.skip("no Chromium on this machine: install it, on Debian by apt-get install chromium-headless-shell")
+        pytest.skip("no Chromium on this machine; on Debian: apt-get install chromium-headless-shell")
     with playwright.sync_playwright() as driver:
         running = driver.chromium.launch(executable_path=chromium, args=_OPTIONS)
         yield running

@@ -26,7 +26,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-INSPECTING = ("excision.cli.serve", "excision.station.api.app", "excision.runtime.inspector", "uvicorn")
+INSPECTING = (
+    *("excision.cli.serve", "excision.cli.retention", "excision.cli.inspect"),
+    *("excision.station.line.opening", "excision.station.api.app", "excision.station.api.server"),
+    *("excision.station.pages.router", "excision.runtime.inspector", "excision.runtime.verification"),
+    *("uvicorn.loops.asyncio", "uvicorn.lifespan.on", "uvicorn.protocols.http.httptools_impl"),
+    *("anyio._backends._asyncio", "pydantic.dataclasses", "PIL.PngImagePlugin", "rich.progress"),
+    *("excision.data.png", "numpy.fft"),
+)
+"""What the service imports, but for onnxruntime: that begins a thread, for which a fork would wait."""
 TRAINING = ("excision.cli.train", "excision.cli.inspect", "matplotlib.figure", "tests.small_lessons")
 
 _AT_THE_START = ("PYTHON", "LC_", "LANG", "LD_", "OMP_")  # read before a program is

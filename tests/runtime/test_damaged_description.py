@@ -35,7 +35,7 @@ MOST_MEMORY = 64 * 2**20
 
 @pytest.fixture
 def opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Open a graph once for each way in which a description has it opened: the graph itself is never changed."""
+    """Open the graph once for each way in which a description asks for it: it never changes."""
     monkeypatch.setattr("excision.runtime.inspector.open_backend", functools.cache(open_backend))
 
 
