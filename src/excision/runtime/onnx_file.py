@@ -91,7 +91,7 @@ def _fields(content: bytes, place: int, end: int) -> Iterator[_Field]:
     A field may occur any number of times; whichever of them counts for a reader, it is among these.
     """
     while place < end:
-        # Of tens of thousands of numbers nearly all are of one byte: calls for them would take most of the time.
+        # Nearly all of tens of thousands of numbers are of one byte: calls for them would take most time.
         key = content[place]
         if key < 128:
             place += 1
