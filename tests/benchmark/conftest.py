@@ -42,7 +42,7 @@ def kolektor(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Another data set whose folder has the same name."""
+    """Another data set whose folder has the same name, of fewer images; tests must not change it."""
     return write_kolektorsdd2(tmp_path_factory.mktemp("other") / "surface", train=6, good=3, defects=2)
 
 

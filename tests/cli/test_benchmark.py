@@ -17,7 +17,7 @@ import pytest
 import tomli_w
 from PIL import Image
 
-from excision.benchmark import child, plan, study, throughput
+from excision.benchmark import child, study, throughput
 from excision.cli import run as main
 from excision.data import load_dataset
 from excision.detector import Detector
@@ -26,9 +26,11 @@ from excision.jobs.on_ray import RayPool
 from excision.jobs.pool import Ended, Hear, Job
 from excision.method.calibration import calibrate
 from excision.method.run_folder import CHECKPOINT, MODEL, SETTINGS, TRAINING, read_json
+from tests import nursery
 from tests.benchmark.conftest import fake_baseline, kolektor, second
 from tests.benchmark.fakes import NAME
-from tests.cli.conftest import SMALL, command, environment, excision, untuned
+from tests.cli.conftest import SMALL, command, environment, untuned
+from tests.cli.conftest import inside as excision
 
 # Fixtures that another folder's tests define too.
 __all__ = ["fake_baseline", "kolektor", "second"]
@@ -36,8 +38,9 @@ __all__ = ["fake_baseline", "kolektor", "second"]
 TINY = untuned(SMALL)
 FEW = [*TINY, "--false-alarm-rate", "40%", "--steps", "10"]
 TWO = [*FEW[:-1], "2"]
+WORKING = (*nursery.TRAINING, "excision.benchmark.cell", "tests.benchmark.little_timing")
 ROUNDS = 2
-"""Rounds of timing in this process."""
+"""Rounds of timing, in this process and in those of `fork`."""
 
 
 def call(*words: object) -> int:
@@ -48,6 +51,7 @@ def call(*words: object) -> int:
 def inside(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Let jobs be done in this process, which is faster, and time little; gives the list of those done."""
     monkeypatch.setattr(throughput, "SINGLES", 1)
+    monkeypatch.setattr(throughput, "BATCHES", (1, 2))
     for module in (throughput, study):
         monkeypatch.setattr(module, "ROUNDS", ROUNDS)
     jobs: list[dict[str, Any]] = []
@@ -60,12 +64,25 @@ def inside(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return jobs
 
 
+def fork(job: dict[str, Any]) -> int:
+    """Do a job as `child.launch` does, in a process that has imported torch already."""
+    words = ["-m", child.MODULE]
+    with nursery.Program(words, WORKING, stdin=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.flush()
+        return process.wait(timeout=300)  # its input closes after it has ended: before, it would be stopped
+
+
 @pytest.fixture(scope="module")
 def paper(kolektor: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder of the paper's benchmark, small, and what the command printed; not to be changed."""
     out = tmp_path_factory.mktemp("paper") / "out"
     words = ["--preset", "paper", "--methods", f"ear,{NAME}", "--seeds", 1]
-    done = excision("benchmark", kolektor, *words, "--out", out, "--json", out / "all.json", *FEW)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(child, "launch", fork)
+        patch.setattr(study, "ROUNDS", ROUNDS)
+        done = excision("benchmark", kolektor, *words, "--out", out, "--json", out / "all.json", *FEW)
     assert done.returncode == 0, done.stderr
     return out, done.stdout
 
@@ -195,9 +212,7 @@ def test_finished_work_is_not_done_again(
     kolektor: Path,
     tmp_path: Path,
     inside: list[dict[str, Any]],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(study, "ROUNDS", plan.ROUNDS)  # it was made in another process
     words = ["--preset", "paper", "--methods", f"ear,{NAME}", "--seeds", 1, *FEW]
     assert call("benchmark", kolektor, *words, "--out", paper[0], "--json", tmp_path / "again.json") == 0
     assert inside == []
@@ -234,7 +249,7 @@ def test_two_data_sets_and_seeds(
     kolektor: Path, second: Path, tmp_path: Path, inside: list[dict[str, Any]]
 ) -> None:
     out, file = tmp_path / "out", tmp_path / "all.json"
-    words = ["--methods", f"{NAME},ear", "--seeds", 2, "--seed", 3, *FEW]
+    words = ["--methods", f"{NAME},ear", "--seeds", 2, "--seed", 3, *TWO]
     assert call("benchmark", kolektor, second, *words, "--out", out, "--json", file) == 0
     assert len(inside) == 2 * 2 * 2 + 2
     content = json.loads(file.read_text("utf-8"))
@@ -255,11 +270,11 @@ def test_two_data_sets_and_seeds(
 
 
 @pytest.mark.usefixtures("inside")
-def test_large_images_in_tiles(kolektor: Path, tmp_path: Path) -> None:
+def test_large_images_in_tiles(second: Path, tmp_path: Path) -> None:
     out, json_file = tmp_path / "out", tmp_path / "figures.json"
-    words = ["--methods", f"ear,{NAME}", "--seeds", 1, "--tile", 48, 48, *FEW, "--out", out]
-    assert call("benchmark", kolektor, *words) == 0
-    assert call("evaluate", out / "surface/ear/seed-0", kolektor, "--json", json_file) == 0
+    words = ["--methods", f"ear,{NAME}", "--seeds", 1, "--tile", 48, 48, *TWO, "--out", out]
+    assert call("benchmark", second, *words) == 0
+    assert call("evaluate", out / "surface/ear/seed-0", second, "--json", json_file) == 0
     figures = read_json(out / "surface/ear/seed-0/cell.json")["figures"]
     evaluated = read_json(json_file)
     for timed in (evaluated, figures):
@@ -267,7 +282,7 @@ def test_large_images_in_tiles(kolektor: Path, tmp_path: Path) -> None:
     assert figures == evaluated
     # The fake baseline takes images of one size only, and a quarter of the time it is given.
     fake = read_json(out / "surface" / NAME / "seed-0/cell.json")
-    assert fake["figures"]["n_defect"] == 3
+    assert fake["figures"]["n_defect"] == 2
     assert fake["training_seconds"] >= fake["seconds_given"] / 4
     assert read_json(out / "surface/throughput.json")["size"] == [48, 48]
     assert "so images per second are tiles: surface." in (out / "benchmark.md").read_text()
@@ -289,10 +304,10 @@ def test_timing_goes_on(kolektor: Path, tmp_path: Path, inside: list[dict[str, A
     assert inside[0]["seconds"] is None
 
 
-def test_ablations_share_runs(kolektor: Path, tmp_path: Path, inside: list[dict[str, Any]]) -> None:
+def test_ablations_share_runs(second: Path, tmp_path: Path, inside: list[dict[str, Any]]) -> None:
     out, file = tmp_path / "out", tmp_path / "all.json"
     words = ["--ablations", "fill,skips,map", "--seeds", 1, *TWO]
-    assert call("benchmark", kolektor, *words, "--out", out, "--json", file) == 0
+    assert call("benchmark", second, *words, "--out", out, "--json", file) == 0
     # EAR, two that train otherwise, three skips and three maps besides its own, and nothing to time.
     assert [job["kind"] for job in inside] == ["cell"] * 9
     content = read_json(file)
@@ -320,8 +335,8 @@ def test_ablations_share_runs(kolektor: Path, tmp_path: Path, inside: list[dict[
         (copy / SETTINGS).write_text(tomli_w.dumps(settings))
         detector = Detector.load(copy)
         if section == "score":  # another map has another usual level
-            detector.recalibrate(kolektor)
-        figures = measure(detector, load_dataset(kolektor)).to_json()
+            detector.recalibrate(second)
+        figures = measure(detector, load_dataset(second)).to_json()
         cell = read_json(out / "surface" / key / "seed-0" / "cell.json")
         assert {**cell["figures"], "ms_per_image": 0} == {**figures, "ms_per_image": 0}
 
@@ -332,29 +347,28 @@ def read_toml(path: Path) -> dict[str, Any]:
     return tomllib.loads(path.read_text("utf-8"))
 
 
-@pytest.mark.parametrize(
-    ("fault", "said"), [("error", "it went astray"), ("crash", "ZeroDivisionError: a fault of the baseline")]
-)
 def test_failed_cell_is_noted_and_tried_again(
-    fault: str,
-    said: str,
-    kolektor: Path,
+    second: Path,
     tmp_path: Path,
     inside: list[dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     words = ["--methods", f"ear,{NAME}", "--seeds", 1, *TWO, "--out", tmp_path / "out"]
-    monkeypatch.setenv("FAKE_FAULT", fault)
-    assert call("benchmark", kolektor, *words) == 2
-    assert f"Failed: surface, {NAME}, seed 0: {said}" in capsys.readouterr().out
     cell = tmp_path / "out" / "surface" / NAME / "seed-0"
-    assert said in read_json(cell / "error.json")["error"]
-    assert said in (tmp_path / "out" / "benchmark.md").read_text("utf-8")
-    assert (tmp_path / "out" / "surface" / "throughput.json").is_file()
+    for fault, said in (
+        ("error", "it went astray"),
+        ("crash", "ZeroDivisionError: a fault of the baseline"),
+    ):
+        monkeypatch.setenv("FAKE_FAULT", fault)
+        assert call("benchmark", second, *words) == 2
+        assert f"Failed: surface, {NAME}, seed 0: {said}" in capsys.readouterr().out
+        assert said in read_json(cell / "error.json")["error"]
+        assert said in (tmp_path / "out" / "benchmark.md").read_text("utf-8")
+        assert (tmp_path / "out" / "surface" / "throughput.json").is_file()
     monkeypatch.delenv("FAKE_FAULT")
     inside.clear()
-    assert call("benchmark", kolektor, *words) == 0
+    assert call("benchmark", second, *words) == 0
     assert [job["kind"] for job in inside] == ["cell", "throughput"]
     assert not (cell / "error.json").exists()
 
@@ -504,7 +518,7 @@ def test_imports_nothing_heavy_before_it_works() -> None:
 
 
 def test_on_a_cluster_others_wait_for_ear_and_timing_is_alone(
-    kolektor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    second: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With jobs done here as a cluster would do them; what Ray does with them is tested with fleets."""
     waves: list[list[tuple[str, bool]]] = []
@@ -517,7 +531,7 @@ def test_on_a_cluster_others_wait_for_ear_and_timing_is_alone(
 
     monkeypatch.setattr(RayPool, "run", run)
     words = ["--methods", f"ear,{NAME}", "--seeds", 1, *TWO, "--out", tmp_path / "out"]
-    assert call("benchmark", kolektor, *words, "--engine", "ray") == 0
+    assert call("benchmark", second, *words, "--engine", "ray") == 0
     assert waves == [
         [("surface, ear, seed 0", False)],
         [(f"surface, {NAME}, seed 0", False)],
@@ -526,7 +540,7 @@ def test_on_a_cluster_others_wait_for_ear_and_timing_is_alone(
     cell = tmp_path / "out" / "surface" / NAME / "seed-0" / "cell.json"
     assert read_json(cell)["seconds_given"] > 0
     waves.clear()
-    assert call("benchmark", kolektor, *words, "--engine", "ray") == 0
+    assert call("benchmark", second, *words, "--engine", "ray") == 0
     assert waves == [[], [], []]
-    assert call("benchmark", kolektor, *words, "--address", "auto") == 2
+    assert call("benchmark", second, *words, "--address", "auto") == 2
     assert "add --engine ray" in capsys.readouterr().err
