@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import reprlib
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
 
 from excision.errors import SettingsError
@@ -23,7 +26,7 @@ def check_keys(kind: Any, section: str, values: Any) -> None:
     Raises:
         SettingsError: a name is unknown, or a value has a wrong type.
     """
-    hints = get_type_hints(kind)
+    hints = _types_of(kind)
     for key, value in as_fields(values).items():
         require(key in hints, f"{section}.{key} is unknown; known are {', '.join(hints)}")
         _check(f"{section}.{key}", value, hints[key])
@@ -35,8 +38,15 @@ def check_types(section: str, settings: Any) -> None:
     Raises:
         SettingsError: a value has a wrong type, is not finite, or is not one of the choices.
     """
-    for key, hint in get_type_hints(type(settings)).items():
+    kind: Any = type(settings)
+    for key, hint in _types_of(kind).items():
         _check(f"{section}.{key}", getattr(settings, key), hint)
+
+
+@cache
+def _types_of(kind: Any) -> Mapping[str, Any]:
+    """Return the declared types of a dataclass: to resolve them takes longer than to check its values."""
+    return MappingProxyType(get_type_hints(kind))
 
 
 def as_fields(values: dict[str, Any]) -> dict[str, Any]:

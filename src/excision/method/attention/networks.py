@@ -157,11 +157,12 @@ class InstanceNorm(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Normalise (B, C, H, W) over H and W."""
         # Batch normalisation with batch statistics, on a batch of one image, is instance normalisation.
-        singles = [
-            functional.batch_norm(single[None], None, None, self.weight, self.bias, training=True)
-            for single in features
-        ]
-        return singles[0] if len(singles) == 1 else torch.cat(singles)
+        if len(features) == 1:
+            return self._one(features)
+        return torch.cat([self._one(single[None]) for single in features])
+
+    def _one(self, features: Tensor) -> Tensor:
+        return functional.batch_norm(features, None, None, self.weight, self.bias, training=True)
 
 
 def _shrink(inputs: int, outputs: int) -> nn.Sequential:
