@@ -76,15 +76,15 @@ def test_a_surface_without_a_shape_gives_the_plain_baseline(
 def test_a_part_in_any_rotation_is_found_and_seen_better(
     kind: type[Baseline], plain: type[Baseline], options: dict[str, float], tmp_path: Path
 ) -> None:
-    good = [bracket(number) for number in range(40)]
+    good = [bracket(number) for number in range(26)]
     aligned = kind(SETTINGS, "cpu", **options).fit(good)
     network = aligned.network
     assert isinstance(network, AlignedNetwork) and network.is_aligned
 
     def gap(method: Baseline) -> float:
         """How far the typical defect is above typical good ones, in their deviations."""
-        normal = [method.inspect(bracket(number)).score for number in range(100, 115)]
-        defective = [method.inspect(bracket(number, dent=True)).score for number in range(200, 215)]
+        normal = [method.inspect(bracket(number)).score for number in range(100, 110)]
+        defective = [method.inspect(bracket(number, dent=True)).score for number in range(200, 210)]
         return float((np.median(defective) - np.median(normal)) / np.std(normal))
 
     assert gap(aligned) > max(gap(plain(SETTINGS, "cpu", **options).fit(good)), 3)

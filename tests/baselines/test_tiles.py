@@ -30,7 +30,7 @@ def strip(number: int, size: tuple[int, int] = STRIP) -> NDArray[np.uint8]:
     return (cast_grain(np.random.default_rng(number), size) * 255).astype(np.uint8)
 
 
-GOOD = [strip(number) for number in range(8)]
+GOOD = [strip(number) for number in range(4)]
 
 
 @pytest.fixture(scope="module", params=sorted(BASELINES))

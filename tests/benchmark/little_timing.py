@@ -2,4 +2,4 @@
 
 from excision.benchmark import throughput
 
-throughput.SINGLES, throughput.ROUNDS = 1, 2
+vars(throughput).update(SINGLES=1, ROUNDS=2)

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -158,26 +159,30 @@ def test_help_all_after_the_end_of_the_options_is_a_name(capsys: pytest.CaptureF
     assert "--help-all: no such file or folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("setting", list_settings(), ids=lambda each: each.full_name)
-def test_every_setting_is_an_option(setting: SettingReference) -> None:
+def test_every_setting_is_an_option() -> None:
     """Its default, given as an option, is read as the same value of the same type."""
-    derived = {
+    derived: dict[str, Any] = {
         "image.size": (48, 64),
         "image.tile": (48, 64),
         "image.channels": 3,
         "image.smallest_defect": "0.5mm",
         "image.mm_per_pixel": 0.02,
     }
-    default = derived.get(setting.full_name, setting.default)
-    name = option_name(setting.full_name)
-    if isinstance(default, bool):
-        words = [name if default else f"--{setting.section}.no-{setting.name.replace('_', '-')}"]
-    else:
-        words = [name, *map(str, default if isinstance(default, tuple) else [default])]
+    defaults = {each: derived.get(each.full_name, each.default) for each in list_settings()}
+    words = [word for setting, default in defaults.items() for word in as_words(setting, default)]
     _, bound, unused, *_ = build().parse_known_args(["train", "parts", "--out", "run", *words])
     assert unused == []
-    given = getattr(getattr(bound.arguments["options"], setting.section), setting.name)
-    assert (given, type(given)) == (default, type(default))
+    for setting, default in defaults.items():
+        given = getattr(getattr(bound.arguments["options"], setting.section), setting.name)
+        assert (given, type(given)) == (default, type(default)), setting.full_name
+
+
+def as_words(setting: SettingReference, value: Any) -> list[str]:
+    """Give the option that sets a setting to a value."""
+    name = option_name(setting.full_name)
+    if isinstance(value, bool):
+        return [name if value else f"--{setting.section}.no-{setting.name.replace('_', '-')}"]
+    return [name, *map(str, value if isinstance(value, tuple) else [value])]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

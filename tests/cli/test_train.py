@@ -22,7 +22,7 @@ from excision.system.files import sha256
 from tests.cli.conftest import SMALL, TINY, environment, excision, inside
 from tests.nursery import TRAINING, Program
 
-STEPS = 250
+STEPS = 160
 """Long enough that a moment of a training is easily hit."""
 
 
@@ -177,7 +177,7 @@ def stop_in_training(parts: Path, run: Path, number: signal.Signals, *options: s
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.005)
-        time.sleep(random.uniform(0, 0.2))
+        time.sleep(random.uniform(0, 0.1))
         process.send_signal(number)
         _, told = process.communicate(timeout=300)
     return process.returncode, told.decode()

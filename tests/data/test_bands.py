@@ -30,7 +30,7 @@ SIDES = st.integers(8, 90)
     st.integers(1, 8),
     st.sampled_from(["png", "jpg", "tif"]),
 )
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 def test_bands_have_the_values_of_the_whole(
     data: st.DataObject, shape: tuple[int, int, int], size: tuple[int, int], orientation: int, suffix: str
 ) -> None:
@@ -67,11 +67,14 @@ def test_the_order_of_the_two_directions_is_that_of_pillow() -> None:
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.bmp", "a.ppm"])
-def test_a_large_image_is_never_held_in_floating_point(tmp_path: Path, name: str) -> None:
-    side = 5000
+def test_a_large_image_is_never_held_in_floating_point(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bands, "BAND", bands.BAND // 4)
+    side = 2500
     path = tmp_path / name
     Image.fromarray(np.full((side, side, 3), (10, 20, 30), np.uint8)).save(path)
-    stored, band = side * side * (4 if name in ("a.jpg", "a.bmp") else 3), 240_000_000
+    stored, band = side * side * (4 if name in ("a.jpg", "a.bmp") else 3), 60_000_000
     load_working_image(path, (64, 64), 1)
     assert peak_growth(lambda: load_working_image(path, (64, 64), 3)) < stored + band
     assert peak_growth(lambda: check_decodes(path)) < stored + band

@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).parents[2] / "experiments" / "known_defects.py"
 
 def test_the_study_prints_its_table(run: Path, tmp_path: Path) -> None:
     data, out = tmp_path / "data", tmp_path / "out"
-    write_synthetic(data, size=(64, 64), train=12, test_good=3, per_defect=3, surfaces=["cast_grain"], seed=1)
+    write_synthetic(data, size=(64, 64), train=8, test_good=2, per_defect=3, surfaces=["cast_grain"], seed=1)
     few = ("--without", "crack", "--steps", 2, "--attention")
     nursery.printed(SCRIPT, "score", data, run, out, "--known", 0, 2, *few)
     printed = nursery.printed(SCRIPT, "table", out)

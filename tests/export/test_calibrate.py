@@ -18,6 +18,7 @@ from excision.cli import run as command_line
 from excision.errors import ModelError, SettingsError
 from excision.method.calibration import calibrate, groups_needed_on_average, too_few
 from excision.runtime import calibration_history
+from excision.runtime.calibrated_folder import CalibratedFolder
 from excision.runtime.calibration_history import HISTORY, State
 from excision.runtime.defect_criteria import DefectCriteria
 from excision.runtime.inspector import Inspector
@@ -246,38 +247,38 @@ def killed_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 def test_a_kill_leaves_the_state_before_or_after(line: Path, killed_at: list[int]) -> None:
     """Between any two writes of a calibration that changes everything, and of its undo."""
 
-    def state(inspector: Inspector) -> object:
-        return State.of(inspector.description, inspector.criteria).to_json()
+    def state(folder: CalibratedFolder) -> object:
+        return State.of(folder.description, folder.criteria).to_json()
 
     killed_at[0] = 10**9
     scores = [float(number) for number in range(1, 30)]
-    first = state(Inspector(line))
-    Inspector(line).recalibrate(scores, 0.1)
-    second = state(Inspector(line))
-    region = np.zeros(Inspector(line).image_format.size, bool)
+    first = state(CalibratedFolder(line))
+    CalibratedFolder(line).recalibrate(scores, 0.1)
+    second = state(CalibratedFolder(line))
+    region = np.zeros(CalibratedFolder(line).image_format.size, bool)
     region[:9] = True
     third = {**State.of(Description.load(line), DefectCriteria(region, 3)).to_json()}
     third["calibration"] = dataclasses.asdict(calibrate(scores, 0.3))
     for steps in range(6):
-        changed = Inspector(line)
+        changed = CalibratedFolder(line)
         changed.criteria = DefectCriteria(region, 3)
         killed_at[0] = steps
         with suppress(Killed):
             changed.recalibrate(scores, 0.3)
         killed_at[0] = 10**9
-        assert state(Inspector(line)) in (second, third)
+        assert state(CalibratedFolder(line)) in (second, third)
         killed_at[0] = steps
         with suppress(Killed):
-            Inspector(line).undo_calibration()
+            CalibratedFolder(line).undo_calibration()
         killed_at[0] = 10**9
-        assert state(Inspector(line)) in (first, second, third)
-        if state(Inspector(line)) == first:
-            Inspector(line).recalibrate(scores, 0.1)
-    seen = [state(Inspector(line))]
+        assert state(CalibratedFolder(line)) in (first, second, third)
+        if state(CalibratedFolder(line)) == first:
+            CalibratedFolder(line).recalibrate(scores, 0.1)
+    seen = [state(CalibratedFolder(line))]
     with pytest.raises(SettingsError, match="no earlier"):
         while True:
-            Inspector(line).undo_calibration()
-            seen.append(state(Inspector(line)))
+            CalibratedFolder(line).undo_calibration()
+            seen.append(state(CalibratedFolder(line)))
     assert seen[-1] == first
     assert all(one != two for one, two in pairwise(seen))
 
@@ -290,7 +291,7 @@ def test_a_damaged_history_is_kept_and_named(line: Path, content: str) -> None:
     (line / HISTORY).write_text(content)
     before = files(line)
     with pytest.raises(ModelError, match=HISTORY):
-        Inspector(line).undo_calibration()
+        CalibratedFolder(line).undo_calibration()
     assert files(line) == before
 
 
@@ -313,10 +314,10 @@ def test_what_does_not_go_together(line: Path, good: Path, words: list[str]) -> 
 
 
 def test_the_history_has_a_limit(line: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Inspector(line).recalibrate([1.0, 2.0], 0.4)
+    CalibratedFolder(line).recalibrate([1.0, 2.0], 0.4)
     monkeypatch.setattr(calibration_history, "_LARGEST", 10)
     with pytest.raises(ModelError, match="larger than"):
-        Inspector(line).undo_calibration()
+        CalibratedFolder(line).undo_calibration()
 
 
 @pytest.mark.parametrize("data", ["fresh", "plain"])

@@ -34,14 +34,21 @@ from excision.method.scoring.appearance_search import Clusters
 from excision.report.writing import inspect_and_report
 from excision.runtime.backend import MODEL_FILES, BackendName
 from excision.runtime.backends import open_backend
+from excision.runtime.calibrated_folder import CalibratedFolder
 from excision.runtime.golden_file import GOLDEN, Golden
 from excision.runtime.inspector import Inspector
 from excision.runtime.model_folder import DESCRIPTION, FORMAT, Description
 from excision.runtime.verification import Proof, verify
 
 
-def test_stages_and_scores_are_those_of_torch(exported: tuple[Path, Proof], run: Path, parts: Path) -> None:
-    detector, inspector = Detector.load(run, device="cpu"), Inspector(exported[0], threads=1)
+@pytest.fixture(scope="module")
+def inspector(exported: tuple[Path, Proof]) -> Inspector:
+    """The exported model, opened once: OpenVINO takes a second; not to be changed."""
+    return Inspector(exported[0], threads=1)
+
+
+def test_stages_and_scores_are_those_of_torch(inspector: Inspector, run: Path, parts: Path) -> None:
+    detector = Detector.load(run, device="cpu")
     distance = detector.pipeline.scorer.feature_distance
     assert distance is not None and distance.counts and float(distance.weight) > 0.1
     samples = load_dataset(parts).test
@@ -89,9 +96,8 @@ def calibrate_scores(run: Path) -> list[float]:
     return scores
 
 
-def test_an_image_has_one_score_alone_in_threads_and_again(exported: tuple[Path, Proof]) -> None:
-    inspector = Inspector(exported[0], threads=1)
-    images = Golden.load(exported[0]).images
+def test_an_image_has_one_score_alone_in_threads_and_again(inspector: Inspector) -> None:
+    images = Golden.load(inspector.folder).images
     alone = [inspector.inspect_working(image).score for image in images]
     found: list[list[float]] = [[] for _ in range(4)]
 
@@ -112,8 +118,7 @@ def test_the_graph_says_nothing_of_the_machine_that_wrote_it(exported: tuple[Pat
     assert b"/export/graph.py" not in files[0].read_bytes()
 
 
-def test_the_graph_takes_batches_of_any_size(exported: tuple[Path, Proof]) -> None:
-    inspector = Inspector(exported[0], threads=1)
+def test_the_graph_takes_batches_of_any_size(exported: tuple[Path, Proof], inspector: Inspector) -> None:
     graph = open_backend(exported[0], Description.load(exported[0]).backend, "fp32", threads=1)
     images = Golden.load(exported[0]).images
     batch = np.ascontiguousarray((images / np.float32(65535)).astype(np.float32).transpose(0, 3, 1, 2))
@@ -126,11 +131,11 @@ def test_the_graph_takes_batches_of_any_size(exported: tuple[Path, Proof]) -> No
 
 @pytest.mark.parametrize("shape", [(40, 40), (40, 40, 1), (31, 77), (9, 200)])
 def test_arrays_are_understood_as_the_detector_understands_them(
-    shape: tuple[int, ...], exported: tuple[Path, Proof], run: Path
+    shape: tuple[int, ...], inspector: Inspector, run: Path
 ) -> None:
     image = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
     (expected,) = Detector.load(run, device="cpu").predict(image)
-    assert Inspector(exported[0]).inspect(image).score == pytest.approx(expected.score, rel=1e-3)
+    assert inspector.inspect(image).score == pytest.approx(expected.score, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -145,9 +150,9 @@ def test_arrays_are_understood_as_the_detector_understands_them(
     ],
     ids=["channels", "tiny", "nan", "empty", "number", "missing"],
 )
-def test_what_is_no_image_is_refused(image: Any, exported: tuple[Path, Proof]) -> None:
+def test_what_is_no_image_is_refused(image: Any, inspector: Inspector) -> None:
     with pytest.raises(ImageError):
-        Inspector(exported[0]).inspect(image)
+        inspector.inspect(image)
 
 
 def test_an_exported_folder_inspects_like_a_run(
@@ -165,25 +170,25 @@ def test_recalibrating_changes_the_threshold_and_nothing_else(
 ) -> None:
     folder = Path(shutil.copytree(exported[0], tmp_path / "copy"))
     before = Description.load(folder)
-    Inspector(folder).recalibrate([1.0, 2.0, 3.0], 0.3)
+    CalibratedFolder(folder).recalibrate([1.0, 2.0, 3.0], 0.3)
     after = Description.load(folder)
     assert after.calibration == calibrate([1.0, 2.0, 3.0], 0.3)
     assert dataclasses.replace(after, calibration=before.calibration) == before
 
 
 def test_a_grey_zone_lies_between_the_thresholds(
-    exported: tuple[Path, Proof], parts: Path, tmp_path: Path
+    exported: tuple[Path, Proof], inspector: Inspector, parts: Path, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(exported[0], tmp_path / "copy"))
     images = [sample.image for sample in load_dataset(parts).test]
-    inspector = Inspector(folder)
     scores = sorted({prediction.score for prediction in inspector.predict(images)})
     low, middle, high = scores[0], scores[1], scores[-1]
-    inspector.recalibrate([low] * 30 + [middle] * 10, 0.05, 0.5)
-    verdicts = {p.score: p.verdict for p in Inspector(folder).predict(images)}
+    calibrated = CalibratedFolder(folder)
+    calibrated.recalibrate([low] * 30 + [middle] * 10, 0.05, 0.5)
+    verdicts = {p.score: p.verdict for p in Inspector(folder, threads=1).predict(images)}
     assert (verdicts[low], verdicts[middle], verdicts[high]) == ("good", "review", "defect")
     with pytest.raises(ValueError, match="review rate"):
-        inspector.recalibrate([1.0, 2.0, 3.0], 0.3, 0.1)
+        calibrated.recalibrate([1.0, 2.0, 3.0], 0.3, 0.1)
 
 
 def _truncate(path: Path) -> None:

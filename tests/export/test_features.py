@@ -19,8 +19,9 @@ from excision.export.export import export
 from excision.features.efficientnet import weights_file
 from excision.features.record import FEATURES, FeatureRecord
 from excision.runtime import Inspector
-from excision.runtime.backend import BackendName
+from excision.runtime.backend import Backend, BackendName
 from excision.runtime.backends import open_backend
+from excision.runtime.calibrated_folder import CalibratedFolder
 from excision.runtime.golden_file import Golden
 from excision.runtime.model_folder import DESCRIPTION
 from excision.settings import (
@@ -43,7 +44,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("features")
     rng = np.random.default_rng(0)
     (base / "parts" / "train" / "good").mkdir(parents=True)
-    for number in range(20):
+    for number in range(14):
         pixels = (machined_part(rng, (96, 96)) * 255).astype(np.uint8)
         Image.fromarray(pixels).save(base / "parts" / "train" / "good" / f"{number:03}.png")
     settings = Settings(
@@ -75,27 +76,35 @@ def test_the_record_lies_beside_the_graph_and_is_guarded(exported: Path, tmp_pat
         Inspector(folder)
 
 
+@pytest.fixture(scope="module")
+def graphs(exported: Path) -> dict[BackendName, Backend]:
+    """The graph in each backend, opened once: OpenVINO takes seconds."""
+    backends: tuple[BackendName, ...] = ("onnx", "openvino")
+    return {name: open_backend(exported, name, "fp32", threads=1) for name in backends}
+
+
 @pytest.mark.parametrize("backend", ["onnx", "openvino"])
-def test_the_part_is_judged_in_its_own_frame_wherever_it_lies(exported: Path, backend: BackendName) -> None:
+def test_the_part_is_judged_in_its_own_frame_wherever_it_lies(
+    exported: Path, graphs: dict[BackendName, Backend], backend: BackendName
+) -> None:
     pipeline = Detector.load(exported.parent / "run", device="cpu").pipeline
     part = torch.from_numpy(Golden.load(exported).images[:1].astype(np.float32) / 65535).permute(0, 3, 1, 2)
     images = torch.cat([part.roll((3, shift), dims=(2, 3)) for shift in (-3, 1, 5)])
     wanted = pipeline(images).anomaly_map
     pipeline.scorer.feature_distance = None
     assert (pipeline(images).anomaly_map - wanted).abs().max() > 0.1
-    graph = open_backend(exported, backend, "fp32", threads=1)
+    graph = graphs[backend]
     for count in (1, 3):
         found = graph.run(images[:count].numpy())["anomaly_map"]
         np.testing.assert_allclose(found, wanted[:count].numpy(), rtol=1e-3, atol=1e-3)
 
 
-def test_openvino_gives_the_maps_of_torch(exported: Path) -> None:
-    golden, inspector = Golden.load(exported), Inspector(exported)
+def test_both_backends_give_the_maps_of_torch(exported: Path, graphs: dict[BackendName, Backend]) -> None:
+    golden, threshold = Golden.load(exported), CalibratedFolder(exported).threshold
     images = (golden.images.astype(np.float32) / 65535).transpose(0, 3, 1, 2)
-    for backend in ("onnx", "openvino"):
-        found = open_backend(exported, "onnx" if backend == "onnx" else "openvino", "fp32", threads=1)
-        maps = found.run(np.ascontiguousarray(images))["anomaly_map"][:, 0]
-        np.testing.assert_allclose(maps, golden.maps, atol=1e-3 * inspector.threshold)
+    for graph in graphs.values():
+        maps = graph.run(np.ascontiguousarray(images))["anomaly_map"][:, 0]
+        np.testing.assert_allclose(maps, golden.maps, atol=1e-3 * threshold)
 
 
 def test_inspecting_needs_no_torch(exported: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +204,8 @@ SLOW: dict[str, Callable[[dict[str, Tensor], Tensor], list[Tensor]]] = {
 
 @pytest.mark.parametrize("kind", SLOW)
 def test_maps_are_those_of_the_slow_version(kind: str) -> None:
-    network = with_weights(made(kind))
+    network = made(kind).eval()
+    network.load_state_dict(weights(kind))
     images = torch.rand(2, 3, *SIZE, generator=torch.Generator().manual_seed(1))
     found = network(images)
     wanted = SLOW[kind](network.state_dict(), images)
@@ -212,10 +214,16 @@ def test_maps_are_those_of_the_slow_version(kind: str) -> None:
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3 * float(other.std()))
 
 
+@cache
+def weights(kind: str) -> dict[str, Tensor]:
+    """Give random weights, not to be changed: to draw millions of them takes longer than all else here."""
+    return with_weights(made(kind)).state_dict()
+
+
 def saved(
     path: Path, kind: str, change: Callable[[dict[str, Tensor]], Any] = lambda _: None
 ) -> FeatureChoice:
-    state = {name: tensor.clone() for name, tensor in with_weights(made(kind)).state_dict().items()}
+    state = {name: tensor.clone() for name, tensor in weights(kind).items()}
     if kind.startswith("dinov2"):
         state["pos_embed"] = torch.randn(1, 1 + 37 * 37, state["pos_embed"].shape[2])
         state["mask_token"] = torch.zeros(1, state["pos_embed"].shape[2])
@@ -374,7 +382,8 @@ def test_a_transformer_becomes_a_graph_for_any_number_of_images(tmp_path: Path) 
 
 
 def test_dinov2_looks_where_the_class_token_of_its_last_block_does() -> None:
-    network = with_weights(made("dinov2_vits14"))
+    network = made("dinov2_vits14").eval()
+    network.load_state_dict(weights("dinov2_vits14"))
     assert isinstance(network, DinoV2)
     images = torch.rand(2, 3, *SIZE, generator=torch.Generator().manual_seed(1))
     w, tokens = network.state_dict(), network._tokens(images)

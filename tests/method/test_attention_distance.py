@@ -17,13 +17,21 @@ from excision.method.scoring.surprisal import surprisal, tail
 from excision.ops.resampling import enlarge
 from tests.method.test_pipeline import ASIDE, FORMAT, PARTS, parts, parts_aside
 
+Learnt = tuple[Pipeline, list[Pipeline], NormalImages, Tensor]
 
-def learnt(count: int = 15) -> tuple[Pipeline, list[Pipeline], NormalImages, Tensor]:
+
+def learn(count: int = 15) -> Learnt:
     torch.manual_seed(0)
     pipeline = Pipeline(PARTS, FORMAT, Attention.pretrained("surface")).eval()
     images = parts(count)
     normal = NormalImages(count, lambda index: images[index][None])
     return pipeline, learn_normal(pipeline, normal), normal, images
+
+
+@pytest.fixture(scope="module")
+def learnt() -> Learnt:
+    """What was learnt; not to be changed."""
+    return learn()
 
 
 def own(pipeline: Pipeline) -> AttentionDistance:
@@ -49,8 +57,10 @@ def test_the_features_are_those_from_which_the_attention_follows_at_full_size() 
     assert Attention("plain").look(image, 8).features is None
 
 
-def test_each_copy_learns_without_its_fold_and_the_tail_is_that_of_images_left_out() -> None:
-    pipeline, copies, normal, images = learnt()
+def test_each_copy_learns_without_its_fold_and_the_tail_is_that_of_images_left_out(
+    learnt: Learnt,
+) -> None:
+    pipeline, copies, normal, images = learnt
     largest = []
     for image, fold in zip(torch.split(images, 1), normal.folds, strict=True):
         found = own(copies[fold])(attention_features(features(pipeline, image)))
@@ -69,8 +79,8 @@ def test_each_copy_learns_without_its_fold_and_the_tail_is_that_of_images_left_o
     assert float(own(copies[0]).weight) == pytest.approx(float(alone.explained_variance) ** 0.5 / 2)
 
 
-def test_its_surprisal_is_added_with_its_weight_and_it_travels_with_the_state() -> None:
-    pipeline, *_ = learnt()
+def test_its_surprisal_is_added_with_its_weight_and_it_travels_with_the_state(learnt: Learnt) -> None:
+    pipeline, *_ = learnt
     image = parts(1, seed=1)
     image[..., 40:64, 30:54] = image[..., 16:40, 10:34]
     joined, distance = pipeline(image).anomaly_map, own(pipeline)
@@ -109,6 +119,6 @@ def test_learning_looks_at_an_image_no_more_often_than_it_has_to(monkeypatch: py
         return look(attention, images, patch)
 
     monkeypatch.setattr(Attention, "look", counted)
-    pipeline, *_ = learnt()
+    pipeline, *_ = learn(12)
     assert pipeline.scorer.compares_attention
-    assert len(looks) <= 4 * 15 + 1
+    assert len(looks) <= 4 * 12 + 1

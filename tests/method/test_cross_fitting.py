@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections import Counter
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from excision.method.pipeline import Pipeline
 from excision.method.scoring.attention_distance import attention_features
 from excision.method.scoring.edge_features import edge_features
 from excision.method.scoring.surprisal import tail
-from excision.settings import RecoverySettings, Settings
+from excision.settings import RecoverySettings, ScoreSettings, Settings
 from excision.tiling.image_format import ImageFormat
 from tests.method.test_pipeline import parts
 
@@ -28,9 +30,9 @@ GROUPS = [f"strip {place // 2}" for place in range(12)]
 NORMAL = NormalImages(12, lambda index: IMAGES[index][None], GROUPS)
 
 
-def trained() -> Pipeline:
+def trained(settings: Settings = SETTINGS) -> Pipeline:
     torch.manual_seed(0)
-    return Pipeline(SETTINGS, ImageFormat((72, 64), 1), Attention("surface")).eval()
+    return Pipeline(settings, ImageFormat((72, 64), 1), Attention("surface")).eval()
 
 
 def learnt_without(pipeline: Pipeline, fold: int | None) -> Pipeline:
@@ -64,26 +66,39 @@ def assert_same(found: Pipeline, wanted: Pipeline, ignored: tuple[str, ...]) -> 
             torch.testing.assert_close(tensor, expected[name], rtol=1e-4, atol=1e-6)
 
 
-def test_no_statistic_depends_on_how_many_images_are_computed_at_once() -> None:
-    learnt, before = [], torch.get_num_threads()
-    for threads in (1, 3):
-        torch.set_num_threads(threads)
-        try:
-            pipeline = trained()
-            copies = learn_normal(pipeline, NORMAL)
-        finally:
-            torch.set_num_threads(before)
-        learnt.append([each.state_dict() for each in (pipeline, *copies)])
-    for one, several in zip(*learnt, strict=True):
+@pytest.fixture(scope="module")
+def learnt() -> tuple[Pipeline, list[Pipeline]]:
+    """What one thread learnt, and the copies for the folds; not to be changed."""
+    pipeline, before = trained(), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return pipeline, learn_normal(pipeline, NORMAL)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_no_statistic_depends_on_how_many_images_are_computed_at_once(
+    learnt: tuple[Pipeline, list[Pipeline]],
+) -> None:
+    pipeline, before = trained(), torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        copies = learn_normal(pipeline, NORMAL)
+    finally:
+        torch.set_num_threads(before)
+    of_one_thread = (learnt[0], *learnt[1])
+    for ours, theirs in zip(of_one_thread, (pipeline, *copies), strict=True):
+        one, several = ours.state_dict(), theirs.state_dict()
         assert one["scorer.normal_residual"].std() > 0
         assert {"scorer.feature_distance.means", "scorer.network_distances.attention.means"} < one.keys()
         for name, tensor in one.items():
             assert torch.equal(tensor, several[name]), name
 
 
-def test_each_copy_is_learnt_without_its_fold_and_the_tails_are_those_of_images_left_out() -> None:
-    pipeline = trained()
-    copies = learn_normal(pipeline, NORMAL)
+def test_each_copy_is_learnt_without_its_fold_and_the_tails_are_those_of_images_left_out(
+    learnt: tuple[Pipeline, list[Pipeline]],
+) -> None:
+    pipeline, copies = learnt
     assert pipeline.scorer.feature_distance is not None and len(copies) == FOLDS
     assert_same(pipeline, learnt_without(pipeline, None), ("tail", "tails"))
     largest = []
@@ -100,14 +115,12 @@ def test_each_copy_is_learnt_without_its_fold_and_the_tails_are_those_of_images_
         counted = table[[fold != own_fold for fold in NORMAL.folds]]
         wanted = torch.tensor([tail(column) for column in counted.T])
         assert len(learner.scorer.distances) == 2  # of the edges and of the attention's features
-        learnt = [*learner.scorer.tails, *(distance.tail for distance in learner.scorer.distances)]
-        torch.testing.assert_close(torch.stack(learnt), wanted)
+        tails = [*learner.scorer.tails, *(distance.tail for distance in learner.scorer.distances)]
+        torch.testing.assert_close(torch.stack(tails), wanted)
 
 
-def test_learning_again_gives_the_same_bits() -> None:
-    pipeline = trained()
-    learn_normal(pipeline, NORMAL)
-    expected = copy.deepcopy(pipeline.state_dict())
+def test_learning_again_gives_the_same_bits(learnt: tuple[Pipeline, list[Pipeline]]) -> None:
+    pipeline, expected = copy.deepcopy(learnt[0]), learnt[0].state_dict()
     learn_normal(pipeline, NORMAL)
     assert all(torch.equal(each, expected[name]) for name, each in pipeline.state_dict().items())
 
@@ -126,7 +139,7 @@ def test_tiles_of_one_strip_do_not_vouch_for_one_another() -> None:
     images = images.flatten(0, 1)
     excesses = {}
     for kind, groups in {"images": None, "strips": [str(place // 3) for place in range(24)]}.items():
-        pipeline = trained()
+        pipeline = trained(dataclasses.replace(SETTINGS, score=ScoreSettings(align=False)))
         learn_normal(pipeline, NormalImages(24, lambda index: images[index][None], groups))
         assert pipeline.scorer.feature_distance is not None
         excesses[kind] = pipeline.scorer.feature_distance.tail

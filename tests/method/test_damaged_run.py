@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from excision.detector import Detector
 from excision.errors import ModelError, SettingsError
-from excision.method.run_folder import CALIBRATION, IMAGE_FORMAT, MODEL, SETTINGS
+from excision.method.run_folder import CALIBRATION, IMAGE_FORMAT, MODEL, SETTINGS, Model, load_model
 from excision.settings import Settings
 from tests.runtime.folders import FORMAT_1, IMAGE, changed
 
@@ -49,13 +49,22 @@ def score(folder: Path) -> float | None:
     return prediction.score / prediction.threshold
 
 
+def is_as_before(folder: Path, known: Model) -> bool:
+    """Tell whether what is read means the same, as then do all verdicts: to inspect takes far longer."""
+    try:
+        found = load_model(folder)
+    except ModelError:
+        return False
+    return (found.calibration, found.image_format) == (known.calibration, known.image_format)
+
+
 @pytest.mark.parametrize("name", [CALIBRATION, IMAGE_FORMAT])
 def test_a_changed_entry_is_seen_or_means_nothing(run: Path, name: str) -> None:
-    whole, before = json.loads((run / name).read_text("utf-8")), score(run)
+    whole, before, known = json.loads((run / name).read_text("utf-8")), score(run), load_model(run)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for path, value, content in changed(whole, VALUES):
         (run / name).write_text(json.dumps(content), "utf-8")
-        assert score(run) in (None, before), (path, value)
+        assert is_as_before(run, known) or score(run) in (None, before), (path, value)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < MOST_MEMORY
 
 

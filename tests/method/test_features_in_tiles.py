@@ -162,7 +162,7 @@ def learn(pipeline: Pipeline, images: Tensor) -> list[Pipeline]:
 
 @pytest.mark.parametrize("distance", ["gaussian", "memory"])
 def test_what_few_normal_tiles_reach_is_added_with_a_quarter(distance: DistanceKind) -> None:
-    images = torch.rand(15, 1, *TILE, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(10, 1, *TILE, generator=torch.Generator().manual_seed(0))
     pipeline = made(distance)
     copies = learn(pipeline, images)
     scorer = pipeline.scorer
@@ -187,17 +187,17 @@ def test_what_few_normal_tiles_reach_is_added_with_a_quarter(distance: DistanceK
 
 
 def test_padding_makes_no_border_stand_out() -> None:
-    images = torch.rand(30, 1, *TILE, generator=torch.Generator().manual_seed(3))
+    images = torch.rand(20, 1, *TILE, generator=torch.Generator().manual_seed(3))
     pipeline = made("gaussian")
-    learn(pipeline, images[:20])
+    learn(pipeline, images[:12])
     network = pipeline.scorer.network
     assert network is not None
     features = [network(image)[0] for image in torch.split(images, 1)]
     plain = PooledDistance(100, (12, 12))
-    plain.fit(merged(moments_of(plain, torch.cat(features[:20]))))
+    plain.fit(merged(moments_of(plain, torch.cat(features[:12]))))
 
     def border(distance: nn.Module) -> float:
-        found = torch.cat([distance(each) for each in features[20:]]).mean(dim=(0, 1))
+        found = torch.cat([distance(each) for each in features[12:]]).mean(dim=(0, 1))
         return float(torch.cat((found[0], found[-1], found[1:-1, 0], found[1:-1, -1])).mean() / found.mean())
 
     assert abs(border(of_grid(pipeline, "fine")) - 1) < abs(border(plain) - 1)
@@ -207,7 +207,7 @@ def test_padding_makes_no_border_stand_out() -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("features")
     (folder / "strips" / "good").mkdir(parents=True)
-    for number, strip in enumerate(strips(12)):
+    for number, strip in enumerate(strips(8)):
         Image.fromarray(strip).save(folder / "strips" / "good" / f"{number:02}.png")
     Detector(settings(), device="cpu").fit(folder / "strips", run=folder / "run")
     return folder / "run"

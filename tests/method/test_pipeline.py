@@ -148,7 +148,7 @@ def parts_aside(count: int, seed: int = 0) -> torch.Tensor:
 def test_parts_that_lie_aside_are_aligned_and_what_is_wrong_on_them_found_in_place() -> None:
     torch.manual_seed(0)
     pipeline = Pipeline(PARTS, ASIDE, Attention.pretrained("surface")).eval()
-    images = parts_aside(16)
+    images = parts_aside(12)
     learn_features(pipeline, images)
     assert pipeline.scorer.alignment is not None and pipeline.scorer.feature_distance is not None
     assert pipeline.scorer.feature_distance.explained_variance > 0.8
@@ -175,7 +175,7 @@ def test_parts_that_lie_aside_are_aligned_and_what_is_wrong_on_them_found_in_pla
 def test_a_texture_is_not_aligned() -> None:
     pipeline = Pipeline(PARTS, ASIDE, Attention("surface")).eval()
     rng = np.random.default_rng(0)
-    blurred = ndimage.gaussian_filter(rng.random((16, 1, 128, 128)), (0, 0, 2, 2))
+    blurred = ndimage.gaussian_filter(rng.random((12, 1, 128, 128)), (0, 0, 2, 2))
     shade = np.linspace(-0.2, 0.2, 128)[None, None, :, None]
     images = torch.from_numpy((blurred + shade).astype(np.float32))
     learn_features(pipeline, images)

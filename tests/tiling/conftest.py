@@ -18,7 +18,7 @@ from excision.settings import ImageSettings, Settings
 from tests.conftest import draw_surface
 
 TILE = (64, 80)
-STRIP = (70, 400)
+STRIP = (70, 260)
 
 
 def draw_strip(number: int, size: tuple[int, int] = STRIP) -> NDArray[np.uint8]:
@@ -36,7 +36,7 @@ def strips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("strips") / "good"
     folder.mkdir()
     for number in range(6):
-        Image.fromarray(draw_strip(number, (70, 400 + 9 * number))).save(folder / f"{number}.png")
+        Image.fromarray(draw_strip(number, (70, STRIP[1] + 9 * number))).save(folder / f"{number}.png")
     return folder.parent
 
 

@@ -1,4 +1,4 @@
-"""Strips of 2560 x 128 pixels from end to end, by the command line."""
+"""Strips of 1280 x 128 pixels from end to end, by the command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from excision.runtime.inspector import Inspector
 from tests.cli.conftest import excision, inside
 from tests.conftest import draw_surface
 
-SIZE = (128, 2560)
+SIZE = (128, 1280)
 TINY = shlex.split(
     "--tile 128 320 --steps 8 --recovery.width 4 --training.crop 64 --training.batch 2 "
     "--training.precision float32 --attention.tuning 1 --false-alarm-rate 40% --few"
@@ -31,13 +31,13 @@ def strips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return drawn(tmp_path_factory.mktemp("strips") / "steel", SIZE)
 
 
-def drawn(root: Path, size: tuple[int, int]) -> Path:
-    for number in range(5):
-        folder = root / ("train" if number < 4 else "test") / "good"
+def drawn(root: Path, size: tuple[int, int], train: int = 4) -> Path:
+    for number in range(train + 1):
+        folder = root / ("train" if number < train else "test") / "good"
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(draw_surface(number, size)).save(folder / f"{number}.png")
     pixels, truth = draw_surface(9, size), np.zeros(size, dtype=np.uint8)
-    pixels[50:80, 2000:2040], truth[50:80, 2000:2040] = 250, 255
+    pixels[50:80, 1000:1040], truth[50:80, 1000:1040] = 250, 255
     for name, picture in (("test/hole/9.png", pixels), ("ground_truth/hole/9_mask.png", truth)):
         (root / name).parent.mkdir(parents=True)
         Image.fromarray(picture).save(root / name)
@@ -61,7 +61,7 @@ def line(strips: Path, run: tuple[Path, str], tmp_path_factory: pytest.TempPathF
 
 
 def test_training_says_what_it_cut(run: tuple[Path, str]) -> None:
-    assert "3 good images in 24 tiles; calibrated on the same images, cross-fitted, and on 1" in run[1]
+    assert "3 good images in 12 tiles; calibrated on the same images, cross-fitted, and on 1" in run[1]
     assert "128 x 320 pixels (height x width), a tile at full resolution" in run[1]
     found = Detector.load(run[0], device="cpu").image_format
     assert (found.size, found.channels) == ((128, 320), 1)
@@ -70,7 +70,7 @@ def test_training_says_what_it_cut(run: tuple[Path, str]) -> None:
 
 
 def test_strips_take_tiles_without_being_told(tmp_path: Path) -> None:
-    strips = drawn(tmp_path / "steel", (256, 4096))
+    strips = drawn(tmp_path / "steel", (256, 4096), train=3)
     told = " ".join(inside("check", strips).stdout.split())
     assert (
         "at full resolution, in tiles of 256 x 256 pixels (height x width), because the images are strips"
@@ -78,7 +78,7 @@ def test_strips_take_tiles_without_being_told(tmp_path: Path) -> None:
     )
     done = inside("train", strips, "--out", tmp_path / "run", *TINY[TINY.index("--steps") :])
     assert done.returncode == 0, done.stderr
-    assert "3 good images in 48 tiles; calibrated on the same images, cross-fitted, and on 1" in done.stdout
+    assert "2 good images in 32 tiles; calibrated on the same images, cross-fitted, and on 1" in done.stdout
     assert "a tile at full resolution, because the images are strips" in done.stdout
     found = Detector.load(tmp_path / "run", device="cpu").image_format
     assert (found.size, found.channels) == ((256, 256), 1)
@@ -98,10 +98,10 @@ def test_run_and_line_find_the_hole_at_its_place(
         (found,) = read_log(tmp_path / name)
         scores.append(found.score)
         # Boxes are pixels of the file.
-        assert any(1900 < x < 2140 and 10 < y < 120 for x, y, _, _ in found.boxes)
+        assert any(900 < x < 1140 and 10 < y < 120 for x, y, _, _ in found.boxes)
         assert found.overlay is not None
         with Image.open(tmp_path / name / found.overlay) as overlay:
-            assert overlay.size == (1280, 64)
+            assert overlay.size == (1280, 128)
     assert scores[0] == pytest.approx(scores[1], rel=1e-3)
 
 
@@ -138,7 +138,7 @@ def test_a_run_that_was_killed_goes_on(run: tuple[Path, str], strips: Path, tmp_
     out = tmp_path / "run"
     words, silent = ["-m", "excision", "train", strips, "--out", out, *TINY], subprocess.DEVNULL
     process = Program(words, TRAINING, env=environment(), stdout=silent, stderr=silent)
-    while process.poll() is None and len(list(out.glob("tiles/*.tif"))) < 12:
+    while process.poll() is None and len(list(out.glob("tiles/*.tif"))) < 6:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL

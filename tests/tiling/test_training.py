@@ -123,7 +123,7 @@ def test_images_smaller_than_a_tile_are_skipped_by_name(
 
 def test_a_graph_is_shown_the_middle_of_a_large_image_and_nothing_of_a_small_one() -> None:
     shown = ImageFormat((64, 80), 1, Tiling((64, 80), 16, 8))
-    large = draw_strip(1)
+    large = draw_strip(1, (70, 400))
     middle = graph_image(large, shown)
     np.testing.assert_array_equal(middle, any_full_image(large, 1)[3:67, 160:240])
     with pytest.raises(ImageError, match="smaller than a tile of 64 x 80"):

@@ -56,7 +56,7 @@ outlines = arrays.arrays(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(outlines)
 def test_a_polygon_holds_the_pixels_whose_centres_lie_inside(points: NDArray[np.float64]) -> None:
     expected = even_odd(points, SIZE)

@@ -134,7 +134,7 @@ def folder(tmp_path: Path, draw: Draw) -> Path:
 
 
 SEEDS = given(st.integers(0, 2**32 - 1))
-OFTEN = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+OFTEN = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.parametrize("layout", FILES)

@@ -54,7 +54,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="module")
 def run(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dino") / "run"
-    Detector(settings, device="cpu").fit(pictures(10), run=folder)
+    Detector(settings, device="cpu").fit(pictures(7), run=folder)
     return folder
 
 
@@ -93,8 +93,8 @@ def test_the_weights_are_stored_once_and_the_model_needs_no_file(run: Path, sett
 
 def test_copies_for_the_folds_share_the_network(run: Path) -> None:
     pipeline = Detector.load(run, device="cpu").pipeline
-    images = [torch.from_numpy(each / np.float32(255))[None, None] for each in pictures(10)]
-    copies = learn_normal(pipeline, NormalImages(10, lambda index: images[index]))
+    images = [torch.from_numpy(each / np.float32(255))[None, None] for each in pictures(6)]
+    copies = learn_normal(pipeline, NormalImages(6, lambda index: images[index]))
     assert copies and all(each.attention.network is pipeline.attention.network for each in copies)
 
 
@@ -108,7 +108,7 @@ def test_without_dinov2_there_is_no_such_attention(settings: Settings) -> None:
 
 def test_it_inspects_in_tiles(settings: Settings) -> None:
     tiled = dataclasses.replace(settings, image=ImageSettings(tile=(64, 64)))
-    images = [np.hstack((one, one)) for one in pictures(6)]
+    images = [np.hstack((one, one)) for one in pictures(4)]
     detector = Detector(tiled, device="cpu").fit(images)
     assert isinstance(detector.pipeline.attention, DinoAttention)
     assert detector.pipeline.scorer.network_distances

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +27,8 @@ from excision.method.run_folder import (
 from tests.conftest import draw_surface
 from tests.method.recovery.test_resume import CrashError, stop_at
 from tests.method.recovery.test_training import TINY, steps_of, with_training
+from tests.nursery import TRAINING as TRAINING_MODULES
+from tests.nursery import Program
 
 IMAGES = [draw_surface(number) for number in range(6)]
 OUTCOME = (MODEL, CALIBRATION, SETTINGS, FINGERPRINT, IMAGE_FORMAT, FITNESS)
@@ -55,12 +56,20 @@ def tuned_twice(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return outcome(run)
 
 
+# An interrupt is something else than another error in the two loops alone.
 @pytest.mark.parametrize(
-    "moment",
-    [("tuning attention", 1), ("normal attention", 1), ("training", 4), ("calibrating", 1), ("save", 1)],
-    ids=lambda moment: moment[0],
+    ("moment", "error"),
+    [
+        (("tuning attention", 1), KeyboardInterrupt),
+        (("tuning attention", 1), CrashError),
+        (("normal attention", 1), CrashError),
+        (("training", 4), KeyboardInterrupt),
+        (("training", 4), CrashError),
+        (("calibrating", 1), KeyboardInterrupt),
+        (("save", 1), CrashError),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else value.__name__,
 )
-@pytest.mark.parametrize("error", [KeyboardInterrupt, CrashError])
 def test_run_stopped_at_any_stage(
     moment: tuple[str, int],
     error: type[BaseException],
@@ -157,7 +166,6 @@ Detector(Settings.load(Path(sys.argv[2]))).fit(paths, sys.argv[3], resume=True, 
 """
 
 
-@pytest.mark.usefixtures("full_lessons")  # as in the other process
 def test_killed_process_resumes_to_the_same_model(tmp_path: Path) -> None:
     images = tmp_path / "images"
     images.mkdir()
@@ -166,8 +174,8 @@ def test_killed_process_resumes_to_the_same_model(tmp_path: Path) -> None:
     settings = with_training(steps=60, checkpoint_every=7)
     settings.save(tmp_path / "wanted.toml")
     run = tmp_path / "run"
-    command = [sys.executable, "-c", _CHILD, str(images), str(tmp_path / "wanted.toml"), str(run)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+    words = ["-c", _CHILD, images, tmp_path / "wanted.toml", run]
+    with Program(words, TRAINING_MODULES, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         for _ in range(20):
             assert child.stdout.readline() == "step\n"

@@ -135,6 +135,7 @@ def test_colour_is_seen_as_its_brightness() -> None:
     assert ((good > 0.99 * LUMA[0] * np.exp(-0.3)) & (good < 1.01 * LUMA[0] * np.exp(0.3))).all()
 
 
+@pytest.mark.usefixtures("full_lessons")  # for shares of many pieces
 def test_the_share_of_rehearsal_is_kept() -> None:
     """Good images are all black, so that what is grey is a lesson of the pre-training."""
 
