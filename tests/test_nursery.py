@@ -53,11 +53,13 @@ def test_a_kill_and_an_interrupt() -> None:
         assert ("KeyboardInterrupt" in said) == (number == signal.SIGINT)
 
 
-def test_loading_a_run_imports_no_compiler() -> None:
-    """As torch does for some tensors on the device "meta", for a second."""
+def test_loading_a_run_and_counting_its_operations_import_no_compiler() -> None:
+    """As torch does for some tensors on the device "meta", and to count operations itself: for seconds."""
     code = (
         "import sys; from excision import Detector; assert 'sympy' not in sys.modules; "
-        f"Detector.load({str(HERE / 'run')!r}); print('sympy' in sys.modules)"
+        f"found = Detector.load({str(HERE / 'run')!r}); print('sympy' in sys.modules); "
+        "from excision.export.operations import count_operations; "
+        "print(min(count_operations(found.pipeline).values()) > 0, 'torch._dynamo' in sys.modules)"
     )
     done = nursery.run(["-c", code])
-    assert done.stdout == "False\n", done.stderr
+    assert done.stdout == "False\nTrue False\n", done.stderr

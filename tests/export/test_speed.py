@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from excision import Detector
 from excision.cli import run as command_line
 from excision.errors import ModelError
-from excision.export.graph import count_operations
+from excision.export.operations import OperationCounter, count_operations
 from excision.runtime.model_folder import DESCRIPTION
 from excision.runtime.speed import STAGES, matrix_product_rate, measure
+from tests.features.test_architectures import SIZE, made
 
 
 def test_operations_are_those_of_the_convolutions(run: Path) -> None:
@@ -36,6 +38,23 @@ def test_operations_are_those_of_the_convolutions(run: Path) -> None:
     operations = count_operations(pipeline.eval())
     assert operations["recovery"] == wanted
     assert operations["attention"] > 0
+
+
+@pytest.mark.parametrize("kind", ["attention", "convnext_tiny", "dinov2_vits14"])
+def test_operations_are_those_that_torch_counts(kind: str, run: Path) -> None:
+    if kind == "attention":
+        pipeline = Detector.load(run, device="cpu").pipeline
+        network, size = pipeline.cells, (pipeline.image_format.channels, *pipeline.image_format.size)
+    else:
+        network, size = made(kind).eval(), (3, *SIZE)
+    image = torch.rand(1, *size)
+    with torch.no_grad(), FlopCounterMode(display=False) as theirs:
+        network(image)
+    with torch.no_grad(), OperationCounter() as ours:
+        network(image)
+    # torch forgets the attention of transformers on a CPU: 12 blocks, 6 heads, 31 tokens of 64 numbers.
+    forgotten = 12 * 6 * 2 * 31 * 31 * (64 + 64) if kind == "dinov2_vits14" else 0
+    assert ours.operations == theirs.get_total_flops() + forgotten > 1e6
 
 
 def test_every_stage_is_timed(exported_onnx: Path) -> None:

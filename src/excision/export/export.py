@@ -22,7 +22,8 @@ from excision.detector import Detector
 from excision.errors import ModelError, SettingsError
 from excision.export.early_exit import branch_around_recovery, without_parts
 from excision.export.examples import graph_image, graph_input, with_defect
-from excision.export.graph import count_operations, write_onnx
+from excision.export.graph import write_onnx
+from excision.export.operations import count_operations
 from excision.export.proof import Calibrating, prove
 from excision.export.quantise import quantise
 from excision.features.record import FEATURES

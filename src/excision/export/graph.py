@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.flop_counter import FlopCounterMode
 
 from excision.export import attention_graph, edge_graph, recovery_graph
 from excision.export.early_exit import ADDED
@@ -85,27 +83,3 @@ def write_onnx(pipeline: Pipeline, path: Path) -> None:
             save_traced(graph, example, temporary, INPUT, outputs, OPSET)
         else:
             temporary.write_bytes(recorded.SerializeToString())
-
-
-def count_operations(pipeline: Pipeline) -> dict[str, int]:
-    """Count the floating-point operations of each network for one image: two per multiply-add.
-
-    Args:
-        pipeline: pipeline with any weights.
-    """
-    settings = pipeline.settings
-    image = torch.zeros(1, pipeline.image_format.channels, *pipeline.image_format.size)
-    skips = settings.recovery.skips("inference")
-    calls: dict[str, Callable[[], object]] = {
-        "attention": lambda: pipeline.cells(image),
-        "recovery": lambda: pipeline.recovery(image, torch.zeros_like(image[:, :1]), skips),
-    }
-    network = pipeline.scorer.network
-    if network is not None and pipeline.scorer.network_distances:
-        calls["features"] = lambda: network(image)
-    counted = {}
-    for name, call in calls.items():
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            call()
-        counted[name] = int(counter.get_total_flops())
-    return counted
