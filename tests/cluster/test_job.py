@@ -190,6 +190,25 @@ def test_an_image_that_kills_its_process_is_a_failure(
     )
 
 
+LEFT_OUT = """
+import atexit, pathlib, sys
+if "-P" in sys.orig_argv:
+    told = pathlib.Path(__file__).with_name("imported.txt")
+    atexit.register(lambda: told.write_text(" ".join(name for name in sys.modules if sys.modules[name])))
+"""
+
+
+def test_workers_import_no_pandas(
+    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(LEFT_OUT)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    inspect_in_parts(MODEL, [pictures(2)], tmp_path / "out", Ways())
+    imported = (tmp_path / "imported.txt").read_text().split()
+    assert "pyarrow" in imported
+    assert "pandas" not in imported
+
+
 def test_processes_that_die_at_once_end_the_inspection(
     pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
