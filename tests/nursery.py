@@ -26,16 +26,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+# Without onnxruntime, which starts threads when it is imported: a fork of it would wait for them forever.
 INSPECTING = (
-    *("excision.cli.serve", "excision.cli.retention", "excision.cli.inspect"),
-    *("excision.station.line.opening", "excision.station.api.app", "excision.station.api.server"),
-    *("excision.station.pages.router", "excision.runtime.inspector", "excision.runtime.verification"),
-    *("uvicorn.loops.asyncio", "uvicorn.lifespan.on", "uvicorn.protocols.http.httptools_impl"),
-    *("anyio._backends._asyncio", "pydantic.dataclasses", "PIL.PngImagePlugin", "rich.progress"),
-    *("excision.data.png", "numpy.fft"),
+    *("excision.cli.serve", "excision.station.api.app", "excision.runtime.inspector", "uvicorn"),
+    *("excision.cli.inspect", "excision.cli.parts", "excision.report.writing", "tests.prepared"),
 )
-"""What the service imports, but for onnxruntime: that begins a thread, for which a fork would wait."""
-TRAINING = ("excision.cli.train", "excision.cli.inspect", "matplotlib.figure", "tests.small_lessons")
+TRAINING = (
+    *("excision.cli.train", "excision.cli.evaluate", "excision.cli.inspect", "excision.report.training"),
+    *("excision.report.training_figure", "excision.report.suspects", "excision.inspection.loading"),
+    *("matplotlib.figure", "matplotlib.backends.backend_agg", "tests.small_lessons", "tests.prepared"),
+)
 
 _AT_THE_START = ("PYTHON", "LC_", "LANG", "LD_", "OMP_")  # read before a program is
 _ADOPT = 36  # PR_SET_CHILD_SUBREAPER of prctl(2): orphans below become children of this process

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
 
 
 def page_part(name: str) -> str:
@@ -27,10 +28,15 @@ def digest(script: str) -> str:
 
 
 def page_template(name: str) -> Template:
-    """Open a template of the reports."""
+    """Open a template of the reports, which is compiled once in a process."""
+    return _templates().get_template(name)
+
+
+@cache
+def _templates() -> Environment:
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    return Environment(
         # The style of figures is part of the package that draws them.
         loader=ChoiceLoader([PackageLoader("excision.report"), PackageLoader("excision.visualization")]),
         autoescape=True,
@@ -38,4 +44,3 @@ def page_template(name: str) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(name)
