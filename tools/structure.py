@@ -80,6 +80,10 @@ MOST_IN_ROOT = 8
 """Modules directly in the package."""
 
 
+_HOLDING = (ast.stmt, ast.excepthandler, ast.match_case)
+"""Nodes that are statements, or hold some."""
+
+
 @dataclass(frozen=True, order=True)
 class Import:
     """One module imports another."""
@@ -107,12 +111,14 @@ def _statements(
     for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield node, lazy, for_types
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             yield from _statements(node.body, lazy, True)
             yield from _statements(node.orelse, lazy, for_types)
         else:
             inside = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-            yield from _statements(ast.iter_child_nodes(node), inside, for_types)
+            # No expression holds a statement, and nearly all nodes are of expressions.
+            parts = (part for part in ast.iter_child_nodes(node) if isinstance(part, _HOLDING))
+            yield from _statements(parts, inside, for_types)
 
 
 def _targets(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[str]:
@@ -256,10 +262,8 @@ def module_circles(imports: Iterable[Import]) -> list[list[str]]:
     return find_circles(targets)
 
 
-def find_faults(package: Path) -> list[str]:
+def find_faults(package: Path, modules: Mapping[str, Path], imports: list[Import]) -> list[str]:
     """Say what breaks the rules, one line each."""
-    modules = find_modules(package)
-    imports = read_imports(modules)
     faults = [f"circle: {', '.join(circle)}" for circle in module_circles(imports)]
     for name in FLOORS:
         house = House(".".join([package.name, name]).rstrip("."), modules, imports)
@@ -283,7 +287,7 @@ def main(sources: str | None = None) -> int:
             print(f"{house.table()}\n{house.summary()}\n")
     in_root = sum(path.parent == package for path in modules.values())
     print(f"{len(modules)} modules, {in_root} of them in the root; {len(module_circles(imports))} circles")
-    faults = find_faults(package)
+    faults = find_faults(package, modules, imports)
     for fault in faults:
         print(fault, file=sys.stderr)
     return 1 if faults else 0

@@ -55,7 +55,7 @@ def slow_aupro(pairs: Sequence[Pair]) -> float:
     return float(area) / AUPRO_LIMIT
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(["spread", "masked", "ties", "narrow"]))
 def test_exact_figures_lie_within_the_bounds(seed: int, kind: str) -> None:
     pairs = list(surfaces(seed, kind))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from excision.errors import ResultsError
@@ -82,6 +82,7 @@ def test_a_name_that_is_no_text_is_kept(store: Store) -> None:
 scores = st.lists(st.floats(0, 10), min_size=1, max_size=30)
 
 
+@settings(max_examples=40)
 @given(scores, st.floats(0, 10), st.floats(0, 10))
 def test_queries_agree_with_a_filter_in_python(
     tmp_path_factory: pytest.TempPathFactory, values: list[float], low: float, high: float

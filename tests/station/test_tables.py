@@ -150,11 +150,12 @@ def test_a_live_table_is_the_table_in_the_end(store: Store, tmp_path: Path, form
 def test_memory_does_not_grow_with_the_table(
     tmp_path: Path, form: Format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("excision.system.parquet.ROWS_IN_A_GROUP", 300)
+    monkeypatch.setattr("excision.system.parquet.ROWS_IN_A_GROUP", 100)
+    monkeypatch.setattr("excision.station.store.reading._PAGE", 100)
     store = Store(tmp_path / "results.sqlite")
     peaks = []
     write_table(store, tmp_path / f"warm.{form}", form)
-    for count in (1000, 3000):
+    for count in (600, 1800):
         store.add([replace(GOOD, file_size=count, file_mtime_ns=number) for number in range(count)])
         tracemalloc.start()
         write_table(store, tmp_path / f"{count}.{form}", form)
