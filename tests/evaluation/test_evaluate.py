@@ -189,6 +189,7 @@ def test_one_class_gives_notes_instead_of_rank_figures(
     dataset = load_dataset(write_dataset(tmp_path / "parts", good=good, kinds=kinds))
     (tmp_path / "out/figures").mkdir(parents=True)
     (tmp_path / "out/figures/roc.svg").touch()  # of an earlier evaluation
+    (tmp_path / "out/evaluation.json").write_text('{"image_auroc": 0.5}')
     found = evaluate(FakePredictor(), dataset, tmp_path / "out").to_json()
     assert found["image_auroc"] is found["image_ap"] is found["image_f1_max"] is found[rate] is None
     assert any(f"no {missing} test images" in note for note in found["notes"])

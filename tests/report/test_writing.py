@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from excision.data import Dataset, load_dataset
+from excision.errors import SettingsError
 from excision.evaluation.evaluation import Evaluation
 from excision.report.writing import evaluate
 from tests.evaluation.fakes import FakePredictor, save
@@ -126,3 +127,37 @@ def test_an_evaluation_needs_no_matplotlib(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert (tmp_path / "out/report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("present", "said"),
+    [
+        (
+            {"scores.csv": "part,score\n1,0.5\n", "report.html": "<p>mine</p>"},
+            "other files, such as report.html",
+        ),
+        ({"evaluation.json": "[1, 2]", "scores.csv": "mine"}, "other files, such as evaluation.json"),
+        ({"results.jsonl": "{}", "report.html": "<p>of an inspection</p>"}, "results of an inspection"),
+    ],
+)
+def test_an_evaluation_replaces_only_an_earlier_one(
+    present: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    dataset = load_dataset(write_dataset(tmp_path / "parts", good=2, per_kind=1))
+    out = tmp_path / "out"
+    out.mkdir()
+    for name, content in present.items():
+        (out / name).write_text(content)
+    with pytest.raises(SettingsError, match=said):
+        evaluate(FakePredictor(), dataset, out)
+    assert {path.name: path.read_text() for path in out.iterdir()} == present
+
+
+def test_an_evaluation_goes_again_into_its_own_folder(tmp_path: Path) -> None:
+    dataset = load_dataset(write_dataset(tmp_path / "parts", good=2, per_kind=1))
+    out = tmp_path / "out"
+    (out / "overlays").mkdir(parents=True)  # as one leaves it that was stopped before it had figures
+    evaluate(FakePredictor(), dataset, out)
+    (out / "notes.txt").write_text("of the user")
+    evaluate(FakePredictor(), dataset, out)
+    assert (out / "notes.txt").read_text() == "of the user"

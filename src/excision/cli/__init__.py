@@ -18,6 +18,7 @@ from excision.cli import places
 from excision.cli.arguments import split_help_all, with_new_names
 from excision.cli.help import CommonOptions
 from excision.cli.output import red
+from excision.cli.output_files import check_output_files
 from excision.errors import (
     ExcisionError,
     FewImagesWarning,
@@ -122,6 +123,7 @@ def run(arguments: Sequence[str]) -> int:
             with_new_names(words), exit_on_error=False, print_error=False
         )
         with places.brought(call, bound):
+            check_output_files(call, bound)
             status = call(*bound.args, **bound.kwargs)
     except (CycloptsError, ExcisionError, OSError, ModuleNotFoundError) as error:
         message = _explain(error)

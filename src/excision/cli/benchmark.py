@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from excision.cli.benchmark_options import BenchmarkEngine, PlanOptions
 from excision.cli.options import SettingsFileOption
 from excision.cli.output import say, say_table, say_text
+from excision.cli.output_files import JSON_FILE
 from excision.cli.places import Use
 from excision.cli.settings_options import SettingsOptions, override
 from excision.cli.speed_peers import PeerOptions, time_peers
@@ -65,6 +66,7 @@ def benchmark(
         Path | None,
         Parameter(name="--json", help="Also write all results as JSON to this file, or to its URL."),
         Use.WRITE_FILE,
+        JSON_FILE,
     ] = None,
     settings: SettingsFileOption = None,
     engine: BenchmarkEngine | None = None,

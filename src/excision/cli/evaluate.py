@@ -90,18 +90,19 @@ def evaluate(
     from excision.data import load_dataset
     from excision.inspection.loading import load
     from excision.report.capability_page import keep_capability
+    from excision.report.evaluation_folder import check_evaluation_folder
     from excision.report.own_words import Words, read_logo
     from excision.report.writing import evaluate as measure
 
     words = Words(customer=customer, operator=operator, logo=None if logo is None else read_logo(logo))
+    folder = out or own_folder(model, "name --out") / "evaluation"
+    check_evaluation_folder(folder)
     altered = not mask or inference_skips is not None
     predictor = _altered(model, mask, inference_skips) if altered else load(model)
     dataset, seen = without_seen(load_dataset(data, layout, leave_out=leave_out), model)
     say_notes([seen] if seen else [])
-    folder = out or own_folder(model, "name --out") / "evaluation"
-    if not folder.is_file():
-        reason = keep_capability(model, None if altered else predictor.threshold, folder)
-        say_notes([reason] if reason else [])
+    reason = keep_capability(model, None if altered else predictor.threshold, folder)
+    say_notes([reason] if reason else [])
     with Bars() as bars:
         evaluation = measure(predictor, dataset, folder, bars.part("evaluating"), model=model, words=words)
     if json is not None:

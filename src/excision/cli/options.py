@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, Token
 
+from excision.cli.output_files import JSON_FILE
 from excision.cli.places import Use
 from excision.settings import AttentionVariant
 
@@ -65,6 +66,7 @@ JsonOption = Annotated[
     Path | None,
     Parameter(name="--json", help="Also write the figures as JSON to this file, or to its URL."),
     Use.WRITE_FILE,
+    JSON_FILE,
 ]
 OperatorOption = Annotated[str | None, Parameter(help="Who made the measurement, for the report.")]
 CustomerOption = Annotated[str | None, Parameter(help="Customer named on the cover of the report.")]

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from excision.cli.options import CustomerOption, LogoOption, OperatorOption
 from excision.cli.output import say
+from excision.cli.output_files import HTML_FILE
 
 app = App(
     name="report",
@@ -34,6 +35,7 @@ def report(
         Parameter(
             help="File to write, which links to the pictures in RESULTS. By default RESULTS/report.html."
         ),
+        HTML_FILE,
     ] = None,
     title: Annotated[str | None, Parameter(help="Heading of the cover.")] = None,
     customer: CustomerOption = None,

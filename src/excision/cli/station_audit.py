@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from excision.cli.options import JsonOption
 from excision.cli.output import say
+from excision.cli.output_files import AUDIT_FILE
 
 app = App(
     name="audit",
@@ -58,7 +59,7 @@ def export(
     station: StationArgument,
     /,
     *,
-    out: Annotated[Path, Parameter(help="File to write.")],
+    out: Annotated[Path, Parameter(help="File to write."), AUDIT_FILE],
     form: Annotated[
         Literal["csv", "jsonl"], Parameter(name="--format", help='"csv", or "jsonl" for JSON lines.')
     ] = "csv",

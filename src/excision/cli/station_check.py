@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.output import say, say_table
+from excision.cli.output_files import JSON_FILE
 
 app = App(
     name="check",
@@ -27,7 +28,9 @@ def check(
     file: Annotated[Path, Parameter(help="File that describes the station.")],
     /,
     *,
-    json: Annotated[Path | None, Parameter(help="Also write what was found to this file, as JSON.")] = None,
+    json: Annotated[
+        Path | None, Parameter(help="Also write what was found to this file, as JSON."), JSON_FILE
+    ] = None,
 ) -> int:
     """Read the file, and ask each camera, broker, PLC and model that it names."""
     from excision.station.station_file.checking import check_station

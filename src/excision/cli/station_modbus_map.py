@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from excision.cli.output import say_table
+from excision.cli.output_files import CSV_FILE
 from excision.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def modbus_map(
         Literal["server", "client"],
         Parameter(help="Without a file: whether the PLC asks the station (server), or the other way round."),
     ] = "server",
-    csv: Annotated[Path | None, Parameter(help="Also write the table to this file, as CSV.")] = None,
+    csv: Annotated[
+        Path | None, Parameter(help="Also write the table to this file, as CSV."), CSV_FILE
+    ] = None,
 ) -> None:
     """Print where each signal of the handshake lies."""
     from excision.signals.modbus.settings import ModbusSettings

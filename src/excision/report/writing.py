@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excision.data.records import Dataset, Sample
-from excision.errors import ImageError, SettingsError
+from excision.errors import ImageError
 from excision.evaluation.evaluate import measure, read_ground_truth
 from excision.evaluation.evaluation import Evaluation
 from excision.evaluation.examples import Example, ScoredImage, choose_examples
@@ -24,6 +24,7 @@ from excision.ops.reduction import shrink_mask
 from excision.predictions import Detection, Prediction, Predictor
 from excision.progress import Progress
 from excision.report.charts import charts_of
+from excision.report.evaluation_folder import check_evaluation_folder
 from excision.report.example_stages import write_examples_of
 from excision.report.own_words import Words, keep_words
 from excision.report.provenance import Provenance, provenance_of
@@ -69,12 +70,11 @@ def evaluate(
     Raises:
         DatasetError: there is no test image, or none that can be read.
         ModelError: `model` holds no model.
-        SettingsError: `out` is a file.
+        SettingsError: `out` is a file, or holds anything but an earlier evaluation.
     """
-    if out is not None and out.exists() and not out.is_dir():
-        raise SettingsError(f"{out}: is a file; name a folder for the results")
     if out is None:
         return measure(predictor, dataset, progress, workers=workers)
+    check_evaluation_folder(out)
     # Before the work: what is replaced meanwhile must not pass for what was measured.
     source = provenance_of(model, dataset)
     evaluation = measure(predictor, dataset, progress, partial(keep_overlay, out), workers)

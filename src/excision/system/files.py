@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,8 +33,14 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """Give a temporary path beside `target`; on success it replaces the target in one step.
 
     A crash, a kill or an exception leaves the old file unchanged. The new one has the mode that any new file
-    of this process has.
+    of this process has. A stream is given itself.
+
+    Raises:
+        OSError: it cannot be written; the error names the target.
     """
+    if is_stream(target):
+        yield target
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(target)
     try:
@@ -43,6 +50,11 @@ def atomic_path(target: Path) -> Iterator[Path]:
         # A library may have put a file of its own there, which only its owner can read.
         temporary.chmod(mode)
         temporary.replace(target)
+    except OSError as error:
+        # The system names no file when a disk is full.
+        if str(error.filename) == str(temporary) or (error.filename is None and is_disk_full(error)):
+            error.filename, error.filename2 = str(target), None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -55,8 +67,35 @@ def temporary_beside(target: Path) -> Path:
     """
     name = f"{_prefix(target)}{secrets.token_hex(_RANDOM // 2)}{_suffix(target)}"
     temporary = target.with_name(name)
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        error.filename = str(target)
+        raise
     return temporary
+
+
+def is_stream(target: Path) -> bool:
+    """Tell whether a path is a stream, such as `/dev/stdout` or a named pipe, which nothing may replace."""
+    if target.parent in (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd")):
+        return target.exists()
+    try:
+        mode = target.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def check_writable(target: Path) -> None:
+    """Check that `target` can be written, and leave nothing behind.
+
+    Raises:
+        OSError: it cannot; the error names what is at fault.
+    """
+    folder = target.parent
+    while not folder.exists():
+        folder = folder.parent
+    temporary_beside(folder / target.name).unlink()
 
 
 def remove_leftovers(*targets: Path) -> None:
