@@ -8,7 +8,7 @@ from pathlib import Path
 from excision.capability.seen_images import without_seen
 from excision.data import Dataset, Sample
 from excision.method.run_folder import FINGERPRINT
-from excision.runtime.trained_on import TrainedOn
+from excision.runtime.trained_on import TRAINED_ON, TrainedOn
 from excision.system.files import sha256
 
 
@@ -25,7 +25,8 @@ def drawn(root: Path) -> Dataset:
 def test_images_of_a_run_are_left_out(tmp_path: Path) -> None:
     dataset, run = drawn(tmp_path), tmp_path / "run"
     run.mkdir()
-    assert without_seen(dataset, run) == (dataset, None)
+    found, note = without_seen(dataset, run)
+    assert found == dataset and note is not None and "does not say" in note
     used = {name: sha256(tmp_path / name) for name in ("0.png", "2.png", "5.png")}
     calibration = {"3.png": sha256(tmp_path / "3.png")}
     (run / FINGERPRINT).write_text(json.dumps({"training": used, "calibration": calibration}))
@@ -37,6 +38,17 @@ def test_images_of_a_run_are_left_out(tmp_path: Path) -> None:
 def test_images_of_an_exported_model_are_left_out(tmp_path: Path) -> None:
     dataset, folder = drawn(tmp_path), tmp_path / "exported"
     folder.mkdir()
-    TrainedOn.of([sha256(tmp_path / "4.png")], []).save(folder)
+    four, three = (sha256(tmp_path / name) for name in ("4.png", "3.png"))
+    TrainedOn.of([four], [], [], [three]).save(folder)
+    found, note = without_seen(dataset, folder)
+    assert [sample.name for sample in found.test] == ["2.png", "5.png"]
+    assert note is not None and note.startswith("2 of 3 good test images trained or calibrated")
+
+
+def test_an_export_of_an_earlier_version_knows_its_training_images(tmp_path: Path) -> None:
+    dataset, folder = drawn(tmp_path), tmp_path / "exported"
+    folder.mkdir()
+    digest = sha256(tmp_path / "4.png")[:32]
+    (folder / TRAINED_ON).write_text(json.dumps({"files": [digest], "images": []}))
     found, _ = without_seen(dataset, folder)
     assert [sample.name for sample in found.test] == ["2.png", "3.png", "5.png"]

@@ -21,7 +21,7 @@ from excision.evaluation.evaluate import measure
 from excision.method.calibration import Calibration
 from excision.method.calibration_scores import CALIBRATING
 from excision.method.fitting import TUNING_STAGE
-from excision.method.run_folder import MODEL, TRAINING, read_json
+from excision.method.run_folder import MODEL, TRAINING, read_json, remove_model
 from excision.method.run_start import recorded_groups
 from excision.predictions import Method
 from excision.progress import Bars
@@ -87,6 +87,7 @@ def _ear(
         # Another map has another unit, and so another normal residual and another threshold.
         detector.recalibrate(dataset, bars.stage, groups=recorded_groups(run))
     if inference.features is not None:
+        remove_model(Path(job["folder"]))
         detector.save(Path(job["folder"]))
     facts = _measured(detector, detector.pipeline, detector.calibration, dataset, bars)
     return facts | {"passes": 1, "image": _image(detector.image_format)}

@@ -61,6 +61,8 @@ class KnownImages:
     def has_calibrated(self, path: Path) -> bool:
         """Tell whether a file with this content set the threshold; False if it cannot be read."""
         try:
+            if self.exported is not None and self.exported.has_calibrated(path):
+                return True
             return bool(self.calibration) and sha256(path) in self.calibration
         except OSError:
             return False

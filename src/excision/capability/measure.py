@@ -105,7 +105,8 @@ def measure_capability(
     comparison = None
     if real is not None:
         real, seen = without_seen(real, folder)
-        notes += [seen] if seen else []
+        # Of a folder that does not say, a note tells below.
+        notes += [seen] if seen and parts.trained_on is not None else []
         defects = measure_real(predictor, real, of_stage(stage, "real defects"), notes)
         comparison = compare(real.root.name, defects, records, real_kinds or {})
     notes += make_notes(parts, study.design, records, budget)

@@ -8,20 +8,25 @@ from pathlib import Path
 from excision.capability.known_images import KnownImages
 from excision.data import Dataset
 
+UNKNOWN = (
+    "The model's folder does not say which images it was trained on: make sure that none of them is among "
+    "the test images"
+)
+
 
 def without_seen(dataset: Dataset, folder: Path) -> tuple[Dataset, str | None]:
     """Leave out the test images that a model has seen, as its folder tells.
 
-    Defective ones are the known defects that sharpened its attention. Good ones have another reason: a data
-    set without a split of its own is divided by this version. An earlier one may have divided it otherwise,
-    so that images which trained a model are in the test split now.
+    Defective ones are the known defects that sharpened its attention. Good ones may have been copied from the
+    training images, or be in the test split of a data set that another version divided otherwise.
 
     Args:
         dataset: data set that is measured.
         folder: run folder or exported folder.
 
     Returns:
-        The data set, and a note on what was left out; None if nothing was.
+        The data set, and a note: on what was left out, or that the folder does not say what the model has
+        seen. None if there is nothing to note.
 
     Raises:
         ModelError: the hashes of an exported folder are damaged.
@@ -29,7 +34,7 @@ def without_seen(dataset: Dataset, folder: Path) -> tuple[Dataset, str | None]:
     known = KnownImages.of(folder)
     good = [sample for sample in dataset.test if not sample.defective]
     if not known.are_known:
-        return dataset, None
+        return dataset, UNKNOWN
     defective = [sample for sample in dataset.test if sample.defective]
     seen = {s.name for s in good if known.has_file(s.image) or known.has_calibrated(s.image)}
     lessons = {s.name for s in defective if known.has_defect(s.image)}
@@ -37,7 +42,7 @@ def without_seen(dataset: Dataset, folder: Path) -> tuple[Dataset, str | None]:
     if seen:
         notes.append(
             f"{len(seen)} of {len(good)} good test images trained or calibrated this model, such as "
-            f"{min(seen)}, and are left out: an earlier version divided the data set otherwise"
+            f"{min(seen)}, and are left out: they would make the figures too good"
         )
     if lessons:
         notes.append(

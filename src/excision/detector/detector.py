@@ -26,6 +26,7 @@ from excision.method.fold_training import out_of_fold_scores
 from excision.method.normal_images import NormalImages
 from excision.method.normal_statistics import learn_normal, with_own_statistics
 from excision.method.parameters import Parameters
+from excision.method.run_record import of_recalibrated
 from excision.method.suspect_search import KeptFit, search_suspects
 from excision.method.suspects import Suspect
 from excision.method.unused_features import warn_if_unused
@@ -34,7 +35,6 @@ from excision.predictions import Prediction
 from excision.progress import Progress, StageProgress, TrainingProgress, of_stage
 from excision.settings import Settings
 from excision.system.allocator import share_memory_of_threads
-from excision.system.files import write_json
 from excision.system.usage import usage
 from excision.training.given_defects import Defects
 from excision.training.given_groups import Groups
@@ -159,7 +159,7 @@ class Detector(FittedDetector):
             warn_if_unused(self.settings, data.image_format)
         if run is not None and not self._begin_run(run, data, resume):
             return self._load(run)
-        self.calibration_ = None
+        self.calibration_, self._record, self._home = None, {}, None
         tiles = run / run_folder.TILES if run is not None else None
         folds = self.settings.calibration.folds
         with data.materialised(tiles, of_stage(stage, "cutting tiles")):
@@ -168,11 +168,11 @@ class Detector(FittedDetector):
             cross = self._learn_normal(data, stage, scores)
         if for_suspects:
             self._kept_fit = KeptFit(dataset, self.pipeline, data, cross)
-        data = replace(data, cross_fits=self.calibration.cross_fitted > 0)
+        facts = usage(time.perf_counter() - start)
+        facts |= {**replace(data, cross_fits=self.calibration.cross_fitted > 0).facts(), "resumed": resume}
+        self._record = {run_folder.FINGERPRINT: data.fingerprint(), run_folder.TRAINING: facts}
         if run is not None:
-            facts = usage(time.perf_counter() - start)
-            write_json(run / run_folder.TRAINING, {**facts, **data.facts(), "resumed": resume})
-            self.save(run)
+            self._write(run)
             run_folder.remove_checkpoints(run)
         return self
 
@@ -204,6 +204,7 @@ class Detector(FittedDetector):
         self.pipeline_ = with_own_statistics(self.pipeline)
         with data.materialised(None, of_stage(stage, "cutting tiles")):
             self._learn_normal(data, stage)
+        self._record = of_recalibrated(self._record, data.fingerprint())
         return self
 
     def suspects(

@@ -22,6 +22,8 @@ from excision.method.folder_kinds import folder_kind, wrong_folder
 from excision.method.inference import ablated, infer
 from excision.method.parameters import ParameterMixin, Parameters
 from excision.method.pipeline import Pipeline
+from excision.method.run_record import Record, read_record
+from excision.method.run_start import check_free
 from excision.method.stored_weights import check_weights
 from excision.ops.memory_format import channels_last
 from excision.predictions import Prediction
@@ -50,6 +52,8 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
         self.pipeline_: Pipeline | None = None
         # What a person's threshold was set from: their own threshold again has its own promise again.
         self._set_from: tuple[Calibration, Calibration] | None = None
+        self._record: Record = {}
+        self._home: Path | None = None  # folder that it was trained in, loaded from, or saved to
 
     @property
     def pipeline(self) -> Pipeline:
@@ -118,6 +122,7 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
         twin.pipeline_ = twin._build(settings, self.image_format, features=self.pipeline.scorer.network)
         twin.pipeline_.load_learned(self.pipeline.state_dict())
         twin._is_comparable = self._is_comparable and settings == self.pipeline.settings
+        twin._home = None
         return twin
 
     def with_features(
@@ -154,14 +159,30 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
         kept |= {name: each for name, each in fresh.items() if name.startswith(of_network)}
         twin.pipeline_.load_learned(kept)
         twin.calibration_ = twin.fitness_ = None
+        twin._home = None
         return twin
 
     def save(self, folder: str | Path) -> None:
         """Write the model to a folder that `load` and the command line can open.
 
+        With it goes what is known of its training, such as which images it was trained and calibrated on.
+
+        Args:
+            folder: folder for the model. It may hold no other one, but that which this detector was trained
+                in or loaded from.
+
         Raises:
             ModelError: the detector has not been fitted.
+            SettingsError: the folder holds another model or run.
         """
+        target = Path(folder)
+        _ = self.pipeline
+        if self._home is None or target.absolute() != self._home:
+            check_free(target, resume=False)
+        self._write(target)
+
+    def _write(self, folder: Path) -> None:
+        """Write model and record; the folder is then that of this detector."""
         pipeline, network = self.pipeline, self.pipeline.scorer.network
         model = run_folder.Model(
             pipeline.state_dict(),
@@ -171,7 +192,8 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
             self.fitness_,
             None if network is None else network.record,
         )
-        run_folder.save_model(Path(folder), model)
+        run_folder.save_model(folder, model, self._record)
+        self._home = folder.absolute()
 
     def _inspect_one(self, working: NDArray[np.uint16]) -> Prediction:
         return infer(self.pipeline, working, self._alarm, self.device)
@@ -192,6 +214,7 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
         features = None if model.features is None else build_network(model.features)
         self.pipeline_ = self._build(model.settings, model.image_format, features=features)
         self.pipeline_.load_learned(model.tensors)
+        self._record, self._home = read_record(folder), folder.absolute()
         return self
 
     def _open_features(self, image_format: ImageFormat) -> FeatureNetwork | None:

@@ -7,7 +7,7 @@ import hashlib
 import math
 import platform
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -30,8 +30,8 @@ from excision.features.record import FEATURES
 from excision.method.calibration import Calibration
 from excision.method.fitness import FITNESS, save_fitness
 from excision.method.folder_kinds import ODD_IMAGE, RUN_SETTINGS
-from excision.method.run_folder import FINGERPRINT, read_json
-from excision.method.run_start import dropped_images, recorded_groups, recorded_warm_start
+from excision.method.run_folder import FINGERPRINT
+from excision.method.run_start import dropped_images, recorded_groups, recorded_images, recorded_warm_start
 from excision.ops.spread import evenly_spread
 from excision.progress import StageProgress, of_stage
 from excision.runtime.backend import MODEL_FILES, PRECISIONS, BackendName, Precision
@@ -177,12 +177,8 @@ def _one_step(tell: StageProgress, stage: str) -> Iterator[None]:
 
 def _trained_on(detector: Detector, run: Path, data: TrainingSet, tell: StageProgress) -> TrainedOn:
     """Hash the training images of the run; the data may hold others, which took no part."""
-    known: dict[str, str] = {}
-    defects: Iterable[str] = ()
-    if (run / FINGERPRINT).is_file():
-        record = read_json(run / FINGERPRINT)
-        known = record.get("training", {}) if isinstance(record, dict) else {}
-        defects = record.get(KNOWN_DEFECTS, {}).values() if isinstance(record, dict) else ()
+    recorded = recorded_images(run) or {}
+    known, defects = recorded.get("training", {}), recorded.get(KNOWN_DEFECTS, {})
     files = set(known.values())
 
     def working() -> Iterator[NDArray[np.uint16]]:
@@ -194,7 +190,7 @@ def _trained_on(detector: Detector, run: Path, data: TrainingSet, tell: StagePro
             tell("hashing", done, len(data.sources))
 
     images = frozenset(map(image_key, working()))
-    return TrainedOn.of(files, images, defects)
+    return TrainedOn.of(files, images, defects.values(), recorded.get("calibration", {}).values())
 
 
 def _examples(detector: Detector, data: TrainingSet) -> list[NDArray[np.uint16]]:

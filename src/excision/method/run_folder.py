@@ -21,6 +21,7 @@ import dataclasses
 import math
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from excision.errors import ModelError, SettingsError
@@ -37,6 +38,7 @@ from excision.method.format_1 import from_format_1
 from excision.method.stored_calibration import is_number, require, stored_calibration
 from excision.settings import Settings
 from excision.system.files import write_json, write_tensors
+from excision.system.interrupts import deferred_interrupt
 from excision.system.strict_json import read_json as read_bounded_json
 from excision.tiling.image_format import ImageFormat
 
@@ -59,6 +61,7 @@ FORMAT = 3
 VERDICT_FILES = (MODEL, CALIBRATION, SETTINGS, IMAGE_FORMAT, FITNESS, FEATURES)
 """Files that can change a verdict; fingerprints depend on this order, so it must not change."""
 
+_SAVING = ".saving-"  # begins the name of a folder in which a model is written
 _NETWORK = "scorer.network."  # begins the names of the tensors of a feature network
 
 _MOST_JSON = 256 * 2**20  # bytes; a fingerprint has a line for each image
@@ -87,28 +90,50 @@ class Model(NamedTuple):
     features: FeatureRecord | None = None
 
 
-def save_model(folder: Path, model: Model) -> None:
-    """Write a model; the weights come last, since their presence marks the run as finished."""
+def save_model(folder: Path, model: Model, record: Mapping[str, Any] | None = None) -> None:
+    """Write a model. A kill leaves a folder without weights, never weights beside another model's threshold.
+
+    Args:
+        folder: run folder; what belongs to a model that it holds is replaced.
+        model: the model.
+        record: content of other JSON files of the run, by name.
+    """
     from excision.method.fitness import save_fitness
 
     folder.mkdir(parents=True, exist_ok=True)
-    model.settings.save(folder / SETTINGS)
-    write_json(folder / IMAGE_FORMAT, dataclasses.asdict(model.image_format))
-    write_json(folder / CALIBRATION, dataclasses.asdict(model.calibration))
-    save_fitness(folder / FITNESS, model.fitness)
-    if model.features is not None:
-        model.features.save(folder / FEATURES)
-    else:
-        (folder / FEATURES).unlink(missing_ok=True)
-    write_tensors(folder / MODEL, model.tensors, {"format": str(FORMAT)})
+    with TemporaryDirectory(prefix=_SAVING, dir=folder) as scratch:
+        written = Path(scratch)
+        model.settings.save(written / SETTINGS)
+        write_json(written / IMAGE_FORMAT, dataclasses.asdict(model.image_format))
+        write_json(written / CALIBRATION, dataclasses.asdict(model.calibration))
+        save_fitness(written / FITNESS, model.fitness)
+        if model.features is not None:
+            model.features.save(written / FEATURES)
+        for name, content in (record or {}).items():
+            write_json(written / name, content)
+        write_tensors(written / MODEL, model.tensors, {"format": str(FORMAT)})
+        with deferred_interrupt():
+            # The weights go first and come last, since their presence marks the run as finished.
+            (folder / MODEL).unlink(missing_ok=True)
+            for name in (*(record or {}), *VERDICT_FILES[1:], MODEL):
+                if (written / name).is_file():
+                    (written / name).replace(folder / name)
+                else:
+                    (folder / name).unlink(missing_ok=True)
+
+
+def remove_model(folder: Path) -> None:
+    """Remove a model and what the folder tells of its training."""
+    for name in (*VERDICT_FILES, *OTHER_FILES):
+        (folder / name).unlink(missing_ok=True)
 
 
 def remove_checkpoints(folder: Path) -> None:
     """Remove the files that a finished run no longer needs."""
     for name in (TUNING, CHECKPOINT):
         (folder / name).unlink(missing_ok=True)
-    for name in (TILES, FOLDS):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    for path in (folder / TILES, folder / FOLDS, *folder.glob(f"{_SAVING}*")):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def load_model(folder: Path) -> Model:

@@ -6,7 +6,7 @@ region.png       region of interest, white where a defect counts; absent where i
 fitness.json     what training images are like; absent if no image is judged as unfit
 features.json    record of the feature network in the graph; absent if only edges are compared
 golden.npz       images with the scores and maps computed by torch, for verification
-trained_on.json  hashes of the training images, which cannot set a threshold
+trained_on.json  hashes of the images that the model has seen, whose scores are too low
 calibrations.json  earlier thresholds, for undo
 capability.json  which defects it is sure to find, if that was measured; changes nothing
 training_settings.toml  settings of the training, for reports; changes nothing

@@ -89,7 +89,7 @@ def test_run_stopped_at_any_stage(
 
     with monkeypatch.context() as patched, pytest.raises(error):
         if moment[0] == "save":
-            patched.setattr(Detector, "save", lambda *_: stage("save", 1, 1))
+            patched.setattr(Detector, "_write", lambda *_: stage("save", 1, 1))
         Detector(settings).fit(IMAGES, tmp_path, progress=progress, stage=stage)
     with pytest.raises(ModelError, match="not finished"):
         Detector.load(tmp_path)
@@ -114,6 +114,7 @@ def test_run_killed_before_it_tidied_up(finished: dict[str, bytes], tmp_path: Pa
     Detector(TINY).fit(IMAGES, tmp_path)
     (tmp_path / CHECKPOINT).write_bytes(b"left")
     (tmp_path / ".checkpoint-abcdefgh.safetensors").write_bytes(b"half of one")
+    (tmp_path / ".saving-abcdefgh").mkdir()
     again = Detector(TINY).fit(IMAGES, tmp_path, resume=True)
     assert outcome(tmp_path) == finished
     assert again.threshold == Detector.load(tmp_path).threshold
@@ -147,6 +148,7 @@ def test_resume_with_other_settings_or_data_names_the_difference(tmp_path: Path)
 
 def test_folders_that_cannot_be_a_run(tmp_path: Path) -> None:
     Detector(TINY).fit(IMAGES).save(tmp_path / "model")
+    (tmp_path / "model" / FINGERPRINT).unlink()
     with pytest.raises(SettingsError, match="model that was not trained in it"):
         Detector(TINY).fit(IMAGES, tmp_path / "model", resume=True)
     (tmp_path / "file").touch()
