@@ -51,7 +51,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("calibration", "folder_kinds", "format_1", "parameters", "suspects"),
         ("stored_calibration",),
         ("few_images", "fitness", "unused_features"),
-        ("masking", "run_folder", "run_start", "warm_start", "model_facts"),
+        ("masking", "run_folder", "run_record", "run_start", "warm_start", "model_facts"),
         ("recovery",),
         ("attention", "scoring"),
         ("pipeline",),
