@@ -115,6 +115,10 @@ def test_what_is_no_image_is_answered_and_recorded(service: Service) -> None:
         ("", {"X_Source": "x" * 501}, 422, "header x-source: String should have at most 500 characters"),
         ("model=other", {}, 404, "there is no such model"),
         ("serial=%07", {}, 422, "serial holds a character that cannot be printed"),
+        ("modle=fabric", {}, 422, "there is no parameter 'modle': did you mean model? Known are lot, model,"),
+        ("source=a.png&modle=", {}, 422, "there is no parameter 'modle': did you mean model?"),
+        ("Colour=%00", {}, 422, "there is no parameter 'Colour': known are lot, model, recipe, serial,"),
+        ("x_source=a.png", {}, 422, "there is no parameter 'x_source': did you mean source?"),
     ],
 )
 def test_parameters_that_are_wrong_are_named(
@@ -127,9 +131,9 @@ def test_parameters_that_are_wrong_are_named(
 def test_unusual_parameters_mean_what_they_mean_in_a_plain_request(
     service: Service, pictures: list[Path]
 ) -> None:
-    """Unknown, repeated and empty ones go another way than the plain request, to the same answer."""
+    """Repeated and empty ones go another way than the plain request, to the same answer."""
     image = pictures[0].read_bytes()
-    for query in ("source=a.png&lot=7", "source=a.png&lot=7&colour=red", "source=b&source=a.png&lot=7&view="):
+    for query in ("source=a.png&lot=7", "source=b&source=a.png&lot=7&view="):
         status, _, body = service.ask("POST", f"/v1/inspect?{query}", image)
         (result,) = json.loads(body)["results"]
         assert (status, result["source"], result["lot"], result["view"]) == (200, "a.png", "7", None)

@@ -9,6 +9,7 @@ import threading
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ from excision.station.store.query import Query
 from excision.station.store.store import Store
 from tests.station.conftest import Service, Start, serve
 from tests.station.lines import until
+
+NAMES = ("threshold", "review_threshold")
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +136,28 @@ def test_thresholds_hold_from_the_next_image_on_and_after_a_restart(
     assert current(service)["version"] == version
     assert service.client.view(plain.id, "overlay"), "the weights are the same, so its maps can be computed"
     assert Description.load(line).calibration.threshold == plain.threshold, "the folder is never written to"
+
+
+def test_the_grey_zone_stays_unless_the_request_says_otherwise(start: Start) -> None:
+    service = start()
+    before = current(service)
+    assert before["review_threshold"] is None
+
+    def ask(**new: object) -> tuple[int, Any]:
+        status, answer = service.json("POST", "/v1/models/fabric/thresholds", new)
+        return status, answer.get("detail") or [answer["current"][name] for name in NAMES]
+
+    assert ask(threshold=6.5) == (200, [6.5, None])
+    assert ask(threshold=5, review_threshold=4) == (200, [5, 4])
+    assert ask(threshold=6.5) == (200, [6.5, 4])
+    for low in (4, 3):
+        status, detail = ask(threshold=low)
+        assert status == 422
+        assert f"begins at 4, which is not below the new threshold {low}: give a lower" in detail
+        assert [current(service)[name] for name in NAMES] == [6.5, 4], "nothing is changed"
+    assert ask(threshold=3, review_threshold=2.5) == (200, [3, 2.5])
+    assert ask(threshold=3, review_threshold=None) == (200, [3, None])
+    assert ask(threshold=2) == (200, [2, None])
 
 
 @pytest.mark.parametrize(

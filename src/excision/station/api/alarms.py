@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from excision.station.alarms.alarm import Alarm, Kind
-from excision.station.api.schemas import LARGEST_NUMBER, Problem
+from excision.station.api.schemas import LARGEST_NUMBER, Body, Problem
 from excision.station.api.writing import writing_of
 from excision.station.people.roles import name_of
 from excision.station.station import Station
@@ -52,7 +52,7 @@ class AlarmList(BaseModel):
     acknowledged: list[AlarmAnswer]
 
 
-class Acknowledgement(BaseModel):
+class Acknowledgement(Body):
     """Who acknowledges an alarm."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"who": "M. Weber"}]})

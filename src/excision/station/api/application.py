@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from excision.station.api.access import Access
 from excision.station.api.errors import HANDLED, explain
 from excision.station.api.metrics import Metrics
+from excision.station.api.parameters import only_known
 from excision.station.api.security import Security
 from excision.station.people.people import People
 from excision.station.people.rights import permitted
@@ -52,7 +53,7 @@ def application(
         version=__version__,
         description=about,
         lifespan=closing,
-        dependencies=None if people is None else [Depends(permitted)],
+        dependencies=None if people is None else [Depends(permitted), Depends(only_known)],
         docs_url=None,
         redoc_url=None,
         # No data leaves the station, whatever the environment says.

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from excision.station.api.schemas import Problem, Who
+from excision.station.api.schemas import Body, Problem, Who
 from excision.station.api.writing import writing_of
 from excision.station.people.roles import name_of
 from excision.station.station import Station
@@ -76,7 +76,7 @@ class DriftAnswer(BaseModel):
     undo: bool = Field(description="whether a decision can be undone")
 
 
-class DriftDecision(BaseModel):
+class DriftDecision(Body):
     """What a person decides about a warning."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"decision": "accept", "who": "M. Weber"}]})

@@ -73,5 +73,6 @@ def sentence_of(error: Exception) -> str:
         return str(error.detail)
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
-        return f"{' '.join(str(part) for part in first['loc'])}: {first['msg']}"
+        said = "there is no such key" if first["type"] == "extra_forbidden" else first["msg"]
+        return f"{' '.join(str(part) for part in first['loc'])}: {said}"
     return str(error)

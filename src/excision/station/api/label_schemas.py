@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from excision.station.api.moments import moment
+from excision.station.api.schemas import Body
 from excision.station.store.records import Label
 
 
@@ -47,7 +48,7 @@ class LabelAnswer(BaseModel):
         )
 
 
-class NewLabel(BaseModel):
+class NewLabel(Body):
     """What a person says about a result."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"truth": "good", "who": "M. Weber"}]})
@@ -58,7 +59,7 @@ class NewLabel(BaseModel):
     defect_class: str | None = Field(default=None, max_length=200, description="kind of the defect")
 
 
-class NewWithdrawal(BaseModel):
+class NewWithdrawal(Body):
     """Who takes a label back, and why."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"who": "M. Weber", "note": "wrong part"}]})

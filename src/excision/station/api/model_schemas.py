@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from excision.station.api.moments import moment
-from excision.station.api.schemas import Who
+from excision.station.api.schemas import Body, Who
 from excision.station.models.registry import Slot
 from excision.station.models.version import Version
 
@@ -68,7 +68,7 @@ class History(BaseModel):
     events: list[Event]
 
 
-class LoadRequest(BaseModel):
+class LoadRequest(Body):
     """Which folder is to take over."""
 
     model_config = ConfigDict(
@@ -79,7 +79,7 @@ class LoadRequest(BaseModel):
     who: Who
 
 
-class RollbackRequest(BaseModel):
+class RollbackRequest(Body):
     """Who goes back to the version before."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"who": "M. Weber"}]})
@@ -87,12 +87,17 @@ class RollbackRequest(BaseModel):
     who: Who
 
 
-class ThresholdRequest(BaseModel):
+class ThresholdRequest(Body):
     """New thresholds in the unit of the anomaly score."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"threshold": 22.5, "who": "M. Weber"}]})
 
     threshold: float = Field(gt=0, allow_inf_nan=False)
-    review_threshold: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    review_threshold: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="lower limit of the grey zone; null removes the zone, and without this key it stays",
+    )
     who: Who
     note: str = Field(default="", max_length=5000)

@@ -19,6 +19,7 @@ from excision.station.api.model_schemas import (
 from excision.station.api.schemas import Problem
 from excision.station.api.writing import writing_of
 from excision.station.models.registry import ModelRegistry
+from excision.station.models.version import KEPT
 from excision.station.people.roles import name_of
 
 router = APIRouter(prefix="/v1/models")
@@ -74,12 +75,12 @@ async def rollback(request: Request, name: Name, body: RollbackRequest) -> Model
 
 @router.post("/{name}/thresholds", responses=_UNKNOWN)
 async def thresholds(request: Request, name: Name, body: ThresholdRequest) -> ModelAnswer:
-    """Use other thresholds from the next image on."""
+    """Use other thresholds from the next image on; without a review threshold the grey zone stays."""
     slot = await writing_of(request).do(
         _known(request, name).set_thresholds,
         name,
         body.threshold,
-        body.review_threshold,
+        body.review_threshold if "review_threshold" in body.model_fields_set else KEPT,
         name_of(request, body.who),
         body.note,
     )

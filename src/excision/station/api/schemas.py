@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 LARGEST_NUMBER = 2**63 - 1
 """Of a result: what SQLite can count to."""
@@ -14,6 +14,12 @@ class Problem(BaseModel):
     """Why a request was not fulfilled, in one sentence."""
 
     detail: str = Field(examples=["there is no result 99"])
+
+
+class Body(BaseModel):
+    """What a request says as JSON; a key that is unknown is refused, because it would change nothing."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 Who = Annotated[str, Field(default="", max_length=200, description="name of the person who asks for it")]

@@ -42,7 +42,7 @@ async def _inspect(said: dict[str, str], scope: Scope, receive: Receive, send: S
     scope["endpoint"] = inspect
     request = Request(scope, receive, send)
     try:
-        # The one dependency of every route, which the framework would call.
+        # What every route depends on and the framework would call; all parameters are known here.
         check_role(request, PATH)
         answer = await inspect(request, **said)
     except HANDLED as error:

@@ -15,7 +15,7 @@ from excision.registry.registry import local_version
 from excision.runtime.model_folder import Description, is_exported
 from excision.runtime.trial import try_out
 from excision.station.models.live import Live
-from excision.station.models.version import Version, check_name, load_version, model_files
+from excision.station.models.version import ReviewThreshold, Version, check_name, load_version, model_files
 from excision.station.store.store import Store
 
 LOADED, ROLLED_BACK, THRESHOLDS, WENT_LIVE = "loaded", "rolled back", "thresholds", "went live"
@@ -177,7 +177,7 @@ class ModelRegistry:
             return self._put(name, ROLLED_BACK, slot.previous, slot.current, who)
 
     def set_thresholds(
-        self, name: str, threshold: float, review_threshold: float | None, who: str = "", note: str = ""
+        self, name: str, threshold: float, review_threshold: ReviewThreshold, who: str = "", note: str = ""
     ) -> Slot:
         """Use other thresholds from the next image on; weights and scores stay as they are.
 
@@ -185,7 +185,7 @@ class ModelRegistry:
 
         Raises:
             KeyError: there is no such model.
-            SettingsError: the thresholds are not finite, not above 0, or in the wrong order.
+            SettingsError: as `Version.with_thresholds`.
         """
         with self._changing:
             slot = self._slots[name]

@@ -7,7 +7,7 @@ import re
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,11 @@ from excision.runtime.model_folder import is_exported
 
 if TYPE_CHECKING:
     from excision.predictions import Prediction, Predictor
+
+KEPT: Final = "kept"
+"""In the place of a review threshold: the one that there is."""
+
+ReviewThreshold: TypeAlias = float | Literal["kept"] | None
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
@@ -56,13 +61,19 @@ class Version:
         """
         return next(iter(self.predictor.predict([path])))
 
-    def with_thresholds(self, threshold: float, review_threshold: float | None) -> Version:
+    def with_thresholds(self, threshold: float, review_threshold: ReviewThreshold) -> Version:
         """Give the same weights with other thresholds; the graph is shared, not loaded again.
 
+        Args:
+            threshold: decision threshold in the unit of the anomaly score.
+            review_threshold: lower limit of the grey zone; None for no grey zone, KEPT for the one there is.
+
         Raises:
-            SettingsError: they are not finite, not above 0, or in the wrong order; or the model is of a kind
-                that knows no grey zone.
+            SettingsError: they are not finite, not above 0, or in the wrong order; a kept review threshold
+                would not lie below the threshold; or the model is of a kind that knows no grey zone.
         """
+        if isinstance(review_threshold, str):
+            review_threshold = self._kept_review_threshold(threshold)
         if (threshold, review_threshold) == (self.threshold, self.review_threshold):
             return self
         own = self.predictor.with_thresholds(threshold, review_threshold)
@@ -75,6 +86,15 @@ class Version:
             review_threshold=review_threshold,
             predictor=own,
         )
+
+    def _kept_review_threshold(self, threshold: float) -> float | None:
+        kept = self.review_threshold
+        if kept is not None and kept >= threshold:
+            raise SettingsError(
+                f"the grey zone begins at {kept:g}, which is not below the new threshold {threshold:g}: give "
+                "a lower review_threshold as well, or null for no grey zone"
+            )
+        return kept
 
 
 def check_name(name: str) -> str:

@@ -107,8 +107,13 @@ def _is_table(kind: Any) -> bool:
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name was meant, or which there are; begins with ": "."""
     names = sorted(known)
-    found = difflib.get_close_matches(name.lower(), names, 1, 0.6)
-    if found:
-        return f": did you mean {found[0]}?"
+    found = meant(name, names)
+    if found is not None:
+        return f": did you mean {found}?"
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f": known are {', '.join(names[:_SHOWN])}{more}" if names else ": there are none"
+
+
+def meant(name: str, known: Iterable[str]) -> str | None:
+    """Give the known name that was probably meant, or None if none is near."""
+    return next(iter(difflib.get_close_matches(name.lower(), list(known), 1, 0.6)), None)
