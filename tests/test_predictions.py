@@ -159,6 +159,16 @@ def test_predictions_stay_frozen_and_small() -> None:
     assert not hasattr(prediction(), "__dict__")
 
 
+def test_predictions_are_compared_by_identity() -> None:
+    one, twin = prediction(), prediction()
+    same = one
+    assert one == same and one != twin and one.to_dict() == twin.to_dict()
+    assert one in [twin, one] and one not in [twin]
+    assert len({one, twin, one}) == 2
+    plain = Detection(1.0, 2.0, one.anomaly_map, one.image, 0.1)
+    assert plain != one and len({plain, one, plain}) == 2
+
+
 def pixels(path: Path | io.BytesIO) -> NDArray[Any]:
     with Image.open(path) as image:
         return np.asarray(image)

@@ -26,9 +26,11 @@ Verdict = Literal["good", "review", "defect", "unfit"]
 Box: TypeAlias = boxes.Box
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Detection:
     """The result of any method for one image, at the working size (H, W) with C channels.
+
+    Two results are equal only if they are the same object: compare values, such as `to_dict()`.
 
     If the image was inspected in tiles, the anomaly map has the full size (H, W). The other pictures of a
     large image are reduced to (ceil(H / reduction), ceil(W / reduction)).
@@ -189,9 +191,11 @@ def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and isfinite(value) else None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Prediction(Detection):
     """The result of Excision And Recovery for one image, with the output of every stage.
+
+    As of every `Detection`, two are equal only if they are the same object.
 
     Attributes:
         attention: (H, W) float32, larger is more defect-like; in standard deviations from normal attention.

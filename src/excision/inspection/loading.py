@@ -9,6 +9,7 @@ from excision.errors import ModelError
 from excision.method.folder_kinds import folder_kind, wrong_folder
 from excision.storage.entry import is_url, local_path
 from excision.system.allocator import keep_freed_memory
+from excision.system.cores import checked_count
 from excision.tiling.tile_threads import TileThreads
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def load(
 
     Raises:
         ModelError: the folder is neither, or a file in it is missing or damaged.
+        SettingsError: `threads` or `workers` is not a whole number of at least 1.
     """
     folder = _local(folder)
     match folder_kind(folder):
@@ -57,7 +59,11 @@ def load_run(
 
     Raises:
         ModelError: the folder does not hold a finished run, or a file in it is damaged.
+        SettingsError: `threads` or `workers` is not a whole number of at least 1.
     """
+    workers = checked_count("workers", workers)
+    if threads is not None:
+        threads = checked_count("threads", threads)
     from excision.detector import Detector, use_threads
 
     if threads is not None:

@@ -28,6 +28,7 @@ from excision.runtime.calibrated_folder import CalibratedFolder
 from excision.runtime.defect_criteria import DefectCriteria
 from excision.runtime.graph_checks import check_graph, check_results
 from excision.system.aside import begin_aside
+from excision.system.cores import checked_count
 from excision.tiling.assembly import inspect_working
 from excision.tiling.tile_threads import TileThreads
 
@@ -60,11 +61,14 @@ class Inspector(CalibratedFolder):
     Raises:
         ModelError: the folder is not an exported folder, a file in it is missing or damaged, or the graph is
             not as described.
+        SettingsError: `threads` or `workers` is not a whole number of at least 1.
     """
 
     def __init__(
         self, folder: str | Path, threads: int | None = None, device: Device = "cpu", workers: int = 1
     ) -> None:
+        threads = None if threads is None else checked_count("threads", threads)
+        workers = checked_count("workers", workers)
         super().__init__(folder)
         self.threads, self.device, self.workers = threads, device, workers
         self._tile_threads = TileThreads(workers)
