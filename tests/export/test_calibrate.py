@@ -334,3 +334,16 @@ def test_a_folder_of_defects_is_not_taken_as_good(
     assert command_line(["calibrate", str(line), str(folder), "--few"]) == 2
     assert f"{folder}: lies beside a folder of good images" in capsys.readouterr().err
     assert calibrated(line) == before
+
+
+def test_an_area_that_no_defect_can_have_is_refused_before_the_work(
+    line: Path, good: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (line / DESCRIPTION).read_bytes()
+    height, width = Description.load(line).size
+    words = ["calibrate", str(line), str(good), "--false-alarm-rate", "10%", "--minimum-area"]
+    assert command_line([*words, str(height * width + 1)]) == 2
+    assert f"has only {height * width} pixels" in " ".join(capsys.readouterr().err.split())
+    assert (line / DESCRIPTION).read_bytes() == before
+    assert command_line([*words, str(height * width // 4)]) == 0
+    assert "covers 25% of the working image" in " ".join(capsys.readouterr().out.split())

@@ -9,7 +9,7 @@ from excision.capability.known_images import KnownImages
 from excision.data import Dataset
 
 UNKNOWN = (
-    "The model's folder does not say which images it was trained on: make sure that none of them is among "
+    "the model's folder does not say which images it was trained on: make sure that none of them is among "
     "the test images"
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -9,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from cyclopts import Parameter
 
 from excision.cli.options import number
+from excision.cli.output import say_notes
 from excision.cli.places import Use
 from excision.errors import SettingsError
 
 if TYPE_CHECKING:
     from excision.runtime.defect_criteria import DefectCriteria
     from excision.runtime.inspector import Inspector
+
+_LARGE_AREA = 0.1
+"""Share of what counts; a larger minimum area is noted, since hardly any defect has it."""
 
 
 class Promise(NamedTuple):
@@ -134,12 +139,30 @@ class CriteriaOptions:
 
         Raises:
             ImageError: the image of the region cannot be read.
-            SettingsError: the region has another size than the model's images, or the area is below 1.
+            SettingsError: the region has another size than the model's images, or the area is below 1 or
+                larger than what counts.
         """
         from excision.runtime.defect_criteria import DefectCriteria, read_region
 
         known = inspector.criteria
-        return DefectCriteria(
+        found = DefectCriteria(
             known.region if self.roi is None else read_region(self.roi, inspector.region_size),
             known.minimum_area if self.minimum_area is None else self.minimum_area,
         )
+        if (size := inspector.region_size) is not None:
+            _check_area(found, size)
+        return found
+
+
+def _check_area(criteria: DefectCriteria, size: tuple[int, int]) -> None:
+    """Refuse an area that no defect can have, and note one that hardly any has, in images of this size."""
+    pixels = math.prod(size) if criteria.region is None else int(criteria.region.sum())
+    place = "working image" if criteria.region is None else "region of interest"
+    if criteria.minimum_area > pixels:
+        raise SettingsError(
+            f"--minimum-area is {criteria.minimum_area}: the {place} has only {pixels} pixels, so that "
+            "nothing would ever be found"
+        )
+    share = criteria.minimum_area / pixels
+    if share > _LARGE_AREA:
+        say_notes([f"only a defect that covers {share:.0%} of the {place} or more will be found"])
