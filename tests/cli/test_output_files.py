@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from excision.cli import run
+from excision.system.files import write_text
 from tests.cli.conftest import excision
 from tests.cli.test_errors import failure
 
@@ -109,3 +110,24 @@ def test_figures_go_to_a_pipe(parts: Path, tmp_path: Path) -> None:
     finally:
         os.close(reader)
     assert pipe.is_fifo()
+
+
+def test_a_full_disk_is_named_with_what_to_do(
+    trained: tuple[Path, str], parts: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`/dev/full` answers every write as a full disk does."""
+    said = failure(capsys, "check", parts, "--json", "/dev/full")
+    assert said == "excision: error: /dev/full: the disk is full: make room on it"
+    (tmp_path / "results.jsonl").symlink_to("/dev/full")
+    image = next((parts / "test" / "good").iterdir())
+    said = failure(capsys, "inspect", trained[0], image, "--out", tmp_path, "--resume")
+    assert said == (
+        f"excision: error: {tmp_path / 'results.jsonl'}: the disk is full: make room on it, then continue "
+        "with the same command and --resume"
+    )
+
+
+def test_a_file_system_that_refuses_names_the_file_that_was_meant() -> None:
+    with pytest.raises(OSError) as caught:
+        write_text(Path("/proc/figures.json"), "{}")
+    assert caught.value.filename == "/proc/figures.json"

@@ -206,3 +206,27 @@ def test_kills_at_random_moments_change_nothing(parts: Path, tmp_path: Path, uni
     assert done.returncode == 0, done.stderr
     assert sha256(run / MODEL) == uninterrupted
     assert [path.name for path in run.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("place", [".", "train", "train/good", "test/../train/good"])
+def test_a_run_among_the_images_is_refused(
+    place: str, parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = Path(shutil.copytree(parts, tmp_path / "parts"))
+    before = sorted(data.rglob("*"))
+    assert main(["train", str(data), "--out", str(data / place), *SMALL, "--few", "--steps", "1"]) == 2
+    assert "is a folder of the data set" in capsys.readouterr().err
+    assert sorted(data.rglob("*")) == before
+
+
+def test_a_run_beside_the_images_or_begun_among_them_is_not_refused(parts: Path, tmp_path: Path) -> None:
+    from excision.data import load_dataset
+    from excision.method.run_start import check_apart
+
+    data = Path(shutil.copytree(parts, tmp_path / "parts"))
+    dataset = load_dataset(data)
+    for folder in (data / "runs" / "x", data.parent, tmp_path / "run"):
+        check_apart(folder, dataset)
+    for name in ("settings.toml", "fingerprint.json"):
+        (data / name).touch()
+    check_apart(data, dataset)

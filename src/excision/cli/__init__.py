@@ -27,6 +27,7 @@ from excision.errors import (
     RenamedWarning,
 )
 from excision.system.extras import needed_extra
+from excision.system.files import DISK_FULL, is_disk_full
 from excision.system.names import printable
 from excision.system.secrets import without_secrets
 from excision.system.streams import Streams
@@ -129,6 +130,8 @@ def run(arguments: Sequence[str]) -> int:
         message = _explain(error)
         if message is None:
             raise
+        if is_disk_full(error) and "resume" in bound.signature.parameters:
+            message += ", then continue with the same command and --resume"
         line = f"excision: error: {printable(without_secrets(message), lines=True)}"
         print(red(line, sys.stderr), file=sys.stderr)
         return ERROR
@@ -155,6 +158,8 @@ def _explain(error: Exception) -> str | None:
         verb = " ".join(["excision", *(error.command_chain or ())])
         return f"{error} (see {verb} --help)"
     if isinstance(error, OSError):
+        if is_disk_full(error):
+            return f"{error.filename}: {DISK_FULL}" if error.filename else DISK_FULL
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     if isinstance(error, ModuleNotFoundError):
         extra = needed_extra(error.name)

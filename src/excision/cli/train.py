@@ -28,7 +28,7 @@ from excision.errors import (
     UnusedFeaturesWarning,
 )
 from excision.method.run_folder import SETTINGS
-from excision.method.run_start import check_free
+from excision.method.run_start import check_apart, check_free
 from excision.progress import Bars
 from excision.settings import Settings
 
@@ -104,6 +104,7 @@ def train(
     check_free(out, resume=resume)
     chosen = override(_base(settings, out, resume), options)
     dataset = load_dataset(data, layout, leave_out=leave_out)
+    check_apart(out, dataset)
     known = _find_defects(defects, chosen)
     say_notes([*dataset.notes, *doubtful_masks(dataset), *(known.notes if known is not None else ())])
     _say_cost(chosen.calibration.folds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +13,7 @@ from typing import Any, Self, get_args
 
 from excision.predictions import Box, Verdict
 from excision.system.csv_rows import csv_row
-from excision.system.files import write_bytes
+from excision.system.files import naming, write_bytes
 
 JSONL, CSV = "results.jsonl", "results.csv"
 
@@ -70,14 +71,18 @@ class InspectionLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._jsonl.close()
-        self._csv.close()
+        with ExitStack() as closing:
+            for stream in (self._csv, self._jsonl):
+                # What a full disk did not take is still to be written, and fails again.
+                closing.enter_context(naming(Path(stream.name)))
+                closing.callback(stream.close)
 
     def add(self, line: InspectionRecord) -> None:
         """Write one record to both files."""
         for stream, text in ((self._jsonl, _as_json(line)), (self._csv, _as_row(line))):
-            stream.write(_bytes(text))
-            stream.flush()
+            with naming(Path(stream.name)):
+                stream.write(_bytes(text))
+                stream.flush()
 
 
 def read_log(out: Path) -> list[InspectionRecord]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from excision.errors import ModelError, OtherRunError, SettingsError
 from excision.features.record import FEATURES, FeatureRecord
@@ -22,10 +22,13 @@ from excision.method.run_folder import (
     read_json,
 )
 from excision.settings import Settings
-from excision.system.files import remove_leftovers, write_json
+from excision.system.files import is_disk_full, remove_leftovers, write_json
 from excision.tiling.image_format import ImageFormat
 from excision.training import KNOWN_DEFECTS, KNOWN_MASKS, WARM_START
 from excision.training.warm_start import WarmStart
+
+if TYPE_CHECKING:
+    from excision.data.records import Dataset
 
 _FILES = (
     SETTINGS,
@@ -81,6 +84,8 @@ def prepare_run(
         write_json(data_file, data)
         settings.save(settings_file)
     except OSError as error:
+        if is_disk_full(error):
+            raise
         raise SettingsError(f"{folder}: cannot be written to ({error.strerror})") from error
 
 
@@ -98,6 +103,24 @@ def check_free(folder: Path, *, resume: bool) -> None:
         raise SettingsError(f"{folder} holds a run already: resume it (--resume), or choose another folder")
     if not begun and any((folder / name).is_file() for name in (MODEL, CHECKPOINT)):
         raise SettingsError(f"{folder} holds a model that was not trained in it: choose another folder")
+
+
+def check_apart(folder: Path, dataset: Dataset) -> None:
+    """Check that a new run does not lie among the images of its data set; one that was begun there goes on.
+
+    Raises:
+        SettingsError: the folder is that of the data set, or one in it that images lie in.
+    """
+    if is_begun(folder):
+        return
+    run, root = folder.resolve(), dataset.root.resolve()
+    taken = {root, *(sample.image.resolve().parent for sample in dataset.samples)}
+    within = {above for place in taken for above in place.parents if root in above.parents}
+    if run in taken | within:
+        raise SettingsError(
+            f"{folder} is a folder of the data set, and the files of a run do not belong among images: "
+            "choose a folder outside of it"
+        )
 
 
 def is_begun(folder: Path) -> bool:

@@ -38,9 +38,27 @@ def atomic_path(target: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written; the error names the target.
     """
-    if is_stream(target):
-        yield target
-        return
+    with naming(target):
+        if is_stream(target):
+            yield target
+            return
+        with _temporary(target) as temporary:
+            yield temporary
+
+
+@contextmanager
+def naming(target: Path) -> Iterator[None]:
+    """Make the error of a full disk name the file that was being written; the system names none."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and is_disk_full(error):
+            error.filename = str(target)
+        raise
+
+
+@contextmanager
+def _temporary(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(target)
     try:
@@ -51,8 +69,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         temporary.chmod(mode)
         temporary.replace(target)
     except OSError as error:
-        # The system names no file when a disk is full.
-        if str(error.filename) == str(temporary) or (error.filename is None and is_disk_full(error)):
+        if str(error.filename) == str(temporary):
             error.filename, error.filename2 = str(target), None
         raise
     finally:
@@ -137,6 +154,10 @@ def write_tensors(target: Path, tensors: dict[str, Tensor], metadata: dict[str, 
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_bytes(target, save(plain, metadata))
+
+
+DISK_FULL = "the disk is full: make room on it"
+"""What to say where `is_disk_full`."""
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -18,10 +18,10 @@ from excision.errors import (
     ResultsError,
     StoreBusyError,
 )
+from excision.system.files import DISK_FULL
 
 Fault = ResultsError | StoreBusyError
 
-_FULL = "the disk is full: make room on it"
 _READ_ONLY = "it cannot be written: check the permissions, and whether the disk is mounted read-only"
 _DAMAGED = (
     "the file of results is damaged: stop what writes to it, keep a copy, and restore a backup; the images "
@@ -35,7 +35,7 @@ _FAILED = "the disk does not read or write as it should"
 _KINDS: dict[int, tuple[type[Fault], str]] = {
     sqlite3.SQLITE_BUSY: (StoreBusyError, _BUSY),
     sqlite3.SQLITE_LOCKED: (StoreBusyError, _BUSY),
-    sqlite3.SQLITE_FULL: (DiskFullError, _FULL),
+    sqlite3.SQLITE_FULL: (DiskFullError, DISK_FULL),
     sqlite3.SQLITE_READONLY: (ReadOnlyError, _READ_ONLY),
     sqlite3.SQLITE_CANTOPEN: (ReadOnlyError, _READ_ONLY),
     sqlite3.SQLITE_PERM: (ReadOnlyError, _READ_ONLY),
@@ -89,7 +89,7 @@ def of_system(error: OSError, path: Path) -> Fault:
     """
     where, reason = shown(path.parent / "images"), error.strerror or type(error).__name__
     if error.errno in _SPACE:
-        return DiskFullError(f"{where}: {_FULL} ({reason})")
+        return DiskFullError(f"{where}: {DISK_FULL} ({reason})")
     if error.errno in _FORBIDDEN:
         return ReadOnlyError(f"{where}: {_READ_ONLY} ({reason})")
     if error.errno in _ABSENT:
