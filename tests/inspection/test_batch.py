@@ -326,3 +326,23 @@ def test_masks_among_the_images_are_noted(folder: Path) -> None:
     assert len(find_images([folder], notes=notes)) == 7
     assert len(notes) == 1
     assert notes[0].startswith("2 files called masks are inspected as images, too, such as ")
+
+
+def test_an_image_counts_once_however_its_path_is_spelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("s")
+    save(folder / "a.png", surface(0))
+    (folder / "b.png").symlink_to("a.png")  # a name of its own
+    Path("link").symlink_to("s")
+    other = Path("s/../s")
+    assert find_images([other, folder, tmp_path / "s", folder / "a.png"]) == [
+        other / "a.png",
+        other / "b.png",
+    ]
+    assert find_images([folder, Path("link/a.png")]) == [
+        folder / "a.png",
+        folder / "b.png",
+        Path("link/a.png"),
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from excision.data.decode import probe_image
@@ -49,12 +49,35 @@ def find_images(
     for path in paths:
         # A file that does not exist stays in the list: it is reported like any image that cannot be read.
         found |= dict.fromkeys(_search(path, leave_out, said) if path.is_dir() else [path])
+    found = dict.fromkeys(_each_once(found))
     said += _note_on_masks(list(found))
     if not found:
         raise DatasetError("".join([f"no image in {', '.join(map(str, paths))}", *(f"; {s}" for s in said)]))
     if notes is not None:
         notes += said
     return list(found)
+
+
+def _each_once(paths: Iterable[Path]) -> Iterator[Path]:
+    """Leave out other spellings of a path, such as `a/../a/x.png`; a link is a name of its own."""
+    folders: dict[Path, Path] = {}
+    seen: set[Path] = set()
+    for path in paths:
+        if path.parent not in folders:
+            folders[path.parent] = _spelled(path.parent)
+        place = folders[path.parent] / path.name
+        if place not in seen:
+            seen.add(place)
+            yield path
+
+
+def _spelled(folder: Path) -> Path:
+    """Give the absolute path of a folder without dots; links stay, but for those that dots lead out of."""
+    parts = folder.absolute().parts
+    if ".." not in parts:
+        return Path(*parts)
+    after = len(parts) - parts[::-1].index("..")
+    return Path(*parts[:after]).resolve() / Path(*parts[after:])
 
 
 def _note_on_masks(images: Sequence[Path]) -> list[str]:
