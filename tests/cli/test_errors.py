@@ -40,6 +40,7 @@ def failure(capsys: pytest.CaptureFixture[str], *words: object) -> str:
         (["train", "parts", "--out", "run", "--false-alarm-rate", "few"], "--false-alarm-rate"),
         (["train", "parts", "--out", "run", "--steps", "0"], "training.steps is 0"),
         (["train", "parts", "--out", "run", "--false-alarm-rate", "200%"], "false_alarm_rate is 2"),
+        (["train", "parts", "--out", "run", "--false-alarm-rate", "5"], "write 5% for 5 per cent"),
         (["check", "nowhere"], "nowhere: no such file or folder"),
         (["check", "nowhere", "--layout", "pile"], '"pile" is unknown'),
         (["info", "nowhere"], "nowhere"),

@@ -70,3 +70,11 @@ def test_a_check_fits_on_a_terminal(tmp_path: Path) -> None:
     lines = on_terminal(command("check", str(tmp_path)))
     assert any(line.startswith("Training would use") for line in lines)
     assert not [line for line in lines if len(line) > 80 and not line.startswith("Data ")]
+
+
+def test_one_is_not_many() -> None:
+    from excision.cli.bench import _name
+    from excision.runtime.speed import Speed
+
+    names = [_name(Speed("onnx", threads, 1, {}, 1.0, None, None, 1.0)) for threads in (1, 2)]
+    assert names == ["onnx, 1 thread, batch 1", "onnx, 2 threads, batch 1"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from excision.cli.options import ExportedArgument, JsonOption
-from excision.cli.output import say, say_table
+from excision.cli.output import many, say, say_table
 from excision.progress import Bars
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _backends(own: BackendName) -> list[BackendName]:
 
 
 def _name(speed: Speed) -> str:
-    return f"{speed.backend}, {speed.threads} threads, batch {speed.batch}"
+    return f"{speed.backend}, {many(speed.threads, 'thread')}, batch {speed.batch}"
 
 
 def _stages(speed: Speed) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from excision.cli.output import say, say_notes
+from excision.cli.output import many, say, say_notes
 from excision.cli.places import Use
 
 app = App(
@@ -51,6 +51,6 @@ def manifest(
     notes: list[str] = []
     count = write_manifest(out, list_entries(expand(sources), notes))
     say_notes(notes)
-    say(f"{count} images")
+    say(many(count, "image"))
     say(f"Manifest: {out}")
     return 0

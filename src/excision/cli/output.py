@@ -110,6 +110,11 @@ def say_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) ->
     console.print(table)
 
 
+def many(count: int, one: str) -> str:
+    """Write a number with its noun, whose plural ends in s."""
+    return f"{count} {one}" if count == 1 else f"{count} {one}s"
+
+
 def figure(value: object) -> str:
     """Format a value with four digits, and as a dash if it could not be measured."""
     if value is None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from excision.cli.output import say, say_lines, say_notes
+from excision.cli.output import many, say, say_lines, say_notes
 from excision.cli.parts_options import PartsOptions
 from excision.progress import Bars
 from excision.system.names import printable
@@ -158,16 +158,18 @@ def _say(summary: PartsSummary, out: str) -> None:
 
     say(counted(summary.counts))
     say_lines(map(reason, summary.failures), summary.counts[None], "the column `error` gives each reason")
-    say(f"Results: {without_secrets(out)}/parts, {summary.parts} parts, {summary.new_parts} inspected now")
+    parts = many(summary.parts, "part")
+    say(f"Results: {without_secrets(out)}/parts, {parts}, {summary.new_parts} inspected now")
     if summary.others:
-        say(f"{summary.others} parts of other jobs are not finished.")
+        verb = "is" if summary.others == 1 else "are"
+        say(f"{many(summary.others, 'part')} of other jobs {verb} not finished.")
     if summary.run is not None:
         say(_run_words(summary.run))
 
 
 def _run_words(run: RunRecord) -> str:
     """Say how fast a run was, and what it cost."""
-    words = f"{run.images} images in {run.seconds:.1f} s with {run.workers} workers: "
+    words = f"{many(run.images, 'image')} in {run.seconds:.1f} s with {many(run.workers, 'worker')}: "
     words += f"{run.images_per_second:.1f} images/s"
     if run.cost is None:
         return words

@@ -48,7 +48,8 @@ class CalibrationSettings:
 
     def __post_init__(self) -> None:
         rate = self.false_alarm_rate
-        require(0 < rate < 1, f"calibration.false_alarm_rate is {rate}: it must lie between 0 and 1")
+        hint = f"; write {rate:g}% for {rate:g} per cent" if 1 <= rate < 100 else ""
+        require(0 < rate < 1, f"calibration.false_alarm_rate is {rate}: it must lie between 0 and 1{hint}")
         require(0 < self.holdout < 1, f"calibration.holdout is {self.holdout}: it must lie between 0 and 1")
         require(
             self.folds == 0 or 2 <= self.folds <= MOST_FOLDS,
