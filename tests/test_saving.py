@@ -88,6 +88,19 @@ def test_what_a_model_has_seen_is_saved_with_it(tiny: Settings, tmp_path: Path) 
     assert not found.test and note is not None and note.startswith("8 of 8")
 
 
+def test_an_image_that_is_gone_after_its_last_use_costs_nothing(tiny: Settings, tmp_path: Path) -> None:
+    parts = draw(tmp_path / "parts", range(8))
+
+    def stage(what: str, done: int, total: int) -> None:
+        if what == "what images are like" and done == total:
+            (tmp_path / "parts" / "3.png").unlink(missing_ok=True)
+
+    Detector(tiny, device="cpu").fit(parts, tmp_path / "run", stage=stage).save(tmp_path / "one")
+    assert not (tmp_path / "parts" / "3.png").exists()
+    told = recorded_images(tmp_path / "one")
+    assert told is not None and len(told["training"] | told["calibration"]) == 8
+
+
 def test_a_recalibrated_model_remembers_its_training_images(tiny: Settings, tmp_path: Path) -> None:
     first, second = draw(tmp_path / "first", range(8)), draw(tmp_path / "second", range(6, 14))
     detector = Detector(tiny, device="cpu").fit(first)

@@ -157,7 +157,9 @@ class Detector(FittedDetector):
         if run is None or not run_start.is_begun(run):
             warn_if_few(data, self.settings)
             warn_if_unused(self.settings, data.image_format)
-        if run is not None and not self._begin_run(run, data, resume):
+        # Before the training: an image that is gone afterwards must not cost its result.
+        fingerprint = data.fingerprint()
+        if run is not None and not self._begin_run(run, data, fingerprint, resume):
             return self._load(run)
         self.calibration_, self._record, self._home = None, {}, None
         tiles = run / run_folder.TILES if run is not None else None
@@ -170,7 +172,7 @@ class Detector(FittedDetector):
             self._kept_fit = KeptFit(dataset, self.pipeline, data, cross)
         facts = usage(time.perf_counter() - start)
         facts |= {**replace(data, cross_fits=self.calibration.cross_fitted > 0).facts(), "resumed": resume}
-        self._record = {run_folder.FINGERPRINT: data.fingerprint(), run_folder.TRAINING: facts}
+        self._record = {run_folder.FINGERPRINT: fingerprint, run_folder.TRAINING: facts}
         if run is not None:
             self._write(run)
             run_folder.remove_checkpoints(run)
@@ -202,9 +204,10 @@ class Detector(FittedDetector):
             data = with_cross_calibration(data, settings)
         # A detector with other thresholds or another inference may share what is learnt here.
         self.pipeline_ = with_own_statistics(self.pipeline)
+        record = of_recalibrated(self._record, data.fingerprint)
         with data.materialised(None, of_stage(stage, "cutting tiles")):
             self._learn_normal(data, stage)
-        self._record = of_recalibrated(self._record, data.fingerprint())
+        self._record = record
         return self
 
     def suspects(
@@ -264,10 +267,10 @@ class Detector(FittedDetector):
         detector.parameters = replace(detector.parameters, settings=detector.settings)
         return detector
 
-    def _begin_run(self, run: Path, data: TrainingSet, resume: bool) -> bool:
+    def _begin_run(self, run: Path, data: TrainingSet, fingerprint: dict[str, Any], resume: bool) -> bool:
         """Begin or resume a run in its folder; False where it has a finished model already."""
         features = self._open_features(data.image_format)
-        record, fingerprint = None if features is None else features.record, data.fingerprint()
+        record = None if features is None else features.record
         run_start.prepare_run(run, self.settings, data.image_format, fingerprint, record, resume=resume)
         if not (run / run_folder.MODEL).is_file():
             return True

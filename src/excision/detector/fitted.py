@@ -176,7 +176,6 @@ class FittedDetector(ParameterMixin, Estimator[Prediction]):
             SettingsError: the folder holds another model or run.
         """
         target = Path(folder)
-        _ = self.pipeline
         if self._home is None or target.absolute() != self._home:
             check_free(target, resume=False)
         self._write(target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def read_record(folder: Path) -> Record:
     return found
 
 
-def of_recalibrated(record: Record, data: Mapping[str, Any]) -> Record:
+def of_recalibrated(record: Record, fingerprint: Callable[[], Mapping[str, Any]]) -> Record:
     """Return the record of a model whose statistics and threshold were learnt again.
 
     The networks have seen the earlier training images, so these stay training images. If they are not known,
@@ -35,13 +35,14 @@ def of_recalibrated(record: Record, data: Mapping[str, Any]) -> Record:
 
     Args:
         record: of the model before.
-        data: fingerprint of the images that it was recalibrated with.
+        fingerprint: computes that of the images that it is recalibrated with; called only if it counts.
     """
     if FINGERPRINT not in record:
         return record
-    before = record[FINGERPRINT]
+    before, data = record[FINGERPRINT], fingerprint()
     training = dict(data[_TRAINING_IMAGES])
+    known = {*training.values()}
     for name, digest in before.get(_TRAINING_IMAGES, {}).items():
-        if digest not in training.values():
+        if digest not in known:
             training[f"{name} (earlier)" if name in training else name] = digest
     return {**record, FINGERPRINT: {**before, **data, _TRAINING_IMAGES: training}}
